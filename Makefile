@@ -1,0 +1,40 @@
+# Everything a fresh machine needs is Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-fast lint lock docs clean
+
+demo: $(STAMP)
+	$(BIN)/systolic compare resnet50 --arch int8_32x32 --arch elma8_32x32
+
+test: lint
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-fast: lint
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Renew the pins: the newest versions that the constraints in pyproject.toml admit.
+lock: $(STAMP)
+	$(BIN)/python tools/lock.py
+
+# Regenerate every generated page under docs/.
+docs: $(STAMP)
+	$(BIN)/python tools/generate_docs.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

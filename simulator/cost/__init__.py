@@ -1,0 +1,1 @@
+"""Prices: energy and area tables, composition of unpublished MACs from parts, pricing of action counts."""

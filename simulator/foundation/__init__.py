@@ -1,0 +1,5 @@
+"""What every floor stands on: errors for people, documents, bundled data, whole-file writes."""
+
+from simulator.foundation.errors import UserError, nearest_name
+
+__all__ = ["UserError", "nearest_name"]

@@ -1,0 +1,137 @@
+"""Reading YAML so that every mistake can be pointed at: duplicate keys, wrong fields, unreadable files."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from simulator.foundation.errors import UserError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _DuplicateKeyError(yaml.YAMLError):
+    def __init__(self, key: object, line: int) -> None:
+        super().__init__(f"duplicate key {key!r}")
+        self.key = key
+        self.line = line
+
+
+_BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _UniqueKeyLoader(_BaseLoader):  # type: ignore[misc]  # the C loader has no type stub
+    """The safe loader, but a key given twice is an error instead of the last one winning."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise _DuplicateKeyError(key, key_node.start_mark.line + 1)
+            seen.add(key)
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        UserError: the file cannot be read or is not UTF-8 text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", source=path) from error
+    except UnicodeDecodeError as error:
+        raise UserError("is not UTF-8 text", source=path) from error
+
+
+def load_yaml(path: Path) -> Any:
+    """The document in a YAML file, made of dict, list, str, int, float, bool and None.
+
+    Raises:
+        UserError: unreadable, not YAML (with the line), or a key given twice (with key and line).
+    """
+    return parse_yaml(read_text(path), source=path)
+
+
+def parse_yaml(text: str, *, source: object) -> Any:
+    """The document in a YAML text; `source` names it in errors. Raises as `load_yaml`."""
+    try:
+        return yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a safe loader
+    except _DuplicateKeyError as error:
+        raise UserError(
+            "key is given twice", source=source, location=f"line {error.line}", value=error.key
+        ) from error
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}" if error.problem_mark else None
+        raise UserError(f"is not valid YAML: {error.problem}", source=source, location=line) from error
+    except yaml.YAMLError as error:
+        raise UserError(f"is not valid YAML: {error}", source=source) from error
+
+
+def validate(model: type[Model], document: Any, *, source: object) -> Model:
+    """A document checked against a pydantic model, its first mistake told as a person would.
+
+    Raises:
+        UserError: file, dotted field, the value and what is allowed; unknown keys suggest the nearest one.
+    """
+    if not isinstance(document, dict):
+        raise UserError("must be a mapping of fields", source=source, value=document)
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise _explain(model, error, source) from error
+
+
+def _explain(model: type[BaseModel], error: ValidationError, source: object) -> UserError:
+    first = error.errors(include_url=False)[0]
+    location = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return UserError(
+            "unknown key",
+            source=source,
+            location=location,
+            value=str(first["loc"][-1]),
+            candidates=_field_names(model, first["loc"][:-1]),
+        )
+    if first["type"] == "missing":
+        return UserError("is required but missing", source=source, location=location)
+    if first["type"] == "value_error" and isinstance(first["ctx"]["error"], UserError):
+        nested = first["ctx"]["error"]
+        return UserError(str(nested), source=source, location=location or None)
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if first["type"] == "value_error":
+        return UserError(message, source=source, location=location or None)
+    return UserError(message, source=source, location=location or None, value=first["input"])
+
+
+def _field_names(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Field names of the (sub)model that a dotted location leads to, as far as it can be followed."""
+    current: Any = model
+    for part in location:
+        if not (isinstance(current, type) and issubclass(current, BaseModel)):
+            return []
+        field = current.model_fields.get(str(part))
+        if field is None:
+            return []
+        current = _model_in(field.annotation)
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return [field.alias or name for name, field in current.model_fields.items()]
+    return []
+
+
+def _model_in(annotation: Any) -> Any:
+    """The pydantic model named in an annotation such as `Model | None`, else the annotation itself."""
+    arguments = getattr(annotation, "__args__", ())
+    for argument in arguments:
+        if isinstance(argument, type) and issubclass(argument, BaseModel):
+            return argument
+    return annotation

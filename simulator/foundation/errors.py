@@ -1,0 +1,57 @@
+"""One kind of error for everything a user can get wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Final
+
+_UNSET: Final = object()
+
+
+def nearest_name(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that looks most like `name`, or None when nothing comes near."""
+    by_lower = {candidate.lower(): candidate for candidate in candidates}
+    matches = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    return by_lower[matches[0]] if matches else None
+
+
+class UserError(Exception):
+    """Something the user gave that cannot be used, told in one message; the command exits with code 2.
+
+    Args:
+        problem: what is wrong, a sentence without a full stop.
+        source: the file (or option) it came from.
+        location: dotted field (`array.rows`) or `line 7`.
+        value: the offending value, quoted with `repr` in the message.
+        allowed: what would be accepted, in words.
+        candidates: the valid names; the nearest one to `value` is suggested.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        source: object = None,
+        location: str | None = None,
+        value: object = _UNSET,
+        allowed: str | None = None,
+        candidates: Iterable[str] = (),
+    ) -> None:
+        """Compose the message from its parts."""
+        names = sorted(candidates)
+        parts = [str(part) for part in (source, location) if part is not None]
+        message = ": ".join([*parts, problem])
+        if value is not _UNSET:
+            message += f" (got {value!r})"
+        if allowed is None and names:
+            allowed = ", ".join(names)
+        if allowed is not None:
+            message += f"; allowed: {allowed}"
+        suggestion = nearest_name(value, names) if isinstance(value, str) else None
+        if suggestion is not None:
+            message += f"; did you mean {suggestion!r}?"
+        super().__init__(message)
+        self.problem = problem
+        self.source = source
+        self.location = location

@@ -1,0 +1,42 @@
+"""Where the bundled data folders are: at the top of a checkout, or inside an installed package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from simulator.foundation.errors import UserError
+
+DataFolder = Literal["arch_configs", "energy_tables", "workloads"]
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def data_folder(name: DataFolder) -> Path:
+    """The bundled folder `name`, in a checkout or in an installed package."""
+    installed = _PACKAGE / "_data" / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name
+
+
+def bundled_names(folder: DataFolder, suffix: str = ".yaml") -> list[str]:
+    """Sorted names (file stems) of the bundled documents of a folder."""
+    return sorted(path.stem for path in data_folder(folder).glob(f"*{suffix}"))
+
+
+def resolve_document(name: str, folder: DataFolder, *, what: str, suffix: str = ".yaml") -> Path:
+    """The file meant by `name`: a bundled document's name or a path.
+
+    Anything with a separator or a suffix is a path; everything else must be bundled.
+
+    Raises:
+        UserError: neither a bundled name nor an existing file.
+    """
+    bundled = data_folder(folder) / f"{name}{suffix}"
+    if bundled.is_file() and not Path(name).suffix:
+        return bundled
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.suffix or len(path.parts) > 1:
+        raise UserError(f"{what} file cannot be found", source=name)
+    raise UserError(f"unknown {what}", value=name, candidates=bundled_names(folder, suffix))

@@ -1,0 +1,1 @@
+"""Number formats, multiply-accumulates, exact and fast matrix products."""

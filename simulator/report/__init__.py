@@ -1,0 +1,1 @@
+"""Showing results: console, JSON and CSV, HTML, plots. Never computes a result."""

@@ -1,0 +1,1 @@
+"""The machine around the grid: DRAM, DMA, double-buffered SRAMs, controller, output path."""
