@@ -1,0 +1,200 @@
+"""The architecture configuration: every field validated, with its unit in its name, a range and a default.
+
+`docs/arch_config.md` is generated from these models.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Dataflow = Literal["os", "ws", "is"]
+Overlap = Literal["none", "drain", "full"]
+Timing = Literal["reference", "scalesim"]
+DramType = Literal["lpddr4", "ddr3", "ddr4", "gddr5", "hbm2"]
+LoopOrder = Literal["auto", "ifmap_resident", "filter_resident", "ofmap_resident"]
+
+MacChoice = str | dict[str, Any]
+"""A MAC preset's name, a spec string such as `e4m3 x e4m3`, or a MAC written out (docs/macs.md)."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class ProcessConfig(_Section):
+    """The silicon that every price must match."""
+
+    node_nm: float = Field(28, ge=3, le=250, description="Technology node.")
+    voltage_v: float = Field(0.81, gt=0.3, le=1.5, description="Supply voltage.")
+    temperature_c: float = Field(25, ge=-55, le=150, description="Junction temperature.")
+    corner: Literal["TT", "SS", "FF"] = Field("TT", description="Process corner at which power is meant.")
+
+
+class ColumnBlockConfig(_Section):
+    """Neighbouring columns whose PEs hold the same MAC; all blocks share one activation format."""
+
+    mac: MacChoice = Field(description="MAC of these columns.")
+    columns: int = Field(ge=1, le=4096, description="How many columns.")
+    channels: dict[str, list[int]] = Field(
+        default_factory=dict,
+        description="Layer name to the output channels this block computes; the rest are dealt in order.",
+    )
+
+
+class ArrayConfig(_Section):
+    """The grid of PEs and how folds pass through it."""
+
+    rows: int = Field(32, ge=1, le=4096, description="PE rows (R).")
+    columns: int = Field(32, ge=1, le=4096, description="PE columns (C).")
+    mac: MacChoice = Field("int8", description="MAC of every PE: a preset, a spec string or a mapping.")
+    column_blocks: tuple[ColumnBlockConfig, ...] = Field(
+        (), description="Blocks of columns with MACs of their own, left to right; empty: `mac` everywhere."
+    )
+    dataflow: Dataflow = Field(
+        "os", description="What stays in the PEs: outputs (`os`), weights (`ws`) or inputs (`is`)."
+    )
+    overlap: Overlap = Field(
+        "none",
+        description="`none`: fill, compute, drain one after the other (the reference circuit); `drain`: "
+        "results leave while the next fold fills; `full`: the next fold follows without a bubble.",
+    )
+    partial_folds: Literal["full", "trimmed"] = Field(
+        "full",
+        description="`full`: a fold that leaves PEs unused takes as long as a whole one (the reference "
+        "controller); `trimmed`: its fill ends with its last used PE.",
+    )
+    timing: Timing = Field(
+        "reference", description="`reference`: the published circuit; `scalesim`: SCALE-Sim's compute cycles."
+    )
+    zero_gating: bool = Field(
+        default=False, description="A zero operand switches neither multiplier nor accumulator."
+    )
+    clock_gating: bool = Field(default=False, description="Registers of PEs without work get no clock.")
+
+    @model_validator(mode="after")
+    def _blocks_cover_the_columns(self) -> ArrayConfig:
+        covered = sum(block.columns for block in self.column_blocks)
+        if self.column_blocks and covered != self.columns:
+            message = f"column_blocks cover {covered} of {self.columns} columns; they must cover all"
+            raise ValueError(message)
+        return self
+
+
+class SramConfig(_Section):
+    """One on-chip buffer."""
+
+    capacity_kib: float = Field(256, gt=0, le=1048576, description="Capacity, both halves together.")
+    word_bits: int = Field(256, ge=8, le=8192, description="Bits of one access.")
+    ports: int = Field(1, ge=1, le=8, description="Accesses per cycle.")
+    double_buffered: bool = Field(default=True, description="One half is filled while the other is used.")
+
+    @property
+    def capacity_bytes(self) -> int:
+        """Capacity in bytes, both halves together."""
+        return int(self.capacity_kib * 1024)
+
+    @property
+    def tile_bytes(self) -> int:
+        """Bytes that one tile may take: half the capacity when double buffered."""
+        return self.capacity_bytes // (2 if self.double_buffered else 1)
+
+    @property
+    def bytes_per_cycle(self) -> float:
+        """Bytes that all ports together move in one cycle."""
+        return self.word_bits * self.ports / 8
+
+
+class SramsConfig(_Section):
+    """The three operand buffers."""
+
+    ifmap: SramConfig = Field(default_factory=SramConfig, description="Activations.")
+    filter: SramConfig = Field(default_factory=SramConfig, description="Weights.")
+    ofmap: SramConfig = Field(default_factory=SramConfig, description="Results and partial sums.")
+
+
+class DramConfig(_Section):
+    """Off-chip memory, shared by the three operand streams."""
+
+    type: DramType = Field("lpddr4", description="Names the price per bit.")
+    bandwidth_gbyte_per_s: float = Field(
+        25.6, gt=0, le=10000, description="Peak rate, 10^9 bytes per second."
+    )
+    latency_ns: float = Field(60, ge=0, le=10000, description="From a request to its first byte.")
+    burst_bytes: int = Field(64, ge=1, le=4096, description="Transfers are whole bursts.")
+    refresh_interval_ns: float = Field(0, ge=0, description="Time between refreshes; 0: not modelled.")
+    refresh_duration_ns: float = Field(0, ge=0, description="How long one refresh blocks transfers.")
+
+    @model_validator(mode="after")
+    def _refresh_leaves_time(self) -> DramConfig:
+        if self.refresh_interval_ns and self.refresh_duration_ns >= self.refresh_interval_ns:
+            message = "refresh_duration_ns must be shorter than refresh_interval_ns"
+            raise ValueError(message)
+        return self
+
+
+class OutputPathConfig(_Section):
+    """What results pass between the array and the ofmap buffer: bias, conversion, ReLU, pooling, addition."""
+
+    values_per_cycle: int | None = Field(
+        None, ge=1, le=4096, description="Results converted per cycle; null: one per array column."
+    )
+    latency_cycles: int = Field(4, ge=0, le=1000, description="Pipeline depth.")
+
+
+class TilingConfig(_Section):
+    """Outer tiling over the buffers; whatever is left null is chosen for the least DRAM traffic."""
+
+    loop_order: LoopOrder = Field("auto", description="Operand that stays while the others pass.")
+    tile_m: int | None = Field(None, ge=1, description="Output pixels of a tile.")
+    tile_n: int | None = Field(None, ge=1, description="Output channels of a tile.")
+    tile_k: int | None = Field(None, ge=1, description="Reduction length of a tile.")
+    keep_ofmap_on_chip: bool = Field(
+        default=False, description="A layer's result stays on chip for the layer that follows when it fits."
+    )
+
+
+class ScalingConfig(_Section):
+    """Permission for explicit steps from the conditions of a price to those of the architecture."""
+
+    voltage: bool = Field(default=False, description="Scale prices to `process.voltage_v`.")
+    frequency: bool = Field(default=False, description="Use prices at another clock than theirs.")
+    node: bool = Field(default=False, description="Scale prices to `process.node_nm`.")
+
+
+class LayerConfig(_Section):
+    """What one layer does differently from the rest of the network."""
+
+    mac: MacChoice | None = Field(None, description="MAC that the PEs are configured to for this layer.")
+
+
+class ArchConfig(_Section):
+    """A whole accelerator."""
+
+    name: str = Field("unnamed", description="Shown in results.")
+    description: str = Field("", description="One sentence for people.")
+    clock_mhz: float = Field(500, gt=0, le=5000, description="One clock for array and buffers.")
+    process: ProcessConfig = Field(default_factory=ProcessConfig, description="Silicon conditions.")
+    array: ArrayConfig = Field(default_factory=ArrayConfig, description="The PE grid.")
+    sram: SramsConfig = Field(default_factory=SramsConfig, description="On-chip buffers.")
+    dram: DramConfig = Field(default_factory=DramConfig, description="Off-chip memory.")
+    output_path: OutputPathConfig = Field(
+        default_factory=OutputPathConfig, description="From accumulators to stored activations."
+    )
+    tiling: TilingConfig = Field(default_factory=TilingConfig, description="Outer tiling over the buffers.")
+    tables: tuple[str, ...] = Field(
+        ("johnson2018_28nm", "sram_28nm", "dram", "interconnect_28nm"),
+        min_length=1,
+        description="Price tables, bundled names or files; the first that has a row prices it.",
+    )
+    scaling: ScalingConfig = Field(default_factory=ScalingConfig, description="Allowed scaling of prices.")
+    macs: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="MACs of one's own by name (docs/macs.md)."
+    )
+    layers: dict[str, LayerConfig] = Field(default_factory=dict, description="Exceptions by layer name.")
+
+    @property
+    def cycle_ns(self) -> float:
+        """Duration of one clock cycle in nanoseconds."""
+        return 1000 / self.clock_mhz

@@ -1,0 +1,44 @@
+"""Finding and reading an architecture: a bundled name or a YAML file, with single fields overridden."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from simulator.arch.config import ArchConfig
+from simulator.foundation.documents import load_yaml, validate
+from simulator.foundation.resources import resolve_document
+
+
+def load_arch(name_or_path: str, overrides: Mapping[str, Any] | None = None) -> ArchConfig:
+    """The architecture of a bundled name or YAML file.
+
+    Args:
+        name_or_path: `int8_32x32`, or a path such as `my/arch.yaml`.
+        overrides: values by dotted field (`{"array.rows": 16}`), laid over the document before it is checked.
+
+    Raises:
+        UserError: unknown name, unreadable file, unknown or doubled key, or a value outside its range.
+    """
+    path = resolve_document(name_or_path, "arch_configs", what="architecture")
+    document = load_yaml(path)
+    if isinstance(document, dict):
+        document.setdefault("name", path.stem)
+        for field, value in (overrides or {}).items():
+            _lay_over(document, field.split("."), value)
+    return validate(ArchConfig, document, source=_shown(path, name_or_path))
+
+
+def _lay_over(document: dict[str, Any], field: list[str], value: object) -> None:
+    for part in field[:-1]:
+        section = document.setdefault(part, {})
+        if not isinstance(section, dict):
+            return  # the check of the whole document says what is wrong with it
+        document = section
+    document[field[-1]] = value
+
+
+def _shown(path: Path, name: str) -> str:
+    """A file the user named is shown as given, a bundled one by its name in the folder."""
+    return name if Path(name).suffix else f"arch_configs/{path.name}"

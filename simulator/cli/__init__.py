@@ -1,0 +1,5 @@
+"""The `systolic` command."""
+
+
+def main() -> None:
+    """Run the command."""

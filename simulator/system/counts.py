@@ -1,0 +1,109 @@
+"""What the machine did for one layer: cycles by cause, PE-cycles by use, bytes moved; prices multiply it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Operand = Literal["ifmap", "filter", "ofmap"]
+OPERANDS: tuple[Operand, ...] = ("ifmap", "filter", "ofmap")
+
+StallCause = Literal["ifmap", "filter", "ofmap_space", "dram", "sram_port", "output_path"]
+STALL_CAUSES: tuple[StallCause, ...] = ("ifmap", "filter", "ofmap_space", "dram", "sram_port", "output_path")
+
+
+@dataclass(frozen=True, slots=True)
+class CycleBreakdown:
+    """Every cycle of a layer has one cause: compute, fill, drain, or a stall with a name."""
+
+    compute: int
+    fill: int
+    drain: int
+    stalls: Mapping[StallCause, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse negative counts. Raises ValueError."""
+        if min(self.compute, self.fill, self.drain, *self.stalls.values()) < 0:
+            message = f"cycles must not be negative: {self}"
+            raise ValueError(message)
+
+    @property
+    def stall(self) -> int:
+        """All stalls together."""
+        return sum(self.stalls.values())
+
+    @property
+    def total(self) -> int:
+        """All cycles of the layer."""
+        return self.compute + self.fill + self.drain + self.stall
+
+
+@dataclass(frozen=True, slots=True)
+class PECycles:
+    """PE-cycles (cycles x PEs) by what the PE does.
+
+    useful: multiplies two operands of the layer (= MACs of the layer).
+    idle: clocked with the multiply enabled but no useful operands (fill, unused rows and columns).
+    shifting: accumulators or preloaded operands move through the PE.
+    holding: nothing moves (stalls).
+    """
+
+    useful: int
+    idle: int
+    shifting: int
+    holding: int
+
+    def __post_init__(self) -> None:
+        """Refuse negative counts. Raises ValueError."""
+        if min(self.useful, self.idle, self.shifting, self.holding) < 0:
+            message = f"PE-cycles must not be negative: {self}"
+            raise ValueError(message)
+
+    @property
+    def total(self) -> int:
+        """Rows x columns x cycles."""
+        return self.useful + self.idle + self.shifting + self.holding
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes read from and written to one memory for one operand."""
+
+    read_bytes: int = 0
+    write_bytes: int = 0
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes moved in either direction."""
+        return self.read_bytes + self.write_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCounts:
+    """Everything of one layer that has a price.
+
+    decoder_operations: activation and weight codes that enter the array through its edge decoders.
+    converter_operations: results that leave through the boundary converters.
+    output_path_operations: elementwise steps behind them (bias, ReLU, pooling, residual add), by kind.
+    macs_by_name: useful MACs by the name of the MAC that computed them (column blocks may differ).
+    """
+
+    macs: int
+    cycles: CycleBreakdown
+    pe_cycles: PECycles
+    decoder_operations: int
+    converter_operations: int
+    output_path_operations: Mapping[str, int]
+    sram: Mapping[Operand, Traffic]
+    dram: Mapping[Operand, Traffic]
+    macs_by_name: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that the parts sum to the whole. Raises ValueError."""
+        if self.pe_cycles.useful != self.macs:
+            message = f"{self.pe_cycles.useful} useful PE-cycles for {self.macs} MACs"
+            raise ValueError(message)
+        if self.macs_by_name and sum(self.macs_by_name.values()) != self.macs:
+            message = f"MACs by name {dict(self.macs_by_name)} do not sum to {self.macs}"
+            raise ValueError(message)
