@@ -30,7 +30,8 @@ $(STAMP): requirements.lock pyproject.toml
 
 # Renew the pins: the newest versions that the constraints in pyproject.toml admit.
 lock: $(STAMP)
-	$(BIN)/python tools/lock.py
+	$(BIN)/uv pip compile pyproject.toml --group dev --extra dask --extra parquet --extra notebook --universal \
+	  --python-version 3.11 --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --upgrade -o requirements.lock
 
 # Regenerate every generated page under docs/.
 docs: $(STAMP)

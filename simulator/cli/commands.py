@@ -1,0 +1,30 @@
+"""All commands of `systolic`, registered on one application."""
+
+from __future__ import annotations
+
+import typer
+
+from simulator import __version__
+
+app = typer.Typer(
+    name="systolic",
+    help="Cycles, energy, area and exact numbers of a network on a systolic array of any number format.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"systolic {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def systolic(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Cycles, energy, area and exact numbers of a network on a systolic array of any number format."""

@@ -1,0 +1,24 @@
+"""Write every generated page under docs/; `make docs`. A test keeps the pages fresh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tools.arch_reference import arch_reference
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+PAGES: dict[str, Callable[[], str]] = {
+    "arch_config.md": arch_reference,
+}
+
+
+def main() -> None:
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")
+        print(f"wrote docs/{name}")
+
+
+if __name__ == "__main__":
+    main()
