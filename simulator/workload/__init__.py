@@ -9,6 +9,7 @@ from simulator.workload.layer import (
     convolution_layer,
     matrix_layer,
 )
+from simulator.workload.load import load_network
 
 __all__ = [
     "Convolution",
@@ -17,5 +18,6 @@ __all__ = [
     "Network",
     "PostOperation",
     "convolution_layer",
+    "load_network",
     "matrix_layer",
 ]

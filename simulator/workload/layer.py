@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from simulator.foundation import UserError
@@ -74,10 +74,15 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True)
 class PostOperation:
-    """Work of the output path on a layer's results; `elements` counts the results it reads."""
+    """Work of the output path on a layer's results; `elements` counts the results it reads.
+
+    `inputs` names the layers that give the other operand of an operation on two results, such as the
+    shortcut of a residual addition.
+    """
 
     kind: PostOperationKind
     elements: int
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,8 @@ class Layer:
     heads) has one group a product. Always `macs == m * n * k`.
 
     `ifmap_elements` and `filter_elements` count what is stored, not what the lowering repeats.
-    `inputs` names the layers whose results this one reads; empty means the network's own input.
+    `inputs` names the layers whose results this one reads, as they are after their post operations; empty
+    means the network's own input.
     `weights_are_activations` marks products of two computed tensors, whose second operand is no parameter.
     """
 
@@ -127,6 +133,15 @@ class Layer:
         """Output channels of one group's matrix product."""
         return self.n // self.groups
 
+    def connected(self, inputs: tuple[str, ...], post_operations: tuple[PostOperation, ...]) -> Layer:
+        """The same computation at a place in a graph: what it reads and what follows it."""
+        return replace(self, inputs=inputs, post_operations=post_operations)
+
+    @property
+    def parameters(self) -> int:
+        """Weights that training sets, biases left out; a product of two computed tensors has none."""
+        return 0 if self.weights_are_activations else self.filter_elements
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
@@ -139,19 +154,37 @@ class Network:
     skipped_operators: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        """Refuse a network without layers or with a name given twice. Raises UserError."""
+        """Refuse a network without layers, a name given twice, an input that is no earlier layer.
+
+        Raises:
+            UserError: any of these, naming the layer.
+        """
         if not self.layers:
             raise UserError("has no layers that an array can compute", source=self.name)
         seen: set[str] = set()
         for layer in self.layers:
             if layer.name in seen:
                 raise UserError("layer name is given twice", source=self.name, value=layer.name)
+            for name in layer.inputs + tuple(name for post in layer.post_operations for name in post.inputs):
+                if name not in seen:
+                    raise UserError(
+                        "is not an earlier layer",
+                        source=self.name,
+                        location=f"{layer.name}.inputs",
+                        value=name,
+                        allowed="names of layers that stand before this one",
+                    )
             seen.add(layer.name)
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one inference of the whole batch."""
         return sum(layer.macs for layer in self.layers)
+
+    @property
+    def parameters(self) -> int:
+        """Weights of all layers, biases left out."""
+        return sum(layer.parameters for layer in self.layers)
 
 
 def convolution_layer(

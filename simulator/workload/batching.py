@@ -1,0 +1,68 @@
+"""The same network over another number of inputs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from simulator.foundation import UserError
+from simulator.workload.layer import Layer, Network, PostOperation, convolution_layer, matrix_layer
+
+
+def with_batch(network: Network, batch: int) -> Network:
+    """A network that computes `batch` inputs at once.
+
+    Weights are shared by the batch, so M grows with it (convolutions, fully connected layers). A product of
+    two computed tensors has its own second operand for every input, so the number of products grows.
+
+    Raises:
+        UserError: the batch is not positive, or a layer's size does not split into the inputs it stood for.
+    """
+    if batch < 1:
+        raise UserError("must be positive", location="batch", value=batch)
+    if batch == network.batch:
+        return network
+    layers = tuple(_scale(layer, network, batch) for layer in network.layers)
+    return replace(network, layers=layers, batch=batch)
+
+
+def _scale(layer: Layer, network: Network, batch: int) -> Layer:
+    def scaled(count: int, what: str) -> int:
+        per_input, remainder = divmod(count, network.batch)
+        if remainder:
+            raise UserError(
+                f"cannot change the batch: {what} = {count} of layer {layer.name!r} is not a multiple of "
+                f"the network's own batch",
+                source=network.name,
+                location="batch",
+                value=network.batch,
+            )
+        return per_input * batch
+
+    post_operations = tuple(
+        replace(post, elements=scaled(post.elements, "post operation's elements"))
+        for post in layer.post_operations
+    )
+    if layer.convolution is not None:
+        convolution = replace(layer.convolution, batch=scaled(layer.convolution.batch, "batch"))
+        return convolution_layer(
+            layer.name, convolution, inputs=layer.inputs, post_operations=post_operations
+        )
+    return _scaled_product(layer, scaled, post_operations)
+
+
+def _scaled_product(
+    layer: Layer, scaled: Callable[[int, str], int], post_operations: tuple[PostOperation, ...]
+) -> Layer:
+    own_operands = layer.weights_are_activations
+    return matrix_layer(
+        layer.name,
+        "fc" if layer.kind == "fc" else "matmul",
+        m=layer.m if own_operands else scaled(layer.m, "M"),
+        n=layer.n_per_group,
+        k=layer.k,
+        products=scaled(layer.groups, "products") if own_operands else layer.groups,
+        weights_are_activations=own_operands,
+        inputs=layer.inputs,
+        post_operations=post_operations,
+    )

@@ -1,0 +1,46 @@
+"""One way to every network: bundled by name, own YAML, SCALE-Sim topology, ONNX."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from simulator.foundation import UserError
+from simulator.foundation.resources import resolve_document
+from simulator.workload.batching import with_batch
+from simulator.workload.layer import Network
+from simulator.workload.network_file import read_network
+from simulator.workload.scalesim_csv import read_scalesim
+
+
+def load_network(
+    name_or_path: str | Path, *, batch: int | None = None, skip_unsupported: bool = False
+) -> Network:
+    """The network meant by a bundled name or by a path that ends in .yaml, .yml, .csv or .onnx.
+
+    Args:
+        name_or_path: a bundled name such as `resnet50`, or a file.
+        batch: inputs computed at once; None keeps the file's own (1 for everything but some ONNX files).
+        skip_unsupported: leave out operators of an ONNX file that cannot be simulated and list them in
+            `Network.skipped_operators`, instead of refusing the file.
+
+    Raises:
+        UserError: unknown name (the nearest one is suggested), unreadable or wrong file, impossible batch.
+    """
+    path = resolve_document(str(name_or_path), "workloads", what="network")
+    suffix = path.suffix.lower()
+    if suffix in (".yaml", ".yml"):
+        network = read_network(path)
+    elif suffix == ".csv":
+        network = read_scalesim(path)
+    elif suffix == ".onnx":
+        from simulator.workload.onnx_graph import read_onnx
+
+        network = read_onnx(path, skip_unsupported=skip_unsupported)
+    else:
+        raise UserError(
+            "unknown kind of network file",
+            source=path,
+            value=path.suffix,
+            allowed=".yaml, .yml, .csv (SCALE-Sim topology), .onnx",
+        )
+    return network if batch is None else with_batch(network, batch)
