@@ -1,0 +1,56 @@
+"""Number formats by their spec strings.
+
+A family of formats is one module with a tuple `FAMILIES`; it is registered by a line in `_REGISTERED` here.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import chain
+from typing import Final
+
+from simulator.foundation import UserError
+from simulator.numerics.formats import fixed_point, log, minifloat, posit, standard_float
+from simulator.numerics.formats.base import Codes, Family, Format
+from simulator.numerics.formats.codes import as_codes
+
+_REGISTERED = (fixed_point, minifloat, standard_float, log, posit)
+
+FAMILIES: Final[tuple[Family, ...]] = tuple(chain.from_iterable(module.FAMILIES for module in _REGISTERED))
+
+
+def get_format(spec: str | Format) -> Format:
+    """The format that a spec string names; a format is returned as it is.
+
+    Capitals and blanks do not matter. `docs/formats.md` describes the families.
+
+    Raises:
+        UserError: no family has such a spec (the nearest one is suggested), or its widths cannot be.
+    """
+    return spec if isinstance(spec, Format) else _format(spec)
+
+
+@lru_cache(maxsize=1024)
+def _format(spec: str) -> Format:
+    if not isinstance(spec, str):
+        raise UserError(
+            "a number format is named by a string", value=spec, allowed="such as 'int8' or 'e4m3'"
+        )
+    name = "".join(spec.split()).lower()
+    for family in FAMILIES:
+        if match := family.pattern.fullmatch(name):
+            return family.build(match)
+    raise UserError(
+        "unknown number format",
+        value=spec,
+        allowed="; ".join(family.syntax for family in FAMILIES),
+        candidates=example_specs(),
+    )
+
+
+def example_specs() -> tuple[str, ...]:
+    """Specs worth knowing, family by family."""
+    return tuple(chain.from_iterable(family.examples for family in FAMILIES))
+
+
+__all__ = ["FAMILIES", "Codes", "Family", "Format", "as_codes", "example_specs", "get_format"]

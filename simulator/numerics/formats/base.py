@@ -1,0 +1,251 @@
+"""What every number format offers: a finite table of values and a rule that rounds a real value to a code."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from math import log10
+from re import Match, Pattern
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.foundation import UserError
+from simulator.numerics.formats.codes import as_codes, as_reals, code_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TABLE_BITS = 16
+"""Formats up to this width have a table of all their values."""
+
+COMPILED_FROM = 1 << 16
+"""Arrays of at least this many elements go through the compiled loops; smaller ones spare their import."""
+
+Codes = npt.NDArray[np.unsignedinteger[Any]]
+
+
+class Format(ABC):
+    """A number format: codes of `bits` bits, their real values, and the rounding of a real value to a code.
+
+    Formats are frozen, hashable and compare by their parameters. Codes are unsigned integers (two's
+    complement
+    formats: the unsigned bit pattern); what NaN, infinity, minus zero and overflow do stands with each
+        family.
+    """
+
+    bits: int
+    """Width of a code."""
+
+    signed: bool
+    """Whether the format holds negative values."""
+
+    twos_complement: ClassVar[bool] = False
+    """Whether codes are two's complement patterns, so that signed integer arrays are codes as they are."""
+
+    @property
+    @abstractmethod
+    def spec(self) -> str:
+        """The canonical spec string; `get_format(spec)` gives this format again."""
+
+    @property
+    @abstractmethod
+    def family(self) -> str:
+        """What kind of format this is, in a word or two."""
+
+    @property
+    @abstractmethod
+    def significand_bits(self) -> int:
+        """Width of the integer significand that a multiplier takes, hidden bit included.
+
+        Two's complement codes count their sign bit; sign-magnitude formats do not.
+        """
+
+    @property
+    @abstractmethod
+    def exponent_bits(self) -> int:
+        """Width of the exponent that an adder takes, 0 for integers and fixed point.
+
+        The field of a float, the unpacked signed exponent of a posit or log number.
+        """
+
+    @abstractmethod
+    def _decode(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Values of valid codes, from the definition of the format."""
+
+    @abstractmethod
+    def _encode(self, reals: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """Codes of float64 values with plain numpy."""
+
+    @abstractmethod
+    def _encode_compiled(self, reals: npt.NDArray[np.float32 | np.float64], codes: Codes) -> None:
+        """Codes of a contiguous float32 or float64 vector, written into `codes` by a compiled loop."""
+
+    @property
+    def code_dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
+        """The smallest unsigned integer dtype that holds a code."""
+        return code_dtype(self.bits)
+
+    def decode(self, codes: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The exact real values of codes, float64, in the shape of `codes`.
+
+        Raises:
+            UserError: codes that are not integers or lie outside the format.
+        """
+        patterns = as_codes(self, codes)
+        if self.bits > TABLE_BITS:
+            return self._decode(patterns.astype(np.int64))
+        if patterns.size < COMPILED_FROM:
+            return np.asarray(self.values()[patterns])
+        from simulator.numerics.formats import kernels
+
+        reals = np.empty(patterns.shape)
+        kernels.look_up(np.ascontiguousarray(patterns).reshape(-1), self.values(), reals.reshape(-1))
+        return reals
+
+    def encode(self, values: npt.ArrayLike) -> Codes:
+        """The codes that real values round to, in the shape of `values` and of dtype `code_dtype`.
+
+        float64 input is rounded once, straight from float64; float16, float32 and integers are taken exactly.
+
+        Raises:
+            UserError: values that are not real numbers.
+        """
+        reals = as_reals(values)
+        if reals.size < COMPILED_FROM:
+            return np.asarray(self._encode(reals.astype(np.float64)), self.code_dtype)
+        codes = np.empty(reals.shape, self.code_dtype)
+        self._encode_compiled(np.ascontiguousarray(reals).reshape(-1), codes.reshape(-1))
+        return codes
+
+    def values(self) -> npt.NDArray[np.float64]:
+        """The value of every code, float64[2**bits], read-only, for formats of up to 16 bits.
+
+        Raises:
+            UserError: the format is wider.
+        """
+        if self.bits > TABLE_BITS:
+            raise UserError(
+                "has no table of all values",
+                location=self.spec,
+                allowed=f"formats of up to {TABLE_BITS} bits",
+            )
+        return self._table
+
+    @cached_property
+    def _table(self) -> npt.NDArray[np.float64]:
+        table = self._decode(np.arange(1 << self.bits, dtype=np.int64))
+        table.setflags(write=False)
+        return table
+
+    def _landmarks(self) -> npt.NDArray[np.float64]:
+        """Values among which are the extremes of the format, its finest value and all its special values."""
+        return self._table
+
+    @cached_property
+    def _magnitudes(self) -> npt.NDArray[np.float64]:
+        """Magnitudes of the landmarks that are finite and not zero."""
+        values = np.abs(self._landmarks())
+        return values[np.isfinite(values) & (values > 0)]
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest finite value."""
+        values = self._landmarks()
+        return float(values[np.isfinite(values)].max())
+
+    @cached_property
+    def lowest(self) -> float:
+        """The most negative finite value; 0 for unsigned formats."""
+        values = self._landmarks()
+        return float(values[np.isfinite(values)].min()) + 0.0
+
+    @cached_property
+    def smallest_positive(self) -> float:
+        """The smallest value above zero."""
+        return float(self._magnitudes.min())
+
+    @property
+    def smallest_normal(self) -> float:
+        """The smallest value with all significand bits; the smallest positive one without subnormals."""
+        return self.smallest_positive
+
+    @cached_property
+    def has_infinity(self) -> bool:
+        """Whether some code is an infinity."""
+        return bool(np.isinf(self._landmarks()).any())
+
+    @cached_property
+    def has_nan(self) -> bool:
+        """Whether some code is not a number."""
+        return bool(np.isnan(self._landmarks()).any())
+
+    @cached_property
+    def has_negative_zero(self) -> bool:
+        """Whether some code is minus zero."""
+        values = self._landmarks()
+        return bool((np.signbit(values) & (values == 0)).any())
+
+    @property
+    def decades(self) -> float:
+        """Dynamic range: powers of ten from the smallest to the largest positive value."""
+        return log10(self.largest) - log10(self.smallest_positive)
+
+    @cached_property
+    def exponent_range(self) -> tuple[int, int]:
+        """The least and the greatest floor(log2(|value|)) of values that are finite and not zero."""
+        exponents = np.frexp(self._magnitudes)[1] - 1
+        return int(exponents.min()), int(exponents.max())
+
+    @cached_property
+    def lsb(self) -> int:
+        """log2 of the grid: the largest s such that every finite value is an integer multiple of 2**s."""
+        fractions, exponents = np.frexp(self._magnitudes)
+        significands = (fractions * 2.0**53).astype(np.int64)
+        trailing_zeros = np.frexp((significands & -significands).astype(np.float64))[1] - 1
+        return int((exponents - 53 + trailing_zeros).min())
+
+    def __repr__(self) -> str:
+        low = f"{self.lowest:.6g}" if self.signed else "0"
+        return (
+            f"<Format {self.spec}: {self.bits} bits, {low} to {self.largest:.6g},"
+            f" smallest {self.smallest_positive:.6g}, {self.decades:.1f} decades>"
+        )
+
+    def __str__(self) -> str:
+        return self.spec
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family of formats as the registry knows it: how its specs look and how a format is made from one."""
+
+    name: str
+    syntax: str
+    """The spec in words a person can fill in, `e<exponent>m<fraction>[b<bias>]`."""
+
+    pattern: Pattern[str]
+    build: Callable[[Match[str]], Format]
+    """Makes the format; raises UserError for widths that cannot be."""
+
+    examples: tuple[str, ...]
+    """Specs to list and to suggest."""
+
+    summary: str
+    """What the family is and what it does with overflow, infinity, NaN and minus zero."""
+
+
+def check_width(spec: str, what: str, value: int, low: int, high: int) -> None:
+    """Refuse a width (or another parameter of a spec) outside `low` to `high`.
+
+    Raises:
+        UserError: naming the spec, the parameter, its value and the range.
+    """
+    if not low <= value <= high:
+        raise UserError(
+            f"format {spec!r} has impossible {what}",
+            value=value,
+            allowed=f"{low} to {high}" if low < high else str(low),
+        )

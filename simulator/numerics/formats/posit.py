@@ -1,0 +1,142 @@
+"""Posits in the sign-magnitude reading of Johnson 2018: `posit8.1`, `posit8.0`, `posit9.1`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.numerics.formats.base import Codes, Family, Format, check_width
+from simulator.numerics.tapered import Fields, TaperedLayout
+
+_FRACTION64 = 52
+_BIAS64 = 1023
+_MAGNITUDE64 = np.int64(0x7FFF_FFFF_FFFF_FFFF)
+
+
+@dataclass(frozen=True, repr=False)
+class Posit(Format):
+    """(N, s) posit whose sign bit stands beside the magnitude; one infinity, also NaN; one zero.
+
+    Encoding rounds to nearest even on the tapered bit string (which is the nearest value except where a
+    regime leaves no room for the exponent field). Values from the top binade on saturate and never become
+    infinity; values below the smallest become 0 and never round up. NaN and infinities give the code of
+    infinity, minus zero gives 0.
+    """
+
+    bits: int
+    exponent_field_bits: int
+    signed: bool = True
+
+    @property
+    def layout(self) -> TaperedLayout:
+        """Regime, exponent field and fraction."""
+        return TaperedLayout(self.bits, self.exponent_field_bits)
+
+    @property
+    def spec(self) -> str:
+        """`posit8.1`."""
+        return f"posit{self.bits}.{self.exponent_field_bits}"
+
+    @property
+    def family(self) -> str:
+        """Posit."""
+        return "posit"
+
+    @property
+    def significand_bits(self) -> int:
+        """The longest fraction and the leading one."""
+        return self.layout.fraction_bits + 1
+
+    @property
+    def exponent_bits(self) -> int:
+        """The unpacked signed exponent."""
+        return self.layout.signed_exponent_bits
+
+    @property
+    def code_of_infinity(self) -> int:
+        """The sign bit alone."""
+        return self.layout.code_of_infinity
+
+    @property
+    def accumulator_bits(self) -> int:
+        """Width of the circuit's quire, sign included: 38 for posit8.1."""
+        return 2 + 3 * self.layout.greatest_exponent
+
+    @property
+    def accumulator_lsb(self) -> int:
+        """log2 of the weight of the quire's lowest bit: -24 for posit8.1."""
+        return -2 * self.layout.greatest_exponent
+
+    def unpack(self, codes: npt.NDArray[np.integer]) -> Fields:
+        """Sign, exponent and fraction of codes, the fraction in units of 2**-(significand_bits - 1)."""
+        return self.layout.unpack(codes)
+
+    def _decode(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        fields, fraction_bits = self.unpack(codes), self.layout.fraction_bits
+        magnitude = np.ldexp(
+            (fields.fraction + (1 << fraction_bits)).astype(np.float64), fields.exponent - fraction_bits
+        )
+        magnitude = np.where(fields.is_zero, 0.0, np.where(fields.is_infinite, np.inf, magnitude))
+        return np.where(fields.sign == 1, -magnitude, magnitude)
+
+    def _encode(self, reals: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        layout = self.layout
+        patterns = reals.view(np.int64)
+        magnitude = patterns & _MAGNITUDE64
+        exponent = (magnitude >> _FRACTION64) - _BIAS64
+        top = layout.greatest_exponent
+        # Guard, round and a sticky bit that gathers all the rest decide as the whole fraction would.
+        fraction = magnitude & ((1 << _FRACTION64) - 1)
+        drop = _FRACTION64 - layout.fraction_bits - 2
+        gathered = ((fraction >> drop) << 1) | ((fraction & ((1 << drop) - 1)) != 0)
+        codes = layout.round_to_magnitude(np.clip(exponent, -top, top), gathered, 3)
+        codes = np.where(exponent > top, layout.largest_code, np.where(exponent < -top, 0, codes))
+        codes = np.where(codes == 0, 0, codes | ((patterns < 0).astype(np.int64) << (self.bits - 1)))
+        return np.where(np.isfinite(reals), codes, layout.code_of_infinity)
+
+    @cached_property
+    def _codes_by_pattern(self) -> Codes:
+        """Codes by exponent, one past either end included, and fraction with a sticky bit."""
+        layout = self.layout
+        top, kept = layout.greatest_exponent, layout.fraction_bits + 3
+        exponent = np.arange(-top, top + 1, dtype=np.int64)[:, None]
+        fraction = np.arange(1 << kept, dtype=np.int64)[None, :]
+        table = np.zeros((2 * top + 3, 1 << kept), self.code_dtype)
+        table[1:-1] = layout.round_to_magnitude(exponent, fraction, 3)
+        table[-1] = layout.largest_code
+        return table.reshape(-1)
+
+    def _encode_compiled(self, reals: npt.NDArray[np.float32 | np.float64], codes: Codes) -> None:
+        from simulator.numerics.formats import kernels
+
+        kernels.encode_posit(
+            reals,
+            self.layout.fraction_bits + 2,
+            -self.layout.greatest_exponent - 1,
+            self._codes_by_pattern,
+            self.bits - 1,
+            codes,
+        )
+
+
+def _posit(match: re.Match[str]) -> Format:
+    spec, bits, exponent_field_bits = match[0], int(match["bits"]), int(match["exponent"])
+    check_width(spec, "exponent field", exponent_field_bits, 0, 4)
+    check_width(spec, "width", bits, exponent_field_bits + 3, 16)
+    return Posit(bits, exponent_field_bits)
+
+
+FAMILIES = (
+    Family(
+        name="posit",
+        syntax="posit<bits>.<s>",
+        pattern=re.compile(r"posit(?P<bits>\d+)\.(?P<exponent>\d+)"),
+        build=_posit,
+        examples=("posit8.1", "posit8.0", "posit8.2", "posit9.1", "posit7.1"),
+        summary="sign-magnitude posits; saturate, below the smallest value 0; infinity is also NaN",
+    ),
+)
