@@ -1,0 +1,306 @@
+"""A result, or several side by side, as a page of text that reads well from 80 columns upwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from simulator.report import units
+from simulator.report.comparison import Cell, Comparison, Variant, compare_results
+from simulator.report.components import cause_colours, colours, in_order, label
+from simulator.report.console_parts import Page
+from simulator.report.provenance import LEGEND, MARKS, Standing, component_standing, marked
+from simulator.result import TOTAL, LayerResult, Result
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+_TOP_LAYERS = 10
+_MOST_WARNINGS = 8
+_BAR = 30
+_NAME = 24
+_NARROW_NAME = 16
+_DATAFLOWS = {"os": "output stationary", "ws": "weight stationary", "is": "input stationary"}
+
+
+def render_result(result: Result, console: Console, *, full: bool = False) -> None:
+    """Print one result: headline figures, energy by component, cycles by cause, layers, warnings.
+
+    Args:
+        result: what to show.
+        console: where; its width, colours and encoding are respected.
+        full: every layer in execution order instead of the ten that take the most energy.
+    """
+    page = Page(console)
+    page.line(page.text(f"{result.network.name} on {describe_array(result)}", "bold"))
+    page.line(_headline(page, result))
+    _energy_by_component(page, result)
+    _cycles_by_cause(page, result)
+    _layers(page, result, full=full)
+    if result.accuracy is not None:
+        page.heading("Accuracy")
+        page.line(describe_accuracy(result))
+    _legend(page, {component_standing(result, part) for part in result.totals.energy_by_component_pj})
+    _warnings(page, result.warnings)
+
+
+def render_comparison(results: Sequence[Result], console: Console, *, mixed: bool = False) -> None:
+    """Print results side by side, each relative to the first, the best of each column marked.
+
+    Raises:
+        UserError: results of different networks without `mixed`.
+    """
+    comparison = compare_results(results, mixed=mixed)
+    page = Page(console)
+    title = f"{' and '.join(comparison.networks)}: {len(results)} variants"
+    page.line(page.text(title, "bold"))
+    page.line(_variants(page, comparison))
+    notes = ["* best of its column; × relative to the first variant"]
+    if any(variant.estimated for variant in comparison.variants):
+        notes.append(f"{MARKS['estimate']} {LEGEND['estimate']}")
+    for note in notes:
+        page.line(page.text(note, "dim"))
+    _energy_of_variants(page, comparison)
+    _warnings(
+        page,
+        [f"{variant.name}: {text}" for variant in comparison.variants for text in variant.result.warnings],
+    )
+
+
+def describe_array(result: Result) -> str:
+    """The architecture in one line: name, MAC, grid, dataflow and clock, as far as the result says."""
+    array = result.arch.get("array", {})
+    parts = [str(result.arch.get("name", "unnamed")), result.mac]
+    if "rows" in array and "columns" in array:
+        parts.append(f"{array['rows']}×{array['columns']}")
+    if "dataflow" in array:
+        parts.append(_DATAFLOWS.get(array["dataflow"], str(array["dataflow"])))
+    if "clock_mhz" in result.arch:
+        parts.append(f"{result.arch['clock_mhz']:g} MHz")
+    if result.network.batch != 1:
+        parts.append(f"batch {result.network.batch}")
+    return " · ".join(parts)
+
+
+def describe_accuracy(result: Result) -> str:
+    """Top-1 and agreement with float32 in one line; empty without data."""
+    accuracy = result.accuracy
+    if accuracy is None:
+        return ""
+    parts = [f"{units.whole(accuracy.images)} images"]
+    if accuracy.top1 is not None:
+        beside = "" if accuracy.top1_float32 is None else f" (float32 {units.percent(accuracy.top1_float32)})"
+        parts.append(f"top-1 {units.percent(accuracy.top1)}{beside}")
+    parts.append(f"agrees with float32 on {units.percent(accuracy.agreement_with_float32)}")
+    return " · ".join(parts)
+
+
+def _headline(page: Page, result: Result) -> Table:
+    from rich.table import Table
+
+    totals = result.totals
+    figures = (
+        ("latency", units.duration(totals.latency_ms)),
+        ("cycles", units.whole(totals.cycles)),
+        ("utilization", units.percent(totals.utilization)),
+        ("energy", units.energy(totals.energy_pj)),
+        ("power", units.power(totals.power_mw)),
+        ("TOPS/W", units.significant(totals.tops_per_w)),
+        ("area", units.area(totals.area_um2)),
+        ("MACs", units.quantity(totals.macs)),
+        ("TOPS", units.significant(totals.tops)),
+    )
+    grid = Table.grid(padding=(0, 2))
+    for row in range(0, len(figures), 3):
+        cells: list[Text] = []
+        for name, figure in figures[row : row + 3]:
+            cells += [page.text(f"  {name}", "dim"), page.text(figure, "bold")]
+        grid.add_row(*cells)
+    return grid
+
+
+def _energy_by_component(page: Page, result: Result) -> None:
+    parts = result.totals.energy_by_component_pj
+    total_pj = result.totals.energy_pj
+    colour = colours(parts)
+    largest = max(parts.values(), default=0.0) or 1.0
+    scale = units.energy_scale(parts.values())
+    page.heading("Energy by component")
+    table = page.table([("component", "left"), (scale.unit, "right"), ("share", "right"), ("", "left")])
+    for part in in_order(parts):
+        if not parts[part]:
+            continue
+        table.add_row(
+            page.text(marked(label(part), component_standing(result, part))),
+            page.text(scale.show(parts[part])),
+            page.text(units.percent(parts[part] / total_pj)),
+            page.bar(parts[part] / largest, _bar_width(page, 46), colour[part]),
+        )
+    page.line(table)
+
+
+def _cycles_by_cause(page: Page, result: Result) -> None:
+    causes = result.totals.cycles_by_cause
+    colour = cause_colours(causes)
+    largest = max(causes.values(), default=0) or 1
+    page.heading("Cycles by cause")
+    table = page.table([("cause", "left"), ("cycles", "right"), ("share", "right"), ("", "left")])
+    for cause, cycles in causes.items():
+        if cycles:
+            table.add_row(
+                page.text(label(cause)),
+                page.text(units.whole(cycles)),
+                page.text(units.percent(cycles / result.totals.cycles)),
+                page.bar(cycles / largest, _bar_width(page, 46), colour[cause]),
+            )
+    page.line(table)
+
+
+def _layers(page: Page, result: Result, *, full: bool) -> None:
+    layers = list(result.layers)
+    if full or len(layers) <= _TOP_LAYERS:
+        page.heading("Layers", "in execution order")
+    else:
+        layers = sorted(layers, key=_layer_energy, reverse=True)[:_TOP_LAYERS]
+        page.heading("Layers", f"the {_TOP_LAYERS} of {len(result.layers)} that take the most energy")
+    scale = units.energy_scale(map(_layer_energy, layers))
+    table = page.table(
+        [
+            ("layer", "left"),
+            ("M×N×K", "right"),
+            ("cycles", "right"),
+            ("util.", "right"),
+            ("stall", "right"),
+            (scale.unit, "right"),
+            ("share", "right"),
+        ]
+    )
+    table.columns[0].max_width = max(_NAME, page.width - 66)
+    for layer in layers:
+        cycles = layer.cycles
+        table.add_row(
+            page.text(layer.name),
+            page.text(f"{layer.m}×{layer.n}×{layer.k}"),
+            page.text(units.whole(cycles.total)),
+            page.text(units.percent(layer.utilization, 0)),
+            page.text(units.percent(cycles.stall / cycles.total, 0) if cycles.total else "-"),
+            page.text(scale.show(_layer_energy(layer))),
+            page.text(units.percent(_layer_energy(layer) / result.totals.energy_pj)),
+        )
+    page.line(table)
+
+
+def _layer_energy(layer: LayerResult) -> float:
+    return layer.energy_pj[TOTAL]
+
+
+def _variants(page: Page, comparison: Comparison) -> Table:
+    results = [variant.result for variant in comparison.variants]
+    scales = [metric.column_scale(results) for metric in comparison.metrics]
+    table = page.table(
+        [
+            ("variant", "left"),
+            *(
+                (f"{metric.label}\n{scale.unit}", "right")
+                for metric, scale in zip(comparison.metrics, scales, strict=True)
+            ),
+        ]
+    )
+    name = table.columns[0]
+    name.no_wrap, name.overflow = False, "fold"
+    name.min_width = min(_NARROW_NAME, max(len(_variant_name(variant)) for variant in comparison.variants))
+    for variant in comparison.variants:
+        cells = (_cell(page, scale, cell) for scale, cell in zip(scales, variant.cells, strict=True))
+        table.add_row(page.text(_variant_name(variant)), *cells)
+    return table
+
+
+def _variant_name(variant: Variant) -> str:
+    return marked(variant.name, "estimate" if variant.estimated else None)
+
+
+def _cell(page: Page, scale: units.Scale, cell: Cell) -> Text:
+    if cell.value is None:
+        return page.text("–", "dim")
+    star = "*" if cell.best else ""
+    text = page.text(f"{star}{scale.show(cell.value)}", "bold green" if cell.best else "")
+    return text.append("\n").append_text(page.text(units.ratio(cell.relative), "dim"))
+
+
+def _energy_of_variants(page: Page, comparison: Comparison) -> None:
+    """Components down, variants across; as many variants a table as the width holds."""
+    variants = comparison.variants
+    parts = in_order(part for v in variants for part in v.result.totals.energy_by_component_pj)
+    parts = [p for p in parts if any(v.result.totals.energy_by_component_pj.get(p) for v in variants)]
+    scale = units.energy_scale(v.result.totals.energy_pj for v in variants)
+    widths = [max(len(_variant_name(variant)), len("~88.888  88.8 %")) + 3 for variant in variants]
+    name_width = max(len(label(part)) for part in (*parts, TOTAL)) + 3
+    page.heading("Energy by component", f"in {scale.unit}, and its share of each variant's total")
+    for group in _fitting(list(zip(variants, widths, strict=True)), page.width - name_width):
+        page.line(_energy_table(page, parts, group, scale))
+    levels = {component_standing(v.result, p) for v in variants for p in parts}
+    _legend(page, levels)
+
+
+def _fitting(items: list[tuple[Variant, int]], width: int) -> list[list[Variant]]:
+    groups: list[list[Variant]] = []
+    used = width + 1
+    for variant, needed in items:
+        if used + needed > width:
+            groups.append([])
+            used = 0
+        groups[-1].append(variant)
+        used += needed
+    return groups
+
+
+def _energy_table(page: Page, parts: Sequence[str], variants: Sequence[Variant], scale: units.Scale) -> Table:
+    table = page.table([("component", "left"), *((_variant_name(v), "right") for v in variants)])
+    colour = colours(parts)
+    for part in parts:
+        name = page.text("█ ", colour[part].dark).append_text(page.text(label(part)))
+        table.add_row(name, *(_energy_cell(page, variant.result, part, scale) for variant in variants))
+    table.add_section()
+    totals = (f"{scale.show(v.result.totals.energy_pj)} {units.percent(1):>8}" for v in variants)
+    table.add_row(page.text(TOTAL, "bold"), *(page.text(total, "bold") for total in totals))
+    return table
+
+
+def _energy_cell(page: Page, result: Result, part: str, scale: units.Scale) -> Text:
+    energy_pj = result.totals.energy_by_component_pj.get(part, 0.0)
+    if not energy_pj:
+        return page.text("–", "dim")
+    figure = marked(scale.show(energy_pj), component_standing(result, part))
+    share = units.percent(energy_pj / result.totals.energy_pj)
+    return page.text(f"{figure} ").append_text(page.text(f"{share:>7}", "dim"))
+
+
+def _legend(page: Page, levels: set[Standing | None]) -> None:
+    for level in ("model", "estimate"):
+        if level in levels:
+            page.line(page.text(f"{MARKS[level]} {LEGEND[level]}", "dim"))
+
+
+def _shared_warnings(variants: Sequence[Variant]) -> list[str]:
+    """Each warning once, behind the names of the variants it concerns unless it concerns all."""
+    concerned: dict[str, list[str]] = {}
+    for variant in variants:
+        for warning in variant.result.warnings:
+            concerned.setdefault(warning, []).append(variant.name)
+    return [
+        warning if len(names) == len(variants) else f"{', '.join(names)}: {warning}"
+        for warning, names in concerned.items()
+    ]
+
+
+def _warnings(page: Page, warnings: Sequence[str]) -> None:
+    for warning in warnings[:_MOST_WARNINGS]:
+        page.line(page.text(f"! {warning}", "yellow"))
+    if len(warnings) > _MOST_WARNINGS:
+        page.line(page.text(f"! and {len(warnings) - _MOST_WARNINGS} more, all in the JSON", "yellow"))
+
+
+def _bar_width(page: Page, other_columns: int) -> int:
+    return max(8, min(_BAR, page.width - other_columns))

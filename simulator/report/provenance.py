@@ -1,0 +1,66 @@
+"""Published prices told apart from models and from estimates, for components and for whole results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from simulator.report.units import percent
+from simulator.result import PriceSource, Result
+
+Standing = Literal["published", "model", "estimate"]
+
+MARKS: dict[Standing, str] = {"published": "", "model": "'", "estimate": "~"}
+"""Put behind (model) or before (estimate) whatever was priced so; nothing marks a published price."""
+
+LEGEND: dict[Standing, str] = {
+    "published": "price printed in the source, or arithmetic on printed prices",
+    "model": "price from a modelling tool",
+    "estimate": "price composed from parts, or scaled from other conditions",
+}
+
+_STANDING: dict[str, Standing] = {
+    "published": "published",
+    "derived": "published",
+    "model": "model",
+    "ratio": "estimate",
+    "composed": "estimate",
+}
+_WORST_LAST: tuple[Standing, ...] = ("published", "model", "estimate")
+
+
+def standing(price: PriceSource) -> Standing:
+    """How far a price may be trusted; a scaled price is an estimate whatever it was scaled from."""
+    return "estimate" if price.scaling else _STANDING[price.status]
+
+
+def worst(prices: Iterable[PriceSource]) -> Standing | None:
+    """The least trustworthy standing among prices; None when there are none."""
+    found = {standing(price) for price in prices}
+    return max(found, key=_WORST_LAST.index) if found else None
+
+
+def component_standing(result: Result, component: str) -> Standing | None:
+    """The least trustworthy price that went into a component of energy or area; None when none names it."""
+    return worst(
+        price
+        for price in result.sources.prices
+        if component in price.used_for or (not price.used_for and price.component == component)
+    )
+
+
+def has_estimates(result: Result) -> bool:
+    """Whether any price of the result is an estimate."""
+    return any(standing(price) == "estimate" for price in result.sources.prices)
+
+
+def marked(text: str, level: Standing | None) -> str:
+    """A name or figure with the mark of its standing."""
+    if level == "estimate":
+        return f"{MARKS[level]}{text}"
+    return f"{text}{MARKS[level]}" if level else text
+
+
+def uncertainty_note(price: PriceSource) -> str:
+    """The stated uncertainty of a price, empty when the source states none."""
+    return "" if price.uncertainty is None else f"±{percent(price.uncertainty, 0)}"

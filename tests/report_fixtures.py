@@ -1,0 +1,204 @@
+"""Synthetic results to show: they close as every result must, their figures mean nothing."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from simulator.result import (
+    Accuracy,
+    LayerAccuracy,
+    LayerCycles,
+    LayerResult,
+    NetworkSummary,
+    OperandBytes,
+    OperandTraffic,
+    PriceSource,
+    Result,
+    Sources,
+    Totals,
+    close_energy,
+    femtojoules,
+)
+
+COMPONENTS = (
+    "multiply",
+    "accumulator_add",
+    "alignment_shift",
+    "table",
+    "registers",
+    "decoders",
+    "converters",
+    "output_path",
+    "sram_ifmap",
+    "sram_filter",
+    "sram_ofmap",
+    "dram",
+    "leakage",
+)
+_CLOCK_MHZ = 500
+_ROWS = 32
+
+
+def make_result(
+    network: str = "toynet",
+    mac: str = "int8",
+    *,
+    layers: int = 6,
+    energy_scale: float = 1.0,
+    accuracy: bool = False,
+    estimated: bool = False,
+    arch_name: str | None = None,
+    seed: int = 1,
+) -> Result:
+    """A result of a made-up network of `layers` convolutions on a 32x32 array."""
+    shapes, draw = random.Random(network), random.Random(f"{network} {mac} {seed}")
+    built = [
+        _layer(index, mac, shapes, draw, energy_scale=energy_scale, accuracy=accuracy)
+        for index in range(layers)
+    ]
+    cycles = sum(layer.cycles.total for layer in built)
+    macs = sum(layer.macs for layer in built)
+    by_component_fj = {
+        part: sum(femtojoules(layer.energy_pj[part]) for layer in built) for part in COMPONENTS
+    }
+    energy_pj = sum(by_component_fj.values()) / 1000
+    latency_ms = cycles / _CLOCK_MHZ / 1000
+    power_mw = energy_pj / latency_ms / 1e6
+    area = {"multiply": 124121.088, "registers": 99090.432, "sram_ifmap": 397000.0, "converters": 20000.5}
+    tops = 2 * macs / (latency_ms * 1e9)
+    causes = {
+        "compute": sum(layer.cycles.compute for layer in built),
+        "fill": sum(layer.cycles.fill for layer in built),
+        "drain": sum(layer.cycles.drain for layer in built),
+        "stall_dram": sum(layer.stalls["dram"] for layer in built),
+        "stall_ifmap": sum(layer.stalls["ifmap"] for layer in built),
+    }
+    return Result(
+        simulator_version="0.0.0",
+        network=NetworkSummary(name=network, source="synthetic", batch=1, layers=layers, macs=macs),
+        arch=_arch(arch_name or f"{mac}_32x32", mac),
+        mac=mac,
+        totals=Totals(
+            cycles=cycles,
+            macs=macs,
+            latency_ms=latency_ms,
+            energy_pj=energy_pj,
+            static_energy_pj=by_component_fj["leakage"] / 1000,
+            power_mw=power_mw,
+            peak_layer_power_mw=power_mw * 1.2,
+            area_um2=sum(area.values()),
+            utilization=macs / (cycles * _ROWS * _ROWS),
+            tops=tops,
+            tops_per_w=tops / (power_mw / 1000),
+            energy_by_component_pj={part: fj / 1000 for part, fj in by_component_fj.items()},
+            cycles_by_cause=causes,
+        ),
+        layers=built,
+        area_um2={**area, "total": sum(area.values())},
+        sources=Sources(
+            table_hashes={"tables/demo.yaml": "0" * 64},
+            arch_hash="a" * 64,
+            network_hash="b" * 64,
+            prices=_prices(estimated=estimated),
+            notes=["Synthetic prices."],
+        ),
+        accuracy=Accuracy(
+            images=100, top1=0.71, top5=0.9, top1_float32=0.72, top5_float32=0.91, agreement_with_float32=0.95
+        )
+        if accuracy
+        else None,
+        warnings=["conv_1 <stalls> on DRAM & waits"],
+    )
+
+
+def _layer(
+    index: int, mac: str, shapes: random.Random, draw: random.Random, *, energy_scale: float, accuracy: bool
+) -> LayerResult:
+    m, n, k = (
+        shapes.choice([3136, 784, 196, 49]),
+        shapes.choice([64, 128, 96, 256]),
+        shapes.choice([27, 576, 1152]),
+    )
+    folds = -(-m // _ROWS) * -(-n // _ROWS)
+    stalls = {"dram": draw.randrange(0, 4000), "ifmap": draw.randrange(0, 500)}
+    compute, fill, drain = folds * k, folds * 62, folds * _ROWS
+    stall = sum(stalls.values())
+    total = compute + fill + drain + stall
+    scale_fj = energy_scale * m * n * k
+    parts = {part: int(scale_fj * draw.uniform(5, 150)) for part in COMPONENTS}
+    if mac == "int8":
+        parts["table"] = parts["alignment_shift"] = 0
+    parts["dram"] *= 3
+    energy_pj = close_energy(parts)
+    return LayerResult(
+        name=f"conv_{index}",
+        kind="conv",
+        mac=mac,
+        m=m,
+        n=n,
+        k=k,
+        macs=m * n * k,
+        folds=folds,
+        cycles=LayerCycles(compute=compute, fill=fill, drain=drain, stall=stall, total=total),
+        stalls=stalls,
+        utilization=m * n * k / (total * _ROWS * _ROWS),
+        sram_bytes=_traffic(m * k, n * k, m * n),
+        dram_bytes=_traffic(m * k // 8 + 1, n * k, m * n),
+        energy_pj=energy_pj,
+        static_energy_pj=energy_pj["leakage"],
+        power_mw=energy_pj["total"] / (total / _CLOCK_MHZ) / 1000,
+        pe_cycles={
+            "useful": m * n * k,
+            "idle": total * 1024 - m * n * k - drain * 1024 - stall * 1024,
+            "shifting": drain * 1024,
+            "holding": stall * 1024,
+        },
+        accuracy=LayerAccuracy(sqnr_db=draw.uniform(18, 40), cosine=0.999, largest_error=0.1, elements=m * n)
+        if accuracy
+        else None,
+    )
+
+
+def _traffic(ifmap: int, filters: int, ofmap: int) -> OperandTraffic:
+    return OperandTraffic(
+        ifmap=OperandBytes(read=ifmap), filter=OperandBytes(read=filters), ofmap=OperandBytes(write=ofmap)
+    )
+
+
+def _arch(name: str, mac: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "clock_mhz": _CLOCK_MHZ,
+        "process": {"node_nm": 28, "voltage_v": 0.81},
+        "array": {"rows": _ROWS, "columns": _ROWS, "mac": mac, "dataflow": "os"},
+        "dram": {"type": "lpddr4", "bandwidth_gbyte_per_s": 25.6},
+    }
+
+
+def _prices(*, estimated: bool) -> list[PriceSource]:
+    return [
+        PriceSource(
+            component=part,
+            action="operate",
+            value=0.1 + position / 100,
+            unit="pJ",
+            status="model"
+            if part.startswith("sram")
+            else "composed"
+            if estimated and position < 5
+            else "published",
+            source="Somebody, Somewhere, 2018",
+            table="demo",
+            row=f"{part}_row",
+            node_nm=28,
+            voltage_v=0.81,
+            temperature_c=25,
+            corner="TT",
+            clock_mhz=500,
+            activity="N(0,1)",
+            uncertainty=0.15 if estimated and position < 5 else None,
+            used_for=[part],
+        )
+        for position, part in enumerate(COMPONENTS)
+    ]
