@@ -18,6 +18,8 @@ import numpy.typing as npt
 from simulator.foundation import UserError
 from simulator.numerics.tapered import Fields, IntArray, leading_one, shift_right_to_nearest_even
 
+_MANY = 1 << 16
+
 
 class LogFormat(Protocol):
     """What the conversions need to know of a log format; the formats `log8.1` and `log16` are such."""
@@ -65,6 +67,9 @@ class LogFormat(Protocol):
     @property
     def code_of_infinity(self) -> int:
         """The code of infinity and NaN."""
+
+    def encode(self, values: npt.ArrayLike) -> npt.NDArray[np.unsignedinteger[Any]]:
+        """Codes of real values."""
 
     def unpack(self, codes: npt.NDArray[np.integer]) -> Fields:
         """The fields of valid codes."""
@@ -129,7 +134,7 @@ def accumulator_to_code(
     *,
     accumulator_bits: int | None = None,
     accumulator_lsb: int | None = None,
-) -> npt.NDArray[np.unsignedinteger]:
+) -> npt.NDArray[np.unsignedinteger[Any]]:
     """Codes of Kulisch accumulators, as the circuit's converter at the edge of the grid gives them.
 
     Args:
@@ -153,22 +158,28 @@ def accumulator_to_code(
             f"the accumulator of {fmt.spec} is too wide to convert", value=bits, allowed="up to 64 bits"
         )
     sums = np.asarray(accumulators, np.int64)
-    magnitude = np.abs(sums) & _ones(bits - 1)
-    position = leading_one(np.maximum(magnitude, 1))
-    kept = shift_right_to_nearest_even(magnitude, np.maximum(position - fmt.beta, 0)) << np.maximum(
-        fmt.beta - position, 0
-    )
-    carry = kept >> (fmt.beta + 1)  # rounding up past all ones leaves fraction 0 and the next exponent
-    codes = linear_to_code(
-        (sums < 0).astype(np.int64),
-        position + carry + lsb,
-        np.where(carry == 1, 0, kept & _ones(fmt.beta)),
-        fmt,
-    )
-    codes = np.where(magnitude == 0, 0, codes)
+    kept = np.where(sums == -(1 << (bits - 1)), 0, sums)
+    fits_floats = bits <= 54 and lsb >= -126 and lsb + bits <= 127
+    if fits_floats and sums.size >= _MANY:
+        # Sums that floats hold exactly take the converter from floats: the same roundings, compiled.
+        codes = fmt.encode(kept.astype(np.float64) * 2.0**lsb)
+    else:
+        codes = _convert(kept, lsb, fmt).astype(fmt.code_dtype)
     if is_infinite is not None:
-        codes = np.where(np.asarray(is_infinite, np.bool_), fmt.code_of_infinity, codes)
-    return np.asarray(codes, fmt.code_dtype)
+        codes[np.asarray(is_infinite, np.bool_)] = fmt.code_of_infinity
+    return codes
+
+
+def _convert(sums: IntArray, lsb: int, fmt: LogFormat) -> IntArray:
+    """Codes of sums: the leading one, the beta bits behind it rounded to nearest even, the table."""
+    magnitude = np.abs(sums)
+    position = leading_one(np.maximum(magnitude, 1))
+    above, below = np.maximum(position - fmt.beta, 0), np.maximum(fmt.beta - position, 0)
+    rounded = shift_right_to_nearest_even(magnitude, above) << below
+    carry = rounded >> (fmt.beta + 1)  # rounding up past all ones leaves fraction 0 and the next exponent
+    fraction = np.where(carry == 1, 0, rounded & _ones(fmt.beta))
+    codes = linear_to_code((sums < 0).astype(np.int64), position + carry + lsb, fraction, fmt)
+    return np.asarray(np.where(magnitude == 0, 0, codes))
 
 
 def _ones(bits: int) -> int:

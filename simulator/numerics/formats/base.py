@@ -76,7 +76,7 @@ class Format(ABC):
         """Values of valid codes, from the definition of the format."""
 
     @abstractmethod
-    def _encode(self, reals: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    def _encode(self, reals: npt.NDArray[np.float64]) -> npt.NDArray[np.integer[Any]]:
         """Codes of float64 values with plain numpy."""
 
     @abstractmethod

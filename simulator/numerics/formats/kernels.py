@@ -32,7 +32,6 @@ Codes = npt.NDArray[np.unsignedinteger[Any]]
 
 _MAGNITUDE = 0x7FFF_FFFF_FFFF_FFFF
 _INFINITY = 0x7FF0_0000_0000_0000
-_FLOAT32_LIMIT = 0x47F0_0000_0000_0000  # 2**128
 
 
 @_intrinsic
@@ -105,34 +104,42 @@ def encode_minifloat(
 
 
 @_njit(cache=True, nogil=True)
-def encode_log(reals: Reals, beta: int, table: Codes, code_of_infinity: int, codes: Codes) -> None:
-    """`LogBase._encode`."""
-    drop = 52 - beta
-    below_half = (1 << (drop - 1)) - 1
-    rebase = 896 << beta
-    for i in range(reals.size):
-        pattern = _bits(np.float64(reals[i]))
-        magnitude = pattern & _MAGNITUDE
-        finite = min(magnitude, _FLOAT32_LIMIT - 1)
-        rounded = (finite + below_half + ((finite >> drop) & 1)) >> drop
-        index = max(rounded - rebase, 0) | ((pattern >> 63) & 1) << (8 + beta)
-        code = table[index]
-        codes[i] = code_of_infinity if magnitude >= _FLOAT32_LIMIT else code
-
-
-@_njit(cache=True, nogil=True)
-def encode_posit(
-    reals: Reals, kept: int, least_exponent: int, table: Codes, sign_bit: int, codes: Codes
+def encode_by_table(
+    patterns: Any,
+    drop: Any,
+    first: Any,
+    last: Any,
+    infinite: Any,
+    sign_bit: Any,
+    sticky: bool,  # noqa: FBT001 - compiled functions take no keyword-only arguments
+    table: Codes,
+    codes: Codes,
 ) -> None:
-    """`Posit._encode` by a table over exponent, `kept` fraction bits and a sticky bit."""
-    drop = 52 - kept
-    tail = (1 << drop) - 1
-    rebase = (1023 + least_exponent) << (kept + 1)
-    last = table.size - 1
-    for i in range(reals.size):
-        pattern = _bits(np.float64(reals[i]))
-        magnitude = pattern & _MAGNITUDE
-        gathered = ((magnitude >> drop) << 1) | (1 if (magnitude & tail) != 0 else 0)
-        code = np.int64(table[min(max(gathered - rebase, 0), last)])
-        signed = code | ((pattern >> 63) & 1) << sign_bit if code != 0 else 0
-        codes[i] = (1 << sign_bit) if magnitude >= _INFINITY else signed
+    """`PatternTable.encode`; patterns and all their bounds are uint32 or uint64 alike.
+
+    One loop computes the indices of a block and vectorises; another looks them up, which does not.
+    """
+    block = 2048
+    indices = np.empty(block, np.uint32)
+    one = drop // drop
+    below_half = (one << (drop - one)) - one
+    tail = (one << drop) - one
+    magnitude_mask = (one << sign_bit) - one
+    per_sign = last - first + one
+    for start in range(0, patterns.size, block):
+        chunk, out = patterns[start : start + block], codes[start : start + block]
+        if sticky:
+            for i in range(chunk.size):
+                magnitude = chunk[i] & magnitude_mask
+                cut = one if (magnitude & tail) != 0 else one - one
+                leading = min(max(((magnitude >> drop) << one) | cut, first), last)
+                index = leading - first + (chunk[i] >> sign_bit) * per_sign
+                indices[i] = np.uint32(per_sign + per_sign if magnitude >= infinite else index)
+        else:
+            for i in range(chunk.size):
+                magnitude = chunk[i] & magnitude_mask
+                rounded = (magnitude + below_half + ((magnitude >> drop) & one)) >> drop
+                index = min(max(rounded, first), last) - first + (chunk[i] >> sign_bit) * per_sign
+                indices[i] = np.uint32(per_sign + per_sign if magnitude >= infinite else index)
+        for i in range(chunk.size):
+            out[i] = table[indices[i]]

@@ -15,14 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.formats.base import Codes, Family, Format, check_width
+from simulator.numerics.formats.pattern_table import PatternTable
 from simulator.numerics.logarithm import log2_table, log_to_code, pow2_table
 from simulator.numerics.tapered import Fields, IntArray, TaperedLayout
-
-_FRACTION64 = 52
-_REBASE = 1023 - 127  # the converter sees float32 exponents
-_INFINITY64 = np.int64(0x7FF0_0000_0000_0000)
-_FLOAT32_LIMIT64 = np.float64(2.0**128).view(np.int64)
-_MAGNITUDE64 = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 
 
 class LogBase(Format):
@@ -90,36 +85,34 @@ class LogBase(Format):
         return np.where(fields.sign == 1, -magnitude, magnitude)
 
     @cached_property
-    def _codes_by_pattern(self) -> Codes:
-        """Codes by the top bits of a float32 rounded to beta fraction bits: sign, 8 exponent bits, beta bits.
+    def _pattern_table(self) -> PatternTable:
+        return PatternTable(
+            least_exponent=-127,
+            greatest_exponent=128,
+            fraction_bits=self.beta,
+            sticky=False,
+            float32_range=True,
+            code_of_infinity=self.code_of_infinity,
+            code_of=self._from_float32,
+            dtype=self.code_dtype,
+        )
 
-        The infinite exponent stands for values that rounded up to it; true infinities never look here.
+    def _from_float32(self, sign: IntArray, exponent: IntArray, fraction: IntArray) -> IntArray:
+        """Codes of float32 values already rounded to beta fraction bits; exponent -127 is zero and denormals.
+
+        Exponent 128 stands for finite values that rounded up to it: true infinities never come here.
         """
-        patterns = np.arange(1 << (9 + self.beta), dtype=np.int64)
-        field = (patterns >> self.beta) & 0xFF
-        log_fraction = log2_table(self.beta, self.gamma)[patterns & ((1 << self.beta) - 1)]
-        exponent = field - 127 + (log_fraction >> self.gamma)
-        wrapped = ((exponent + 128) & 0xFF) - 128
-        codes = log_to_code(
-            patterns >> (8 + self.beta), wrapped, log_fraction & ((1 << self.gamma) - 1), self
-        )
-        return np.where(field == 0, 0, codes).astype(self.code_dtype)
+        log_fraction = log2_table(self.beta, self.gamma)[fraction]
+        carried = exponent + (log_fraction >> self.gamma)
+        wrapped = ((carried + 128) & 0xFF) - 128
+        codes = log_to_code(sign, wrapped, log_fraction & ((1 << self.gamma) - 1), self)
+        return np.where(exponent == -127, 0, codes)
 
-    def _encode(self, reals: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        patterns = reals.view(np.int64)
-        magnitude = patterns & _MAGNITUDE64
-        drop = _FRACTION64 - self.beta
-        finite = np.minimum(magnitude, _FLOAT32_LIMIT64 - 1)
-        rounded = (finite + ((1 << (drop - 1)) - 1) + ((finite >> drop) & 1)) >> drop
-        index = np.maximum(rounded - (_REBASE << self.beta), 0) | (
-            (patterns < 0).astype(np.int64) << (8 + self.beta)
-        )
-        return np.where(magnitude >= _FLOAT32_LIMIT64, self.code_of_infinity, self._codes_by_pattern[index])
+    def _encode(self, reals: npt.NDArray[np.float64]) -> Codes:
+        return self._pattern_table.encode(reals)
 
     def _encode_compiled(self, reals: npt.NDArray[np.float32 | np.float64], codes: Codes) -> None:
-        from simulator.numerics.formats import kernels
-
-        kernels.encode_log(reals, self.beta, self._codes_by_pattern, self.code_of_infinity, codes)
+        self._pattern_table.encode_compiled(reals, codes)
 
 
 @dataclass(frozen=True, repr=False)

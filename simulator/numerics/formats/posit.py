@@ -10,11 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.formats.base import Codes, Family, Format, check_width
-from simulator.numerics.tapered import Fields, TaperedLayout
-
-_FRACTION64 = 52
-_BIAS64 = 1023
-_MAGNITUDE64 = np.int64(0x7FFF_FFFF_FFFF_FFFF)
+from simulator.numerics.formats.pattern_table import PatternTable
+from simulator.numerics.tapered import Fields, IntArray, TaperedLayout
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,44 +80,31 @@ class Posit(Format):
         magnitude = np.where(fields.is_zero, 0.0, np.where(fields.is_infinite, np.inf, magnitude))
         return np.where(fields.sign == 1, -magnitude, magnitude)
 
-    def _encode(self, reals: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        layout = self.layout
-        patterns = reals.view(np.int64)
-        magnitude = patterns & _MAGNITUDE64
-        exponent = (magnitude >> _FRACTION64) - _BIAS64
-        top = layout.greatest_exponent
-        # Guard, round and a sticky bit that gathers all the rest decide as the whole fraction would.
-        fraction = magnitude & ((1 << _FRACTION64) - 1)
-        drop = _FRACTION64 - layout.fraction_bits - 2
-        gathered = ((fraction >> drop) << 1) | ((fraction & ((1 << drop) - 1)) != 0)
-        codes = layout.round_to_magnitude(np.clip(exponent, -top, top), gathered, 3)
-        codes = np.where(exponent > top, layout.largest_code, np.where(exponent < -top, 0, codes))
-        codes = np.where(codes == 0, 0, codes | ((patterns < 0).astype(np.int64) << (self.bits - 1)))
-        return np.where(np.isfinite(reals), codes, layout.code_of_infinity)
-
     @cached_property
-    def _codes_by_pattern(self) -> Codes:
-        """Codes by exponent, one past either end included, and fraction with a sticky bit."""
-        layout = self.layout
-        top, kept = layout.greatest_exponent, layout.fraction_bits + 3
-        exponent = np.arange(-top, top + 1, dtype=np.int64)[:, None]
-        fraction = np.arange(1 << kept, dtype=np.int64)[None, :]
-        table = np.zeros((2 * top + 3, 1 << kept), self.code_dtype)
-        table[1:-1] = layout.round_to_magnitude(exponent, fraction, 3)
-        table[-1] = layout.largest_code
-        return table.reshape(-1)
+    def _pattern_table(self) -> PatternTable:
+        # Guard, round and a sticky bit that gathers all the rest decide as the whole fraction would.
+        return PatternTable(
+            least_exponent=-self.layout.greatest_exponent - 1,
+            greatest_exponent=self.layout.greatest_exponent + 1,
+            fraction_bits=self.layout.fraction_bits + 2,
+            sticky=True,
+            float32_range=False,
+            code_of_infinity=self.code_of_infinity,
+            code_of=self._from_float,
+            dtype=self.code_dtype,
+        )
+
+    def _from_float(self, sign: IntArray, exponent: IntArray, fraction: IntArray) -> IntArray:
+        """Codes of floats with three bits behind the longest fraction, from one below the least value on."""
+        top = self.layout.greatest_exponent
+        magnitude = self.layout.round_to_magnitude(np.clip(exponent, -top, top), fraction, 3)
+        return np.where(exponent < -top, 0, magnitude | (sign << (self.bits - 1)))
+
+    def _encode(self, reals: npt.NDArray[np.float64]) -> Codes:
+        return self._pattern_table.encode(reals)
 
     def _encode_compiled(self, reals: npt.NDArray[np.float32 | np.float64], codes: Codes) -> None:
-        from simulator.numerics.formats import kernels
-
-        kernels.encode_posit(
-            reals,
-            self.layout.fraction_bits + 2,
-            -self.layout.greatest_exponent - 1,
-            self._codes_by_pattern,
-            self.bits - 1,
-            codes,
-        )
+        self._pattern_table.encode_compiled(reals, codes)
 
 
 def _posit(match: re.Match[str]) -> Format:

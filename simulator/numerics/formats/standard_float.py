@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.formats.base import Family, Format
+from simulator.numerics.formats.base import TABLE_BITS, Family, Format
+from simulator.numerics.formats.codes import as_codes
 from simulator.numerics.formats.minifloat import Minifloat, default_bias
 
 
@@ -50,6 +51,12 @@ class StandardFloat(Minifloat):
             (1 << self.exponent_field_bits) - 1 - self.bias
         )  # what infinity's code would stand for
 
+    def decode(self, codes: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """As every format decodes; fp32, the one too wide for a table, is the machine's own float."""
+        if self.bits <= TABLE_BITS:
+            return super().decode(codes)
+        return as_codes(self, codes).view(np.float32).astype(np.float64)
+
     def _decode(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         M = self.fraction_bits
         fraction = codes & ((1 << M) - 1)
@@ -60,7 +67,7 @@ class StandardFloat(Minifloat):
         return np.where(top, np.where(fraction == 0, np.copysign(np.inf, values), np.nan), values)
 
     def _landmarks(self) -> npt.NDArray[np.float64]:
-        if self.bits <= 16:
+        if self.bits <= TABLE_BITS:
             return super()._landmarks()
         fractions = np.array([0, 1, (1 << self.fraction_bits) - 1])
         fields = np.arange(1 << (self.exponent_field_bits + 1)) << self.fraction_bits
