@@ -1,0 +1,1 @@
+"""Exact matrix products: several engines, one answer, and a planner that says which ran and why."""

@@ -1,0 +1,176 @@
+"""Fixed accumulators by floating-point BLAS, wherever a bound proves that nothing is ever rounded.
+
+Operands become integers. While the sum of |a b| over k stays within 2**53, every partial sum in any
+order, blocking or fused step is an integer that float64 holds, so the product is exact (within 2**24
+float32 will do, at twice the speed). Past that bound operands are split into limbs of fewer bits, one
+BLAS call per pair of limbs, and the partial products are put together modulo 2**64 or 2**128, which is
+all that an accumulator that wraps can see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.numerics.accumulators import wrap
+from simulator.numerics.engines.problem import Answer, Problem, Refusal
+from simulator.numerics.engines.wide import Wide
+from simulator.numerics.mac_spec import FixedAccumulator
+from simulator.numerics.products import ExactProducts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SINGLE_BITS = 24
+DOUBLE_BITS = 53
+_MAX_LIMBS = 8
+
+Reals = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A matrix of codes and the table that makes them integers in units of 2**unit."""
+
+    codes: npt.NDArray[np.unsignedinteger[Any]]
+    table: npt.NDArray[np.float64]
+    unit: int = 0
+
+    @property
+    def largest(self) -> int:
+        """Largest magnitude in the table."""
+        return int(np.abs(self.table).max(initial=0.0))
+
+    def narrowed(self) -> Operand:
+        """The same integers, the table reduced to codes that are present and to their common power of two."""
+        present = np.zeros(self.table.size, np.bool_)
+        present[self.codes] = True
+        table = np.where(present, self.table, 0.0)
+        fractions, exponents = np.frexp(table[table != 0])
+        if not fractions.size:
+            return Operand(self.codes, table, self.unit)
+        significands = np.abs(np.ldexp(fractions, DOUBLE_BITS)).astype(np.int64)
+        zeros = np.frexp((significands & -significands).astype(np.float64))[1] - 1
+        spare = int((exponents - DOUBLE_BITS + zeros).min())
+        return Operand(self.codes, np.ldexp(table, -spare), self.unit + spare)
+
+    def matrix(self, dtype: type[np.float32 | np.float64] = np.float64) -> Reals:
+        """The matrix of integers."""
+        return look_up(self.table.astype(dtype), self.codes)
+
+
+def look_up(table: Reals, codes: npt.NDArray[np.unsignedinteger[Any]]) -> Reals:
+    """`table[codes]`."""
+    return np.take(table, codes)
+
+
+def attempt(problem: Problem) -> Answer | Refusal:
+    """The product by BLAS, or why not."""
+    mac = problem.mac
+    fixed = mac.accumulator
+    if not isinstance(fixed, FixedAccumulator) or not isinstance(mac.products, ExactProducts):
+        return Refusal("only exact products into fixed accumulators are integer arithmetic")
+    rule = mac.products
+    a = Operand(problem.a, rule.activation_integers)
+    w = Operand(problem.w, rule.weight_integers)
+    K = problem.shape[1]
+    bound = K * a.largest * w.largest
+    shift = rule.shift
+    certain = fixed.overflow == "wrap" and shift >= 0
+    if not certain or bound > 1 << DOUBLE_BITS:
+        a, w = a.narrowed(), w.narrowed()
+        shift = rule.shift + a.unit + w.unit
+        bound = K * a.largest * w.largest
+        if shift < 0 and bound:
+            return Refusal("bits below the accumulator's lowest are cut off product by product")
+        shift = max(shift, 0)
+    if bound <= 1 << SINGLE_BITS and fixed.overflow == "wrap":
+        total = (a.matrix(np.float32) @ w.matrix(np.float32)).astype(np.int64)
+        return _answer(
+            problem, Wide64([(total, shift)]), f"sum of |a b| <= {bound} <= 2^24: exact in float32"
+        )
+    A, W = a.matrix(), w.matrix()
+    if bound > 1 << DOUBLE_BITS or fixed.overflow != "wrap":
+        bound = min(bound, _norm_bound(A, W, a.largest, w.largest))
+    if fixed.overflow != "wrap" and (bound << shift) + _largest(problem.initial) > fixed.highest:
+        return Refusal(f"the bound on sums does not exclude that {fixed.bits} bits overflow on the way")
+    if bound <= 1 << DOUBLE_BITS:
+        total = (A @ W).astype(np.int64)
+        return _answer(
+            problem, Wide64([(total, shift)]), f"sum of |a b| <= {bound} <= 2^53: exact in float64"
+        )
+    split = limb_widths(a.largest.bit_length(), w.largest.bit_length(), K)
+    if split is None:
+        return Refusal("no split into limbs keeps every sum within 2^53")
+    terms = [
+        ((x @ y).astype(np.int64), shift + i + j)
+        for (x, i), (y, j) in product(_limbs(A, *split[0]), list(_limbs(W, *split[1])))
+    ]
+    calls = len(terms)
+    return _answer(problem, Wide64(terms), f"{calls} limb products within 2^53 each: exact in float64")
+
+
+@dataclass(frozen=True, slots=True)
+class Wide64:
+    """Partial products and the left shift of each."""
+
+    terms: list[tuple[npt.NDArray[np.int64], int]]
+
+    def modulo_64(self) -> npt.NDArray[np.int64]:
+        """Their sum modulo 2**64."""
+        total = np.zeros(self.terms[0][0].shape, np.uint64)
+        for values, shift in self.terms:
+            if shift < 64:
+                total += values.view(np.uint64) << np.uint64(shift)
+        return total.view(np.int64)
+
+    def modulo_128(self) -> Wide:
+        """Their sum modulo 2**128."""
+        first, *others = (Wide.shifted(values, shift) for values, shift in self.terms)
+        return sum(others, first)
+
+
+def _answer(problem: Problem, partial: Wide64, reason: str) -> Answer:
+    bits = problem.mac.accumulator_bits
+    sums = partial.modulo_64() if bits <= 64 else partial.modulo_128().to_integers(bits)
+    if problem.initial is not None:
+        with np.errstate(over="ignore"):
+            sums = sums + problem.initial
+    return Answer(wrap(sums, bits), reason)
+
+
+def _norm_bound(A: Reals, W: Reals, largest_a: int, largest_w: int) -> int:
+    """A bound on the sum of |a b| from 1-norms, rounded up by more than float64 sums could lose."""
+    rows = float(np.abs(A).sum(axis=1).max(initial=0.0)) * largest_w
+    columns = float(np.abs(W).sum(axis=0).max(initial=0.0)) * largest_a
+    return int(min(rows, columns) * (1 + 2.0**-20)) + 1 if min(rows, columns) else 0
+
+
+def _largest(initial: npt.NDArray[Any] | None) -> int:
+    return 0 if initial is None or not initial.size else max(abs(int(initial.min())), abs(int(initial.max())))
+
+
+def limb_widths(a_bits: int, w_bits: int, K: int) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """(Limbs, bits per limb) of a and of w: the fewest limb pairs whose sums over K stay within 2**53."""
+    growth = (K - 1).bit_length()
+    for limbs_a, limbs_w in sorted(
+        product(range(1, _MAX_LIMBS + 1), repeat=2), key=lambda pair: pair[0] * pair[1]
+    ):
+        bits_a, bits_w = -(-a_bits // limbs_a), -(-w_bits // limbs_w)
+        if bits_a + bits_w + growth <= DOUBLE_BITS:
+            return (limbs_a, bits_a), (limbs_w, bits_w)
+    return None
+
+
+def _limbs(matrix: Reals, limbs: int, bits: int) -> Iterator[tuple[Reals, int]]:
+    """Signed limbs of integers, the lowest last, each with its left shift; they sum to the matrix."""
+    rest = matrix
+    for index in range(limbs - 1, 0, -1):
+        high = np.trunc(np.ldexp(rest, -bits * index))
+        yield high, bits * index
+        rest = rest - np.ldexp(high, bits * index)
+    yield rest, 0

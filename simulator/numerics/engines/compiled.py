@@ -1,0 +1,78 @@
+"""How kernels are compiled: once, into a cache for later processes. Import this only where they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic as numba_intrinsic
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(function: Function) -> Function:
+    """A function compiled by numba on its first call, cached on disk, running without the GIL."""
+    return cast(
+        Function, numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")(function)
+    )
+
+
+def inlined(function: Function) -> Function:
+    """A helper compiled into the kernels that call it."""
+    return cast(Function, numba.njit(inline="always")(function))
+
+
+def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function for kernels that becomes the LLVM instruction its `lower` builds."""
+    return cast(Callable[..., Any], numba_intrinsic(function))
+
+
+def _bit_cast(target: types.Type, llvm_type: ir.Type) -> Any:
+    def typing(_context: Any, value: Any) -> Any:
+        def lower(_inner: Any, builder: ir.IRBuilder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+            return builder.bitcast(arguments[0], llvm_type)
+
+        return target(value), lower
+
+    return typing
+
+
+@intrinsic
+def bits_of_double(typing_context: Any, value: Any) -> Any:
+    """The bit pattern of a float64 as int64."""
+    return _bit_cast(types.int64, ir.IntType(64))(typing_context, value)
+
+
+@intrinsic
+def double_of_bits(typing_context: Any, value: Any) -> Any:
+    """The float64 of an int64 bit pattern."""
+    return _bit_cast(types.float64, ir.DoubleType())(typing_context, value)
+
+
+@intrinsic
+def bits_of_single(typing_context: Any, value: Any) -> Any:
+    """The bit pattern of a float32 as int32."""
+    return _bit_cast(types.int32, ir.IntType(32))(typing_context, value)
+
+
+@intrinsic
+def fused_multiply_add(_typing_context: Any, x: Any, y: Any, z: Any) -> Any:
+    """Return x y + z rounded once, all float32 or all float64; by instruction or by the C library."""
+
+    def lower(_inner: Any, builder: ir.IRBuilder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+        return builder.fma(*arguments)
+
+    return x(x, y, z), lower
+
+
+@intrinsic
+def count_ones(_typing_context: Any, value: Any) -> Any:
+    """Number of one bits of an integer, in its own type."""
+
+    def lower(_inner: Any, builder: ir.IRBuilder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+        return builder.ctpop(arguments[0])
+
+    return value(value), lower

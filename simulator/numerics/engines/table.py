@@ -1,0 +1,93 @@
+"""Fixed accumulators by looking products up: by the pair of codes, or by the sum of two logarithms."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.numerics.accumulators import wrap
+from simulator.numerics.engines.problem import Answer, Problem, Refusal
+from simulator.numerics.engines.threads import for_row_ranges
+from simulator.numerics.mac_spec import FixedAccumulator
+from simulator.numerics.products import LogOperand, LogProducts
+
+
+def attempt(problem: Problem) -> Answer | Refusal:
+    """The product by table, or why not."""
+    mac, fixed = problem.mac, problem.mac.accumulator
+    if not isinstance(fixed, FixedAccumulator):
+        return Refusal("a float accumulator's step is not a sum of table entries")
+    if mac.has_product_table and (fixed.bits <= 62 or fixed.overflow == "wrap"):
+        return _by_pair(problem, fixed)
+    if isinstance(mac.products, LogProducts) and fixed.overflow == "wrap":
+        return _by_logarithm(problem, mac.products)
+    return Refusal("there is no table of this MAC's products")
+
+
+def _by_pair(problem: Problem, fixed: FixedAccumulator) -> Answer:
+    from simulator.numerics.engines import table_kernels as kernels
+
+    table, a, w = (
+        problem.mac.product_table(),
+        np.ascontiguousarray(problem.a),
+        np.ascontiguousarray(problem.w),
+    )
+    sums = problem.starting_sums()
+    M, threads = sums.shape[0], problem.threads
+    if fixed.overflow == "wrap":
+        for_row_ranges(M, lambda i, j: kernels.sum_products(table, a, w, sums, i, j), threads=threads)
+        return Answer(wrap(sums, fixed.bits), "sums of table entries, exact modulo 2^64")
+    if fixed.overflow == "saturate":
+        low, high = fixed.lowest, fixed.highest
+        for_row_ranges(
+            M,
+            lambda i, j: kernels.sum_products_saturating(table, a, w, low, high, sums, i, j),
+            threads=threads,
+        )
+        return Answer(sums, "table entries in the order of k, clipped at every step")
+    overflow, spare = np.zeros(sums.shape, np.int8), 64 - fixed.bits
+    for_row_ranges(
+        M, lambda i, j: kernels.sum_products_sticky(table, a, w, spare, sums, overflow, i, j), threads=threads
+    )
+    return Answer(sums, "table entries in the order of k, overflow watched at every step", overflow)
+
+
+def _by_logarithm(problem: Problem, rule: LogProducts) -> Answer:
+    from simulator.numerics.engines import table_kernels as kernels
+
+    tables, span = log_sum_tables(rule)
+    a, w = rule.activation_logs, rule.weight_logs
+    a_index = _index(a, span, 0)[problem.a]
+    a_table = a.is_negative.astype(np.uint8)[problem.a]
+    w_index = _index(w, 3 * span, 2 * span)[problem.w]
+    sums = problem.starting_sums()
+    for_row_ranges(
+        sums.shape[0],
+        lambda i, j: kernels.sum_log_products(tables, a_index, a_table, w_index, sums, i, j),
+        threads=problem.threads,
+    )
+    return Answer(wrap(sums, rule.accumulator.bits), "table entries by sums of logarithms, exact modulo 2^64")
+
+
+def log_sum_tables(rule: LogProducts) -> tuple[npt.NDArray[np.int64], int]:
+    """Increments by the sum of two operand indices: [2, 5 * span] and the span.
+
+    Row 0 is for positive activations, row 1 for negative ones. An index counts logarithms up from the
+    least, 2 `span` more for a negative weight; an activation that adds nothing (zero, infinity) counts
+    `span`, such a weight 3 `span`. So sums fall into [product | nothing | product of the other sign |
+    nothing | nothing].
+    """
+    span = rule.greatest_log_sum - rule.least_log_sum + 1
+    sums = np.arange(rule.least_log_sum, rule.greatest_log_sum + 1)
+    positive, negative = rule.of_log_sum(sums, np.False_), rule.of_log_sum(sums, np.True_)
+    nothing = np.zeros(span, np.int64)
+    rows = [
+        np.concatenate([same, nothing, other, nothing, nothing])
+        for same, other in ((positive, negative), (negative, positive))
+    ]
+    return np.stack(rows), span
+
+
+def _index(operand: LogOperand, special: int, sign_stride: int) -> npt.NDArray[np.int32]:
+    index = operand.logarithms - operand.logarithms.min() + sign_stride * operand.is_negative
+    return np.where(operand.is_special, special, index).astype(np.int32)

@@ -1,0 +1,77 @@
+"""A multiply-accumulate unit as data: two operand formats, a product rule, an accumulator, an output rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+ProductRule = Literal["exact", "log", "fused"]
+OverflowRule = Literal["wrap", "saturate", "sticky"]
+OutputRule = Literal["nearest", "log", "posit"]
+
+DEFAULT_REDUCTION_LENGTH = 4608
+"""Products in the longest sum of ResNet-50 (3 x 3 x 512), Aggarwal et al.'s choice for accumulator widths."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedAccumulator:
+    """A two's complement integer of `bits` bits whose lowest bit weighs 2**lsb.
+
+    Past either end it does as `overflow` says: `wrap` (modulo 2**bits), `saturate` (stay at the end, step
+    by step), or `sticky` (wrap, and remember the first overflow and its sign for the output converter).
+    """
+
+    bits: int
+    lsb: int
+    overflow: OverflowRule = "wrap"
+
+    @property
+    def lowest(self) -> int:
+        """The most negative accumulator."""
+        return -(1 << (self.bits - 1))
+
+    @property
+    def highest(self) -> int:
+        """The largest accumulator."""
+        return (1 << (self.bits - 1)) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class FloatAccumulator:
+    """A float that every step rounds into (to nearest, ties to even).
+
+    With `flush_subnormals`, operands and results below the smallest normal number count as zeros of their
+    sign.
+    """
+
+    format: str
+    flush_subnormals: bool = False
+
+
+Accumulator = FixedAccumulator | FloatAccumulator
+
+
+@dataclass(frozen=True, slots=True)
+class MacSpec:
+    """What one multiply-accumulate does, and how fast its hardware takes operands.
+
+    `product`: `exact` into a fixed accumulator (bits below its lowest are cut off towards minus
+    infinity), `log` (add logarithms, look up the power, shift: Johnson 2018), `fused` into a float
+    accumulator (one rounding of product plus sum). `output`: how accumulators become codes; `nearest`
+    rounds the real value, `log` and `posit` are the converters of the published circuits.
+    `pipeline_depth` is the cycles from operands to sum, `accumulation_interval` the cycles before the
+    same PE can add again; `max_clock_mhz` is None where nobody published one.
+    """
+
+    name: str
+    activation: str
+    weight: str
+    product: ProductRule
+    accumulator: Accumulator
+    output: OutputRule = "nearest"
+    reduction_length: int = DEFAULT_REDUCTION_LENGTH
+    pipeline_depth: int = 1
+    accumulation_interval: int = 1
+    max_clock_mhz: float | None = None
+    description: str = field(default="", compare=False)
+    source: str = field(default="", compare=False)
