@@ -1,7 +1,7 @@
 """Writes the bundled networks: from ONNX models that the onnx package ships, or from papers.
 
-    python tools/import_networks.py            # write all
-    python tools/import_networks.py resnet50   # write one
+    python -m tools.import_networks            # write all
+    python -m tools.import_networks resnet50   # write one
 
 AlexNet and GoogLeNet come from their papers although the onnx package ships them: those exports turned
 Caffe's rounded-up pooling (and AlexNet's 227-pixel crop) into smaller feature maps than the published ones.
@@ -12,14 +12,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-
-from paper_networks import PAPER_NETWORKS
 
 from simulator.foundation.files import write_text
 from simulator.workload import Network
 from simulator.workload.network_file import network_text
 from simulator.workload.onnx_graph import read_onnx
+from tools.paper_networks import PAPER_NETWORKS
 
 WORKLOADS = Path(__file__).resolve().parent.parent / "workloads"
 
@@ -45,18 +45,13 @@ def from_onnx(name: str) -> Network:
     """One network through the ONNX importer."""
     model = ONNX_MODELS[name]
     network = read_onnx(onnx_folder() / f"{model}.onnx")
-    source = (
-        f"ONNX model zoo graph {model}.onnx in the onnx package (onnx/backend/test/data/light), Apache-2.0"
-    )
+    source = f"ONNX model zoo, {model}.onnx of the onnx package, Apache-2.0"
     return replace(network, name=name, source=source)
 
 
 def builders() -> dict[str, Callable[[], Network]]:
     """Every bundled network and how it is made."""
-    imported: dict[str, Callable[[], Network]] = {
-        name: lambda name=name: from_onnx(name)  # type: ignore[misc]  # binds the loop's name
-        for name in ONNX_MODELS
-    }
+    imported: dict[str, Callable[[], Network]] = {name: partial(from_onnx, name) for name in ONNX_MODELS}
     return imported | PAPER_NETWORKS
 
 

@@ -10,11 +10,13 @@ from simulator.workload import (
     Layer,
     Network,
     PostOperation,
+    PostOperationKind,
     convolution_layer,
     matrix_layer,
 )
 
 Names = tuple[str, ...]
+Posts = tuple[PostOperationKind, ...]
 
 
 class Builder:
@@ -35,7 +37,7 @@ class Builder:
         stride: int = 1,
         padding: int = 0,
         groups: int = 1,
-        post: tuple[str, ...] = ("bias", "relu"),
+        post: Posts = ("bias", "relu"),
         shortcut: Names = (),
     ) -> None:
         """A square convolution of the feature map, which its result replaces."""
@@ -52,11 +54,11 @@ class Builder:
         self._append(convolution_layer(name, geometry), post, shortcut)
         self.size, self.channels = geometry.ofmap[0], filters
 
-    def product(self, layer: Layer, post: tuple[str, ...] = ("bias",), shortcut: Names = ()) -> None:
+    def product(self, layer: Layer, post: Posts = ("bias",), shortcut: Names = ()) -> None:
         """A matrix product of what was computed last."""
         self._append(layer, post, shortcut)
 
-    def fc(self, name: str, outputs: int, *, post: tuple[str, ...] = ("bias", "relu")) -> None:
+    def fc(self, name: str, outputs: int, *, post: Posts = ("bias", "relu")) -> None:
         """A fully connected layer on the flattened feature map."""
         features = self.channels * self.size**2
         self._append(matrix_layer(name, "fc", m=1, k=features, n=outputs), post, ())
@@ -68,14 +70,14 @@ class Builder:
         self.post("pool")
         self.size = (ceil(positions) if round_up else int(positions)) + 1
 
-    def post(self, kind: str) -> None:
+    def post(self, kind: PostOperationKind) -> None:
         """A post operation on the whole feature map, shared by the layers that computed it."""
         for index, layer in enumerate(self.layers):
             if layer.name in self.head:
                 elements = layer.n * self.size**2
                 self.layers[index] = layer.connected(layer.inputs, _with(layer, kind, elements))
 
-    def _append(self, layer: Layer, post: tuple[str, ...], shortcut: Names) -> None:
+    def _append(self, layer: Layer, post: Posts, shortcut: Names) -> None:
         for kind in post:
             inputs = shortcut if kind == "add" else ()
             layer = layer.connected(self.head, _with(layer, kind, layer.ofmap_elements, inputs))
@@ -87,9 +89,11 @@ class Builder:
         return Network(name, tuple(self.layers), source=source)
 
 
-def _with(layer: Layer, kind: str, elements: int, inputs: Names = ()) -> tuple[PostOperation, ...]:
+def _with(
+    layer: Layer, kind: PostOperationKind, elements: int, inputs: Names = ()
+) -> tuple[PostOperation, ...]:
     posts = {(post.kind, post.inputs): post.elements for post in layer.post_operations}
-    posts[kind, inputs] = posts.get((kind, inputs), 0) + elements  # type: ignore[index]  # checked on reading
+    posts[kind, inputs] = posts.get((kind, inputs), 0) + elements
     return tuple(PostOperation(kind, count, inputs) for (kind, inputs), count in posts.items())
 
 
@@ -106,11 +110,7 @@ def alexnet() -> Network:
     b.fc("fc6", 4096)
     b.fc("fc7", 4096)
     b.fc("fc8", 1000, post=("bias", "other"))
-    return b.network(
-        "alexnet",
-        "Krizhevsky, Sutskever, Hinton: ImageNet Classification with Deep Convolutional Neural Networks, "
-        "NIPS 2012, section 3.5 (two groups; 227-pixel input, which its layer sizes imply)",
-    )
+    return b.network("alexnet", "Krizhevsky et al., NIPS 2012, section 3.5; two groups, 227-pixel input")
 
 
 def vgg16() -> Network:
@@ -122,11 +122,7 @@ def vgg16() -> Network:
     b.fc("fc6", 4096)
     b.fc("fc7", 4096)
     b.fc("fc8", 1000, post=("bias", "other"))
-    return b.network(
-        "vgg16",
-        "Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition, "
-        "arXiv 1409.1556, table 1, column D",
-    )
+    return b.network("vgg16", "Simonyan and Zisserman, arXiv 1409.1556, table 1, column D")
 
 
 # Inception modules of GoogLeNet: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
@@ -179,11 +175,7 @@ def googlenet() -> Network:
             b.pool(3, 2, round_up=True)
     b.pool(7, 1)
     b.fc("loss3/classifier", 1000, post=("bias", "other"))
-    return b.network(
-        "googlenet",
-        "Szegedy et al.: Going Deeper with Convolutions, arXiv 1409.4842, table 1, without the auxiliary "
-        "classifiers, which inference leaves out",
-    )
+    return b.network("googlenet", "Szegedy et al., arXiv 1409.4842, table 1; no auxiliary classifiers")
 
 
 def resnet18() -> Network:
@@ -195,11 +187,7 @@ def resnet18() -> Network:
             _basic_block(b, f"conv{stage}_{block + 1}", filters, stride=2 if stage > 2 and block == 0 else 1)
     b.pool(7, 7)
     b.fc("fc", 1000, post=("bias", "other"))
-    return b.network(
-        "resnet18",
-        "He et al.: Deep Residual Learning for Image Recognition, arXiv 1512.03385, table 1, 18-layer; "
-        "projection shortcuts where sizes change (option B)",
-    )
+    return b.network("resnet18", "He et al., arXiv 1512.03385, table 1, 18-layer; projection shortcuts")
 
 
 def _basic_block(b: Builder, name: str, filters: int, *, stride: int) -> None:
@@ -230,11 +218,7 @@ def mobilenet_v1() -> Network:
         b.conv(f"conv{index}_pointwise", filters, 1)
     b.pool(7, 7)
     b.fc("fc", 1000, post=("bias", "other"))
-    return b.network(
-        "mobilenet_v1",
-        "Howard et al.: MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, "
-        "arXiv 1704.04861, table 1, width 1.0, 224 pixels",
-    )
+    return b.network("mobilenet_v1", "Howard et al., arXiv 1704.04861, table 1; width 1.0, 224 pixels")
 
 
 def mobilenet_v2() -> Network:
@@ -257,11 +241,7 @@ def mobilenet_v2() -> Network:
     b.conv("conv_last", 1280, 1)
     b.pool(7, 7)
     b.fc("fc", 1000, post=("bias", "other"))
-    return b.network(
-        "mobilenet_v2",
-        "Sandler et al.: MobileNetV2: Inverted Residuals and Linear Bottlenecks, arXiv 1801.04381, table 2, "
-        "width 1.0, 224 pixels",
-    )
+    return b.network("mobilenet_v2", "Sandler et al., arXiv 1801.04381, table 2; width 1.0, 224 pixels")
 
 
 def _inverted_residual(b: Builder, name: str, expansion: int, filters: int, stride: int) -> None:
@@ -279,11 +259,7 @@ def vit_b32() -> Network:
     for block in range(1, 13):
         _encoder_block(b, f"block{block}", tokens, width, heads, hidden)
     b.product(matrix_layer("head", "fc", m=1, k=width, n=1000), ("bias", "other"))
-    return b.network(
-        "vit_b32",
-        "Dosovitskiy et al.: An Image is Worth 16x16 Words, arXiv 2010.11929, table 1, ViT-Base with 32x32 "
-        "patches, 224 pixels, 50 tokens",
-    )
+    return b.network("vit_b32", "Dosovitskiy et al., arXiv 2010.11929, table 1, ViT-Base; 32-pixel patches")
 
 
 def _encoder_block(b: Builder, name: str, tokens: int, width: int, heads: int, hidden: int) -> None:

@@ -6,6 +6,7 @@ from simulator.workload.layer import (
     LayerKind,
     Network,
     PostOperation,
+    PostOperationKind,
     convolution_layer,
     matrix_layer,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "LayerKind",
     "Network",
     "PostOperation",
+    "PostOperationKind",
     "convolution_layer",
     "load_network",
     "matrix_layer",

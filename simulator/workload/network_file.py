@@ -219,7 +219,7 @@ def _computation_text(layer: Layer) -> str:
 
 
 def _post_text(post: PostOperation, ofmap_elements: int) -> str:
-    fields = {"kind": post.kind}
+    fields: dict[str, str] = {"kind": post.kind}
     if post.inputs:
         fields["inputs"] = _names(post.inputs)
     if post.elements != ofmap_elements:

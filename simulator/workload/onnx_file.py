@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,12 @@ _LARGEST_SHAPE_CONSTANT = 1024
 _VALUE_FIELDS = (
     "raw_data", "float_data", "double_data", "int32_data", "int64_data", "uint64_data", "string_data",
 )  # fmt: skip
+# By AttributeProto.type: INT, STRING, INTS.
+_ATTRIBUTE_VALUES: dict[int, Callable[[Any], Any]] = {
+    2: lambda attribute: attribute.i,
+    3: lambda attribute: attribute.s.decode(errors="replace"),
+    7: lambda attribute: tuple(attribute.ints),
+}
 _WEIGHT_SUFFIX = re.compile(r"(_w_\d+|_w|[._/]weight|[._/]kernel)$")
 
 
@@ -36,9 +43,8 @@ class Graph:
 
     @staticmethod
     def attributes(node: Any) -> dict[str, Any]:
-        """Attributes of an operator: int, float, text, or tuple of int. Others are left out."""
-        kinds = {1: lambda a: a.f, 2: lambda a: a.i, 3: lambda a: a.s.decode(), 7: lambda a: tuple(a.ints)}
-        return {a.name: kinds[a.type](a) for a in node.attribute if a.type in kinds}
+        """Attributes of an operator that are int, text or tuple of int; others are left out."""
+        return {a.name: _ATTRIBUTE_VALUES[a.type](a) for a in node.attribute if a.type in _ATTRIBUTE_VALUES}
 
 
 def read_graph(path: Path) -> Graph:
@@ -70,7 +76,7 @@ def read_graph(path: Path) -> Graph:
 
 def _load(path: Path) -> Any:
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # onnx brings it
 
     try:
         model = onnx.load(path, load_external_data=False)

@@ -1,0 +1,139 @@
+"""`systolic networks`: what is bundled, and what a network is made of."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from simulator.workload import Layer, Network, load_network
+
+app = typer.Typer(help="List the bundled networks, or show the layers of one.")
+
+_JSON = typer.Option(False, "--json", help="Print JSON on stdout and nothing else.")
+_WIDTH_IN_A_PIPE = 80
+
+
+@app.callback(invoke_without_command=True)
+def networks(context: typer.Context, as_json: bool = _JSON) -> None:
+    """List the bundled networks with their layers, multiply-accumulates, parameters and sources.
+
+    Examples:
+        systolic networks
+        systolic networks --json
+        systolic networks show resnet50
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from simulator.foundation.resources import bundled_names
+
+    bundled = [load_network(name) for name in bundled_names("workloads")]
+    if as_json:
+        typer.echo(json.dumps([_summary(network) for network in bundled], indent=2))
+        return
+    rows = [
+        (
+            network.name,
+            str(len(network.layers)),
+            f"{network.macs / 1e6:,.1f}",
+            f"{network.parameters / 1e6:,.2f}",
+            network.source,
+        )
+        for network in bundled
+    ]
+    _print_table(["network", ">layers", ">M MACs", ">M weights", "source"], rows)
+
+
+@app.command()
+def show(
+    network: str = typer.Argument(help="A bundled name, or a .yaml, SCALE-Sim .csv or .onnx file."),
+    batch: int | None = typer.Option(
+        None, min=1, help="Inputs computed at once; the file's own if not given."
+    ),
+    skip_unsupported: bool = typer.Option(
+        False, "--skip-unsupported", help="Leave out ONNX operators that cannot be simulated, and list them."
+    ),
+    as_json: bool = _JSON,
+) -> None:
+    """Show the layers of a network as the matrix products that an array computes.
+
+    Examples:
+        systolic networks show resnet50
+        systolic networks show mobilenet_v2 --batch 4 --json
+    """
+    shown = load_network(network, batch=batch, skip_unsupported=skip_unsupported)
+    if as_json:
+        document = _summary(shown) | {"layers": [_layer_document(layer) for layer in shown.layers]}
+        typer.echo(json.dumps(document, indent=2))
+        return
+    rows = [
+        (
+            layer.name,
+            layer.kind,
+            f"{layer.m:,}",
+            f"{layer.n:,}",
+            f"{layer.k:,}",
+            str(layer.groups),
+            f"{layer.macs / 1e6:,.2f}",
+        )
+        for layer in shown.layers
+    ]
+    _print_table(["layer", "kind", ">M", ">N", ">K", ">groups", ">M MACs"], rows)
+    typer.echo(
+        f"{shown.name}, batch {shown.batch}: {len(shown.layers)} layers, {shown.macs:,} MACs, "
+        f"{shown.parameters:,} weights"
+    )
+    typer.echo(f"source: {shown.source}")
+    for skipped in shown.skipped_operators:
+        typer.echo(f"not simulated: {skipped}")
+
+
+def _summary(network: Network) -> dict[str, Any]:
+    return {
+        "name": network.name,
+        "source": network.source,
+        "batch": network.batch,
+        "layers": len(network.layers),
+        "macs": network.macs,
+        "parameters": network.parameters,
+        "skipped_operators": list(network.skipped_operators),
+    }
+
+
+def _layer_document(layer: Layer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "m": layer.m,
+        "n": layer.n,
+        "k": layer.k,
+        "groups": layer.groups,
+        "macs": layer.macs,
+        "parameters": layer.parameters,
+        "inputs": list(layer.inputs),
+        "post_operations": [
+            {"kind": post.kind, "elements": post.elements, "inputs": list(post.inputs)}
+            for post in layer.post_operations
+        ],
+    }
+
+
+def _print_table(columns: list[str], rows: list[tuple[str, ...]]) -> None:
+    """A table on stdout; a column whose title starts with `>` is aligned right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH_IN_A_PIPE)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        right = column.startswith(">")
+        table.add_column(
+            column.lstrip(">"), justify="right" if right else "left", no_wrap=right, overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
