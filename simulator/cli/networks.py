@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -119,7 +120,7 @@ def _layer_document(layer: Layer) -> dict[str, Any]:
     }
 
 
-def _print_table(columns: list[str], rows: list[tuple[str, ...]]) -> None:
+def _print_table(columns: list[str], rows: Sequence[tuple[str, ...]]) -> None:
     """A table on stdout; a column whose title starts with `>` is aligned right."""
     from rich import box
     from rich.console import Console

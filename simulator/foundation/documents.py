@@ -91,7 +91,8 @@ def validate(model: type[Model], document: Any, *, source: object) -> Model:
 
 
 def _explain(model: type[BaseModel], error: ValidationError, source: object) -> UserError:
-    first = error.errors(include_url=False)[0]
+    # A misspelt key is also a missing one; the misspelling is the more useful thing to tell.
+    first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
     location = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return UserError(
@@ -117,6 +118,8 @@ def _field_names(model: type[BaseModel], location: tuple[int | str, ...]) -> lis
     """Field names of the (sub)model that a dotted location leads to, as far as it can be followed."""
     current: Any = model
     for part in location:
+        if isinstance(part, int):
+            continue
         if not (isinstance(current, type) and issubclass(current, BaseModel)):
             return []
         field = current.model_fields.get(str(part))

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from simulator.foundation import UserError
 from simulator.foundation.documents import load_yaml, validate
@@ -22,9 +22,28 @@ from simulator.workload.layer import (
 )
 
 Count = Annotated[int, Field(ge=1, strict=True)]
-Size = Count | tuple[Count, Count]
 Edge = Annotated[int, Field(ge=0, strict=True)]
-Padding = Edge | tuple[Edge, Edge] | tuple[Edge, Edge, Edge, Edge]
+
+
+def _pair(size: object) -> object:
+    """One number stands for height and width."""
+    return (size, size) if isinstance(size, int) else size
+
+
+def _four(padding: object) -> object:
+    """One number stands for all edges, [vertical, horizontal] for both of each."""
+    if isinstance(padding, int):
+        return (padding,) * 4
+    return (*padding, *padding) if isinstance(padding, list) and len(padding) == 2 else padding
+
+
+def _kind_alone(post: object) -> object:
+    """A post operation's name stands for one on exactly the layer's results."""
+    return {"kind": post} if isinstance(post, str) else post
+
+
+Size = Annotated[tuple[Count, Count], BeforeValidator(_pair)]
+Padding = Annotated[tuple[Edge, Edge, Edge, Edge], BeforeValidator(_four)]
 
 
 class _Strict(BaseModel):
@@ -38,9 +57,9 @@ class ConvolutionFields(_Strict):
     channels: Count
     filters: Count
     kernel: Size
-    stride: Size = 1
-    padding: Padding = 0
-    dilation: Size = 1
+    stride: Size = (1, 1)
+    padding: Padding = (0, 0, 0, 0)
+    dilation: Size = (1, 1)
     groups: Count = 1
 
 
@@ -78,7 +97,7 @@ class LayerFields(_Strict):
     fc: FullyConnectedFields | None = None
     matmul: ProductFields | None = None
     inputs: tuple[str, ...] = ()
-    post: tuple[PostOperationKind | PostFields, ...] = ()
+    post: tuple[Annotated[PostFields, BeforeValidator(_kind_alone)], ...] = ()
 
     @model_validator(mode="after")
     def _one_kind(self) -> LayerFields:
@@ -139,33 +158,18 @@ def _convolution(fields: ConvolutionFields) -> Convolution:
         batch=1,
         channels=fields.channels,
         filters=fields.filters,
-        ifmap=_pair(fields.ifmap),
-        kernel=_pair(fields.kernel),
-        stride=_pair(fields.stride),
-        padding=_four(fields.padding),
-        dilation=_pair(fields.dilation),
+        ifmap=fields.ifmap,
+        kernel=fields.kernel,
+        stride=fields.stride,
+        padding=fields.padding,
+        dilation=fields.dilation,
         groups=fields.groups,
     )
 
 
-def _post(fields: PostOperationKind | PostFields, ofmap_elements: int) -> PostOperation:
-    if isinstance(fields, str):
-        return PostOperation(fields, ofmap_elements)
+def _post(fields: PostFields, ofmap_elements: int) -> PostOperation:
     elements = ofmap_elements if fields.elements is None else fields.elements
     return PostOperation(fields.kind, elements, fields.inputs)
-
-
-def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else size
-
-
-def _four(padding: int | tuple[int, int] | tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    if isinstance(padding, int):
-        return padding, padding, padding, padding
-    if len(padding) == 2:
-        vertical, horizontal = padding
-        return vertical, horizontal, vertical, horizontal
-    return padding
 
 
 def network_text(network: Network) -> str:

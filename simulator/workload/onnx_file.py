@@ -145,6 +145,10 @@ def _close_batch(graph: Any, inputs: list[Any], path: Path) -> None:
 def _inferred(model: Any, path: Path) -> Any:
     import onnx
 
+    # Inference refuses a domain that the file does not declare; such operators are told of later, together.
+    declared = {opset.domain for opset in model.opset_import}
+    for domain in sorted({node.domain for node in model.graph.node} - declared - {"", "ai.onnx"}):
+        model.opset_import.append(onnx.helper.make_opsetid(domain, 1))
     try:
         return onnx.shape_inference.infer_shapes(model, data_prop=True)
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
