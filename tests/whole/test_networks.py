@@ -201,3 +201,23 @@ def test_a_batch_multiplies_work_and_leaves_weights_alone(network: Network, batc
         assert [post.elements for post in many.post_operations] == [
             batch * post.elements for post in one.post_operations
         ]
+
+
+def test_the_documented_table_is_fresh() -> None:
+    text = (WORKLOADS.parent / "docs" / "workloads.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:5]] for line in text.splitlines()]
+    documented = [row for row in rows if row and row[0] in BUNDLED]
+    computed = [
+        [name, str(len(one.layers)), f"{one.macs / 1e6:,.1f}", f"{one.parameters / 1e6:,.2f}"]
+        for name, one in ((name, load_network(name)) for name in BUNDLED)
+    ]
+    assert documented == computed
+
+
+def test_the_documented_network_file_loads(tmp_path: Path) -> None:
+    text = (WORKLOADS.parent / "docs" / "workloads.md").read_text(encoding="utf-8")
+    example = tmp_path / "example.yaml"
+    example.write_text(text.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    network = read_network(example)
+    assert [layer.kind for layer in network.layers] == ["conv", "depthwise", "fc", "matmul", "fc"]
+    assert network.layers[1].post_operations[1].inputs == ("stem",)
