@@ -1,0 +1,59 @@
+"""Options that several commands share, and how they lie over an architecture file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from simulator.foundation import UserError
+from simulator.foundation.documents import parse_yaml
+
+NetworkArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NETWORK",
+        help="Bundled name (`systolic networks`), SCALE-Sim topology .csv, .onnx model or .yaml of layers.",
+        show_default=False,
+    ),
+]
+ArchOption = Annotated[
+    str, typer.Option("--arch", "-a", metavar="ARCH", help="Bundled architecture or YAML file.")
+]
+MacOption = Annotated[
+    str | None, typer.Option("--mac", "-m", help='MAC of every PE: a preset or a spec like "e4m3 x e4m3".')
+]
+DataflowOption = Annotated[str | None, typer.Option(help="os, ws or is: what stays in the PEs.")]
+OverlapOption = Annotated[str | None, typer.Option(help="none, drain or full: how folds follow each other.")]
+TimingOption = Annotated[
+    str | None, typer.Option(help="reference (the published circuit) or scalesim (its compute cycles).")
+]
+RowsOption = Annotated[int | None, typer.Option("--rows", help="PE rows.")]
+ColumnsOption = Annotated[int | None, typer.Option("--cols", "--columns", help="PE columns.")]
+ClockOption = Annotated[float | None, typer.Option("--clock-mhz", help="Clock of array and buffers.")]
+BatchOption = Annotated[int | None, typer.Option(help="Inferences at once.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Any architecture field, e.g. sram.ifmap.capacity_kib=64."),
+]
+SkipUnsupportedOption = Annotated[
+    bool, typer.Option("--skip-unsupported", help="Leave out ONNX operators that cannot be simulated.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables and no progress.")]
+
+
+def arch_overrides(fields: Mapping[str, object], assignments: Sequence[str] | None) -> dict[str, Any]:
+    """Overrides by dotted field, from options that were given and from `--set FIELD=VALUE`.
+
+    Raises:
+        UserError: an assignment without `=`.
+    """
+    overrides = {field: value for field, value in fields.items() if value is not None}
+    for assignment in assignments or ():
+        field, equals, text = assignment.partition("=")
+        if not equals or not field.strip():
+            raise UserError("must look like FIELD=VALUE", source="--set", value=assignment)
+        overrides[field.strip()] = parse_yaml(text, source=f"--set {field.strip()}")
+    return overrides
