@@ -86,7 +86,12 @@ class SramConfig(_Section):
     """One on-chip buffer."""
 
     capacity_kib: float = Field(256, gt=0, le=1048576, description="Capacity, both halves together.")
-    word_bits: int = Field(256, ge=8, le=8192, description="Bits of one access.")
+    word_bits: int = Field(
+        256,
+        ge=8,
+        le=1048576,
+        description="Bits of one access; a file that leaves it out gets what one array edge takes in a cycle.",
+    )
     ports: int = Field(1, ge=1, le=8, description="Accesses per cycle.")
     double_buffered: bool = Field(default=True, description="One half is filled while the other is used.")
 

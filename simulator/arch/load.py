@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from simulator.arch.config import ArchConfig
+from simulator.arch.widths import default_word_bits
 from simulator.foundation.documents import load_yaml, validate
 from simulator.foundation.resources import resolve_document
 
 
 def load_arch(name_or_path: str, overrides: Mapping[str, Any] | None = None) -> ArchConfig:
     """The architecture of a bundled name or YAML file.
+
+    A buffer without `word_bits` gets words as wide as the array's edge takes in one cycle.
 
     Args:
         name_or_path: `int8_32x32`, or a path such as `my/arch.yaml`.
@@ -27,7 +30,19 @@ def load_arch(name_or_path: str, overrides: Mapping[str, Any] | None = None) -> 
         document.setdefault("name", path.stem)
         for field, value in (overrides or {}).items():
             _lay_over(document, field.split("."), value)
-    return validate(ArchConfig, document, source=_shown(path, name_or_path))
+    source = _shown(path, name_or_path)
+    arch = validate(ArchConfig, document, source=source)
+    if absent := _buffers_without_width(document):
+        widths = default_word_bits(arch)
+        for buffer in absent:
+            _lay_over(document, ["sram", buffer, "word_bits"], widths[buffer])
+        arch = validate(ArchConfig, document, source=source)
+    return arch
+
+
+def _buffers_without_width(document: dict[str, Any]) -> list[str]:
+    srams = document.get("sram") or {}
+    return [name for name in ("ifmap", "filter", "ofmap") if "word_bits" not in (srams.get(name) or {})]
 
 
 def _lay_over(document: dict[str, Any], field: list[str], value: object) -> None:

@@ -35,7 +35,9 @@ ClockOption = Annotated[float | None, typer.Option("--clock-mhz", help="Clock of
 BatchOption = Annotated[int | None, typer.Option(help="Inferences at once.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="FIELD=VALUE", help="Any architecture field, e.g. sram.ifmap.capacity_kib=64."),
+    typer.Option(
+        "--set", metavar="FIELD=VALUE", help="Any architecture field, e.g. sram.ifmap.capacity_kib=64."
+    ),
 ]
 SkipUnsupportedOption = Annotated[
     bool, typer.Option("--skip-unsupported", help="Leave out ONNX operators that cannot be simulated.")

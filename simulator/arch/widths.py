@@ -1,0 +1,42 @@
+"""How wide a buffer's word is when the architecture leaves it to the array."""
+
+from __future__ import annotations
+
+from simulator.arch.config import ArchConfig
+from simulator.numerics import get_mac
+
+
+def default_word_bits(arch: ArchConfig) -> dict[str, int]:
+    """Word width by buffer so that the array's edges never wait: a power of two, one edge of operands a cycle.
+
+    Partial sums of weight and input stationary arrays are read and written back every cycle, so their ofmap
+    word holds two rows of accumulators.
+
+    Raises:
+        UserError: the array's MAC cannot be understood.
+    """
+    array = arch.array
+    choices = [block.mac for block in array.column_blocks] or [array.mac]
+    macs = [
+        get_mac(arch.macs.get(choice, choice) if isinstance(choice, str) else choice) for choice in choices
+    ]
+    activation_bits = macs[0].activation.bits
+    weight_bits = max(mac.weight.bits for mac in macs)
+    accumulator_bits = max(mac.accumulator_bits for mac in macs)
+    lanes = {
+        "os": (array.rows * activation_bits, array.columns * weight_bits, array.columns * activation_bits),
+        "ws": (
+            array.rows * activation_bits,
+            array.columns * weight_bits,
+            array.columns * accumulator_bits * 2,
+        ),
+        "is": (
+            array.columns * activation_bits,
+            array.rows * weight_bits,
+            array.columns * accumulator_bits * 2,
+        ),
+    }[array.dataflow]
+    return {
+        buffer: max(8, 1 << (bits - 1).bit_length())
+        for buffer, bits in zip(("ifmap", "filter", "ofmap"), lanes, strict=True)
+    }
