@@ -64,6 +64,14 @@ CYCLE_CAUSES: dict[str, Colour] = {
 }
 """Causes that are no stall; every stall takes a warm colour."""
 
+PE_USES: dict[str, Colour] = {
+    "useful": Colour("#0072b2", "#4fa8e0"),
+    "idle": Colour("#c9ced6", "#4b5563"),
+    "shifting": Colour("#009e73", "#4fcfa8"),
+    "holding": Colour("#d55e00", "#f08a3c"),
+}
+"""What a PE does in a cycle."""
+
 _STALL_SHADES = (
     Colour("#d55e00", "#f08a3c"),
     Colour("#e69f00", "#ffc04d"),

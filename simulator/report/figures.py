@@ -1,0 +1,80 @@
+"""What a chart shows, apart from how it is drawn; the HTML report and the plot files share it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from simulator.report.components import Colour
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One component's values, one a category, in the unit of its figure."""
+
+    name: str
+    colour: Colour
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StackedBars:
+    """Bars of stacked series; `upright` bars stand side by side (many), others lie (few)."""
+
+    key: str
+    title: str
+    text: str
+    axis: str
+    categories: tuple[str, ...]
+    series: tuple[Series, ...]
+    upright: bool = False
+    kind: Literal["bars"] = "bars"
+
+    @property
+    def is_one_part_each(self) -> bool:
+        """Whether every bar is one part, named by its category; then no legend is needed."""
+        return tuple(series.name for series in self.series) == self.categories
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A named point; `filled` ones are on the Pareto front, or bound by compute under a roof."""
+
+    name: str
+    x: float
+    y: float
+    filled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """Points on two axes, with lines drawn through given corners (a roof, a front)."""
+
+    key: str
+    title: str
+    text: str
+    x_axis: str
+    y_axis: str
+    points: tuple[Point, ...]
+    line: tuple[tuple[float, float], ...]
+    line_name: str
+    filled_name: str
+    open_name: str
+    logarithmic: bool
+    kind: Literal["scatter"] = "scatter"
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """A grid of shares between 0 and 1, `values[row][column]`."""
+
+    key: str
+    title: str
+    text: str
+    x_axis: str
+    y_axis: str
+    values: tuple[tuple[float, ...], ...]
+    kind: Literal["heat"] = "heat"
+
+
+Figure = StackedBars | Scatter | HeatMap

@@ -1,0 +1,176 @@
+"""The HTML report: one file that opens from disk, asks nothing of the network, prints, and reads aloud.
+
+Charts are drawn in the browser by plotly.js (MIT), which the `plotly` package carries and the page embeds.
+A content security policy names the page's two scripts by their hashes and forbids everything else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from simulator.report import units
+from simulator.report.comparison import Comparison, Variant, compare_results
+from simulator.report.comparison_figures import comparison_figures
+from simulator.report.console import describe_accuracy, describe_array
+from simulator.report.figures import Figure, StackedBars
+from simulator.report.provenance import LEGEND, MARKS
+from simulator.report.result_figures import result_figures
+from simulator.report.tables import (
+    TableView,
+    comparison_table,
+    configuration_table,
+    figure_table,
+    layers_table,
+    prices_table,
+)
+from simulator.result import Result
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class _FigureView:
+    """A chart on the page: its data, its table, whether it needs a legend or an order of layers."""
+
+    id: str
+    figure: Figure
+    table: TableView
+
+    @property
+    def legend(self) -> bool:
+        return (
+            isinstance(self.figure, StackedBars)
+            and len(self.figure.series) > 1
+            and not self.figure.is_one_part_each
+        )
+
+    @property
+    def sortable(self) -> bool:
+        return isinstance(self.figure, StackedBars) and self.figure.upright
+
+
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """One tab: a comparison of all variants, or one variant."""
+
+    id: str
+    name: str
+    subtitle: str
+    headline: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+    figures: tuple[_FigureView, ...]
+    tables: tuple[tuple[str, TableView], ...]
+    notes: tuple[str, ...]
+
+
+def render_html(results: Sequence[Result], *, mixed: bool = False) -> str:
+    """The report of one or several results as the text of an HTML file; the same results give the same text.
+
+    Raises:
+        UserError: no results, or results of different networks without `mixed`.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    comparison = compare_results(results, mixed=mixed)
+    panels = [_variant_panel(variant, f"v{index}") for index, variant in enumerate(comparison.variants)]
+    if len(results) > 1:
+        panels.insert(0, _comparison_panel(comparison))
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    scripts = (_plotly_js(), (_TEMPLATES / "report.js").read_text(encoding="utf-8"))
+    figures = {view.id: asdict(view.figure) for panel in panels for view in panel.figures}
+    return environment.get_template("report.html.j2").render(
+        title=" and ".join(comparison.networks),
+        panels=panels,
+        style=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own file and the library's
+        hashes=[_source_hash(script) for script in scripts],
+        figures=Markup(_json_for_html(figures)),  # noqa: S704 - `<` is escaped
+        version=results[0].simulator_version,
+        marks=[(MARKS[level], LEGEND[level]) for level in MARKS if MARKS[level]],
+    )
+
+
+def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
+    result = variant.result
+    totals = result.totals
+    headline: tuple[tuple[str, str], ...] = (
+        ("Latency", units.duration(totals.latency_ms)),
+        ("Energy", units.energy(totals.energy_pj)),
+        ("Area", units.area(totals.area_um2)),
+        ("Power", units.power(totals.power_mw)),
+        ("TOPS/W", units.significant(totals.tops_per_w)),
+        ("Utilization", units.percent(totals.utilization)),
+        ("Cycles", units.whole(totals.cycles)),
+        ("MACs", units.quantity(totals.macs)),
+    )
+    if result.accuracy is not None and result.accuracy.top1 is not None:
+        headline += (("Top-1", units.percent(result.accuracy.top1)),)
+    hashes = (
+        *(f"{name}: {digest}" for name, digest in result.sources.table_hashes.items()),
+        f"architecture: {result.sources.arch_hash}",
+        f"network: {result.sources.network_hash}",
+    )
+    subtitle = " — ".join(filter(None, (describe_array(result), describe_accuracy(result))))
+    return _Panel(
+        id=panel_id,
+        name=variant.name,
+        subtitle=subtitle,
+        headline=headline,
+        warnings=tuple(result.warnings),
+        figures=_views(result_figures(result), panel_id),
+        tables=(
+            ("Layers", layers_table(result)),
+            ("Prices and where they come from", prices_table(result.sources.prices)),
+            ("Configuration", configuration_table(result.arch)),
+        ),
+        notes=(*result.sources.notes, *hashes),
+    )
+
+
+def _comparison_panel(comparison: Comparison) -> _Panel:
+    first = comparison.variants[0].name
+    return _Panel(
+        id="compare",
+        name="Comparison",
+        subtitle=f"{len(comparison.variants)} variants; ratios are relative to {first}, the best is marked ★",
+        headline=(),
+        warnings=(),
+        figures=_views(comparison_figures(comparison), "compare"),
+        tables=(("Variants side by side", comparison_table(comparison)),),
+        notes=(),
+    )
+
+
+def _views(figures: Sequence[Figure], panel_id: str) -> tuple[_FigureView, ...]:
+    return tuple(_FigureView(f"{panel_id}-{figure.key}", figure, figure_table(figure)) for figure in figures)
+
+
+@cache
+def _plotly_js() -> str:
+    from plotly.offline import get_plotlyjs
+
+    script: str = get_plotlyjs()
+    return script
+
+
+def _source_hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
+
+
+def _json_for_html(document: object) -> str:
+    """JSON that can stand inside a script element."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")

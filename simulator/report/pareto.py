@@ -1,0 +1,48 @@
+"""The Pareto front: the points that no other point beats in one objective without losing in another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+Direction = Literal["lower", "higher"]
+
+
+def pareto_front(points: Sequence[Sequence[float | None]], directions: Sequence[Direction]) -> list[bool]:
+    """Which points are on the front.
+
+    Args:
+        points: one row a point, one value an objective; None or NaN: no data.
+        directions: whether lower or higher is better, by objective.
+
+    Returns:
+        A flag a point. A point without data in some objective is never on the front and beats nobody. Points
+        that are equal in every objective do not beat each other.
+
+    Raises:
+        ValueError: a point with another number of values than there are directions.
+    """
+    signs = [1.0 if direction == "lower" else -1.0 for direction in directions]
+    costs = [_costs(point, signs) for point in points]
+    known = sorted({cost for cost in costs if cost is not None})
+    front: list[tuple[float, ...]] = []
+    # In lexicographic order a point can only be beaten by one that came before it.
+    for cost in known:
+        if not any(_no_worse(better, cost) for better in front):
+            front.append(cost)
+    chosen = set(front)
+    return [cost in chosen for cost in costs]
+
+
+def _costs(point: Sequence[float | None], signs: Sequence[float]) -> tuple[float, ...] | None:
+    costs = []
+    for value, sign in zip(point, signs, strict=True):
+        if value is None or math.isnan(value):
+            return None
+        costs.append(sign * value)
+    return tuple(costs)
+
+
+def _no_worse(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return all(a <= b for a, b in zip(one, other, strict=True))

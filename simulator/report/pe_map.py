@@ -1,0 +1,80 @@
+"""How much of its time each PE of the grid multiplies, read off the folds that a layer was cut into."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.report import units
+from simulator.report.figures import HeatMap
+from simulator.result import LayerResult, Result
+
+_ON_ROWS = {"os": "m", "ws": "k", "is": "k"}
+_ON_COLUMNS = {"os": "n", "ws": "n", "is": "m"}
+
+
+class _Side(NamedTuple):
+    """One dimension of a product laid over one side of the grid."""
+
+    covered: NDArray[np.int64]
+    folds: int
+
+
+def pe_utilization(result: Result) -> HeatMap | None:
+    """The share of all cycles in which each PE multiplies operands of the network.
+
+    None where it cannot be read off the result: no grid in the configuration, columns with MACs of their own,
+    or a layer whose folds are not the plain cut of its tiles.
+    """
+    array = result.arch.get("array", {})
+    if array.get("column_blocks") or not {"rows", "columns", "dataflow"} <= array.keys():
+        return None
+    useful = np.zeros((array["rows"], array["columns"]), np.int64)
+    for layer in result.layers:
+        cycles = _useful_cycles(layer, array)
+        if cycles is None:
+            return None
+        useful += cycles
+    shares = useful / result.totals.cycles
+    return HeatMap(
+        "pe_utilization",
+        "PE utilization",
+        f"Share of all cycles in which each PE multiplies: {units.percent(shares.mean())} on average, "
+        f"{units.percent(shares.max())} at best, {units.percent(shares.min())} at worst.",
+        "PE column",
+        "PE row",
+        tuple(tuple(float(share) for share in row) for row in shares),
+    )
+
+
+def _useful_cycles(layer: LayerResult, array: dict[str, Any]) -> NDArray[np.int64] | None:
+    """Cycles in which each PE multiplies for a layer; None when the layer's folds or MACs do not come out."""
+    sizes = {"m": layer.m, "n": layer.n // layer.groups, "k": layer.k}
+    dataflow = array["dataflow"]
+    on_rows, on_columns = _ON_ROWS[dataflow], _ON_COLUMNS[dataflow]
+    (streamed,) = sizes.keys() - {on_rows, on_columns}
+    rows = _lay(sizes[on_rows], _tile(layer, on_rows, sizes), array["rows"])
+    columns = _lay(sizes[on_columns], _tile(layer, on_columns, sizes), array["columns"])
+    passes = -(-sizes[streamed] // _tile(layer, streamed, sizes))
+    useful = np.outer(rows.covered, columns.covered) * sizes[streamed] * layer.groups
+    if rows.folds * columns.folds * passes * layer.groups != layer.folds or int(useful.sum()) != layer.macs:
+        return None
+    return useful
+
+
+def _tile(layer: LayerResult, dimension: str, sizes: dict[str, int]) -> int:
+    return min(int(layer.tiling.get(f"tile_{dimension}") or sizes[dimension]), sizes[dimension])
+
+
+def _lay(length: int, tile: int, places: int) -> _Side:
+    """How often each place of a side is covered when a length is cut into tiles and each tile into folds."""
+    covered = np.zeros(places, np.int64)
+    folds = 0
+    whole_tiles, rest = divmod(length, tile)
+    for size, count in ((tile, whole_tiles), (rest, 1 if rest else 0)):
+        covered += count * (size // places)
+        covered[: size % places] += count
+        folds += count * -(-size // places)
+    return _Side(covered, folds)

@@ -1,0 +1,142 @@
+"""Results as rows of plain values, for CSV files, JSON and data frames; units stand in the column names."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from simulator.report.comparison import Comparison, Metric
+from simulator.report.components import in_order
+from simulator.report.pareto import pareto_front
+from simulator.result import LayerResult, OperandTraffic, Result
+
+Row = dict[str, Any]
+
+COMPARISON_SCHEMA_VERSION = 1
+_OBJECTIVES = ("top1", "agreement_with_float32", "energy_pj", "area_um2")
+
+
+def layer_rows(result: Result) -> list[Row]:
+    """One row a layer in execution order; every row has the same columns."""
+    components = in_order(result.totals.energy_by_component_pj)
+    causes = list(dict.fromkeys(cause for layer in result.layers for cause in layer.stalls))
+    return [
+        _layer_row(layer, components, causes, with_accuracy=any(each.accuracy for each in result.layers))
+        for layer in result.layers
+    ]
+
+
+def layers_csv(result: Result) -> str:
+    """The text of `layers.csv`."""
+    return rows_csv(layer_rows(result))
+
+
+def comparison_rows(comparison: Comparison) -> list[Row]:
+    """One row a variant: figures, their ratios to the first, energy by component, Pareto front."""
+    components = in_order(
+        part for variant in comparison.variants for part in variant.result.totals.energy_by_component_pj
+    )
+    rows = []
+    for variant, on_front in zip(comparison.variants, comparison_front(comparison), strict=True):
+        result = variant.result
+        row: Row = {
+            "variant": variant.name,
+            "network": result.network.name,
+            "batch": result.network.batch,
+            "arch": result.arch.get("name", "unnamed"),
+            "mac": result.mac,
+        }
+        for metric, cell in zip(comparison.metrics, variant.cells, strict=True):
+            row[metric.key] = cell.value
+            row[f"{metric.key}_relative"] = cell.relative
+        for part in components:
+            row[f"energy_{part}_pj"] = result.totals.energy_by_component_pj.get(part, 0.0)
+        row["best_in"] = " ".join(
+            metric.key for metric, cell in zip(comparison.metrics, variant.cells, strict=True) if cell.best
+        )
+        row["has_estimated_prices"] = variant.estimated
+        row["on_pareto_front"] = on_front
+        rows.append(row)
+    return rows
+
+
+def comparison_objectives(comparison: Comparison) -> list[Metric]:
+    """What the Pareto front is taken over: energy, area, and accuracy when every variant has it."""
+    return [
+        metric
+        for metric in comparison.metrics
+        if metric.key in _OBJECTIVES
+        and all(metric.read(variant.result) is not None for variant in comparison.variants)
+    ]
+
+
+def comparison_front(comparison: Comparison) -> list[bool]:
+    """Which variants are on the Pareto front of `comparison_objectives`."""
+    objectives = comparison_objectives(comparison)
+    points = [[metric.read(variant.result) for metric in objectives] for variant in comparison.variants]
+    return pareto_front(points, [metric.better for metric in objectives])
+
+
+def comparison_json(comparison: Comparison, failures: Mapping[str, str] | None = None) -> str:
+    """The comparison as JSON text; `failures` names the variants that gave no result, and why."""
+    document = {
+        "schema_version": COMPARISON_SCHEMA_VERSION,
+        "networks": list(comparison.networks),
+        "variants": comparison_rows(comparison),
+        "failures": dict(failures or {}),
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def rows_csv(rows: Sequence[Row]) -> str:
+    """Rows as CSV text with a header line; missing values are empty fields."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _layer_row(
+    layer: LayerResult, components: Iterable[str], causes: Iterable[str], *, with_accuracy: bool
+) -> Row:
+    row: Row = {
+        "name": layer.name,
+        "kind": layer.kind,
+        "mac": layer.mac,
+        "m": layer.m,
+        "n": layer.n,
+        "k": layer.k,
+        "groups": layer.groups,
+        "macs": layer.macs,
+        "folds": layer.folds,
+        "start_cycle": layer.start_cycle,
+        "compute_cycles": layer.cycles.compute,
+        "fill_cycles": layer.cycles.fill,
+        "drain_cycles": layer.cycles.drain,
+        "stall_cycles": layer.cycles.stall,
+        "total_cycles": layer.cycles.total,
+    }
+    row |= {f"stall_{cause}_cycles": layer.stalls.get(cause, 0) for cause in causes}
+    row["utilization"] = layer.utilization
+    row |= _traffic("sram", layer.sram_bytes) | _traffic("dram", layer.dram_bytes)
+    row |= {f"energy_{part}_pj": layer.energy_pj.get(part, 0.0) for part in components}
+    row["energy_total_pj"] = layer.energy_pj["total"]
+    row["static_energy_pj"] = layer.static_energy_pj
+    row["power_mw"] = layer.power_mw
+    if with_accuracy:
+        row["sqnr_db"] = layer.accuracy.sqnr_db if layer.accuracy else None
+        row["cosine"] = layer.accuracy.cosine if layer.accuracy else None
+    return row
+
+
+def _traffic(memory: str, traffic: OperandTraffic) -> Row:
+    return {
+        f"{memory}_{operand}_{way}_bytes": getattr(getattr(traffic, operand), way)
+        for operand in ("ifmap", "filter", "ofmap")
+        for way in ("read", "write")
+    }

@@ -1,0 +1,215 @@
+"use strict";
+(() => {
+  const figures = JSON.parse(document.getElementById("figures").textContent);
+  const darkScheme = matchMedia("(prefers-color-scheme: dark)");
+  const canHover = matchMedia("(hover: hover)").matches;
+  const PRINT_WIDTH = 660;
+  let printing = false;
+
+  const theme = () => (darkScheme.matches && !printing ? "dark" : "light");
+  const ink = () =>
+    theme() === "dark"
+      ? { text: "#c9d2db", grid: "#2a343f", ground: "#171e26", low: "#1b2530", high: "#7cc4f5", point: "#4fa8e0" }
+      : { text: "#3c4752", grid: "#e3e5e3", ground: "#ffffff", low: "#f1f4f6", high: "#0b4f8a", point: "#0072b2" };
+
+  // ---- figures -> plotly traces ----
+
+  function order(figure, how) {
+    const total = (i) => figure.series.reduce((sum, series) => sum + series.values[i], 0);
+    const places = figure.categories.map((_, i) => i);
+    if (how === "largest") places.sort((a, b) => total(b) - total(a) || a - b);
+    if (how === "name") places.sort((a, b) => figure.categories[a].localeCompare(figure.categories[b], "en", { numeric: true }));
+    return places;
+  }
+
+  function bars(figure, state) {
+    const places = order(figure, state.order);
+    const names = places.map((i) => figure.categories[i]);
+    const single = figure.series.length > 1 && figure.series.every((series, i) => series.name === figure.categories[i]);
+    const traces = figure.series.map((series, position) => {
+      const values = places.map((i) => series.values[i]);
+      const along = figure.upright ? { x: names, y: values } : { y: names, x: values, orientation: "h" };
+      return {
+        type: "bar",
+        name: series.name,
+        ...along,
+        visible: !state.hidden.has(position),
+        marker: { color: series.colour[theme()], line: { width: figure.upright ? 0 : 1, color: ink().ground } },
+        hovertemplate: single ? "%{label}: %{value:.4~g}<extra></extra>" : "%{label}<br>" + series.name + ": %{value:.4~g}<extra></extra>",
+        text: single ? values.map((value) => (value ? Number(value.toPrecision(4)).toLocaleString("en") : "")) : undefined,
+        textposition: single ? "outside" : undefined,
+        cliponaxis: false,
+      };
+    });
+    const valueAxis = { title: { text: figure.axis }, rangemode: "tozero", automargin: true, gridcolor: ink().grid, zerolinecolor: ink().grid, fixedrange: true };
+    const nameAxis = { type: "category", automargin: true, fixedrange: true, ticks: "outside", ticklen: 6, tickcolor: "rgba(0,0,0,0)" };
+    const longest = Math.max(...names.map((_, i) => figure.series.reduce((sum, series) => sum + series.values[places[i]], 0)));
+    const room = single && longest ? { range: [0, longest * 1.25], autorange: false } : {};
+    const tall = figure.upright ? 360 : Math.max(200, 70 + 30 * names.length);
+    return {
+      traces,
+      layout: figure.upright
+        ? { xaxis: { ...nameAxis, tickangle: names.length > 8 ? -60 : 0, tickfont: { size: 10 } }, yaxis: valueAxis, bargap: 0.15, height: tall }
+        : { yaxis: { ...nameAxis, autorange: "reversed" }, xaxis: { ...valueAxis, ...room, nticks: 6 }, bargap: 0.3, height: tall },
+    };
+  }
+
+  function scatter(figure) {
+    const split = (filled) => figure.points.filter((point) => point.filled === filled);
+    const named = !figure.logarithmic && figure.points.length <= 16;
+    const trace = (points, name, symbol) => ({
+      type: "scatter",
+      mode: named ? "markers+text" : "markers",
+      name,
+      x: points.map((point) => point.x),
+      y: points.map((point) => point.y),
+      text: points.map((point) => point.name),
+      textposition: "top center",
+      textfont: { size: 11 },
+      cliponaxis: false,
+      marker: { size: 9, symbol, color: ink().point, line: { width: 1.5, color: ink().point } },
+      hovertemplate: "%{text}<br>%{x:.4~g} " + figure.x_axis + "<br>%{y:.4~g} " + figure.y_axis + "<extra></extra>",
+    });
+    const line = {
+      type: "scatter", mode: "lines", name: figure.line_name, hoverinfo: "skip",
+      x: figure.line.map((corner) => corner[0]), y: figure.line.map((corner) => corner[1]),
+      line: { color: ink().text, width: 1.5 },
+    };
+    const axis = (title, values) => ({
+      title: { text: title }, type: figure.logarithmic ? "log" : "linear", automargin: true, gridcolor: ink().grid, zeroline: false,
+      ...(figure.logarithmic ? { dtick: Math.max(...values) / Math.min(...values) < 1e4 ? "D2" : 1, exponentformat: "power" } : { nticks: 6 }),
+    });
+    const groups = [trace(split(true), figure.filled_name, "circle"), trace(split(false), figure.open_name, "circle-open")];
+    return {
+      traces: [...(figure.line.length ? [line] : []), ...groups.filter((group) => group.x.length)],
+      layout: {
+        xaxis: axis(figure.x_axis, figure.points.map((point) => point.x)), yaxis: axis(figure.y_axis, figure.points.map((point) => point.y)), height: 380,
+        showlegend: true, legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { size: 11 } },
+        dragmode: canHover ? "zoom" : false,
+      },
+    };
+  }
+
+  function heat(figure, state, width) {
+    const highest = Math.max(...figure.values.flat());
+    return {
+      traces: [{
+        type: "heatmap", z: figure.values.map((row) => row.map((share) => 100 * share)), zmin: 0, zmax: 100 * highest || 1,
+        colorscale: [[0, ink().low], [1, ink().high]], xgap: 1, ygap: 1,
+        colorbar: { ticksuffix: " %", thickness: 12, outlinewidth: 0, len: 1 },
+        hovertemplate: figure.y_axis + " %{y}, column %{x}: %{z:.1f} %<extra></extra>",
+      }],
+      layout: {
+        xaxis: { title: { text: figure.x_axis }, constrain: "domain", showgrid: false, zeroline: false, fixedrange: true },
+        yaxis: { title: { text: figure.y_axis }, autorange: "reversed", scaleanchor: "x", constrain: "domain", showgrid: false, zeroline: false, fixedrange: true },
+        height: Math.min(380, Math.max(240, width - 60)),
+      },
+    };
+  }
+
+  const drawers = { bars, scatter, heat };
+  const states = new Map();
+
+  function draw(element) {
+    const figure = figures[element.dataset.chart];
+    const state = states.get(element) ?? { order: "executed", hidden: new Set() };
+    states.set(element, state);
+    const plot = element.querySelector(".plot");
+    const { traces, layout } = drawers[figure.kind](figure, state, printing ? PRINT_WIDTH : plot.clientWidth);
+    const common = {
+      barmode: "stack", showlegend: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      margin: { l: 48, r: 24, t: 16, b: 40 }, dragmode: false, autosize: !printing, ...(printing ? { width: PRINT_WIDTH } : {}),
+      font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: ink().text },
+      hoverlabel: { bgcolor: ink().ground, bordercolor: ink().grid, font: { color: ink().text } },
+    };
+    const tools = figure.kind === "scatter" && canHover;
+    return Plotly.react(plot, traces, { ...common, ...layout }, {
+      responsive: true, displaylogo: false, displayModeBar: tools ? "hover" : false,
+      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toImage"], doubleClick: "reset",
+    });
+  }
+
+  const charts = (where) => [...where.querySelectorAll("[data-chart]")];
+  const drawShown = () => charts(document).filter((chart) => printing || chart.offsetParent !== null).forEach(draw);
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-series]");
+    if (!button) return;
+    const chart = button.closest("[data-chart]");
+    const { hidden } = states.get(chart);
+    const position = Number(button.dataset.series);
+    const shown = hidden.has(position);
+    shown ? hidden.delete(position) : hidden.add(position);
+    button.setAttribute("aria-pressed", String(shown));
+    draw(chart);
+  });
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-order]")) return;
+    const chart = event.target.closest("[data-chart]");
+    states.get(chart).order = event.target.value;
+    draw(chart);
+  });
+
+  // ---- tabs ----
+
+  const tabs = [...document.querySelectorAll("[role=tab]")];
+  function choose(tab, focus) {
+    for (const other of tabs) {
+      const chosen = other === tab;
+      other.setAttribute("aria-selected", String(chosen));
+      other.tabIndex = chosen ? 0 : -1;
+      document.getElementById(other.getAttribute("aria-controls")).hidden = !chosen;
+    }
+    if (focus) tab.focus();
+    drawShown();
+  }
+  tabs.forEach((tab, place) => {
+    tab.addEventListener("click", () => choose(tab, false));
+    tab.addEventListener("keydown", (event) => {
+      const target = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: tabs.length - 1 }[event.key];
+      if (target === undefined) return;
+      event.preventDefault();
+      choose(tabs[(target + tabs.length) % tabs.length], true);
+    });
+  });
+
+  // ---- sortable tables ----
+
+  function sortBy(table, column, ascending) {
+    const key = (row) => {
+      const cell = row.children[column];
+      return cell.dataset.value === undefined ? cell.textContent.trim() : Number(cell.dataset.value);
+    };
+    const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
+    const rows = [...table.tBodies[0].rows].sort((a, b) => (ascending ? 1 : -1) * compare(key(a), key(b)));
+    table.tBodies[0].append(...rows);
+    [...table.tHead.rows[0].cells].forEach((cell, place) => {
+      if (place === column) cell.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+      else cell.removeAttribute("aria-sort");
+    });
+  }
+  for (const table of document.querySelectorAll("table.sortable")) {
+    [...table.tHead.rows[0].cells].forEach((head, column) => {
+      if (!head.textContent.trim()) return;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = head.textContent;
+      head.replaceChildren(button);
+      const numeric = head.classList.contains("number");
+      button.addEventListener("click", () => {
+        const before = head.getAttribute("aria-sort");
+        sortBy(table, column, before ? before === "descending" : !numeric);
+      });
+    });
+  }
+
+  // ---- light, dark, paper ----
+
+  darkScheme.addEventListener("change", drawShown);
+  addEventListener("beforeprint", () => { printing = true; drawShown(); });
+  addEventListener("afterprint", () => { printing = false; drawShown(); });
+
+  if (tabs.length) choose(tabs[0], false);
+  else drawShown();
+  document.documentElement.dataset.ready = "true";
+})();
