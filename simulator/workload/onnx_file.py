@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,11 +86,22 @@ def _load(path: Path) -> Any:
         raise UserError("is not an ONNX file, or is truncated", source=path) from error
     if not model.graph.node:
         raise UserError("is not an ONNX file, or has no operators", source=path)
+    if not all(isinstance(name, str) for name in _all_names(model.graph)):
+        raise UserError("is damaged: it has a name that is not UTF-8 text", source=path)
     if model.functions:
         from onnx.inliner import inline_local_functions
 
         model = inline_local_functions(model)
     return model
+
+
+def _all_names(graph: Any) -> Iterator[str | bytes]:
+    """Every name in a graph; the protobuf library gives bytes for what is not text."""
+    for tensor in [*graph.initializer, *graph.input, *graph.value_info, *graph.output]:
+        yield tensor.name
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
 
 
 def _drop_weights(graph: Any) -> None:

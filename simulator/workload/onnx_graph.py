@@ -30,6 +30,7 @@ from simulator.workload.onnx_operators import (
 from simulator.workload.onnx_products import product_layer
 
 Shape = tuple[int, ...]
+Stage = Literal["raw", "affine", "done"]
 
 
 class _UnknownShapeError(Exception):
@@ -52,7 +53,7 @@ class _Value:
     """
 
     pieces: tuple[_Piece, ...]
-    stage: Literal["raw", "affine", "done"] = "done"
+    stage: Stage = "done"
 
     @property
     def elements(self) -> int:
@@ -97,7 +98,7 @@ class _Importer:
         if standard and node.op_type in CONVOLUTIONS | PRODUCTS:
             self._compute(self.graph.layer_names[index], node)
         elif standard and node.op_type in MOVES:
-            self._pass_on(node, data)
+            self._pass_on(node, data, self.values[data[0]].stage if len(data) == 1 else "done")
         elif standard and node.op_type in POST_OPERATIONS:
             self._post_operation(node, data)
         else:
@@ -125,11 +126,12 @@ class _Importer:
         reads = (piece for operand in (first, second) for piece in self._pieces(operand))
         layer = layer.connected(self._in_order(piece.layer for piece in reads), ())
         self.layers[name] = layer
-        stage: Literal["raw", "affine"] = "raw"
+        # A product of two computed tensors has no weights that a following factor could fold into.
+        stage: Stage = "done" if layer.weights_are_activations else "raw"
         if operands.bias is not None and len(node.input) > operands.bias and node.input[operands.bias]:
             self._append(name, "bias", layer.ofmap_elements)
             stage = "affine"
-        self.values[node.output[0]] = _Value((_Piece(name, layer.ofmap_elements),), stage)
+        self._set_outputs(node, _Value((_Piece(name, layer.ofmap_elements),), stage))
 
     def _convolution(self, node: Any, ifmap: Shape, weights: Shape) -> Convolution | None:
         """Geometry of a 1-D (as one row) or 2-D convolution; None when it has more dimensions."""
@@ -137,18 +139,18 @@ class _Importer:
         if dimensions not in (1, 2) or len(weights) != len(ifmap):
             return None
         attributes = self.graph.attributes(node)
-        kernel = attributes.get("kernel_shape", weights[2:])
+        kernel = weights[2:]
         stride = attributes.get("strides", (1,) * dimensions)
         dilation = attributes.get("dilations", (1,) * dimensions)
         groups = attributes.get("group", 1)
-        if ifmap[1] != weights[1] * groups:
+        if ifmap[1] != weights[1] * groups or attributes.get("kernel_shape", kernel) != kernel:
             raise UserError(
                 f"{_describe(node)}: weights {weights} in {groups} groups do not fit input {ifmap}",
                 source=self.graph.path,
             )
-        if any(len(given) != dimensions for given in (kernel, stride, dilation)):
+        if len(stride) != dimensions or len(dilation) != dimensions:
             raise UserError(
-                f"{_describe(node)}: kernel_shape, strides and dilations need {dimensions} numbers each",
+                f"{_describe(node)}: strides and dilations need {dimensions} numbers each",
                 source=self.graph.path,
             )
         begin, end = _padding(attributes, ifmap[2:], kernel, stride, dilation)
@@ -194,7 +196,7 @@ class _Importer:
                 self._append(layers[-1], kind, elements, inputs=layers[:-1])
         self._set_outputs(node, _Value((_Piece(layers[-1] if layers else None, elements),)))
 
-    def _pass_on(self, node: Any, data: list[str], stage: Literal["affine", "done"] = "done") -> None:
+    def _pass_on(self, node: Any, data: list[str], stage: Stage = "done") -> None:
         pieces = tuple(piece for name in data for piece in self.values[name].pieces)
         self._set_outputs(node, _Value(pieces, stage))
 

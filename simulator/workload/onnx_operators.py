@@ -50,10 +50,12 @@ SHAPE_QUERIES: Final = frozenset({"Shape", "Size"})
 # A factor and an offset per channel: folds into the weights and bias of the layer right before it.
 AFFINE: Final = frozenset({"BatchNormalization", "Add", "Sub", "Mul", "Div"})
 
-# Names, moves or copies values and computes nothing.
+# Names, moves, copies or converts values. The number format is the architecture's choice, so the file's own
+# quantization is no work.
 _MOVES = """
-    Cast CastLike Concat ConcatFromSequence DepthToSpace Dropout Expand Flatten Gather GatherElements GatherND
-    Identity Pad Reshape Slice SpaceToDepth Split SplitToSequence Squeeze Tile Transpose Unsqueeze
+    Cast CastLike Concat ConcatFromSequence DepthToSpace DequantizeLinear Dropout Expand Flatten Gather
+    GatherElements GatherND Identity Pad QuantizeLinear Reshape Slice SpaceToDepth Split SplitToSequence
+    Squeeze Tile Transpose Unsqueeze
     """
 MOVES: Final = frozenset(_MOVES.split())
 
@@ -65,11 +67,11 @@ _BY_KIND: Final[dict[PostOperationKind, str]] = {
         """,
     "add": "Add Sub Sum Mean",
     "other": """
-        Abs And ArgMax ArgMin BatchNormalization Ceil Celu Cos CumSum DequantizeLinear Div
+        Abs And ArgMax ArgMin BatchNormalization Ceil Celu Cos CumSum Div
         DynamicQuantizeLinear Equal Erf Exp Floor Gelu Greater GreaterOrEqual GroupNormalization Hardmax
         InstanceNormalization IsInf IsNaN LRN LayerNormalization Less LessOrEqual Log LogSoftmax
         LpNormalization Max MeanVarianceNormalization Min Mod Mul Neg NonMaxSuppression Not Or Pow
-        QuantizeLinear Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceProd ReduceSumSquare
+        Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceProd ReduceSumSquare
         Resize RMSNormalization Round Shrink Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Swish Tanh TopK
         Trilu Upsample Where Xor
         """,

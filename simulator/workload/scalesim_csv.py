@@ -21,7 +21,7 @@ _CONVOLUTION_FIELDS: Final = (
     "stride width",
 )  # fmt: skip
 _MATRIX_FIELDS: Final = ("M", "N", "K")
-_SPARSITY: Final = re.compile(r"\d+\s*:\s*\d+")
+_SPARSITY: Final = re.compile(r"[0-9]{1,9}\s*:\s*[0-9]{1,9}")
 _FORMS: Final = (
     "name, ifmap height, ifmap width, filter height, filter width, channels, filters, stride "
     "[, stride width]; or name, M, N, K"
@@ -90,7 +90,7 @@ def _rows(path: Path) -> Iterator[_Row]:
 
 
 def _is_number(field: str) -> bool:
-    return re.fullmatch(r"[+-]?\d+(\.\d*)?", field) is not None
+    return re.fullmatch(r"[+-]?[0-9]+([.][0-9]*)?", field) is not None
 
 
 def _structured(sparsity: str) -> str:
@@ -141,7 +141,7 @@ def _numbers(row: _Row, names: tuple[str, ...], path: Path) -> list[int]:
         )
     numbers = []
     for name, field in zip(names, row.fields, strict=True):
-        if not re.fullmatch(r"\+?\d+", field) or int(field) < 1:
+        if not re.fullmatch(r"[0-9]{1,18}", field) or int(field) < 1:
             raise UserError(
                 "is not a positive whole number",
                 source=path,

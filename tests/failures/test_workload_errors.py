@@ -137,6 +137,18 @@ def test_scalesim_topologies(document: str, parts: list[str], tmp_path: Path) ->
         assert part in message
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.text(st.sampled_from('DP1290,.:-+\n\r \u00b2\ufeffx"')))
+def test_any_text_is_a_topology_or_a_message(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.mktemp("csv") / "topology.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    try:
+        outcome: object = load_network(str(path))
+    except UserError as error:
+        outcome = error
+    assert isinstance(outcome, Network) or str(outcome).startswith(str(path))
+
+
 def tensor(name: str, *sizes: int | str | None) -> Any:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(sizes))
 

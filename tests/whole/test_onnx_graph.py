@@ -402,3 +402,45 @@ def test_unsupported_operators_can_be_skipped_and_are_listed(tmp_path: Path) -> 
         "custom.Mystery (who)",
         "Conv (Conv_y): shape of 'm' is unknown",
     )
+
+
+def test_a_quantized_export_has_the_post_operations_of_the_plain_one(tmp_path: Path) -> None:
+    """Quantize and dequantize are the file's number format, not work; a bias behind them is still a bias."""
+    scale = numpy_helper.from_array(np.array(0.5, np.float32), "scale")
+    zero = numpy_helper.from_array(np.array(0, np.int8), "zero")
+    nodes = [
+        node("QuantizeLinear", "x scale zero", "xq"),
+        node("DequantizeLinear", "xq scale zero", "xd"),
+        node("DequantizeLinear", "w scale zero", "wd"),
+        node("MatMul", "xd wd", "p"),
+        node("Reshape", "p shape", "r"),
+        node("Add", "r bias", "b"),
+        node("Relu", "b", "y"),
+    ]
+    constants = [
+        scale, zero, numpy_helper.from_array(np.zeros((8, 5), np.int8), "w"), weights("bias", 5),
+        integers("shape", 4, 5),
+    ]  # fmt: skip
+    layer = only(imported(tmp_path, nodes, [tensor("x", 4, 8)], constants))
+    assert (layer.kind, layer.parameters) == ("fc", 40)
+    assert kinds(layer) == [("bias", 20, ()), ("relu", 20, ())]
+
+
+def test_scaled_scores_are_work_because_no_weights_could_take_the_factor(tmp_path: Path) -> None:
+    nodes = [node("MatMul", "x z", "s"), node("Mul", "s half", "y")]
+    half = numpy_helper.from_array(np.array(0.5, np.float32), "half")
+    layer = only(imported(tmp_path, nodes, [tensor("x", 4, 8), tensor("z", 8, 3)], [half]))
+    assert kinds(layer) == [("other", 12, ())]
+
+
+def test_a_result_read_twice_cannot_take_one_readers_normalization(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", "x a.weight", "a"),
+        node("Mul", "a factor", "m"),
+        node("Concat", "a m", "am", axis=1),
+        node("Conv", "am b.weight", "y"),
+    ]
+    constants = [weights("a.weight", 4, 3, 1, 1), weights("factor", 4, 1, 1), weights("b.weight", 2, 8, 1, 1)]
+    a, b = imported(tmp_path, nodes, [tensor("x", 1, 3, 8, 8)], constants).layers
+    assert kinds(a) == [("other", 256, ())]
+    assert b.inputs == ("a",)
