@@ -90,7 +90,7 @@ class SramConfig(_Section):
         256,
         ge=8,
         le=1048576,
-        description="Bits of one access; a file that leaves it out gets what one array edge takes in a cycle.",
+        description="Bits of one access; left out of a file: what one array edge takes in a cycle.",
     )
     ports: int = Field(1, ge=1, le=8, description="Accesses per cycle.")
     double_buffered: bool = Field(default=True, description="One half is filled while the other is used.")

@@ -7,7 +7,7 @@ from simulator.numerics import get_mac
 
 
 def default_word_bits(arch: ArchConfig) -> dict[str, int]:
-    """Word width by buffer so that the array's edges never wait: a power of two, one edge of operands a cycle.
+    """Word width by buffer so that the array's edges never wait: a power of two, one edge a cycle.
 
     Partial sums of weight and input stationary arrays are read and written back every cycle, so their ofmap
     word holds two rows of accumulators.
