@@ -80,6 +80,35 @@ class LayerAccuracy(_Part):
     elements: int = 0
 
 
+class UsedPrice(_Part):
+    """`quantity` of one price (`table:row` of `sources.prices`) inside a unit price."""
+
+    row: str
+    quantity: float
+    what: str = ""
+
+
+class EnergyLine(_Part):
+    """How a part of a layer's energy was formed: count x unit price x factor, to the whole femtojoule.
+
+    The unit price is the sum of quantity x price over `prices`, less the leakage that those prices contain.
+    For static energy the count is nanoseconds and the unit price milliwatts, which are picojoules per
+    nanosecond.
+    """
+
+    component: str
+    kind: Literal["dynamic", "static"]
+    operand: Literal["ifmap", "filter", "ofmap"] | None = None
+    counted: str
+    count: float
+    unit_price_pj: float
+    less_leakage_pj: float = 0.0
+    factor: float = 1.0
+    factor_reason: str = ""
+    energy_pj: float
+    prices: list[UsedPrice]
+
+
 class LayerResult(_Part):
     """One layer: its matrix product, cycles by cause, bytes and picojoules."""
 
@@ -101,6 +130,7 @@ class LayerResult(_Part):
     dram_bytes: OperandTraffic
     energy_pj: dict[str, float]
     static_energy_pj: float = 0.0
+    formation: list[EnergyLine] = Field(default_factory=list)
     power_mw: float = 0.0
     pe_cycles: dict[str, int] = Field(default_factory=dict)
     activity: dict[str, float] = Field(default_factory=dict)
@@ -112,6 +142,9 @@ class LayerResult(_Part):
         _require_equal(f"{self.name}: MACs", self.m * self.n * self.k, self.macs)
         _require_equal(f"{self.name}: stalls", sum(self.stalls.values()), self.cycles.stall)
         _require_closed_energy(self.name, self.energy_pj)
+        if self.formation:
+            formed_fj = sum(femtojoules(line.energy_pj) for line in self.formation)
+            _require_equal(f"{self.name}: femtojoules formed", formed_fj, femtojoules(self.energy_pj[TOTAL]))
         return self
 
 
@@ -154,7 +187,7 @@ class PriceSource(_Part):
     component: str
     action: str
     value: float
-    unit: Literal["pJ", "um2", "mW", "pJ/byte", "pJ/bit"]
+    unit: Literal["pJ", "um2", "mW", "pJ/byte", "pJ/bit", "pJ/bit/mm", "mW/um2"]
     status: Literal["published", "derived", "model", "ratio", "composed"]
     source: str
     table: str
@@ -166,6 +199,7 @@ class PriceSource(_Part):
     clock_mhz: float | None = None
     activity: str = ""
     uncertainty: float | None = None
+    formula: str = ""
     scaling: list[str] = Field(default_factory=list)
     used_for: list[str] = Field(default_factory=list)
 

@@ -189,7 +189,7 @@ class ArchConfig(_Section):
     )
     tiling: TilingConfig = Field(default_factory=TilingConfig, description="Outer tiling over the buffers.")
     tables: tuple[str, ...] = Field(
-        ("johnson2018_28nm", "sram_28nm", "dram", "interconnect_28nm"),
+        ("johnson2018_28nm", "parts_28nm", "sram_28nm", "dram", "interconnect_28nm"),
         min_length=1,
         description="Price tables, bundled names or files; the first that has a row prices it.",
     )

@@ -1,1 +1,1 @@
-"""Prices: energy and area tables, composition of unpublished MACs from parts, pricing of action counts."""
+"""What a run costs: price tables, MACs composed from parts, energy and area, checks against print."""

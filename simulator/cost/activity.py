@@ -1,0 +1,63 @@
+"""The bits that really toggled in a layer's PE registers, which dynamic energy follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from simulator.cost.mac_structure import RegisterClass
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchingActivity:
+    """Bits toggled in all PEs together over one layer.
+
+    activation, weight, accumulator: while the array multiplies (fill included).
+    shift: in accumulators while results shift out, or in operands while they are preloaded.
+    zero_operand_macs: useful MACs with an operand of zero.
+    """
+
+    activation: float
+    weight: float
+    accumulator: float
+    shift: float = 0.0
+    zero_operand_macs: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse negative counts. Raises ValueError."""
+        if min(self.activation, self.weight, self.accumulator, self.shift, self.zero_operand_macs) < 0:
+            message = f"toggles must not be negative: {self}"
+            raise ValueError(message)
+
+    @property
+    def toggles(self) -> float:
+        """Every bit that changed."""
+        return self.activation + self.weight + self.accumulator + self.shift
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeActivity:
+    """Activity as a multiple of the one a PE's prices were taken at.
+
+    operands: of both operand registers, which multiplier, table and shifter follow.
+    sums: mean of operands and accumulator, which the adder follows, as it sees both.
+    """
+
+    operands: float
+    sums: float
+
+    def of(self, component: str) -> float:
+        """The multiple that a component's combinational energy follows."""
+        return self.sums if component == "pe_add" else self.operands
+
+
+def relative_activity(
+    activity: SwitchingActivity, useful_macs: int, characterised: Mapping[RegisterClass, float]
+) -> RelativeActivity:
+    """Toggles per useful MAC over the characterised toggles per cycle; 1 where a layer has no useful MAC."""
+    if not useful_macs:
+        return RelativeActivity(1.0, 1.0)
+    operands = (activity.activation + activity.weight) / useful_macs
+    operands /= characterised["activation"] + characterised["weight"]
+    sums = activity.accumulator / useful_macs / characterised["accumulator"]
+    return RelativeActivity(operands, (operands + sums) / 2)

@@ -1,0 +1,472 @@
+"""Price tables: rows that say what something costs, under which conditions, and who says so."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from simulator.cost.vocabulary import COMPONENTS, PARTS, VALUE_FIELDS, BaseUnit
+from simulator.foundation import UserError
+from simulator.foundation.documents import parse_yaml, read_text, validate
+from simulator.foundation.resources import resolve_document
+
+Status = Literal["published", "derived", "model", "ratio"]
+Role = Literal["prices", "cross_check", "validation"]
+Scope = Literal["logic", "macro", "external", "bound"]
+
+_SUM_TOLERANCE = 1e-9
+"""Parts, remainder and whole are decimal figures: they add up but for binary rounding."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Conditions(_Strict):
+    """The silicon and the stimulus under which a price holds."""
+
+    scope: Scope = Field(
+        "logic",
+        description="`logic`: must match the architecture's process and clock; `macro`: a memory with its "
+        "own supply, only the node must match; `external`: another chip; `bound`: an upper bound for "
+        "milder conditions at the same node.",
+    )
+    node_nm: float | None = Field(None, gt=0)
+    voltage_v: float | None = Field(None, gt=0)
+    temperature_c: float | None = None
+    corner: Literal["TT", "SS", "FF"] | None = None
+    clock_mhz: float | None = Field(None, gt=0)
+    activity: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _logic_is_fully_stated(self) -> Conditions:
+        if self.scope == "logic" and None in (
+            self.node_nm,
+            self.voltage_v,
+            self.temperature_c,
+            self.clock_mhz,
+        ):
+            message = "conditions of logic need node_nm, voltage_v, temperature_c and clock_mhz"
+            raise ValueError(message)
+        if self.scope in {"macro", "bound"} and self.node_nm is None:
+            message = f"conditions of scope {self.scope} need node_nm"
+            raise ValueError(message)
+        return self
+
+
+class TableRow(_Strict):
+    """One row as written: exactly one value, its provenance, and what it is part of or made of."""
+
+    component: str
+    variant: str
+    action: str
+    conditions: str
+    source: str = Field(min_length=1)
+    status: Status
+    energy_pj: float | None = None
+    energy_fj: float | None = None
+    power_uw: float | None = None
+    energy_pj_per_byte: float | None = None
+    energy_pj_per_bit: float | None = None
+    energy_fj_per_bit_mm: float | None = None
+    area_um2: float | None = None
+    area_mm2: float | None = None
+    leakage_mw: float | None = None
+    leakage_nw_per_um2: float | None = None
+    fitted: str | None = Field(None, description="Name of the fit that gives the value instead of a figure.")
+    capacity_kib: float | None = Field(None, gt=0)
+    word_bits: int | None = Field(None, gt=0)
+    parts: tuple[str, ...] = Field((), description="Rows that add up to this one.")
+    remainder: float | None = Field(None, description="What the parts leave unlisted, in the row's own unit.")
+    uncertainty: float | None = Field(None, ge=0, description="Relative, 0.1 for 10 %.")
+    reason: str | None = Field(None, min_length=1, description="Why a value is zero.")
+    note: str = ""
+
+    @property
+    def key(self) -> str:
+        """What the row is called: component/variant/action and, for memories, size and word width."""
+        coordinates = [f"{self.capacity_kib:g}KiB"] if self.capacity_kib is not None else []
+        coordinates += [f"{self.word_bits}bit"] if self.word_bits is not None else []
+        return "/".join([self.component, self.variant, self.action, *coordinates])
+
+    @property
+    def given(self) -> list[str]:
+        """Names of the value fields that were given."""
+        return [name for name in VALUE_FIELDS if getattr(self, name) is not None]
+
+
+class Equation(_Strict):
+    """`counts[i]` of each unknown together cost what the published row costs."""
+
+    row: str = Field(description="`table:row` of the published figure.")
+    counts: tuple[float, ...] = Field(min_length=1)
+
+
+class Fit(_Strict):
+    """Constants that solve as many linear equations against published rows as there are constants."""
+
+    unknowns: tuple[str, ...] = Field(min_length=1, description="Rows whose value the fit gives.")
+    equations: tuple[Equation, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _square(self) -> Fit:
+        if any(len(equation.counts) != len(self.unknowns) for equation in self.equations) or len(
+            self.equations
+        ) != len(self.unknowns):
+            message = "a fit needs one equation for each unknown and one count for each unknown in it"
+            raise ValueError(message)
+        return self
+
+
+class Characterisation(_Strict):
+    """Flip-flops of a published PE and the bits that toggled per cycle while its power was taken."""
+
+    flip_flops: dict[Literal["activation", "weight", "accumulator"], int]
+    toggles_per_cycle: dict[Literal["activation", "weight", "accumulator"], float] | None = None
+    source: str = Field(min_length=1)
+
+
+class TableDocument(_Strict):
+    """A table file as written."""
+
+    table: str = Field(description="The table's name: its file name without suffix.")
+    description: str
+    role: Role = "prices"
+    sources: dict[str, str] = Field(min_length=1)
+    conditions: dict[str, Conditions] = Field(min_length=1)
+    fits: dict[str, Fit] = Field(default_factory=dict)
+    characterised: dict[str, Characterisation] = Field(default_factory=dict)
+    rows: list[dict[str, Any]] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRow:
+    """One checked row: its value in the base unit of its kind, with conditions and provenance resolved."""
+
+    table: str
+    key: str
+    component: str
+    variant: str
+    action: str
+    value: float
+    unit: BaseUnit
+    status: Status
+    source: str
+    conditions: Conditions
+    uncertainty: float | None
+    capacity_kib: float | None
+    word_bits: int | None
+    formula: str
+    note: str
+
+    @property
+    def reference(self) -> str:
+        """`table:row`, unique among all tables."""
+        return f"{self.table}:{self.key}"
+
+    @property
+    def is_part(self) -> bool:
+        """Whether whatever is priced from this row is composed rather than published."""
+        return self.component in PARTS
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTable:
+    """A checked table: its rows by key, and the hash of its text."""
+
+    name: str
+    description: str
+    role: Role
+    rows: Mapping[str, PriceRow]
+    characterised: Mapping[str, Characterisation]
+    sha256: str
+
+
+def load_table(name_or_path: str) -> PriceTable:
+    """The table of a bundled name or a YAML file.
+
+    Raises:
+        UserError: naming file, row and line: unknown component or action, a doubled row, missing or unknown
+            source or conditions, no value or several, a zero without a reason, a negative value, parts that
+            do not add up, or a fit that cannot be solved.
+    """
+    path = resolve_document(name_or_path, "energy_tables", what="price table")
+    return _load_path(path)
+
+
+def parse_table(text: str, *, source: str) -> PriceTable:
+    """The table in a YAML text; `source` names it in errors. Raises as `load_table`."""
+    document = validate(TableDocument, parse_yaml(text, source=source), source=source)
+    return _TableReader(document, text, source).read()
+
+
+def _load_path(path: Path) -> PriceTable:
+    return _parse_cached(read_text(path), f"energy_tables/{path.name}" if path.is_absolute() else str(path))
+
+
+@cache
+def _parse_cached(text: str, source: str) -> PriceTable:
+    return parse_table(text, source=source)
+
+
+class _TableReader:
+    """Checks one document row by row; every refusal names file, row and line."""
+
+    def __init__(self, document: TableDocument, text: str, source: str) -> None:
+        self._document = document
+        self._text = text
+        self._source = source
+
+    def read(self) -> PriceTable:
+        document = self._document
+        written = [self._row(index, fields) for index, fields in enumerate(document.rows)]
+        self._refuse_doubled(written)
+        rows = {row.key: self._resolve(index, row) for index, row in enumerate(written) if row.fitted is None}
+        rows |= self._fitted(written)
+        for index, row in enumerate(written):
+            self._check_parts(index, row, rows)
+        in_file_order = {row.key: rows[row.key] for row in written}
+        return PriceTable(
+            name=document.table,
+            description=document.description,
+            role=document.role,
+            rows=in_file_order,
+            characterised=document.characterised,
+            sha256=hashlib.sha256(self._text.encode()).hexdigest(),
+        )
+
+    def _row(self, index: int, fields: dict[str, Any]) -> TableRow:
+        try:
+            row = TableRow.model_validate(fields)
+        except ValidationError as error:
+            raise self._explain(index, fields, error) from error
+        self._check_names(index, row)
+        self._check_value(index, row)
+        return row
+
+    def _check_names(self, index: int, row: TableRow) -> None:
+        if row.component not in COMPONENTS:
+            raise self._error(
+                index, row.key, "unknown component", value=row.component, candidates=tuple(COMPONENTS)
+            )
+        if row.action not in COMPONENTS[row.component]:
+            raise self._error(
+                index,
+                row.key,
+                f"{row.component} has no such action",
+                value=row.action,
+                candidates=tuple(COMPONENTS[row.component]),
+            )
+        if row.source not in self._document.sources:
+            raise self._error(
+                index,
+                row.key,
+                "source is not among the table's sources",
+                value=row.source,
+                candidates=tuple(self._document.sources),
+            )
+        if row.conditions not in self._document.conditions:
+            raise self._error(
+                index,
+                row.key,
+                "conditions are not among the table's conditions",
+                value=row.conditions,
+                candidates=tuple(self._document.conditions),
+            )
+
+    def _check_value(self, index: int, row: TableRow) -> None:
+        given = [*row.given, *(["fitted"] if row.fitted is not None else [])]
+        if len(given) != 1:
+            raise self._error(
+                index,
+                row.key,
+                "needs exactly one value",
+                value=given,
+                allowed=", ".join((*VALUE_FIELDS, "fitted")),
+            )
+        if row.fitted is not None:
+            fit = self._document.fits.get(row.fitted)
+            if fit is None or row.key not in fit.unknowns:
+                raise self._error(
+                    index,
+                    row.key,
+                    "is not an unknown of that fit",
+                    value=row.fitted,
+                    candidates=self._document.fits,
+                )
+            return
+        value = float(getattr(row, row.given[0]))
+        if not math.isfinite(value) or value < 0:
+            raise self._error(index, row.key, "must not be negative or infinite", value=value)
+        if value == 0 and row.reason is None:
+            raise self._error(
+                index, row.key, "is zero without a reason", value=value, allowed="a `reason` field"
+            )
+        is_area = VALUE_FIELDS[row.given[0]].unit == "um2"
+        is_leakage = VALUE_FIELDS[row.given[0]].unit in {"mW", "mW/um2"}
+        if is_area != (row.action == "area") or is_leakage != (row.action == "leakage"):
+            raise self._error(index, row.key, f"{row.given[0]} is no value of this action", value=row.action)
+
+    def _refuse_doubled(self, rows: Iterable[TableRow]) -> None:
+        first: dict[str, int] = {}
+        for index, row in enumerate(rows):
+            if row.key in first:
+                raise self._error(
+                    index, row.key, f"is doubled; first given in line {self._line(first[row.key])}"
+                )
+            first[row.key] = index
+
+    def _resolve(self, index: int, row: TableRow) -> PriceRow:
+        field = VALUE_FIELDS[row.given[0]]
+        value = float(getattr(row, row.given[0])) * field.factor
+        conditions = self._document.conditions[row.conditions]
+        formula = ""
+        if field.is_power:
+            if conditions.clock_mhz is None:
+                raise self._error(index, row.key, "is a power, so its conditions need clock_mhz")
+            formula = f"{value:g} uW / {conditions.clock_mhz:g} MHz"
+            value /= conditions.clock_mhz
+        return self._price_row(row, value, field.unit, formula)
+
+    def _price_row(self, row: TableRow, value: float, unit: BaseUnit, formula: str) -> PriceRow:
+        return PriceRow(
+            table=self._document.table,
+            key=row.key,
+            component=row.component,
+            variant=row.variant,
+            action=row.action,
+            value=value,
+            unit=unit,
+            status=row.status,
+            source=self._document.sources[row.source],
+            conditions=self._document.conditions[row.conditions],
+            uncertainty=row.uncertainty,
+            capacity_kib=row.capacity_kib,
+            word_bits=row.word_bits,
+            formula=formula,
+            note=row.note,
+        )
+
+    def _fitted(self, written: list[TableRow]) -> dict[str, PriceRow]:
+        by_key = {row.key: (index, row) for index, row in enumerate(written)}
+        fitted = {}
+        for name, fit in self._document.fits.items():
+            for key in fit.unknowns:
+                if key not in by_key:
+                    raise self._fit_error(name, "gives a row that the table does not have", value=key)
+            published = [self._published(name, equation.row) for equation in fit.equations]
+            matrix = np.array([equation.counts for equation in fit.equations])
+            if abs(float(np.linalg.det(matrix))) < _SUM_TOLERANCE:
+                raise self._fit_error(name, "has equations that do not determine its unknowns")
+            solution = np.linalg.solve(matrix, np.array([row.value for row in published]))
+            for position, key in enumerate(fit.unknowns):
+                index, row = by_key[key]
+                value = float(solution[position])
+                if value <= 0:
+                    raise self._error(
+                        index, key, f"fit {name} gives a price that is not positive", value=value
+                    )
+                fitted[key] = self._price_row(
+                    row, value, published[0].unit, _fit_formula(fit, position, published)
+                )
+        return fitted
+
+    def _published(self, fit: str, reference: str) -> PriceRow:
+        table_name, _, key = reference.partition(":")
+        table = load_table(table_name)
+        if key not in table.rows:
+            raise self._fit_error(fit, f"{table_name} has no such row", value=key, candidates=table.rows)
+        return table.rows[key]
+
+    def _check_parts(self, index: int, row: TableRow, rows: Mapping[str, PriceRow]) -> None:
+        if not row.parts:
+            if row.remainder is not None:
+                raise self._error(index, row.key, "has a remainder but no parts", value=row.remainder)
+            return
+        for part in row.parts:
+            if part not in rows:
+                raise self._error(index, row.key, "names a part that is no row", value=part, candidates=rows)
+        whole = rows[row.key].value
+        scale = whole / float(getattr(row, row.given[0]))
+        parts = sum(rows[part].value for part in row.parts)
+        missing = (whole - parts) / scale - (row.remainder or 0.0)
+        if abs(missing) > _SUM_TOLERANCE * max(1.0, whole / scale):
+            raise self._error(
+                index,
+                row.key,
+                f"its parts give {parts / scale:g} and its stated remainder is {row.remainder or 0:g}, "
+                f"which do not add up to it",
+                value=getattr(row, row.given[0]),
+            )
+
+    def _explain(self, index: int, fields: dict[str, Any], error: ValidationError) -> UserError:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        key = "/".join(str(fields.get(name, "?")) for name in ("component", "variant", "action"))
+        if first["type"] == "missing":
+            return self._error(index, key, f"{field} is required but missing")
+        if first["type"] == "extra_forbidden":
+            return self._error(
+                index, key, "unknown field", value=field, candidates=tuple(TableRow.model_fields)
+            )
+        return self._error(index, key, f"{field}: {first['msg'].lower()}", value=first["input"])
+
+    def _error(
+        self,
+        index: int,
+        key: str,
+        problem: str,
+        *,
+        value: object = ...,
+        allowed: str | None = None,
+        candidates: Iterable[str] = (),
+    ) -> UserError:
+        location = f"line {self._line(index)}: row {key}"
+        if value is ...:
+            return UserError(problem, source=self._source, location=location)
+        return UserError(
+            problem,
+            source=self._source,
+            location=location,
+            value=value,
+            allowed=allowed,
+            candidates=candidates,
+        )
+
+    def _fit_error(
+        self, fit: str, problem: str, *, value: str | None = None, candidates: Iterable[str] = ()
+    ) -> UserError:
+        location = f"fits.{fit}"
+        if value is None:
+            return UserError(problem, source=self._source, location=location)
+        return UserError(problem, source=self._source, location=location, value=value, candidates=candidates)
+
+    def _line(self, index: int) -> int:
+        """Line of a row; the text is composed again only when an error has to be told."""
+        root = yaml.compose(self._text, Loader=yaml.SafeLoader)
+        for key_node, value_node in root.value if root is not None else ():
+            if key_node.value == "rows":
+                line: int = value_node.value[index].start_mark.line + 1
+                return line
+        return 0
+
+
+def _fit_formula(fit: Fit, position: int, published: list[PriceRow]) -> str:
+    if len(fit.unknowns) == 1:
+        row = published[0]
+        return f"{row.reference} ({row.value:g} {row.unit}) / {fit.equations[0].counts[0]:g}"
+    equations = "; ".join(
+        " + ".join(f"{count:g} {name}" for count, name in zip(equation.counts, fit.unknowns, strict=True))
+        + f" = {row.reference} ({row.value:g} {row.unit})"
+        for equation, row in zip(fit.equations, published, strict=True)
+    )
+    return f"unknown {position + 1} of: {equations}"
