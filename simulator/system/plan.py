@@ -1,0 +1,126 @@
+"""The programme of one layer: array steps and the transfers that serve them, in cycles, before any timing.
+
+The machine (`machine.py`) plays a programme and says when everything happens. A programme is plain data, so
+that an independent model can play the same one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Stream = Literal["ifmap", "filter", "ofmap_load", "ofmap_store"]
+STREAMS: tuple[Stream, ...] = ("ifmap", "filter", "ofmap_load", "ofmap_store")
+
+Channel = Literal["dram", "chip"]
+CHANNELS: tuple[Channel, ...] = ("dram", "chip")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One tile on the array.
+
+    cycles: array cycles until the next step may begin.
+    port_cycles, output_cycles: what narrow SRAM ports and a slow output path add to them.
+    tail_cycles: how long after that the step's last results leave, beside whatever the array does then.
+    ifmap, filter: which tile of each operand's load sequence it reads.
+    ofmap: which visit of an ofmap tile it belongs to.
+    """
+
+    cycles: int
+    port_cycles: int
+    output_cycles: int
+    tail_cycles: int
+    ifmap: int
+    filter: int
+    ofmap: int
+
+    @property
+    def duration(self) -> int:
+        """Cycles from its beginning until the next step may begin."""
+        return self.cycles + self.port_cycles + self.output_cycles
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One tile moved over a channel.
+
+    index: its place in the stream's sequence (for the ofmap streams, the visit).
+    cycles: how long it occupies the channel; loads arrive the channel's latency later.
+    enabled_by: step after whose end its buffer space is free (its results exist); -1 from the beginning.
+    needed_by: first step that waits for it; for a store the step that made it.
+    """
+
+    stream: Stream
+    index: int
+    bytes: int
+    cycles: int
+    enabled_by: int
+    needed_by: int
+    channel: Channel = "dram"
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How channels behave: latency of loads in cycles and refresh of the DRAM (0: none)."""
+
+    latency: int = 0
+    refresh_interval: int = 0
+    refresh_duration: int = 0
+
+    def end_of_transfer(self, start: int, cycles: int) -> int:
+        """When a transfer begun at `start` has had the DRAM for `cycles` cycles.
+
+        At every whole multiple of the interval but cycle 0 the DRAM begins a refresh: nothing moves for its
+        duration.
+        """
+        interval, blocked = self.refresh_interval, self.refresh_duration
+        if not interval or not blocked or not cycles:
+            return start + cycles
+        worked = self._available_before(start) + cycles
+        period = interval - blocked
+        # The first interval has no refresh at its beginning, every later one does.
+        if worked <= interval:
+            return worked
+        periods, rest = divmod(worked - interval - 1, period)
+        return interval + periods * interval + blocked + rest + 1
+
+    def _available_before(self, cycle: int) -> int:
+        """Cycles before `cycle` in which the DRAM can move data."""
+        interval, blocked = self.refresh_interval, self.refresh_duration
+        if cycle <= interval:
+            return cycle
+        periods, phase = divmod(cycle - interval, interval)
+        return interval + periods * (interval - blocked) + max(0, phase - blocked)
+
+
+@dataclass(frozen=True, slots=True)
+class Programme:
+    """Steps in order, and per channel the transfers in the order in which it works them off.
+
+    ofmap_slots: ofmap tiles that the buffer holds at once.
+    output_latency: cycles from the array's edge to the buffer.
+    """
+
+    steps: tuple[Step, ...]
+    transfers: tuple[Transfer, ...]
+    ofmap_slots: int
+    output_latency: int
+    memory: Memory = field(default_factory=Memory)
+
+
+def in_service_order(transfers: list[Transfer]) -> tuple[Transfer, ...]:
+    """Transfers in the order in which a channel works them off.
+
+    By the step that enables them; then loads before stores, loads by the step that needs them, ifmap before
+    filter. A reload of an ofmap tile follows the store that makes room for it.
+    """
+    return tuple(sorted(transfers, key=_service_key))
+
+
+def _service_key(transfer: Transfer) -> tuple[int, int, int, str]:
+    stage = 0
+    if transfer.enabled_by >= 0 and transfer.stream.startswith("ofmap"):
+        stage = 2 if transfer.stream == "ofmap_load" else 1
+    order = {"ifmap": "0", "filter": "1", "ofmap_load": "2", "ofmap_store": "3"}[transfer.stream]
+    return transfer.enabled_by, stage, transfer.needed_by, order

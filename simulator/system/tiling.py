@@ -1,0 +1,492 @@
+"""Outer tiling: which tiles of a layer stand in the buffers, in which order, for the least DRAM traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
+from typing import Literal
+
+import numpy as np
+
+from simulator.arch.config import Dataflow, LoopOrder, TilingConfig
+from simulator.foundation import UserError
+from simulator.system.counts import OPERANDS, Operand
+from simulator.system.footprint import (
+    Integers,
+    Spans,
+    StorageBits,
+    filter_tile_bytes,
+    ifmap_tile_bytes,
+)
+from simulator.workload.layer import Layer
+
+Dimension = Literal["m", "n", "k"]
+
+LOOP_NESTS: Mapping[LoopOrder, tuple[tuple[Dimension, Dimension, Dimension], ...]] = {
+    "ifmap_resident": (("m", "k", "n"),),
+    "filter_resident": (("n", "k", "m"),),
+    "ofmap_resident": (("m", "n", "k"), ("n", "m", "k")),
+}
+"""Loops from the outermost in, by the operand whose tile the innermost loop leaves in place."""
+
+Nest = tuple[LoopOrder, tuple[Dimension, Dimension, Dimension]]
+
+_EXHAUSTIVE_MULTIPLES = 16
+_SIZES_PER_OCTAVE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """A chosen loop nest and tile sizes, with the DRAM bytes that they imply.
+
+    `loops` run from the outermost in, inside a loop over tiles of `groups` groups. An operand named in
+    `whole_k` keeps its whole reduction length in the buffer while the other one passes in pieces of `k`.
+    """
+
+    loop_order: LoopOrder
+    loops: tuple[Dimension, Dimension, Dimension]
+    m: int
+    n: int
+    k: int
+    groups: int
+    whole_k: Operand | None
+    dram_bytes: Mapping[Operand, int]
+    reason: str
+
+    @property
+    def total_dram_bytes(self) -> int:
+        """Bytes moved to and from DRAM for all three operands."""
+        return sum(self.dram_bytes.values())
+
+    def summary(self) -> dict[str, int | str]:
+        """Fields for a result."""
+        return {
+            "loop_order": self.loop_order,
+            "tile_m": self.m,
+            "tile_n": self.n,
+            "tile_k": self.k,
+            "tile_groups": self.groups,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TilingProblem:
+    """Everything the choice depends on.
+
+    fold: output pixels, output channels and reduction length that one fold holds; 1 for the streamed one.
+    fold_overhead_cycles: cycles of a fold that do not depend on the streamed length.
+    tile_bytes: bytes that one tile of each operand may take.
+    stored_bytes: results of the layer written to DRAM (0 when they stay on chip).
+    loaded_bytes: the other operand of a residual addition, read from DRAM beside the results.
+    ifmap_on_chip: the layer before left the ifmap on chip; its tiles cost no DRAM traffic.
+    """
+
+    layer: Layer
+    dataflow: Dataflow
+    bits: StorageBits
+    fold: Mapping[Dimension, int]
+    fold_overhead_cycles: int
+    tile_bytes: Mapping[Operand, int]
+    stored_bytes: int
+    loaded_bytes: int
+    dram_bytes_per_cycle: Fraction
+    dram_latency_cycles: int
+    ifmap_on_chip: bool = False
+
+    @property
+    def lengths(self) -> dict[Dimension, int]:
+        """Loop lengths of one group's product."""
+        return {"m": self.layer.m, "n": self.layer.n_per_group, "k": self.layer.k}
+
+    @property
+    def partial_sums_leave(self) -> bool:
+        """Whether partial sums pass through the ofmap buffer, at accumulator width."""
+        return self.dataflow != "os" and self.layer.k > self.fold["k"]
+
+    @property
+    def ofmap_bits(self) -> int:
+        """Bits that a result takes in the ofmap buffer."""
+        return self.bits.accumulator if self.partial_sums_leave else self.bits.activation
+
+
+def choose_tiling(problem: TilingProblem, fixed: TilingConfig) -> Tiling:
+    """The tiling with the least DRAM traffic among those the architecture file leaves open.
+
+    Ties go to the least exposed time (the first tiles on their way in, the last one on its way out, a DRAM
+    latency a step, fixed costs of extra folds), then to fewer steps, then to the larger tile of output
+    pixels, of output channels, of the reduction.
+
+    Raises:
+        UserError: not even the smallest tile fits, or a fixed tile cannot work; names the buffer.
+    """
+    sizes = _sizes(problem, fixed)
+    if problem.dataflow == "os" and fixed.tile_k is None:
+        candidates = _fitting(problem, fixed, {**sizes, "k": (problem.layer.k,)})
+    else:
+        candidates = _fitting(problem, fixed, sizes)
+    if not candidates and problem.dataflow == "os":
+        candidates = _fitting(problem, fixed, _one_fold(problem, sizes))
+    if not candidates:
+        raise _does_not_fit(problem, {name: values[0] for name, values in sizes.items()})
+    best = min(candidates, key=lambda candidate: candidate.rank)
+    others = [c for c in candidates if c.loop_order != best.loop_order]
+    return best.tiling(min(others, key=lambda candidate: candidate.rank) if others else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    loop_order: LoopOrder
+    loops: tuple[Dimension, Dimension, Dimension]
+    m: int
+    n: int
+    k: int
+    groups: int
+    whole_k: Operand | None
+    dram_bytes: Mapping[Operand, int]
+    exposed_cycles: int
+    steps: int
+
+    @property
+    def total_bytes(self) -> int:
+        return sum(self.dram_bytes.values())
+
+    @property
+    def rank(self) -> tuple[int | str | tuple[str, ...], ...]:
+        sizes = (-self.m, -self.n, -self.k, -self.groups)
+        return self.total_bytes, self.exposed_cycles, self.steps, *sizes, self.whole_k or "", self.loops
+
+    def tiling(self, runner_up: _Candidate | None) -> Tiling:
+        return Tiling(
+            loop_order=self.loop_order,
+            loops=self.loops,
+            m=self.m,
+            n=self.n,
+            k=self.k,
+            groups=self.groups,
+            whole_k=self.whole_k,
+            dram_bytes=self.dram_bytes,
+            reason=_reason(self, runner_up),
+        )
+
+
+def _reason(chosen: _Candidate, runner_up: _Candidate | None) -> str:
+    bytes_by_operand = ", ".join(f"{name} {count:,}" for name, count in chosen.dram_bytes.items())
+    reason = (
+        f"{chosen.loop_order} with tiles of {chosen.m} x {chosen.n} x {chosen.k} (m x n x k)"
+        + (f" in {chosen.groups} groups" if chosen.groups > 1 else "")
+        + (f", the whole reduction of the {chosen.whole_k} kept" if chosen.whole_k else "")
+        + f" moves {chosen.total_bytes:,} bytes ({bytes_by_operand})"
+    )
+    if runner_up is None:
+        return reason
+    more = runner_up.total_bytes - chosen.total_bytes
+    comparison = f"{more:,} bytes more" if more else "as many bytes, but more waiting or more steps"
+    return f"{reason}; {runner_up.loop_order} would move {comparison}"
+
+
+def _sizes(problem: TilingProblem, fixed: TilingConfig) -> dict[Dimension, tuple[int, ...]]:
+    """Tile sizes to try in each dimension, ascending."""
+    given: dict[Dimension, int | None] = {"m": fixed.tile_m, "n": fixed.tile_n, "k": fixed.tile_k}
+    convolution = problem.layer.convolution
+    kernel_size = convolution.kernel[0] * convolution.kernel[1] if convolution else 1
+    sizes: dict[Dimension, tuple[int, ...]] = {}
+    for name, length in problem.lengths.items():
+        chosen = given[name]
+        if chosen is not None:
+            sizes[name] = (min(chosen, length),)
+        elif name == "k":
+            unit = kernel_size if problem.dataflow == "os" else problem.fold["k"]
+            sizes[name] = tuple(_doublings(length, unit))
+        else:
+            candidates = set(_multiples(length, problem.fold[name]))
+            if name == "m" and convolution is not None:
+                candidates |= set(_doublings(length, lcm(problem.fold["m"], convolution.ofmap[1])))
+            sizes[name] = tuple(sorted(candidates))
+    return sizes
+
+
+def _one_fold(
+    problem: TilingProblem, sizes: Mapping[Dimension, tuple[int, ...]]
+) -> dict[Dimension, tuple[int, ...]]:
+    """Sizes for an output-stationary fold whose reduction comes in pieces."""
+    return {
+        "m": tuple(size for size in sizes["m"] if size <= problem.fold["m"]) or sizes["m"][:1],
+        "n": tuple(size for size in sizes["n"] if size <= problem.fold["n"]) or sizes["n"][:1],
+        "k": tuple(size for size in sizes["k"] if size < problem.layer.k) or sizes["k"],
+    }
+
+
+def _doublings(length: int, unit: int) -> Iterator[int]:
+    """`unit`, twice, four times ... below `length`, and `length` itself."""
+    size = unit
+    while size < length:
+        yield size
+        size *= 2
+    yield length
+
+
+def _multiples(length: int, unit: int) -> Iterator[int]:
+    """Multiples of `unit` below `length`, thinned out where there are many, and `length` itself."""
+    count = -(-length // unit)
+    step, multiple = 1, 1
+    while multiple < count:
+        yield multiple * unit
+        if multiple >= step * 2 * _SIZES_PER_OCTAVE and count > _EXHAUSTIVE_MULTIPLES:
+            step *= 2
+        multiple += step
+    yield length
+
+
+def _fitting(
+    problem: TilingProblem, fixed: TilingConfig, sizes: Mapping[Dimension, tuple[int, ...]]
+) -> list[_Candidate]:
+    """The best fitting candidate of every loop nest, tile of the reduction and residency."""
+    m_sizes, n_sizes = (np.array(sizes[name], dtype=np.int64) for name in ("m", "n"))
+    candidates = []
+    for k in sizes["k"]:
+        nests = list(_nests(problem, fixed, k))
+        residencies: tuple[Operand | None, ...] = (None, "ifmap", "filter")
+        for whole_k in residencies if k < problem.layer.k else residencies[:1]:
+            grid = _Grid.of(problem, m_sizes, n_sizes, k, whole_k)
+            candidates += [grid.best(problem, order, loops) for order, loops in nests]
+    if problem.layer.groups > 1:
+        candidates += _several_groups(problem, sizes, next(iter(_nests(problem, fixed, problem.layer.k))))
+    return [candidate for candidate in candidates if candidate is not None]
+
+
+def _nests(problem: TilingProblem, fixed: TilingConfig, k: int) -> Iterator[Nest]:
+    """Loop nests worth trying: with the whole reduction in a tile, results stay in any of them."""
+    for order, nests in LOOP_NESTS.items():
+        if fixed.loop_order not in ("auto", order):
+            continue
+        if order == "ofmap_resident" and k >= problem.layer.k and fixed.loop_order == "auto":
+            continue
+        yield from ((order, loops) for loops in nests)
+
+
+def _several_groups(
+    problem: TilingProblem,
+    sizes: Mapping[Dimension, tuple[int, ...]],
+    nest: Nest,
+) -> list[_Candidate | None]:
+    """Candidates whose tiles hold several whole groups (depthwise layers, attention heads)."""
+    lengths = problem.lengths
+    if any(sizes[name][-1] < length for name, length in lengths.items()):
+        return []  # the user fixed a tile smaller than a group
+    m, n = (np.array([lengths[name]], dtype=np.int64) for name in ("m", "n"))
+    return [
+        _Grid.of(problem, m, n, lengths["k"], None, groups).best(problem, *nest)
+        for groups in _multiples(problem.layer.groups, 1)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Tiles of every m (first axis) and n (second axis) at once, for one k; bytes of one tile of groups."""
+
+    m: Integers
+    n: Integers
+    k: int
+    groups: int
+    whole_k: Operand | None
+    trips: Mapping[Dimension, Integers]
+    distinct_bytes: Mapping[Operand, Integers]
+    largest_bytes: Mapping[Operand, Integers]
+
+    @classmethod
+    def of(
+        cls,
+        problem: TilingProblem,
+        m_sizes: Integers,
+        n_sizes: Integers,
+        k: int,
+        whole_k: Operand | None,
+        groups: int = 1,
+    ) -> _Grid:
+        layer, bits, lengths = problem.layer, problem.bits, problem.lengths
+        pieces = Spans.of(lengths["k"], k)
+        whole = Spans.of(lengths["k"], lengths["k"])
+        rounds = [groups] * (layer.groups // groups) + [layer.groups % groups] * bool(layer.groups % groups)
+        counted = {count: rounds.count(count) for count in set(rounds)}
+
+        m_cut = [Spans.of(lengths["m"], size) for size in m_sizes.tolist()]
+        n_cut = [Spans.of(lengths["n"], size) for size in n_sizes.tolist()]
+        ifmap_k, filter_k = (whole if whole_k == name else pieces for name in ("ifmap", "filter"))
+        ifmap_total, weights_total = np.zeros_like(m_sizes), np.zeros_like(n_sizes)
+        for count, times in counted.items():
+            tiles = ifmap_tile_bytes(layer, Spans.joined(m_cut), ifmap_k, count, bits.activation)
+            total, largest = _by_cut(tiles.sum(axis=1), tiles.max(axis=1), m_cut)
+            ifmap_total += times * total
+            if count == groups:
+                ifmap_largest = largest
+            tiles = filter_tile_bytes(Spans.joined(n_cut), filter_k, count, bits.weight)
+            total, largest = _by_cut(tiles.sum(axis=0), tiles.max(axis=0), n_cut)
+            weights_total += times * total
+            if count == groups:
+                weights_largest = largest
+        results = m_sizes[:, None] * n_sizes[None, :] * groups
+        return cls(
+            m=m_sizes,
+            n=n_sizes,
+            k=k,
+            groups=groups,
+            whole_k=whole_k,
+            trips={
+                "m": -(-lengths["m"] // m_sizes)[:, None],
+                "n": -(-lengths["n"] // n_sizes)[None, :],
+                "k": np.array([[len(pieces)]], dtype=np.int64),
+            },
+            distinct_bytes={
+                "ifmap": ifmap_total[:, None],
+                "filter": weights_total[None, :],
+            },
+            largest_bytes={
+                "ifmap": ifmap_largest[:, None],
+                "filter": weights_largest[None, :],
+                "ofmap": -(-results * problem.ofmap_bits // 8),
+            },
+        )
+
+    def relevant(self, operand: Operand) -> frozenset[Dimension]:
+        """Loops that change which tile of an operand is needed."""
+        return relevant_loops(operand, self.whole_k)
+
+    def repetitions(self, operand: Operand, loops: tuple[Dimension, ...]) -> Integers:
+        """How often each tile of an operand comes back: trips of outer loops it does not depend on."""
+        relevant = self.relevant(operand)
+        times = np.ones((1, 1), dtype=np.int64)
+        for position, loop in enumerate(loops):
+            if loop not in relevant:
+                inner = [self.trips[name] > 1 for name in loops[position + 1 :] if name in relevant]
+                changes = np.logical_or.reduce(np.broadcast_arrays(*inner)) if inner else np.False_
+                times = times * np.where(changes, self.trips[loop], 1)
+        return times
+
+    def best(
+        self, problem: TilingProblem, order: LoopOrder, loops: tuple[Dimension, Dimension, Dimension]
+    ) -> _Candidate | None:
+        """The fitting tile with the least traffic for a loop nest, None when none fits."""
+        fits = np.logical_and.reduce(
+            np.broadcast_arrays(*(self.largest_bytes[name] <= problem.tile_bytes[name] for name in OPERANDS))
+        )
+        visits = self.repetitions("ofmap", loops)
+        if problem.dataflow == "os":
+            one_fold = (self.m[:, None] <= problem.fold["m"]) & (self.n[None, :] <= problem.fold["n"])
+            fits = fits & (visits == 1) & ((self.trips["k"] == 1) | one_fold)
+        if not fits.any():
+            return None
+        rounds = -(-problem.layer.groups // self.groups)
+        spilled = 2 * (visits - 1) * self.partial_sum_bytes(problem) * problem.layer.groups
+        traffic = {
+            "ifmap": self.distinct_bytes["ifmap"] * self.repetitions("ifmap", loops),
+            "filter": self.distinct_bytes["filter"] * self.repetitions("filter", loops),
+            "ofmap": spilled + problem.stored_bytes + problem.loaded_bytes,
+        }
+        if problem.ifmap_on_chip:
+            traffic["ifmap"] = np.zeros_like(traffic["ifmap"])
+        steps = rounds * self.trips["m"] * self.trips["n"] * self.trips["k"]
+        exposed = self._exposed_cycles(problem, steps)
+        total = np.broadcast_to(traffic["ifmap"] + traffic["filter"] + traffic["ofmap"], fits.shape)
+        rank = np.lexsort(
+            [
+                array.ravel()
+                for array in np.broadcast_arrays(
+                    -self.n[None, :], -self.m[:, None], steps, exposed, total, ~fits
+                )
+            ]
+        )
+        i, j = (int(index) for index in np.unravel_index(rank[0], fits.shape))
+
+        def at(array: Integers) -> int:
+            return int(np.broadcast_to(array, fits.shape)[i, j])
+
+        return _Candidate(
+            loop_order=order,
+            loops=loops,
+            m=int(self.m[i]),
+            n=int(self.n[j]),
+            k=self.k,
+            groups=self.groups,
+            whole_k=self.whole_k,
+            dram_bytes={name: at(traffic[name]) for name in OPERANDS},
+            exposed_cycles=at(exposed),
+            steps=at(steps),
+        )
+
+    def partial_sum_bytes(self, problem: TilingProblem) -> Integers:
+        """Bytes of one group's partial sums, packed tile by tile."""
+        m_length, n_length = problem.lengths["m"], problem.lengths["n"]
+        m_full, m_rest = m_length // self.m[:, None], m_length % self.m[:, None]
+        n_full, n_rest = n_length // self.n[None, :], n_length % self.n[None, :]
+
+        def packed(results: Integers) -> Integers:
+            return -(-results * problem.bits.accumulator // 8)
+
+        m, n = self.m[:, None], self.n[None, :]
+        whole_tiles: Integers = m_full * n_full * packed(m * n)
+        edge_tiles: Integers = n_full * packed(m_rest * n) + m_full * packed(m * n_rest)
+        corner: Integers = packed(m_rest * n_rest)
+        return whole_tiles + edge_tiles + corner
+
+    def _exposed_cycles(self, problem: TilingProblem, steps: Integers) -> Integers:
+        """An estimate of the cycles in which nothing can overlap, to tell tilings of equal traffic apart."""
+        first_and_last = sum(self.largest_bytes[name] for name in OPERANDS)
+        rate = problem.dram_bytes_per_cycle
+        transfer = -(-first_and_last * rate.denominator // rate.numerator)
+        streamed: Mapping[Dataflow, Integers] = {
+            "os": np.zeros((1, 1), dtype=np.int64),
+            "ws": self.trips["m"],
+            "is": self.trips["n"],
+        }
+        return (
+            transfer
+            + steps * problem.dram_latency_cycles
+            + streamed[problem.dataflow] * problem.fold_overhead_cycles
+        )
+
+
+def _by_cut(totals: Integers, largest: Integers, cuts: list[Spans]) -> tuple[Integers, Integers]:
+    """Sums and maxima over the tiles of each way to cut a dimension; all ways stand one behind the other."""
+    begins = np.cumsum([0, *(len(cut) for cut in cuts[:-1])])
+    return np.add.reduceat(totals, begins), np.maximum.reduceat(largest, begins)
+
+
+def relevant_loops(operand: Operand, whole_k: Operand | None) -> frozenset[Dimension]:
+    """Loops that change which tile of an operand is needed."""
+    dimensions: dict[Operand, frozenset[Dimension]] = {
+        "ifmap": frozenset({"m", "k"}),
+        "filter": frozenset({"n", "k"}),
+        "ofmap": frozenset({"m", "n"}),
+    }
+    return dimensions[operand] - {"k"} if operand == whole_k else dimensions[operand]
+
+
+def _does_not_fit(problem: TilingProblem, smallest: Mapping[Dimension, int]) -> UserError:
+    layer = problem.layer
+    grid = _Grid.of(
+        problem,
+        np.array([smallest["m"]], dtype=np.int64),
+        np.array([smallest["n"]], dtype=np.int64),
+        smallest["k"],
+        None,
+    )
+    for name in OPERANDS:
+        needed, available = int(grid.largest_bytes[name].max()), problem.tile_bytes[name]
+        if needed > available:
+            tile = f"{smallest['m']} x {smallest['n']} x {smallest['k']}"
+            return UserError(
+                f"the {name} buffer is too small for layer {layer.name!r}: its smallest tile ({tile} of "
+                f"m x n x k) needs {needed} bytes, one tile may take {available}; {needed - available} bytes "
+                "are missing",
+                location=f"sram.{name}.capacity_kib",
+            )
+    return UserError(
+        f"layer {layer.name!r} cannot be tiled as fixed: output stationary partial sums stay in the PEs, so "
+        "a tile shorter than the reduction must be one fold (tile_m <= rows, tile_n <= columns) under "
+        "loop_order ofmap_resident or auto",
+        location="tiling",
+        value=f"{smallest['m']} x {smallest['n']} x {smallest['k']}",
+    )
