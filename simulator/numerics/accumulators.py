@@ -21,10 +21,10 @@ _EXPONENT64 = np.int64(0x7FF0_0000_0000_0000)
 
 
 def wrap(values: Integers, bits: int) -> Integers:
-    """Integers reduced into `bits`-bit two's complement; int64 ones may have wrapped modulo 2**64 before."""
+    """An array reduced into `bits`-bit two's complement; int64 may have wrapped modulo 2**64 before."""
     if values.dtype == object:
         half = 1 << (bits - 1)
-        return ((values + half) & ((1 << bits) - 1)) - half
+        return np.asarray(((values + half) & ((1 << bits) - 1)) - half, object)
     if bits >= 64:
         return values
     spare = np.int64(64 - bits)
@@ -34,7 +34,7 @@ def wrap(values: Integers, bits: int) -> Integers:
 def add(accumulator: FixedAccumulator, sums: Integers, increments: Integers) -> Integers:
     """`sums + increments` as a fixed accumulator keeps it; the dtype is object when either one's is."""
     with np.errstate(over="ignore"):
-        total = sums + increments
+        total = np.asarray(sums + increments)
     if accumulator.overflow != "saturate":
         return wrap(total, accumulator.bits)
     if total.dtype == object:

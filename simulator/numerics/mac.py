@@ -180,9 +180,8 @@ class Mac:
         fixed = self.accumulator
         if isinstance(fixed, FixedAccumulator):
             sums = np.asarray(accumulators, self.accumulator_dtype)
-            return steps.add(fixed, sums, self._increments(a_codes, w_codes)).astype(
-                self.accumulator_dtype, copy=False
-            )
+            sums = steps.add(fixed, sums, self._increments(a_codes, w_codes))
+            return np.asarray(sums, self.accumulator_dtype)
         rounding, fmt = self.rounding, self.accumulator_format
         sums = rounding.flush(fmt.decode(accumulators), fmt.smallest_normal)
         a = rounding.flush(self.activation.decode(a_codes), self.activation.smallest_normal)

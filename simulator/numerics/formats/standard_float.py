@@ -55,7 +55,8 @@ class StandardFloat(Minifloat):
         """As every format decodes; fp32, the one too wide for a table, is the machine's own float."""
         if self.bits <= TABLE_BITS:
             return super().decode(codes)
-        return as_codes(self, codes).view(np.float32).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # signalling NaNs become quiet ones
+            return as_codes(self, codes).view(np.float32).astype(np.float64)
 
     def _decode(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         M = self.fraction_bits
