@@ -113,12 +113,13 @@ class Format(ABC):
         Raises:
             UserError: values that are not real numbers.
         """
-        reals = as_reals(values)
-        if reals.size < COMPILED_FROM:
-            return np.asarray(self._encode(reals.astype(np.float64)), self.code_dtype)
-        codes = np.empty(reals.shape, self.code_dtype)
-        self._encode_compiled(np.ascontiguousarray(reals).reshape(-1), codes.reshape(-1))
-        return codes
+        with np.errstate(invalid="ignore"):  # numpy warns when it widens a signalling NaN
+            reals = as_reals(values)
+            if reals.size < COMPILED_FROM:
+                return np.asarray(self._encode(reals.astype(np.float64)), self.code_dtype)
+            codes = np.empty(reals.shape, self.code_dtype)
+            self._encode_compiled(np.ascontiguousarray(reals).reshape(-1), codes.reshape(-1))
+            return codes
 
     def values(self) -> npt.NDArray[np.float64]:
         """The value of every code, float64[2**bits], read-only, for formats of up to 16 bits.
