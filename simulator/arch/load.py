@@ -12,32 +12,35 @@ from simulator.foundation.documents import load_yaml, validate
 from simulator.foundation.resources import resolve_document
 
 
-def load_arch(name_or_path: str, overrides: Mapping[str, Any] | None = None) -> ArchConfig:
-    """The architecture of a bundled name or YAML file.
+def load_arch(arch: str | Path | ArchConfig, overrides: Mapping[str, Any] | None = None) -> ArchConfig:
+    """The architecture of a bundled name or YAML file, or another one with overrides laid over it.
 
     A buffer without `word_bits` gets words as wide as the array's edge takes in one cycle.
 
     Args:
-        name_or_path: `int8_32x32`, or a path such as `my/arch.yaml`.
+        arch: `int8_32x32`, or a path such as `my/arch.yaml`, or a configuration made before.
         overrides: values by dotted field (`{"array.rows": 16}`), laid over the document before it is checked.
 
     Raises:
         UserError: unknown name, unreadable file, unknown or doubled key, or a value outside its range.
     """
-    path = resolve_document(name_or_path, "arch_configs", what="architecture")
-    document = load_yaml(path)
+    if isinstance(arch, ArchConfig):
+        document, source = arch.model_dump(exclude_unset=True), arch.name
+    else:
+        path = resolve_document(str(arch), "arch_configs", what="architecture")
+        document, source = load_yaml(path), _shown(path, str(arch))
+        if isinstance(document, dict):
+            document.setdefault("name", path.stem)
     if isinstance(document, dict):
-        document.setdefault("name", path.stem)
         for field, value in (overrides or {}).items():
             _lay_over(document, field.split("."), value)
-    source = _shown(path, name_or_path)
-    arch = validate(ArchConfig, document, source=source)
+    config = validate(ArchConfig, document, source=source)
     if absent := _buffers_without_width(document):
-        widths = default_word_bits(arch)
+        widths = default_word_bits(config)
         for buffer in absent:
             _lay_over(document, ["sram", buffer, "word_bits"], widths[buffer])
-        arch = validate(ArchConfig, document, source=source)
-    return arch
+        config = validate(ArchConfig, document, source=source)
+    return config
 
 
 def _buffers_without_width(document: dict[str, Any]) -> list[str]:

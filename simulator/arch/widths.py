@@ -17,9 +17,7 @@ def default_word_bits(arch: ArchConfig) -> dict[str, int]:
     """
     array = arch.array
     choices = [block.mac for block in array.column_blocks] or [array.mac]
-    macs = [
-        get_mac(arch.macs.get(choice, choice) if isinstance(choice, str) else choice) for choice in choices
-    ]
+    macs = [get_mac(choice, custom=arch.macs) for choice in choices]
     activation_bits = macs[0].activation.bits
     weight_bits = max(mac.weight.bits for mac in macs)
     accumulator_bits = max(mac.accumulator_bits for mac in macs)
