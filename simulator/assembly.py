@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from simulator import __version__
 from simulator.arch import ArchConfig
 from simulator.arch.config import MacChoice
-from simulator.cost import PriceBook
 from simulator.cost.activity import SwitchingActivity
+from simulator.cost.book import PriceBook
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.mac_structure import MacStructure
 from simulator.cost.pricing import ArchitecturePricing, LayerEnergy, MacBlock
@@ -186,7 +186,7 @@ def _layer_result(
         stalls=dict(cycles.stalls),
         start_cycle=run.start_cycle,
         utilization=counts.macs / counts.pe_cycles.total,
-        tiling=run.tiling.described(),
+        tiling=run.tiling.summary(),
         sram_bytes=_traffic(counts.sram),
         dram_bytes=_traffic(counts.dram),
         energy_pj=energy_pj,

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from simulator.foundation import UserError
-from simulator.foundation.documents import read_text
+from simulator.foundation.documents import pretty_json, read_text
 
 SCHEMA_VERSION = 1
 TOTAL = "total"
@@ -264,7 +264,7 @@ class Result(_Part):
 
     def to_json(self) -> str:
         """The result as JSON text; the same inputs give the same bytes."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+        return pretty_json(self.model_dump(mode="json")) + "\n"
 
 
 def load_result(path: Path) -> Result:

@@ -47,7 +47,8 @@ def _sections(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[Bas
     for name, field in model.model_fields.items():
         submodel = _submodel(field.annotation)
         if submodel is not None:
-            suffix = {dict: ".<name>", tuple: "[]"}.get(get_origin(field.annotation) or object, "")
+            origin = get_origin(field.annotation)
+            suffix = ".<name>" if origin is dict else "[]" if origin is tuple else ""
             yield from _sections(submodel, f"{path}.{name}{suffix}".lstrip("."))
 
 

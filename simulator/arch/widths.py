@@ -9,8 +9,8 @@ from simulator.numerics import get_mac
 def default_word_bits(arch: ArchConfig) -> dict[str, int]:
     """Word width by buffer so that the array's edges never wait: a power of two, one edge a cycle.
 
-    Partial sums of weight and input stationary arrays are read and written back every cycle, so their ofmap
-    word holds two rows of accumulators.
+    The ofmap word holds two rows: results and the other operand of a residual addition, or, in weight and
+    input stationary arrays, partial sums that are read and written back every cycle.
 
     Raises:
         UserError: the array's MAC cannot be understood.
@@ -22,7 +22,11 @@ def default_word_bits(arch: ArchConfig) -> dict[str, int]:
     weight_bits = max(mac.weight.bits for mac in macs)
     accumulator_bits = max(mac.accumulator_bits for mac in macs)
     lanes = {
-        "os": (array.rows * activation_bits, array.columns * weight_bits, array.columns * activation_bits),
+        "os": (
+            array.rows * activation_bits,
+            array.columns * weight_bits,
+            array.columns * activation_bits * 2,
+        ),
         "ws": (
             array.rows * activation_bits,
             array.columns * weight_bits,

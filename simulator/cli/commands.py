@@ -5,6 +5,8 @@ from __future__ import annotations
 import typer
 
 from simulator import __version__
+from simulator.cli import networks
+from simulator.cli.simulate import simulate_command
 
 app = typer.Typer(
     name="systolic",
@@ -28,3 +30,7 @@ def systolic(
     ),
 ) -> None:
     """Cycles, energy, area and exact numbers of a network on a systolic array of any number format."""
+
+
+app.command("simulate")(simulate_command)
+app.add_typer(networks.app, name="networks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,6 +75,18 @@ def parse_yaml(text: str, *, source: object) -> Any:
         raise UserError(f"is not valid YAML: {error.problem}", source=source, location=line) from error
     except yaml.YAMLError as error:
         raise UserError(f"is not valid YAML: {error}", source=source) from error
+
+
+def pretty_json(value: Any, indent: int = 0) -> str:
+    """JSON text with a line for everything that holds only scalars, so that long results stay readable."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if not any(isinstance(part, dict | list) and part for part in inner):
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    pad, end = "\n" + " " * (indent + 1), "\n" + " " * indent
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(key)}: {pretty_json(part, indent + 1)}" for key, part in value.items()]
+        return f"{{{pad}{(',' + pad).join(parts)}{end}}}"
+    return f"[{pad}{(',' + pad).join(pretty_json(part, indent + 1) for part in value)}{end}]"
 
 
 def validate(model: type[Model], document: Any, *, source: object) -> Model:
