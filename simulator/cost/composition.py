@@ -21,7 +21,7 @@ WHOLE: Final = "pe_multiply_add"
 DEFAULT_TOGGLE_RATE: Final = 14.73 / 48
 """Bits that toggle per flip-flop and cycle where nothing better is known: the published int8 PE's."""
 
-UNCERTAINTY: Final[Mapping[str, float]] = {"fixed": 0.2, "float": 0.55}
+UNCERTAINTY: Final[Mapping[str, float]] = {"fixed": 0.2, "float": 0.45}
 """Of composed prices by kind of accumulator: the largest error against published PEs that the parts were not
 fitted to (docs/validation.md): the 16-bit log PE for fixed accumulators, the float16 FMA for float ones."""
 

@@ -200,8 +200,9 @@ def fused_structure(
 ) -> MacStructure:
     """A fused multiply-add that rounds every step into a float accumulator, in the textbook structure.
 
-    Multiplier, exponent adder and comparison, alignment shifter and adder over product, sum and two guard
-    bits, leading-zero anticipation and normalisation shifter of the same width, rounding increment.
+    Multiplier; exponent adder and comparison; the addend aligned over product, sum and two guard bits;
+    carry-save row, adder and complement; leading-zero anticipation and normalisation; exponent adjustment and
+    rounding.
     """
     width = sum(significand_bits) + accumulator_significand_bits + 2
     return MacStructure(
@@ -217,9 +218,12 @@ def fused_structure(
                 PartCount("shifter_bit", width, "normalisation shifter"),
             ),
             "pe_add": (
+                PartCount("accumulate_adder_bit", sum(significand_bits), "carry-save row over the product"),
                 PartCount("accumulate_adder_bit", width, "significand adder"),
+                PartCount("small_adder_bit", width, "complement of a negative sum"),
                 PartCount("small_adder_bit", width, "leading-zero anticipation"),
                 PartCount("small_adder_bit", accumulator_significand_bits, "rounding increment"),
+                PartCount("small_adder_bit", accumulator_exponent_bits + 1, "exponent adjustment"),
             ),
         },
         registers=_registers(*operand_bits, accumulator_bits),
