@@ -57,7 +57,8 @@ def boundary_patterns(beta: int, fields: range) -> npt.NDArray[np.uint32]:
     points = np.arange(step // 2, 1 << 23, step)
     fractions = np.unique(np.concatenate([[0, 1, (1 << 23) - 1], points - 1, points, points + 1]))
     signs_and_fields = np.array([sign << 31 | field << 23 for sign in (0, 1) for field in fields])
-    return (signs_and_fields[:, None] | fractions[None, :]).astype(np.uint32).reshape(-1)
+    patterns: npt.NDArray[np.uint32] = (signs_and_fields[:, None] | fractions).astype(np.uint32).reshape(-1)
+    return patterns
 
 
 @pytest.mark.parametrize(

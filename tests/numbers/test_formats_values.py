@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import ml_dtypes
@@ -70,6 +71,7 @@ def test_what_a_format_says_of_itself(spec: str) -> None:
         reference.NAN in values,
         reference.MINUS_ZERO in values,
     )
+    assert fmt.smallest_step == min(high - low for low, high in pairwise(sorted(finite)))
     unit = reference.power_of_two(fmt.lsb)
     multiples = [value / unit for value in finite]
     assert all(multiple.denominator == 1 for multiple in multiples)
@@ -235,7 +237,7 @@ def test_long_arrays_decode_as_short_ones(spec: str) -> None:
 def test_formats_are_frozen_and_hashable() -> None:
     fmt = get_format("e4m3")
     with pytest.raises(AttributeError):
-        fmt.bits = 9  # type: ignore[misc]  # the point of the test
+        fmt.bits = 9
     assert {fmt, get_format("E4M3b7")} == {fmt}
     with pytest.raises(ValueError, match="read-only"):
         fmt.values()[0] = 1.0

@@ -167,7 +167,8 @@ def log2_entry(fraction: int, input_bits: int, output_bits: int) -> int:
     """
     power = ((1 << input_bits) + fraction) ** (2 << output_bits)
     exponent = power.bit_length() - 1 - input_bits * (2 << output_bits)
-    return (exponent + 1) // 2
+    nearest: int = (exponent + 1) // 2
+    return nearest
 
 
 def round_to_even(numerator: int, drop: int) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 
 from simulator.foundation import UserError
 from simulator.numerics.formats import fixed_point, log, minifloat, posit, standard_float
-from simulator.numerics.formats.base import Codes, Family, Format
+from simulator.numerics.formats.base import TABLE_BITS, Codes, Family, Format
 from simulator.numerics.formats.codes import as_codes
 
 _REGISTERED = (fixed_point, minifloat, standard_float, log, posit)
@@ -53,4 +53,4 @@ def example_specs() -> tuple[str, ...]:
     return tuple(chain.from_iterable(family.examples for family in FAMILIES))
 
 
-__all__ = ["FAMILIES", "Codes", "Family", "Format", "as_codes", "example_specs", "get_format"]
+__all__ = ["FAMILIES", "TABLE_BITS", "Codes", "Family", "Format", "as_codes", "example_specs", "get_format"]

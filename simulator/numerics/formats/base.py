@@ -168,6 +168,12 @@ class Format(ABC):
         """The smallest value above zero."""
         return float(self._magnitudes.min())
 
+    @cached_property
+    def smallest_step(self) -> float:
+        """The smallest distance between two values."""
+        values = self._landmarks()
+        return float(np.diff(np.unique(values[np.isfinite(values)])).min())
+
     @property
     def smallest_normal(self) -> float:
         """The smallest value with all significand bits; the smallest positive one without subnormals."""
@@ -207,6 +213,29 @@ class Format(ABC):
         significands = (fractions * 2.0**53).astype(np.int64)
         trailing_zeros = np.frexp((significands & -significands).astype(np.float64))[1] - 1
         return int((exponents - 53 + trailing_zeros).min())
+
+    def describe(self) -> dict[str, str | int | float | bool]:
+        """The facts of the format by name, JSON-ready; `decades` are powers of ten."""
+        return {
+            "spec": self.spec,
+            "family": self.family,
+            "bits": self.bits,
+            "signed": self.signed,
+            "largest": self.largest,
+            "lowest": self.lowest,
+            "smallest_positive": self.smallest_positive,
+            "smallest_normal": self.smallest_normal,
+            "smallest_step": self.smallest_step,
+            "decades": self.decades,
+            "significand_bits": self.significand_bits,
+            "exponent_bits": self.exponent_bits,
+            "least_exponent": self.exponent_range[0],
+            "greatest_exponent": self.exponent_range[1],
+            "lsb": self.lsb,
+            "has_infinity": self.has_infinity,
+            "has_nan": self.has_nan,
+            "has_negative_zero": self.has_negative_zero,
+        }
 
     def __repr__(self) -> str:
         low = f"{self.lowest:.6g}" if self.signed else "0"

@@ -1,0 +1,107 @@
+"""`systolic formats`: the number formats there are, and what one of them holds."""
+
+from __future__ import annotations
+
+import json
+from math import frexp
+from textwrap import fill
+
+import typer
+
+from simulator.numerics import Format, get_format
+from simulator.numerics.formats import FAMILIES, TABLE_BITS, example_specs
+
+app = typer.Typer(help="List the number formats, or show one of them.")
+
+_JSON = typer.Option(False, "--json", help="Print JSON on stdout and nothing else.")
+_WIDTH = 76
+
+
+@app.callback(invoke_without_command=True)
+def formats(context: typer.Context, as_json: bool = _JSON) -> None:
+    """List the families of number formats, how their specs are written, and formats of each.
+
+    Examples:
+        systolic formats
+        systolic formats --json
+        systolic formats show ue4m4b9
+    """
+    if context.invoked_subcommand is not None:
+        return
+    listed = [get_format(spec) for spec in example_specs()]
+    if as_json:
+        typer.echo(json.dumps([fmt.describe() for fmt in listed], indent=2))
+        return
+    for family in FAMILIES:
+        typer.echo(fill(f"{family.name}: {family.syntax}", _WIDTH, subsequent_indent="    "))
+        typer.echo(_indented(family.summary))
+    typer.echo(f"\n{'format':<15}{'bits':>5}{'smallest':>13}{'largest':>13}{'decades':>9}  family")
+    for fmt in listed:
+        typer.echo(
+            f"{fmt.spec:<15}{fmt.bits:>5}{fmt.smallest_positive:>13.5g}{fmt.largest:>13.5g}{fmt.decades:>9.1f}"
+            f"  {fmt.family}"
+        )
+
+
+@app.command()
+def show(
+    spec: str = typer.Argument(help="A format spec such as int8, e4m3, ue4m4b9, fix8.5, log8.1 or posit8.1."),
+    as_json: bool = _JSON,
+) -> None:
+    """Show the bits, range, smallest step and decades of a format, and draw its number line.
+
+    Examples:
+        systolic formats show ue4m4b9
+        systolic formats show log8.1 --json
+    """
+    fmt = get_format(spec)
+    if as_json:
+        typer.echo(json.dumps(fmt.describe(), indent=2))
+        return
+    typer.echo("\n".join(_page(fmt)))
+
+
+def _page(fmt: Format) -> list[str]:
+    from simulator.cli.number_line import draw_line, draw_octaves
+
+    summary = next(family.summary for family in FAMILIES if family.name == fmt.family)
+    lines = [f"{fmt.spec}: {fmt.family}, {fmt.bits} bits", _indented(summary), ""]
+    lines += [f"  {name:<18}{text}" for name, text in _facts(fmt)]
+    if fmt.bits > TABLE_BITS:
+        return [*lines, "", f"  (number lines are drawn for formats of up to {TABLE_BITS} bits)"]
+    for drawing in (draw_octaves, draw_line):
+        lines += ["", *(f"  {line}".rstrip() for line in drawing(fmt, _WIDTH))]
+    return lines
+
+
+def _indented(sentence: str) -> str:
+    return fill(sentence, _WIDTH + 4, initial_indent="  ", subsequent_indent="  ")
+
+
+def _number(value: float) -> str:
+    """A value, and the power of two that it is."""
+    fraction, exponent = frexp(value)
+    return f"{value:.8g} = 2^{exponent - 1}" if fraction == 0.5 and value != 1 else f"{value:.8g}"
+
+
+def _facts(fmt: Format) -> list[tuple[str, str]]:
+    least, greatest = fmt.exponent_range
+    specials = [
+        name
+        for name, present in (
+            ("infinity", fmt.has_infinity),
+            ("NaN", fmt.has_nan),
+            ("minus zero", fmt.has_negative_zero),
+        )
+        if present
+    ]
+    return [
+        ("range", f"{fmt.lowest:.8g} to {fmt.largest:.8g}"),
+        ("smallest positive", _number(fmt.smallest_positive)),
+        ("smallest normal", _number(fmt.smallest_normal)),
+        ("smallest step", _number(fmt.smallest_step)),
+        ("dynamic range", f"{fmt.decades:.1f} decades, exponents 2^{least} to 2^{greatest}"),
+        ("grid", f"every value is a multiple of 2^{fmt.lsb}"),
+        ("multiplier sees", f"{fmt.significand_bits} significand bits, {fmt.exponent_bits} exponent bits"),
+        ("special values", ", ".join(specials) or "none"),
+    ]
