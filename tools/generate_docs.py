@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools.arch_reference import arch_reference
+from tools.results_page import results_page
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 PAGES: dict[str, Callable[[], str]] = {
     "arch_config.md": arch_reference,
+    "results.md": results_page,
 }
 
 

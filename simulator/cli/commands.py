@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from simulator import __version__
-from simulator.cli import networks
+from simulator.cli import formats, networks
 from simulator.cli.simulate import simulate_command
 
 app = typer.Typer(
@@ -34,3 +34,4 @@ def systolic(
 
 app.command("simulate")(simulate_command)
 app.add_typer(networks.app, name="networks")
+app.add_typer(formats.app, name="formats")

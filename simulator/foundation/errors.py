@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Final
 
 _UNSET: Final = object()
+_MOST_NAMES: Final = 24
 
 
 def nearest_name(name: str, candidates: Iterable[str]) -> str | None:
@@ -14,6 +15,12 @@ def nearest_name(name: str, candidates: Iterable[str]) -> str | None:
     by_lower = {candidate.lower(): candidate for candidate in candidates}
     matches = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
     return by_lower[matches[0]] if matches else None
+
+
+def _listed(names: list[str]) -> str:
+    if len(names) <= _MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 class UserError(Exception):
@@ -45,7 +52,7 @@ class UserError(Exception):
         if value is not _UNSET:
             message += f" (got {value!r})"
         if allowed is None and names:
-            allowed = ", ".join(names)
+            allowed = _listed(names)
         if allowed is not None:
             message += f"; allowed: {allowed}"
         suggestion = nearest_name(value, names) if isinstance(value, str) else None

@@ -1,0 +1,68 @@
+"""docs/results.md: what the bundled networks take on the bundled architectures."""
+
+from __future__ import annotations
+
+from simulator.api import simulate
+from simulator.numerics import preset_names
+from simulator.result import Result
+
+_HEAD = """\
+# Results
+
+Every figure here comes from the command above its table; `make docs` writes the page anew and a test compares.
+
+## resnet50 on the bundled architectures
+
+    systolic compare resnet50 {archs}
+
+{table}
+
+Prices marked ~ are composed from parts, the others have a published row for the whole MAC
+([energy](energy.md)). Area and power include the three 256 KiB buffers; energy includes DRAM.
+
+## resnet50 with every MAC preset
+
+The same 32x32 array and buffers as `int8_32x32`, with the PEs exchanged.
+
+    systolic compare resnet50 {macs}
+
+{mac_table}
+"""
+
+_COLUMNS = (
+    "| {what} | priced | cycles | latency ms | energy mJ | power mW | area mm² | TOPS/W | PEs mm² |\n"
+    "|---|---|---:|---:|---:|---:|---:|---:|---:|"
+)
+
+
+def results_page() -> str:
+    """The page as Markdown."""
+    archs = ["int8_32x32", "elma8_32x32", "elma16_32x32", "fp16_32x32"]
+    by_arch = {arch: simulate("resnet50", arch) for arch in archs}
+    by_mac = {mac: simulate("resnet50", mac=mac) for mac in preset_names()}
+    return _HEAD.format(
+        archs=" ".join(f"--arch {arch}" for arch in archs),
+        table=_table("architecture", by_arch),
+        macs=" ".join(f"--mac {mac}" for mac in by_mac),
+        mac_table=_table("MAC", by_mac),
+    )
+
+
+def _table(what: str, results: dict[str, Result]) -> str:
+    lines = [_COLUMNS.format(what=what)]
+    for name, result in results.items():
+        totals = result.totals
+        lines.append(
+            f"| {name} | {_standing(result)} | {totals.cycles:,} | {totals.latency_ms:.3f} "
+            f"| {totals.energy_pj / 1e9:.3f} | {totals.power_mw:.1f} | {totals.area_um2 / 1e6:.3f} "
+            f"| {totals.tops_per_w:.3f} | {result.area_um2['pe_array'] / 1e6:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def _standing(result: Result) -> str:
+    """Whether the PE has a published row of its own or is composed from parts."""
+    published = any(
+        price.row.startswith("pe/") and price.status == "published" for price in result.sources.prices
+    )
+    return "published" if published else "~composed"
