@@ -8,10 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
-from simulator.numerics.tapered import leading_one
+from simulator.numerics.tapered import IntArray, leading_one
 
 if TYPE_CHECKING:
+    from simulator.numerics.formats.base import Codes
     from simulator.numerics.formats.posit import Posit
+
+_FLOAT64_BITS = 54
+_MANY = 1 << 16
 
 
 def quire_to_code(
@@ -46,31 +50,45 @@ def quire_to_code(
             value=fmt.accumulator_bits,
             allowed="up to 64 bits",
         )
-    layout = fmt.layout
     sums = np.asarray(quires, np.int64)
-    negative = sums < 0
-    most_negative = sums == -(1 << (fmt.accumulator_bits - 1))
-    magnitude = np.maximum(np.abs(np.where(most_negative, 0, sums)), 1)
-    position = leading_one(magnitude)
-    kept_bits = layout.fraction_bits + 2  # and a sticky bit behind them
+    if sums.size >= _MANY and fmt.accumulator_bits <= _FLOAT64_BITS:
+        codes = _convert_as_floats(sums, fmt)
+    else:
+        codes = _convert(sums, fmt).astype(fmt.code_dtype)
+    if overflow_sign is not None:
+        flags = np.asarray(overflow_sign)
+        codes[flags > 0] = fmt.layout.largest_code
+        codes[flags < 0] = fmt.layout.largest_code | 1 << (fmt.bits - 1)
+    if is_infinite is not None:
+        codes[np.asarray(is_infinite, np.bool_)] = fmt.code_of_infinity
+    return codes
+
+
+def _convert(sums: IntArray, fmt: Posit) -> IntArray:
+    """Codes of quires: leading one, bits behind it and a sticky bit, rounded on the tapered string."""
+    layout = fmt.layout
+    magnitude = np.abs(sums)
+    position = leading_one(np.maximum(magnitude, 1))
+    kept_bits = layout.fraction_bits + 2
     drop = np.maximum(position - kept_bits, 0)
     kept = (magnitude >> drop) << np.maximum(kept_bits - position, 0)
     sticky = (magnitude & ((np.int64(1) << drop) - 1)) != 0
     fraction = ((kept & ((1 << kept_bits) - 1)) << 1) | sticky
     exponent = position + fmt.accumulator_lsb
     codes = layout.round_to_magnitude(np.maximum(exponent, -layout.greatest_exponent), fraction, 3)
-    half_of_smallest = 1 << (-layout.greatest_exponent - fmt.accumulator_lsb - 1)
-    codes = np.where(
-        exponent < -layout.greatest_exponent, (magnitude > half_of_smallest).astype(np.int64), codes
-    )
-    codes = np.where(sums == 0, 0, codes)
-    largest = most_negative
-    if overflow_sign is not None:
-        flags = np.asarray(overflow_sign)
-        largest = largest | (flags != 0)
-        negative = np.where(flags != 0, flags < 0, negative)
-    codes = np.where(largest, layout.largest_code, codes)
-    codes = np.where(codes == 0, 0, codes | (negative.astype(np.int64) << (fmt.bits - 1)))
-    if is_infinite is not None:
-        codes = np.where(np.asarray(is_infinite, np.bool_), fmt.code_of_infinity, codes)
-    return np.asarray(codes, fmt.code_dtype)
+    codes = np.where(exponent < -layout.greatest_exponent, magnitude > _half_of_smallest(fmt), codes)
+    return np.where((sums < 0) & (codes != 0), codes | (1 << (fmt.bits - 1)), codes)
+
+
+def _convert_as_floats(sums: IntArray, fmt: Posit) -> Codes:
+    """The same where float64 holds the quires: the encoder, and the values that it does not round up."""
+    codes = fmt.encode(sums.astype(np.float64) * 2.0**fmt.accumulator_lsb)
+    half = _half_of_smallest(fmt)
+    codes[(sums > half) & (codes == 0)] = 1
+    codes[(sums < -half) & (codes == 0)] = 1 | 1 << (fmt.bits - 1)
+    return codes
+
+
+def _half_of_smallest(fmt: Posit) -> int:
+    """Half of the smallest posit, in units of the quire's lowest bit."""
+    return 1 << (-fmt.layout.greatest_exponent - fmt.accumulator_lsb - 1)

@@ -115,6 +115,28 @@ def test_quirks_next_to_the_ends_of_float32() -> None:
     assert beta5.encode(np.array([1e-40, -1e-300])).tolist() == [0, 0]
 
 
+@pytest.mark.parametrize(("spec", "published_percent"), [("log8.1", 3.6), ("log8.1(5,8,7)", 2.0)])
+def test_three_roundings_miss_the_nearest_code_as_often_as_published(
+    spec: str, published_percent: float
+) -> None:
+    """Patterns in [2**-12, 2**12.5) that land beside the nearest code in the log domain, in percent."""
+    first, last = (int(np.array(2.0**e, np.float32).view(np.uint32)) for e in (-12, 12.5))
+    patterns = np.arange(first, last, 509, dtype=np.uint32)
+    logs = np.log2(patterns.view(np.float32).astype(np.float64))
+    exponents, fractions = zip(*(tapered_log(code) for code in range(1, 128)), strict=True)
+    positions = np.array(exponents) + np.array(fractions)
+    nearest = np.searchsorted((positions[1:] + positions[:-1]) / 2, logs) + 1
+    distance = np.abs(get_format(spec).encode(patterns.view(np.float32)).astype(int) - nearest)
+    assert distance.max() == 1
+    assert round(100 * float(distance.mean()), 1) == published_percent
+
+
+def tapered_log(code: int) -> tuple[int, float]:
+    fields = reference.tapered_fields(code, 8, 1)
+    assert not isinstance(fields, str)
+    return fields[1], float(fields[2])
+
+
 def test_log16_words_below_the_smallest_exponent() -> None:
     fmt = get_format("log16")
     assert fmt.encode(2.0**-14) == 0x0400
@@ -192,6 +214,8 @@ def test_quires_at_every_boundary(spec: str) -> None:
     sums = np.concatenate([positive, -positive, [-most]])
     expected = [reference.posit_from_quire(value, bits, s) for value in sums.tolist()]
     assert quire_to_code(sums, None, fmt).tolist() == expected
+    repeat = (1 << 16) // sums.size + 1
+    assert np.array_equal(quire_to_code(np.tile(sums, repeat), None, fmt), np.tile(expected, repeat))
 
 
 def test_quire_flags() -> None:
