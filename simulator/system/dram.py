@@ -7,6 +7,7 @@ from fractions import Fraction
 from math import ceil
 
 from simulator.arch import ArchConfig
+from simulator.foundation import UserError
 from simulator.system.plan import Memory
 
 
@@ -23,20 +24,32 @@ class DramTiming:
 
     @classmethod
     def of(cls, arch: ArchConfig) -> DramTiming:
-        """The DRAM of an architecture; latency and refresh durations are rounded up to whole cycles."""
+        """The DRAM of an architecture; latency and refresh durations are rounded up to whole cycles.
+
+        Raises:
+            UserError: refreshes that leave no whole cycle between them.
+        """
         dram = arch.dram
         clock_mhz = exact(arch.clock_mhz)
 
         def cycles(nanoseconds: float) -> int:
             return ceil(exact(nanoseconds) * clock_mhz / 1000)
 
+        interval, duration = cycles(dram.refresh_interval_ns), cycles(dram.refresh_duration_ns)
+        if interval and duration >= interval:
+            raise UserError(
+                f"takes {duration} whole cycles, refreshes follow one another every {interval}",
+                source=arch.name,
+                location="dram.refresh_duration_ns",
+                value=dram.refresh_duration_ns,
+            )
         return cls(
             bytes_per_cycle=exact(dram.bandwidth_gbyte_per_s) * 1000 / clock_mhz,
             burst_bytes=dram.burst_bytes,
             memory=Memory(
                 latency=cycles(dram.latency_ns),
-                refresh_interval=cycles(dram.refresh_interval_ns),
-                refresh_duration=cycles(dram.refresh_duration_ns),
+                refresh_interval=interval,
+                refresh_duration=duration,
             ),
         )
 

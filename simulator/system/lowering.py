@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import pairwise, product
 from typing import NamedTuple
 
 from simulator.array import ArrayTiming, ProductSchedule, schedule_product
@@ -14,6 +14,7 @@ from simulator.system.counts import Operand, Traffic
 from simulator.system.dram import DramTiming
 from simulator.system.footprint import (
     Spans,
+    StorageBits,
     filter_tile_bytes,
     ifmap_tile_bytes,
     packed_bytes,
@@ -39,6 +40,9 @@ class Tile(NamedTuple):
         return self.m * self.n * self.groups
 
 
+_DurationKey = tuple[Tile, Tile | None, bool]
+
+
 class _Visit(NamedTuple):
     """A step's tile and its place in the load sequences; steps of one ofmap number share outputs."""
 
@@ -46,6 +50,17 @@ class _Visit(NamedTuple):
     ifmap: int
     filter: int
     ofmap: int
+
+
+@dataclass(frozen=True, slots=True)
+class TileAccesses:
+    """Elements that pass the array's edges for one tile; results only where its reduction ends."""
+
+    activation_reads: int
+    weight_reads: int
+    partial_sum_reads: int
+    partial_sum_writes: int
+    results: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +77,19 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class LoweredLayer:
-    """A programme with the work and the bytes in it."""
+    """A programme with the work and the bytes in it.
+
+    tile_accesses: what each step of the programme takes from and gives to the buffers.
+    """
 
     programme: Programme
     work: Work
     sram: Mapping[Operand, Traffic]
     dram: Mapping[Operand, Traffic]
+    bits: StorageBits
+    result_bytes: int
+    loaded_bytes: int
+    tile_accesses: tuple[TileAccesses, ...]
 
 
 @dataclass(slots=True)
@@ -128,7 +150,17 @@ class Lowering:
         if moved != dict(self.tiling.dram_bytes):
             message = f"{self.problem.layer.name}: tiling says {self.tiling.dram_bytes}, moved {moved}"
             raise ValueError(message)
-        return LoweredLayer(programme, work, self._sram(transfers, work), dram)
+        known = {visit.tile: self._accesses(visit.tile) for visit in visits}
+        return LoweredLayer(
+            programme=programme,
+            work=work,
+            sram=self._sram(transfers, work),
+            dram=dram,
+            bits=self.problem.bits,
+            result_bytes=self.result_bytes,
+            loaded_bytes=self.problem.loaded_bytes,
+            tile_accesses=tuple(known[visit.tile] for visit in visits),
+        )
 
     def _walk(self) -> tuple[list[_Visit], dict[Operand, _Sequence]]:
         """Every step of the loop nest, and what has to be loaded for it."""
@@ -188,8 +220,8 @@ class Lowering:
     def _ofmap_transfers(self, visits: list[_Visit]) -> Iterator[Transfer]:
         """Partial sums and residual operands on their way in, partial sums and results on their way out."""
         first, last = _ends_of_visits(visits)
-        stored = _Shares(self.problem.stored_bytes, self.problem.layer.m * self.problem.layer.n)
-        loaded = _Shares(self.problem.loaded_bytes, self.problem.layer.m * self.problem.layer.n)
+        stored = Shares(self.problem.stored_bytes, self.problem.layer.m * self.problem.layer.n)
+        loaded = Shares(self.problem.loaded_bytes, self.problem.layer.m * self.problem.layer.n)
         slots = self.slots["ofmap"]
         for visit, (begin, end) in enumerate(zip(first, last, strict=True)):
             starts, ends = visits[begin].tile.starts, visits[end].tile.ends
@@ -208,10 +240,8 @@ class Lowering:
         return Transfer(stream, visit, size, self.dram.cycles(size), enabled, needed)
 
     def _steps(self, visits: list[_Visit]) -> Iterator[Step]:
-        durations: dict[tuple[Tile, Tile | None, bool], tuple[CycleSplit, Delay, int]] = {}
-        for visit, following in zip(visits, [*visits[1:], None], strict=True):
-            goes_on = following is not None and following.ofmap == visit.ofmap
-            key = (visit.tile, following.tile if following else None, goes_on)
+        durations: dict[_DurationKey, tuple[CycleSplit, Delay, int]] = {}
+        for visit, key in zip(visits, _with_following(visits), strict=True):
             if key not in durations:
                 durations[key] = self._duration(*key)
             split, delay, tail = durations[key]
@@ -272,30 +302,34 @@ class Lowering:
             )
         return delay.times(tile.groups)
 
+    def _accesses(self, tile: Tile) -> TileAccesses:
+        schedule = self._schedule(tile)
+        sums_written = sums_read = 0
+        if self.timing.dataflow != "os":
+            reductions = schedule.tiles.row_tiles
+            sums_written = tile.results * (reductions - tile.ends)
+            sums_read = tile.results * (reductions - tile.starts)
+        return TileAccesses(
+            activation_reads=schedule.accesses.activation_reads,
+            weight_reads=schedule.accesses.weight_reads,
+            partial_sum_reads=sums_read if self.timing.timing == "reference" else 0,
+            partial_sum_writes=sums_written,
+            results=tile.results * tile.ends,
+        )
+
     def _work(self, visits: list[_Visit]) -> Work:
         split = CycleSplit()
         folds = activations = weights = sums_read = sums_written = 0
-        counted = Counter(
-            (
-                visit.tile,
-                following.tile if following else None,
-                following is not None and following.ofmap == visit.ofmap,
-            )
-            for visit, following in zip(visits, [*visits[1:], None], strict=True)
-        )
-        for key, times in counted.items():
+        for key, times in Counter(_with_following(visits)).items():
             tile = key[0]
             split += self._duration(*key)[0] * times
-            schedule = self._schedule(tile)
-            activations += schedule.accesses.activation_reads * times
-            weights += schedule.accesses.weight_reads * times
-            if self.timing.dataflow == "os":
-                folds += schedule.folds * times * tile.ends
-                continue
-            folds += schedule.folds * times
-            reductions = schedule.tiles.row_tiles
-            sums_written += tile.results * (reductions - tile.ends) * times
-            sums_read += tile.results * (reductions - tile.starts) * times
+            if self.timing.dataflow != "os" or tile.ends:
+                folds += self._schedule(tile).folds * times
+            accesses = self._accesses(tile)
+            activations += accesses.activation_reads * times
+            weights += accesses.weight_reads * times
+            sums_read += accesses.partial_sum_reads * times
+            sums_written += accesses.partial_sum_writes * times
         return Work(split, folds, activations, weights, sums_read, sums_written)
 
     def _sram(self, transfers: list[Transfer], work: Work) -> dict[Operand, Traffic]:
@@ -320,7 +354,7 @@ class Lowering:
         }
 
 
-class _Shares:
+class Shares:
     """Whole bytes dealt in proportion to results, so that they sum exactly to the total."""
 
     def __init__(self, total_bytes: int, results: int) -> None:
@@ -331,6 +365,13 @@ class _Shares:
         before = self._total_bytes * self._dealt // self._results
         self._dealt += results
         return self._total_bytes * self._dealt // self._results - before
+
+
+def _with_following(visits: list[_Visit]) -> Iterator[_DurationKey]:
+    """Every tile with the one that follows it, and whether that one adds to the same outputs."""
+    for visit, following in pairwise(visits):
+        yield visit.tile, following.tile, following.ofmap == visit.ofmap
+    yield visits[-1].tile, None, False
 
 
 def _ends_of_visits(visits: list[_Visit]) -> tuple[list[int], list[int]]:

@@ -20,7 +20,6 @@ from simulator.system.footprint import packed_bytes
 from simulator.system.lowering import LoweredLayer, Lowering
 from simulator.system.mac_traits import MacTraits, TraitsOf, configured_traits, traits_by_layer
 from simulator.system.machine import Times, play
-from simulator.system.plan import Programme
 from simulator.system.ports import Edges
 from simulator.system.reuse import Reuse, on_chip_reuse, stored_results
 from simulator.system.stalls import stalls_by_cause
@@ -35,14 +34,14 @@ Progress = Callable[[int, int, str], None]
 class PlayedLayer:
     """What a layer does on the machine, wherever in the network it stands; shared by identical layers.
 
-    programme and times are None under `timing: scalesim`, which knows no machine around the array.
+    times is None under `timing: scalesim`, which knows no machine around the array.
     """
 
     mac: str
     counts: ActionCounts
     folds: int
     tiling: Tiling
-    programme: Programme | None
+    lowered: LoweredLayer
     times: Times | None
 
 
@@ -176,7 +175,7 @@ def _play_layer(arch: ArchConfig, layer: Layer, job: _LayerJob) -> PlayedLayer:
         message = f"{layer.name}: {cycles} do not sum to the {times.end} cycles that the machine took"
         raise ValueError(message)
     counts = _counts(layer, job, timing, lowered, cycles, shifting_cycles=split.shifting)
-    return PlayedLayer(job.mac.name, counts, lowered.work.folds, lowering.tiling, lowered.programme, times)
+    return PlayedLayer(job.mac.name, counts, lowered.work.folds, lowering.tiling, lowered, times)
 
 
 def _lowering(arch: ArchConfig, layer: Layer, job: _LayerJob, timing: ArrayTiming) -> Lowering:
@@ -228,7 +227,7 @@ def _under_scalesim(
         dict.fromkeys(STALL_CAUSES, 0),
     )
     counts = _counts(layer, job, timing, lowered, cycles, shifting_cycles=schedule.shifting_cycles)
-    return PlayedLayer(job.mac.name, counts, schedule.folds, tiling, programme=None, times=None)
+    return PlayedLayer(job.mac.name, counts, schedule.folds, tiling, lowered, times=None)
 
 
 def _counts(

@@ -35,6 +35,8 @@ Nest = tuple[LoopOrder, tuple[Dimension, Dimension, Dimension]]
 
 _EXHAUSTIVE_MULTIPLES = 16
 _SIZES_PER_OCTAVE = 4
+_STREAMED_PER_FIXED_CYCLE = 4
+"""Streamed vectors wanted per cycle of preload and skew, where the buffers allow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +125,9 @@ def choose_tiling(problem: TilingProblem, fixed: TilingConfig) -> Tiling:
         UserError: not even the smallest tile fits, or a fixed tile cannot work; names the buffer.
     """
     sizes = _sizes(problem, fixed)
-    if problem.dataflow == "os" and fixed.tile_k is None:
-        candidates = _fitting(problem, fixed, {**sizes, "k": (problem.layer.k,)})
-    else:
-        candidates = _fitting(problem, fixed, sizes)
-    if not candidates and problem.dataflow == "os":
-        candidates = _fitting(problem, fixed, _one_fold(problem, sizes))
+    candidates: list[_Candidate] = []
+    for preferred in _preferences(problem, fixed, sizes):
+        candidates = candidates or _fitting(problem, fixed, preferred)
     if not candidates:
         raise _does_not_fit(problem, {name: values[0] for name, values in sizes.items()})
     best = min(candidates, key=lambda candidate: candidate.rank)
@@ -206,6 +205,28 @@ def _sizes(problem: TilingProblem, fixed: TilingConfig) -> dict[Dimension, tuple
                 candidates |= set(_doublings(length, lcm(problem.fold["m"], convolution.ofmap[1])))
             sizes[name] = tuple(sorted(candidates))
     return sizes
+
+
+def _preferences(
+    problem: TilingProblem, fixed: TilingConfig, sizes: Mapping[Dimension, tuple[int, ...]]
+) -> Iterator[Mapping[Dimension, tuple[int, ...]]]:
+    """Sizes to try, later ones only when nothing of the earlier ones fits.
+
+    Output stationary: the whole reduction, then one fold whose reduction comes in pieces. Weight and input
+    stationary: pieces of the streamed dimension that keep a fold streaming most of the time, then any.
+    """
+    if problem.dataflow == "os":
+        if fixed.tile_k is None:
+            yield {**sizes, "k": (problem.layer.k,)}
+        else:
+            yield sizes
+        yield _one_fold(problem, sizes)
+        return
+    streamed: Dimension = "m" if problem.dataflow == "ws" else "n"
+    enough = _STREAMED_PER_FIXED_CYCLE * problem.fold_overhead_cycles
+    long = tuple(size for size in sizes[streamed] if size >= min(enough, problem.lengths[streamed]))
+    yield {**sizes, streamed: long or sizes[streamed]}
+    yield sizes
 
 
 def _one_fold(
@@ -436,16 +457,19 @@ class _Grid:
         first_and_last = sum(self.largest_bytes[name] for name in OPERANDS)
         rate = problem.dram_bytes_per_cycle
         transfer = -(-first_and_last * rate.denominator // rate.numerator)
-        streamed: Mapping[Dataflow, Integers] = {
-            "os": np.zeros((1, 1), dtype=np.int64),
-            "ws": self.trips["m"],
-            "is": self.trips["n"],
-        }
-        return (
-            transfer
-            + steps * problem.dram_latency_cycles
-            + streamed[problem.dataflow] * problem.fold_overhead_cycles
-        )
+        return transfer + steps * problem.dram_latency_cycles + self._fixed_cycles(problem)
+
+    def _fixed_cycles(self, problem: TilingProblem) -> Integers:
+        """Preload and skew of all folds; output stationary folds are as many whatever the tiles."""
+        if problem.dataflow == "os":
+            return np.zeros((1, 1), dtype=np.int64)
+        streamed: Dimension
+        standing: Dimension
+        streamed, standing = ("m", "n") if problem.dataflow == "ws" else ("n", "m")
+        folds = -(-problem.lengths[standing] // problem.fold[standing])
+        folds *= -(-problem.lengths["k"] // problem.fold["k"]) * problem.layer.groups
+        cycles: Integers = self.trips[streamed] * (folds * problem.fold_overhead_cycles)
+        return cycles
 
 
 def _by_cut(totals: Integers, largest: Integers, cuts: list[Spans]) -> tuple[Integers, Integers]:

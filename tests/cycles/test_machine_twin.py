@@ -65,7 +65,7 @@ def test_every_start_and_end_is_as_stepped_through(programme: Programme) -> None
     assert {i: tuple(transfer) for i, transfer in enumerate(times.transfers)} == stepped.transfers
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(programmes())
 def test_work_and_stalls_sum_to_the_end(programme: Programme) -> None:
     times = play(programme)

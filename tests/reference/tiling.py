@@ -1,0 +1,55 @@
+"""The DRAM traffic of a tiled layer, found by walking its loops and remembering what the buffers hold.
+
+Shares no code with `simulator.system`: input pixels are collected one output pixel at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+
+def bytes_of(elements: int, bits: int) -> int:
+    """Packed bytes."""
+    return (elements * bits + 7) // 8
+
+
+def touched_rows(
+    pixels: range, *, height: int, out_width: int, out_height: int, kernel: int, stride: int, padding: int
+) -> set[tuple[int, int]]:
+    """(image, input row) pairs between the first and last row that output pixels read, padding left out."""
+    by_image: dict[int, list[int]] = {}
+    for pixel in pixels:
+        image, inside = divmod(pixel, out_width * out_height)
+        top = inside // out_width * stride - padding
+        by_image.setdefault(image, []).extend(row for row in range(top, top + kernel) if 0 <= row < height)
+    return {
+        (image, row) for image, rows in by_image.items() if rows for row in range(min(rows), max(rows) + 1)
+    }
+
+
+def traffic_of_products(
+    lengths: dict[str, int],
+    tiles: dict[str, int],
+    loops: Sequence[str],
+    *,
+    groups: int,
+    activation_bits: int,
+    weight_bits: int,
+) -> tuple[int, int]:
+    """Bytes of both operands of plain products when a buffer remembers the tile of the step before."""
+    held: dict[str, object] = {}
+    moved = {"ifmap": 0, "filter": 0}
+    for group in range(groups):
+        for starts in product(*(range(0, lengths[name], tiles[name]) for name in loops)):
+            at = dict(zip(loops, starts, strict=True))
+            size = {name: min(tiles[name], lengths[name] - at[name]) for name in "mnk"}
+            for operand, (one, other), bits in (
+                ("ifmap", ("m", "k"), activation_bits),
+                ("filter", ("n", "k"), weight_bits),
+            ):
+                key = (group, at[one], at[other])
+                if held.get(operand) != key:
+                    held[operand] = key
+                    moved[operand] += bytes_of(size[one] * size[other], bits)
+    return moved["ifmap"], moved["filter"]
