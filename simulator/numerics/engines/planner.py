@@ -64,6 +64,23 @@ def multiply(
         UserError: shapes that do not match, codes or accumulators outside their ranges, an unknown
             engine, or an engine that cannot compute this product exactly.
     """
+    a, w = checked_operands(mac, a_codes, w_codes)
+    start = None if initial is None else _initial(mac, initial, (a.shape[0], w.shape[1]))
+    problem = Problem(mac, a, w, start, threads)
+    name, answer = _run(problem, engine)
+    return MatmulResult(
+        answer.accumulators, _infinite(problem, answer), _overflow(problem, answer), name, answer.reason
+    )
+
+
+def checked_operands(
+    mac: Mac, a_codes: npt.ArrayLike, w_codes: npt.ArrayLike
+) -> tuple[npt.NDArray[np.unsignedinteger[Any]], npt.NDArray[np.unsignedinteger[Any]]]:
+    """Codes [M, K] and [K, N] in their formats' dtypes.
+
+    Raises:
+        UserError: shapes that do not match, or codes outside their formats.
+    """
     a, w = as_codes(mac.activation, a_codes), as_codes(mac.weight, w_codes)
     if a.ndim != 2 or w.ndim != 2 or a.shape[1] != w.shape[0]:
         raise UserError(
@@ -71,12 +88,7 @@ def multiply(
             value=f"activations {list(a.shape)}, weights {list(w.shape)}",
             allowed="[M, K] and [K, N]",
         )
-    start = None if initial is None else _initial(mac, initial, (a.shape[0], w.shape[1]))
-    problem = Problem(mac, a, w, start, threads)
-    name, answer = _run(problem, engine)
-    return MatmulResult(
-        answer.accumulators, _infinite(problem, answer), _overflow(problem, answer), name, answer.reason
-    )
+    return a, w
 
 
 def _run(problem: Problem, engine: EngineName | None) -> tuple[EngineName, Answer]:

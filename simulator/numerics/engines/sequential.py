@@ -67,8 +67,8 @@ def _rounded(problem: Problem) -> Answer:
     from simulator.numerics.engines import sequential_kernels as kernels
 
     mac, rounding, fmt = problem.mac, problem.mac.rounding, problem.mac.accumulator_format
-    a = _operand(mac.activation, problem.a, rounding)
-    w = _operand(mac.weight, problem.w, rounding)
+    a = operand_values(mac.activation, problem.a, rounding)
+    w = operand_values(mac.weight, problem.w, rounding)
     sums = rounding.flush(fmt.decode(problem.starting_sums()), fmt.smallest_normal)
     once = is_rounded_once(fmt, mac.activation, mac.weight)
     kernel = kernels.multiply_rounding if once else kernels.multiply_rounding_odd
@@ -84,7 +84,8 @@ def _rounded(problem: Problem) -> Answer:
     return Answer(fmt.encode(sums), f"{how}, then to {fmt.spec}, in the order of k")
 
 
-def _operand(
+def operand_values(
     fmt: Format, codes: npt.NDArray[np.unsignedinteger], rounding: FloatRounding
 ) -> npt.NDArray[np.float64]:
+    """Operands as the steps see them: float64, subnormal ones zero where the accumulator flushes."""
     return np.ascontiguousarray(rounding.flush(fmt.decode(codes), fmt.smallest_normal))

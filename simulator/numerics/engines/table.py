@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,8 @@ from simulator.numerics.engines.problem import Answer, Problem, Refusal
 from simulator.numerics.engines.threads import for_row_ranges
 from simulator.numerics.mac_spec import FixedAccumulator
 from simulator.numerics.products import LogOperand, LogProducts
+
+Codes = npt.NDArray[np.unsignedinteger[Any]]
 
 
 def attempt(problem: Problem) -> Answer | Refusal:
@@ -55,11 +59,7 @@ def _by_pair(problem: Problem, fixed: FixedAccumulator) -> Answer:
 def _by_logarithm(problem: Problem, rule: LogProducts) -> Answer:
     from simulator.numerics.engines import table_kernels as kernels
 
-    tables, span = log_sum_tables(rule)
-    a, w = rule.activation_logs, rule.weight_logs
-    a_index = _index(a, span, 0)[problem.a]
-    a_table = a.is_negative.astype(np.uint8)[problem.a]
-    w_index = _index(w, 3 * span, 2 * span)[problem.w]
+    tables, a_table, a_index, w_index = log_sum_operands(rule, problem.a, problem.w)
     sums = problem.starting_sums()
     for_row_ranges(
         sums.shape[0],
@@ -67,6 +67,17 @@ def _by_logarithm(problem: Problem, rule: LogProducts) -> Answer:
         threads=problem.threads,
     )
     return Answer(wrap(sums, rule.accumulator.bits), "table entries by sums of logarithms, exact modulo 2^64")
+
+
+def log_sum_operands(
+    rule: LogProducts, a: Codes, w: Codes
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Tables [2, L], each activation's table, its index, and each weight's index; indices add up."""
+    tables, span = log_sum_tables(rule)
+    negative = rule.activation_logs.is_negative.astype(np.uint8)
+    a_index = _index(rule.activation_logs, span, 0)
+    w_index = _index(rule.weight_logs, 3 * span, 2 * span)
+    return tables, negative[a], a_index[a], w_index[w]
 
 
 def log_sum_tables(rule: LogProducts) -> tuple[npt.NDArray[np.int64], int]:

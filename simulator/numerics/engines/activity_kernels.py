@@ -1,0 +1,269 @@
+"""Compiled counts of the bits that accumulator and product registers toggle.
+
+`still` kernels: sums stay in their PE (output stationary) and change from one k to the next. `moving`
+kernels: the partial sums of one fold move down its rows, and each row's register changes from one
+streamed index m to the next; rows of PEs below the last weight pass its sum on. All kernels add to
+counts[0] (accumulators) and counts[1] (products), starting from and returning to zero, except that
+`still` sums stay where they end, in `sums` [M, N].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.numerics.engines.compiled import (
+    bits_of_double,
+    bits_of_single,
+    count_ones,
+    double_of_bits,
+    fused_multiply_add,
+    inlined,
+    kernel,
+)
+from simulator.numerics.engines.sequential_kernels import round_to_format
+
+Array = npt.NDArray[Any]
+
+_MAGNITUDE = 0x7FFF_FFFF_FFFF_FFFF
+
+
+def _still_exact(integer: Any) -> Callable[..., None]:
+    @kernel
+    def still_exact(a: Array, w: Array, sums: Array, mask: int, product_mask: int, counts: Array) -> None:
+        (M, K), N = a.shape, w.shape[1]
+        row, last = np.zeros(N, integer), np.zeros(N, integer)
+        toggles, product_toggles = np.zeros(N, integer), np.zeros(N, integer)
+        for m in range(M):
+            row[:] = sums[m]
+            last[:] = 0
+            toggles[:] = 0
+            product_toggles[:] = 0
+            for k in range(K):
+                value = a[m, k]
+                for n in range(N):
+                    product = integer(value * w[k, n])
+                    total = integer(row[n] + product)
+                    toggles[n] += count_ones(integer((total ^ row[n]) & mask))
+                    product_toggles[n] += count_ones(integer((product ^ last[n]) & product_mask))
+                    row[n] = total
+                    last[n] = product
+            for n in range(N):
+                product_toggles[n] += count_ones(integer(last[n] & product_mask))
+            sums[m] = row
+            counts[0] += toggles.sum()
+            counts[1] += product_toggles.sum()
+
+    return still_exact
+
+
+def _moving_exact(integer: Any) -> Callable[..., None]:
+    @kernel
+    def moving_exact(a: Array, w: Array, passed_on: int, mask: int, product_mask: int, counts: Array) -> None:
+        (M, K), N = a.shape, w.shape[1]
+        sums, products = np.zeros((K, N), integer), np.zeros((K, N), integer)
+        row = np.zeros(N, integer)
+        toggles, product_toggles = np.zeros(N, integer), np.zeros(N, integer)
+        for m in range(M + 1):
+            toggles[:] = 0
+            product_toggles[:] = 0
+            row[:] = 0
+            for k in range(K):
+                value = a[m, k] if m < M else integer(0)
+                times = integer(1 + passed_on if k == K - 1 else 1)
+                for n in range(N):
+                    product = integer(value * w[k, n])
+                    total = integer(row[n] + product)
+                    toggles[n] += times * count_ones(integer((total ^ sums[k, n]) & mask))
+                    product_toggles[n] += count_ones(integer((product ^ products[k, n]) & product_mask))
+                    row[n] = total
+                    sums[k, n] = total
+                    products[k, n] = product
+            counts[0] += toggles.sum()
+            counts[1] += product_toggles.sum()
+
+    return moving_exact
+
+
+still_exact_32 = _still_exact(np.int32)
+still_exact_64 = _still_exact(np.int64)
+moving_exact_32 = _moving_exact(np.int32)
+moving_exact_64 = _moving_exact(np.int64)
+
+
+@kernel
+def still_table(
+    table: Array, a: Array, w: Array, sums: Array, mask: int, product_mask: int, counts: Array
+) -> None:
+    """Products are table[a[m, k] + w[k, n]]: a flat int64 table, offsets [M, K] and indices [K, N]."""
+    (M, K), N = a.shape, w.shape[1]
+    row, last, products = np.zeros(N, np.int64), np.zeros(N, np.int64), np.zeros(N, np.int64)
+    toggles, product_toggles = np.zeros(N, np.int64), np.zeros(N, np.int64)
+    for m in range(M):
+        row[:] = sums[m]
+        last[:] = 0
+        toggles[:] = 0
+        product_toggles[:] = 0
+        for k in range(K):
+            entries = table[a[m, k] :]
+            for n in range(N):
+                products[n] = entries[w[k, n]]
+            for n in range(N):
+                total = row[n] + products[n]
+                toggles[n] += count_ones((total ^ row[n]) & mask)
+                product_toggles[n] += count_ones((products[n] ^ last[n]) & product_mask)
+                row[n] = total
+                last[n] = products[n]
+        for n in range(N):
+            product_toggles[n] += count_ones(last[n] & product_mask)
+        sums[m] = row
+        counts[0] += toggles.sum()
+        counts[1] += product_toggles.sum()
+
+
+@kernel
+def moving_table(
+    table: Array, a: Array, w: Array, passed_on: int, mask: int, product_mask: int, counts: Array
+) -> None:
+    """As `still_table`, partial sums moving down."""
+    (M, K), N = a.shape, w.shape[1]
+    sums, last = np.zeros((K, N), np.int64), np.zeros((K, N), np.int64)
+    row, products = np.zeros(N, np.int64), np.zeros(N, np.int64)
+    toggles, product_toggles = np.zeros(N, np.int64), np.zeros(N, np.int64)
+    for m in range(M + 1):
+        toggles[:] = 0
+        product_toggles[:] = 0
+        row[:] = 0
+        for k in range(K):
+            if m < M:
+                entries = table[a[m, k] :]
+                for n in range(N):
+                    products[n] = entries[w[k, n]]
+            else:
+                products[:] = 0
+            times = 1 + passed_on if k == K - 1 else 1
+            for n in range(N):
+                total = row[n] + products[n]
+                toggles[n] += times * count_ones((total ^ sums[k, n]) & mask)
+                product_toggles[n] += count_ones((products[n] ^ last[k, n]) & product_mask)
+                row[n] = total
+                sums[k, n] = total
+                last[k, n] = products[n]
+        counts[0] += toggles.sum()
+        counts[1] += product_toggles.sum()
+
+
+@inlined
+def float_pattern(value: float, fraction_bits: int, bias: int, smallest_normal: float, largest: float) -> Any:
+    """The magnitude bits of a float64 that is a value of the format (any NaN: the quiet one)."""
+    bits = bits_of_double(value) & _MAGNITUDE
+    magnitude = double_of_bits(bits)
+    normal = (bits >> (52 - fraction_bits)) - ((1023 - bias) << fraction_bits)
+    anchor = smallest_normal * double_of_bits((1023 + 52 - fraction_bits) << 52)
+    subnormal = bits_of_double(magnitude + anchor) - bits_of_double(anchor)
+    pattern = subnormal if magnitude < smallest_normal else normal
+    infinity = ((1023 + bias + 1) - (1023 - bias)) << fraction_bits
+    pattern = infinity if magnitude > largest else pattern
+    return pattern if magnitude == magnitude else infinity | (1 << (fraction_bits - 1))
+
+
+@kernel
+def still_rounding(
+    a: Array, w: Array, sums: Array, rounding: tuple[Any, ...], layout: tuple[Any, ...], counts: Array
+) -> None:
+    """Float64 values of a narrower float; `rounding` as `round_to_format`, `layout` as `float_pattern`."""
+    anchor, least, smallest, largest, end = rounding
+    fraction_bits, bias, smallest_normal, sign_shift = layout
+    (M, K), N = a.shape, w.shape[1]
+    row, last, toggles = np.zeros(N), np.zeros(N, np.int64), np.zeros(N, np.int64)
+    for m in range(M):
+        row[:] = sums[m]
+        toggles[:] = 0
+        for n in range(N):
+            last[n] = float_pattern(row[n], fraction_bits, bias, smallest_normal, largest)
+            last[n] |= (bits_of_double(row[n]) < 0) << sign_shift
+        for k in range(K):
+            value = a[m, k]
+            for n in range(N):
+                total = round_to_format(row[n] + value * w[k, n], anchor, least, smallest, largest, end)
+                pattern = float_pattern(total, fraction_bits, bias, smallest_normal, largest)
+                pattern |= (bits_of_double(total) < 0) << sign_shift
+                toggles[n] += count_ones(pattern ^ last[n])
+                row[n] = total
+                last[n] = pattern
+        sums[m] = row
+        counts[0] += toggles.sum()
+
+
+@kernel
+def moving_rounding(
+    a: Array, w: Array, passed_on: int, rounding: tuple[Any, ...], layout: tuple[Any, ...], counts: Array
+) -> None:
+    """As `still_rounding`, partial sums moving down."""
+    anchor, least, smallest, largest, end = rounding
+    fraction_bits, bias, smallest_normal, sign_shift = layout
+    (M, K), N = a.shape, w.shape[1]
+    last, row, toggles = np.zeros((K, N), np.int64), np.zeros(N), np.zeros(N, np.int64)
+    for m in range(M):
+        toggles[:] = 0
+        row[:] = 0.0
+        for k in range(K):
+            value = a[m, k]
+            times = 1 + passed_on if k == K - 1 else 1
+            for n in range(N):
+                total = round_to_format(row[n] + value * w[k, n], anchor, least, smallest, largest, end)
+                pattern = float_pattern(total, fraction_bits, bias, smallest_normal, largest)
+                pattern |= (bits_of_double(total) < 0) << sign_shift
+                toggles[n] += times * count_ones(pattern ^ last[k, n])
+                row[n] = total
+                last[k, n] = pattern
+        counts[0] += toggles.sum()
+    for k in range(K):
+        times = 1 + passed_on if k == K - 1 else 1
+        for n in range(N):
+            counts[0] += times * count_ones(last[k, n])
+
+
+@kernel
+def still_native(a: Array, w: Array, sums: Array, counts: Array) -> None:
+    """The processor's float32 fused multiply-add."""
+    (M, K), N = a.shape, w.shape[1]
+    row, toggles = np.zeros(N, np.float32), np.zeros(N, np.int32)
+    for m in range(M):
+        row[:] = sums[m]
+        toggles[:] = 0
+        for k in range(K):
+            value = a[m, k]
+            for n in range(N):
+                total = fused_multiply_add(value, w[k, n], row[n])
+                toggles[n] += count_ones(np.int32(bits_of_single(total) ^ bits_of_single(row[n])))
+                row[n] = total
+        sums[m] = row
+        counts[0] += toggles.sum()
+
+
+@kernel
+def moving_native(a: Array, w: Array, passed_on: int, counts: Array) -> None:
+    """As `still_native`, partial sums moving down."""
+    (M, K), N = a.shape, w.shape[1]
+    sums, row, toggles = np.zeros((K, N), np.float32), np.zeros(N, np.float32), np.zeros(N, np.int32)
+    for m in range(M):
+        toggles[:] = 0
+        row[:] = np.float32(0.0)
+        for k in range(K):
+            value = a[m, k]
+            times = np.int32(1 + passed_on if k == K - 1 else 1)
+            for n in range(N):
+                total = fused_multiply_add(value, w[k, n], row[n])
+                ones = count_ones(np.int32(bits_of_single(total) ^ bits_of_single(sums[k, n])))
+                toggles[n] += np.int32(times * ones)
+                row[n] = total
+                sums[k, n] = total
+        counts[0] += toggles.sum()
+    for k in range(K):
+        times = np.int32(1 + passed_on if k == K - 1 else 1)
+        for n in range(N):
+            counts[0] += times * count_ones(bits_of_single(sums[k, n]))

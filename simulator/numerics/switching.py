@@ -1,0 +1,190 @@
+"""Counting the toggles of one MAC's sums and products over any part of a matrix product."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.numerics.engines import sequential
+from simulator.numerics.engines.table import log_sum_operands
+from simulator.numerics.mac_spec import FloatAccumulator
+from simulator.numerics.products import ExactProducts, LogProducts
+from simulator.numerics.registers import hamming, path_toggles
+
+if TYPE_CHECKING:
+    from simulator.numerics.mac import Mac
+
+Sums = npt.NDArray[Any]
+Codes = npt.NDArray[np.unsignedinteger[Any]]
+
+
+def product_bits(mac: Mac) -> int:
+    """Fewest bits in two's complement of every increment, at most the accumulator's; 0 for fused products."""
+    if not mac.is_fixed:
+        return 0
+    low, high = mac.products.limits
+    return min(max((-low - 1).bit_length() if low < 0 else 0, high.bit_length()) + 1, mac.accumulator_bits)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Toggles of accumulators and of products, and the final sums where they stay in their PEs."""
+
+    accumulator: int
+    product: int
+    sums: Sums | None = None
+
+
+class Counter:
+    """Counts one MAC's toggles for activations [M, K] and weights [K, N]."""
+
+    def __init__(self, mac: Mac, a: Codes, w: Codes) -> None:
+        """Bind the codes; what a kernel needs is prepared once for the whole product."""
+        self.mac, self.a, self.w = mac, a, w
+        self._masks = (_mask(mac.accumulator_bits), _mask(product_bits(mac)))
+        self._kind, self._operands = _prepare(mac, a, w)
+
+    def still(self, rows: slice, columns: slice) -> Counted:
+        """Output stationary: sums of these outputs over all k."""
+        if self._kind == "numpy":
+            return _still_numpy(self.mac, self.a[rows], self.w[:, columns], product_bits(self.mac))
+        from simulator.numerics.engines import activity_kernels as kernels
+
+        a, w = self._slice(rows, slice(None), columns)
+        shape, counts = (a.shape[0], w.shape[1]), np.zeros(2, np.int64)
+        if self._kind == "native":
+            singles = np.zeros(shape, np.float32)
+            kernels.still_native(a, w, singles, counts)
+            return _counted(counts, singles.view(np.uint32))
+        if self._kind == "rounding":
+            doubles = np.zeros(shape)
+            kernels.still_rounding(a, w, doubles, *_float_parameters(self.mac), counts)
+            return _counted(counts, self.mac.accumulator_format.encode(doubles))
+        if self._kind == "table":
+            sums = np.zeros(shape, np.int64)
+            kernels.still_table(self._operands["table"], a, w, sums, *self._masks, counts)
+            return _counted(counts, sums)
+        if self._kind == "exact32":
+            narrow = np.zeros(shape, np.int32)
+            kernels.still_exact_32(a, w, narrow, *self._masks, counts)
+            return _counted(counts, narrow.astype(np.int64))
+        sums = np.zeros(shape, np.int64)
+        kernels.still_exact_64(a, w, sums, *self._masks, counts)
+        return _counted(counts, sums)
+
+    def moving(self, stream: slice, reduction: slice, columns: slice, passed_on: int) -> Counted:
+        """Weight stationary: a fold's partial sums while a stream passes, `passed_on` idle rows below."""
+        if self._kind == "numpy":
+            a, w = self.a[stream, reduction], self.w[reduction, columns]
+            return _moving_numpy(self.mac, a, w, passed_on, product_bits(self.mac))
+        from simulator.numerics.engines import activity_kernels as kernels
+
+        a, w = self._slice(stream, reduction, columns)
+        counts = np.zeros(2, np.int64)
+        if self._kind == "native":
+            kernels.moving_native(a, w, passed_on, counts)
+        elif self._kind == "rounding":
+            kernels.moving_rounding(a, w, passed_on, *_float_parameters(self.mac), counts)
+        elif self._kind == "table":
+            kernels.moving_table(self._operands["table"], a, w, passed_on, *self._masks, counts)
+        elif self._kind == "exact32":
+            kernels.moving_exact_32(a, w, passed_on, *self._masks, counts)
+        else:
+            kernels.moving_exact_64(a, w, passed_on, *self._masks, counts)
+        return _counted(counts, None)
+
+    def _slice(self, rows: slice, reduction: slice, columns: slice) -> tuple[Sums, Sums]:
+        a, w = self._operands["a"][rows, reduction], self._operands["w"][reduction, columns]
+        return np.ascontiguousarray(a), np.ascontiguousarray(w)
+
+
+def _counted(counts: npt.NDArray[np.int64], sums: Sums | None) -> Counted:
+    return Counted(int(counts[0]), int(counts[1]), sums)
+
+
+def _mask(bits: int) -> int:
+    """The lowest bits as an int64."""
+    return (1 << bits) - 1 if bits < 64 else -1
+
+
+def _prepare(mac: Mac, a: Codes, w: Codes) -> tuple[str, dict[str, Any]]:
+    """The kind of kernel and its operands; `numpy` where none of them fits."""
+    fixed = mac.accumulator
+    if isinstance(fixed, FloatAccumulator):
+        return _prepare_float(mac, fixed, a, w)
+    rule = mac.products
+    if fixed.overflow == "saturate" or fixed.bits > 64 or a.size * w.size == 0:
+        return "numpy", {}
+    if isinstance(rule, ExactProducts) and rule.shift >= 0 and max(map(abs, rule.limits)) < 1 << 62:
+        narrow = fixed.bits <= 32 and max(map(abs, rule.limits)) < 1 << 31
+        integer = np.int32 if narrow else np.int64
+        operands = {
+            "a": (rule.activation_integers * 2.0**rule.shift).astype(integer)[a],
+            "w": rule.weight_integers.astype(integer)[w],
+        }
+        return ("exact32" if narrow else "exact64"), operands
+    if isinstance(rule, LogProducts) and not mac.has_product_table:
+        tables, a_table, a_index, w_index = log_sum_operands(rule, a, w)
+        offsets = a_table.astype(np.int64) * tables.shape[1] + a_index
+        return "table", {"table": tables.reshape(-1), "a": offsets, "w": w_index}
+    if mac.has_product_table:
+        offsets = a.astype(np.int64) << mac.weight.bits
+        return "table", {"table": mac.product_table().reshape(-1), "a": offsets, "w": w}
+    return "numpy", {}
+
+
+def _prepare_float(mac: Mac, accumulator: FloatAccumulator, a: Codes, w: Codes) -> tuple[str, dict[str, Any]]:
+    fmt = mac.accumulator_format
+    if sequential.is_native(fmt, accumulator, mac.activation, mac.weight):
+        return "native", {
+            "a": mac.activation.decode(a).astype(np.float32),
+            "w": mac.weight.decode(w).astype(np.float32),
+        }
+    if sequential.is_rounded_once(fmt, mac.activation, mac.weight) and fmt.has_infinity:
+        return "rounding", {
+            "a": sequential.operand_values(mac.activation, a, mac.rounding),
+            "w": sequential.operand_values(mac.weight, w, mac.rounding),
+        }
+    return "numpy", {}
+
+
+def _float_parameters(mac: Mac) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    rounding, fmt = mac.rounding, mac.accumulator_format
+    least, smallest = rounding.kernel_limits
+    anchor = ((53 - rounding.precision) << 52) | 1 << 51
+    end = rounding.overflow_value
+    bias = 1 - rounding.least_exponent
+    layout = (rounding.precision - 1, bias, fmt.smallest_normal, fmt.bits - 1)
+    return (anchor, least, smallest, rounding.largest, end), layout
+
+
+def _still_numpy(mac: Mac, a: Codes, w: Codes, wire_bits: int) -> Counted:
+    sums = np.zeros((a.shape[0], w.shape[1]), mac.accumulator_dtype)
+    last = np.zeros_like(sums)
+    toggles = product_toggles = 0
+    for k in range(a.shape[1]):
+        after = mac.accumulate(sums, a[:, k, None], w[k])
+        toggles += hamming(after, sums, mac.accumulator_bits)
+        if wire_bits:
+            product = mac.product(a[:, k, None], w[k])
+            product_toggles += hamming(product, last, wire_bits)
+            last = product
+        sums = after
+    product_toggles += hamming(last, np.zeros_like(last), wire_bits) if wire_bits else 0
+    return Counted(toggles, product_toggles, sums)
+
+
+def _moving_numpy(mac: Mac, a: Codes, w: Codes, passed_on: int, wire_bits: int) -> Counted:
+    sums = np.zeros((a.shape[0], w.shape[1]), mac.accumulator_dtype)
+    toggles = product_toggles = 0
+    K = a.shape[1]
+    for k in range(K):
+        sums = mac.accumulate(sums, a[:, k, None], w[k])
+        times = 1 + passed_on if k == K - 1 else 1
+        toggles += times * path_toggles(sums, 0, mac.accumulator_bits)
+        if wire_bits:
+            product_toggles += path_toggles(mac.product(a[:, k, None], w[k]), 0, wire_bits)
+    return Counted(toggles, product_toggles)
