@@ -12,6 +12,7 @@ from simulator.arch import ArchConfig
 from simulator.arch.config import MacChoice
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.book import PriceBook
+from simulator.cost.lines import unit_prices
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.mac_structure import MacStructure
 from simulator.cost.pricing import ArchitecturePricing, LayerEnergy, MacBlock
@@ -19,6 +20,7 @@ from simulator.numerics import get_mac
 from simulator.result import (
     TOTAL,
     Accuracy,
+    AreaFormation,
     LayerAccuracy,
     LayerCycles,
     LayerResult,
@@ -81,6 +83,8 @@ def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHIN
         totals=_totals(arch, layers, energies, prices.area_um2),
         layers=layers,
         area_um2=prices.area_um2 | {TOTAL: sum(prices.area_um2.values())},
+        area_formation=prices.area_formation,
+        unit_prices=unit_prices(line for energy in energies for line in energy.lines),
         sources=Sources(
             table_hashes=prices.book.hashes,
             arch_hash=_sha256(arch.model_dump(mode="json")),
@@ -113,6 +117,11 @@ class _PriceLists:
     def area_um2(self) -> dict[str, float]:
         """Area by component of the array as it is between layers with a MAC of their own."""
         return self._general.area.parts_um2
+
+    @property
+    def area_formation(self) -> list[AreaFormation]:
+        """How each component's area was formed."""
+        return [line.shown() for line in self._general.area.lines]
 
     def of_layer(self, layer: str) -> ArchitecturePricing:
         """The prices that hold while a layer runs."""

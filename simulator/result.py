@@ -88,24 +88,40 @@ class UsedPrice(_Part):
     what: str = ""
 
 
-class EnergyLine(_Part):
-    """How a part of a layer's energy was formed: count x unit price x factor, to the whole femtojoule.
+class UnitPrice(_Part):
+    """What one action of a component costs: the sum of quantity x price over `prices`, less their leakage.
 
-    The unit price is the sum of quantity x price over `prices`, less the leakage that those prices contain.
-    For static energy the count is nanoseconds and the unit price milliwatts, which are picojoules per
-    nanosecond.
+    For static energy it is milliwatts, which are picojoules per nanosecond.
     """
 
+    name: str
     component: str
     kind: Literal["dynamic", "static"]
     operand: Literal["ifmap", "filter", "ofmap"] | None = None
     counted: str
-    count: float
-    unit_price_pj: float
+    price_pj: float
     less_leakage_pj: float = 0.0
+    prices: list[UsedPrice]
+
+
+class EnergyFormation(_Part):
+    """How a part of a layer's energy was formed: count x unit price x factor, to the whole femtojoule."""
+
+    unit_price: str
+    count: float
     factor: float = 1.0
     factor_reason: str = ""
     energy_pj: float
+
+
+class AreaFormation(_Part):
+    """How a part of the area was formed: count x unit area, the sum of quantity x price over `prices`."""
+
+    component: str
+    counted: str
+    count: float
+    unit_area_um2: float
+    area_um2: float
     prices: list[UsedPrice]
 
 
@@ -130,7 +146,7 @@ class LayerResult(_Part):
     dram_bytes: OperandTraffic
     energy_pj: dict[str, float]
     static_energy_pj: float = 0.0
-    formation: list[EnergyLine] = Field(default_factory=list)
+    formation: list[EnergyFormation] = Field(default_factory=list)
     power_mw: float = 0.0
     pe_cycles: dict[str, int] = Field(default_factory=dict)
     activity: dict[str, float] = Field(default_factory=dict)
@@ -240,6 +256,8 @@ class Result(_Part):
     totals: Totals
     layers: list[LayerResult] = Field(min_length=1)
     area_um2: dict[str, float]
+    area_formation: list[AreaFormation] = Field(default_factory=list)
+    unit_prices: list[UnitPrice] = Field(default_factory=list)
     sources: Sources
     accuracy: Accuracy | None = None
     warnings: list[str] = Field(default_factory=list)

@@ -37,6 +37,7 @@ class UnitCost:
     energy: tuple[PriceUse, ...]
     area: tuple[PriceUse, ...] = ()
     leakage_share_pj: float = 0.0
+    composed: bool = False
 
     @property
     def energy_pj(self) -> float:
@@ -68,6 +69,11 @@ class RegisterCost:
         """A cycle in which all are clocked and only one class changes, as often as characterised."""
         toggles = PriceUse(self.toggle.price, self.toggles_per_cycle[moving], f"{moving} bits toggled")
         return replace(self.clock, energy=(*self.clock.energy, toggles))
+
+    def as_composed(self) -> RegisterCost:
+        """The same, told as composed from parts."""
+        characterised, clock = replace(self.characterised, composed=True), replace(self.clock, composed=True)
+        return replace(self, characterised=characterised, clock=clock)
 
     @property
     def all_bits(self) -> int:
@@ -120,13 +126,12 @@ def composed_pe_cost(
             bit.
     """
     combinational = tuple(
-        _with_leakage(prices, component, part_uses(prices, parts), part_uses(prices, parts, "area"))
-        for component, parts in structure.combinational.items()
+        composed_cost(component, parts, prices) for component, parts in structure.combinational.items()
     )
     toggles = toggles_per_cycle or {
         name: bits * DEFAULT_TOGGLE_RATE for name, bits in _register_bits(structure).items()
     }
-    registers = _registers(structure, prices, toggles)
+    registers = _registers(structure, prices, toggles).as_composed()
     area = tuple(use for cost in (*combinational, registers.characterised) for use in cost.area)
     return PeCost(
         structure.name, "composed", combinational, registers, area, UNCERTAINTY[structure.accumulator]
@@ -138,9 +143,10 @@ def part_uses(prices: Prices, parts: Parts, action: str = "operate") -> tuple[Pr
     return tuple(PriceUse(prices.part(part.part, action), part.count, part.what) for part in parts)
 
 
-def edge_cost(component: str, parts: Parts, prices: Prices) -> UnitCost:
-    """One boundary decoder, converter or step of the output path."""
-    return _with_leakage(prices, component, part_uses(prices, parts), part_uses(prices, parts, "area"))
+def composed_cost(component: str, parts: Parts, prices: Prices) -> UnitCost:
+    """Whatever is composed from parts: a PE's component, a boundary decoder or converter, an output step."""
+    cost = _with_leakage(prices, component, part_uses(prices, parts), part_uses(prices, parts, "area"))
+    return replace(cost, composed=True)
 
 
 def _published(structure: MacStructure, variant: str, prices: Prices) -> PeCost:

@@ -10,7 +10,7 @@ from typing import Final
 from simulator.arch.config import ArchConfig, Dataflow
 from simulator.cost.activity import SwitchingActivity, relative_activity
 from simulator.cost.book import PriceBook, Prices, PriceUse
-from simulator.cost.composition import PeCost, UnitCost, edge_cost, pe_cost
+from simulator.cost.composition import PeCost, UnitCost, composed_cost, pe_cost
 from simulator.cost.lines import AreaLine, FormationLine, price_sources
 from simulator.cost.mac_structure import MacStructure, PartCount, RegisterClass
 from simulator.cost.memory import SramCost, sram_cost
@@ -128,7 +128,8 @@ class ArchitecturePricing:
         self._wire = self.prices.get("wire", "intermediate", "transfer")
         self._leakage = self.prices.get("logic", "28nm", "leakage")
         self._steps = {
-            kind: edge_cost("output_path", parts, self.prices) for kind, parts in self._step_parts().items()
+            kind: composed_cost("output_path", parts, self.prices)
+            for kind, parts in self._step_parts().items()
         }
         self.area = Area(tuple(self._area_lines()))
 
@@ -175,7 +176,7 @@ class ArchitecturePricing:
         structure = block.structure
 
         def edge(component: str, parts: tuple[PartCount, ...]) -> UnitCost | None:
-            return edge_cost(component, parts, self.prices) if parts else None
+            return composed_cost(component, parts, self.prices) if parts else None
 
         leaves_raw = not structure.converter and structure.accumulator == "fixed"
         rescale = (
@@ -270,6 +271,7 @@ class ArchitecturePricing:
             count=activity.toggles,
             unit_pj=registers.toggle.value,
             uses=(registers.toggle,),
+            composed=registers.clock.composed,
         )
 
     def _cycles_by_block(self, counts: ActionCounts) -> list[PECycles]:
@@ -367,19 +369,31 @@ class ArchitecturePricing:
         rows, columns = self.arch.array.rows, self._columns
         lanes = self.arch.output_path.values_per_cycle or columns
         for block in self._blocks:
-            yield AreaLine("pe_array", f"PEs of {block.pe.name}", rows * block.columns, block.pe.area)
+            yield AreaLine(
+                "pe_array",
+                f"PEs of {block.pe.name}",
+                rows * block.columns,
+                block.pe.area,
+                composed=block.pe.status == "composed",
+            )
         for block in self._blocks:
             share = block.columns / columns
             if block.decoder:
                 yield AreaLine(
-                    "decoders", "codes on two edges", rows * share + block.columns, block.decoder.area
+                    "decoders",
+                    "codes on two edges",
+                    rows * share + block.columns,
+                    block.decoder.area,
+                    composed=True,
                 )
             if block.converter:
-                yield AreaLine("converters", "columns", block.columns, block.converter.area)
+                yield AreaLine("converters", "columns", block.columns, block.converter.area, composed=True)
             if block.rescale:
-                yield AreaLine("output_path", "lanes that rescale", lanes * share, block.rescale.area)
+                yield AreaLine(
+                    "output_path", "lanes that rescale", lanes * share, block.rescale.area, composed=True
+                )
         for kind in ("bias", "relu", "pool", "add"):
-            yield AreaLine("output_path", f"lanes of {kind}", lanes, self._steps[kind].area)
+            yield AreaLine("output_path", f"lanes of {kind}", lanes, self._steps[kind].area, composed=True)
         for operand, sram in self._srams.items():
             yield AreaLine(f"sram_{operand}", "buffer", 1, sram.area)
 
@@ -417,6 +431,7 @@ def _line(
         factor=factor,
         factor_reason=reason,
         less_leakage_pj=cost.leakage_share_pj,
+        composed=cost.composed,
     )
 
 

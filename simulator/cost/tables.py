@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from simulator.cost.vocabulary import COMPONENTS, PARTS, VALUE_FIELDS, BaseUnit
+from simulator.cost.vocabulary import COMPONENTS, VALUE_FIELDS, BaseUnit
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml, read_text, validate
 from simulator.foundation.resources import resolve_document
@@ -172,11 +172,6 @@ class PriceRow:
     def reference(self) -> str:
         """`table:row`, unique among all tables."""
         return f"{self.table}:{self.key}"
-
-    @property
-    def is_part(self) -> bool:
-        """Whether whatever is priced from this row is composed rather than published."""
-        return self.component in PARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,4 +464,4 @@ def _fit_formula(fit: Fit, position: int, published: list[PriceRow]) -> str:
         + f" = {row.reference} ({row.value:g} {row.unit})"
         for equation, row in zip(fit.equations, published, strict=True)
     )
-    return f"unknown {position + 1} of: {equations}"
+    return f"{fit.unknowns[position]} of: {equations}"

@@ -36,19 +36,6 @@ VALUE_FIELDS: Final[Mapping[str, ValueField]] = MappingProxyType(
 
 _LOGIC = frozenset({"operate", "area"})
 
-PARTS: Final = frozenset(
-    {
-        "multiplier_cell",
-        "accumulate_adder_bit",
-        "kulisch_adder_bit",
-        "small_adder_bit",
-        "shifter_bit",
-        "table_cell",
-        "flip_flop",
-    }
-)
-"""What MACs without a published row are composed of."""
-
 COMPONENTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         # a published processing element, whole and by component

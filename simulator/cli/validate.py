@@ -1,0 +1,27 @@
+"""`systolic validate`: published figures beside the model's predictions."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def validate_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")] = False,
+) -> None:
+    """Print, for every published figure the model can predict, published, predicted, difference and how.
+
+    Examples:
+        systolic validate
+        systolic validate --json
+    """
+    from simulator.cost.validation import validate
+    from simulator.cost.validation_text import validation_document, validation_text
+
+    checks = validate()
+    if as_json:
+        typer.echo(json.dumps(validation_document(checks), indent=1))
+    else:
+        typer.echo(validation_text(checks), nl=False)

@@ -1,0 +1,125 @@
+"""How a number of a result was formed: counts x price x scaling, down to the row of a table."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from simulator.foundation import UserError
+from simulator.report.components import label
+from simulator.result import TOTAL, LayerResult, PriceSource, Result, UsedPrice
+
+_INDENT = "  "
+_WIDTH = 80
+
+
+def explain(result: Result, layer: str | None = None, component: str | None = None) -> str:
+    """The formation of a layer's energy, of one of its components, or of the area where no layer is named.
+
+    Args:
+        result: a result with its formation.
+        layer: a layer's name; None explains areas.
+        component: a component of that layer's energy, or of the area; None explains all of them.
+
+    Raises:
+        UserError: no such layer or component, or a result without formation.
+    """
+    lines = list(
+        _explain_area(result, component) if layer is None else _explain_layer(result, layer, component)
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _explain_layer(result: Result, name: str, component: str | None) -> Iterator[str]:
+    layer = next((layer for layer in result.layers if layer.name == name), None)
+    if layer is None:
+        names = [layer.name for layer in result.layers]
+        raise UserError("the result has no such layer", location="--layer", value=name, candidates=names)
+    components = _chosen([key for key in layer.energy_pj if key != TOTAL], component)
+    if not layer.formation:
+        raise UserError("the result does not say how its energies were formed", location="formation")
+    yield f"{layer.name} of {result.network.name} on {layer.mac}"
+    for chosen in components:
+        yield ""
+        yield from _component(result, layer, chosen)
+    if component is None:
+        yield ""
+        yield f"total  {_pj(layer.energy_pj[TOTAL])}"
+
+
+def _component(result: Result, layer: LayerResult, component: str) -> Iterator[str]:
+    units = {unit.name: unit for unit in result.unit_prices}
+    yield f"{label(component)}  {_pj(layer.energy_pj[component])}"
+    for line in layer.formation:
+        unit = units[line.unit_price]
+        if unit.component != component:
+            continue
+        operand = f" ({unit.operand})" if unit.operand else ""
+        static = unit.kind == "static"
+        each = f"{unit.price_pj:.6g} {'mW' if static else 'pJ'}"
+        yield f"{_INDENT}{unit.counted}{operand}, {unit.kind}"
+        factor = f" x {line.factor:.4g}" if line.factor != 1 else ""
+        yield f"{_INDENT * 2}{line.count:,.10g} x {each}{factor} = {_pj(line.energy_pj)}"
+        if line.factor_reason:
+            yield f"{_INDENT * 2}activity: {line.factor_reason}"
+        yield from _prices(result, unit.prices, f"each {each}")
+        if unit.less_leakage_pj:
+            yield f"{_INDENT * 3}- {unit.less_leakage_pj:.4g} pJ of leakage in these, paid by time instead"
+
+
+def _explain_area(result: Result, component: str | None) -> Iterator[str]:
+    if not result.area_formation:
+        raise UserError("the result does not say how its areas were formed", location="area_formation")
+    components = _chosen([key for key in result.area_um2 if key != TOTAL], component)
+    yield f"area of {result.mac}"
+    for chosen in components:
+        yield ""
+        yield f"{label(chosen)}  {result.area_um2[chosen]:,.1f} um2"
+        for line in result.area_formation:
+            if line.component == chosen:
+                yield f"{_INDENT}{line.counted}"
+                yield f"{_INDENT * 2}{line.count:g} x {line.unit_area_um2:.6g} um2 = {line.area_um2:,.1f} um2"
+                yield from _prices(result, line.prices, f"each {line.unit_area_um2:.6g} um2")
+
+
+def _prices(result: Result, used: Sequence[UsedPrice], title: str) -> Iterator[str]:
+    sources = {f"{price.table}:{price.row}": price for price in result.sources.prices}
+    yield f"{_INDENT * 2}{title}:"
+    for use in used:
+        price = sources[use.row]
+        what = f"  ({use.what})" if use.what else ""
+        yield f"{_INDENT * 3}{use.quantity:.6g} x {price.value:.6g} {price.unit}{what}"
+        yield f"{_INDENT * 4}{use.row}, {price.status}"
+        for line in _provenance(price):
+            yield from textwrap.wrap(line, _WIDTH, initial_indent=_INDENT * 4, subsequent_indent=_INDENT * 5)
+
+
+def _provenance(price: PriceSource) -> Iterator[str]:
+    if price.formula:
+        yield f"= {price.formula}"
+    yield price.source
+    silicon = [
+        f"{price.node_nm:g} nm" if price.node_nm is not None else "",
+        f"{price.voltage_v:g} V" if price.voltage_v is not None else "",
+        f"{price.temperature_c:g} C" if price.temperature_c is not None else "",
+        price.corner or "",
+        f"{price.clock_mhz:g} MHz" if price.clock_mhz is not None else "",
+    ]
+    stated = ", ".join(part for part in silicon if part)
+    yield f"{stated}; {price.activity}" if stated else price.activity
+    if price.uncertainty is not None:
+        yield f"uncertainty {price.uncertainty:.0%}"
+    for step in price.scaling:
+        yield f"scaled: {step}"
+
+
+def _chosen(components: Sequence[str], component: str | None) -> Sequence[str]:
+    if component is None:
+        return components
+    if component not in components:
+        raise UserError("no such component", location="--component", value=component, candidates=components)
+    return [component]
+
+
+def _pj(energy_pj: float) -> str:
+    return f"{energy_pj:,.3f} pJ"
