@@ -30,15 +30,15 @@ def export_ert(table: PriceTable) -> str:
     """The table's energies as an Accelergy ERT, in picojoules per action.
 
     A component is `system.<component>.<variant>`, a memory's size and word width stand behind it. A memory's
-    action is a whole word, a DRAM's transfer one bit. Rows that are no energy of an action (leakage, wires) are
-    left out and counted in a comment.
+    action is a whole word, a DRAM's transfer one bit. Rows of leakage and wires are left out and counted in a
+    comment.
     """
     rows = [row for row in table.rows.values() if row.unit in _PJ_FIELDS]
     left_out = sum(row.unit not in _PJ_FIELDS and row.unit != "um2" for row in table.rows.values())
     lines = _head(table, "energy reference table, pJ per action")
     if left_out:
         lines.append(f"# {left_out} rows of leakage or wires have no place in an ERT and are left out")
-    lines += ["ERT:", f"  version: {VERSION}", "  tables:"]
+    lines += ["ERT:", f"  version: {VERSION}", "  tables:" if rows else "  tables: []"]
     for name in dict.fromkeys(_name(row) for row in rows):
         lines += [f"  - name: {name}", "    actions:"]
         for row in rows:
@@ -52,7 +52,12 @@ def export_ert(table: PriceTable) -> str:
 def export_art(table: PriceTable) -> str:
     """The table's areas as an Accelergy ART; a memory's size stands in its name."""
     rows = [row for row in table.rows.values() if row.unit == "um2"]
-    lines = [*_head(table, "area reference table, um2"), "ART:", f"  version: {VERSION}", "  tables:"]
+    lines = [
+        *_head(table, "area reference table, um2"),
+        "ART:",
+        f"  version: {VERSION}",
+        "  tables:" if rows else "  tables: []",
+    ]
     for row in rows:
         lines += [f"    # {line}" for line in _provenance(row)]
         lines += [f"  - name: {_name(row)}", f"    area: {row.value!r}"]
@@ -133,27 +138,37 @@ def _provenance(row: PriceRow) -> Iterator[str]:
 
 
 def _imported(document: object, source: str) -> list[dict[str, Any]]:
-    if not isinstance(document, dict):
-        raise UserError("is no ERT or ART", source=source)
-    rows: list[dict[str, Any]] = []
-    for root in ("ERT", "ART"):
-        tables = document.get(root, {}).get("tables", []) if isinstance(document.get(root), dict) else []
-        for entry in tables:
-            identity = _identity(str(entry.get("name", "")), source)
-            if root == "ART":
-                rows.append({**identity, "action": _AREA, "area_um2": entry.get("area")})
-                continue
-            unit = _UNITS_OF.get(identity["component"], "pJ")
-            for action in entry.get("actions", []):
-                units = _units_per_action(unit, identity.get("word_bits"))
-                energy = action.get("energy")
-                value = energy / units if isinstance(energy, int | float) else energy
-                rows.append({**identity, "action": action.get("name"), _PJ_FIELDS[unit]: value})
+    rows = [
+        {**_identity(entry, source), "action": "area", "area_um2": entry.get("area")}
+        for entry in _entries(document, "ART", source)
+    ]
+    for entry in _entries(document, "ERT", source):
+        identity = _identity(entry, source)
+        unit = _UNITS_OF.get(identity["component"], "pJ")
+        units = _units_per_action(unit, identity.get("word_bits"))
+        for action in entry.get("actions") or []:
+            energy = action.get("energy")
+            value = energy / units if isinstance(energy, int | float) else energy
+            rows.append({**identity, "action": action.get("name"), _PJ_FIELDS[unit]: value})
     return rows
 
 
-def _identity(name: str, source: str) -> dict[str, Any]:
+def _entries(document: object, root: str, source: str) -> list[dict[str, Any]]:
+    """The tables under `ERT` or `ART`; none where the document has no such root."""
+    section = document.get(root) if isinstance(document, dict) else None
+    if section is None:
+        return []
+    entries = section.get("tables") if isinstance(section, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise UserError(
+            "must be a list of components", source=source, location=f"{root}.tables", value=entries
+        )
+    return entries
+
+
+def _identity(entry: dict[str, Any], source: str) -> dict[str, Any]:
     """Component, variant and size from a dotted name; instance ranges such as `[1..64]` are left out."""
+    name = str(entry.get("name", ""))
     parts = re.sub(r"\[\d+\.\.\d+\]", "", name).split(".")
     place = next((index for index, part in enumerate(parts) if part in COMPONENTS), None)
     if place is None:

@@ -13,9 +13,10 @@ _WIDTH = 80
 _INTRODUCTION = """\
 # Validation
 
-What the cost model makes of published figures; `systolic validate` prints the same. The rows of the published
-arrays stand in `energy_tables/validation_28nm.yaml`, which the loader refuses as a price table: neither they nor
-anything derived from them price anything, and no constant was moved to bring a prediction closer.
+What the cost model makes of published figures; `systolic validate` prints the same. The rows of the
+published arrays stand in `energy_tables/validation_28nm.yaml`, which the loader refuses as a price table:
+neither they nor anything derived from them price anything, and no constant was moved to bring a prediction
+closer.
 
 docs/energy.md describes the model. Data for "by toggles" is drawn from N(0,1) with a fixed seed.
 """
