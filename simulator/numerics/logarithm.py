@@ -3,8 +3,8 @@
 A log number is a sign, an integer exponent e and a log fraction f, and stands for 2**(e + f). The circuits
 never compute that power: a table of `alpha` output bits takes f to a linear fraction (`pow2_table`), and
 another one of `beta` input and `gamma` output bits takes a linear fraction back (`log2_table`). A value on
-its way to a code is therefore rounded three
-times: its linear fraction to beta bits, the table entry to gamma bits, and the log number to the code.
+its way to a code is therefore rounded three times: its linear fraction to beta bits, the table entry to gamma
+bits, and the log number to the code.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def pow2_table(input_bits: int, output_bits: int) -> npt.NDArray[np.int64]:
     """Linear fraction of each log fraction, int64[2**input_bits], read-only.
 
     Entry f is (2**(f / 2**input_bits) - 1) * 2**output_bits, rounded to nearest. No entry
-    reaches 2**output_bits, so there is no carry.
+    reaches 2**output_bits as long as output_bits >= input_bits - 1.
     """
     fractions = np.arange(1 << input_bits) / (1 << input_bits)
     return _read_only(np.rint((np.exp2(fractions) - 1) * (1 << output_bits)).astype(np.int64))
@@ -103,8 +103,7 @@ def log2_table(input_bits: int, output_bits: int) -> npt.NDArray[np.int64]:
 def decode_log_fields(codes: npt.NDArray[np.integer], fmt: LogFormat) -> Fields:
     """`(sign, exponent, fraction, is_zero, is_infinite)` of valid codes, arrays in the shape of `codes`.
 
-    The fraction is in units of 2**-fmt.log_fraction_bits. Zero and infinity read as positive, with fraction
-    0.
+    The fraction is in units of 2**-fmt.log_fraction_bits. Zero and infinity read as positive, fraction 0.
     """
     return fmt.unpack(codes)
 

@@ -92,8 +92,7 @@ class TaperedLayout:
 
         The fraction is in units of 2**-(fraction_bits + trailing_bits). The tie's parity is that of the
         bits kept behind the regime; where the regime leaves none it counts as even, so that half of the way
-        up from the smallest value goes down (a standard posit would go up). Numbers past the largest
-        saturate.
+        up from the smallest value goes down (a standard posit would go up). What is too large saturates.
         """
         offset = exponent + self.greatest_exponent
         regime = np.minimum((offset >> self.exponent_field_bits) - (self.bits - 2), self.bits - 2)
@@ -101,8 +100,7 @@ class TaperedLayout:
         field = offset & ((1 << self.exponent_field_bits) - 1)
         behind_regime = (field << (self.fraction_bits + trailing_bits)) | fraction
         drop = extra + trailing_bits
-        # Codes grow by one per unit of the kept bits, and a carry out of them steps into the next regime by
-        # itself.
+        # Codes grow by one per unit of the kept bits; a carry out of them steps into the next regime.
         magnitude = self._first_code(regime) + shift_right_to_nearest_even(behind_regime, drop)
         return np.where(regime == self.bits - 2, self.largest_code, np.minimum(magnitude, self.largest_code))
 

@@ -38,6 +38,7 @@ def test_a_malformed_spec_suggests_the_nearest(spec: str, nearest: str) -> None:
         ("posit8.5", "impossible exponent field (got 5); allowed: 0 to 4"),
         ("log17.1", "impossible width (got 17); allowed: 5 to 16"),
         ("log8.1(5,99,7)", "impossible beta (got 99); allowed: 1 to 14"),
+        ("log8.1(2,5,7)", "impossible alpha (got 2); allowed: 3 to 20"),
         ("log8.1(5,5,3)", "impossible gamma (got 3); allowed: 4 to 20"),
         ("log16(11,11,9)", "impossible gamma (got 9); allowed: 10"),
     ],

@@ -71,7 +71,7 @@ def test_what_a_format_says_of_itself(spec: str) -> None:
         reference.NAN in values,
         reference.MINUS_ZERO in values,
     )
-    assert fmt.smallest_step == min(high - low for low, high in pairwise(sorted(finite)))
+    assert fmt.smallest_step == min(high - low for low, high in pairwise(sorted(set(finite))))
     unit = reference.power_of_two(fmt.lsb)
     multiples = [value / unit for value in finite]
     assert all(multiple.denominator == 1 for multiple in multiples)
@@ -165,7 +165,7 @@ def test_log16_is_the_half_float_word_read_as_a_log_number() -> None:
         assert values[code] == expected
 
 
-@pytest.mark.parametrize("sizes", [(4, 5), (4, 8), (4, 11), (10, 11)])
+@pytest.mark.parametrize("sizes", [(4, 3), (4, 5), (4, 8), (4, 11), (10, 11)])
 def test_pow2_tables_hold_the_nearest_integers(sizes: tuple[int, int]) -> None:
     table = pow2_table(*sizes)
     assert table.tolist() == [reference.pow2_entry(fraction, *sizes) for fraction in range(1 << sizes[0])]

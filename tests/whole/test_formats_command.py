@@ -45,7 +45,7 @@ def test_ue4m4b9_as_ffp8_defines_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", [*example_specs(), "uint2", "e1m1", "e1m14", "ue10m0", "posit3.0", "log16(8,8,10)"]
+    "spec", [*example_specs(), "uint2", "e1m1", "e1m14", "ue10m0", "posit3.0", "log16(9,8,10)"]
 )
 def test_every_page_fits_a_terminal_of_80_columns(spec: str) -> None:
     page = run("show", spec)

@@ -30,10 +30,9 @@ Codes = npt.NDArray[np.unsignedinteger[Any]]
 class Format(ABC):
     """A number format: codes of `bits` bits, their real values, and the rounding of a real value to a code.
 
-    Formats are frozen, hashable and compare by their parameters. Codes are unsigned integers (two's
-    complement
-    formats: the unsigned bit pattern); what NaN, infinity, minus zero and overflow do stands with each
-        family.
+    Formats are frozen, hashable and compare by their parameters. Codes are unsigned integers (of two's
+    complement formats the unsigned bit pattern). What NaN, infinity, minus zero and overflow do stands with
+    each family.
     """
 
     bits: int

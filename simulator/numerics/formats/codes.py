@@ -60,8 +60,7 @@ def as_reals(values: npt.ArrayLike) -> npt.NDArray[np.float32 | np.float64]:
     """`values` as a float32 or float64 array with nothing lost that rounding to a format could see.
 
     float16 and small integers become float32 or float64 exactly. Integers past 2**53 are rounded to odd,
-    which any later rounding to nearest with fewer than 52 bits turns into the rounding of the integer
-    itself.
+    from which rounding to nearest with fewer than 52 bits gives what the integer itself would give.
 
     Raises:
         UserError: not real numbers, or wider than float64.

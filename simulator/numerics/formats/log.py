@@ -23,10 +23,10 @@ from simulator.numerics.tapered import Fields, IntArray, TaperedLayout
 class LogBase(Format):
     """What tapered and flat log formats share: the tables and the converter from float32.
 
-    Encoding: NaN, infinities and values from 2**128 on (which float32 does not hold) give the code of
-        infinity; zeros of either sign and float32 denormals give code 0. Everything else has its linear
-        fraction rounded to beta bits, RTNE, from float64 as directly as from float32. The converter's 8-bit
-        exponent register wraps from 128 to -128, so values that round up to 2**128 give code 0.
+    Encoding gives the code of infinity for NaN, infinities and values from 2**128 on, which float32 does
+    not hold, and code 0 for zeros of either sign and float32 denormals. Everything else has its linear
+    fraction rounded to beta bits, RTNE, from float64 as directly as from float32. The converter's 8-bit
+    exponent register wraps from 128 to -128, so values that round up to 2**128 give code 0.
     """
 
     signed: bool = True
@@ -135,11 +135,9 @@ class TaperedLog(LogBase):
         """`log8.1`, with (alpha,beta,gamma) unless they are the default ones."""
         name = f"log{self.bits}.{self.exponent_field_bits}"
         tables = (self.alpha, self.beta, self.gamma)
-        return (
-            name
-            if tables == _default_tables(self.layout.fraction_bits)
-            else f"{name}({','.join(map(str, tables))})"
-        )
+        if tables == _default_tables(self.layout.fraction_bits):
+            return name
+        return f"{name}({','.join(map(str, tables))})"
 
     @property
     def family(self) -> str:
@@ -210,11 +208,9 @@ class FlatLog(LogBase):
     @property
     def spec(self) -> str:
         """`log16`, with (alpha,beta,gamma) unless they are (11,11,10)."""
-        return (
-            "log16"
-            if (self.alpha, self.beta) == (11, 11)
-            else f"log16({self.alpha},{self.beta},{self.gamma})"
-        )
+        if (self.alpha, self.beta) == (11, 11):
+            return "log16"
+        return f"log16({self.alpha},{self.beta},{self.gamma})"
 
     @property
     def family(self) -> str:
@@ -282,7 +278,7 @@ def _tapered(match: re.Match[str]) -> Format:
     check_width(spec, "width", bits, exponent_field_bits + 4, 16)
     fraction_bits = TaperedLayout(bits, exponent_field_bits).fraction_bits
     alpha, beta, gamma = _tables(match) or _default_tables(fraction_bits)
-    check_width(spec, "alpha", alpha, 1, 20)
+    check_width(spec, "alpha", alpha, max(1, fraction_bits - 1), 20)  # below, the pow2 table would carry
     check_width(spec, "beta", beta, 1, 14)
     check_width(spec, "gamma", gamma, fraction_bits, 20)
     return TaperedLog(bits, exponent_field_bits, alpha, beta, gamma)
@@ -290,7 +286,7 @@ def _tapered(match: re.Match[str]) -> Format:
 
 def _flat(match: re.Match[str]) -> Format:
     alpha, beta, gamma = _tables(match) or (11, 11, 10)
-    check_width(match[0], "alpha", alpha, 1, 20)
+    check_width(match[0], "alpha", alpha, 9, 20)
     check_width(match[0], "beta", beta, 1, 14)
     check_width(match[0], "gamma", gamma, 10, 10)
     return FlatLog(alpha, beta)

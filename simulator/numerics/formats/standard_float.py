@@ -19,8 +19,7 @@ class StandardFloat(Minifloat):
     """A float with NaN codes and, when `infinities`, with infinities.
 
     Encoding rounds to nearest even. With infinities overflow goes to infinity as in IEEE 754; without
-    (e4m3fn) overflow and infinities saturate. NaN becomes the one quiet NaN of positive sign; minus zero is
-    kept.
+    (e4m3fn) overflow and infinities saturate. Every NaN becomes the positive quiet NaN. Minus zero is kept.
     """
 
     name: str = ""
@@ -47,9 +46,8 @@ class StandardFloat(Minifloat):
     def _overflow(self) -> float:
         if not self.infinities:
             return self.largest
-        return 2.0 ** (
-            (1 << self.exponent_field_bits) - 1 - self.bias
-        )  # what infinity's code would stand for
+        exponent_of_infinity = (1 << self.exponent_field_bits) - 1 - self.bias
+        return 2.0**exponent_of_infinity  # infinity's code, were it a number
 
     def decode(self, codes: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """As every format decodes; fp32, the one too wide for a table, is the machine's own float."""
