@@ -1,0 +1,130 @@
+"""The two ways to compute a layer: float32, and a MAC's own numerics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.inference.plan import Encoded, LayerPlan, encode
+from simulator.inference.products import Product
+from simulator.numerics import Mac, get_mac
+from simulator.numerics.accumulators import add
+from simulator.numerics.engines.planner import EngineName, MatmulResult, multiply
+from simulator.numerics.mac_spec import FixedAccumulator
+
+Tensor = NDArray[Any]
+_SMALL_PRODUCT = 1 << 20
+"""Below this many MACs threads cost more than they save."""
+
+Arithmetic = Callable[[Product, Tensor, "Tensor | None"], Tensor]
+"""Result tensor of a layer from its input tensor and, for attention, its computed right operand."""
+
+
+def float32_product(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
+    """The layer in float32: fused multiply-adds in the order of k, so that no thread or blocking shows."""
+    activations = np.ascontiguousarray(activations, np.float32)
+    lowered = product.lower(activations)
+    right = product.weights if second is None else product.lower_second(second, activations.shape)
+    assert right is not None
+    bits, right_bits = lowered.view(np.uint32), np.ascontiguousarray(right, np.float32).view(np.uint32)
+    mac = get_mac("fp32")
+    sums = np.stack([result.accumulators for result in _multiply_groups(mac, bits, right_bits)])
+    sums = sums.view(np.float32)
+    if product.bias is not None:
+        sums = sums + product.per_channel(product.bias)
+    return product.raise_output(sums, activations.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Operands:
+    """Codes of a layer's operands as the array sees them: [groups, M, K] and [groups, K, N]."""
+
+    activations: NDArray[np.unsignedinteger[Any]]
+    weights: NDArray[np.unsignedinteger[Any]]
+    encoded: Encoded
+
+
+@dataclass(frozen=True, slots=True)
+class MacOutput:
+    """A layer's results: the accumulators [groups, M, N], and the real tensor that goes on."""
+
+    operands: Operands
+    accumulators: NDArray[Any]
+    values: Tensor
+    engine: str
+    reason: str
+
+
+def operands_of(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> Operands:
+    """Encode a layer's operands and lower them; encoding comes first, since lowering repeats values."""
+    migrated = activations if plan.migration is None else activations / plan.migration
+    encoded = encode(migrated, plan.mac.activation, plan.activation_scale)
+    zero = int(plan.mac.activation.encode(np.zeros(1))[0])
+    left = product.lower(encoded.codes, zero=zero)
+    if second is None:
+        assert plan.weight_codes is not None
+        return Operands(left, plan.weight_codes, encoded)
+    right = encode(second, plan.mac.weight, plan.weight_scale)
+    both = Encoded(
+        encoded.codes, encoded.saturated + right.saturated, encoded.underflowed + right.underflowed
+    )
+    return Operands(left, product.lower_second(right.codes, activations.shape), both)
+
+
+def mac_product(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> MacOutput:
+    """The layer through a MAC: codes, accumulators, and back to real values."""
+    operands = operands_of(product, plan, activations, second)
+    results = _multiply_groups(plan.mac, operands.activations, operands.weights)
+    accumulators = np.stack([result.accumulators for result in results])
+    values = _to_values(product, plan, accumulators, results)
+    raised = product.raise_output(values.astype(np.float32), activations.shape)
+    return MacOutput(operands, accumulators, raised, results[0].engine, results[0].reason)
+
+
+def _multiply_groups(mac: Mac, left: NDArray[Any], right: NDArray[Any]) -> list[MatmulResult]:
+    """The product of every group; many small ones (attention heads) stay on one thread and compiled."""
+    macs = left.shape[1] * left.shape[2] * right.shape[2]
+    if macs >= _SMALL_PRODUCT:
+        return [mac.multiply(a, w) for a, w in zip(left, right, strict=True)]
+    engine: EngineName | None = "sequential"
+    if mac.is_fixed:
+        engine = "table" if mac.spec.product == "log" else None
+    return [multiply(mac, a, w, engine=engine, threads=1) for a, w in zip(left, right, strict=True)]
+
+
+def _to_values(
+    product: Product, plan: LayerPlan, accumulators: NDArray[Any], results: list[MatmulResult]
+) -> Tensor:
+    mac = plan.mac
+    infinite = np.stack([result.is_infinite for result in results])
+    scale = plan.activation_scale * np.asarray(plan.weight_scale)
+    bias = None if plan.bias is None else product.per_channel(plan.bias)
+    if not plan.through_output:
+        real = mac.to_real(accumulators) * scale
+        if infinite.any():
+            real = np.where(infinite, np.nan, real)
+        return real if bias is None else real + bias
+    signs = [result.overflow for result in results if result.overflow is not None]
+    overflow = np.stack(signs) if signs else None
+    factor = 2.0**plan.output_exponent
+    if bias is None and factor == 1.0:
+        codes = mac.to_output(accumulators, is_infinite=infinite, overflow=overflow)
+    else:
+        shifted = _with_bias(mac, accumulators, bias, plan.output_exponent)
+        codes = mac.to_output(shifted, is_infinite=infinite, overflow=overflow)
+    return mac.activation.decode(codes) / factor
+
+
+def _with_bias(mac: Mac, accumulators: NDArray[Any], bias: Tensor | None, exponent: int) -> NDArray[Any]:
+    """Accumulators with the bias added in their own units, then scaled by 2**exponent as a shift would."""
+    offsets = np.zeros(1) if bias is None else bias.astype(np.float64)
+    fixed = mac.accumulator
+    if not isinstance(fixed, FixedAccumulator):
+        return mac.accumulator_format.encode((mac.to_real(accumulators) + offsets) * 2.0**exponent)
+    units = np.rint(np.ldexp(offsets, -fixed.lsb)).astype(accumulators.dtype)
+    sums = add(fixed, accumulators, units)
+    return add(fixed, sums << exponent, np.zeros_like(units)) if exponent > 0 else sums >> -exponent

@@ -1,0 +1,60 @@
+"""Walking a network's operators with one arithmetic for its products."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.foundation import UserError
+from simulator.inference.arithmetic import Arithmetic
+from simulator.inference.model import Model, Operator
+
+Tensor = NDArray[Any]
+
+CHUNK = 50
+"""Images that go through a network together. Fixed, so that no result depends on memory or threads."""
+
+
+def execute(model: Model, images: NDArray[np.float32], arithmetic: Arithmetic) -> Tensor:
+    """The network's output for a batch of images; products are computed by `arithmetic`, in execution order.
+
+    Everything else runs in float32. A tensor is forgotten after its last use.
+
+    Raises:
+        UserError: an operator that cannot work on the tensors it gets.
+    """
+    uses = Counter(name for operator in model.operators for name in operator.inputs)
+    values: dict[str, Tensor] = {**model.constants, model.input: images}
+    for operator in model.operators:
+        try:
+            outputs = _run(operator, values, arithmetic)
+        except UserError as error:
+            raise UserError(str(error), source=model.path, location=operator.name) from error
+        except (ValueError, TypeError, IndexError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"{operator.kind} cannot be executed: {reason}", source=model.path, location=operator.name
+            ) from error
+        values.update((name, value) for name, value in zip(operator.outputs, outputs, strict=False) if name)
+        for name in operator.inputs:
+            uses[name] -= 1
+            if not uses[name] and name not in model.constants and name != model.output:
+                values.pop(name, None)
+    return values[model.output]
+
+
+def _run(operator: Operator, values: dict[str, Tensor], arithmetic: Arithmetic) -> Any:
+    product = operator.product
+    if product is not None:
+        second = values[product.second] if product.second is not None else None
+        return (arithmetic(product, values[product.activation], second),)
+    assert operator.evaluate is not None
+    return operator.evaluate([values[name] if name else None for name in operator.inputs])
+
+
+def chunks(images: Tensor) -> list[Tensor]:
+    """Images in parts of `CHUNK`."""
+    return [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]

@@ -1,0 +1,94 @@
+"""How far a layer's output is from float32, summed up over chunks of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, log10, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.inference.plan import Encoded
+from simulator.result import LayerAccuracy
+
+Tensor = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """Sums over the elements of a layer's output (`reference`, `values`) and of its encoded operands."""
+
+    reference_power: float = 0.0
+    value_power: float = 0.0
+    product: float = 0.0
+    noise_power: float = 0.0
+    largest_error: float = 0.0
+    saturated: int = 0
+    underflowed: int = 0
+    elements: int = 0
+
+    def __add__(self, other: Deviation) -> Deviation:
+        return Deviation(
+            self.reference_power + other.reference_power,
+            self.value_power + other.value_power,
+            self.product + other.product,
+            self.noise_power + other.noise_power,
+            max(self.largest_error, other.largest_error),
+            self.saturated + other.saturated,
+            self.underflowed + other.underflowed,
+            self.elements + other.elements,
+        )
+
+    def summary(self) -> LayerAccuracy:
+        """As results show it; SQNR is None when the outputs are equal (no noise) or all zero."""
+        norms = sqrt(self.reference_power * self.value_power)
+        sqnr_db = None
+        if self.noise_power > 0 and self.reference_power > 0 and self.noise_power < inf:
+            sqnr_db = 10 * log10(self.reference_power / self.noise_power)
+        return LayerAccuracy(
+            sqnr_db=sqnr_db,
+            cosine=self.product / norms if 0 < norms < inf else None,
+            largest_error=self.largest_error,
+            saturated=self.saturated,
+            underflowed=self.underflowed,
+            elements=self.elements,
+        )
+
+
+def deviation(reference: Tensor, values: Tensor, encoded: Encoded) -> Deviation:
+    """One chunk's sums, in float64. Elements that became NaN or infinite count as zeros that are wrong."""
+    expected = reference.reshape(-1).astype(np.float64)
+    got = np.nan_to_num(values.reshape(-1).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    error = got - expected
+    return Deviation(
+        reference_power=_sum(expected * expected),
+        value_power=_sum(got * got),
+        product=_sum(expected * got),
+        noise_power=_sum(error * error),
+        largest_error=float(np.abs(error).max(initial=0.0)),
+        saturated=encoded.saturated,
+        underflowed=encoded.underflowed,
+        elements=encoded.codes.size,
+    )
+
+
+def _sum(values: NDArray[np.float64]) -> float:
+    # numpy adds pairwise in an order that depends on nothing but the length.
+    return float(values.sum())
+
+
+def top_k(logits: Tensor, labels: NDArray[np.int64], k: int) -> float | None:
+    """Share of images whose label is among the k largest logits; None for k beyond the classes.
+
+    Ties go to the lower class; NaN counts as the smallest.
+    """
+    if logits.shape[1] < k:
+        return None
+    ranked = ranking(logits)[:, :k]
+    return float((ranked == labels[:, None]).any(axis=1).mean())
+
+
+def ranking(logits: Tensor) -> NDArray[np.int64]:
+    """Classes of each image from the largest logit to the smallest."""
+    return np.argsort(-np.nan_to_num(logits, nan=-np.inf), axis=1, kind="stable")

@@ -1,0 +1,82 @@
+"""How a trained network is put into number formats: each layer's MAC, scales, weight codes and bias."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.numerics import Mac
+from simulator.numerics.formats import Format
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """One layer in a MAC's formats.
+
+    A real activation is its code's value x `activation_scale` (x `migration[k]` where K is split by channel);
+    a real weight is its code's value x `weight_scale` of its output channel ([groups, 1, N] or a scalar).
+
+    Attributes:
+        mac: the arithmetic.
+        activation_scale: one scale for the left operand.
+        weight_scale: scales of the right operand; a computed right operand has one.
+        weight_codes: [groups, K, N per group]; None for a computed right operand.
+        bias: [N over all groups], float32, added to the sums.
+        migration: [K], divides activations before they are encoded (SmoothQuant); None for all ones.
+        through_output: results are the codes that the MAC's own output rule gives, bias included, as in a
+            circuit without a wider path; else they go on in float32.
+        output_exponent: results are scaled by 2**output_exponent while they are codes.
+    """
+
+    mac: Mac
+    activation_scale: float = 1.0
+    weight_scale: float | NDArray[np.float64] = 1.0
+    weight_codes: NDArray[np.unsignedinteger[Any]] | None = None
+    bias: NDArray[np.float32] | None = None
+    migration: NDArray[np.float32] | None = None
+    through_output: bool = False
+    output_exponent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPlan:
+    """The layers' plans by name, the policy that made them, and what it chose, in words and numbers."""
+
+    policy: str
+    layers: Mapping[str, LayerPlan]
+    choices: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Codes of a tensor, and how many of its values the format could not follow."""
+
+    codes: NDArray[np.unsignedinteger[Any]]
+    saturated: int
+    underflowed: int
+
+
+def encode(values: NDArray[Any], fmt: Format, scale: float | NDArray[np.float64] = 1.0) -> Encoded:
+    """Real values as codes x scale.
+
+    Counts as saturated what lies beyond the format's largest values, as underflowed what is not zero but
+    becomes it (negative values in an unsigned format are both). The division by the scale is in float32.
+    """
+    if not np.isscalar(scale) or scale != 1.0:
+        values = values * np.asarray(1.0 / np.asarray(scale), np.float32)
+    codes = fmt.encode(values)
+    beyond = int(np.count_nonzero(values > np.float64(fmt.largest)))
+    beyond += int(np.count_nonzero(values < np.float64(fmt.lowest)))
+    decoded_zeros = int(np.count_nonzero(is_zero(fmt, codes)))
+    return Encoded(codes, beyond, decoded_zeros - int(np.count_nonzero(values == 0)))
+
+
+def is_zero(fmt: Format, codes: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.bool_]:
+    """Where codes stand for zero."""
+    if fmt.bits > 16:
+        return np.asarray(fmt.decode(codes) == 0)
+    return np.asarray((fmt.values() == 0)[codes])

@@ -1,0 +1,6 @@
+"""Policies that put a trained network into number formats: data, and one module for each step."""
+
+from simulator.inference.policies.convert import convert, needs_calibration
+from simulator.inference.policies.policy import OPTIONS, POLICIES, Policy, default_policy, get_policy
+
+__all__ = ["OPTIONS", "POLICIES", "Policy", "convert", "default_policy", "get_policy", "needs_calibration"]

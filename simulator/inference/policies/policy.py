@@ -1,0 +1,116 @@
+"""Conversion policies as data: a name, and options joined to it with `+`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+from simulator.foundation import UserError
+from simulator.inference.policies.rounding import Rounding
+from simulator.inference.policies.scaling import Method
+from simulator.numerics import Mac
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How weights and activations of a trained network become codes.
+
+    Attributes:
+        name: as the user wrote it.
+        scaling: no scales at all, or how scales follow from weights and calibration images.
+        percentile: of magnitudes, where `scaling` is `percentile`.
+        weight_scales: one scale for each output channel, or one for the tensor.
+        power_of_two: scales are powers of two, which makes integers fixed point.
+        rounding: which neighbouring code a weight becomes.
+        bias_correction: the bias makes up for the mean error of each output channel.
+        migration: SmoothQuant's strength for linear layers; None leaves operands as they are.
+        formats: the MAC's own, or chosen for each tensor of each layer (FFP8).
+        through_output: results leave through the MAC's own output rule, bias added to the accumulator.
+        last_exponent: the last layer's sums are scaled by 2**last_exponent before their conversion.
+        search: take the smallest widths, float weights x fixed activations, that lose at most `loss` points.
+        loss: see `search`.
+    """
+
+    name: str
+    scaling: Literal["none"] | Method = "none"
+    percentile: float = 99.9
+    weight_scales: Literal["channel", "tensor"] = "channel"
+    power_of_two: bool = False
+    rounding: Rounding = "nearest"
+    bias_correction: bool = False
+    migration: float | None = None
+    formats: Literal["mac", "ffp8"] = "mac"
+    through_output: bool = False
+    last_exponent: int = 0
+    search: bool = False
+    loss: float = 1.0
+
+
+POLICIES: dict[str, Policy] = {
+    policy.name: policy
+    for policy in (
+        Policy("drop_in", through_output=True),
+        Policy("max", scaling="max"),
+        Policy("percentile", scaling="percentile"),
+        Policy("mse", scaling="mse"),
+        Policy("ffp8", formats="ffp8"),
+        Policy("mixed", scaling="mse", weight_scales="tensor", power_of_two=True, search=True),
+    )
+}
+"""Policies by name; docs/inference.md says where each comes from."""
+
+_SWITCHES: dict[str, dict[str, object]] = {
+    "per_tensor": {"weight_scales": "tensor"},
+    "power_of_two": {"power_of_two": True},
+    "bias_correction": {"bias_correction": True},
+    "learned": {"rounding": "learned"},
+    "gptq": {"rounding": "second_order"},
+    "smooth": {"migration": 0.5},
+}
+_NUMBERS: dict[str, tuple[str, float, float]] = {
+    "percentile": ("percentile", 50.0, 100.0),
+    "smooth": ("migration", 0.0, 1.0),
+    "last_exponent": ("last_exponent", -16.0, 16.0),
+    "loss": ("loss", 0.0, 100.0),
+}
+OPTIONS = (*sorted(_SWITCHES), *(f"{name}=<number>" for name in sorted(_NUMBERS)))
+
+
+def get_policy(spec: str | Policy) -> Policy:
+    """The policy that a spec such as `mse+gptq+bias_correction` or `drop_in+last_exponent=-3` describes.
+
+    Raises:
+        UserError: an unknown policy or option, or a number out of range.
+    """
+    if isinstance(spec, Policy):
+        return spec
+    base, *options = (part.strip() for part in spec.split("+"))
+    if base not in POLICIES:
+        raise UserError("unknown policy", value=base, candidates=POLICIES)
+    policy = POLICIES[base]
+    for option in options:
+        policy = _with_option(policy, option)
+    return replace(policy, name=spec)
+
+
+def default_policy(mac: Mac) -> str:
+    """`drop_in` for floats, posits and log numbers, `max` for integers, fixed point and minifloats."""
+    narrow = {"integer", "fixed point", "minifloat"}
+    return "max" if narrow & {mac.activation.family, mac.weight.family} else "drop_in"
+
+
+def _with_option(policy: Policy, option: str) -> Policy:
+    name, separator, number = option.partition("=")
+    if not separator and name in _SWITCHES:
+        return replace(policy, **_SWITCHES[name])  # type: ignore[arg-type]  # the tables above name fields
+    if not separator or name not in _NUMBERS:
+        raise UserError("unknown option of a policy", value=option, candidates=OPTIONS)
+    field, low, high = _NUMBERS[name]
+    whole = next(f.type for f in fields(Policy) if f.name == field) == "int"
+    try:
+        value = int(number) if whole else float(number)
+    except ValueError as error:
+        raise UserError("is no number", location=name, value=number) from error
+    if not low <= value <= high:
+        raise UserError("is out of range", location=name, value=value, allowed=f"{low:g} to {high:g}")
+    return replace(policy, **{field: value})  # type: ignore[arg-type]
