@@ -1,0 +1,1 @@
+"""Measurements: each module prints what it measured, beside a bound or a peer, and asserts nothing."""
