@@ -5,7 +5,9 @@ from __future__ import annotations
 import typer
 
 from simulator import __version__
-from simulator.cli import formats, networks
+from simulator.cli import formats, networks, tables
+from simulator.cli.explain import explain_command
+from simulator.cli.validate import validate_command
 from simulator.cli.simulate import simulate_command
 
 app = typer.Typer(
@@ -33,5 +35,8 @@ def systolic(
 
 
 app.command("simulate")(simulate_command)
+app.command("validate")(validate_command)
+app.command("explain")(explain_command)
 app.add_typer(networks.app, name="networks")
 app.add_typer(formats.app, name="formats")
+app.add_typer(tables.app, name="tables")
