@@ -1,0 +1,144 @@
+"""`systolic macs`: the multiply-accumulate units there are, and what one of them does."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from textwrap import fill
+from typing import Any
+
+import typer
+
+from simulator.numerics import FixedAccumulator, Mac, get_mac, preset_names
+from simulator.numerics.mac_spec import FloatAccumulator
+from simulator.numerics.overflow import overflow_bound
+from simulator.numerics.registers import register_bits
+
+app = typer.Typer(help="List the multiply-accumulate units, or show one of them.")
+
+_JSON = typer.Option(False, "--json", help="Print JSON on stdout and nothing else.")
+_WIDTH = 76
+_PRODUCTS = {
+    "exact": "exact; bits below the accumulator's lowest are cut off towards minus infinity",
+    "log": "logarithms added, fraction through the pow2 table, shifted into the accumulator",
+    "fused": "fused: product and sum are rounded together, once",
+}
+_OVERFLOW = {
+    "wrap": "wraps silently, modulo 2^bits",
+    "saturate": "saturates at every step",
+    "sticky": "wraps, and the first overflow and its sign are remembered for the output",
+}
+_OUTPUT = {
+    "nearest": "the real value, rounded once to the nearest code",
+    "log": "the published log converter, which rounds three times",
+    "posit": "the published posit converter",
+}
+
+
+@app.callback(invoke_without_command=True)
+def macs(context: typer.Context, as_json: bool = _JSON) -> None:
+    """List the bundled multiply-accumulate units.
+
+    Examples:
+        systolic macs
+        systolic macs --json
+        systolic macs show elma8
+    """
+    if context.invoked_subcommand is not None:
+        return
+    listed = [get_mac(name) for name in preset_names()]
+    if as_json:
+        typer.echo(json.dumps([describe(mac) for mac in listed], indent=2))
+        return
+    typer.echo(f"{'MAC':<10}{'activation x weight':<22}{'product':<9}{'accumulator':<27}{'max MHz':>8}")
+    for mac in listed:
+        operands = f"{mac.activation.spec} x {mac.weight.spec}"
+        clock = f"{mac.spec.max_clock_mhz:g}" if mac.spec.max_clock_mhz else "-"
+        typer.echo(f"{mac.name:<10}{operands:<22}{mac.spec.product:<9}{_short(mac):<27}{clock:>8}")
+    typer.echo('\nAny other pair of formats is a MAC too: systolic macs show "e2m3 x e2m3"')
+
+
+@app.command()
+def show(
+    mac: str = typer.Argument(help='A MAC\'s name, or two formats as activation x weight: "e4m3 x e4m3".'),
+    as_json: bool = _JSON,
+) -> None:
+    """Show the operands, product rule, accumulator and hardware of a multiply-accumulate unit.
+
+    Examples:
+        systolic macs show elma8
+        systolic macs show "e2m3 x e2m3"
+        systolic macs show fp16 --json
+    """
+    unit = get_mac(mac)
+    if as_json:
+        typer.echo(json.dumps(describe(unit), indent=2))
+        return
+    typer.echo(unit.name if not unit.spec.description else _hanging(f"{unit.name}: ", unit.spec.description))
+    typer.echo("")
+    for name, text in _facts(unit):
+        typer.echo(_hanging(f"  {name:<16}", text))
+
+
+def describe(mac: Mac) -> dict[str, Any]:
+    """A MAC as a JSON document: its data, and what follows from them."""
+    kind = "fixed" if mac.is_fixed else "float"
+    document = asdict(mac.spec)
+    document["accumulator"] = {"kind": kind, **document["accumulator"]}
+    bound = overflow_bound(mac, mac.spec.reduction_length)
+    return document | {
+        "accumulator_bits": mac.accumulator_bits,
+        "accumulator_lsb": mac.accumulator_lsb,
+        "activation_register_bits": register_bits(mac.activation),
+        "weight_register_bits": register_bits(mac.weight),
+        "longest_safe_reduction": bound.longest_safe_reduction,
+    }
+
+
+def _short(mac: Mac) -> str:
+    fixed = mac.accumulator
+    if isinstance(fixed, FixedAccumulator):
+        return f"{fixed.bits} bits, 2^{fixed.lsb}, {fixed.overflow}"
+    return f"{fixed.format}{', no subnormals' if fixed.flush_subnormals else ''}"
+
+
+def _facts(mac: Mac) -> list[tuple[str, str]]:
+    spec, fixed = mac.spec, mac.accumulator
+    bound = overflow_bound(mac, spec.reduction_length)
+    registers = f"{register_bits(mac.activation)} + {register_bits(mac.weight)} operand bits"
+    clock = f"up to {spec.max_clock_mhz:g} MHz" if spec.max_clock_mhz else "no published clock"
+    facts = [
+        ("activation", repr(mac.activation).strip("<>").removeprefix("Format ")),
+        ("weight", repr(mac.weight).strip("<>").removeprefix("Format ")),
+        ("product", _PRODUCTS[spec.product]),
+    ]
+    if isinstance(fixed, FixedAccumulator):
+        facts += [
+            ("accumulator", f"{fixed.bits}-bit two's complement, lowest bit 2^{fixed.lsb}"),
+            ("overflow", _OVERFLOW[fixed.overflow]),
+            ("safe length", f"sums of {bound.longest_safe_reduction} products or fewer never overflow"),
+        ]
+    else:
+        facts += [
+            ("accumulator", _float_accumulator(fixed)),
+            ("overflow", f"to {bound.on_overflow}" if bound.on_overflow == "infinity" else "saturates"),
+        ]
+    return [
+        *facts,
+        ("output", _OUTPUT[spec.output]),
+        ("registers", f"{registers}, {mac.accumulator_bits} accumulator bits"),
+        (
+            "pipeline",
+            f"depth {spec.pipeline_depth}, accumulation interval {spec.accumulation_interval}, {clock}",
+        ),
+        *([("source", spec.source)] if spec.source else []),
+    ]
+
+
+def _float_accumulator(accumulator: FloatAccumulator) -> str:
+    flushed = ", subnormal operands and sums become zero" if accumulator.flush_subnormals else ""
+    return f"{accumulator.format}, rounded to nearest even at every step in the order of k{flushed}"
+
+
+def _hanging(head: str, text: str) -> str:
+    return fill(text, _WIDTH, initial_indent=head, subsequent_indent=" " * max(len(head), 2))

@@ -1,0 +1,78 @@
+"""How long a sum an accumulator holds in the worst case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import log2
+from typing import TYPE_CHECKING
+
+from simulator.foundation import UserError
+from simulator.numerics.mac_spec import FixedAccumulator
+
+if TYPE_CHECKING:
+    from simulator.numerics.mac import Mac
+
+
+@dataclass(frozen=True, slots=True)
+class OverflowBound:
+    """The worst sum of `reduction_length` products beside what the accumulator holds, real magnitudes."""
+
+    mac: str
+    reduction_length: int
+    worst_sum: Fraction
+    limit: Fraction
+    longest_safe_reduction: int
+    """Products of which no sum overflows; 0 where one product can."""
+
+    on_overflow: str
+    """`wrap`, `saturate`, `sticky`, or `infinity` and `saturate` of a float accumulator."""
+
+    @property
+    def may_overflow(self) -> bool:
+        """Whether some operands make this sum overflow."""
+        return self.reduction_length > self.longest_safe_reduction
+
+    def __str__(self) -> str:
+        """One sentence for a warning."""
+        worst, limit = (log2(value) if value else float("-inf") for value in (self.worst_sum, self.limit))
+        verb = "may overflow" if self.may_overflow else "cannot overflow"
+        return (
+            f"the accumulator of {self.mac} {verb} ({self.on_overflow}) in sums of {self.reduction_length}"
+            f" products: they reach up to 2^{worst:.1f}, it holds 2^{limit:.1f}; safe up to a length of"
+            f" {self.longest_safe_reduction} whatever the data"
+        )
+
+
+def overflow_bound(mac: Mac, reduction_length: int) -> OverflowBound:
+    """The worst case of a sum of `reduction_length` products of any codes; real data usually stay far below.
+
+    Raises:
+        UserError: a reduction length below 1.
+    """
+    if reduction_length < 1:
+        raise UserError("a reduction has at least one product", value=reduction_length)
+    fixed = mac.accumulator
+    if isinstance(fixed, FixedAccumulator):
+        low, high = mac.products.limits
+        lengths = ([fixed.lowest // low] if low < 0 else []) + ([fixed.highest // high] if high > 0 else [])
+        unit = Fraction(2) ** fixed.lsb
+        return OverflowBound(
+            mac.name,
+            reduction_length,
+            max(-low, high) * reduction_length * unit,
+            fixed.highest * unit,
+            min(lengths, default=reduction_length),
+            fixed.overflow,
+        )
+    largest = [max(fmt.largest, -fmt.lowest) for fmt in (mac.activation, mac.weight)]
+    product = Fraction(largest[0]) * Fraction(largest[1])
+    limit = Fraction(mac.accumulator_format.largest)
+    return OverflowBound(
+        mac.name,
+        reduction_length,
+        product * reduction_length,
+        limit,
+        int(limit / product),
+        "infinity" if mac.accumulator_format.has_infinity else "saturate",
+    )

@@ -1,0 +1,121 @@
+"""Are MACs the data that the presets, spec strings and mappings say, and are derived widths wide enough?"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.numerics import FixedAccumulator, FloatAccumulator, get_mac, preset_names
+from simulator.numerics.overflow import overflow_bound
+
+PRESETS = {
+    "int8": ("int8", "int8", "exact", FixedAccumulator(32, 0, "wrap")),
+    "elma8": ("log8.1", "log8.1", "log", FixedAccumulator(38, -24, "wrap")),
+    "elma16": ("log16", "log16", "log", FixedAccumulator(49, -32, "wrap")),
+    "fp16": ("fp16", "fp16", "fused", FloatAccumulator("fp16", flush_subnormals=True)),
+    "posit8": ("posit8.1", "posit8.1", "exact", FixedAccumulator(38, -24, "sticky")),
+    "mixed8": ("fix8.5", "e4m3", "exact", FixedAccumulator(32, -14, "wrap")),
+    "fp8": ("e4m3", "e4m3", "exact", FixedAccumulator(50, -18, "wrap")),
+    "fp8_fp16": ("e4m3fn", "e4m3fn", "fused", FloatAccumulator("fp16")),
+    "bf16": ("bf16", "bf16", "fused", FloatAccumulator("fp32")),
+    "fp32": ("fp32", "fp32", "fused", FloatAccumulator("fp32")),
+}
+
+
+def test_the_presets_are_the_published_units() -> None:
+    assert set(preset_names()) == set(PRESETS)
+    for name, (activation, weight, product, accumulator) in PRESETS.items():
+        spec = get_mac(name).spec
+        assert (spec.activation, spec.weight, spec.product, spec.accumulator) == (
+            activation,
+            weight,
+            product,
+            accumulator,
+        )
+        assert spec.source
+        assert spec.description
+
+
+@pytest.mark.parametrize(
+    ("pair", "bits"), [("e2m3 x e2m3", 26), ("e3m2 x e3m2", 32), ("e4m3 x e4m3", 50), ("e5m2 x e5m2", 80)]
+)
+def test_minifloat_widths_are_aggarwals_for_4608_products(pair: str, bits: int) -> None:
+    assert get_mac(pair).accumulator_bits == bits
+
+
+def test_a_longer_reduction_derives_a_wider_accumulator() -> None:
+    widths = [
+        get_mac({"activation": "int8", "weight": "int8", "reduction_length": n}).accumulator_bits
+        for n in (1, 2, 3, 4608)
+    ]
+    # 128 x 128 x n must not exceed 2**(bits - 1) - 1.
+    assert widths == [16, 17, 17, 28]
+
+
+minifloats = st.builds(
+    lambda unsigned, E, M, bias: f"{'u' if unsigned else ''}e{E}m{M}b{bias}",
+    st.booleans(),
+    st.integers(1, 5),
+    st.integers(2, 4),
+    st.integers(-3, 12),
+)
+formats = st.one_of(minifloats, st.sampled_from(["int4", "uint8", "fix8.5", "posit8.1", "e4m3fn", "int16"]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(formats, formats, st.integers(1, 10_000))
+def test_a_derived_accumulator_loses_nothing_and_never_overflows(a: str, w: str, length: int) -> None:
+    mac = get_mac({"activation": a, "weight": w, "reduction_length": length})
+    fixed = mac.accumulator
+    assert isinstance(fixed, FixedAccumulator)
+    bound = overflow_bound(mac, length)
+    assert not bound.may_overflow
+    ends = [Fraction(v) for v in (mac.activation.lowest, mac.activation.largest)]
+    others = [Fraction(v) for v in (mac.weight.lowest, mac.weight.largest)]
+    corners = [x * y * length / Fraction(2) ** fixed.lsb for x in ends for y in others]
+    assert fixed.lowest <= min(corners)
+    assert max(corners) <= fixed.highest
+    for x, y in zip((0, 1, 3), (1, 1, 2), strict=True):  # small codes: the finest products are whole
+        exact = Fraction(float(mac.activation.decode(x))) * Fraction(float(mac.weight.decode(y)))
+        assert int(mac.product(x, y)) == exact / Fraction(2) ** fixed.lsb
+
+
+def test_the_overflow_bound_is_tight() -> None:
+    mac = get_mac("int8")
+    longest = overflow_bound(mac, 1).longest_safe_reduction
+    assert longest == (2**31 - 1) // 2**14
+    low = np.full((1, longest), -128, np.int8)
+    assert mac.matmul(low, low.T).item() == longest * 2**14
+    one_more = np.full((1, longest + 1), -128, np.int8)
+    assert mac.matmul(one_more, one_more.T).item() < 0  # wrapped
+    assert overflow_bound(mac, longest + 1).may_overflow
+    assert "sums of 131072 products" in str(overflow_bound(mac, longest + 1))
+
+
+def test_ones_own_macs_come_before_the_presets() -> None:
+    own = {"int8": {"activation": "int8", "weight": "int4"}}
+    assert get_mac("int8", custom=own).weight.spec == "int4"
+    assert get_mac("int8").weight.spec == "int8"
+
+
+def test_a_mac_is_made_from_its_own_data() -> None:
+    mac = get_mac("elma8")
+    assert get_mac(mac.spec) is mac
+    assert get_mac(mac) is mac
+    assert get_mac("e4m3 x e4m3").spec.accumulator == get_mac("fp8").spec.accumulator
+
+
+def test_importing_the_numerics_does_not_import_the_compiler() -> None:
+    import subprocess
+    import sys
+
+    script = (
+        "import sys, simulator.numerics as n, simulator.cli.macs, simulator.numerics.activity;"
+        "m = n.get_mac('elma8'); m.matmul([[1]], [[2]]); print('numba' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
