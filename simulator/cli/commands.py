@@ -6,9 +6,12 @@ import typer
 
 from simulator import __version__
 from simulator.cli import formats, networks, tables
+from simulator.cli.compare import compare_command
 from simulator.cli.explain import explain_command
-from simulator.cli.validate import validate_command
+from simulator.cli.report import report_command
 from simulator.cli.simulate import simulate_command
+from simulator.cli.sweep import sweep_command
+from simulator.cli.validate import validate_command
 
 app = typer.Typer(
     name="systolic",
@@ -37,6 +40,9 @@ def systolic(
 app.command("simulate")(simulate_command)
 app.command("validate")(validate_command)
 app.command("explain")(explain_command)
+app.command("compare")(compare_command)
+app.command("report")(report_command)
+app.command("sweep")(sweep_command)
 app.add_typer(networks.app, name="networks")
 app.add_typer(formats.app, name="formats")
 app.add_typer(tables.app, name="tables")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from simulator.foundation import UserError
 from simulator.report import units
-from simulator.report.provenance import has_estimates
+from simulator.report.provenance import mac_is_estimated
 from simulator.report.units import Scale
 from simulator.result import Result
 
@@ -105,7 +105,7 @@ def compare_results(results: Sequence[Result], *, mixed: bool = False) -> Compar
         metrics = tuple(metric for metric in metrics if metric.key != "agreement_with_float32")
     columns = [_column(metric, results) for metric in metrics]
     variants = (
-        Variant(name, result, cells, has_estimates(result))
+        Variant(name, result, cells, mac_is_estimated(result))
         for name, result, cells in zip(
             variant_names(results), results, zip(*columns, strict=True), strict=True
         )

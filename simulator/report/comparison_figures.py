@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 from simulator.report import units
 from simulator.report.comparison import Comparison, Metric
-from simulator.report.components import cause_colours, colours, in_order, label
+from simulator.report.components import cause_colours, cause_label, colours, in_order, label
 from simulator.report.figures import Figure, Point, Scatter, Series, StackedBars
 from simulator.report.tabular import comparison_front, comparison_objectives
 from simulator.result import TOTAL, Result
@@ -37,28 +38,38 @@ def comparison_figures(comparison: Comparison) -> list[Figure]:
 
 
 def pareto_figures(comparison: Comparison) -> list[Figure]:
-    """Pairs of objectives, with the variants on the common Pareto front filled; none for a single variant."""
-    objectives = comparison_objectives(comparison)
+    """Pairs of objectives with the variants on their common front filled; none for a single variant."""
     if len(comparison.variants) < 2:
         return []
-    on_front = comparison_front(comparison)
-    pairs = [(a, b) for i, a in enumerate(objectives) for b in objectives[i + 1 :]]
-    return [_pareto_figure(comparison, x, y, on_front) for y, x in pairs]
-
-
-def _pareto_figure(comparison: Comparison, x: Metric, y: Metric, on_front: Sequence[bool]) -> Scatter:
+    names = [variant.name for variant in comparison.variants]
     results = [variant.result for variant in comparison.variants]
+    return pareto_scatters(names, results, comparison_objectives(comparison), comparison_front(comparison))
+
+
+def pareto_scatters(
+    names: Sequence[str], results: Sequence[Result], objectives: Sequence[Metric], on_front: Sequence[bool]
+) -> list[Figure]:
+    """A figure for every pair of objectives; `names` and `on_front` run along `results`."""
+    told = ", ".join(metric.label for metric in objectives)
+    return [
+        _pareto_scatter(x, y, names, results, on_front, told)
+        for y, x in itertools.combinations(objectives, 2)
+    ]
+
+
+def _pareto_scatter(
+    x: Metric, y: Metric, names: Sequence[str], results: Sequence[Result], on_front: Sequence[bool], told: str
+) -> Scatter:
     x_scale, y_scale = x.column_scale(results), y.column_scale(results)
     points = []
-    for variant, chosen in zip(comparison.variants, on_front, strict=True):
-        x_value, y_value = x.read(variant.result), y.read(variant.result)
+    for name, result, chosen in zip(names, results, on_front, strict=True):
+        x_value, y_value = x.read(result), y.read(result)
         if x_value is not None and y_value is not None:
-            points.append(Point(variant.name, x_value / x_scale.factor, y_value / y_scale.factor, chosen))
-    names = ", ".join(metric.label for metric in comparison_objectives(comparison))
+            points.append(Point(name, x_value / x_scale.factor, y_value / y_scale.factor, chosen))
     return Scatter(
         f"pareto_{y.key}_{x.key}",
         f"{y.label.capitalize()} against {x.label}",
-        f"Filled: no other variant is better in one of {names} without being worse in another.",
+        f"Filled: no other is better in one of {told} without being worse in another.",
         _axis(x.label, x_scale),
         _axis(y.label, y_scale),
         tuple(points),
@@ -103,7 +114,7 @@ def _variants_by_cause(comparison: Comparison) -> StackedBars:
     colour = cause_colours(causes)
     series = tuple(
         Series(
-            label(cause),
+            cause_label(cause),
             colour[cause],
             tuple(float(v.result.totals.cycles_by_cause.get(cause, 0)) for v in comparison.variants),
         )

@@ -30,7 +30,11 @@ class Family:
 
 
 _FAMILIES = (
-    Family("multiply", ("multiply", "multiplier", "mult", "product"), (Colour("#0b4f8a", "#3f8fd6"),)),
+    Family(
+        "multiply",
+        ("multiply", "multiplier", "mult", "product"),
+        (Colour("#0b4f8a", "#3f8fd6"), Colour("#10375c", "#7f9fd6")),
+    ),
     Family("add", ("add", "adder", "accumulate", "accumulator"), (Colour("#2f7fc1", "#6aaee6"),)),
     Family("shift", ("shift", "shifter", "align", "alignment"), (Colour("#5fa3d9", "#93c5ee"),)),
     Family("table", ("table", "lut"), (Colour("#8fc1e8", "#b7d9f4"),)),
@@ -43,19 +47,27 @@ _FAMILIES = (
     Family("decoder", ("decoder", "decoders", "decode"), (Colour("#8f3f6b", "#d98ab5"),)),
     Family(
         "converter",
-        ("converter", "converters", "convert", "output", "bias", "relu", "pool"),
-        (Colour("#cc79a7", "#ecb3d0"), Colour("#e0a9c6", "#f3cfe1")),
+        ("converter", "converters", "convert"),
+        (Colour("#cc79a7", "#ecb3d0"),),
     ),
+    Family("output", ("output", "bias", "relu", "pool"), (Colour("#e0a9c6", "#f3cfe1"),)),
     Family("interconnect", ("interconnect", "wire", "wires", "bus", "noc"), (Colour("#c8b400", "#f0e442"),)),
     Family(
         "sram",
         ("sram", "buffer", "buffers"),
         (Colour("#00664b", "#1fb58b"), Colour("#009e73", "#5fd1b0"), Colour("#66c5ab", "#a3e4d1")),
     ),
-    Family("dram", ("dram",), (Colour("#d55e00", "#f08a3c"), Colour("#e69f00", "#ffc04d"))),
+    Family(
+        "dram",
+        ("dram",),
+        (Colour("#d55e00", "#f08a3c"), Colour("#e69f00", "#ffc04d"), Colour("#f3c566", "#ffe0a3")),
+    ),
     Family("leakage", ("leakage", "static"), (Colour("#767676", "#9a9a9a"), Colour("#a0a0a0", "#c4c4c4"))),
     Family("other", (), (Colour("#4d4d4d", "#bdbdbd"), Colour("#8c8c8c", "#8c8c8c"))),
 )
+
+MAC_LOGIC = frozenset({"multiply", "add", "shift", "table", "pe"})
+"""Families whose prices tell whether a MAC was published or composed."""
 
 CYCLE_CAUSES: dict[str, Colour] = {
     "compute": Colour("#0072b2", "#4fa8e0"),
@@ -128,6 +140,11 @@ def colours(components: Iterable[str]) -> dict[str, Colour]:
         chosen[component] = family.shades[position % len(family.shades)]
         taken[family.name] = position + 1
     return chosen
+
+
+def cause_label(cause: str) -> str:
+    """A cause's name for people; whatever is neither compute nor fill nor drain is a stall."""
+    return cause if cause in CYCLE_CAUSES else f"stall: {label(cause.removeprefix('stall_'))}"
 
 
 def cause_colours(causes: Iterable[str]) -> dict[str, Colour]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from simulator.report import units
 from simulator.report.comparison import Cell, Comparison, Variant, compare_results
-from simulator.report.components import cause_colours, colours, in_order, label
+from simulator.report.components import cause_colours, cause_label, colours, in_order, label
 from simulator.report.console_parts import Page
-from simulator.report.provenance import LEGEND, MARKS, Standing, component_standing, marked
+from simulator.report.provenance import LEGEND, MAC_LEGEND, MARKS, Standing, component_standing, marked
 from simulator.result import TOTAL, LayerResult, Result
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def render_comparison(results: Sequence[Result], console: Console, *, mixed: boo
     page.line(_variants(page, comparison))
     notes = ["* best of its column; × relative to the first variant"]
     if any(variant.estimated for variant in comparison.variants):
-        notes.append(f"{MARKS['estimate']} {LEGEND['estimate']}")
+        notes.append(f"{MARKS['estimate']} {MAC_LEGEND}")
     for note in notes:
         page.line(page.text(note, "dim"))
     _energy_of_variants(page, comparison)
@@ -150,7 +150,7 @@ def _cycles_by_cause(page: Page, result: Result) -> None:
     for cause, cycles in causes.items():
         if cycles:
             table.add_row(
-                page.text(label(cause)),
+                page.text(cause_label(cause)),
                 page.text(units.whole(cycles)),
                 page.text(units.percent(cycles / result.totals.cycles)),
                 page.bar(cycles / largest, _bar_width(page, 46), colour[cause]),

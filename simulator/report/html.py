@@ -19,7 +19,7 @@ from simulator.report.comparison import Comparison, Variant, compare_results
 from simulator.report.comparison_figures import comparison_figures
 from simulator.report.console import describe_accuracy, describe_array
 from simulator.report.figures import Figure, StackedBars
-from simulator.report.provenance import LEGEND, MARKS
+from simulator.report.provenance import MAC_LEGEND, MARKS
 from simulator.report.result_figures import result_figures
 from simulator.report.tables import (
     TableView,
@@ -99,7 +99,7 @@ def render_html(results: Sequence[Result], *, mixed: bool = False) -> str:
         hashes=[_source_hash(script) for script in scripts],
         figures=Markup(_json_for_html(figures)),  # noqa: S704 - `<` is escaped
         version=results[0].simulator_version,
-        marks=[(MARKS[level], LEGEND[level]) for level in MARKS if MARKS[level]],
+        mark=(MARKS["estimate"], MAC_LEGEND),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from simulator.report.components import MAC_LOGIC, family_of
 from simulator.report.units import percent
 from simulator.result import PriceSource, Result
 
@@ -49,9 +50,17 @@ def component_standing(result: Result, component: str) -> Standing | None:
     )
 
 
-def has_estimates(result: Result) -> bool:
-    """Whether any price of the result is an estimate."""
-    return any(standing(price) == "estimate" for price in result.sources.prices)
+def mac_is_estimated(result: Result) -> bool:
+    """Whether the MAC's own logic has no published price, but one composed from parts or scaled."""
+    return any(
+        component_standing(result, component) == "estimate"
+        for component, energy_pj in result.totals.energy_by_component_pj.items()
+        if energy_pj and family_of(component).name in MAC_LOGIC
+    )
+
+
+MAC_LEGEND = "MAC without a published price: composed from parts, or scaled"
+"""What the mark of an estimate means on a variant's name."""
 
 
 def marked(text: str, level: Standing | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from simulator.report import units
-from simulator.report.components import PE_USES, Colour, cause_colours, colours, in_order, label
+from simulator.report.components import PE_USES, Colour, cause_colours, cause_label, colours, in_order, label
 from simulator.report.figures import Figure, Point, Scatter, Series, StackedBars
 from simulator.report.pe_map import pe_utilization
 from simulator.result import TOTAL, Result
@@ -69,7 +69,7 @@ def cycles_by_layer(result: Result) -> StackedBars:
         "drain": [layer.cycles.drain for layer in result.layers],
     }
     for cause in stalls:
-        causes[f"stall: {cause}"] = [layer.stalls.get(cause, 0) for layer in result.layers]
+        causes[cause] = [layer.stalls.get(cause, 0) for layer in result.layers]
     stalled = sum(layer.cycles.stall for layer in result.layers)
     return StackedBars(
         "cycles_by_cause",
@@ -78,7 +78,7 @@ def cycles_by_layer(result: Result) -> StackedBars:
         "them stalls.",
         "cycles",
         _names(result),
-        _by_layer(causes, cause_colours(causes)),
+        _by_layer(causes, cause_colours(causes), cause_label),
         upright=True,
     )
 
@@ -198,8 +198,12 @@ def _names(result: Result) -> tuple[str, ...]:
     return tuple(layer.name for layer in result.layers)
 
 
-def _by_layer(values: Mapping[str, Sequence[float]], colour: Mapping[str, Colour]) -> tuple[Series, ...]:
+def _by_layer(
+    values: Mapping[str, Sequence[float]],
+    colour: Mapping[str, Colour],
+    show: Callable[[str], str] = label,
+) -> tuple[Series, ...]:
     """One series a part, those that are zero everywhere left out."""
     return tuple(
-        Series(label(part), colour[part], tuple(map(float, row))) for part, row in values.items() if any(row)
+        Series(show(part), colour[part], tuple(map(float, row))) for part, row in values.items() if any(row)
     )

@@ -113,7 +113,10 @@ def prices_table(prices: Iterable[PriceSource]) -> TableView:
             Cell(f"{units.significant(price.value)} {price.unit}", price.value),
             Cell(price.status, note=uncertainty_note(price), emphasis=standing(price)),
             Cell(price.source, note=f"{price.table}: {price.row}"),
-            Cell(_conditions(price), note="; ".join([price.activity, *price.scaling]).strip("; ")),
+            Cell(
+                _conditions(price),
+                note="; ".join(filter(None, [price.activity, price.formula, *price.scaling])),
+            ),
         )
         for price in prices
     )

@@ -57,7 +57,7 @@ def comparison_rows(comparison: Comparison) -> list[Row]:
         row["best_in"] = " ".join(
             metric.key for metric, cell in zip(comparison.metrics, variant.cells, strict=True) if cell.best
         )
-        row["has_estimated_prices"] = variant.estimated
+        row["mac_is_estimated"] = variant.estimated
         row["on_pareto_front"] = on_front
         rows.append(row)
     return rows

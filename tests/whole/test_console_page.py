@@ -96,7 +96,7 @@ def test_estimates_are_told_apart_from_published_prices() -> None:
     page = _text(file)
     assert "~elma8_32x32" in page
     assert "~int8_32x32" not in page
-    assert "~ price composed from parts" in page
+    assert "~ MAC without a published price" in page
 
 
 def test_results_of_different_networks_are_refused_unless_asked_for() -> None:

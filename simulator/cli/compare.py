@@ -1,0 +1,183 @@
+"""`systolic compare`: MACs, architectures or finished results side by side."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from simulator.cli.options import (
+    BatchOption,
+    JsonOption,
+    QuietOption,
+    SetOption,
+    SkipUnsupportedOption,
+    arch_overrides,
+)
+from simulator.cli.progress import progress_bar
+from simulator.foundation import UserError
+
+if TYPE_CHECKING:
+    from simulator.report.comparison import Comparison
+    from simulator.result import Result
+    from simulator.sweep.side_by_side import VariantRuns
+
+EXIT_VARIANT_FAILED = 1
+
+TargetsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="NETWORK | RESULT...",
+        help="A network to simulate, or results of `systolic simulate --out` (files or folders).",
+        show_default=False,
+    ),
+]
+MacsOption = Annotated[
+    list[str] | None,
+    typer.Option("--mac", "-m", help='A MAC, again for each: a preset or a spec like "e4m3 x e4m3".'),
+]
+ArchsOption = Annotated[
+    list[str] | None,
+    typer.Option("--arch", "-a", metavar="ARCH", help="An architecture, again for each: bundled or a file."),
+]
+CsvOption = Annotated[
+    Path | None, typer.Option("--csv", metavar="FILE", help="Write the table there as CSV.")
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write every variant's result there.")
+]
+MixedOption = Annotated[
+    bool, typer.Option("--mixed", help="Allow results of different networks or batches in one table.")
+]
+JobsOption = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Processes to run on; one a core if not given.")
+]
+
+
+def compare_command(
+    targets: TargetsArgument,
+    macs: MacsOption = None,
+    archs: ArchsOption = None,
+    batch: BatchOption = None,
+    assignments: SetOption = None,
+    skip_unsupported: SkipUnsupportedOption = False,
+    mixed: MixedOption = False,
+    csv: CsvOption = None,
+    out: OutOption = None,
+    jobs: JobsOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Put variants side by side, each relative to the first, the best of each column marked.
+
+    Without --mac and --arch, NETWORK runs with every MAC preset. A variant that cannot be simulated is
+    reported; the others are shown, and the exit code is 1.
+
+    Examples:
+        systolic compare resnet50
+
+        systolic compare resnet50 --mac int8 --mac elma8 --mac "e4m3 x e4m3"
+
+        systolic compare vgg16 --arch int8_32x32 --arch elma8_32x32 --csv vgg16.csv
+
+        systolic compare results/int8 results/elma8/result.json --json
+    """
+    from simulator.report.comparison import compare_results
+    from simulator.sweep.side_by_side import VariantRuns
+
+    if all(map(_is_result, targets)):
+        if macs or archs or batch or assignments:
+            raise UserError("finished results cannot be given --mac, --arch, --batch or --set")
+        runs = VariantRuns(tuple(_load(targets)), {})
+    else:
+        runs = _simulate(
+            targets,
+            macs=macs or (),
+            archs=archs or (),
+            batch=batch,
+            assignments=assignments,
+            skip_unsupported=skip_unsupported,
+            jobs=jobs,
+            quiet=quiet or as_json,
+        )
+    if not runs.results:
+        raise UserError("; ".join(f"{name}: {problem}" for name, problem in runs.failures.items()))
+    comparison = compare_results(runs.results, mixed=mixed)
+    _write(comparison, csv, out)
+    _show(comparison, runs, mixed=mixed, as_json=as_json, quiet=quiet)
+    for name, problem in runs.failures.items():
+        sys.stderr.write(f"systolic: {name}: {problem}\n")
+    if runs.failures:
+        raise typer.Exit(EXIT_VARIANT_FAILED)
+
+
+def _simulate(
+    targets: Sequence[str],
+    *,
+    macs: Sequence[str],
+    archs: Sequence[str],
+    batch: int | None,
+    assignments: Sequence[str] | None,
+    skip_unsupported: bool,
+    jobs: int | None,
+    quiet: bool,
+) -> VariantRuns:
+    from simulator.numerics import preset_names
+    from simulator.sweep.side_by_side import DEFAULT_ARCHS, compare
+
+    if len(targets) != 1:
+        raise UserError("give one network, or results only", value=" ".join(targets))
+    with progress_bar(quiet=quiet) as progress:
+        return compare(
+            targets[0],
+            macs=macs if macs or archs else preset_names(),
+            archs=archs or DEFAULT_ARCHS,
+            batch=batch,
+            overrides=arch_overrides({}, assignments),
+            skip_unsupported=skip_unsupported,
+            jobs=jobs,
+            progress=progress,
+        )
+
+
+def _is_result(target: str) -> bool:
+    path = Path(target)
+    return path.suffix == ".json" or (path / "result.json").is_file()
+
+
+def _load(targets: Sequence[str]) -> list[Result]:
+    from simulator.result import load_result
+
+    return [load_result(Path(target)) for target in targets]
+
+
+def _write(comparison: Comparison, csv: Path | None, out: Path | None) -> None:
+    from simulator.foundation.files import prepare_folder, write_text
+    from simulator.report.tabular import comparison_rows, rows_csv
+
+    if csv is not None:
+        write_text(csv, rows_csv(comparison_rows(comparison)))
+    if out is not None:
+        prepare_folder(out)
+        for number, variant in enumerate(comparison.variants, 1):
+            write_text(out / f"{number}_{_file_name(variant.name)}.json", variant.result.to_json())
+
+
+def _show(comparison: Comparison, runs: VariantRuns, *, mixed: bool, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        from simulator.report.tabular import comparison_json
+
+        sys.stdout.write(comparison_json(comparison, runs.failures))
+    elif not quiet:
+        from rich.console import Console
+
+        from simulator.report.console import render_comparison
+
+        render_comparison(runs.results, Console(), mixed=mixed)
+
+
+def _file_name(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)

@@ -1,0 +1,60 @@
+"""`systolic report`: finished results as one HTML file, and its charts as pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.cli.options import QuietOption
+
+ResultsArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="RESULT...",
+        help="result.json files of `systolic simulate --out`, or the folders that hold them.",
+        show_default=False,
+    ),
+]
+OutOption = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The HTML file to write.")]
+PlotsOption = Annotated[
+    Path | None, typer.Option("--plots", metavar="DIR", help="Write every chart there as PNG and SVG.")
+]
+MixedOption = Annotated[bool, typer.Option("--mixed", help="Allow results of different networks or batches.")]
+
+
+def report_command(
+    results: ResultsArgument,
+    out: OutOption = Path("report.html"),
+    plots: PlotsOption = None,
+    mixed: MixedOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write one HTML file that shows results to somebody who was not there.
+
+    The file holds all it needs: it opens from disk, asks nothing of the network, prints, and reads on a
+    phone. Several results get a comparison in front.
+
+    Examples:
+        systolic simulate resnet50 --out results/int8
+
+        systolic simulate resnet50 --mac elma8 --out results/elma8
+
+        systolic report results/int8 results/elma8 -o resnet50.html --plots plots
+    """
+    from simulator.foundation.files import write_text
+    from simulator.report.html import render_html
+    from simulator.result import load_result
+
+    loaded = [load_result(path) for path in results]
+    write_text(out, render_html(loaded, mixed=mixed))
+    written = [out]
+    if plots is not None:
+        from simulator.report.plots import write_plots
+
+        written += write_plots(loaded, plots, mixed=mixed)
+    if not quiet:
+        typer.echo(f"{out} ({out.stat().st_size / 1e6:.1f} MB)")
+        if plots is not None:
+            typer.echo(f"{plots}: {len(written) - 1} plots")

@@ -1,0 +1,121 @@
+"""`systolic sweep`: a grid of simulations, resumed where it stopped."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from simulator.cli.compare import EXIT_VARIANT_FAILED
+from simulator.cli.options import JsonOption, QuietOption, SkipUnsupportedOption
+from simulator.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from simulator.sweep.executors import Workers
+    from simulator.sweep.summary import SweepSummary
+
+SpecArgument = Annotated[
+    Path, typer.Argument(metavar="SPEC.yaml", help="What to go through (docs/sweeps.md).", show_default=False)
+]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        "-s",
+        metavar="DIR",
+        help="Where finished points are kept; SPEC.yaml with .store if not given.",
+    ),
+]
+JobsOption = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Local processes; one a core if not given.")
+]
+DaskOption = Annotated[
+    str | None, typer.Option("--dask", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")
+]
+ObjectiveOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--objective", metavar="METRIC", help="What the Pareto front is over, again for each: latency_ms, ..."
+    ),
+]
+CsvOption = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write every point as CSV.")]
+PlotsOption = Annotated[
+    Path | None, typer.Option("--plots", metavar="DIR", help="Write Pareto plots there as PNG and SVG.")
+]
+
+
+def sweep_command(
+    spec: SpecArgument,
+    store: StoreOption = None,
+    jobs: JobsOption = None,
+    dask: DaskOption = None,
+    objectives: ObjectiveOption = None,
+    csv: CsvOption = None,
+    plots: PlotsOption = None,
+    skip_unsupported: SkipUnsupportedOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Simulate every point of SPEC.yaml and show the Pareto front.
+
+    Finished points are kept in the store and never computed again: run the same command again after
+    whatever stopped it. Points that cannot be simulated are reported; the exit code is then 1.
+
+    Examples:
+        systolic sweep sizes.yaml
+
+        systolic sweep sizes.yaml --store /data/sizes --jobs 2 --csv sizes.csv --plots plots
+
+        systolic sweep sizes.yaml --dask tcp://scheduler:8786
+    """
+    from simulator.sweep.jobs import Job, plan
+    from simulator.sweep.runner import run_stored
+    from simulator.sweep.spec import load_spec, sweep_points
+    from simulator.sweep.store import SweepStore
+    from simulator.sweep.summary import DEFAULT_OBJECTIVES, find_metrics, summarize
+
+    wanted = load_spec(spec)
+    chosen = tuple(objectives or DEFAULT_OBJECTIVES)
+    find_metrics(chosen)
+    points = sweep_points(wanted)
+    planned = plan(points, skip_unsupported=skip_unsupported)
+    with SweepStore(store or spec.with_suffix(".store")) as kept:
+        with _workers(jobs, dask) as workers, progress_bar(quiet=quiet or as_json) as progress:
+            ready = [job for job in planned if isinstance(job, Job)]
+            failures = run_stored(ready, kept, workers, progress=progress)
+        summary = summarize(points, planned, kept, failures, chosen)
+    _write(summary, csv, plots)
+    if as_json:
+        sys.stdout.write(summary.to_json(wanted.name))
+    elif not quiet:
+        from rich.console import Console
+
+        from simulator.sweep.console import render_summary
+
+        render_summary(summary, wanted.name, Console())
+    for entry in summary.failures:
+        sys.stderr.write(f"systolic: {entry.point.label}: {entry.problem}\n")
+    if summary.failures:
+        raise typer.Exit(EXIT_VARIANT_FAILED)
+
+
+def _workers(jobs: int | None, dask: str | None) -> AbstractContextManager[Workers]:
+    from simulator.sweep.executors import dask_cluster, local_processes
+
+    return local_processes(jobs) if dask is None else dask_cluster(dask)
+
+
+def _write(summary: SweepSummary, csv: Path | None, plots: Path | None) -> None:
+    from simulator.foundation.files import prepare_folder, write_text
+    from simulator.report.tabular import rows_csv
+
+    if csv is not None:
+        write_text(csv, rows_csv(summary.rows()))
+    if plots is not None:
+        from simulator.report.plots import write_figures
+
+        for network, figures in summary.figures().items():
+            write_figures(figures, prepare_folder(plots / Path(network).stem), ("png", "svg"))

@@ -1,0 +1,49 @@
+"""A sweep's Pareto front as a page of text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator.report.comparison import METRICS
+from simulator.report.console_parts import Page
+from simulator.sweep.summary import SweepEntry, SweepSummary, short_label
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_SHOWN = ("latency_ms", "energy_pj", "power_mw", "area_um2", "tops_per_w", "top1")
+_SHORTEST_NAME = 16
+
+
+def render_summary(summary: SweepSummary, name: str, console: Console) -> None:
+    """Print how many points have results, and the Pareto front of every network."""
+    page = Page(console)
+    entries = summary.entries
+    done = len(entries) - len(summary.failures)
+    page.line(page.text(f"{name}: {done} of {len(entries)} points have results", "bold"))
+    told = ", ".join(metric.label for metric in summary.objectives)
+    groups = dict.fromkeys((entry.point.network, entry.point.batch) for entry in summary.front)
+    for network, batch in groups:
+        front = [e for e in summary.front if (e.point.network, e.point.batch) == (network, batch)]
+        of = sum((e.point.network, e.point.batch) == (network, batch) for e in entries if e.result)
+        title = network if batch is None else f"{network}, batch {batch}"
+        page.heading(title, f"Pareto front of {told}: {len(front)} of {of} points")
+        page.line(_front_table(page, front))
+
+
+def _front_table(page: Page, front: list[SweepEntry]) -> Table:
+    results = [entry.result for entry in front if entry.result is not None]
+    metrics = [m for m in METRICS if m.key in _SHOWN and any(m.read(r) is not None for r in results)]
+    scales = [metric.column_scale(results) for metric in metrics]
+    heads = (f"{metric.label}\n{scale.unit}" for metric, scale in zip(metrics, scales, strict=True))
+    table = page.table([("point", "left"), *((head, "right") for head in heads)])
+    name = table.columns[0]
+    name.no_wrap, name.overflow, name.min_width = False, "fold", _SHORTEST_NAME
+    for entry in front:
+        if entry.result is None:
+            continue
+        values = [metric.read(entry.result) for metric in metrics]
+        figures = ("–" if v is None else scale.show(v) for v, scale in zip(values, scales, strict=True))
+        table.add_row(page.text(short_label(entry.point)), *map(page.text, figures))
+    return table

@@ -1,0 +1,135 @@
+"""Running jobs: each once, in any order, whoever dies; finished ones are kept before they are counted."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from simulator.foundation import UserError
+from simulator.sweep.executors import Workers
+from simulator.sweep.jobs import Job, JobOutcome, run_job
+from simulator.sweep.store import SweepStore
+
+Progress = Callable[[str, int, int], None]
+"""Called as `progress(what, done, total)`."""
+
+_JOBS_IN_HAND_PER_WORKER = 2
+"""One computed, one waiting: workers do not idle, and a kill loses little."""
+
+_LOOK_AGAIN_S = 0.1
+
+
+def run_stored(
+    jobs: Sequence[Job], store: SweepStore, workers: Workers, *, progress: Progress | None = None
+) -> dict[str, str]:
+    """Compute every job that the store has no result of, and keep the results there.
+
+    Jobs that another process on the same store has claimed are waited for, and taken over when it ends
+    without finishing them.
+
+    Returns:
+        Why a job has no result, by key, for those that failed.
+
+    Raises:
+        UserError: the store cannot be written, or a worker process was killed; what is finished is kept.
+    """
+    unique = {job.key: job for job in jobs}
+    waiting = deque(job for job in unique.values() if not store.finished(job.key))
+    run = _Run(store, workers, total=len(unique), done=len(unique) - len(waiting), progress=progress)
+    run.tell()
+    elsewhere: deque[Job] = deque()
+    while waiting or elsewhere or run.in_hand:
+        while waiting and not run.full:
+            job = waiting.popleft()
+            if not run.start(job):
+                elsewhere.append(job)
+        if run.in_hand:
+            run.collect()
+        elif elsewhere:
+            time.sleep(_LOOK_AGAIN_S)
+            waiting, elsewhere = elsewhere, deque()
+    return run.failures
+
+
+def run_all(jobs: Sequence[Job], workers: Workers, *, progress: Progress | None = None) -> list[JobOutcome]:
+    """Compute jobs side by side without a store; outcomes are in the order of the jobs.
+
+    Raises:
+        UserError: a worker process was killed.
+    """
+    futures = [workers.executor.submit(run_job, job) for job in jobs]
+    pending: set[Future[JobOutcome]] = set(futures)
+    while pending:
+        finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+        if progress is not None and finished:
+            progress("variants", len(futures) - len(pending), len(futures))
+    return [_outcome(future) for future in futures]
+
+
+class _Run:
+    """Jobs in hand and what came of them."""
+
+    def __init__(
+        self, store: SweepStore, workers: Workers, *, total: int, done: int, progress: Progress | None
+    ) -> None:
+        self.in_hand: dict[Future[Any], Job] = {}
+        self.failures: dict[str, str] = {}
+        self._store = store
+        self._workers = workers
+        self._total = total
+        self._done = done
+        self._progress = progress
+
+    @property
+    def full(self) -> bool:
+        """Whether the workers have enough to do."""
+        return len(self.in_hand) >= _JOBS_IN_HAND_PER_WORKER * self._workers.count
+
+    def start(self, job: Job) -> bool:
+        """Hand a job to the workers; False when another process has claimed it."""
+        if not self._store.claim(job.key):
+            return False
+        if self._store.finished(job.key):  # by another process, since we last looked
+            self._store.release(job.key)
+            self._count()
+            return True
+        self.in_hand[self._workers.executor.submit(run_job, job)] = job
+        return True
+
+    def collect(self) -> None:
+        """Keep what is finished, waiting for at least one job."""
+        finished, _ = wait(self.in_hand, return_when=FIRST_COMPLETED)
+        for future in finished:
+            job = self.in_hand.pop(future)
+            outcome = _outcome(future)
+            if outcome.text is not None:
+                self._store.write(job.key, outcome.text)
+            else:
+                self.failures[job.key] = outcome.problem or "no result"
+            self._store.release(job.key)
+            self._count()
+
+    def tell(self) -> None:
+        """Report how far the run is."""
+        if self._progress is not None:
+            self._progress("points", self._done, self._total)
+
+    def _count(self) -> None:
+        self._done += 1
+        self.tell()
+
+
+def _outcome(future: Future[JobOutcome]) -> JobOutcome:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a worker process was killed, perhaps for want of memory; what is finished is kept",
+            allowed="running again, with fewer --jobs",
+        ) from error
+    except Exception as error:
+        return JobOutcome(None, f"{type(error).__name__}: {error}")

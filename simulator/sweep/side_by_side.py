@@ -1,0 +1,80 @@
+"""Variants of one network run side by side: some MACs, some architectures, on all cores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from simulator.api import DEFAULT_ARCH
+from simulator.foundation import UserError
+from simulator.result import Result
+from simulator.sweep.executors import available_cores, local_processes
+from simulator.sweep.jobs import Job, JobOutcome, plan, run_job
+from simulator.sweep.runner import Progress, run_all
+from simulator.sweep.spec import SweepPoint
+
+DEFAULT_ARCHS = (DEFAULT_ARCH,)
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRuns:
+    """Results in the order asked for, and by variant why the others have none."""
+
+    results: tuple[Result, ...]
+    failures: Mapping[str, str]
+
+
+def compare(
+    network: str,
+    *,
+    macs: Sequence[str] = (),
+    archs: Sequence[str] = DEFAULT_ARCHS,
+    batch: int | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    skip_unsupported: bool = False,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> VariantRuns:
+    """Simulate a network on every architecture with every MAC.
+
+    Args:
+        network: a bundled name or a file.
+        macs: MACs of every PE; empty: each architecture's own.
+        archs: bundled names or files.
+        batch: inferences at once, in place of the network's own.
+        overrides: architecture fields by dotted name, laid over every architecture.
+        skip_unsupported: leave out ONNX operators that cannot be simulated instead of refusing.
+        jobs: processes to run on; None: one a core.
+        progress: called after every variant.
+
+    Raises:
+        UserError: a network that cannot be loaded, or a worker process that was killed. What is wrong with
+            a single variant is told in `failures` instead.
+    """
+    choices: Sequence[str | None] = macs or (None,)
+    points = [SweepPoint(network, arch, mac, batch, overrides or {}) for arch in archs for mac in choices]
+    planned = plan(points, skip_unsupported=skip_unsupported)
+    ready = [job for job in planned if isinstance(job, Job)]
+    outcomes = dict(zip((job.key for job in ready), _run(ready, jobs, progress), strict=True))
+    results: list[Result] = []
+    failures: dict[str, str] = {}
+    for point, job in zip(points, planned, strict=True):
+        outcome = JobOutcome(None, str(job)) if isinstance(job, UserError) else outcomes[job.key]
+        if outcome.text is not None:
+            results.append(Result.model_validate_json(outcome.text))
+        else:
+            failures[_variant(point)] = outcome.problem or "no result"
+    return VariantRuns(tuple(results), failures)
+
+
+def _run(ready: Sequence[Job], jobs: int | None, progress: Progress | None) -> list[JobOutcome]:
+    count = min(jobs or available_cores(), len(ready))
+    if count <= 1:  # a process of its own would only cost its start
+        return [run_job(job) for job in ready]
+    with local_processes(count) as workers:
+        return run_all(ready, workers, progress=progress)
+
+
+def _variant(point: SweepPoint) -> str:
+    return point.arch if point.mac is None else f"{point.arch} · {point.mac}"

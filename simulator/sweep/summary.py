@@ -1,0 +1,163 @@
+"""What a sweep found: a row a point, and the Pareto front of each network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from simulator.foundation import UserError
+from simulator.report.comparison import METRICS, Metric
+from simulator.report.comparison_figures import pareto_scatters
+from simulator.report.figures import Figure
+from simulator.report.pareto import pareto_front
+from simulator.report.provenance import mac_is_estimated
+from simulator.report.tabular import Row
+from simulator.result import Result
+from simulator.sweep.jobs import Job
+from simulator.sweep.spec import SweepPoint
+from simulator.sweep.store import SweepStore
+
+SUMMARY_SCHEMA_VERSION = 1
+DEFAULT_OBJECTIVES = ("energy_pj", "area_um2", "top1")
+
+
+@dataclass(frozen=True, slots=True)
+class SweepEntry:
+    """A point with its result, or with the reason why it has none."""
+
+    point: SweepPoint
+    result: Result | None
+    problem: str | None
+    on_front: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SweepSummary:
+    """Every point in the order of the specification; `objectives` are those that every result has."""
+
+    entries: tuple[SweepEntry, ...]
+    objectives: tuple[Metric, ...]
+
+    @property
+    def failures(self) -> list[SweepEntry]:
+        """Points without a result."""
+        return [entry for entry in self.entries if entry.result is None]
+
+    @property
+    def front(self) -> list[SweepEntry]:
+        """Points on the front of their network."""
+        return [entry for entry in self.entries if entry.on_front]
+
+    def rows(self) -> list[Row]:
+        """Coordinates, figures and place of every point; missing values are None."""
+        return [_row(entry) for entry in self.entries]
+
+    def to_json(self, name: str) -> str:
+        """The summary as JSON text; the same results give the same text."""
+        document = {
+            "schema_version": SUMMARY_SCHEMA_VERSION,
+            "name": name,
+            "objectives": [metric.key for metric in self.objectives],
+            "points": self.rows(),
+        }
+        return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+    def figures(self) -> dict[str, list[Figure]]:
+        """By network, a figure for every pair of objectives."""
+        figures: dict[str, list[Figure]] = {}
+        for network in dict.fromkeys(entry.point.network for entry in self.entries):
+            found = [e for e in self.entries if e.result is not None and e.point.network == network]
+            figures[network] = pareto_scatters(
+                [short_label(entry.point) for entry in found],
+                [entry.result for entry in found if entry.result is not None],
+                self.objectives,
+                [entry.on_front for entry in found],
+            )
+        return figures
+
+
+def summarize(
+    points: Sequence[SweepPoint],
+    jobs: Sequence[Job | UserError],
+    store: SweepStore,
+    failures: Mapping[str, str],
+    objectives: Sequence[str] = DEFAULT_OBJECTIVES,
+) -> SweepSummary:
+    """Read back what a store has of a sweep, and find the Pareto front of each network.
+
+    Args:
+        points: the sweep's points.
+        jobs: what they were planned as, in the same order.
+        store: where their results are.
+        failures: by key, why a job has no result.
+        objectives: metric keys; those that some result has no data for are left out.
+
+    Raises:
+        UserError: a corrupted store, or an unknown objective.
+    """
+    results = {
+        job.key: store.result(job.key) for job in jobs if isinstance(job, Job) and store.finished(job.key)
+    }
+    entries = [
+        SweepEntry(point, None, str(job))
+        if isinstance(job, UserError)
+        else SweepEntry(point, results.get(job.key), failures.get(job.key))
+        for point, job in zip(points, jobs, strict=True)
+    ]
+    chosen = tuple(
+        metric
+        for metric in find_metrics(objectives)
+        if all(metric.read(result) is not None for result in results.values())
+    )
+    return SweepSummary(tuple(_with_fronts(entries, chosen)), chosen)
+
+
+def find_metrics(keys: Sequence[str]) -> list[Metric]:
+    """The metrics of some keys. Raises UserError for an unknown one."""
+    known = {metric.key: metric for metric in METRICS}
+    for key in keys:
+        if key not in known:
+            raise UserError("unknown objective", source="--objective", value=key, candidates=known)
+    return [known[key] for key in keys]
+
+
+def short_label(point: SweepPoint) -> str:
+    """The point without its network."""
+    return (
+        ", ".join(
+            f"{name.rpartition('.')[2]}={value}"
+            for name, value in point.coordinates.items()
+            if name not in ("network", "arch")
+        )
+        or point.arch
+    )
+
+
+def _with_fronts(entries: Sequence[SweepEntry], objectives: Sequence[Metric]) -> list[SweepEntry]:
+    """Each network has a front of its own: totals of different networks answer different questions."""
+    flags: dict[int, bool] = {}
+    for network in dict.fromkeys((entry.point.network, entry.point.batch) for entry in entries):
+        places = [i for i, e in enumerate(entries) if (e.point.network, e.point.batch) == network]
+        values = [_values(entries[place].result, objectives) for place in places]
+        flags |= dict(zip(places, pareto_front(values, [m.better for m in objectives]), strict=True))
+    return [
+        SweepEntry(entry.point, entry.result, entry.problem, flags[place] and entry.result is not None)
+        for place, entry in enumerate(entries)
+    ]
+
+
+def _values(result: Result | None, objectives: Sequence[Metric]) -> list[float | None]:
+    return [None if result is None else metric.read(result) for metric in objectives]
+
+
+def _row(entry: SweepEntry) -> Row:
+    result = entry.result
+    row: Row = dict(entry.point.coordinates)
+    for metric in METRICS:
+        row[metric.key] = None if result is None else metric.read(result)
+    row["utilization"] = None if result is None else result.totals.utilization
+    row["mac_is_estimated"] = None if result is None else mac_is_estimated(result)
+    row["on_pareto_front"] = entry.on_front
+    row["problem"] = entry.problem
+    return row
