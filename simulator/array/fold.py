@@ -1,8 +1,8 @@
 """One fold in closed form: its phases, and how soon the next fold may follow.
 
 docs/timing.md derives each line. Its letters: R and C are the array's rows and columns, r and c the rows and
-columns that a fold's skew has to cross, T the streamed length (K when outputs stay, M when weights stay, N when
-inputs stay), d the MAC's pipeline depth and i its accumulation interval.
+columns that a fold's skew has to cross, T the streamed length (K when outputs stay, M when weights stay, N
+when inputs stay), d the MAC's pipeline depth and i its accumulation interval.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def alone(timing: ArrayTiming, fold: FoldShape) -> CycleSplit:
     """The phases of a fold that nothing follows, in the order fill, compute, drain.
 
     Output stationary: fill until the last PE of the skew has operands, compute until it has its sum, drain
-    while R rows shift out. Weight and input stationary: fill is the preload and the first sum's way down, then
-    the first column gives a sum every cycle, drain is how much later the last column is.
+    while R rows shift out. Weight and input stationary: fill is the preload and the first sum's way down,
+    then the first column gives a sum every cycle, drain is how much later the last column is.
     """
     rows, columns = _extent(timing, fold)
     d, i = timing.pipeline_depth, timing.accumulation_interval
@@ -84,10 +84,7 @@ def before(timing: ArrayTiming, fold: FoldShape, following: FoldShape, *, adds_t
 def _before_os(timing: ArrayTiming, fold: FoldShape, following: FoldShape) -> CycleSplit:
     own = alone(timing, fold)
     if timing.overlap == "drain":
-        # The next sums may not be handed over before R cycles have emptied the drain path.
-        multiplying_next = alone(timing, following)
-        waiting = max(0, timing.rows - multiplying_next.fill - multiplying_next.compute)
-        return CycleSplit(compute=own.compute, fill=own.fill, drain=waiting, shifting=waiting)
+        return CycleSplit(compute=own.compute, fill=own.fill)
     # Row 0 may hand its next sum over once the one before, which waits for row r, has left it: r steps apart.
     rows, _ = _extent(timing, fold)
     i = timing.accumulation_interval

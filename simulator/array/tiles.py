@@ -40,8 +40,8 @@ Cost = Callable[[Link], int]
 class FoldGrid:
     """All folds of a product: for every group, for every column tile, for every row tile.
 
-    The row tiles of a column tile follow one another, so that its partial sums (weight and input stationary) are
-    finished before the next column tile begins.
+    The row tiles of a column tile follow one another, so that its partial sums (weight and input
+    stationary) are finished before the next column tile begins.
     """
 
     rows: tuple[Run, ...]

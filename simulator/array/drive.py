@@ -1,0 +1,453 @@
+"""A whole matrix product through the register-level grid, edge by edge."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.array import signals as sig
+from simulator.array.controllers import Controller, FoldWork, controller_of
+from simulator.array.grid import Grid, MacLike, Sums, column_blocks
+from simulator.array.registers import Pins
+from simulator.array.schedule import FoldPhases, Phase, ProductSchedule, schedule_product
+from simulator.array.timing import ArrayTiming
+from simulator.foundation import UserError
+from simulator.numerics import as_codes
+
+Array = npt.NDArray[Any]
+Watcher = Callable[[Grid, int], None]
+"""Called after single clock edges with the grid and the cycle."""
+
+Progress = Callable[[int, int], None]
+"""Called after each fold with the folds done and all folds."""
+
+
+@dataclass(frozen=True, slots=True)
+class GridRun:
+    """What the grid computed, and when.
+
+    accumulators: [M, N] ([groups, M, N]) as `Mac.matmul` gives them, is_infinite and overflow beside them.
+    cycles: clock edges from the first operand to the last result.
+    phases: first and last cycle of every phase of every fold, as observed at the PEs and at the bottom row;
+    empty
+        unless asked for.
+    """
+
+    accumulators: Array
+    is_infinite: Array
+    overflow: Array
+    cycles: int
+    phases: tuple[FoldPhases, ...]
+
+
+def run_product(
+    timing: ArrayTiming,
+    mac: MacLike | Sequence[tuple[MacLike, int]],
+    a_codes: npt.ArrayLike,
+    w_codes: npt.ArrayLike,
+    *,
+    observe_phases: bool = False,
+    progress: Progress | None = None,
+) -> GridRun:
+    """Multiply activations [M, K] by weights [K, N] on the grid, fold after fold.
+
+    With a leading axis of groups, [G, M, K] and [G, K, N], the products follow one another without a pause.
+
+    Args:
+        timing: the array; its pipeline depth and interval, not the MAC's, are used.
+        mac: the MAC of all PEs, or blocks of columns. Column j of a fold computes channel `fold * columns +
+        j`.
+        a_codes: activation codes.
+        w_codes: weight codes.
+        observe_phases: note the phases of every fold (slower).
+        progress: called after each fold.
+
+    Raises:
+        UserError: shapes that do not match, codes outside their formats, or `scalesim` timing, which is no
+        circuit.
+    """
+    run = _Run.of(timing, mac, a_codes, w_codes, observe_phases=observe_phases)
+    for done, _ in enumerate(run.folds(), 1):
+        if progress is not None:
+            progress(done, run.schedule.folds)
+    return run.result()
+
+
+def watch_fold(
+    timing: ArrayTiming,
+    mac: MacLike | Sequence[tuple[MacLike, int]],
+    a_codes: npt.ArrayLike,
+    w_codes: npt.ArrayLike,
+    fold: int,
+    watcher: Watcher,
+) -> tuple[int, int]:
+    """Run up to fold `fold` and call `watcher` after every clock edge in which the fold is in the array.
+
+    Returns:
+        The fold's first and last cycle.
+
+    Raises:
+        UserError: no such fold, or as `run_product`.
+    """
+    run = _Run.of(timing, mac, a_codes, w_codes, observe_phases=False)
+    run.schedule.phases_of(fold)
+    run.watch(fold, watcher)
+    for index in run.folds():
+        if index == fold + 1:
+            break
+    assert run.watched_cycles is not None
+    return run.watched_cycles
+
+
+@dataclass(slots=True)
+class _Observations:
+    """Cycles in which watched PEs took operands and added products, one queue per PE."""
+
+    corners: list[tuple[int, int]]
+    took: list[deque[int]]
+    added: list[deque[int]]
+
+    @classmethod
+    def of(cls, corners: list[tuple[int, int]]) -> _Observations:
+        return cls(corners, [deque() for _ in corners], [deque() for _ in corners])
+
+    def note(self, first_cycle: int, watched: Array) -> None:
+        for p in range(len(self.corners)):
+            self.took[p].extend(first_cycle + int(t) for t in np.flatnonzero(watched[:, p] & sig.VALID))
+            self.added[p].extend(first_cycle + int(t) for t in np.flatnonzero(watched[:, p] & sig.LAST))
+
+    def compute_phase(self, corner: tuple[int, int], products: int) -> tuple[int, int]:
+        """Cycles of the next fold's first operands and last product at `corner`."""
+        first = last = 0
+        for (row, column), took, added in zip(self.corners, self.took, self.added, strict=True):
+            # The fold's operands also met at every other watched PE that is not beyond its corner.
+            if row <= corner[0] and column <= corner[1]:
+                first_here, last_here = _take(took, products)[0], _take(added, products)[-1]
+                if (row, column) == corner:
+                    first, last = first_here, last_here
+        return first, last
+
+
+def _take(queue: deque[int], count: int) -> list[int]:
+    return [queue.popleft() for _ in range(count)]
+
+
+@dataclass(slots=True)
+class _Results:
+    """Sums that have reached the bottom row, one queue per column, and the cycles in which they did."""
+
+    sums: Array
+    flags: Array
+    cycles: Array
+    filled: Array
+    taken: int = 0
+
+    @classmethod
+    def of(cls, columns: int, capacity: int, sum_dtype: npt.DTypeLike) -> _Results:
+        return cls(
+            np.full((capacity, columns), 0, sum_dtype),
+            np.zeros((capacity, columns), np.uint8),
+            np.zeros((capacity, columns), np.int64),
+            np.zeros(columns, np.int64),
+        )
+
+    def note(self, first_cycle: int, present: Array, sums: Array, flags: Array) -> None:
+        if not present.any():
+            return
+        capacity = len(self.sums)
+        at, column = np.nonzero(present)
+        place = (self.filled + np.cumsum(present, axis=0) - 1)[at, column] % capacity
+        self.sums[place, column] = sums[at, column]
+        self.flags[place, column] = flags[at, column]
+        self.cycles[place, column] = first_cycle + at
+        self.filled += present.sum(axis=0)
+
+    def take(self, count: int, columns: int) -> tuple[Array, Array, Array] | None:
+        """The next `count` sums of the first `columns` columns, or None while some are on their way."""
+        if self.filled[:columns].min() < self.taken + count:
+            return None
+        places = np.arange(self.taken, self.taken + count) % len(self.sums)
+        self.taken += count
+        return self.sums[places, :columns], self.flags[places, :columns], self.cycles[places, :columns]
+
+
+@dataclass(slots=True)
+class _Run:
+    """One product on its way through a grid."""
+
+    grid: Grid
+    controller: Controller
+    schedule: ProductSchedule
+    a: Array
+    w: Array
+    observations: _Observations | None
+    results: _Results
+    pins: Pins
+    sums: Array
+    flags: Array
+    single: bool
+    base: int = 0
+    end: int = 0
+    last_cycle: int = -1
+    pending: deque[tuple[int, int]] = field(default_factory=deque)
+    bottom: deque[tuple[int, int]] = field(default_factory=deque)
+    phases: list[FoldPhases] = field(default_factory=list)
+    watched_fold: int | None = None
+    watcher: Watcher | None = None
+    watched_cycles: tuple[int, int] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        timing: ArrayTiming,
+        mac: MacLike | Sequence[tuple[MacLike, int]],
+        a_codes: npt.ArrayLike,
+        w_codes: npt.ArrayLike,
+        *,
+        observe_phases: bool,
+    ) -> _Run:
+        if timing.timing == "scalesim":
+            raise UserError(
+                "counts cycles of no circuit that a grid could step",
+                location="timing",
+                value=timing.timing,
+                allowed="reference",
+            )
+        blocks = column_blocks(mac, timing.columns)
+        a, w, single = _operands(a_codes, w_codes)
+        groups, M, K = a.shape
+        N = w.shape[2]
+        grid = Grid(
+            blocks,
+            timing.rows,
+            timing.columns,
+            dataflow=timing.dataflow,
+            overlap=timing.overlap,
+            pipeline_depth=timing.pipeline_depth,
+            accumulation_interval=timing.accumulation_interval,
+            buffered_sums={"os": 0, "ws": M, "is": N}[timing.dataflow],
+        )
+        a = as_codes(blocks[0][0].activation, a)
+        w = _weight_codes(grid, w)
+        schedule = schedule_product(timing, m=M, n=N * groups, k=K, groups=groups)
+        controller = controller_of(timing)
+        longest = max(
+            controller.length(schedule.tiles.shape_of(f)) for f in schedule.tiles.last_of_each_shape()
+        )
+        streamed = schedule.tiles.streamed
+        corners = _corners(schedule, controller) if timing.dataflow == "os" and observe_phases else []
+        return cls(
+            grid=grid,
+            controller=controller,
+            schedule=schedule,
+            a=a,
+            w=w,
+            observations=_Observations.of(corners) if observe_phases else None,
+            results=_Results.of(timing.columns, 4 * (streamed + longest), grid.sum_dtype),
+            # Any two neighbouring folds fit, wherever the second one starts.
+            pins=Pins.idle(2 * longest + 2 * timing.columns, timing, sum_dtype=grid.sum_dtype),
+            sums=np.full((groups, M, N), 0, grid.sum_dtype),
+            flags=np.zeros((groups, M, N), np.uint8),
+            single=single,
+        )
+
+    def watch(self, fold: int, watcher: Watcher) -> None:
+        """Call `watcher` after every edge in which `fold` is in the array."""
+        self.watched_fold, self.watcher = fold, watcher
+
+    def folds(self) -> Iterator[int]:
+        """Run fold after fold; yields how many have been started and run up to the next one's start."""
+        start = 0
+        work = self._work(0)
+        for index in range(self.schedule.folds):
+            self.controller.drive(self.pins, start - self.base, work, 1 + index % 2)
+            self.pending.append((index, start))
+            fold_end = start + self.controller.length(work.shape)
+            self.end = max(self.end, fold_end)
+            if index == self.watched_fold:
+                self.watched_cycles = (start, fold_end - 1)
+            at_bottom = self.controller.results_at_bottom(work.shape, start)
+            if at_bottom is not None:
+                self.bottom.append(at_bottom)
+            if index + 1 < self.schedule.folds:
+                following = self._work(index + 1)
+                start = self.controller.next_start(start, work.shape, following)
+                work = following
+                self._run_until(max(start, self.end) if index == self.watched_fold else start)
+            else:
+                self._run_until(self.end)
+            self._collect()
+            yield index + 1
+
+    def _work(self, index: int) -> FoldWork:
+        """The operands of fold `index`."""
+        timing, tiles = self.grid.timing, self.schedule.tiles
+        shape = tiles.shape_of(index)
+        tile, row = divmod(index, tiles.row_tiles)
+        group, column = divmod(tile, tiles.column_tiles)
+        rows = slice(row * timing.rows, row * timing.rows + shape.rows)
+        columns = slice(column * timing.columns, column * timing.columns + shape.columns)
+        a, w = self.a[group], self.w[group]
+        if timing.dataflow == "os":
+            return FoldWork(shape, a[rows].T, w[:, columns])
+        reads, keeps = row > 0, row < tiles.row_tiles - 1
+        if timing.dataflow == "ws":
+            return FoldWork(shape, a[:, rows], w[rows, columns], reads, keeps)
+        return FoldWork(shape, w[rows].T, a[columns, rows].T, reads, keeps)
+
+    def _run_until(self, cycle: int) -> None:
+        """Clock the grid up to `cycle` (exclusive) and slide the pins."""
+        if self.watcher is None or self.watched_cycles is None or self.base > self.watched_cycles[1]:
+            self._clock(cycle - self.base)
+        else:
+            first, last = self.watched_cycles
+            self._clock(max(0, first - self.base))
+            while self.base < min(cycle, last + 1):
+                self._clock(1)
+                self.watcher(self.grid, self.base - 1)
+            self._clock(cycle - self.base)
+
+    def _clock(self, cycles: int) -> None:
+        if cycles <= 0:
+            return
+        watch = self.observations.corners if self.observations is not None else ()
+        outputs = self.grid.clock(self.pins.window(0, cycles), watch)
+        present = (outputs.flags & sig.PRESENT) != 0
+        for first, count in self.bottom:
+            present[max(0, first - self.base) : max(0, first + count - self.base)] = True
+        while self.bottom and sum(self.bottom[0]) <= self.base + cycles:
+            self.bottom.popleft()
+        self.results.note(self.base, present, outputs.sums, outputs.flags)
+        if self.observations is not None:
+            self.observations.note(self.base, outputs.watched)
+        for plane in self.pins:
+            if len(plane):
+                left = len(plane) - cycles
+                plane[:left] = plane[cycles:].copy()
+                plane[left:] = 0
+        self.base += cycles
+
+    def _collect(self) -> None:
+        """Put the sums of finished folds in their places."""
+        while self.pending:
+            index, start = self.pending[0]
+            shape = self.schedule.tiles.shape_of(index)
+            _, columns = self.controller.extent(shape)
+            taken = self.results.take(self.controller.results_per_column(shape), columns)
+            if taken is None:
+                return
+            self.pending.popleft()
+            sums, flags, cycles = taken
+            self._place(index, sums, flags)
+            self.last_cycle = max(self.last_cycle, int(cycles.max()) + self._clearing_shift)
+            if self.observations is not None:
+                self.phases.append(self._observed(index, start, cycles))
+
+    def _place(self, index: int, sums: Array, flags: Array) -> None:
+        timing, tiles = self.grid.timing, self.schedule.tiles
+        shape = tiles.shape_of(index)
+        tile, row = divmod(index, tiles.row_tiles)
+        group, column = divmod(tile, tiles.column_tiles)
+        columns = slice(column * timing.columns, column * timing.columns + shape.columns)
+        if timing.dataflow == "os":
+            rows = slice(row * timing.rows, row * timing.rows + shape.rows)
+            # The bottom row leaves first.
+            self.sums[group, rows, columns] = sums[::-1][: shape.rows, : shape.columns]
+            self.flags[group, rows, columns] = flags[::-1][: shape.rows, : shape.columns]
+        elif row == tiles.row_tiles - 1:
+            target = (
+                (group, slice(None), columns) if timing.dataflow == "ws" else (group, columns, slice(None))
+            )
+            own_sums, own_flags = sums[:, : shape.columns], flags[:, : shape.columns]
+            self.sums[target] = own_sums if timing.dataflow == "ws" else own_sums.T
+            self.flags[target] = own_flags if timing.dataflow == "ws" else own_flags.T
+
+    def _observed(self, index: int, start: int, result_cycles: Array) -> FoldPhases:
+        """The phases of a fold from what was seen at its last PE and at the bottom row."""
+        assert self.observations is not None
+        timing, tiles = self.grid.timing, self.schedule.tiles
+        shape = tiles.shape_of(index)
+        rows, columns = self.controller.extent(shape)
+        tile, row = divmod(index, tiles.row_tiles)
+        group, column = divmod(tile, tiles.column_tiles)
+        last_result = int(result_cycles[-1, columns - 1])
+        if timing.dataflow == "os":
+            first, last = self.observations.compute_phase((rows - 1, columns - 1), shape.streamed)
+            end = last_result + self._clearing_shift
+        else:
+            first, last, end = int(result_cycles[0, 0]), int(result_cycles[-1, 0]), last_result
+        return FoldPhases(
+            index=index,
+            group=group,
+            row=row,
+            column=column,
+            shape=shape,
+            fill=Phase("fill", start, first - 1),
+            compute=Phase("compute", first, last),
+            drain=Phase("drain", last + 1, end),
+        )
+
+    @property
+    def _clearing_shift(self) -> int:
+        """Without drain registers one more shift clears the bottom row behind the last result."""
+        timing = self.grid.timing
+        return int(timing.dataflow == "os" and timing.overlap == "none")
+
+    def result(self) -> GridRun:
+        """Everything, once all folds have run."""
+        sums = self._as_numbers()
+        pick = 0 if self.single else slice(None)
+        return GridRun(
+            accumulators=sums.values[pick],
+            is_infinite=sums.is_infinite[pick],
+            overflow=sums.overflow[pick],
+            cycles=self.last_cycle + 1,
+            phases=tuple(self.phases),
+        )
+
+    def _as_numbers(self) -> Sums:
+        columns, N = self.grid.columns, self.sums.shape[2]
+        padding = -N % columns
+        wide = np.pad(self.sums, ((0, 0), (0, 0), (0, padding)))
+        wide_flags = np.pad(self.flags, ((0, 0), (0, 0), (0, padding)))
+        folded = (*wide.shape[:2], -1, columns)
+        sums = self.grid.sums(wide.reshape(folded), wide_flags.reshape(folded))
+        return Sums(
+            sums.values.reshape(wide.shape)[..., :N],
+            sums.is_infinite.reshape(wide.shape)[..., :N],
+            sums.overflow.reshape(wide.shape)[..., :N],
+        )
+
+
+def _operands(a_codes: npt.ArrayLike, w_codes: npt.ArrayLike) -> tuple[Array, Array, bool]:
+    a, w = np.asarray(a_codes), np.asarray(w_codes)
+    single = a.ndim == 2 and w.ndim == 2
+    if single:
+        a, w = a[None], w[None]
+    if a.ndim != 3 or w.ndim != 3 or a.shape[0] != w.shape[0] or a.shape[2] != w.shape[1]:
+        raise UserError(
+            "shapes do not match for a matrix product",
+            value=f"activations {list(np.shape(a_codes))}, weights {list(np.shape(w_codes))}",
+            allowed="[M, K] and [K, N], or [groups, M, K] and [groups, K, N]",
+        )
+    return a, w, single
+
+
+def _weight_codes(grid: Grid, w: Array) -> Array:
+    """Unsigned weight codes, each channel in the format of the column that it comes to."""
+    columns, N = grid.columns, w.shape[2]
+    padded = np.pad(w, ((0, 0), (0, 0), (0, -N % columns)))
+    folded = padded.reshape(*w.shape[:2], -1, columns)
+    return grid.weight_codes(folded).reshape(padded.shape)[..., :N]
+
+
+def _corners(schedule: ProductSchedule, controller: Controller) -> list[tuple[int, int]]:
+    """The last PEs of all fold shapes."""
+    shapes = [schedule.tiles.shape_of(fold) for fold in schedule.tiles.last_of_each_shape()]
+    extents = {controller.extent(shape) for shape in shapes}
+    return sorted((rows - 1, columns - 1) for rows, columns in extents)

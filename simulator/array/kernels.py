@@ -1,0 +1,525 @@
+"""The compiled grid: every register of every PE, one clock edge after another.
+
+Import this only where it runs: it compiles. `simulator.array.planes` does the same in plain numpy for MACs
+that have no compiled step, and tests/reference/grid.py one PE at a time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.array import operations as op
+from simulator.array import registers as reg
+from simulator.array import signals as sig
+from simulator.array.operations import Operations
+from simulator.array.registers import Pins, Registers
+from simulator.numerics.engines.compiled import bits_of_double, double_of_bits, inlined, kernel
+from simulator.numerics.engines.sequential_kernels import round_to_format
+
+Array = npt.NDArray[Any]
+
+_SUM_BITS = 64
+
+# Unsigned indices spare numba the check for negative ones, which would keep loops from being vectorised.
+_Index = np.uint64
+_ONE = np.uint64(1)
+
+_OVERFLOWED = sig.OVERFLOW_UP | sig.OVERFLOW_DOWN
+
+
+@inlined
+def _add_odd(x: float, y: float) -> float:
+    """Return x + y rounded to odd, so that rounding it again to a narrower format rounds the exact sum."""
+    total = x + y
+    back = total - x
+    error = (x - (total - back)) + (y - back)
+    bits = bits_of_double(total)
+    even = (bits & 1) == 0
+    inward = (error > 0.0) != (total > 0.0)
+    inexact = (error > 0.0) | (error < 0.0)
+    rounded: float = double_of_bits(bits + ((-1 if inward else 1) if inexact & even else 0))
+    return rounded
+
+
+@kernel
+def _add_integers(block: Array, across: Array, down: Array, sums: Array) -> None:
+    """Two's complement products; operands that are not part of a product are zeros."""
+    across_spare, down_spare, shift = block[op.ACROSS_SPARE], block[op.DOWN_SPARE], block[op.SHIFT]
+    first, end = _Index(block[op.FIRST_COLUMN]), _Index(block[op.END_COLUMN])
+    for i in range(sums.shape[0]):
+        for j in range(first, end):
+            a = np.int64(np.int32(across[i, j] << across_spare)) >> across_spare
+            w = np.int64(np.int32(down[i, j] << down_spare)) >> down_spare
+            sums[i, j] += (a * w) << shift
+
+
+@kernel
+def _add_products(
+    block: Array, products: Array, across: Array, down: Array, marks: Array, gate: Array, sums: Array
+) -> None:
+    """Products looked up in a table, into an accumulator that wraps."""
+    base, stride = _Index(block[op.PRODUCTS]), _Index(block[op.STRIDE])
+    first, end = _Index(block[op.FIRST_COLUMN]), _Index(block[op.END_COLUMN])
+    for i in range(sums.shape[0]):
+        for j in range(first, end):
+            product = products[base + _Index(across[i, j]) * stride + _Index(down[i, j])]
+            sums[i, j] += product if marks[i, j] & gate[i, j] & sig.VALID else 0
+
+
+@kernel
+def _flag_infinities(
+    block: Array, special: Array, across: Array, down: Array, marks: Array, gate: Array, flags: Array
+) -> None:
+    """Raise the sticky flag where an operand of a product is infinite or NaN."""
+    across_base, down_base = _Index(block[op.ACROSS_TABLE]), _Index(block[op.DOWN_TABLE])
+    first, end = _Index(block[op.FIRST_COLUMN]), _Index(block[op.END_COLUMN])
+    for i in range(flags.shape[0]):
+        for j in range(first, end):
+            infinite = special[across_base + _Index(across[i, j])] | special[down_base + _Index(down[i, j])]
+            flags[i, j] |= infinite * (marks[i, j] & gate[i, j] & sig.VALID) * sig.INFINITE
+
+
+@kernel
+def _add_saturating(
+    block: Array, products: Array, across: Array, down: Array, marks: Array, gate: Array, sums: Array
+) -> None:
+    """Products looked up in a table, into an accumulator that stays at its ends."""
+    base, stride = _Index(block[op.PRODUCTS]), _Index(block[op.STRIDE])
+    first, end = _Index(block[op.FIRST_COLUMN]), _Index(block[op.END_COLUMN])
+    highest = (np.int64(1) << (block[op.BITS] - 1)) - 1
+    lowest = -highest - 1
+    span = highest - lowest
+    for i in range(sums.shape[0]):
+        for j in range(first, end):
+            if marks[i, j] & gate[i, j] & sig.VALID:
+                product = products[base + _Index(across[i, j]) * stride + _Index(down[i, j])]
+                # Cut to the span first, so that the sum stays within 64 bits.
+                total = sums[i, j] + min(max(product, -span), span)
+                sums[i, j] = min(max(total, lowest), highest)
+
+
+@kernel
+def _add_sticky(
+    block: Array,
+    products: Array,
+    across: Array,
+    down: Array,
+    marks: Array,
+    gate: Array,
+    sums: Array,
+    flags: Array,
+) -> None:
+    """Products looked up in a table, into an accumulator that wraps and remembers the first overflow."""
+    base, stride = _Index(block[op.PRODUCTS]), _Index(block[op.STRIDE])
+    first, end = _Index(block[op.FIRST_COLUMN]), _Index(block[op.END_COLUMN])
+    spare = _SUM_BITS - block[op.BITS]
+    highest = (np.int64(1) << (block[op.BITS] - 1)) - 1
+    lowest = -highest - 1
+    for i in range(sums.shape[0]):
+        for j in range(first, end):
+            if marks[i, j] & gate[i, j] & sig.VALID:
+                product = products[base + _Index(across[i, j]) * stride + _Index(down[i, j])]
+                kept = (product << spare) >> spare
+                total = sums[i, j] + kept
+                witness = total if kept == product else product
+                if not flags[i, j] & _OVERFLOWED:
+                    if witness > highest:
+                        flags[i, j] |= sig.OVERFLOW_UP
+                    elif witness < lowest:
+                        flags[i, j] |= sig.OVERFLOW_DOWN
+                sums[i, j] = (total << spare) >> spare
+
+
+@kernel
+def _add_floats(
+    block: Array,
+    limits: Array,
+    values: Array,
+    across: Array,
+    down: Array,
+    marks: Array,
+    gate: Array,
+    sums: Array,
+) -> None:
+    """Products fused into a float accumulator, whose float64 value the int64 sums hold as a bit pattern."""
+    anchor, least = block[op.ANCHOR], block[op.LEAST]
+    smallest, largest, past = limits[op.SMALLEST], limits[op.LARGEST], limits[op.PAST_LARGEST]
+    across_base, down_base = _Index(block[op.ACROSS_TABLE]), _Index(block[op.DOWN_TABLE])
+    first, end = _Index(block[op.FIRST_COLUMN]), _Index(block[op.END_COLUMN])
+    for i in range(sums.shape[0]):
+        for j in range(first, end):
+            a = values[across_base + _Index(across[i, j])]
+            w = values[down_base + _Index(down[i, j])]
+            total = _add_odd(double_of_bits(sums[i, j]), a * w)
+            rounded = bits_of_double(round_to_format(total, anchor, least, smallest, largest, past))
+            sums[i, j] = rounded if marks[i, j] & gate[i, j] & sig.VALID else sums[i, j]
+
+
+@kernel
+def _add(
+    operations: Operations, across: Array, down: Array, marks: Array, gate: Array, sums: Array, flags: Array
+) -> None:
+    """Every PE adds the product of its operands to its sum where both marks and gate say VALID."""
+    products, special, values = operations.products, operations.special, operations.values
+    for b in range(operations.integers.shape[0]):
+        block = operations.integers[b]
+        if block[op.KIND] == op.INTEGER:
+            _add_integers(block, across, down, sums)
+        elif block[op.KIND] == op.FLOAT:
+            _add_floats(block, operations.reals[b], values, across, down, marks, gate, sums)
+        else:
+            if block[op.OVERFLOW] == op.WRAP:
+                _add_products(block, products, across, down, marks, gate, sums)
+            elif block[op.OVERFLOW] == op.SATURATE:
+                _add_saturating(block, products, across, down, marks, gate, sums)
+            else:
+                _add_sticky(block, products, across, down, marks, gate, sums, flags)
+            if block[op.HAS_SPECIAL]:
+                _flag_infinities(block, special, across, down, marks, gate, flags)
+
+
+@kernel
+def _hazard(state: Array, code: int) -> None:
+    if state[reg.HAZARD] == sig.NO_HAZARD:
+        state[reg.HAZARD] = code
+        state[reg.HAZARD_CYCLE] = state[reg.CYCLE]
+
+
+@kernel
+def _clear(r: Registers) -> None:
+    r.across[:] = 0
+    r.marks[:] = 0
+    r.down[:] = 0
+    r.down_marks[:] = 0
+    r.held[:] = 0
+    r.load[:] = 0
+    r.sums[:] = 0
+    r.flags[:] = 0
+    r.finished[:] = 0
+    r.drain_sums[:] = 0
+    r.drain_flags[:] = 0
+    r.drain_state[:] = sig.EMPTY
+    r.pipe_across[:] = 0
+    r.pipe_down[:] = 0
+    r.pipe_marks[:] = 0
+    r.entry_sums[:] = 0
+    r.entry_flags[:] = 0
+    r.buffer_ends[:] = 0
+
+
+@kernel
+def _move_right(plane: Array, pins: Array) -> None:
+    """Every register takes what its left neighbour held, column 0 the pins."""
+    last = _Index(plane.shape[1] - 1)
+    for i in range(plane.shape[0]):
+        row = plane[i]
+        for k in range(last):
+            j = last - k
+            row[j] = row[j - _ONE]
+        row[0] = pins[i]
+
+
+@kernel
+def _move_down(plane: Array, pins: Array) -> None:
+    """Every register takes what the one above held, row 0 the pins."""
+    C = plane.shape[1]
+    for i in range(plane.shape[0] - 1, 0, -1):
+        for j in range(C):
+            plane[i, j] = plane[i - 1, j]
+    for j in range(C):
+        plane[0, j] = pins[j]
+
+
+@kernel
+def _exchange(plane: Array, ring: Array) -> None:
+    """Swap a plane with a slot of its ring: what entered a whole turn ago comes out."""
+    for i in range(plane.shape[0]):
+        for j in range(plane.shape[1]):
+            plane[i, j], ring[i, j] = ring[i, j], plane[i, j]
+
+
+@kernel
+def _drain(below: Array, below_flags: Array, drains: Array, state: Array) -> None:
+    """Sums that are moving go down a row."""
+    for i in range(drains.shape[0] - 1, -1, -1):
+        for j in range(drains.shape[1]):
+            arrives = i > 0 and drains[i - 1, j] == sig.MOVING
+            if drains[i, j] == sig.WAITING:
+                if arrives:
+                    _hazard(state, sig.DRAIN_OCCUPIED)
+            elif arrives:
+                below[i, j], below_flags[i, j] = below[i - 1, j], below_flags[i - 1, j]
+                drains[i, j] = sig.MOVING
+            else:
+                drains[i, j] = sig.EMPTY
+
+
+@kernel
+def _hand_over(
+    sums: Array,
+    flags: Array,
+    finished: Array,
+    below: Array,
+    below_flags: Array,
+    drains: Array,
+    go: Array,
+    state: Array,
+) -> None:
+    """Finished sums enter the drain registers, and their accumulators begin anew."""
+    R, C = sums.shape
+    go[:] = 0
+    for i in range(R):
+        for j in range(C):
+            if finished[i, j]:
+                if drains[i, j] != sig.EMPTY:
+                    _hazard(state, sig.DRAIN_OCCUPIED)
+                below[i, j], below_flags[i, j] = sums[i, j], flags[i, j]
+                drains[i, j] = sig.WAITING
+                sums[i, j] = 0
+                flags[i, j] = 0
+                go[j] |= finished[i, j] & sig.GO
+                finished[i, j] = 0
+    for j in range(C):
+        if go[j]:
+            for i in range(R):
+                if drains[i, j] == sig.WAITING:
+                    drains[i, j] = sig.MOVING
+
+
+@kernel
+def _enter_pipe(
+    taken: int,
+    across: Array,
+    down: Array,
+    marks: Array,
+    gate: Array,
+    ring: Array,
+    ring_down: Array,
+    ring_marks: Array,
+) -> None:
+    """Operands taken at this edge enter the slot of the pipeline that has just been read."""
+    for i in range(across.shape[0]):
+        for j in range(across.shape[1]):
+            ring[i, j] = across[i, j] if taken else 0
+            ring_down[i, j] = down[i, j] if taken else 0
+            mark = marks[i, j] if gate[i, j] & sig.VALID else marks[i, j] & ~sig.VALID
+            ring_marks[i, j] = mark if taken else 0
+
+
+@kernel
+def _watch(
+    watch: Array, taken: int, marks: Array, gate: Array, pipe_marks: Array, slot: int, watched: Array
+) -> None:
+    """Note which of the watched PEs take operands, and which add a product."""
+    for p in range(watch.shape[0]):
+        i, j = watch[p, 0], watch[p, 1]
+        took = taken and marks[i, j] & gate[i, j] & sig.VALID
+        added = pipe_marks[slot, i, j] & sig.VALID if pipe_marks.shape[0] else took
+        watched[p] = (sig.VALID if took else 0) | (sig.LAST if added else 0)
+
+
+@kernel
+def _show(sums: Array, flags: Array, drains: Array, out_sums: Array, out_flags: Array) -> None:
+    """The drain registers of the bottom row, with PRESENT where a sum is leaving."""
+    for j in range(sums.shape[0]):
+        out_sums[j] = sums[j]
+        out_flags[j] = flags[j] | (sig.PRESENT if drains[j] == sig.MOVING else 0)
+
+
+@kernel
+def run_os(
+    r: Registers,
+    operations: Operations,
+    pins: Pins,
+    interval: int,
+    watch: Array,
+    out_sums: Array,
+    out_flags: Array,
+    watched: Array,
+) -> None:
+    """Output stationary: a clock edge per entry of `pins`; the bottom after each goes to `out_*`."""
+    across, marks, down, gate = r.across, r.marks, r.down, r.down_marks
+    sums, flags, finished, drains, state = r.sums, r.flags, r.finished, r.drain_state, r.state
+    bottom, C = sums.shape[0] - 1, sums.shape[1]
+    depth = r.pipe_across.shape[0]
+    has_drain = drains.shape[0] > 0
+    nothing, no_flags = np.zeros(C, sums.dtype), np.zeros(C, np.uint8)
+    for t in range(pins.control.shape[0]):
+        control = pins.control[t]
+        taken = control & sig.MULTIPLY != 0 and control & sig.RESET == 0
+        slot = state[reg.PIPE]
+        watched[t] = 0
+        if control & sig.RESET:
+            _clear(r)
+        else:
+            if has_drain:
+                _drain(r.drain_sums, r.drain_flags, drains, state)
+                _hand_over(sums, flags, finished, r.drain_sums, r.drain_flags, drains, r.go, state)
+            if taken:
+                if state[reg.SINCE_MULTIPLY] < interval:
+                    _hazard(state, sig.ADDER_BUSY)
+                _move_right(across, pins.across[t])
+                _move_right(marks, pins.marks[t])
+                _move_down(down, pins.down[t])
+                _move_down(gate, pins.down_marks[t])
+                state[reg.SINCE_MULTIPLY] = 0
+            elif control & sig.SHIFT_OUT:
+                _move_down(sums, nothing)
+                _move_down(flags, no_flags)
+            _watch(watch, taken, marks, gate, r.pipe_marks, slot, watched[t])
+            if depth:
+                ring, ring_down, ring_marks = r.pipe_across[slot], r.pipe_down[slot], r.pipe_marks[slot]
+                _add(operations, ring, ring_down, ring_marks, ring_marks, sums, flags)
+                if has_drain:
+                    finished[:] = ring_marks & (sig.LAST | sig.GO)
+                _enter_pipe(taken, across, down, marks, gate, ring, ring_down, ring_marks)
+                state[reg.PIPE] = (slot + 1) % depth
+            elif taken:
+                _add(operations, across, down, marks, gate, sums, flags)
+                if has_drain:
+                    finished[:] = marks & (sig.LAST | sig.GO)
+        state[reg.SINCE_MULTIPLY] += 1
+        state[reg.CYCLE] += 1
+        if has_drain:
+            _show(r.drain_sums[bottom], r.drain_flags[bottom], drains[bottom], out_sums[t], out_flags[t])
+        else:
+            out_sums[t] = sums[bottom]
+            out_flags[t] = flags[bottom]
+
+
+@kernel
+def _take_held(marks: Array, down: Array, down_marks: Array, held: Array) -> None:
+    """The PEs whose fold begins at this edge take their operand from the shadow register."""
+    for i in range(marks.shape[0]):
+        for j in range(marks.shape[1]):
+            if marks[i, j] & sig.FIRST:
+                held[i, j] = down[i, j]
+                down_marks[i, j] = 0
+
+
+@kernel
+def _top_sums(
+    pin_sums: Array,
+    pin_flags: Array,
+    stored: Array,
+    stored_flags: Array,
+    ends: Array,
+    state: Array,
+    sums: Array,
+    flags: Array,
+) -> None:
+    """What enters at the top: the pins, or the oldest sum in the partial-sum buffer where they ask for it."""
+    for j in range(pin_sums.shape[0]):
+        sums[j] = pin_sums[j]
+        flags[j] = pin_flags[j] & ~sig.READ_BACK
+        if pin_flags[j] & sig.READ_BACK:
+            given = ends[1, j]
+            if given >= ends[0, j]:
+                _hazard(state, sig.BUFFER_EMPTY)
+            place = given % stored.shape[0]
+            sums[j] = stored[place, j]
+            flags[j] |= stored_flags[place, j] & (sig.INFINITE | _OVERFLOWED)
+            ends[1, j] = given + 1
+
+
+@kernel
+def _keep_sums(sums: Array, flags: Array, stored: Array, stored_flags: Array, ends: Array) -> None:
+    """Partial sums that have just reached the bottom enter the partial-sum buffer."""
+    for j in range(sums.shape[0]):
+        if flags[j] & sig.KEEP:
+            place = ends[0, j] % stored.shape[0]
+            stored[place, j] = sums[j]
+            stored_flags[place, j] = flags[j]
+            ends[0, j] += 1
+
+
+@kernel
+def _preload(loading: int, pins: Array, pin_marks: Array, r: Registers) -> None:
+    """Stationary operands move one row down in the columns whose preload is enabled."""
+    down, marks, load = r.down, r.down_marks, r.load
+    R, C = down.shape
+    shadowed = r.held.shape[0] > 0
+    enabled = loading != 0
+    for j in range(C - 1, 0, -1):
+        load[j] = load[j - 1]
+        enabled |= load[j] != 0
+    load[0] = pin_marks[0] if loading else 0
+    if not enabled:
+        return
+    for i in range(R - 1, -1, -1):
+        for j in range(C):
+            mark = marks[i - 1, j] if i else pin_marks[j]
+            if load[j] and mark == load[j]:
+                if shadowed and marks[i, j] and marks[i, j] != mark:
+                    _hazard(r.state, sig.SHADOW_OCCUPIED)
+                down[i, j] = down[i - 1, j] if i else pins[j]
+                marks[i, j] = mark
+
+
+@kernel
+def run_stationary(
+    r: Registers,
+    operations: Operations,
+    pins: Pins,
+    interval: int,  # noqa: ARG001 - streamed operands meet a new sum every cycle
+    watch: Array,
+    out_sums: Array,
+    out_flags: Array,
+    watched: Array,
+) -> None:
+    """Weight and input stationary: a clock edge per entry of `pins`; the bottom goes to `out_*`."""
+    across, marks, sums, flags, state = r.across, r.marks, r.sums, r.flags, r.state
+    bottom, C = sums.shape[0] - 1, sums.shape[1]
+    depth, entry = r.pipe_across.shape[0], r.entry_sums.shape[0]
+    shadowed, buffered = r.held.shape[0] > 0, r.buffer_sums.shape[0] > 0
+    stationary = r.held if shadowed else r.down
+    top_sums, top_flags = np.zeros(C, sums.dtype), np.zeros(C, np.uint8)
+    for t in range(pins.control.shape[0]):
+        control = pins.control[t]
+        taken = control & sig.MULTIPLY != 0 and control & sig.RESET == 0
+        if control & sig.RESET:
+            _clear(r)
+        else:
+            if taken:
+                stored, stored_flags, ends = r.buffer_sums, r.buffer_flags, r.buffer_ends
+                _top_sums(
+                    pins.top_sums[t],
+                    pins.top_flags[t],
+                    stored,
+                    stored_flags,
+                    ends,
+                    state,
+                    top_sums,
+                    top_flags,
+                )
+                _move_right(across, pins.across[t])
+                _move_right(marks, pins.marks[t])
+                if shadowed:
+                    _take_held(marks, r.down, r.down_marks, r.held)
+                _move_down(sums, top_sums)
+                _move_down(flags, top_flags)
+                if entry:
+                    place = state[reg.ENTRY]
+                    _exchange(sums, r.entry_sums[place])
+                    _exchange(flags, r.entry_flags[place])
+                    state[reg.ENTRY] = (place + 1) % entry
+                if depth:
+                    slot = state[reg.PIPE]
+                    ring, ring_down, ring_marks = r.pipe_across[slot], r.pipe_down[slot], r.pipe_marks[slot]
+                    _add(operations, ring, ring_down, ring_marks, ring_marks, sums, flags)
+                    _enter_pipe(taken, across, stationary, marks, marks, ring, ring_down, ring_marks)
+                    state[reg.PIPE] = (slot + 1) % depth
+                else:
+                    _add(operations, across, stationary, marks, marks, sums, flags)
+                if buffered:
+                    _keep_sums(sums[bottom], flags[bottom], stored, stored_flags, ends)
+            _preload(control & sig.LOAD, pins.down[t], pins.down_marks[t], r)
+        for p in range(watch.shape[0]):
+            watched[t, p] = marks[watch[p, 0], watch[p, 1]] & sig.VALID if taken else 0
+        state[reg.CYCLE] += 1
+        for j in range(C):
+            out_sums[t, j] = sums[bottom, j]
+            out_flags[t, j] = flags[bottom, j]

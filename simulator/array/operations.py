@@ -1,0 +1,168 @@
+"""What the PEs compute, packed for the compiled grid: a few numbers and tables for every block of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.numerics import Mac
+from simulator.numerics.formats import Format
+from simulator.numerics.mac_spec import FixedAccumulator
+
+# Kinds of PE.
+INTEGER: Final = 0  # two's complement operands, product by multiplication
+TABLE: Final = 1  # product looked up
+FLOAT: Final = 2  # one rounding a step, in float64 whose bit patterns the int64 sums hold
+
+# What fixed accumulators do past either end.
+WRAP: Final = 0
+SATURATE: Final = 1
+STICKY: Final = 2
+_OVERFLOW: Final = {"wrap": WRAP, "saturate": SATURATE, "sticky": STICKY}
+
+_MAX_COMPILED_BITS: Final = 62
+_MAX_DECODED_BITS: Final = 16
+_INTEGER_SPARE: Final = 32
+
+
+class Operations(NamedTuple):
+    """PEs of all column blocks; one row of `integers` and `reals` a block, named by the constants below."""
+
+    integers: npt.NDArray[np.int64]
+    reals: npt.NDArray[np.float64]
+    products: npt.NDArray[np.int64]
+    special: npt.NDArray[np.uint8]
+    values: npt.NDArray[np.float64]
+
+
+# Columns of `Operations.integers`.
+FIRST_COLUMN: Final = 0
+END_COLUMN: Final = 1
+KIND: Final = 2
+OVERFLOW: Final = 3
+BITS: Final = 4
+SHIFT: Final = 5
+ACROSS_SPARE: Final = 6  # bits above a two's complement code in 32 bits; 0: unsigned
+DOWN_SPARE: Final = 7
+PRODUCTS: Final = 8  # where the block's table begins in `products`
+STRIDE: Final = 9
+ACROSS_TABLE: Final = 10  # where the operand's table begins in `special` (fixed) or `values` (float)
+DOWN_TABLE: Final = 11
+HAS_SPECIAL: Final = 12
+ANCHOR: Final = 13
+LEAST: Final = 14
+INTEGERS: Final = 15
+
+# Columns of `Operations.reals`.
+SMALLEST: Final = 0
+LARGEST: Final = 1
+PAST_LARGEST: Final = 2
+REALS: Final = 3
+
+
+def has_compiled_step(mac: Mac) -> bool:
+    """Whether the compiled grid knows this MAC; others take the numpy one."""
+    fixed = mac.accumulator
+    if not isinstance(fixed, FixedAccumulator):
+        return max(mac.activation.bits, mac.weight.bits) <= _MAX_DECODED_BITS
+    if fixed.bits > _MAX_COMPILED_BITS:
+        return False
+    return mac.has_product_table or _multiplies(mac)
+
+
+def _multiplies(mac: Mac) -> bool:
+    """Two's complement operands whose product is shifted left, exactly, into a wrapping accumulator."""
+    fixed = mac.accumulator
+    shift = mac.activation.lsb + mac.weight.lsb - mac.accumulator_lsb
+    return (
+        isinstance(fixed, FixedAccumulator)
+        and fixed.overflow == "wrap"
+        and mac.spec.product == "exact"
+        and mac.activation.twos_complement
+        and mac.weight.twos_complement
+        and max(mac.activation.bits, mac.weight.bits) <= _MAX_DECODED_BITS
+        and 0 <= shift <= _MAX_COMPILED_BITS
+    )
+
+
+def pack(blocks: Sequence[tuple[Mac, int]], *, swapped: bool) -> Operations:
+    """The PEs of blocks of columns, left to right; `swapped`: weights move right, activations down."""
+    integers = np.zeros((len(blocks), INTEGERS), np.int64)
+    reals = np.zeros((len(blocks), REALS), np.float64)
+    products: list[npt.NDArray[np.int64]] = []
+    special: list[npt.NDArray[np.uint8]] = []
+    values: list[npt.NDArray[np.float64]] = []
+    column = 0
+    for row, real, (mac, columns) in zip(integers, reals, blocks, strict=True):
+        row[FIRST_COLUMN], row[END_COLUMN] = column, column + columns
+        column += columns
+        formats = (mac.weight, mac.activation) if swapped else (mac.activation, mac.weight)
+        if isinstance(mac.accumulator, FixedAccumulator):
+            _pack_fixed(mac, formats, row, products, special, swapped=swapped)
+        else:
+            _pack_float(mac, formats, row, real, values)
+    return Operations(
+        integers, reals, _joined(products, np.int64), _joined(special, np.uint8), _joined(values, np.float64)
+    )
+
+
+def _joined(tables: list[npt.NDArray[Any]], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    return np.concatenate(tables) if tables else np.zeros(0, dtype)
+
+
+def _offset(tables: Sequence[npt.NDArray[Any]]) -> int:
+    return sum(table.size for table in tables)
+
+
+def _pack_fixed(
+    mac: Mac,
+    formats: tuple[Format, Format],
+    row: npt.NDArray[np.int64],
+    products: list[npt.NDArray[np.int64]],
+    special: list[npt.NDArray[np.uint8]],
+    *,
+    swapped: bool,
+) -> None:
+    fixed = mac.accumulator
+    assert isinstance(fixed, FixedAccumulator)
+    row[BITS], row[OVERFLOW] = fixed.bits, _OVERFLOW[fixed.overflow]
+    if _multiplies(mac):
+        row[KIND] = INTEGER
+        row[SHIFT] = mac.activation.lsb + mac.weight.lsb - fixed.lsb
+        row[ACROSS_SPARE], row[DOWN_SPARE] = (
+            _INTEGER_SPARE - fmt.bits if fmt.signed else 0 for fmt in formats
+        )
+        return
+    row[KIND] = TABLE
+    table = mac.product_table()
+    row[PRODUCTS], row[STRIDE] = _offset(products), 1 << formats[1].bits
+    products.append(np.ascontiguousarray(table.T if swapped else table).ravel())
+    row[ACROSS_TABLE] = _offset(special)
+    special.append(_special(formats[0]))
+    row[DOWN_TABLE] = _offset(special)
+    special.append(_special(formats[1]))
+    row[HAS_SPECIAL] = any(_special(fmt).any() for fmt in formats)
+
+
+def _special(fmt: Format) -> npt.NDArray[np.uint8]:
+    return (~np.isfinite(fmt.values())).astype(np.uint8)
+
+
+def _pack_float(
+    mac: Mac,
+    formats: tuple[Format, Format],
+    row: npt.NDArray[np.int64],
+    real: npt.NDArray[np.float64],
+    values: list[npt.NDArray[np.float64]],
+) -> None:
+    rounding = mac.rounding
+    row[KIND] = FLOAT
+    row[ANCHOR] = ((53 - rounding.precision) << 52) | (1 << 51)
+    row[LEAST], real[SMALLEST] = rounding.kernel_limits
+    real[LARGEST], real[PAST_LARGEST] = rounding.largest, rounding.overflow_value
+    for field, fmt in zip((ACROSS_TABLE, DOWN_TABLE), formats, strict=True):
+        row[field] = _offset(values)
+        values.append(rounding.flush(fmt.values(), fmt.smallest_normal))
