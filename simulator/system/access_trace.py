@@ -59,7 +59,7 @@ def layer_accesses(run: LayerRun) -> Iterator[Access]:
 def _at_the_array(run: LayerRun) -> Iterator[Access]:
     lowered = run.played.lowered
     bits, name = lowered.bits, run.layer.name
-    results = run.layer.m * run.layer.n
+    results = sum(moved.results for moved in lowered.tile_accesses)
     written, added = Shares(lowered.result_bytes, results), Shares(lowered.loaded_bytes, results)
     steps = (event for event in layer_events(run) if event.track == "array")
     for event, moved in zip(steps, lowered.tile_accesses, strict=True):

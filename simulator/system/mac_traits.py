@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +10,18 @@ from simulator.arch import ArchConfig
 from simulator.arch.config import MacChoice
 from simulator.foundation import UserError
 from simulator.system.footprint import StorageBits
-from simulator.workload.layer import Network
 
 
 @dataclass(frozen=True, slots=True)
 class MacTraits:
-    """Widths in bits, pipeline in cycles; `max_clock_mhz` is None where nobody published one."""
+    """Widths in bits, pipeline in cycles; `max_clock_mhz` is None where nobody published one.
+
+    `activation` is the activation format's name, which MACs that share rows must have in common.
+    """
 
     name: str
     bits: StorageBits
+    activation: str = ""
     pipeline_depth: int = 1
     accumulation_interval: int = 1
     max_clock_mhz: float | None = None
@@ -36,6 +39,7 @@ def configured_traits(arch: ArchConfig) -> TraitsOf:
         return MacTraits(
             name=mac.name,
             bits=StorageBits(mac.activation.bits, mac.weight.bits, mac.accumulator_bits),
+            activation=mac.spec.activation,
             pipeline_depth=mac.spec.pipeline_depth,
             accumulation_interval=mac.spec.accumulation_interval,
             max_clock_mhz=mac.spec.max_clock_mhz,
@@ -44,32 +48,37 @@ def configured_traits(arch: ArchConfig) -> TraitsOf:
     return traits_of
 
 
-def traits_by_layer(arch: ArchConfig, network: Network, traits_of: TraitsOf) -> dict[str, MacTraits]:
-    """The MAC of every layer: the one its entry in `layers` names, else the array's.
+def merged_traits(macs: Sequence[MacTraits]) -> MacTraits:
+    """What neighbouring MACs need together: the widest storage, the slowest pipeline.
 
     Raises:
-        UserError: an entry for a layer that the network does not have, or a MAC too slow for the clock.
+        UserError: activation formats of different width, which cannot pass through the same row.
     """
-    names = [layer.name for layer in network.layers]
-    for name in arch.layers:
-        if name not in names:
+    for mac in macs:
+        if mac.activation != macs[0].activation:
             raise UserError(
-                f"network {network.name!r} has no such layer",
-                source=arch.name,
-                location="layers",
-                value=name,
-                candidates=names,
+                f"blocks share their activations, and {macs[0].name!r} takes {macs[0].activation}",
+                location="array.column_blocks",
+                value=mac.activation,
+                allowed=macs[0].activation,
             )
-    general = _checked(arch, traits_of(arch.array.mac), "array.mac")
-    own = {
-        name: _checked(arch, traits_of(config.mac), f"layers.{name}.mac")
-        for name, config in arch.layers.items()
-        if config.mac is not None
-    }
-    return {name: own.get(name, general) for name in names}
+    limits = [mac.max_clock_mhz for mac in macs if mac.max_clock_mhz is not None]
+    return MacTraits(
+        name=" | ".join(mac.name for mac in macs),
+        bits=StorageBits(
+            activation=macs[0].bits.activation,
+            weight=max(mac.bits.weight for mac in macs),
+            accumulator=max(mac.bits.accumulator for mac in macs),
+        ),
+        activation=macs[0].activation,
+        pipeline_depth=max(mac.pipeline_depth for mac in macs),
+        accumulation_interval=max(mac.accumulation_interval for mac in macs),
+        max_clock_mhz=min(limits, default=None),
+    )
 
 
-def _checked(arch: ArchConfig, traits: MacTraits, location: str) -> MacTraits:
+def checked_clock(arch: ArchConfig, traits: MacTraits, location: str) -> MacTraits:
+    """The MAC if it is fast enough for the clock. Raises UserError."""
     limit = traits.max_clock_mhz
     if limit is not None and limit < arch.clock_mhz:
         raise UserError(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from simulator.arch import ArchConfig
 from simulator.array import ArrayTiming, schedule_product
+from simulator.system.column_blocks import Dealt, LayerMacs, deal_channels, macs_by_layer
 from simulator.system.counts import (
     OPERANDS,
     STALL_CAUSES,
@@ -18,7 +19,7 @@ from simulator.system.counts import (
 from simulator.system.dram import DramTiming
 from simulator.system.footprint import packed_bytes
 from simulator.system.lowering import LoweredLayer, Lowering
-from simulator.system.mac_traits import MacTraits, TraitsOf, configured_traits, traits_by_layer
+from simulator.system.mac_traits import TraitsOf, configured_traits
 from simulator.system.machine import Times, play
 from simulator.system.ports import Edges
 from simulator.system.reuse import Reuse, on_chip_reuse, stored_results
@@ -84,9 +85,7 @@ class MachineRun:
     """A network on an accelerator, layers in order and without gaps between them."""
 
     network: Network
-    timing: ArrayTiming
     layers: tuple[LayerRun, ...]
-    warnings: tuple[str, ...] = field(default=())
 
     @property
     def cycles(self) -> int:
@@ -116,8 +115,10 @@ def simulate_network(
         UserError: a buffer too small for a layer, a MAC too slow for the clock, an exception for a layer that
             does not exist, or a tiling that cannot work.
     """
-    macs = traits_by_layer(arch, network, traits_of or configured_traits(arch))
-    reuse = on_chip_reuse(network, arch, [macs[layer.name].bits.activation for layer in network.layers])
+    macs = macs_by_layer(arch, network, traits_of or configured_traits(arch))
+    reuse = on_chip_reuse(
+        network, arch, [macs[layer.name].together.bits.activation for layer in network.layers]
+    )
     known: dict[_LayerJob, PlayedLayer] = {}
     runs: list[LayerRun] = []
     start_cycle = 0
@@ -130,7 +131,7 @@ def simulate_network(
         start_cycle = run.end_cycle
         if progress is not None:
             progress(index + 1, len(network.layers), layer.name)
-    return MachineRun(network, _array_timing(arch, [macs[network.layers[0].name]]), tuple(runs))
+    return MachineRun(network, tuple(runs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,33 +139,31 @@ class _LayerJob:
     """What decides how a layer is played, its name and place in the network left out."""
 
     shape: Layer
-    mac: MacTraits
+    macs: LayerMacs
     reuse: Reuse
     stored_results: int
     added_results: int
 
     @classmethod
-    def of(cls, layer: Layer, network: Network, mac: MacTraits, reuse: Reuse) -> _LayerJob:
+    def of(cls, layer: Layer, network: Network, macs: LayerMacs, reuse: Reuse) -> _LayerJob:
         posts = tuple(replace(post, inputs=()) for post in layer.post_operations)
         return cls(
             shape=replace(layer, name="", inputs=(), post_operations=posts),
-            mac=mac,
+            macs=macs,
             reuse=reuse,
             stored_results=stored_results(layer, network),
             added_results=sum(post.elements for post in posts if post.kind == "add"),
         )
 
 
-def _array_timing(arch: ArchConfig, macs: list[MacTraits]) -> ArrayTiming:
-    return ArrayTiming.of(arch.array, macs)
-
-
 def _play_layer(arch: ArchConfig, layer: Layer, job: _LayerJob) -> PlayedLayer:
-    timing = _array_timing(arch, [job.mac])
-    lowering = _lowering(arch, layer, job, timing)
+    timing = ArrayTiming.of(arch.array, [block.mac for block in job.macs.blocks])
+    dealt = deal_channels(layer, job.macs.blocks)
+    padded = replace(layer, n=dealt.slots_per_group * layer.groups)
+    lowering = _lowering(arch, padded, job, timing)
     lowered = lowering.lower()
     if arch.array.timing == "scalesim":
-        return _under_scalesim(layer, job, timing, lowering.tiling, lowered)
+        return _under_scalesim(layer, padded, job, dealt, timing, lowering.tiling, lowered)
     times = play(lowered.programme)
     stalls = stalls_by_cause(lowered.programme, times)
     split = lowered.work.split
@@ -174,12 +173,12 @@ def _play_layer(arch: ArchConfig, layer: Layer, job: _LayerJob) -> PlayedLayer:
     if cycles.total != times.end:
         message = f"{layer.name}: {cycles} do not sum to the {times.end} cycles that the machine took"
         raise ValueError(message)
-    counts = _counts(layer, job, timing, lowered, cycles, shifting_cycles=split.shifting)
-    return PlayedLayer(job.mac.name, counts, lowered.work.folds, lowering.tiling, lowered, times)
+    counts = _counts(layer, job, dealt, timing, lowered, cycles, shifting_cycles=split.shifting)
+    return PlayedLayer(job.macs.together.name, counts, lowered.work.folds, lowering.tiling, lowered, times)
 
 
 def _lowering(arch: ArchConfig, layer: Layer, job: _LayerJob, timing: ArrayTiming) -> Lowering:
-    bits, dram = job.mac.bits, DramTiming.of(arch)
+    bits, dram = job.macs.together.bits, DramTiming.of(arch)
     result_bytes = packed_bytes(job.stored_results, bits.activation)
     slots = {name: 2 if getattr(arch.sram, name).double_buffered else 1 for name in OPERANDS}
     if job.reuse.ifmap_on_chip and not job.reuse.ofmap_stays:
@@ -216,23 +215,30 @@ def _lowering(arch: ArchConfig, layer: Layer, job: _LayerJob, timing: ArrayTimin
 
 
 def _under_scalesim(
-    layer: Layer, job: _LayerJob, timing: ArrayTiming, tiling: Tiling, lowered: LoweredLayer
+    layer: Layer,
+    padded: Layer,
+    job: _LayerJob,
+    dealt: Dealt,
+    timing: ArrayTiming,
+    tiling: Tiling,
+    lowered: LoweredLayer,
 ) -> PlayedLayer:
     """SCALE-Sim's compute cycles: the whole layer as one product, and no machine around the array."""
-    schedule = schedule_product(timing, m=layer.m, n=layer.n, k=layer.k, groups=layer.groups)
+    schedule = schedule_product(timing, m=padded.m, n=padded.n, k=padded.k, groups=padded.groups)
     cycles = CycleBreakdown(
         schedule.compute_cycles,
         schedule.fill_cycles,
         schedule.drain_cycles,
         dict.fromkeys(STALL_CAUSES, 0),
     )
-    counts = _counts(layer, job, timing, lowered, cycles, shifting_cycles=schedule.shifting_cycles)
-    return PlayedLayer(job.mac.name, counts, schedule.folds, tiling, lowered, times=None)
+    counts = _counts(layer, job, dealt, timing, lowered, cycles, shifting_cycles=schedule.shifting_cycles)
+    return PlayedLayer(job.macs.together.name, counts, schedule.folds, tiling, lowered, times=None)
 
 
 def _counts(
     layer: Layer,
     job: _LayerJob,
+    dealt: Dealt,
     timing: ArrayTiming,
     lowered: LoweredLayer,
     cycles: CycleBreakdown,
@@ -259,5 +265,5 @@ def _counts(
         output_path_operations=dict(posts),
         sram=lowered.sram,
         dram=lowered.dram,
-        macs_by_name={job.mac.name: layer.macs},
+        macs_by_name=job.macs.macs_by_name(layer, dealt),
     )
