@@ -58,8 +58,8 @@ def packed_bytes(elements: int, bits: int) -> int:
 def input_rows(convolution: Convolution, pixels: Spans) -> Integers:
     """Input rows that each range of output pixels needs, summed over the images it touches.
 
-    Output pixels are counted image by image, row by row. Of each image the rows from the first to the last
-    one needed are fetched, whole, the ones a stride jumps over included; padding is never fetched.
+    Output pixels are counted image by image, row by row. Rows are fetched whole; those between the kernels of
+    neighbouring output rows (a stride longer than the kernel) and padding are not.
     """
     out_height, out_width = convolution.ofmap
     last_row_of_image = np.full(len(pixels), out_height - 1, dtype=np.int64)
@@ -80,10 +80,16 @@ def _rows_between(
     convolution: Convolution, first_output_row: Integers, last_output_row: Integers
 ) -> Integers:
     reach = convolution.dilation[0] * (convolution.kernel[0] - 1) + 1
-    top, stride = convolution.padding[0], convolution.stride[0]
+    top, stride, height = convolution.padding[0], convolution.stride[0], convolution.ifmap[0]
+    if stride > reach:  # output rows share no input rows
+        begins = np.arange(convolution.ofmap[0], dtype=np.int64) * stride - top
+        read = np.maximum(np.minimum(begins + reach, height) - np.maximum(begins, 0), 0)
+        read_before = np.concatenate([[0], np.cumsum(read)])
+        rows: Integers = read_before[last_output_row + 1] - read_before[first_output_row]
+        return rows
     first = np.maximum(first_output_row * stride - top, 0)
-    stop = np.minimum(last_output_row * stride - top + reach, convolution.ifmap[0])
-    rows: Integers = np.maximum(stop - first, 0)
+    stop = np.minimum(last_output_row * stride - top + reach, height)
+    rows = np.maximum(stop - first, 0)
     return rows
 
 

@@ -86,6 +86,7 @@ class MachineRun:
 
     network: Network
     layers: tuple[LayerRun, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def cycles(self) -> int:

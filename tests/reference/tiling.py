@@ -17,15 +17,13 @@ def bytes_of(elements: int, bits: int) -> int:
 def touched_rows(
     pixels: range, *, height: int, out_width: int, out_height: int, kernel: int, stride: int, padding: int
 ) -> set[tuple[int, int]]:
-    """(image, input row) pairs between the first and last row that output pixels read, padding left out."""
-    by_image: dict[int, list[int]] = {}
+    """(image, input row) pairs that output pixels read, padding left out."""
+    touched: set[tuple[int, int]] = set()
     for pixel in pixels:
         image, inside = divmod(pixel, out_width * out_height)
         top = inside // out_width * stride - padding
-        by_image.setdefault(image, []).extend(row for row in range(top, top + kernel) if 0 <= row < height)
-    return {
-        (image, row) for image, rows in by_image.items() if rows for row in range(min(rows), max(rows) + 1)
-    }
+        touched |= {(image, row) for row in range(top, top + kernel) if 0 <= row < height}
+    return touched
 
 
 def traffic_of_products(
