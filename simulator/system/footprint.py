@@ -81,15 +81,16 @@ def _rows_between(
 ) -> Integers:
     reach = convolution.dilation[0] * (convolution.kernel[0] - 1) + 1
     top, stride, height = convolution.padding[0], convolution.stride[0], convolution.ifmap[0]
-    if stride > reach:  # output rows share no input rows
+    rows: Integers
+    if stride <= reach:
+        first = np.maximum(first_output_row * stride - top, 0)
+        stop = np.minimum(last_output_row * stride - top + reach, height)
+        rows = np.maximum(stop - first, 0)
+    else:  # output rows share no input rows
         begins = np.arange(convolution.ofmap[0], dtype=np.int64) * stride - top
         read = np.maximum(np.minimum(begins + reach, height) - np.maximum(begins, 0), 0)
         read_before = np.concatenate([[0], np.cumsum(read)])
-        rows: Integers = read_before[last_output_row + 1] - read_before[first_output_row]
-        return rows
-    first = np.maximum(first_output_row * stride - top, 0)
-    stop = np.minimum(last_output_row * stride - top + reach, height)
-    rows = np.maximum(stop - first, 0)
+        rows = read_before[last_output_row + 1] - read_before[first_output_row]
     return rows
 
 

@@ -292,7 +292,14 @@ class Lowering:
         if timing.dataflow == "os":
             interval = timing.accumulation_interval
             delay = delay_output_stationary(
-                self.edges, tile.m, tile.n, tile.k, **size, interval=interval, ends=tile.ends
+                self.edges,
+                tile.m,
+                tile.n,
+                tile.k,
+                **size,
+                interval=interval,
+                ends=tile.ends,
+                beside_next_fold=0 if timing.overlap == "none" else interval * self.problem.layer.k,
             )
         else:
             stationary: Operand = "filter" if timing.dataflow == "ws" else "ifmap"

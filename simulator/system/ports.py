@@ -21,6 +21,11 @@ class Delay:
     def __add__(self, other: Delay) -> Delay:
         return Delay(self.port + other.port, self.output + other.output)
 
+    def less(self, cycles: int) -> Delay:
+        """What is left when some of it is hidden behind other work, the output path's part first."""
+        beyond_output = max(0, cycles - self.output)
+        return Delay(max(0, self.port - beyond_output), max(0, self.output - cycles))
+
     def times(self, count: int) -> Delay:
         """The delay of `count` equal folds."""
         return Delay(self.port * count, self.output * count)
@@ -73,11 +78,21 @@ def pieces(length: int, unit: int) -> Counter[int]:
 
 
 def delay_output_stationary(
-    edges: Edges, m: int, n: int, k: int, *, rows: int, columns: int, interval: int, ends: bool
+    edges: Edges,
+    m: int,
+    n: int,
+    k: int,
+    *,
+    rows: int,
+    columns: int,
+    interval: int,
+    ends: bool,
+    beside_next_fold: int = 0,
 ) -> Delay:
     """Delay of a tile whose outputs stay: operands come too slowly, results leave too slowly.
 
-    `interval`: cycles between vectors that the MAC asks for; `ends`: results leave with this tile.
+    `interval`: cycles between vectors that the MAC asks for; `ends`: results leave with this tile;
+    `beside_next_fold`: cycles in which results may leave while the next fold is under way (fold overlap).
     """
     delay = Delay()
     for used_rows, row_count in pieces(m, rows).items():
@@ -87,7 +102,8 @@ def delay_output_stationary(
             )
             fold = Delay(port=k * max(0, per_vector - interval))
             if ends:
-                fold += _leaving(edges, used_columns, vectors=used_rows)
+                hidden = max(0, beside_next_fold - used_rows)
+                fold += _leaving(edges, used_columns, vectors=used_rows).less(hidden)
             delay += fold.times(row_count * column_count)
     return delay
 
