@@ -2,7 +2,8 @@
 
     python benchmarks/timing.py            every bundled network, then networks of growing size
 
-Times are the median of five runs in this process, imports excluded; `benchmarks/simulate.py` has whole processes.
+Times are the median of five runs in this process, imports excluded; `benchmarks/simulate.py` times whole
+processes.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def steps_of(run: MachineRun) -> int:
 
 def row(name: str, seconds: float, run: MachineRun) -> str:
     """One line of the table."""
-    rate = run.cycles / seconds
-    return f"{name:<24} {seconds:8.3f} s {run.cycles:>14,} cycles {rate:>14,.0f} cycles/s {steps_of(run):>7} tiles"
+    speed = f"{run.cycles / seconds:>14,.0f} cycles/s"
+    return f"{name:<20} {seconds:8.3f} s {run.cycles:>14,} cycles {speed} {steps_of(run):>7} tiles"
 
 
 def bundled_networks() -> Iterator[str]:

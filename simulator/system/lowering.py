@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise, product
 from typing import NamedTuple
 
@@ -150,7 +151,7 @@ class Lowering:
         if moved != dict(self.tiling.dram_bytes):
             message = f"{self.problem.layer.name}: tiling says {self.tiling.dram_bytes}, moved {moved}"
             raise ValueError(message)
-        known = {visit.tile: self._accesses(visit.tile) for visit in visits}
+        known = {tile: self._accesses(tile) for tile in {visit.tile for visit in visits}}
         return LoweredLayer(
             programme=programme,
             work=work,
@@ -276,10 +277,10 @@ class Lowering:
         return max(0, schedule.total_cycles - until_next.total)
 
     def _whole_fold(self, tile: Tile) -> ProductSchedule:
-        return schedule_product(self.timing, m=tile.m, n=tile.n, k=self.problem.layer.k)
+        return _product(self.timing, tile.m, tile.n, self.problem.layer.k, 1)
 
     def _schedule(self, tile: Tile) -> ProductSchedule:
-        return schedule_product(self.timing, m=tile.m, n=tile.n * tile.groups, k=tile.k, groups=tile.groups)
+        return _product(self.timing, tile.m, tile.n * tile.groups, tile.k, tile.groups)
 
     def _schedule_of_next(self, tile: Tile | None) -> ProductSchedule | None:
         if tile is None:
@@ -359,6 +360,12 @@ class Lowering:
                 + results,
             ),
         }
+
+
+@lru_cache(maxsize=1024)
+def _product(timing: ArrayTiming, m: int, n: int, k: int, groups: int) -> ProductSchedule:
+    """The schedule of a tile; the same few shapes come back all through a network."""
+    return schedule_product(timing, m=m, n=n, k=k, groups=groups)
 
 
 class Shares:
