@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator.foundation.documents import parse_yaml
 from simulator.numerics import FixedAccumulator, FloatAccumulator, get_mac, preset_names
 from simulator.numerics.overflow import overflow_bound
 
@@ -109,10 +115,18 @@ def test_a_mac_is_made_from_its_own_data() -> None:
     assert get_mac("e4m3 x e4m3").spec.accumulator == get_mac("fp8").spec.accumulator
 
 
-def test_importing_the_numerics_does_not_import_the_compiler() -> None:
-    import subprocess
-    import sys
+def test_the_examples_of_the_documentation_run() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "macs.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+    assert names["mac"].weight.spec == "int4"
+    for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
+        own = parse_yaml(block, source="docs/macs.md")["macs"]
+        assert [get_mac(name, custom=own).spec.pipeline_depth for name in own] == [2]
 
+
+def test_importing_the_numerics_does_not_import_the_compiler() -> None:
     script = (
         "import sys, simulator.numerics as n, simulator.cli.macs, simulator.numerics.activity;"
         "m = n.get_mac('elma8'); m.matmul([[1]], [[2]]); print('numba' in sys.modules)"

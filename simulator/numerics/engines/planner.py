@@ -148,10 +148,10 @@ def _has_special(
     fmt: Format, codes: npt.NDArray[np.unsignedinteger[Any]], axis: int
 ) -> npt.NDArray[np.bool_]:
     """Which rows (axis 1) or columns (axis 0) hold an infinity or NaN."""
-    result = np.zeros(codes.shape[1 - axis], np.bool_)
-    for code in np.flatnonzero(~np.isfinite(fmt.values())):
-        result |= (codes == code).any(axis=axis)
-    return result
+    special = ~np.isfinite(fmt.values())
+    if not special.any():
+        return np.zeros(codes.shape[1 - axis], np.bool_)
+    return np.asarray(special[codes].any(axis=axis))
 
 
 def _overflow(problem: Problem, answer: Answer) -> npt.NDArray[np.int8] | None:

@@ -2,6 +2,9 @@
 
 Rounding to `precision` bits without a branch: with x in the binade of 2**e, adding and subtracting
 1.5 * 2**(e + 53 - precision) leaves x rounded to nearest even at that step.
+
+Blocks of k are the outermost loop, so that all rows use weights while they are in cache; each output still
+adds its products in the order of k.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import numpy.typing as npt
 
 from simulator.numerics.engines.compiled import (
     bits_of_double,
+    block_length,
     double_of_bits,
     fused_multiply_add,
     inlined,
@@ -30,13 +34,15 @@ _HALF = 1 << 51
 def multiply_native(a: Array, w: Array, sums: Array, first: int, last: int) -> None:
     """sums[m, n] = fma(a[m, k], w[k, n], sums[m, n]) in the order of k; all float32."""
     K, N = w.shape
-    for m in range(first, last):
-        row = sums[m]
-        for k in range(K):
-            value = a[m, k]
-            weights = w[k]
-            for n in range(N):
-                row[n] = fused_multiply_add(value, weights[n], row[n])
+    block = block_length(N)
+    for start in range(0, K, block):
+        for m in range(first, last):
+            row = sums[m]
+            for k in range(start, min(start + block, K)):
+                value = a[m, k]
+                weights = w[k]
+                for n in range(N):
+                    row[n] = fused_multiply_add(value, weights[n], row[n])
 
 
 @inlined
@@ -72,13 +78,17 @@ def multiply_rounding(
     """sums[m, n] = R(sums[m, n] + a[m, k] w[k, n]) in the order of k; float64 values, products exact."""
     anchor = ((53 - precision) << 52) | _HALF
     K, N = w.shape
-    for m in range(first, last):
-        row = sums[m]
-        for k in range(K):
-            value = a[m, k]
-            weights = w[k]
-            for n in range(N):
-                row[n] = round_to_format(row[n] + value * weights[n], anchor, least, smallest, largest, end)
+    block = block_length(N)
+    for start in range(0, K, block):
+        for m in range(first, last):
+            row = sums[m]
+            for k in range(start, min(start + block, K)):
+                value = a[m, k]
+                weights = w[k]
+                for n in range(N):
+                    row[n] = round_to_format(
+                        row[n] + value * weights[n], anchor, least, smallest, largest, end
+                    )
 
 
 @kernel
@@ -97,20 +107,22 @@ def multiply_rounding_odd(
     """As `multiply_rounding`, the sum first rounded to odd so that the second rounding is the only one."""
     anchor = ((53 - precision) << 52) | _HALF
     K, N = w.shape
-    for m in range(first, last):
-        row = sums[m]
-        for k in range(K):
-            value = a[m, k]
-            weights = w[k]
-            for n in range(N):
-                x = row[n]
-                y = value * weights[n]
-                total = x + y
-                back = total - x
-                error = (x - (total - back)) + (y - back)
-                bits = bits_of_double(total)
-                even = (bits & 1) == 0
-                inward = (error > 0.0) != (total > 0.0)
-                inexact = (error > 0.0) | (error < 0.0)
-                bits = bits + ((-1 if inward else 1) if inexact & even else 0)
-                row[n] = round_to_format(double_of_bits(bits), anchor, least, smallest, largest, end)
+    block = block_length(N)
+    for start in range(0, K, block):
+        for m in range(first, last):
+            row = sums[m]
+            for k in range(start, min(start + block, K)):
+                value = a[m, k]
+                weights = w[k]
+                for n in range(N):
+                    x = row[n]
+                    y = value * weights[n]
+                    total = x + y
+                    back = total - x
+                    error = (x - (total - back)) + (y - back)
+                    bits = bits_of_double(total)
+                    even = (bits & 1) == 0
+                    inward = (error > 0.0) != (total > 0.0)
+                    inexact = (error > 0.0) | (error < 0.0)
+                    bits = bits + ((-1 if inward else 1) if inexact & even else 0)
+                    row[n] = round_to_format(double_of_bits(bits), anchor, least, smallest, largest, end)

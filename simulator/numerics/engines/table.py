@@ -71,7 +71,7 @@ def _by_logarithm(problem: Problem, rule: LogProducts) -> Answer:
 
 def log_sum_operands(
     rule: LogProducts, a: Codes, w: Codes
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
     """Tables [2, L], each activation's table, its index, and each weight's index; indices add up."""
     tables, span = log_sum_tables(rule)
     negative = rule.activation_logs.is_negative.astype(np.uint8)
@@ -99,6 +99,6 @@ def log_sum_tables(rule: LogProducts) -> tuple[npt.NDArray[np.int64], int]:
     return np.stack(rows), span
 
 
-def _index(operand: LogOperand, special: int, sign_stride: int) -> npt.NDArray[np.int32]:
+def _index(operand: LogOperand, special: int, sign_stride: int) -> npt.NDArray[np.uint32]:
     index = operand.logarithms - operand.logarithms.min() + sign_stride * operand.is_negative
-    return np.where(operand.is_special, special, index).astype(np.int32)
+    return np.where(operand.is_special, special, index).astype(np.uint32)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from simulator.numerics.engines.compiled import kernel
+from simulator.numerics.engines.compiled import block_length, kernel
 
 Array = npt.NDArray[Any]
 
@@ -85,26 +85,29 @@ def sum_log_products(
 ) -> None:
     """Add `tables[a_table[m, k], a_index[m, k] + w_index[k, n]]` over k to `sums[m, n]`, modulo 2**64.
 
-    Shapes: tables int64[2, L]; a_index int32[M, K]; a_table uint8[M, K]; w_index int32[K, N]; sums
-        int64[M, N].
+    Shapes: tables int64[2, L]; a_index uint32[M, K]; a_table uint8[M, K]; w_index uint32[K, N]; sums
+    int64[M, N].
     """
     K, N = w_index.shape
-    unrolled = K - K % 4
-    for m in range(first, last):
-        row = sums[m]
-        for k in range(0, unrolled, 4):
-            t0 = tables[a_table[m, k], a_index[m, k] :]
-            t1 = tables[a_table[m, k + 1], a_index[m, k + 1] :]
-            t2 = tables[a_table[m, k + 2], a_index[m, k + 2] :]
-            t3 = tables[a_table[m, k + 3], a_index[m, k + 3] :]
-            w0 = w_index[k]
-            w1 = w_index[k + 1]
-            w2 = w_index[k + 2]
-            w3 = w_index[k + 3]
-            for n in range(N):
-                row[n] += (t0[w0[n]] + t1[w1[n]]) + (t2[w2[n]] + t3[w3[n]])
-        for k in range(unrolled, K):
-            t0 = tables[a_table[m, k], a_index[m, k] :]
-            w0 = w_index[k]
-            for n in range(N):
-                row[n] += t0[w0[n]]
+    block = block_length(N)
+    for start in range(0, K, block):
+        stop = min(start + block, K)
+        unrolled = stop - (stop - start) % 4
+        for m in range(first, last):
+            row = sums[m]
+            for k in range(start, unrolled, 4):
+                t0 = tables[a_table[m, k], a_index[m, k] :]
+                t1 = tables[a_table[m, k + 1], a_index[m, k + 1] :]
+                t2 = tables[a_table[m, k + 2], a_index[m, k + 2] :]
+                t3 = tables[a_table[m, k + 3], a_index[m, k + 3] :]
+                w0 = w_index[k]
+                w1 = w_index[k + 1]
+                w2 = w_index[k + 2]
+                w3 = w_index[k + 3]
+                for n in range(N):
+                    row[n] += (t0[w0[n]] + t1[w1[n]]) + (t2[w2[n]] + t3[w3[n]])
+            for k in range(unrolled, stop):
+                t0 = tables[a_table[m, k], a_index[m, k] :]
+                w0 = w_index[k]
+                for n in range(N):
+                    row[n] += t0[w0[n]]

@@ -74,6 +74,7 @@ class FixedPoint(Format):
 
         low, high = self._limits
         kernels.encode_fixed_point(reals, 2.0**self.fraction_bits, float(low), float(high), codes)
+        codes &= codes.dtype.type((1 << self.bits) - 1)  # the sign bits beyond the code
 
 
 @dataclass(frozen=True, repr=False)
