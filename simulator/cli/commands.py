@@ -8,9 +8,11 @@ from simulator import __version__
 from simulator.cli import formats, networks, tables
 from simulator.cli.compare import compare_command
 from simulator.cli.explain import explain_command
+from simulator.cli.infer import infer_command
 from simulator.cli.report import report_command
 from simulator.cli.simulate import simulate_command
 from simulator.cli.sweep import sweep_command
+from simulator.cli.trace import trace_command
 from simulator.cli.validate import validate_command
 
 app = typer.Typer(
@@ -40,6 +42,8 @@ def systolic(
 app.command("simulate")(simulate_command)
 app.command("validate")(validate_command)
 app.command("explain")(explain_command)
+app.command("infer")(infer_command)
+app.command("trace")(trace_command)
 app.command("compare")(compare_command)
 app.command("report")(report_command)
 app.command("sweep")(sweep_command)

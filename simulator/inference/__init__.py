@@ -1,1 +1,65 @@
-"""Real tensors through a network with a MAC's numerics, beside a float reference."""
+"""Real tensors through a trained network with a MAC's numerics, beside float32.
+
+`load_model` and `load_images` read, `infer` runs, `record_trace` and `load_trace` keep what went through the
+array, `FunctionalCheck` compares it with references that compute it another way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simulator.inference.check import FunctionalCheck, MismatchError
+    from simulator.inference.images import Images, load_images
+    from simulator.inference.model import Model, load_model
+    from simulator.inference.policies import POLICIES, Policy, get_policy
+    from simulator.inference.record import record_trace
+    from simulator.inference.run import InferenceResult, infer, plan_network, run_plan
+    from simulator.inference.trace import Trace, load_trace
+
+__all__ = [
+    "POLICIES",
+    "FunctionalCheck",
+    "Images",
+    "InferenceResult",
+    "MismatchError",
+    "Model",
+    "Policy",
+    "Trace",
+    "get_policy",
+    "infer",
+    "load_images",
+    "load_model",
+    "load_trace",
+    "plan_network",
+    "record_trace",
+    "run_plan",
+]
+
+_LAZY = {
+    "FunctionalCheck": "check",
+    "MismatchError": "check",
+    "Images": "images",
+    "load_images": "images",
+    "InferenceResult": "run",
+    "infer": "run",
+    "plan_network": "run",
+    "run_plan": "run",
+    "Model": "model",
+    "load_model": "model",
+    "POLICIES": "policies",
+    "Policy": "policies",
+    "get_policy": "policies",
+    "record_trace": "record",
+    "Trace": "trace",
+    "load_trace": "trace",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(f"simulator.inference.{_LAZY[name]}"), name)
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from simulator.inference.plan import Encoded, LayerPlan, encode
 from simulator.inference.products import Product
-from simulator.numerics import Mac, get_mac
+from simulator.numerics import Mac
 from simulator.numerics.accumulators import add
 from simulator.numerics.engines.planner import EngineName, MatmulResult, multiply
+from simulator.numerics.engines.threads import for_row_ranges
 from simulator.numerics.mac_spec import FixedAccumulator
 
 Tensor = NDArray[Any]
@@ -25,15 +27,24 @@ Arithmetic = Callable[[Product, Tensor, "Tensor | None"], Tensor]
 
 
 def float32_product(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
-    """The layer in float32: fused multiply-adds in the order of k, so that no thread or blocking shows."""
+    """The layer in float32: fused multiply-adds in the order of k, so that no thread or blocking shows.
+
+    These are the bits of the MAC `fp32`, without the detour over codes.
+    """
+    from simulator.numerics.engines.sequential_kernels import multiply_native
+
     activations = np.ascontiguousarray(activations, np.float32)
     lowered = product.lower(activations)
     right = product.weights if second is None else product.lower_second(second, activations.shape)
     assert right is not None
-    bits, right_bits = lowered.view(np.uint32), np.ascontiguousarray(right, np.float32).view(np.uint32)
-    mac = get_mac("fp32")
-    sums = np.stack([result.accumulators for result in _multiply_groups(mac, bits, right_bits)])
-    sums = sums.view(np.float32)
+    right = np.ascontiguousarray(right, np.float32)
+    sums = np.zeros((*lowered.shape[:2], right.shape[2]), np.float32)
+    for a, w, group in zip(lowered, right, sums, strict=True):
+        for_row_ranges(
+            len(a),
+            partial(multiply_native, a, w, group),
+            threads=1 if a.size * w.shape[1] < _SMALL_PRODUCT else None,
+        )
     if product.bias is not None:
         sums = sums + product.per_channel(product.bias)
     return product.raise_output(sums, activations.shape)
@@ -41,11 +52,30 @@ def float32_product(product: Product, activations: Tensor, second: Tensor | None
 
 @dataclass(frozen=True, slots=True)
 class Operands:
-    """Codes of a layer's operands as the array sees them: [groups, M, K] and [groups, K, N]."""
+    """Codes of a layer's operands as the array sees them: [groups, M, K] and [groups, K, N].
+
+    `encoded` and `second` are the input tensors that they come from, before lowering.
+    """
 
     activations: NDArray[np.unsignedinteger[Any]]
     weights: NDArray[np.unsignedinteger[Any]]
     encoded: Encoded
+    second: Encoded | None = None
+
+    @property
+    def saturated(self) -> int:
+        """Values of the input tensors beyond the formats' largest."""
+        return self.encoded.saturated + (self.second.saturated if self.second else 0)
+
+    @property
+    def underflowed(self) -> int:
+        """Values of the input tensors that became zero."""
+        return self.encoded.underflowed + (self.second.underflowed if self.second else 0)
+
+    @property
+    def elements(self) -> int:
+        """Values of the input tensors."""
+        return self.encoded.codes.size + (self.second.codes.size if self.second else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +99,7 @@ def operands_of(product: Product, plan: LayerPlan, activations: Tensor, second: 
         assert plan.weight_codes is not None
         return Operands(left, plan.weight_codes, encoded)
     right = encode(second, plan.mac.weight, plan.weight_scale)
-    both = Encoded(
-        encoded.codes, encoded.saturated + right.saturated, encoded.underflowed + right.underflowed
-    )
-    return Operands(left, product.lower_second(right.codes, activations.shape), both)
+    return Operands(left, product.lower_second(right.codes, activations.shape), encoded, right)
 
 
 def mac_product(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> MacOutput:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.inference.plan import Encoded
+from simulator.inference.arithmetic import Operands
 from simulator.result import LayerAccuracy
 
 Tensor = NDArray[Any]
@@ -56,7 +56,7 @@ class Deviation:
         )
 
 
-def deviation(reference: Tensor, values: Tensor, encoded: Encoded) -> Deviation:
+def deviation(reference: Tensor, values: Tensor, operands: Operands) -> Deviation:
     """One chunk's sums, in float64. Elements that became NaN or infinite count as zeros that are wrong."""
     expected = reference.reshape(-1).astype(np.float64)
     got = np.nan_to_num(values.reshape(-1).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
@@ -67,9 +67,9 @@ def deviation(reference: Tensor, values: Tensor, encoded: Encoded) -> Deviation:
         product=_sum(expected * got),
         noise_power=_sum(error * error),
         largest_error=float(np.abs(error).max(initial=0.0)),
-        saturated=encoded.saturated,
-        underflowed=encoded.underflowed,
-        elements=encoded.codes.size,
+        saturated=operands.saturated,
+        underflowed=operands.underflowed,
+        elements=operands.elements,
     )
 
 

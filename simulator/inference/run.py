@@ -160,23 +160,23 @@ def _run_chunk(
 
     def in_formats(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
         output = mac_product(product, plan.layers[product.name], activations, second)
-        encoded = output.operands.encoded
-        deviations[product.name] = deviation(expected.pop(product.name), output.values, encoded)
+        reference = expected.pop(product.name)
+        deviations[product.name] = deviation(reference, output.values, output.operands)
         engines[product.name] = f"{output.engine}: {output.reason}"
         if observer is not None:
             observer(product, output)
         return output.values
 
-    reference = execute(model, images, in_float32)
+    float32_logits = execute(model, images, in_float32)
     logits = execute(model, images, in_formats)
-    if reference.ndim != 2 or len(reference) != len(images):
+    if float32_logits.ndim != 2 or len(float32_logits) != len(images):
         raise UserError(
             "output is not one value for each class",
             source=model.path,
             location=model.output,
-            value=reference.shape,
+            value=float32_logits.shape,
         )
-    return _Chunk(logits, reference, deviations, engines)
+    return _Chunk(logits, float32_logits, deviations, engines)
 
 
 def _accuracy(data: Images, logits: Tensor, reference: Tensor, plan: NetworkPlan) -> Accuracy:

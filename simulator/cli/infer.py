@@ -1,0 +1,161 @@
+"""`systolic infer`: accuracy of a trained network through a MAC's own arithmetic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from simulator.cli.options import JsonOption, QuietOption
+from simulator.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from simulator.inference import InferenceResult
+
+ModelArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="Trained network: lenet5_fashion, resnet8_fashion, vit_fashion or an .onnx file with weights.",
+        show_default=False,
+    ),
+]
+DataOption = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        "-d",
+        metavar="DATA",
+        help="Images: fashion_mnist_1000, an .npz file with images (and labels), or an .npy file.",
+    ),
+]
+InferenceMacOption = Annotated[
+    str, typer.Option("--mac", "-m", help='MAC of every layer: a preset or a spec like "e4m3 x e4m3".')
+]
+PolicyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--policy",
+        "-p",
+        help="How the network gets its formats: drop_in, max, percentile, mse, ffp8 or mixed, with options"
+        " such as mse+gptq+bias_correction (docs/inference.md). By default what the MAC needs.",
+    ),
+]
+ImagesOption = Annotated[int | None, typer.Option("--images", "-n", help="Only the first so many images.")]
+LayersOption = Annotated[bool, typer.Option("--layers", help="Show every layer.")]
+CheckOption = Annotated[
+    bool,
+    typer.Option("--check", help="Check every layer against exact arithmetic and the register-level grid."),
+]
+
+
+def infer_command(
+    model: ModelArgument,
+    data: DataOption = "fashion_mnist_1000",
+    mac: InferenceMacOption = "int8",
+    policy: PolicyOption = None,
+    images: ImagesOption = None,
+    layers: LayersOption = False,
+    check: CheckOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Run a trained network on images through a MAC's arithmetic, beside float32.
+
+    Examples:
+        systolic infer lenet5_fashion --mac elma8
+
+        systolic infer vit_fashion --mac "int4 x int4" --policy mse+gptq --layers
+
+        systolic infer model.onnx --data images.npz --mac fp8 --json
+    """
+    from simulator.inference import FunctionalCheck, load_images, load_model, plan_network, run_plan
+
+    network = load_model(model)
+    chosen = load_images(data).first(images)
+    plan = plan_network(network, chosen, mac, policy)
+    checker = FunctionalCheck(plan) if check else None
+    with progress_bar(quiet=quiet or as_json) as bar:
+        advance = None if bar is None else lambda done, total: bar("images", done, total)
+        result = run_plan(network, chosen, plan, observer=checker, progress=advance)
+    if as_json:
+        _print_json(network.name, mac, result)
+    elif not quiet:
+        _print_tables(network.name, mac, result, layers=layers)
+        if checker is not None:
+            _print_checks(checker.checked)
+
+
+def _print_json(network: str, mac: str, result: InferenceResult) -> None:
+    import json
+
+    document = {
+        "network": network,
+        "mac": mac,
+        "accuracy": result.accuracy.model_dump(mode="json"),
+        "layers": {name: layer.model_dump(mode="json") for name, layer in result.layers.items()},
+        "engines": dict(result.engines),
+    }
+    typer.echo(json.dumps(document, indent=1))
+
+
+def _print_tables(network: str, mac: str, result: InferenceResult, *, layers: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    accuracy = result.accuracy
+    console = Console()
+    table = Table(title=f"{network} with {mac}, policy {accuracy.policy}, {accuracy.images} images")
+    for column in ("", mac, "float32"):
+        table.add_column(column, justify="left" if not column else "right")
+    table.add_row("top-1", _percent(accuracy.top1), _percent(accuracy.top1_float32))
+    table.add_row("top-5", _percent(accuracy.top5), _percent(accuracy.top5_float32))
+    table.add_row("agreement with float32", _percent(accuracy.agreement_with_float32), "")
+    console.print(table)
+    widths = accuracy.choices.get("widths")
+    if widths is not None:
+        saved = _percent(widths["weight_storage_saved_against_8_bits"])
+        console.print(
+            f"chosen: activations {widths['activation']}, weights {widths['weight']}; "
+            f"weight storage saved against 8 bits: {saved}"
+        )
+    if layers:
+        console.print(_layer_table(result))
+
+
+def _layer_table(result: InferenceResult) -> object:
+    from rich.table import Table
+
+    table = Table(title="layers against float32")
+    for column in ("layer", "formats", "SQNR dB", "cosine", "largest error", "saturated", "to zero"):
+        table.add_column(column, justify="left" if column in ("layer", "formats") else "right")
+    for name, layer in result.layers.items():
+        mac = result.plan.layers[name].mac
+        table.add_row(
+            name,
+            f"{mac.activation.spec} x {mac.weight.spec}",
+            "equal" if layer.sqnr_db is None else f"{layer.sqnr_db:.1f}",
+            "-" if layer.cosine is None else f"{layer.cosine:.6f}",
+            "-" if layer.largest_error is None else f"{layer.largest_error:.3g}",
+            _share(layer.saturated, layer.elements),
+            _share(layer.underflowed, layer.elements),
+        )
+    return table
+
+
+def _print_checks(checked: dict[str, dict[str, int]]) -> None:
+    total = {
+        kind: sum(counts[kind] for counts in checked.values()) for kind in ("closeness", "exact", "grid")
+    }
+    typer.echo(
+        f"checked {len(checked)} layers: {total['closeness']} outputs close to float64 products, "
+        f"{total['exact']} equal to exact arithmetic, {total['grid']} equal to the register-level grid"
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f} %"
+
+
+def _share(count: int, elements: int) -> str:
+    return f"{count} ({100 * count / elements:.2f} %)" if count else "0"

@@ -1,0 +1,58 @@
+"""`systolic trace`: record what goes through the array."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.cli.infer import ImagesOption, InferenceMacOption, ModelArgument, PolicyOption
+from simulator.cli.options import QuietOption
+from simulator.cli.progress import progress_bar
+
+InputOption = Annotated[
+    str,
+    typer.Option(
+        "--input",
+        "-i",
+        metavar="IMAGES",
+        help="Images: fashion_mnist_1000, an .npz file with images, or an .npy file.",
+    ),
+]
+FolderOption = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the trace.")]
+FloatsOption = Annotated[
+    bool, typer.Option("--floats", help="Record real values in place of codes and accumulators.")
+]
+
+
+def trace_command(
+    model: ModelArgument,
+    out: FolderOption,
+    data: InputOption = "fashion_mnist_1000",
+    mac: InferenceMacOption = "int8",
+    policy: PolicyOption = None,
+    images: ImagesOption = 1,
+    floats: FloatsOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Record a trained network's layers with the operands and results that go through the array.
+
+    Examples:
+        systolic trace lenet5_fashion -o lenet5_trace
+
+        systolic trace model.onnx --input images.npz --mac elma8 --images 4 -o trace
+    """
+    from simulator.inference import load_images, load_model, plan_network, record_trace
+
+    network = load_model(model)
+    chosen = load_images(data).first(images)
+    plan = plan_network(network, chosen, mac, policy)
+    with progress_bar(quiet=quiet) as bar:
+        advance = None if bar is None else lambda done, total: bar("images", done, total)
+        manifest, _ = record_trace(
+            network, chosen, plan, out, encoding="floats" if floats else "codes", progress=advance
+        )
+    if not quiet:
+        stored = sum(tensor.bytes for layer in manifest.layers for tensor in layer.tensors.values())
+        typer.echo(f"{out}: {len(manifest.layers)} layers, {manifest.images} images, {stored / 1e6:.1f} MB")

@@ -1,0 +1,118 @@
+"""Recording a run as a trace."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.inference.arithmetic import MacOutput
+from simulator.inference.images import Images
+from simulator.inference.model import Model
+from simulator.inference.plan import LayerPlan, NetworkPlan
+from simulator.inference.products import Product
+from simulator.inference.run import InferenceResult, Progress, run_plan
+from simulator.inference.trace import Encoding, LayerRecord, Manifest, Provenance, Role, write_trace
+from simulator.workload import Layer, load_network
+
+Tensor = NDArray[Any]
+
+
+def record_trace(
+    model: Model,
+    data: Images,
+    plan: NetworkPlan,
+    folder: Path,
+    *,
+    encoding: Encoding = "codes",
+    progress: Progress | None = None,
+) -> tuple[Manifest, InferenceResult]:
+    """Run images through a planned network and write what went through the array.
+
+    Args:
+        model: the trained network.
+        data: all of its images are recorded.
+        plan: from `plan_network`.
+        folder: made where missing.
+        encoding: `codes` records operand codes and accumulators; `floats` what the codes stand for.
+        progress: told how many images have run.
+
+    Raises:
+        UserError: images that do not fit, or a folder that cannot be written.
+    """
+    recorder = _Recorder()
+    result = run_plan(model, data, plan, observer=recorder, progress=progress)
+    network = load_network(str(model.path), batch=len(data.images), skip_unsupported=True)
+    layers = {layer.name: layer for layer in network.layers}
+    records = [
+        recorder.record(product, layers[product.name], plan.layers[product.name], encoding)
+        for product in model.products
+    ]
+    provenance = Provenance(
+        network=model.name,
+        network_sha256=hashlib.sha256(model.path.read_bytes()).hexdigest(),
+        data=data.source,
+        images=len(data.images),
+        policy=plan.policy,
+    )
+    return write_trace(folder, records, provenance, encoding=encoding), result
+
+
+@dataclass(slots=True)
+class _Recorder:
+    """An observer that keeps every layer's tensors, chunk by chunk."""
+
+    parts: dict[str, list[MacOutput]] = field(default_factory=dict)
+
+    def __call__(self, product: Product, output: MacOutput) -> None:
+        self.parts.setdefault(product.name, []).append(output)
+
+    def record(self, product: Product, layer: Layer, plan: LayerPlan, encoding: Encoding) -> LayerRecord:
+        """One layer's record; its tensors are let go of."""
+        parts = self.parts.pop(product.name)
+        activations = np.concatenate([part.operands.encoded.codes for part in parts])
+        if product.transposed:
+            activations = np.swapaxes(activations, -1, -2)
+        # A computed right operand has a group for each product, in the order of the images.
+        computed = product.weights is None
+        weights = (
+            np.concatenate([part.operands.weights for part in parts])
+            if computed
+            else parts[0].operands.weights
+        )
+        outputs = np.concatenate([part.values for part in parts])
+        if encoding == "floats":
+            return LayerRecord(layer, _in_reals(plan, activations, weights, outputs))
+        accumulators = np.concatenate([part.accumulators for part in parts], axis=0 if computed else 1)
+        tensors: dict[Role, Tensor] = {
+            "activations": activations,
+            "weights": weights,
+            "accumulators": _storable(accumulators),
+            "outputs": outputs,
+        }
+        zero = int(plan.mac.activation.encode(np.zeros(1))[0])
+        scales = tuple(np.asarray(plan.weight_scale, np.float64).reshape(-1).tolist())
+        return LayerRecord(layer, tensors, plan.mac.spec, plan.activation_scale, scales, zero)
+
+
+def _in_reals(plan: LayerPlan, activations: Tensor, weights: Tensor, outputs: Tensor) -> dict[Role, Tensor]:
+    real_activations = plan.mac.activation.decode(activations) * plan.activation_scale
+    real_weights = plan.mac.weight.decode(weights) * plan.weight_scale
+    return {
+        "activations": real_activations.astype(np.float32),
+        "weights": real_weights.astype(np.float32),
+        "outputs": outputs,
+    }
+
+
+def _storable(accumulators: Tensor) -> Tensor:
+    """Accumulators of more than 64 bits as two's complement 64-bit limbs, lowest first, in a last axis."""
+    if accumulators.dtype != object:
+        return accumulators
+    widest = max(int(value).bit_length() + 1 for value in accumulators.reshape(-1))
+    limbs = [(accumulators >> (64 * index)) & ((1 << 64) - 1) for index in range(-(-widest // 64))]
+    return np.stack(limbs, axis=-1).astype(np.uint64)
