@@ -447,7 +447,7 @@ class _TableReader:
 
     def _line(self, index: int) -> int:
         """Line of a row; the text is composed again only when an error has to be told."""
-        root = yaml.compose(self._text, Loader=yaml.SafeLoader)
+        root = yaml.compose(self._text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         for key_node, value_node in root.value if root is not None else ():
             if key_node.value == "rows":
                 line: int = value_node.value[index].start_mark.line + 1
