@@ -1,0 +1,284 @@
+"""Is a layer's energy its counts times its prices, to the last unit, and does it obey the laws of energy?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.arch.config import ArchConfig
+from simulator.cost.activity import SwitchingActivity
+from simulator.cost.mac_parts import structure_of
+from simulator.cost.pricing import ArchitecturePricing, LayerEnergy, MacBlock
+from simulator.foundation import UserError
+from simulator.numerics import get_mac
+from simulator.result import TOTAL, femtojoules
+from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, Operand, PECycles, Traffic
+
+MACS = ("int8", "elma8", "elma16", "fp16", "fp8", "mixed8")
+COUNT = st.integers(0, 10**9)
+
+
+def pricing(mac: str = "int8", **overrides: Any) -> ArchitecturePricing:
+    return ArchitecturePricing(ArchConfig.model_validate(overrides), structure_of(get_mac(mac)))
+
+
+BY_MAC = {mac: pricing(mac) for mac in MACS}
+
+
+def counts(
+    useful: int = 0,
+    idle: int = 0,
+    shifting: int = 0,
+    holding: int = 0,
+    cycles: int = 0,
+    edge: int = 0,
+    moved: int = 0,
+) -> ActionCounts:
+    traffic = {operand: Traffic(2 * moved, moved) for operand in OPERANDS}
+    return ActionCounts(
+        macs=useful,
+        cycles=CycleBreakdown(compute=cycles, fill=0, drain=0),
+        pe_cycles=PECycles(useful, idle, shifting, holding),
+        decoder_operations=edge,
+        converter_operations=edge,
+        output_path_operations={"relu": edge, "bias": edge},
+        sram=traffic,
+        dram=traffic,
+    )
+
+
+drawn_counts = st.builds(counts, COUNT, COUNT, COUNT, COUNT, COUNT, COUNT, COUNT)
+drawn_mac = st.sampled_from(MACS)
+
+
+@given(mac=drawn_mac, layer=drawn_counts)
+def test_energies_are_never_negative(mac: str, layer: ActionCounts) -> None:
+    assert all(line.energy_fj >= 0 for line in BY_MAC[mac].layer(layer).lines)
+
+
+@given(mac=drawn_mac, layer=drawn_counts)
+def test_lines_sum_to_components_and_components_to_the_total_to_the_last_unit(
+    mac: str, layer: ActionCounts
+) -> None:
+    energy = BY_MAC[mac].layer(layer)
+    assert sum(energy.parts_fj.values()) == energy.total_fj == sum(line.energy_fj for line in energy.lines)
+    shown = energy.energy_pj
+    assert femtojoules(shown[TOTAL]) == sum(femtojoules(pj) for part, pj in shown.items() if part != TOTAL)
+
+
+@given(mac=drawn_mac, one=drawn_counts, other=drawn_counts)
+def test_energy_is_additive_but_for_rounding_each_line(
+    mac: str, one: ActionCounts, other: ActionCounts
+) -> None:
+    parts = [BY_MAC[mac].layer(layer) for layer in (one, other)]
+    together = BY_MAC[mac].layer(
+        counts(
+            one.pe_cycles.useful + other.pe_cycles.useful,
+            one.pe_cycles.idle + other.pe_cycles.idle,
+            one.pe_cycles.shifting + other.pe_cycles.shifting,
+            one.pe_cycles.holding + other.pe_cycles.holding,
+            one.cycles.total + other.cycles.total,
+            one.decoder_operations + other.decoder_operations,
+            one.dram["ifmap"].write_bytes + other.dram["ifmap"].write_bytes,
+        )
+    )
+    rounding_fj = 2 * len(together.lines)  # each line of the three layers is rounded to a femtojoule
+    assert abs(together.total_fj - sum(part.total_fj for part in parts)) <= rounding_fj
+
+
+@given(
+    mac=drawn_mac,
+    layer=drawn_counts,
+    field=st.sampled_from(["useful", "idle", "shifting", "holding"]),
+    more=COUNT,
+)
+def test_energy_grows_with_every_pe_count(mac: str, layer: ActionCounts, field: str, more: int) -> None:
+    pe_cycles = replace(layer.pe_cycles, **{field: getattr(layer.pe_cycles, field) + more})
+    grown = replace(layer, pe_cycles=pe_cycles, macs=pe_cycles.useful)
+    assert BY_MAC[mac].layer(grown).total_fj >= BY_MAC[mac].layer(layer).total_fj
+
+
+@given(mac=drawn_mac, layer=drawn_counts, operand=st.sampled_from(OPERANDS), more=COUNT)
+def test_energy_grows_with_every_byte(mac: str, layer: ActionCounts, operand: Operand, more: int) -> None:
+    def with_more(moved: Mapping[Operand, Traffic]) -> dict[Operand, Traffic]:
+        return {**moved, operand: Traffic(moved[operand].read_bytes + more, moved[operand].write_bytes)}
+
+    before_fj = BY_MAC[mac].layer(layer).total_fj
+    assert BY_MAC[mac].layer(replace(layer, sram=with_more(layer.sram))).total_fj >= before_fj
+    assert BY_MAC[mac].layer(replace(layer, dram=with_more(layer.dram))).total_fj >= before_fj
+
+
+@given(layer=drawn_counts)
+@settings(max_examples=50)
+def test_doubling_the_clock_at_equal_cycles_halves_static_energy_and_leaves_dynamic(
+    layer: ActionCounts,
+) -> None:
+    slow, fast = (SCALED[clock_mhz].layer(layer) for clock_mhz in (500, 1000))
+    static_lines = sum(line.kind == "static" for line in slow.lines)
+    assert abs(slow.static_fj - 2 * fast.static_fj) <= 2 * static_lines
+    assert slow.total_fj - slow.static_fj == fast.total_fj - fast.static_fj
+
+
+SCALED = {clock: pricing(clock_mhz=clock, scaling={"frequency": True}) for clock in (500, 1000)}
+
+
+@pytest.mark.parametrize("mac", ["int8", "elma8", "elma16", "fp16"])
+def test_a_fully_busy_pe_costs_what_was_published_static_and_dynamic_together(mac: str) -> None:
+    cycles = 10**6
+    pes = 32 * 32
+    energy = BY_MAC[mac].layer(counts(useful=pes * cycles, cycles=cycles))
+    dynamic_pj = sum(line.energy_fj for line in energy.lines if line.component.startswith("pe_")) / 1000
+    pe = BY_MAC[mac].pes[0]
+    leaked_pj = 4.2e-6 * pe.area_um2 * pes * cycles * 2  # nW/um2 for 2 ns a cycle
+    assert (dynamic_pj + leaked_pj) / (pes * cycles) == pytest.approx(pe.energy_pj, rel=1e-6)
+
+
+def test_sram_and_dram_bytes_cost_what_the_tables_say() -> None:
+    layer = counts(moved=500)
+    parts = BY_MAC["int8"].layer(layer).parts_fj
+    assert parts["sram_ifmap"] == femtojoules(1000 * 0.690) + femtojoules(500 * 0.673)
+    assert parts["dram_filter"] == femtojoules(1500 * 8 * 8)
+
+
+def test_leakage_is_power_times_time() -> None:
+    parts = BY_MAC["int8"].layer(counts(cycles=1000)).parts_fj
+    assert parts["leakage_sram"] == 3 * femtojoules(16.1 * 2000)
+
+
+# Activity and gating
+
+TOGGLES = SwitchingActivity(4.02e6, 4.03e6, 6.68e6)
+
+
+def pe_parts(energy: LayerEnergy) -> dict[str, int]:
+    return {part: fj for part, fj in energy.parts_fj.items() if part.startswith("pe_")}
+
+
+def test_the_characterised_toggles_cost_the_same_as_no_tensors() -> None:
+    layer = counts(useful=10**6, cycles=1000)
+    assert pe_parts(BY_MAC["int8"].layer(layer, TOGGLES)) == pytest.approx(
+        pe_parts(BY_MAC["int8"].layer(layer))
+    )
+
+
+def test_silent_tensors_cost_the_clock_alone() -> None:
+    layer = counts(useful=10**6, cycles=1000)
+    parts = pe_parts(BY_MAC["int8"].layer(layer, SwitchingActivity(0, 0, 0)))
+    assert parts["pe_multiply"] == parts["pe_add"] == 0
+    share_pj = 0.0042e-3 * 96.768 / 500 * 1000
+    assert parts["pe_registers"] == pytest.approx(1e9 * (48 * 0.0018384214 - share_pj), rel=1e-5)
+
+
+def test_energy_follows_the_bits_that_toggle() -> None:
+    layer = counts(useful=10**6, cycles=1000)
+    more = SwitchingActivity(5e6, 5e6, 8e6)
+    assert BY_MAC["int8"].layer(layer, more).total_fj > BY_MAC["int8"].layer(layer, TOGGLES).total_fj
+
+
+def test_zero_gating_saves_what_zero_operands_would_have_switched() -> None:
+    gated = pricing(array={"zero_gating": True})
+    half = replace(TOGGLES, zero_operand_macs=500_000)
+    layer = counts(useful=10**6, cycles=1000)
+    assert (
+        pe_parts(gated.layer(layer, half))["pe_registers"]
+        < pe_parts(gated.layer(layer, TOGGLES))["pe_registers"]
+    )
+    lines = {
+        line.component: line for line in gated.layer(layer, half).lines if line.component == "pe_multiply"
+    }
+    assert lines["pe_multiply"].count == 500_000
+
+
+def test_clock_gating_stops_the_registers_of_pes_without_work() -> None:
+    gated = pricing(array={"clock_gating": True})
+    idle = counts(idle=10**6, holding=10**6, cycles=1000)
+    assert "pe_registers" not in gated.layer(idle).parts_fj
+    assert BY_MAC["int8"].layer(idle).parts_fj["pe_registers"] > 0
+    busy = counts(useful=10**6, shifting=10**6, cycles=1000)
+    assert gated.layer(busy).parts_fj == BY_MAC["int8"].layer(busy).parts_fj
+
+
+def test_negative_toggles_are_refused() -> None:
+    with pytest.raises(ValueError, match="must not be negative"):
+        SwitchingActivity(-1, 0, 0)
+
+
+# Blocks of columns with MACs of their own
+
+
+def test_column_blocks_of_one_mac_cost_what_the_whole_array_does() -> None:
+    structure = structure_of(get_mac("int8"))
+    blocks = ArchitecturePricing(ArchConfig(), [MacBlock(structure, 16), MacBlock(structure, 16)])
+    layer = replace(counts(10**6, 10**5, 10**4, 10**3, 5000, 64, 1000), macs_by_name={"int8": 10**6})
+    whole = BY_MAC["int8"].layer(layer)
+    assert blocks.layer(layer).total_fj == pytest.approx(whole.total_fj, rel=1e-6)
+    assert blocks.area.total_um2 == pytest.approx(BY_MAC["int8"].area.total_um2)
+
+
+def test_counts_for_a_mac_that_no_block_has_are_refused() -> None:
+    blocks = [MacBlock(structure_of(get_mac(mac)), 16) for mac in ("int8", "elma8")]
+    layer = replace(counts(10, 10, 0, 0, 10), macs_by_name={"fp16": 10})
+    with pytest.raises(ValueError, match=r"no column block has.*fp16"):
+        ArchitecturePricing(ArchConfig(), blocks).layer(layer)
+
+
+# Memories
+
+
+@pytest.mark.parametrize(
+    ("capacity_kib", "word_bits", "read_pj_per_byte"),
+    [
+        (64, 256, 0.227),
+        (1024, 64, 1.803),
+        (math.sqrt(64 * 128), 256, (0.227 + 0.379) / 2),
+        (64, 128, (0.227 + 0.477) / 2),
+        (256, 512, 0.379),
+    ],
+)
+def test_sram_prices_hit_their_rows_and_lie_between_in_the_logarithm(
+    capacity_kib: float, word_bits: int, read_pj_per_byte: float
+) -> None:
+    priced = pricing(sram={"ifmap": {"capacity_kib": capacity_kib, "word_bits": word_bits}})
+    parts = priced.layer(counts(moved=10**6)).lines
+    (read,) = (line for line in parts if line.component == "sram_ifmap" and line.counted == "bytes read")
+    assert read.unit_pj == pytest.approx(read_pj_per_byte, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("sram", "field"),
+    [
+        ({"capacity_kib": 15.9}, "sram.filter.capacity_kib"),
+        ({"capacity_kib": 2048}, "sram.filter.capacity_kib"),
+        ({"word_bits": 32}, "sram.filter.word_bits"),
+    ],
+)
+def test_sram_outside_the_tabulated_range_is_refused(sram: dict[str, float], field: str) -> None:
+    with pytest.raises(UserError, match="outside the range of the memory prices") as caught:
+        pricing(sram={"filter": sram})
+    assert field in str(caught.value)
+
+
+# Area
+
+
+@pytest.mark.parametrize(
+    ("mac", "components"),
+    [("int8", {"pe_array", "output_path"}), ("elma8", {"pe_array", "decoders", "converters", "output_path"})],
+)
+def test_area_has_the_components_that_the_format_needs(mac: str, components: set[str]) -> None:
+    parts = BY_MAC[mac].area.parts_um2
+    assert set(parts) == components | {"sram_ifmap", "sram_filter", "sram_ofmap"}
+    assert parts["sram_ifmap"] == pytest.approx(397000)
+    assert sum(parts.values()) == pytest.approx(BY_MAC[mac].area.total_um2)
+
+
+def test_decoders_stand_on_two_edges_and_converters_on_one() -> None:
+    small, large = (pricing("elma8", array={"rows": 32, "columns": n}).area.parts_um2 for n in (16, 32))
+    assert large["converters"] == pytest.approx(2 * small["converters"])
+    assert large["decoders"] / small["decoders"] == pytest.approx(64 / 48)
