@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from simulator.foundation import UserError
 from simulator.foundation.files import whole_file
 from simulator.system.counts import Operand
-from simulator.system.lowering import Shares
+from simulator.system.footprint import Shares
 from simulator.system.plan import Stream
 from simulator.system.run import LayerRun, MachineRun
 from simulator.system.timeline import layer_events

@@ -126,3 +126,16 @@ def compulsory_ifmap_bytes(layer: Layer, bits: int) -> int:
         layer, Spans.of(layer.m, layer.m), Spans.of(layer.k, layer.k), layer.groups, bits
     )
     return int(whole[0, 0])
+
+
+class Shares:
+    """Whole bytes dealt in proportion to results, so that they sum exactly to the total."""
+
+    def __init__(self, total_bytes: int, results: int) -> None:
+        self._total_bytes, self._results, self._dealt = total_bytes, results, 0
+
+    def next(self, results: int) -> int:
+        """The bytes of the next `results` results."""
+        before = self._total_bytes * self._dealt // self._results
+        self._dealt += results
+        return self._total_bytes * self._dealt // self._results - before

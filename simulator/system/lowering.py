@@ -14,6 +14,7 @@ from simulator.array.fold import CycleSplit, alone, before
 from simulator.system.counts import Operand, Traffic
 from simulator.system.dram import DramTiming
 from simulator.system.footprint import (
+    Shares,
     Spans,
     StorageBits,
     filter_tile_bytes,
@@ -22,7 +23,8 @@ from simulator.system.footprint import (
 )
 from simulator.system.plan import Programme, Step, Stream, Transfer, in_service_order
 from simulator.system.ports import Delay, Edges, delay_operand_stationary, delay_output_stationary
-from simulator.system.tiling import Dimension, Tiling, TilingProblem, relevant_loops
+from simulator.system.tiling import Tiling
+from simulator.system.tiling_problem import Dimension, TilingProblem, relevant_loops
 
 
 class Tile(NamedTuple):
@@ -366,19 +368,6 @@ class Lowering:
 def _product(timing: ArrayTiming, m: int, n: int, k: int, groups: int) -> ProductSchedule:
     """The schedule of a tile; the same few shapes come back all through a network."""
     return schedule_product(timing, m=m, n=n, k=k, groups=groups)
-
-
-class Shares:
-    """Whole bytes dealt in proportion to results, so that they sum exactly to the total."""
-
-    def __init__(self, total_bytes: int, results: int) -> None:
-        self._total_bytes, self._results, self._dealt = total_bytes, results, 0
-
-    def next(self, results: int) -> int:
-        """The bytes of the next `results` results."""
-        before = self._total_bytes * self._dealt // self._results
-        self._dealt += results
-        return self._total_bytes * self._dealt // self._results - before
 
 
 def _with_following(visits: list[_Visit]) -> Iterator[_DurationKey]:

@@ -24,7 +24,8 @@ from simulator.system.machine import Times, play
 from simulator.system.ports import Edges
 from simulator.system.reuse import Reuse, on_chip_reuse, stored_results
 from simulator.system.stalls import stalls_by_cause
-from simulator.system.tiling import Dimension, Tiling, TilingProblem, choose_tiling
+from simulator.system.tiling import Tiling, choose_tiling
+from simulator.system.tiling_problem import Dimension, TilingProblem
 from simulator.workload.layer import Layer, Network
 
 Progress = Callable[[int, int, str], None]

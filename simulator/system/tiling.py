@@ -4,39 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
-from math import lcm
-from typing import Literal
 
 import numpy as np
 
-from simulator.arch.config import Dataflow, LoopOrder, TilingConfig
+from simulator.arch.config import LoopOrder, TilingConfig
 from simulator.foundation import UserError
 from simulator.system.counts import OPERANDS, Operand
 from simulator.system.footprint import (
     Integers,
     Spans,
-    StorageBits,
     filter_tile_bytes,
     ifmap_tile_bytes,
 )
-from simulator.workload.layer import Layer
-
-Dimension = Literal["m", "n", "k"]
-
-LOOP_NESTS: Mapping[LoopOrder, tuple[tuple[Dimension, Dimension, Dimension], ...]] = {
-    "ifmap_resident": (("m", "k", "n"),),
-    "filter_resident": (("n", "k", "m"),),
-    "ofmap_resident": (("m", "n", "k"), ("n", "m", "k")),
-}
-"""Loops from the outermost in, by the operand whose tile the innermost loop leaves in place."""
-
-Nest = tuple[LoopOrder, tuple[Dimension, Dimension, Dimension]]
-
-_EXHAUSTIVE_MULTIPLES = 16
-_SIZES_PER_OCTAVE = 4
-_STREAMED_PER_FIXED_CYCLE = 4
-"""Streamed vectors wanted per cycle of preload and skew, where the buffers allow it."""
+from simulator.system.tile_sizes import multiples, preferred_sizes, tile_sizes
+from simulator.system.tiling_problem import LOOP_NESTS, Dimension, Nest, TilingProblem, relevant_loops
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,46 +55,6 @@ class Tiling:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class TilingProblem:
-    """Everything the choice depends on.
-
-    fold: output pixels, output channels and reduction length that one fold holds; 1 for the streamed one.
-    fold_overhead_cycles: cycles of a fold that do not depend on the streamed length.
-    tile_bytes: bytes that one tile of each operand may take.
-    stored_bytes: results of the layer written to DRAM (0 when they stay on chip).
-    loaded_bytes: the other operand of a residual addition, read from DRAM beside the results.
-    ifmap_on_chip: the layer before left the ifmap on chip; its tiles cost no DRAM traffic.
-    """
-
-    layer: Layer
-    dataflow: Dataflow
-    bits: StorageBits
-    fold: Mapping[Dimension, int]
-    fold_overhead_cycles: int
-    tile_bytes: Mapping[Operand, int]
-    stored_bytes: int
-    loaded_bytes: int
-    dram_bytes_per_cycle: Fraction
-    dram_latency_cycles: int
-    ifmap_on_chip: bool = False
-
-    @property
-    def lengths(self) -> dict[Dimension, int]:
-        """Loop lengths of one group's product."""
-        return {"m": self.layer.m, "n": self.layer.n_per_group, "k": self.layer.k}
-
-    @property
-    def partial_sums_leave(self) -> bool:
-        """Whether partial sums pass through the ofmap buffer, at accumulator width."""
-        return self.dataflow != "os" and self.layer.k > self.fold["k"]
-
-    @property
-    def ofmap_bits(self) -> int:
-        """Bits that a result takes in the ofmap buffer."""
-        return self.bits.accumulator if self.partial_sums_leave else self.bits.activation
-
-
 def choose_tiling(problem: TilingProblem, fixed: TilingConfig) -> Tiling:
     """The tiling with the least DRAM traffic among those the architecture file leaves open.
 
@@ -124,9 +65,9 @@ def choose_tiling(problem: TilingProblem, fixed: TilingConfig) -> Tiling:
     Raises:
         UserError: not even the smallest tile fits, or a fixed tile cannot work; names the buffer.
     """
-    sizes = _sizes(problem, fixed)
+    sizes = tile_sizes(problem, fixed)
     candidates: list[_Candidate] = []
-    for preferred in _preferences(problem, fixed, sizes):
+    for preferred in preferred_sizes(problem, fixed, sizes):
         candidates = candidates or _fitting(problem, fixed, preferred)
     if not candidates:
         raise _does_not_fit(problem, {name: values[0] for name, values in sizes.items()})
@@ -186,81 +127,6 @@ def _reason(chosen: _Candidate, runner_up: _Candidate | None) -> str:
     return f"{reason}; {runner_up.loop_order} would move {comparison}"
 
 
-def _sizes(problem: TilingProblem, fixed: TilingConfig) -> dict[Dimension, tuple[int, ...]]:
-    """Tile sizes to try in each dimension, ascending."""
-    given: dict[Dimension, int | None] = {"m": fixed.tile_m, "n": fixed.tile_n, "k": fixed.tile_k}
-    convolution = problem.layer.convolution
-    kernel_size = convolution.kernel[0] * convolution.kernel[1] if convolution else 1
-    sizes: dict[Dimension, tuple[int, ...]] = {}
-    for name, length in problem.lengths.items():
-        chosen = given[name]
-        if chosen is not None:
-            sizes[name] = (min(chosen, length),)
-        elif name == "k":
-            unit = kernel_size if problem.dataflow == "os" else problem.fold["k"]
-            sizes[name] = tuple(_doublings(length, unit))
-        else:
-            candidates = set(_multiples(length, problem.fold[name]))
-            if name == "m" and convolution is not None:
-                candidates |= set(_doublings(length, lcm(problem.fold["m"], convolution.ofmap[1])))
-            sizes[name] = tuple(sorted(candidates))
-    return sizes
-
-
-def _preferences(
-    problem: TilingProblem, fixed: TilingConfig, sizes: Mapping[Dimension, tuple[int, ...]]
-) -> Iterator[Mapping[Dimension, tuple[int, ...]]]:
-    """Sizes to try, later ones only when nothing of the earlier ones fits.
-
-    Output stationary: the whole reduction, then one fold whose reduction comes in pieces. Weight and input
-    stationary: pieces of the streamed dimension that keep a fold streaming most of the time, then any.
-    """
-    if problem.dataflow == "os":
-        if fixed.tile_k is None:
-            yield {**sizes, "k": (problem.layer.k,)}
-        else:
-            yield sizes
-        yield _one_fold(problem, sizes)
-        return
-    streamed: Dimension = "m" if problem.dataflow == "ws" else "n"
-    enough = _STREAMED_PER_FIXED_CYCLE * problem.fold_overhead_cycles
-    long = tuple(size for size in sizes[streamed] if size >= min(enough, problem.lengths[streamed]))
-    yield {**sizes, streamed: long or sizes[streamed]}
-    yield sizes
-
-
-def _one_fold(
-    problem: TilingProblem, sizes: Mapping[Dimension, tuple[int, ...]]
-) -> dict[Dimension, tuple[int, ...]]:
-    """Sizes for an output-stationary fold whose reduction comes in pieces."""
-    return {
-        "m": tuple(size for size in sizes["m"] if size <= problem.fold["m"]) or sizes["m"][:1],
-        "n": tuple(size for size in sizes["n"] if size <= problem.fold["n"]) or sizes["n"][:1],
-        "k": tuple(size for size in sizes["k"] if size < problem.layer.k) or sizes["k"],
-    }
-
-
-def _doublings(length: int, unit: int) -> Iterator[int]:
-    """`unit`, twice, four times ... below `length`, and `length` itself."""
-    size = unit
-    while size < length:
-        yield size
-        size *= 2
-    yield length
-
-
-def _multiples(length: int, unit: int) -> Iterator[int]:
-    """Multiples of `unit` below `length`, thinned out where there are many, and `length` itself."""
-    count = -(-length // unit)
-    step, multiple = 1, 1
-    while multiple < count:
-        yield multiple * unit
-        if multiple >= step * 2 * _SIZES_PER_OCTAVE and count > _EXHAUSTIVE_MULTIPLES:
-            step *= 2
-        multiple += step
-    yield length
-
-
 def _fitting(
     problem: TilingProblem, fixed: TilingConfig, sizes: Mapping[Dimension, tuple[int, ...]]
 ) -> list[_Candidate]:
@@ -300,7 +166,7 @@ def _several_groups(
     m, n = (np.array([lengths[name]], dtype=np.int64) for name in ("m", "n"))
     return [
         _Grid.of(problem, m, n, lengths["k"], None, groups).best(problem, *nest)
-        for groups in _multiples(problem.layer.groups, 1)
+        for groups in multiples(problem.layer.groups, 1)
     ]
 
 
@@ -476,16 +342,6 @@ def _by_cut(totals: Integers, largest: Integers, cuts: list[Spans]) -> tuple[Int
     """Sums and maxima over the tiles of each way to cut a dimension; all ways stand one behind the other."""
     begins = np.cumsum([0, *(len(cut) for cut in cuts[:-1])])
     return np.add.reduceat(totals, begins), np.maximum.reduceat(largest, begins)
-
-
-def relevant_loops(operand: Operand, whole_k: Operand | None) -> frozenset[Dimension]:
-    """Loops that change which tile of an operand is needed."""
-    dimensions: dict[Operand, frozenset[Dimension]] = {
-        "ifmap": frozenset({"m", "k"}),
-        "filter": frozenset({"n", "k"}),
-        "ofmap": frozenset({"m", "n"}),
-    }
-    return dimensions[operand] - {"k"} if operand == whole_k else dimensions[operand]
 
 
 def _does_not_fit(problem: TilingProblem, smallest: Mapping[Dimension, int]) -> UserError:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from simulator.arch.config import TilingConfig
 from simulator.foundation import UserError
 from simulator.system.footprint import Spans, StorageBits, compulsory_ifmap_bytes, input_rows
-from simulator.system.tiling import LOOP_NESTS, Tiling, TilingProblem, choose_tiling
+from simulator.system.tiling import Tiling, choose_tiling
+from simulator.system.tiling_problem import LOOP_NESTS, TilingProblem
 from simulator.workload.layer import Convolution, Layer, convolution_layer, matrix_layer
 from tests.reference.tiling import bytes_of, touched_rows, traffic_of_products
 
