@@ -34,7 +34,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobOutcome:
-    """A job's `result.json` text, or why there is none."""
+    """A job's result as compact JSON, or why there is none."""
 
     text: str | None
     problem: str | None
@@ -78,7 +78,7 @@ def make_job(network: Network, arch: ArchConfig, label: str) -> Job:
 def run_job(job: Job) -> JobOutcome:
     """Simulate a job; whatever goes wrong comes back as text, so that other jobs are not lost."""
     try:
-        return JobOutcome(simulate(job.network, job.arch).to_json(), None)
+        return JobOutcome(simulate(job.network, job.arch).model_dump_json(), None)
     except UserError as error:
         return JobOutcome(None, str(error))
     except Exception as error:

@@ -70,7 +70,7 @@ class SweepStore:
         os.close(self._claims)
 
     def path(self, key: str) -> Path:
-        """Where a point's result is kept, an ordinary `result.json`."""
+        """Where a point's result is kept: a result file like any other, in compact JSON."""
         return self._points / f"{key}.json"
 
     def finished(self, key: str) -> bool:
