@@ -307,17 +307,25 @@ class Grid:
 
     @property
     def activations(self) -> Array:
-        """Activation codes in the PEs' registers [rows, columns]."""
-        return self._stationary if self.timing.dataflow == "is" else self.registers.across.copy()
+        """Activation codes in the PEs' registers, int64 [rows, columns]."""
+        swapped = self.timing.dataflow == "is"
+        return self._operands(self._stationary if swapped else self.registers.across)
 
     @property
     def weights(self) -> Array:
-        """Weight codes in the PEs' registers [rows, columns]."""
-        return self.registers.across.copy() if self.timing.dataflow == "is" else self._stationary
+        """Weight codes in the PEs' registers, int64 [rows, columns]."""
+        swapped = self.timing.dataflow == "is"
+        return self._operands(self.registers.across if swapped else self._stationary)
 
     @property
     def _stationary(self) -> Array:
-        return (self.registers.held if self.registers.held.size else self.registers.down).copy()
+        return self.registers.held if self.registers.held.size else self.registers.down
+
+    @staticmethod
+    def _operands(codes: Array) -> Array:
+        # Codes of 32 bits are held as negative numbers where their top bit is set.
+        unsigned: Array = codes.astype(np.int64) & 0xFFFF_FFFF
+        return unsigned
 
     def codes(self) -> Array:
         """What the converters below the bottom row make of it: codes of the activation format [columns]."""

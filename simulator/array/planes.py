@@ -38,14 +38,20 @@ class PlaneOperations:
             if not valid.any():
                 continue
             a, w = (down, across) if self.swapped else (across, down)
-            # Codes of the idle PEs may be anything; the format's zero code keeps them quiet.
-            a, w = np.where(valid, a[:, first:end], 0), np.where(valid, w[:, first:end], 0)
+            # The codes of idle PEs may be anything; code 0 keeps them quiet.
+            a = np.where(valid, _unsigned(a[:, first:end], mac.activation.bits), 0)
+            w = np.where(valid, _unsigned(w[:, first:end], mac.weight.bits), 0)
             old = sums[:, first:end].astype(mac.accumulator_dtype)
             added = mac.accumulate(old, a, w)
             new_sums[:, first:end] = np.where(valid, added, sums[:, first:end])
             raised = _raised_flags(mac, old, a, w, flags[:, first:end])
             new_flags[:, first:end] |= np.where(valid, raised, 0).astype(np.uint8)
         return new_sums, new_flags
+
+
+def _unsigned(codes: Plane, bits: int) -> Plane:
+    """Codes as positive numbers; registers hold 32-bit ones as negative where their top bit is set."""
+    return codes.astype(np.int64) & ((1 << bits) - 1)
 
 
 def _raised_flags(mac: Mac, sums: Plane, a: Plane, w: Plane, flags: Plane) -> Plane:
