@@ -17,6 +17,7 @@ from simulator.cost.mac_parts import structure_of
 from simulator.cost.mac_structure import MacStructure
 from simulator.cost.pricing import ArchitecturePricing, LayerEnergy, MacBlock
 from simulator.numerics import get_mac
+from simulator.numerics.overflow import OverflowBound, overflow_bound
 from simulator.result import (
     TOTAL,
     Accuracy,
@@ -35,7 +36,7 @@ from simulator.result import (
 )
 from simulator.system import LayerRun, MachineRun
 from simulator.system.counts import OPERANDS, Operand, Traffic
-from simulator.workload import Network
+from simulator.workload import Layer, Network
 
 _PJ_PER_NS_IN_MW = 1.0
 """A picojoule per nanosecond is a milliwatt."""
@@ -93,7 +94,7 @@ def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHIN
             notes=prices.notes(tensors_seen=bool(measured.layers)),
         ),
         accuracy=measured.accuracy,
-        warnings=list(run.warnings),
+        warnings=[*run.warnings, *_overflow_warnings(arch, run)],
     )
 
 
@@ -257,6 +258,28 @@ def _totals(
         energy_by_component_pj={part: energy / 1000 for part, energy in parts_fj.items()},
         cycles_by_cause=causes,
     )
+
+
+def _overflow_warnings(arch: ArchConfig, run: MachineRun) -> list[str]:
+    """One warning for each MAC whose accumulator some layer could overflow, naming the worst layer."""
+    exceptions = {name: config.mac for name, config in arch.layers.items() if config.mac is not None}
+    general = [block.mac for block in arch.array.column_blocks] or [arch.array.mac]
+    endangered: dict[str, list[Layer]] = {}
+    bounds: dict[str, OverflowBound] = {}
+    for layer in (layer_run.layer for layer_run in run.layers):
+        for choice in [exceptions[layer.name]] if layer.name in exceptions else general:
+            mac = get_mac(choice, custom=arch.macs)
+            bound = overflow_bound(mac, layer.k)
+            if bound.may_overflow:
+                endangered.setdefault(mac.name, []).append(layer)
+                if mac.name not in bounds or layer.k > bounds[mac.name].reduction_length:
+                    bounds[mac.name] = bound
+    warnings = []
+    for name, layers in endangered.items():
+        worst = max(layers, key=lambda layer: layer.k)
+        others = f" and {len(layers) - 1} other layers" if len(layers) > 1 else ""
+        warnings.append(f"{worst.name}{others}: {bounds[name]}")
+    return warnings
 
 
 def _sha256(document: object) -> str:

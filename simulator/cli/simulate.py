@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,8 +28,46 @@ from simulator.cli.options import (
 )
 from simulator.cli.progress import progress_bar
 
+if TYPE_CHECKING:
+    from simulator.arch import ArchConfig
+    from simulator.cli.progress import Progress
+    from simulator.workload import Network
+
+
+class Engine(StrEnum):
+    """What advances the array's clock."""
+
+    event = "event"
+    grid = "grid"
+
+
 OutOption = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write result.json and layers.csv there.")
+]
+TraceOption = Annotated[
+    Path | None, typer.Option("--trace", metavar="FILE", help="Timeline as Chrome/Perfetto JSON, in cycles.")
+]
+AccessTraceOption = Annotated[
+    Path | None,
+    typer.Option("--access-trace", metavar="FILE", help="SRAM and DRAM accesses as .csv or .parquet."),
+]
+TraceLayersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trace-layer", metavar="LAYER", help="Layer of --access-trace and --vcd; may be repeated."
+    ),
+]
+VcdOption = Annotated[
+    Path | None, typer.Option("--vcd", metavar="FILE", help="Grid registers during one fold of one layer.")
+]
+FoldOption = Annotated[int, typer.Option("--fold", help="Fold of --vcd, counted from 0.")]
+EngineOption = Annotated[
+    Engine,
+    typer.Option(help="event: machine model; grid: also step every PE register, on synthetic tensors."),
+]
+ScaleSimOption = Annotated[
+    Path | None,
+    typer.Option("--scalesim-cfg", metavar="FILE", help="A SCALE-Sim .cfg, laid over the architecture."),
 ]
 AllLayersOption = Annotated[bool, typer.Option("--layers", help="Show every layer, in execution order.")]
 
@@ -50,6 +89,13 @@ def simulate_command(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     layers: AllLayersOption = False,
+    engine: EngineOption = Engine.event,
+    scalesim_cfg: ScaleSimOption = None,
+    trace: TraceOption = None,
+    access_trace: AccessTraceOption = None,
+    trace_layers: TraceLayersOption = None,
+    vcd: VcdOption = None,
+    fold: FoldOption = 0,
 ) -> None:
     """Simulate NETWORK on an architecture: cycles, energy, power, area.
 
@@ -64,7 +110,7 @@ def simulate_command(
     from simulator.assembly import assemble
     from simulator.foundation.files import prepare_folder
 
-    overrides = arch_overrides(
+    overrides = scalesim_fields(arch, clock_mhz, scalesim_cfg) | arch_overrides(
         {
             "array.mac": mac,
             "array.dataflow": dataflow,
@@ -81,7 +127,19 @@ def simulate_command(
     folder = prepare_folder(out) if out is not None else None
     with progress_bar(quiet=quiet) as progress:
         run = run_machine(configured, workload, progress=progress)
+        if engine is Engine.grid:
+            _verify_on_grid(configured, workload, progress)
     result = assemble(configured, run)
+    if trace is not None:
+        from simulator.system.trace import write_trace
+
+        write_trace(run, trace)
+    if access_trace is not None:
+        from simulator.system.access_trace import write_access_trace
+
+        write_access_trace(run, access_trace, trace_layers or ())
+    if vcd is not None:
+        _dump_fold(configured, workload, trace_layers or [], vcd, fold)
     if folder is not None:
         from simulator.foundation.files import write_text
         from simulator.report.tabular import layers_csv
@@ -96,3 +154,36 @@ def simulate_command(
         from simulator.report.console import render_result
 
         render_result(result, Console(), full=layers)
+
+
+def scalesim_fields(arch: str, clock_mhz: float | None, path: Path | None) -> dict[str, Any]:
+    """Overrides of a SCALE-Sim configuration; its bandwidth is meant at the clock that will hold."""
+    if path is None:
+        return {}
+    from simulator.api import configure
+    from simulator.arch.scalesim_cfg import scalesim_overrides
+
+    return scalesim_overrides(path, clock_mhz=configure(arch, {"clock_mhz": clock_mhz}).clock_mhz)
+
+
+def _verify_on_grid(arch: ArchConfig, network: Network, progress: Progress | None) -> None:
+    from simulator.register_level import verify_on_grid
+
+    layers = list(verify_on_grid(arch, network, progress=progress))
+    cycles = sum(layer.cycles for layer in layers)
+    outputs = sum(layer.outputs for layer in layers)
+    sys.stderr.write(
+        f"register-level grid: {len(layers)} layers, {cycles:,} cycles as in the closed form, "
+        f"{outputs:,} sums as in the matrix product\n"
+    )
+
+
+def _dump_fold(arch: ArchConfig, network: Network, names: list[str], path: Path, fold: int) -> None:
+    from simulator.foundation import UserError
+    from simulator.register_level import dump_fold
+
+    by_name = {layer.name: layer for layer in network.layers}
+    name = names[0] if names else network.layers[0].name
+    if name not in by_name:
+        raise UserError(f"network {network.name!r} has no such layer", value=name, candidates=by_name)
+    dump_fold(arch, by_name[name], path, fold=fold)

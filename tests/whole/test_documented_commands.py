@@ -1,4 +1,4 @@
-"""Every command that the README and the docs show is run, as written, in a folder with the files they name."""
+"""Every command that the README and the docs show is run, as written, beside the files they name."""
 
 from __future__ import annotations
 
