@@ -55,8 +55,10 @@ def verify_on_grid(
 
         run = run_product(timing, blocks, activations, weights, progress=advance)
         schedule = schedule_product(timing, m=layer.m, n=layer.n, k=layer.k, groups=layer.groups)
-        if run.cycles != schedule.cycles:
-            message = f"{layer.name}: the grid took {run.cycles} cycles, the closed form {schedule.cycles}"
+        if run.cycles != schedule.total_cycles:
+            message = (
+                f"{layer.name}: the grid took {run.cycles} cycles, the closed form {schedule.total_cycles}"
+            )
             raise GridMismatchError(message)
         _require_equal_sums(layer, blocks, activations, weights, run.accumulators)
         yield GridLayer(layer.name, run.cycles, run.accumulators.size)

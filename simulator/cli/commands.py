@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from simulator import __version__
-from simulator.cli import formats, networks, tables
+from simulator.cli import formats, macs, networks, tables
 from simulator.cli.compare import compare_command
 from simulator.cli.explain import explain_command
 from simulator.cli.infer import infer_command
@@ -50,3 +50,4 @@ app.command("sweep")(sweep_command)
 app.add_typer(networks.app, name="networks")
 app.add_typer(formats.app, name="formats")
 app.add_typer(tables.app, name="tables")
+app.add_typer(macs.app, name="macs")
