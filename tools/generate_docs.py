@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from simulator.cost.validation_text import validation_page
 from tools.arch_reference import arch_reference
 from tools.results_page import results_page
 
@@ -13,6 +14,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES: dict[str, Callable[[], str]] = {
     "arch_config.md": arch_reference,
     "results.md": results_page,
+    "validation.md": validation_page,
 }
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from simulator.cost.mac_structure import RegisterClass
+
+if TYPE_CHECKING:
+    from simulator.numerics import activity
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,17 @@ class SwitchingActivity:
         return self.activation + self.weight + self.accumulator + self.shift
 
 
+def counted_activity(counted: activity.SwitchingActivity, *, zero_operand_macs: int = 0) -> SwitchingActivity:
+    """What `simulator.numerics.activity` counted, as prices take it: results shifting out told apart."""
+    return SwitchingActivity(
+        activation=counted.activation.toggles,
+        weight=counted.weight.toggles,
+        accumulator=counted.accumulator.toggles - counted.drain,
+        shift=counted.drain,
+        zero_operand_macs=zero_operand_macs,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class RelativeActivity:
     """Activity as a multiple of the one a PE's prices were taken at.
@@ -52,12 +67,12 @@ class RelativeActivity:
 
 
 def relative_activity(
-    activity: SwitchingActivity, useful_macs: int, characterised: Mapping[RegisterClass, float]
+    toggled: SwitchingActivity, useful_macs: int, characterised: Mapping[RegisterClass, float]
 ) -> RelativeActivity:
     """Toggles per useful MAC over the characterised toggles per cycle; 1 where a layer has no useful MAC."""
     if not useful_macs:
         return RelativeActivity(1.0, 1.0)
-    operands = (activity.activation + activity.weight) / useful_macs
+    operands = (toggled.activation + toggled.weight) / useful_macs
     operands /= characterised["activation"] + characterised["weight"]
-    sums = activity.accumulator / useful_macs / characterised["accumulator"]
+    sums = toggled.accumulator / useful_macs / characterised["accumulator"]
     return RelativeActivity(operands, (operands + sums) / 2)

@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from simulator.cost.activity import SwitchingActivity
+from simulator.cost.activity import SwitchingActivity, counted_activity
+from simulator.numerics.activity import switching_activity
 from simulator.numerics.formats import Format
-from simulator.numerics.formats.log import LogBase
 from simulator.numerics.mac import Mac
 from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic
 
@@ -25,7 +25,7 @@ SHIFT_EDGES: Final = TILE - 1
 CYCLES: Final = 1 + MULTIPLY_EDGES + SHIFT_EDGES
 _INT8_SIGMA: Final = 64
 
-Codes = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.unsignedinteger[Any]]
 
 
 def bench_counts() -> ActionCounts:
@@ -46,64 +46,27 @@ def bench_counts() -> ActionCounts:
 
 
 def bench_activity(mac: Mac, runs: int = 2, seed: int = 1) -> SwitchingActivity:
-    """Mean bits toggled in one run, through the MAC's real numerics, over `runs` runs of fresh data.
-
-    Every PE of a row holds the same activations and every PE of a column the same weights, one cycle apart,
-    so operand toggles follow from the sequences. Accumulators are followed product by product, then shift
-    by shift.
-    """
+    """Mean bits toggled in one run, through the MAC's real numerics, over `runs` runs of fresh data."""
     random = np.random.default_rng(seed)
-    toggles = [_one_run(mac, random) for _ in range(runs)]
-    activation, weight, accumulator, shift = np.mean([[*one] for one in toggles], axis=0)
-    return SwitchingActivity(float(activation), float(weight), float(accumulator), float(shift))
+    counted = [
+        counted_activity(switching_activity(mac, *bench_operands(mac, random), "os")) for _ in range(runs)
+    ]
+    return SwitchingActivity(
+        *(
+            sum(getattr(one, register) for one in counted) / runs
+            for register in ("activation", "weight", "accumulator", "shift")
+        )
+    )
 
 
-def _one_run(mac: Mac, random: np.random.Generator) -> tuple[int, int, int, int]:
-    a_codes = _draw(mac.activation, (TILE, LENGTH), random)
-    w_codes = _draw(mac.weight, (LENGTH, TILE), random)
-    mask = (1 << mac.accumulator_bits) - 1
-    sums = np.zeros((TILE, TILE), np.int64)
-    accumulator = 0
-    for k in range(LENGTH):
-        following = np.asarray(mac.accumulate(sums, a_codes[:, k, None], w_codes[None, k, :]), np.int64)
-        accumulator += _changed(sums, following, mask)
-        sums = following
-    shift = 0
-    for _ in range(SHIFT_EDGES):
-        following = np.vstack([np.zeros((1, TILE), np.int64), sums[:-1]])
-        shift += _changed(sums, following, mask)
-        sums = following
-    shift += _changed(sums, np.zeros_like(sums), mask)  # the reset that opens the next run
-    operands = (_operand_toggles(mac.activation, a_codes), _operand_toggles(mac.weight, w_codes.T))
-    return *operands, accumulator, shift
+def bench_operands(mac: Mac, random: np.random.Generator) -> tuple[Codes, Codes]:
+    """Activation codes [T, K] and weight codes [K, T] of one run."""
+    return _draw(mac.activation, (TILE, LENGTH), random), _draw(mac.weight, (LENGTH, TILE), random)
 
 
-def _draw(fmt: Format, shape: tuple[int, int], random: np.random.Generator) -> npt.NDArray[Any]:
+def _draw(fmt: Format, shape: tuple[int, int], random: np.random.Generator) -> Codes:
     reals = random.standard_normal(shape)
     return fmt.encode(np.rint(reals * _INT8_SIGMA) if fmt.family == "integer" else reals)
-
-
-def _operand_toggles(fmt: Format, streams: npt.NDArray[Any]) -> int:
-    """Bits toggled in the registers that each stream passes, one a PE; zeros stand around it."""
-    zero = fmt.encode(np.zeros((streams.shape[0], 1)))
-    words = _register_words(fmt, np.hstack([zero, streams, zero]))
-    return TILE * _changed(words[:, :-1], words[:, 1:], -1)
-
-
-def _register_words(fmt: Format, codes: npt.NDArray[Any]) -> Codes:
-    """What an operand register holds: codes, but log numbers unpacked as sign, flags, exponent, fraction."""
-    if not isinstance(fmt, LogBase) or fmt.family == "flat log":
-        return np.asarray(codes, np.int64)
-    values = fmt.decode(codes)
-    fields = fmt.unpack(np.asarray(codes, np.int64))
-    flags = np.isinf(values).astype(np.int64) << 1 | (values == 0)
-    exponent = np.asarray(fields.exponent, np.int64) & ((1 << fmt.exponent_bits) - 1)
-    high = (np.asarray(fields.sign, np.int64) << 2 | flags) << fmt.exponent_bits | exponent
-    return np.asarray(high << fmt.log_fraction_bits | np.asarray(fields.fraction, np.int64))
-
-
-def _changed(before: Codes, after: Codes, mask: int) -> int:
-    return int(np.bitwise_count(((before ^ after) & mask).astype(np.uint64)).sum())
 
 
 @dataclass(frozen=True, slots=True)

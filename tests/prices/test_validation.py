@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from simulator.cost import bench
+from simulator.cost.activity import counted_activity
 from simulator.cost.tables import load_table
 from simulator.cost.validation import validate
 from simulator.cost.validation_text import validation_markdown, validation_text
 from simulator.numerics import get_mac
+from simulator.numerics.activity import switching_activity
+from tests.reference.bench_toggles import toggles_of_one_run
 
 CHECKS = {check.name: check for check in validate()}
 
@@ -93,6 +96,15 @@ def test_operands_toggle_as_they_did_in_the_published_circuits(mac: str, rel: fl
     assert published is not None
     assert rates.activation == pytest.approx(published["activation"], rel=rel)
     assert rates.weight == pytest.approx(published["weight"], rel=rel)
+
+
+@pytest.mark.parametrize("mac", ["int8", "elma8", "elma16"])
+def test_the_toggles_counted_are_those_of_a_slow_count(mac: str) -> None:
+    unit = get_mac(mac)
+    a_codes, w_codes = bench.bench_operands(unit, np.random.default_rng(3))
+    counted = counted_activity(switching_activity(unit, a_codes, w_codes, "os"))
+    slow = toggles_of_one_run(unit, a_codes, w_codes)
+    assert (counted.activation, counted.weight, counted.accumulator, counted.shift) == slow
 
 
 @pytest.mark.parametrize("mac", ["int8", "elma8", "elma16"])
