@@ -248,7 +248,7 @@ def _output_stationary(
     folds = len(row_blocks) * len(column_blocks)
     a_patterns, a_zero, a_bits = _operand(mac.activation, a)
     w_patterns, w_zero, w_bits = _operand(mac.weight, w)
-    a_toggles = path_toggles(a_patterns.T, a_zero, a_bits) * C * len(column_blocks)
+    a_toggles = path_toggles(a_patterns, a_zero, a_bits, axis=1) * C * len(column_blocks)
     w_toggles = path_toggles(w_patterns, w_zero, w_bits) * R * len(row_blocks)
     counter = Counter(mac, a, w)
 
@@ -293,13 +293,12 @@ def _output_stationary(
 
 def _drain_toggles(sums: npt.NDArray[Any], bits: int, R: int) -> int:
     """Results [rows, N] of one row of folds shift down R rows, zeros following."""
-    toggles = R * hamming(
-        sums[0], np.zeros_like(sums[0]), bits
-    )  # the step from row 0's result to zero, in every row
-    for r in range(1, sums.shape[0]):
-        toggles += (R - r) * hamming(sums[r], sums[r - 1], bits)
-    if sums.shape[0] < R:  # rows of PEs without a result hold zero: the step to the last result's row
-        toggles += (R - sums.shape[0]) * hamming(sums[-1], np.zeros_like(sums[0]), bits)
+    held = np.zeros((R, sums.shape[1]), sums.dtype)
+    held[: sums.shape[0]] = sums
+    # Row i takes held[i - 1] .. held[0], then zero: rows r .. R - 1 see the step from held[r] to held[r - 1].
+    toggles = R * hamming(held[0], np.zeros_like(held[0]), bits)
+    for r in range(1, min(sums.shape[0] + 1, R)):
+        toggles += (R - r) * hamming(held[r], held[r - 1], bits)
     return toggles
 
 
@@ -395,17 +394,15 @@ def _loading_toggles(patterns: Patterns, zero: int, bits: int, R: int, C: int) -
     """Operands [K, lanes] that stay: each fold shifts down from the top and pushes out the one before."""
     K, lanes = patterns.shape
     k_folds, cuts = ceil(K / R), ceil(lanes / C)
-    padded = np.full((k_folds * R, cuts * C), zero, np.int64)
+    padded = np.full((k_folds * R, cuts * C), zero, patterns.dtype)
     padded[:K, :lanes] = patterns
     folds = padded.reshape(k_folds, R, cuts, C).transpose(2, 0, 1, 3).reshape(-1, R, C)
-    folds = np.concatenate([np.full((1, R, C), zero, np.int64), folds])
+    folds = np.concatenate([np.full((1, R, C), zero, patterns.dtype), folds])
     # Row i of a fold holds before[i], before[i - 1] .. before[0], then after[R - 1] .. after[i].
     toggles = R * hamming(folds[:-1, 0], folds[1:, -1], bits)
     for r in range(1, R):
-        steps = folds[:, r] ^ folds[:, r - 1]
-        toggles += (R - r) * hamming(steps[:-1], np.int64(0), bits) + r * hamming(
-            steps[1:], np.int64(0), bits
-        )
+        toggles += (R - r) * hamming(folds[:-1, r], folds[:-1, r - 1], bits)
+        toggles += r * hamming(folds[1:, r], folds[1:, r - 1], bits)
     return toggles
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.formats import Format
+from simulator.numerics.formats.codes import code_dtype
 from simulator.numerics.formats.log import TaperedLog
 from simulator.numerics.formats.posit import Posit
 
-Patterns = npt.NDArray[np.int64]
+Patterns = npt.NDArray[np.unsignedinteger[Any]]
 
 
 def register_bits(fmt: Format) -> int:
@@ -22,19 +23,19 @@ def register_bits(fmt: Format) -> int:
 
 
 def register_patterns(fmt: Format, codes: npt.NDArray[np.unsignedinteger[Any]]) -> Patterns:
-    """The bits that an operand register holds for each code, int64, not negative.
+    """The bits that an operand register holds for each code, in the smallest unsigned dtype.
 
     `log8.1` and posits are decoded once at the edge of the array (Johnson 2018); their registers hold sign,
     is-infinite, is-zero, the exponent in two's complement and the fraction, 12 bits for 8-bit codes.
     """
     if not isinstance(fmt, TaperedLog | Posit):
-        return codes.astype(np.int64)
+        return codes.astype(fmt.code_dtype, copy=False)
     fields = fmt.unpack(np.arange(1 << fmt.bits))
     exponent_bits, fraction_bits = fmt.layout.signed_exponent_bits, fmt.layout.fraction_bits
     flags = (fields.sign << 2) | (fields.is_infinite.astype(np.int64) << 1) | fields.is_zero
     exponent = fields.exponent & ((1 << exponent_bits) - 1)
     table = (((flags << exponent_bits) | exponent) << fraction_bits) | fields.fraction
-    return np.asarray(table[codes], np.int64)
+    return np.asarray(table.astype(code_dtype(register_bits(fmt)))[codes])
 
 
 def zero_pattern(fmt: Format) -> int:
@@ -42,18 +43,25 @@ def zero_pattern(fmt: Format) -> int:
     return int(register_patterns(fmt, fmt.encode(np.zeros(1)))[0])
 
 
-def hamming(x: npt.NDArray[Any], y: npt.NDArray[Any] | np.int64, bits: int) -> int:
-    """Differing bits among the lowest `bits` of integers (int64 or Python ones), summed over all."""
+def hamming(x: npt.NDArray[Any], y: npt.NDArray[Any] | np.integer[Any], bits: int) -> int:
+    """Differing bits among the lowest `bits` of integers (unsigned, int64 or Python's), summed over all."""
     difference = np.bitwise_xor(x, y)
-    if bits <= 64:
-        mask = np.uint64((1 << bits) - 1)
-        return int(np.bitwise_count(difference.astype(np.int64).view(np.uint64) & mask).sum(dtype=np.int64))
-    return sum((int(number) & ((1 << bits) - 1)).bit_count() for number in difference.flat)
+    if difference.dtype == object:
+        return sum((int(number) & ((1 << bits) - 1)).bit_count() for number in difference.flat)
+    if difference.dtype.kind == "i":
+        difference = difference.astype(np.int64, copy=False).view(np.uint64)
+    mask = difference.dtype.type((1 << min(bits, difference.dtype.itemsize * 8)) - 1)
+    return int(np.bitwise_count(difference & mask).sum(dtype=np.int64))
 
 
-def path_toggles(patterns: npt.NDArray[Any], rest: int, bits: int) -> int:
-    """Toggles of registers that hold `rest`, then the values along the first axis, then `rest` again."""
-    if not patterns.shape[0]:
+def path_toggles(patterns: npt.NDArray[Any], rest: int, bits: int, *, axis: int = 0) -> int:
+    """Toggles of registers that hold `rest`, then the values along an axis, then `rest` again."""
+    if not patterns.shape[axis]:
         return 0
-    ends = hamming(patterns[0], np.asarray(rest), bits) + hamming(patterns[-1], np.asarray(rest), bits)
-    return ends + hamming(patterns[1:], patterns[:-1], bits)
+    along = patterns if axis == 0 else patterns.T
+    still = np.asarray(rest, patterns.dtype)
+    return (
+        hamming(along[0], still, bits)
+        + hamming(along[-1], still, bits)
+        + hamming(along[1:], along[:-1], bits)
+    )

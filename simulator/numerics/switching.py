@@ -118,22 +118,29 @@ def _prepare(mac: Mac, a: Codes, w: Codes) -> tuple[str, dict[str, Any]]:
     rule = mac.products
     if fixed.overflow == "saturate" or fixed.bits > 64 or a.size * w.size == 0:
         return "numpy", {}
-    if isinstance(rule, ExactProducts) and rule.shift >= 0 and max(map(abs, rule.limits)) < 1 << 62:
-        narrow = fixed.bits <= 32 and max(map(abs, rule.limits)) < 1 << 31
-        integer = np.int32 if narrow else np.int64
-        operands = {
-            "a": (rule.activation_integers * 2.0**rule.shift).astype(integer)[a],
-            "w": rule.weight_integers.astype(integer)[w],
-        }
-        return ("exact32" if narrow else "exact64"), operands
-    if isinstance(rule, LogProducts) and not mac.has_product_table:
-        tables, a_table, a_index, w_index = log_sum_operands(rule, a, w)
-        offsets = a_table.astype(np.int64) * tables.shape[1] + a_index
-        return "table", {"table": tables.reshape(-1), "a": offsets, "w": w_index}
+    largest = max(map(abs, rule.limits))
+    if isinstance(rule, ExactProducts) and rule.shift >= 0 and fixed.bits <= 32 and largest < 1 << 31:
+        return "exact32", _integer_operands(rule, a, w, np.int32)
     if mac.has_product_table:
         offsets = a.astype(np.int64) << mac.weight.bits
         return "table", {"table": mac.product_table().reshape(-1), "a": offsets, "w": w}
+    if isinstance(rule, LogProducts):
+        tables, a_table, a_index, w_index = log_sum_operands(rule, a, w)
+        offsets = a_table.astype(np.int64) * tables.shape[1] + a_index
+        return "table", {"table": tables.reshape(-1), "a": offsets, "w": w_index}
+    if isinstance(rule, ExactProducts) and rule.shift >= 0 and largest < 1 << 62:
+        return "exact64", _integer_operands(rule, a, w, np.int64)
     return "numpy", {}
+
+
+def _integer_operands(
+    rule: ExactProducts, a: Codes, w: Codes, integer: type[np.int32 | np.int64]
+) -> dict[str, Any]:
+    """Integers whose products are the increments."""
+    return {
+        "a": (rule.activation_integers * 2.0**rule.shift).astype(integer)[a],
+        "w": rule.weight_integers.astype(integer)[w],
+    }
 
 
 def _prepare_float(mac: Mac, accumulator: FloatAccumulator, a: Codes, w: Codes) -> tuple[str, dict[str, Any]]:
