@@ -141,6 +141,8 @@ class _PriceLists:
             notes.append(
                 "no tensors were run: bits are taken to toggle as often as when the prices were characterised"
             )
+            if self._arch.array.zero_gating:
+                notes.append("zero gating saves nothing here: only tensors tell which operands are zero")
         if self._own:
             notes.append(
                 "area is that of the array's own MAC; PEs that can be configured to others take more"

@@ -9,7 +9,7 @@ arXiv 1703.03073 (minifloat times fixed point).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 RegisterClass = Literal["activation", "weight", "accumulator"]
@@ -52,7 +52,6 @@ class MacStructure:
     converter: Parts = ()
     published: str | None = None
     pipeline_bits: int = 0
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def flip_flops(self) -> int:

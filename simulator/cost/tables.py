@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from simulator.cost.vocabulary import COMPONENTS, VALUE_FIELDS, BaseUnit
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml, read_text, validate
-from simulator.foundation.resources import resolve_document
+from simulator.foundation.resources import data_folder, resolve_document
 
 Status = Literal["published", "derived", "model", "ratio"]
 Role = Literal["prices", "cross_check", "validation"]
@@ -205,7 +205,8 @@ def parse_table(text: str, *, source: str) -> PriceTable:
 
 
 def _load_path(path: Path) -> PriceTable:
-    return _parse_cached(read_text(path), f"energy_tables/{path.name}" if path.is_absolute() else str(path))
+    bundled = path.parent == data_folder("energy_tables")
+    return _parse_cached(read_text(path), f"energy_tables/{path.name}" if bundled else str(path))
 
 
 @cache

@@ -6,6 +6,7 @@ import copy
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -254,3 +255,11 @@ def test_no_price_is_fitted_to_a_table_for_comparison() -> None:
 
 def test_the_default_architecture_finds_every_table() -> None:
     assert set(ArchConfig().tables) == set(PRICES)
+
+
+def test_errors_name_the_users_own_file(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(written({**document("dram"), "rows": [{"component": "dram"}]}))
+    with pytest.raises(UserError) as caught:
+        load_table(str(own))
+    assert str(caught.value).startswith(f"{own}: line ")
