@@ -57,7 +57,8 @@ def _useful_cycles(layer: LayerResult, array: dict[str, Any]) -> NDArray[np.int6
     (streamed,) = sizes.keys() - {on_rows, on_columns}
     rows = _lay(sizes[on_rows], _tile(layer, on_rows, sizes), array["rows"])
     columns = _lay(sizes[on_columns], _tile(layer, on_columns, sizes), array["columns"])
-    passes = -(-sizes[streamed] // _tile(layer, streamed, sizes))
+    # Outputs that stay wait in the PEs for the next piece of the reduction; other folds end with their tile.
+    passes = 1 if dataflow == "os" else -(-sizes[streamed] // _tile(layer, streamed, sizes))
     useful = np.outer(rows.covered, columns.covered) * sizes[streamed] * layer.groups
     if rows.folds * columns.folds * passes * layer.groups != layer.folds or int(useful.sum()) != layer.macs:
         return None

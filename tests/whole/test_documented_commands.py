@@ -44,8 +44,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("documented")
     (path / "topology.csv").write_text(TOPOLOGY)
     (path / "my_arch.yaml").write_text(ARCHITECTURE)
+    (path / "sizes.yaml").write_text(documented_file("sweeps.md", "sizes.yaml"))
     onnx.save(small_model(), path / "model.onnx")
     return path
+
+
+def documented_file(page: str, name: str) -> str:
+    """The file that a page shows in a block whose first line is its name in a comment."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    found = re.search(rf"```yaml\n# {re.escape(name)}\n(.*?)```", text, re.DOTALL)
+    assert found, f"{page} shows no {name}"
+    return found[1]
 
 
 def small_model() -> onnx.ModelProto:
