@@ -12,10 +12,10 @@ from simulator.arch import ArchConfig
 from simulator.arch.config import MacChoice
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.book import PriceBook
-from simulator.cost.lines import unit_prices
+from simulator.cost.lines import LayerEnergy, unit_prices
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.mac_structure import MacStructure
-from simulator.cost.pricing import ArchitecturePricing, LayerEnergy, MacBlock
+from simulator.cost.pricing import ArchitecturePricing, MacBlock
 from simulator.numerics import get_mac
 from simulator.numerics.overflow import OverflowBound, overflow_bound
 from simulator.result import (

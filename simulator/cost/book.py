@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from simulator.arch.config import ArchConfig
 from simulator.cost.scaling import Price, PriceScaling
-from simulator.cost.tables import Characterisation, PriceRow, PriceTable, load_table
+from simulator.cost.table_schema import Characterisation, PriceRow, PriceTable
+from simulator.cost.tables import load_table
 from simulator.foundation import UserError
 
 

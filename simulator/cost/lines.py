@@ -8,7 +8,15 @@ from typing import Literal
 
 from simulator.cost.book import PriceUse, total
 from simulator.cost.scaling import Price
-from simulator.result import AreaFormation, EnergyFormation, PriceSource, UnitPrice, UsedPrice, femtojoules
+from simulator.result import (
+    AreaFormation,
+    EnergyFormation,
+    PriceSource,
+    UnitPrice,
+    UsedPrice,
+    close_energy,
+    femtojoules,
+)
 
 Kind = Literal["dynamic", "static"]
 Operand = Literal["ifmap", "filter", "ofmap"]
@@ -105,6 +113,56 @@ class AreaLine:
             area_um2=self.area_um2,
             prices=_shown(self.uses),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class LayerEnergy:
+    """A layer's energy in whole femtojoules: lines sum to components, components to the total."""
+
+    lines: tuple[FormationLine, ...]
+
+    @property
+    def parts_fj(self) -> dict[str, int]:
+        """Femtojoules by component, in the order of the lines."""
+        parts: dict[str, int] = {}
+        for line in self.lines:
+            parts[line.component] = parts.get(line.component, 0) + line.energy_fj
+        return parts
+
+    @property
+    def energy_pj(self) -> dict[str, float]:
+        """Picojoules by component with their exact `total`, as a result holds them."""
+        return close_energy(self.parts_fj)
+
+    @property
+    def total_fj(self) -> int:
+        """All lines together."""
+        return sum(line.energy_fj for line in self.lines)
+
+    @property
+    def static_fj(self) -> int:
+        """What leaked."""
+        return sum(line.energy_fj for line in self.lines if line.kind == "static")
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """Area by component with the lines that formed it."""
+
+    lines: tuple[AreaLine, ...]
+
+    @property
+    def parts_um2(self) -> dict[str, float]:
+        """Square micrometres by component."""
+        parts: dict[str, float] = {}
+        for line in self.lines:
+            parts[line.component] = parts.get(line.component, 0.0) + line.area_um2
+        return parts
+
+    @property
+    def total_um2(self) -> float:
+        """All components together."""
+        return sum(self.parts_um2.values())
 
 
 def price_sources(lines: Iterable[FormationLine | AreaLine]) -> list[PriceSource]:

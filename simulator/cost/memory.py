@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from simulator.arch.config import SramConfig
 from simulator.cost.book import Prices, PriceUse, total
-from simulator.cost.tables import PriceRow
+from simulator.cost.table_schema import PriceRow
 from simulator.foundation import UserError
 
 Point = TypeVar("Point", int, float)

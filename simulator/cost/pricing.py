@@ -11,10 +11,10 @@ from simulator.arch.config import ArchConfig, Dataflow
 from simulator.cost.activity import SwitchingActivity, relative_activity
 from simulator.cost.book import PriceBook, Prices, PriceUse
 from simulator.cost.composition import PeCost, UnitCost, composed_cost, pe_cost
-from simulator.cost.lines import AreaLine, FormationLine, price_sources
+from simulator.cost.lines import Area, AreaLine, FormationLine, LayerEnergy, price_sources
 from simulator.cost.mac_structure import MacStructure, PartCount, RegisterClass
 from simulator.cost.memory import SramCost, sram_cost
-from simulator.result import PriceSource, close_energy
+from simulator.result import PriceSource
 from simulator.system.counts import OPERANDS, ActionCounts, Operand, PECycles
 
 _BITS_PER_BYTE: Final = 8
@@ -36,56 +36,6 @@ class MacBlock:
 
     structure: MacStructure
     columns: int
-
-
-@dataclass(frozen=True, slots=True)
-class LayerEnergy:
-    """A layer's energy in whole femtojoules: lines sum to components, components to the total."""
-
-    lines: tuple[FormationLine, ...]
-
-    @property
-    def parts_fj(self) -> dict[str, int]:
-        """Femtojoules by component, in the order of the lines."""
-        parts: dict[str, int] = {}
-        for line in self.lines:
-            parts[line.component] = parts.get(line.component, 0) + line.energy_fj
-        return parts
-
-    @property
-    def energy_pj(self) -> dict[str, float]:
-        """Picojoules by component with their exact `total`, as a result holds them."""
-        return close_energy(self.parts_fj)
-
-    @property
-    def total_fj(self) -> int:
-        """All lines together."""
-        return sum(line.energy_fj for line in self.lines)
-
-    @property
-    def static_fj(self) -> int:
-        """What leaked."""
-        return sum(line.energy_fj for line in self.lines if line.kind == "static")
-
-
-@dataclass(frozen=True, slots=True)
-class Area:
-    """Area by component with the lines that formed it."""
-
-    lines: tuple[AreaLine, ...]
-
-    @property
-    def parts_um2(self) -> dict[str, float]:
-        """Square micrometres by component."""
-        parts: dict[str, float] = {}
-        for line in self.lines:
-            parts[line.component] = parts.get(line.component, 0.0) + line.area_um2
-        return parts
-
-    @property
-    def total_um2(self) -> float:
-        """All components together."""
-        return sum(self.parts_um2.values())
 
 
 @dataclass(frozen=True, slots=True)

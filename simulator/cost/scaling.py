@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from simulator.arch.config import ArchConfig, ProcessConfig, ScalingConfig
-from simulator.cost.tables import PriceRow
+from simulator.cost.table_schema import PriceRow
 from simulator.foundation import UserError
 
 _ENERGY_POLYNOMIALS: Final = {

@@ -1,189 +1,26 @@
-"""Price tables: rows that say what something costs, under which conditions, and who says so."""
+"""Reading price tables: every row checked, fitted rows solved, every refusal naming file, row and line."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
+from simulator.cost.table_schema import Fit, PriceRow, PriceTable, TableDocument, TableRow
 from simulator.cost.vocabulary import COMPONENTS, VALUE_FIELDS, BaseUnit
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml, read_text, validate
 from simulator.foundation.resources import data_folder, resolve_document
 
-Status = Literal["published", "derived", "model", "ratio"]
-Role = Literal["prices", "cross_check", "validation"]
-Scope = Literal["logic", "macro", "external", "bound"]
-
 _SUM_TOLERANCE = 1e-9
 """Parts, remainder and whole are decimal figures: they add up but for binary rounding."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Conditions(_Strict):
-    """The silicon and the stimulus under which a price holds."""
-
-    scope: Scope = Field(
-        "logic",
-        description="`logic`: must match the architecture's process and clock; `macro`: a memory with its "
-        "own supply, only the node must match; `external`: another chip; `bound`: an upper bound for "
-        "milder conditions at the same node.",
-    )
-    node_nm: float | None = Field(None, gt=0)
-    voltage_v: float | None = Field(None, gt=0)
-    temperature_c: float | None = None
-    corner: Literal["TT", "SS", "FF"] | None = None
-    clock_mhz: float | None = Field(None, gt=0)
-    activity: str = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _logic_is_fully_stated(self) -> Conditions:
-        if self.scope == "logic" and None in (
-            self.node_nm,
-            self.voltage_v,
-            self.temperature_c,
-            self.clock_mhz,
-        ):
-            message = "conditions of logic need node_nm, voltage_v, temperature_c and clock_mhz"
-            raise ValueError(message)
-        if self.scope in {"macro", "bound"} and self.node_nm is None:
-            message = f"conditions of scope {self.scope} need node_nm"
-            raise ValueError(message)
-        return self
-
-
-class TableRow(_Strict):
-    """One row as written: exactly one value, its provenance, and what it is part of or made of."""
-
-    component: str
-    variant: str
-    action: str
-    conditions: str
-    source: str = Field(min_length=1)
-    status: Status
-    energy_pj: float | None = None
-    energy_fj: float | None = None
-    power_uw: float | None = None
-    energy_pj_per_byte: float | None = None
-    energy_pj_per_bit: float | None = None
-    energy_fj_per_bit_mm: float | None = None
-    area_um2: float | None = None
-    area_mm2: float | None = None
-    leakage_mw: float | None = None
-    leakage_nw_per_um2: float | None = None
-    fitted: str | None = Field(None, description="Name of the fit that gives the value instead of a figure.")
-    capacity_kib: float | None = Field(None, gt=0)
-    word_bits: int | None = Field(None, gt=0)
-    parts: tuple[str, ...] = Field((), description="Rows that add up to this one.")
-    remainder: float | None = Field(None, description="What the parts leave unlisted, in the row's own unit.")
-    uncertainty: float | None = Field(None, ge=0, description="Relative, 0.1 for 10 %.")
-    reason: str | None = Field(None, min_length=1, description="Why a value is zero.")
-    note: str = ""
-
-    @property
-    def key(self) -> str:
-        """What the row is called: component/variant/action and, for memories, size and word width."""
-        coordinates = [f"{self.capacity_kib:g}KiB"] if self.capacity_kib is not None else []
-        coordinates += [f"{self.word_bits}bit"] if self.word_bits is not None else []
-        return "/".join([self.component, self.variant, self.action, *coordinates])
-
-    @property
-    def given(self) -> list[str]:
-        """Names of the value fields that were given."""
-        return [name for name in VALUE_FIELDS if getattr(self, name) is not None]
-
-
-class Equation(_Strict):
-    """`counts[i]` of each unknown together cost what the published row costs."""
-
-    row: str = Field(description="`table:row` of the published figure.")
-    counts: tuple[float, ...] = Field(min_length=1)
-
-
-class Fit(_Strict):
-    """Constants that solve as many linear equations against published rows as there are constants."""
-
-    unknowns: tuple[str, ...] = Field(min_length=1, description="Rows whose value the fit gives.")
-    equations: tuple[Equation, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _square(self) -> Fit:
-        if any(len(equation.counts) != len(self.unknowns) for equation in self.equations) or len(
-            self.equations
-        ) != len(self.unknowns):
-            message = "a fit needs one equation for each unknown and one count for each unknown in it"
-            raise ValueError(message)
-        return self
-
-
-class Characterisation(_Strict):
-    """Flip-flops of a published PE and the bits that toggled per cycle while its power was taken."""
-
-    flip_flops: dict[Literal["activation", "weight", "accumulator"], int]
-    toggles_per_cycle: dict[Literal["activation", "weight", "accumulator"], float] | None = None
-    source: str = Field(min_length=1)
-
-
-class TableDocument(_Strict):
-    """A table file as written."""
-
-    table: str = Field(description="The table's name: its file name without suffix.")
-    description: str
-    role: Role = "prices"
-    sources: dict[str, str] = Field(min_length=1)
-    conditions: dict[str, Conditions] = Field(min_length=1)
-    fits: dict[str, Fit] = Field(default_factory=dict)
-    characterised: dict[str, Characterisation] = Field(default_factory=dict)
-    rows: list[dict[str, Any]] = Field(min_length=1)
-
-
-@dataclass(frozen=True, slots=True)
-class PriceRow:
-    """One checked row: its value in the base unit of its kind, with conditions and provenance resolved."""
-
-    table: str
-    key: str
-    component: str
-    variant: str
-    action: str
-    value: float
-    unit: BaseUnit
-    status: Status
-    source: str
-    conditions: Conditions
-    uncertainty: float | None
-    capacity_kib: float | None
-    word_bits: int | None
-    formula: str
-    note: str
-
-    @property
-    def reference(self) -> str:
-        """`table:row`, unique among all tables."""
-        return f"{self.table}:{self.key}"
-
-
-@dataclass(frozen=True, slots=True)
-class PriceTable:
-    """A checked table: its rows by key, and the hash of its text."""
-
-    name: str
-    description: str
-    role: Role
-    rows: Mapping[str, PriceRow]
-    characterised: Mapping[str, Characterisation]
-    sha256: str
 
 
 def load_table(name_or_path: str) -> PriceTable:

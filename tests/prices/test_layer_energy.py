@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from simulator.arch.config import ArchConfig
 from simulator.cost.activity import SwitchingActivity
+from simulator.cost.lines import LayerEnergy
 from simulator.cost.mac_parts import structure_of
-from simulator.cost.pricing import ArchitecturePricing, LayerEnergy, MacBlock
+from simulator.cost.pricing import ArchitecturePricing, MacBlock
 from simulator.foundation import UserError
 from simulator.numerics import get_mac
 from simulator.result import TOTAL, femtojoules
