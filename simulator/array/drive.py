@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.array import signals as sig
+from simulator.array.collect import Observations, Results
 from simulator.array.controllers import Controller, FoldWork, controller_of
 from simulator.array.grid import Grid, MacLike, Sums, column_blocks
 from simulator.array.registers import Pins
@@ -33,9 +34,8 @@ class GridRun:
 
     accumulators: [M, N] ([groups, M, N]) as `Mac.matmul` gives them, is_infinite and overflow beside them.
     cycles: clock edges from the first operand to the last result.
-    phases: first and last cycle of every phase of every fold, as observed at the PEs and at the bottom row;
-    empty
-        unless asked for.
+    phases: first and last cycle of every phase of every fold, as observed at the PEs and at the bottom
+        row; empty unless asked for.
     """
 
     accumulators: Array
@@ -60,16 +60,16 @@ def run_product(
 
     Args:
         timing: the array; its pipeline depth and interval, not the MAC's, are used.
-        mac: the MAC of all PEs, or blocks of columns. Column j of a fold computes channel `fold * columns +
-        j`.
+        mac: the MAC of all PEs, or blocks of columns. Column j of column tile c computes channel
+            `c * columns + j`.
         a_codes: activation codes.
         w_codes: weight codes.
         observe_phases: note the phases of every fold (slower).
         progress: called after each fold.
 
     Raises:
-        UserError: shapes that do not match, codes outside their formats, or `scalesim` timing, which is no
-        circuit.
+        UserError: shapes that do not match, codes outside their formats, or `scalesim` timing, which is
+            no circuit.
     """
     run = _Run.of(timing, mac, a_codes, w_codes, observe_phases=observe_phases)
     for done, _ in enumerate(run.folds(), 1):
@@ -105,78 +105,6 @@ def watch_fold(
 
 
 @dataclass(slots=True)
-class _Observations:
-    """Cycles in which watched PEs took operands and added products, one queue per PE."""
-
-    corners: list[tuple[int, int]]
-    took: list[deque[int]]
-    added: list[deque[int]]
-
-    @classmethod
-    def of(cls, corners: list[tuple[int, int]]) -> _Observations:
-        return cls(corners, [deque() for _ in corners], [deque() for _ in corners])
-
-    def note(self, first_cycle: int, watched: Array) -> None:
-        for p in range(len(self.corners)):
-            self.took[p].extend(first_cycle + int(t) for t in np.flatnonzero(watched[:, p] & sig.VALID))
-            self.added[p].extend(first_cycle + int(t) for t in np.flatnonzero(watched[:, p] & sig.LAST))
-
-    def compute_phase(self, corner: tuple[int, int], products: int) -> tuple[int, int]:
-        """Cycles of the next fold's first operands and last product at `corner`."""
-        first = last = 0
-        for (row, column), took, added in zip(self.corners, self.took, self.added, strict=True):
-            # The fold's operands also met at every other watched PE that is not beyond its corner.
-            if row <= corner[0] and column <= corner[1]:
-                first_here, last_here = _take(took, products)[0], _take(added, products)[-1]
-                if (row, column) == corner:
-                    first, last = first_here, last_here
-        return first, last
-
-
-def _take(queue: deque[int], count: int) -> list[int]:
-    return [queue.popleft() for _ in range(count)]
-
-
-@dataclass(slots=True)
-class _Results:
-    """Sums that have reached the bottom row, one queue per column, and the cycles in which they did."""
-
-    sums: Array
-    flags: Array
-    cycles: Array
-    filled: Array
-    taken: int = 0
-
-    @classmethod
-    def of(cls, columns: int, capacity: int, sum_dtype: npt.DTypeLike) -> _Results:
-        return cls(
-            np.full((capacity, columns), 0, sum_dtype),
-            np.zeros((capacity, columns), np.uint8),
-            np.zeros((capacity, columns), np.int64),
-            np.zeros(columns, np.int64),
-        )
-
-    def note(self, first_cycle: int, present: Array, sums: Array, flags: Array) -> None:
-        if not present.any():
-            return
-        capacity = len(self.sums)
-        at, column = np.nonzero(present)
-        place = (self.filled + np.cumsum(present, axis=0) - 1)[at, column] % capacity
-        self.sums[place, column] = sums[at, column]
-        self.flags[place, column] = flags[at, column]
-        self.cycles[place, column] = first_cycle + at
-        self.filled += present.sum(axis=0)
-
-    def take(self, count: int, columns: int) -> tuple[Array, Array, Array] | None:
-        """The next `count` sums of the first `columns` columns, or None while some are on their way."""
-        if self.filled[:columns].min() < self.taken + count:
-            return None
-        places = np.arange(self.taken, self.taken + count) % len(self.sums)
-        self.taken += count
-        return self.sums[places, :columns], self.flags[places, :columns], self.cycles[places, :columns]
-
-
-@dataclass(slots=True)
 class _Run:
     """One product on its way through a grid."""
 
@@ -185,8 +113,8 @@ class _Run:
     schedule: ProductSchedule
     a: Array
     w: Array
-    observations: _Observations | None
-    results: _Results
+    observations: Observations | None
+    results: Results
     pins: Pins
     sums: Array
     flags: Array
@@ -247,8 +175,8 @@ class _Run:
             schedule=schedule,
             a=a,
             w=w,
-            observations=_Observations.of(corners) if observe_phases else None,
-            results=_Results.of(timing.columns, 4 * (streamed + longest), grid.sum_dtype),
+            observations=Observations.of(corners) if observe_phases else None,
+            results=Results.of(timing.columns, 4 * (streamed + longest), grid.sum_dtype),
             # Any two neighbouring folds fit, wherever the second one starts.
             pins=Pins.idle(2 * longest + 2 * timing.columns, timing, sum_dtype=grid.sum_dtype),
             sums=np.full((groups, M, N), 0, grid.sum_dtype),

@@ -31,8 +31,8 @@ class Sums:
     """Accumulators as numbers, with the flags beside them.
 
     values: int64 in units of 2**accumulator_lsb (object above 64 bits), codes for float accumulators.
-    is_infinite: an infinite or NaN operand took part. overflow: +1 or -1 where a sticky accumulator
-    overflowed.
+    is_infinite: an infinite or NaN operand took part.
+    overflow: +1 or -1 where a sticky accumulator overflowed, by the first direction.
     """
 
     values: Array
@@ -44,22 +44,20 @@ class Grid:
     """R x C PEs and their registers.
 
     Args:
-        mac: the MAC of every PE (a preset's name, a spec string, a mapping or a `Mac`), or blocks of
-        columns as
-            `[(mac, columns), ...]` from left to right, which share one activation format.
+        mac: the MAC of every PE (a preset's name, a spec string, a mapping or a `Mac`), or blocks of columns
+            as `[(mac, columns), ...]` from left to right, which share one activation format.
         rows: R.
         columns: C.
         dataflow: `os` (outputs stay), `ws` (weights stay) or `is` (inputs stay).
         overlap: `none`; output stationary `drain` and `full` add a drain register to each PE, weight and
-        input
-            stationary `full` adds a shadow register for the stationary operand.
+            input stationary `full` adds a shadow register for the stationary operand.
         pipeline_depth: cycles from operands to their sum; by default the largest of the MACs'.
         accumulation_interval: cycles that a sum is in the adder; by default the largest of the MACs'.
+        buffered_sums: capacity, per column, of the partial-sum buffer between bottom and top edge.
 
     Raises:
         UserError: an unknown MAC or dataflow, sizes below one, blocks that do not cover the columns or do
-        not share
-            an activation format, or blocks of different MACs in an input stationary grid.
+            not share an activation format, or blocks of different MACs in an input stationary grid.
     """
 
     def __init__(
@@ -148,8 +146,7 @@ class Grid:
         stationary: with `multiply` activations move right and sums down, with `load` weights [columns] move
         down in column 0 at this edge and in column j at the j-th edge from it; `partial_sums` [columns]
         enter at the top (zeros by default) and, with shadow registers, `swap` marks the operands that come
-        with new stationary ones. Input
-        stationary: `weights` has one entry a row and `activations` one a column.
+        with new stationary ones. Input stationary: `weights` has one entry a row, `activations` one a column.
 
         Codes are unsigned bit patterns; two's complement formats also take negative numbers.
 

@@ -27,9 +27,8 @@ class Registers(NamedTuple):
     """The registers of R x C PEs; what an array does not have is an array of size 0.
 
     across, marks: streamed operand and its marks, moving right; int32 codes, uint8 [R, C].
-    down, down_marks: operand that moves down. Weight and input stationary: the preload chain, marks 0 (used
-    or
-        never loaded) or the fold's parity.
+    down, down_marks: operand that moves down. Weight and input stationary: the preload chain, marks 0
+        (in use or never loaded) or the fold's parity.
     held: the operand in use, where `down` is its shadow.
     load: preload enable of each column, moving right: 0, or the parity of the fold being preloaded [C].
     sums, flags: accumulator (or partial sum leaving downwards) and its flags.

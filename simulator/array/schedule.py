@@ -6,12 +6,12 @@ Nothing here loops over folds: a product has at most a handful of fold shapes. T
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from simulator.array.fold import CycleSplit, FoldShape, alone, before
-from simulator.array.tiles import FoldGrid, Link, Run, cut
+from simulator.array.tiles import FoldGrid, Link, cut
 from simulator.array.timing import ArrayTiming
 from simulator.foundation import UserError
 
@@ -219,9 +219,7 @@ class ProductSchedule:
                 start += self._interval(Link(*shapes, adds_to_sums=continues))
 
 
-def schedule_product(
-    timing: ArrayTiming, *, m: int, n: int, k: int, groups: int = 1, column_runs: Sequence[Run] = ()
-) -> ProductSchedule:
+def schedule_product(timing: ArrayTiming, *, m: int, n: int, k: int, groups: int = 1) -> ProductSchedule:
     """The schedule of `groups` products M x K times K x (N / groups).
 
     Takes the same time whatever the size of the product.
@@ -232,8 +230,6 @@ def schedule_product(
         n: output channels over all groups.
         k: reduction length.
         groups: independent products, one after another.
-        column_runs: column tiles of a group as `simulator.array.blocks` deals channels to blocks of columns;
-            empty: N is cut into tiles of `timing.columns`.
 
     Raises:
         UserError: an empty product, or groups that do not divide N.
@@ -243,7 +239,7 @@ def schedule_product(
             raise UserError("must be positive", location=name, value=length)
     if n % groups:
         raise UserError(f"must be a multiple of groups = {groups}", location="n", value=n)
-    tiles = fold_grid(timing, m=m, n=n // groups, k=k, groups=groups, column_runs=column_runs)
+    tiles = fold_grid(timing, m=m, n=n // groups, k=k, groups=groups)
     split = _whole_split(timing, tiles)
     return ProductSchedule(
         timing=timing,
@@ -260,14 +256,12 @@ def schedule_product(
     )
 
 
-def fold_grid(
-    timing: ArrayTiming, *, m: int, n: int, k: int, groups: int = 1, column_runs: Sequence[Run] = ()
-) -> FoldGrid:
+def fold_grid(timing: ArrayTiming, *, m: int, n: int, k: int, groups: int = 1) -> FoldGrid:
     """The folds of a product; `n` counts the channels of one group."""
     on_rows, on_columns, streamed = {"os": (m, n, k), "ws": (k, n, m), "is": (k, m, n)}[timing.dataflow]
     return FoldGrid(
         rows=cut(on_rows, timing.rows),
-        columns=tuple(column_runs) or cut(on_columns, timing.columns),
+        columns=cut(on_columns, timing.columns),
         groups=groups,
         streamed=streamed,
         rows_add_up=timing.dataflow != "os",

@@ -48,7 +48,7 @@ def write_fold_vcd(
 
     Raises:
         UserError: no such fold (says how many there are), more PEs than a dump is of use for, or as
-        `run_product`.
+            `run_product`.
     """
     if timing.pe_count > MAX_TRACED_PES:
         raise UserError(
