@@ -84,14 +84,17 @@ PE_USES: dict[str, Colour] = {
 }
 """What a PE does in a cycle."""
 
-_STALL_SHADES = (
-    Colour("#d55e00", "#f08a3c"),
-    Colour("#e69f00", "#ffc04d"),
-    Colour("#cc79a7", "#ecb3d0"),
-    Colour("#8c3b00", "#c96a2b"),
-    Colour("#b8860b", "#e0b64a"),
-    Colour("#7a4b6d", "#c79bbb"),
-)
+STALL_COLOURS: dict[str, Colour] = {
+    "ifmap": Colour("#e69f00", "#ffc04d"),
+    "filter": Colour("#b8860b", "#e0b64a"),
+    "ofmap_space": Colour("#cc79a7", "#ecb3d0"),
+    "dram": Colour("#d55e00", "#f08a3c"),
+    "sram_port": Colour("#7a4b6d", "#c79bbb"),
+    "output_path": Colour("#8c3b00", "#c96a2b"),
+}
+"""Why the array waited."""
+
+_OTHER_STALL = Colour("#4d4d4d", "#bdbdbd")
 
 _LABELS = {
     "pe": "PE",
@@ -149,12 +152,5 @@ def cause_label(cause: str) -> str:
 
 def cause_colours(causes: Iterable[str]) -> dict[str, Colour]:
     """A colour for each cause of cycles."""
-    chosen: dict[str, Colour] = {}
-    stalls = 0
-    for cause in causes:
-        known = CYCLE_CAUSES.get(cause)
-        if known is None:
-            known = _STALL_SHADES[stalls % len(_STALL_SHADES)]
-            stalls += 1
-        chosen[cause] = known
-    return chosen
+    known = CYCLE_CAUSES | STALL_COLOURS
+    return {cause: known.get(cause.removeprefix("stall_"), _OTHER_STALL) for cause in causes}

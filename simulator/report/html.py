@@ -106,7 +106,7 @@ def render_html(results: Sequence[Result], *, mixed: bool = False) -> str:
 def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
     result = variant.result
     totals = result.totals
-    headline: tuple[tuple[str, str], ...] = (
+    headline = (
         ("Latency", units.duration(totals.latency_ms)),
         ("Energy", units.energy(totals.energy_pj)),
         ("Area", units.area(totals.area_um2)),
@@ -114,10 +114,8 @@ def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
         ("TOPS/W", units.significant(totals.tops_per_w)),
         ("Utilization", units.percent(totals.utilization)),
         ("Cycles", units.whole(totals.cycles)),
-        ("MACs", units.quantity(totals.macs)),
+        _eighth_figure(result),
     )
-    if result.accuracy is not None and result.accuracy.top1 is not None:
-        headline += (("Top-1", units.percent(result.accuracy.top1)),)
     hashes = (
         *(f"{name}: {digest}" for name, digest in result.sources.table_hashes.items()),
         f"architecture: {result.sources.arch_hash}",
@@ -138,6 +136,12 @@ def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
         ),
         notes=(*result.sources.notes, *hashes),
     )
+
+
+def _eighth_figure(result: Result) -> tuple[str, str]:
+    if result.accuracy is not None and result.accuracy.top1 is not None:
+        return "Top-1", units.percent(result.accuracy.top1)
+    return "MACs", units.quantity(result.totals.macs)
 
 
 def _comparison_panel(comparison: Comparison) -> _Panel:

@@ -8,6 +8,7 @@ from simulator.report import units
 from simulator.report.components import PE_USES, Colour, cause_colours, cause_label, colours, in_order, label
 from simulator.report.figures import Figure, Point, Scatter, Series, StackedBars
 from simulator.report.pe_map import pe_utilization
+from simulator.report.provenance import LEGEND, MARKS, component_standing, marked
 from simulator.result import TOTAL, Result
 
 _PLAIN = Colour("#0072b2", "#4fa8e0")
@@ -34,7 +35,9 @@ def energy_by_component(result: Result) -> StackedBars:
     return _one_bar_each(
         "energy_by_component",
         "Energy by component",
-        f"Together {units.energy(result.totals.energy_pj)} for one inference, leakage included.",
+        f"Together {units.energy(result.totals.energy_pj)} for one inference, leakage included."
+        + _legend(result, parts),
+        result,
         parts,
         units.energy_scale(parts.values()),
     )
@@ -110,7 +113,8 @@ def area_by_component(result: Result) -> StackedBars:
     return _one_bar_each(
         "area",
         "Area",
-        f"Together {units.area(result.totals.area_um2)}.",
+        f"Together {units.area(result.totals.area_um2)}." + _legend(result, parts),
+        result,
         parts,
         units.area_scale(parts.values()),
     )
@@ -178,20 +182,28 @@ def roofline(result: Result) -> Scatter | None:
 
 
 def _one_bar_each(
-    key: str, title: str, text: str, parts: Mapping[str, float], scale: units.Scale
+    key: str, title: str, text: str, result: Result, parts: Mapping[str, float], scale: units.Scale
 ) -> StackedBars:
-    """Each category is its own series, so that it keeps its colour."""
+    """Each category is its own series, so that it keeps its colour; names bear the marks of their prices."""
     names = [part for part in in_order(parts) if parts[part]]
+    labels = {part: marked(label(part), component_standing(result, part)) for part in names}
     colour = colours(parts)
     series = tuple(
         Series(
-            label(part),
+            labels[part],
             colour[part],
             tuple(parts[part] / scale.factor if other == part else 0.0 for other in names),
         )
         for part in names
     )
-    return StackedBars(key, title, text, f"[{scale.unit}]", tuple(map(label, names)), series)
+    return StackedBars(key, title, text, f"[{scale.unit}]", tuple(labels.values()), series)
+
+
+def _legend(result: Result, parts: Mapping[str, float]) -> str:
+    """What the marks on the names of parts mean, as far as there are any."""
+    levels = {component_standing(result, part) for part, value in parts.items() if value}
+    told = [f" {MARKS[level]} {LEGEND[level]}." for level in MARKS if MARKS[level] and level in levels]
+    return "".join(told)
 
 
 def _names(result: Result) -> tuple[str, ...]:
