@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from simulator import __version__
 from simulator.arch import ArchConfig
@@ -56,6 +56,16 @@ class Measurements:
 
     layers: Mapping[str, MeasuredLayer]
     accuracy: Accuracy | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredRun:
+    """A network with the architecture that runs it (layers' own MACs filled in) and what tensors told."""
+
+    arch: ArchConfig
+    network: Network
+    measured: Measurements = field(default_factory=lambda: Measurements({}))
 
 
 _NOTHING_MEASURED = Measurements({})
@@ -91,7 +101,7 @@ def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHIN
             arch_hash=_sha256(arch.model_dump(mode="json")),
             network_hash=_sha256(asdict(run.network)),
             prices=prices.sources(energies),
-            notes=prices.notes(tensors_seen=bool(measured.layers)),
+            notes=[*prices.notes(tensors_seen=bool(measured.layers)), *measured.notes],
         ),
         accuracy=measured.accuracy,
         warnings=[*run.warnings, *_overflow_warnings(arch, run)],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from simulator.cli.infer import ImagesOption, PolicyOption
 from simulator.cli.options import (
     ArchOption,
     BatchOption,
@@ -69,6 +70,15 @@ ScaleSimOption = Annotated[
     Path | None,
     typer.Option("--scalesim-cfg", metavar="FILE", help="A SCALE-Sim .cfg, laid over the architecture."),
 ]
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        "-d",
+        metavar="DATA",
+        help="Images for a trained NETWORK: fashion_mnist_1000, .npz or .npy; gives accuracy, exact toggles.",
+    ),
+]
 AllLayersOption = Annotated[bool, typer.Option("--layers", help="Show every layer, in execution order.")]
 
 
@@ -96,6 +106,9 @@ def simulate_command(
     trace_layers: TraceLayersOption = None,
     vcd: VcdOption = None,
     fold: FoldOption = 0,
+    data: DataOption = None,
+    policy: PolicyOption = None,
+    images: ImagesOption = None,
 ) -> None:
     """Simulate NETWORK on an architecture: cycles, energy, power, area.
 
@@ -105,9 +118,11 @@ def simulate_command(
         systolic simulate vgg16 --arch elma8_32x32 --batch 4 --out results
 
         systolic simulate model.onnx --mac "e4m3 x e4m3" --json
+
+        systolic simulate lenet5_fashion --data fashion_mnist_1000 --mac elma8
     """
     from simulator.api import configure, load_workload, run_machine
-    from simulator.assembly import assemble
+    from simulator.assembly import MeasuredRun, assemble
     from simulator.foundation.files import prepare_folder
 
     overrides = scalesim_fields(arch, clock_mhz, scalesim_cfg) | arch_overrides(
@@ -123,13 +138,27 @@ def simulate_command(
         assignments,
     )
     configured = configure(arch, overrides)
-    workload = load_workload(network, batch=batch, skip_unsupported=skip_unsupported)
     folder = prepare_folder(out) if out is not None else None
     with progress_bar(quiet=quiet) as progress:
-        run = run_machine(configured, workload, progress=progress)
+        if Path(network).is_dir():
+            from simulator.measured import measure_recorded
+
+            ready = measure_recorded(
+                configured, network, mac=mac, outputs=folder and folder / "outputs", progress=progress
+            )
+        elif data is not None:
+            from simulator.measured import measure_on_images
+
+            ready = measure_on_images(
+                configured, network, data, policy=policy, images=images, batch=batch, progress=progress
+            )
+        else:
+            workload = load_workload(network, batch=batch, skip_unsupported=skip_unsupported)
+            ready = MeasuredRun(configured, workload)
+        run = run_machine(ready.arch, ready.network, progress=progress)
         if engine is Engine.grid:
-            _verify_on_grid(configured, workload, progress)
-    result = assemble(configured, run)
+            _verify_on_grid(ready.arch, ready.network, progress)
+    result = assemble(ready.arch, run, ready.measured)
     if trace is not None:
         from simulator.system.trace import write_trace
 
@@ -139,7 +168,7 @@ def simulate_command(
 
         write_access_trace(run, access_trace, trace_layers or ())
     if vcd is not None:
-        _dump_fold(configured, workload, trace_layers or [], vcd, fold)
+        _dump_fold(ready.arch, ready.network, trace_layers or [], vcd, fold)
     if folder is not None:
         from simulator.foundation.files import write_text
         from simulator.report.tabular import layers_csv

@@ -18,25 +18,28 @@ def data_folder(name: DataFolder) -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / name
 
 
-def bundled_names(folder: DataFolder, suffix: str = ".yaml") -> list[str]:
-    """Sorted names (file stems) of the bundled documents of a folder."""
-    return sorted(path.stem for path in data_folder(folder).glob(f"*{suffix}"))
+def bundled_names(folder: DataFolder, *suffixes: str) -> list[str]:
+    """Sorted names (file stems) of the bundled documents of a folder; YAML unless suffixes are given."""
+    wanted = suffixes or (".yaml",)
+    return sorted(path.stem for path in data_folder(folder).iterdir() if path.suffix in wanted)
 
 
-def resolve_document(name: str, folder: DataFolder, *, what: str, suffix: str = ".yaml") -> Path:
+def resolve_document(name: str, folder: DataFolder, *suffixes: str, what: str) -> Path:
     """The file meant by `name`: a bundled document's name or a path.
 
-    Anything with a separator or a suffix is a path; everything else must be bundled.
+    Anything with a separator or a suffix is a path; everything else must be bundled, as YAML unless
+    suffixes are given.
 
     Raises:
         UserError: neither a bundled name nor an existing file.
     """
-    bundled = data_folder(folder) / f"{name}{suffix}"
-    if bundled.is_file() and not Path(name).suffix:
-        return bundled
     path = Path(name)
+    for suffix in suffixes or (".yaml",):
+        bundled = data_folder(folder) / f"{name}{suffix}"
+        if bundled.is_file() and not path.suffix:
+            return bundled
     if path.is_file():
         return path
     if path.suffix or len(path.parts) > 1:
         raise UserError(f"{what} file cannot be found", source=name)
-    raise UserError(f"unknown {what}", value=name, candidates=bundled_names(folder, suffix))
+    raise UserError(f"unknown {what}", value=name, candidates=bundled_names(folder, *suffixes))

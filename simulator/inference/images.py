@@ -63,7 +63,7 @@ def load_images(name_or_path: str | Path) -> Images:
         UserError: unreadable or truncated file, images missing, empty, not numbers or not finite, labels that
             are not integers or not one for each image.
     """
-    path = resolve_document(str(name_or_path), "workloads", what="image data", suffix=".npz")
+    path = resolve_document(str(name_or_path), "workloads", ".npz", what="image data")
     arrays = _read(path)
     if "images" not in arrays:
         raise UserError("has no images", source=path, location="images", candidates=arrays)

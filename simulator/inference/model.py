@@ -67,7 +67,7 @@ def load_model(name_or_path: str | Path) -> Model:
         UserError: unreadable or not ONNX, weights missing or not finite, dimensions other than the batch left
             open, more than one data input, or operators (all named) that nobody here supports.
     """
-    path = resolve_document(str(name_or_path), "workloads", what="trained network", suffix=".onnx")
+    path = resolve_document(str(name_or_path), "workloads", ".onnx", what="trained network")
     if path.suffix.lower() != ".onnx":
         raise UserError("trained networks are ONNX files with weights", source=path, value=path.suffix)
     layer_names = read_graph(path).layer_names  # also refuses what no one can read, and open dimensions

@@ -26,7 +26,7 @@ def load_network(
     Raises:
         UserError: unknown name (the nearest one is suggested), unreadable or wrong file, impossible batch.
     """
-    path = resolve_document(str(name_or_path), "workloads", what="network")
+    path = resolve_document(str(name_or_path), "workloads", ".yaml", ".onnx", what="network")
     suffix = path.suffix.lower()
     if suffix in (".yaml", ".yml"):
         network = read_network(path)

@@ -1,0 +1,268 @@
+"""Runs on real tensors, from images or a recorded trace: exact toggles for the prices, and accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.arch import ArchConfig, load_arch
+from simulator.assembly import MeasuredLayer, MeasuredRun, Measurements
+from simulator.cost.activity import SwitchingActivity, counted_activity
+from simulator.foundation import UserError
+from simulator.numerics import Mac, get_mac
+from simulator.numerics.activity import switching_activity, total_activity
+from simulator.workload import Layer, load_network
+
+if TYPE_CHECKING:
+    from simulator.inference.arithmetic import MacOutput
+    from simulator.inference.products import Product
+    from simulator.inference.trace import Trace
+
+Codes = npt.NDArray[Any]
+Progress = Callable[[str, int, int], None]
+
+COUNTED_BATCHES = 8
+"""Toggles are counted exactly over this many batches at most and averaged."""
+
+
+def measure_on_images(
+    arch: ArchConfig,
+    model_name: str,
+    data: str,
+    *,
+    policy: str | None = None,
+    images: int | None = None,
+    batch: int | None = None,
+    progress: Progress | None = None,
+) -> MeasuredRun:
+    """Run images through a trained network in the architecture's MACs and count what toggles.
+
+    Accuracy is over all images; toggles are of the first batches, each as the array would run it.
+
+    Raises:
+        UserError: a model, images or labels that do not fit, fewer images than a batch, or column blocks.
+    """
+    from simulator.inference import load_images, load_model, plan_network, run_plan
+
+    _require_one_mac(arch)
+    model, chosen = load_model(model_name), load_images(data).first(images)
+    layer_macs = {
+        name: get_mac(config.mac, custom=arch.macs)
+        for name, config in arch.layers.items()
+        if config.mac is not None
+    }
+    plan = plan_network(
+        model, chosen, get_mac(arch.array.mac, custom=arch.macs), policy, layer_macs=layer_macs
+    )
+    network = load_network(model.path, batch=batch or 1)
+    if len(chosen.images) < network.batch:
+        raise UserError(
+            "fewer images than one batch",
+            source=data,
+            value=len(chosen.images),
+            allowed=f"{network.batch} or more",
+        )
+    macs = {name: layer.mac for name, layer in plan.layers.items()}
+    configured = _with_layer_macs(arch, macs)
+    counter = _ActivityCounter(configured, {layer.name: layer for layer in network.layers}, macs)
+    advance = None if progress is None else lambda done, total: progress("images", done, total)
+    result = run_plan(model, chosen, plan, observer=counter, progress=advance)
+    layers = {
+        name: MeasuredLayer(counter.activity(name), accuracy) for name, accuracy in result.layers.items()
+    }
+    note = (
+        f"bits toggled: counted in every register over the first {counter.batches} batches of {chosen.source}"
+    )
+    return MeasuredRun(configured, network, Measurements(layers, result.accuracy, (note,)))
+
+
+def measure_recorded(
+    arch: ArchConfig,
+    folder: str | Path,
+    *,
+    mac: str | None = None,
+    outputs: Path | None = None,
+    progress: Progress | None = None,
+) -> MeasuredRun:
+    """`measure_trace` of a folder, whose codes must be for `mac` where one is named.
+
+    Raises:
+        UserError: as `load_trace` and `measure_trace`, or codes recorded for another MAC.
+    """
+    from simulator.inference import load_trace
+
+    trace = load_trace(folder)
+    recorded = {spec.name for layer in trace.network.layers if (spec := trace.mac(layer.name)) is not None}
+    if mac is not None and recorded and recorded != {get_mac(mac, custom=arch.macs).name}:
+        raise UserError(
+            "its codes were recorded for another MAC",
+            source=folder,
+            value=mac,
+            allowed=", ".join(sorted(recorded)),
+        )
+    return measure_trace(arch, trace, outputs=outputs, progress=progress)
+
+
+def measure_trace(
+    arch: ArchConfig, trace: Trace, *, outputs: Path | None = None, progress: Progress | None = None
+) -> MeasuredRun:
+    """Multiply a trace's recorded operands, hold the sums against the recorded ones, and count what toggles.
+
+    A trace of codes brings its MACs; one of floats is encoded into the architecture's.
+
+    Args:
+        arch: the architecture; its MACs are replaced by those of a trace of codes.
+        trace: from `load_trace`.
+        outputs: a folder for each layer's accumulators as `LAYER.npy`.
+        progress: called after every layer.
+
+    Raises:
+        UserError: sums that differ from the recorded ones (with the first one's coordinates), or column
+            blocks.
+    """
+    _require_one_mac(arch)
+    general = get_mac(arch.array.mac, custom=arch.macs)
+    specs = {layer.name: trace.mac(layer.name) for layer in trace.network.layers}
+    macs = {name: general if spec is None else get_mac(spec) for name, spec in specs.items()}
+    layers: dict[str, MeasuredLayer] = {}
+    compared = 0
+    for done, layer in enumerate(trace.network.layers, 1):
+        mac = macs[layer.name]
+        activations, weights = trace.operands(layer.name)
+        if specs[layer.name] is None:
+            activations, weights = mac.activation.encode(activations), mac.weight.encode(weights)
+        sums = np.stack([mac.matmul(a, w) for a, w in _by_group(activations, weights)])
+        if specs[layer.name] is not None and sums.dtype != object:
+            compared += _require_recorded(trace, layer, sums)
+        if outputs is not None:
+            _save(outputs, layer.name, sums)
+        layers[layer.name] = MeasuredLayer(_activity_of(arch, mac, activations, weights))
+        if progress is not None:
+            progress(trace.network.name, done, len(trace.network.layers))
+    notes = (
+        f"bits toggled: counted in every register over the {trace.manifest.images} recorded images",
+        f"functional output: {compared} sums equal to the recorded ones",
+    )
+    return MeasuredRun(_with_layer_macs(arch, macs), trace.network, Measurements(layers, None, notes))
+
+
+@dataclass(slots=True)
+class _ActivityCounter:
+    """An observer of inference that counts toggles over the first batches of images."""
+
+    arch: ArchConfig
+    layers: dict[str, Layer]
+    macs: dict[str, Mac]
+    batches: int = 0
+    counted: dict[str, list[SwitchingActivity]] = field(default_factory=dict)
+
+    def __call__(self, product: Product, output: MacOutput) -> None:
+        if product.name in self.counted:
+            return
+        layer, mac = self.layers[product.name], self.macs[product.name]
+        operands = output.operands
+        counted = [
+            _activity_of(self.arch, mac, activations, weights)
+            for activations, weights in _batches(layer, operands.activations, operands.weights)
+        ]
+        self.batches = len(counted)
+        self.counted[product.name] = counted
+
+    def activity(self, name: str) -> SwitchingActivity:
+        """Mean over the counted batches."""
+        counted = self.counted[name]
+        count = len(counted)
+        return SwitchingActivity(
+            activation=sum(one.activation for one in counted) / count,
+            weight=sum(one.weight for one in counted) / count,
+            accumulator=sum(one.accumulator for one in counted) / count,
+            shift=sum(one.shift for one in counted) / count,
+            zero_operand_macs=sum(one.zero_operand_macs for one in counted) // count,
+        )
+
+
+def _batches(layer: Layer, activations: Codes, weights: Codes) -> Iterator[tuple[Codes, Codes]]:
+    """Operands of single batches out of a chunk of images; each image's rows or groups lie together."""
+    if layer.weights_are_activations:
+        count = activations.shape[0] // layer.groups
+        for batch in range(min(count, COUNTED_BATCHES)):
+            groups = slice(batch * layer.groups, (batch + 1) * layer.groups)
+            yield activations[groups], weights[groups]
+        return
+    count = activations.shape[1] // layer.m
+    for batch in range(min(count, COUNTED_BATCHES)):
+        yield activations[:, batch * layer.m : (batch + 1) * layer.m], weights
+
+
+def _activity_of(arch: ArchConfig, mac: Mac, activations: Codes, weights: Codes) -> SwitchingActivity:
+    array = arch.array
+    counted = total_activity(
+        [
+            switching_activity(mac, a, w, array.dataflow, rows=array.rows, columns=array.columns)
+            for a, w in _by_group(activations, weights)
+        ]
+    )
+    return counted_activity(counted, zero_operand_macs=_zero_operand_macs(mac, activations, weights))
+
+
+def _by_group(activations: Codes, weights: Codes) -> Iterator[tuple[Codes, Codes]]:
+    for group in range(activations.shape[0]):
+        yield np.asarray(activations[group]), np.asarray(weights[group])
+
+
+def _zero_operand_macs(mac: Mac, activations: Codes, weights: Codes) -> int:
+    """MACs of which at least one operand is zero: all, less those where both are not."""
+    both = 0
+    for a, w in _by_group(activations, weights):
+        nonzero_a = np.count_nonzero(mac.activation.decode(a), axis=0)
+        nonzero_w = np.count_nonzero(mac.weight.decode(w), axis=1)
+        both += int(nonzero_a @ nonzero_w)
+    groups, m, k = activations.shape
+    return int(groups * m * k * weights.shape[2]) - both
+
+
+def _with_layer_macs(arch: ArchConfig, macs: dict[str, Mac]) -> ArchConfig:
+    """The architecture with its array's MAC the most frequent one, and exceptions for the other layers."""
+    names = [mac.name for mac in macs.values()]
+    general = max(sorted(set(names)), key=names.count)
+    overrides: dict[str, Any] = {"array.mac": general}
+    overrides["layers"] = {name: {"mac": mac.name} for name, mac in macs.items() if mac.name != general}
+    return load_arch(arch, overrides)
+
+
+def _require_one_mac(arch: ArchConfig) -> None:
+    if arch.array.column_blocks:
+        raise UserError(
+            "real tensors run on arrays with one MAC",
+            source=arch.name,
+            location="array.column_blocks",
+            allowed="none, or a run without tensors",
+        )
+
+
+def _require_recorded(trace: Trace, layer: Layer, sums: Codes) -> int:
+    recorded = np.asarray(trace.tensor(layer.name, "accumulators"))
+    wrong = np.argwhere(recorded != sums)
+    if wrong.size:
+        where = tuple(int(index) for index in wrong[0])
+        raise UserError(
+            f"recorded sum at (group, row, column) {where} is {recorded[where]}, "
+            f"its operands give {sums[where]}",
+            source=trace.folder,
+            location=layer.name,
+        )
+    return int(sums.size)
+
+
+def _save(folder: Path, name: str, sums: Codes) -> None:
+    from simulator.foundation.files import prepare_folder, whole_file
+
+    prepare_folder(folder)
+    safe = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)
+    with whole_file(folder / f"{safe}.npy") as temporary, temporary.open("wb") as file:
+        np.save(file, sums, allow_pickle=sums.dtype == object)
