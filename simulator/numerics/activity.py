@@ -35,6 +35,7 @@ from simulator.numerics.engines.planner import checked_operands
 from simulator.numerics.engines.threads import available_cores
 from simulator.numerics.registers import (
     Patterns,
+    differing_bits,
     hamming,
     path_toggles,
     register_bits,
@@ -296,10 +297,8 @@ def _drain_toggles(sums: npt.NDArray[Any], bits: int, R: int) -> int:
     held = np.zeros((R, sums.shape[1]), sums.dtype)
     held[: sums.shape[0]] = sums
     # Row i takes held[i - 1] .. held[0], then zero: rows r .. R - 1 see the step from held[r] to held[r - 1].
-    toggles = R * hamming(held[0], np.zeros_like(held[0]), bits)
-    for r in range(1, min(sums.shape[0] + 1, R)):
-        toggles += (R - r) * hamming(held[r], held[r - 1], bits)
-    return toggles
+    steps = differing_bits(held[1:], held[:-1], bits).sum(axis=1, dtype=np.int64)
+    return R * hamming(held[0], np.zeros_like(held[0]), bits) + int(steps @ np.arange(R - 1, 0, -1))
 
 
 def _stationary(
@@ -399,11 +398,10 @@ def _loading_toggles(patterns: Patterns, zero: int, bits: int, R: int, C: int) -
     folds = padded.reshape(k_folds, R, cuts, C).transpose(2, 0, 1, 3).reshape(-1, R, C)
     folds = np.concatenate([np.full((1, R, C), zero, patterns.dtype), folds])
     # Row i of a fold holds before[i], before[i - 1] .. before[0], then after[R - 1] .. after[i].
-    toggles = R * hamming(folds[:-1, 0], folds[1:, -1], bits)
-    for r in range(1, R):
-        toggles += (R - r) * hamming(folds[:-1, r], folds[:-1, r - 1], bits)
-        toggles += r * hamming(folds[1:, r], folds[1:, r - 1], bits)
-    return toggles
+    steps = differing_bits(folds[:, 1:], folds[:, :-1], bits).sum(axis=2, dtype=np.int64)  # [folds, R - 1]
+    times = np.arange(1, R)
+    shifted = int((steps[:-1] @ times[::-1]).sum() + (steps[1:] @ times).sum())
+    return R * hamming(folds[:-1, 0], folds[1:, -1], bits) + shifted
 
 
 def _estimated(bits: int, estimate: Estimate, pe_steps: int) -> RegisterActivity:

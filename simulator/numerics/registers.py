@@ -43,15 +43,23 @@ def zero_pattern(fmt: Format) -> int:
     return int(register_patterns(fmt, fmt.encode(np.zeros(1)))[0])
 
 
-def hamming(x: npt.NDArray[Any], y: npt.NDArray[Any] | np.integer[Any], bits: int) -> int:
-    """Differing bits among the lowest `bits` of integers (unsigned, int64 or Python's), summed over all."""
+def differing_bits(
+    x: npt.NDArray[Any], y: npt.NDArray[Any] | np.integer[Any], bits: int
+) -> npt.NDArray[np.integer[Any]]:
+    """Differing bits among the lowest `bits` of integers (unsigned, int64, Python's), by element."""
     difference = np.bitwise_xor(x, y)
     if difference.dtype == object:
-        return sum((int(number) & ((1 << bits) - 1)).bit_count() for number in difference.flat)
+        counts = [(int(number) & ((1 << bits) - 1)).bit_count() for number in difference.flat]
+        return np.array(counts, np.int64).reshape(difference.shape)
     if difference.dtype.kind == "i":
         difference = difference.astype(np.int64, copy=False).view(np.uint64)
     mask = difference.dtype.type((1 << min(bits, difference.dtype.itemsize * 8)) - 1)
-    return int(np.bitwise_count(difference & mask).sum(dtype=np.int64))
+    return np.asarray(np.bitwise_count(difference & mask))
+
+
+def hamming(x: npt.NDArray[Any], y: npt.NDArray[Any] | np.integer[Any], bits: int) -> int:
+    """The sum of `differing_bits`."""
+    return int(differing_bits(x, y, bits).sum(dtype=np.int64))
 
 
 def path_toggles(patterns: npt.NDArray[Any], rest: int, bits: int, *, axis: int = 0) -> int:
