@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.arch import ArchConfig, load_arch
-from simulator.assembly import assemble
+from simulator.assembly import MeasuredRun, assemble
 from simulator.result import Result
 from simulator.system import MachineRun, simulate_network
 from simulator.workload import Network, load_network
@@ -27,9 +27,12 @@ def simulate(
     batch: int | None = None,
     overrides: Mapping[str, Any] | None = None,
     skip_unsupported: bool = False,
+    data: str | None = None,
+    policy: str | None = None,
+    images: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Cycles, latency, power, energy and area of a network on an architecture.
+    """Cycles, latency, power, energy and area of a network on an architecture, and its accuracy on data.
 
     Args:
         network: a bundled name, a SCALE-Sim topology, an ONNX file, a YAML of layers, or a `Network`.
@@ -39,14 +42,31 @@ def simulate(
         batch: inferences at once, in place of the network's own.
         overrides: any architecture field by its dotted name: `{"sram.ifmap.capacity_kib": 64}`.
         skip_unsupported: leave out ONNX operators that cannot be simulated instead of refusing.
+        data: images for a trained network; adds accuracy and lets energy follow the bits that toggle.
+        policy: how the network is put into its formats (docs/inference.md).
+        images: only the first so many images.
         progress: called after every layer.
 
     Raises:
         UserError: anything given that cannot be used.
     """
     configured = configure(arch, {"array.mac": mac, "array.dataflow": dataflow, **(overrides or {})})
-    workload = load_workload(network, batch=batch, skip_unsupported=skip_unsupported)
-    return assemble(configured, run_machine(configured, workload, progress=progress))
+    if data is None:
+        ready = MeasuredRun(
+            configured, load_workload(network, batch=batch, skip_unsupported=skip_unsupported)
+        )
+    else:
+        from simulator.measured import measure_on_images
+
+        ready = measure_on_images(
+            configured, str(network), data, policy=policy, images=images, batch=batch, progress=progress
+        )
+    return finish(ready, progress=progress)
+
+
+def finish(ready: MeasuredRun, *, progress: Progress | None = None) -> Result:
+    """The result of a network on an architecture, with what tensors told of it. Raises UserError."""
+    return assemble(ready.arch, run_machine(ready.arch, ready.network, progress=progress), ready.measured)
 
 
 def configure(arch: str | Path | ArchConfig, overrides: Mapping[str, Any] | None = None) -> ArchConfig:
