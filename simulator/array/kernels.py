@@ -45,10 +45,11 @@ def _add_odd(x: float, y: float) -> float:
 
 
 @kernel
-def _add_integers(block: Array, across: Array, down: Array, sums: Array) -> None:
+def _add_integers(
+    first: np.uint64, end: np.uint64, block: Array, across: Array, down: Array, sums: Array
+) -> None:
     """Two's complement products; operands that are not part of a product are zeros."""
     across_spare, down_spare, shift = block[op.ACROSS_SPARE], block[op.DOWN_SPARE], block[op.SHIFT]
-    first, end = _Index(block[op.FIRST_COLUMN]), _Index(block[op.END_COLUMN])
     for i in range(sums.shape[0]):
         for j in range(first, end):
             a = np.int64(np.int32(across[i, j] << across_spare)) >> across_spare
@@ -58,11 +59,18 @@ def _add_integers(block: Array, across: Array, down: Array, sums: Array) -> None
 
 @kernel
 def _add_products(
-    block: Array, products: Array, across: Array, down: Array, marks: Array, gate: Array, sums: Array
+    first: np.uint64,
+    end: np.uint64,
+    block: Array,
+    products: Array,
+    across: Array,
+    down: Array,
+    marks: Array,
+    gate: Array,
+    sums: Array,
 ) -> None:
     """Products looked up in a table, into an accumulator that wraps."""
     base, stride = _Index(block[op.PRODUCTS]), _Index(block[op.STRIDE])
-    first, end = _Index(block[op.FIRST_COLUMN]), _Index(block[op.END_COLUMN])
     for i in range(sums.shape[0]):
         for j in range(first, end):
             product = products[base + _Index(across[i, j]) * stride + _Index(down[i, j])]
@@ -71,11 +79,18 @@ def _add_products(
 
 @kernel
 def _flag_infinities(
-    block: Array, special: Array, across: Array, down: Array, marks: Array, gate: Array, flags: Array
+    first: np.uint64,
+    end: np.uint64,
+    block: Array,
+    special: Array,
+    across: Array,
+    down: Array,
+    marks: Array,
+    gate: Array,
+    flags: Array,
 ) -> None:
     """Raise the sticky flag where an operand of a product is infinite or NaN."""
     across_base, down_base = _Index(block[op.ACROSS_TABLE]), _Index(block[op.DOWN_TABLE])
-    first, end = _Index(block[op.FIRST_COLUMN]), _Index(block[op.END_COLUMN])
     for i in range(flags.shape[0]):
         for j in range(first, end):
             infinite = special[across_base + _Index(across[i, j])] | special[down_base + _Index(down[i, j])]
@@ -84,11 +99,18 @@ def _flag_infinities(
 
 @kernel
 def _add_saturating(
-    block: Array, products: Array, across: Array, down: Array, marks: Array, gate: Array, sums: Array
+    first: np.uint64,
+    end: np.uint64,
+    block: Array,
+    products: Array,
+    across: Array,
+    down: Array,
+    marks: Array,
+    gate: Array,
+    sums: Array,
 ) -> None:
     """Products looked up in a table, into an accumulator that stays at its ends."""
     base, stride = _Index(block[op.PRODUCTS]), _Index(block[op.STRIDE])
-    first, end = _Index(block[op.FIRST_COLUMN]), _Index(block[op.END_COLUMN])
     highest = (np.int64(1) << (block[op.BITS] - 1)) - 1
     lowest = -highest - 1
     span = highest - lowest
@@ -103,6 +125,8 @@ def _add_saturating(
 
 @kernel
 def _add_sticky(
+    first: np.uint64,
+    end: np.uint64,
     block: Array,
     products: Array,
     across: Array,
@@ -114,7 +138,6 @@ def _add_sticky(
 ) -> None:
     """Products looked up in a table, into an accumulator that wraps and remembers the first overflow."""
     base, stride = _Index(block[op.PRODUCTS]), _Index(block[op.STRIDE])
-    first, end = _Index(block[op.FIRST_COLUMN]), _Index(block[op.END_COLUMN])
     spare = _SUM_BITS - block[op.BITS]
     highest = (np.int64(1) << (block[op.BITS] - 1)) - 1
     lowest = -highest - 1
@@ -135,6 +158,8 @@ def _add_sticky(
 
 @kernel
 def _add_floats(
+    first: np.uint64,
+    end: np.uint64,
     block: Array,
     limits: Array,
     values: Array,
@@ -148,7 +173,6 @@ def _add_floats(
     anchor, least = block[op.ANCHOR], block[op.LEAST]
     smallest, largest, past = limits[op.SMALLEST], limits[op.LARGEST], limits[op.PAST_LARGEST]
     across_base, down_base = _Index(block[op.ACROSS_TABLE]), _Index(block[op.DOWN_TABLE])
-    first, end = _Index(block[op.FIRST_COLUMN]), _Index(block[op.END_COLUMN])
     for i in range(sums.shape[0]):
         for j in range(first, end):
             a = values[across_base + _Index(across[i, j])]
@@ -164,21 +188,30 @@ def _add(
 ) -> None:
     """Every PE adds the product of its operands to its sum where both marks and gate say VALID."""
     products, special, values = operations.products, operations.special, operations.values
+    if operations.integers.shape[0] == 1:
+        # All PEs alike: one long row, which vectorises better than many short ones.
+        long_row = (1, sums.size)
+        across, down = across.reshape(long_row), down.reshape(long_row)
+        marks, gate = marks.reshape(long_row), gate.reshape(long_row)
+        sums, flags = sums.reshape(long_row), flags.reshape(long_row)
     for b in range(operations.integers.shape[0]):
         block = operations.integers[b]
+        first, end = _Index(block[op.FIRST_COLUMN]), _Index(block[op.END_COLUMN])
+        if operations.integers.shape[0] == 1:
+            end = _Index(sums.size)
         if block[op.KIND] == op.INTEGER:
-            _add_integers(block, across, down, sums)
+            _add_integers(first, end, block, across, down, sums)
         elif block[op.KIND] == op.FLOAT:
-            _add_floats(block, operations.reals[b], values, across, down, marks, gate, sums)
+            _add_floats(first, end, block, operations.reals[b], values, across, down, marks, gate, sums)
         else:
             if block[op.OVERFLOW] == op.WRAP:
-                _add_products(block, products, across, down, marks, gate, sums)
+                _add_products(first, end, block, products, across, down, marks, gate, sums)
             elif block[op.OVERFLOW] == op.SATURATE:
-                _add_saturating(block, products, across, down, marks, gate, sums)
+                _add_saturating(first, end, block, products, across, down, marks, gate, sums)
             else:
-                _add_sticky(block, products, across, down, marks, gate, sums, flags)
+                _add_sticky(first, end, block, products, across, down, marks, gate, sums, flags)
             if block[op.HAS_SPECIAL]:
-                _flag_infinities(block, special, across, down, marks, gate, flags)
+                _flag_infinities(first, end, block, special, across, down, marks, gate, flags)
 
 
 @kernel
@@ -213,13 +246,13 @@ def _clear(r: Registers) -> None:
 @kernel
 def _move_right(plane: Array, pins: Array) -> None:
     """Every register takes what its left neighbour held, column 0 the pins."""
-    last = _Index(plane.shape[1] - 1)
+    flat = plane.reshape(-1)
+    last = _Index(flat.size - 1)
+    for k in range(last):
+        j = last - k
+        flat[j] = flat[j - _ONE]
     for i in range(plane.shape[0]):
-        row = plane[i]
-        for k in range(last):
-            j = last - k
-            row[j] = row[j - _ONE]
-        row[0] = pins[i]
+        plane[i, 0] = pins[i]
 
 
 @kernel
