@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import pairwise, product
 from typing import NamedTuple
 
-from simulator.array import ArrayTiming, ProductSchedule, schedule_product
-from simulator.array.fold import CycleSplit, alone, before
+from simulator.array.fold import CycleSplit
 from simulator.system.counts import Operand, Traffic
 from simulator.system.dram import DramTiming
 from simulator.system.footprint import (
@@ -22,48 +20,28 @@ from simulator.system.footprint import (
     packed_bytes,
 )
 from simulator.system.plan import Programme, Step, Stream, Transfer, in_service_order
-from simulator.system.ports import Delay, Edges, delay_operand_stationary, delay_output_stationary
+from simulator.system.tile_work import Succession, Tile, TileAccesses, TileWork
 from simulator.system.tiling import Tiling
 from simulator.system.tiling_problem import Dimension, TilingProblem, relevant_loops
 
 
-class Tile(NamedTuple):
-    """Shape of one step: sizes, whole groups, and whether its reduction begins and ends the layer's."""
+class Origin(NamedTuple):
+    """Where in the layer a tile begins: first group, output pixel, output channel, place in the reduction."""
 
+    group: int
     m: int
     n: int
     k: int
-    groups: int
-    starts: bool
-    ends: bool
-
-    @property
-    def results(self) -> int:
-        """Outputs of the tile."""
-        return self.m * self.n * self.groups
 
 
-_DurationKey = tuple[Tile, Tile | None, bool]
-
-
-class _Visit(NamedTuple):
+class Visit(NamedTuple):
     """A step's tile and its place in the load sequences; steps of one ofmap number share outputs."""
 
     tile: Tile
+    origin: Origin
     ifmap: int
     filter: int
     ofmap: int
-
-
-@dataclass(frozen=True, slots=True)
-class TileAccesses:
-    """Elements that pass the array's edges for one tile; results only where its reduction ends."""
-
-    activation_reads: int
-    weight_reads: int
-    partial_sum_reads: int
-    partial_sum_writes: int
-    results: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +60,8 @@ class Work:
 class LoweredLayer:
     """A programme with the work and the bytes in it.
 
-    tile_accesses: what each step of the programme takes from and gives to the buffers.
+    visits: the tile of every step of the programme.
+    tile_accesses: what each step takes from and gives to the buffers.
     """
 
     programme: Programme
@@ -92,6 +71,7 @@ class LoweredLayer:
     bits: StorageBits
     result_bytes: int
     loaded_bytes: int
+    visits: tuple[Visit, ...]
     tile_accesses: tuple[TileAccesses, ...]
 
 
@@ -127,8 +107,7 @@ class Lowering:
 
     problem: TilingProblem
     tiling: Tiling
-    timing: ArrayTiming
-    edges: Edges
+    work: TileWork
     dram: DramTiming
     slots: Mapping[Operand, int]
     output_latency: int
@@ -147,13 +126,13 @@ class Lowering:
             output_latency=self.output_latency,
             memory=self.dram.memory,
         )
-        work = self._work(visits)
+        work = self._count(visits)
         dram = _traffic(t for t in transfers if t.channel == "dram")
         moved = {name: traffic.total_bytes for name, traffic in dram.items()}
         if moved != dict(self.tiling.dram_bytes):
             message = f"{self.problem.layer.name}: tiling says {self.tiling.dram_bytes}, moved {moved}"
             raise ValueError(message)
-        known = {tile: self._accesses(tile) for tile in {visit.tile for visit in visits}}
+        known = {tile: self.work.accesses(tile) for tile in {visit.tile for visit in visits}}
         return LoweredLayer(
             programme=programme,
             work=work,
@@ -162,10 +141,11 @@ class Lowering:
             bits=self.problem.bits,
             result_bytes=self.result_bytes,
             loaded_bytes=self.problem.loaded_bytes,
+            visits=tuple(visits),
             tile_accesses=tuple(known[visit.tile] for visit in visits),
         )
 
-    def _walk(self) -> tuple[list[_Visit], dict[Operand, _Sequence]]:
+    def _walk(self) -> tuple[list[Visit], dict[Operand, _Sequence]]:
         """Every step of the loop nest, and what has to be loaded for it."""
         problem, tiling = self.problem, self.tiling
         layer, bits = problem.layer, problem.bits
@@ -175,7 +155,7 @@ class Lowering:
         whole = Spans.of(layer.k, layer.k)
         depends = {name: relevant_loops(name, tiling.whole_k) for name in ("ifmap", "filter", "ofmap")}
         loads: dict[Operand, _Sequence] = {"ifmap": _Sequence(), "filter": _Sequence(), "ofmap": _Sequence()}
-        visits: list[_Visit] = []
+        visits: list[Visit] = []
         last_k = len(cut["k"]) - 1
         for group in range(0, layer.groups, tiling.groups):
             groups = min(tiling.groups, layer.groups - group)
@@ -190,8 +170,9 @@ class Lowering:
                 ifmap_piece = k if "k" in depends["ifmap"] else 0
                 filter_piece = k if "k" in depends["filter"] else 0
                 visits.append(
-                    _Visit(
+                    Visit(
                         Tile(sizes["m"][m], sizes["n"][n], sizes["k"][k], groups, k == 0, k == last_k),
+                        Origin(group, m * tiling.m, n * tiling.n, k * tiling.k),
                         loads["ifmap"].use((group, m, ifmap_piece), ifmap_bytes[m][ifmap_piece], number),
                         loads["filter"].use((group, n, filter_piece), filter_bytes[filter_piece][n], number),
                         loads["ofmap"].use((group, m, n), 0, number),
@@ -217,10 +198,10 @@ class Lowering:
 
     def _on_chip_cycles(self, size: int) -> int:
         """Cycles to copy bytes from the ofmap to the ifmap buffer, at the rate of the slower one."""
-        rate = min(self.edges.bits_per_cycle["ifmap"], self.edges.bits_per_cycle["ofmap"])
+        rate = min(self.work.edges.bits_per_cycle["ifmap"], self.work.edges.bits_per_cycle["ofmap"])
         return -(-size * 8 // rate)
 
-    def _ofmap_transfers(self, visits: list[_Visit]) -> Iterator[Transfer]:
+    def _ofmap_transfers(self, visits: list[Visit]) -> Iterator[Transfer]:
         """Partial sums and residual operands on their way in, partial sums and results on their way out."""
         first, last = _ends_of_visits(visits)
         stored = Shares(self.problem.stored_bytes, self.problem.layer.m * self.problem.layer.n)
@@ -242,100 +223,26 @@ class Lowering:
     def _ofmap_transfer(self, stream: Stream, visit: int, size: int, enabled: int, needed: int) -> Transfer:
         return Transfer(stream, visit, size, self.dram.cycles(size), enabled, needed)
 
-    def _steps(self, visits: list[_Visit]) -> Iterator[Step]:
-        durations: dict[_DurationKey, tuple[CycleSplit, Delay, int]] = {}
-        for visit, key in zip(visits, _with_following(visits), strict=True):
-            if key not in durations:
-                durations[key] = self._duration(*key)
-            split, delay, tail = durations[key]
-            yield Step(split.total, delay.port, delay.output, tail, visit.ifmap, visit.filter, visit.ofmap)
-
-    def _duration(
-        self,
-        tile: Tile,
-        following: Tile | None,
-        goes_on: bool,  # noqa: FBT001 - a key of the table above
-    ) -> tuple[CycleSplit, Delay, int]:
-        """Phases until the next step may begin, delays, and the tail of the last results."""
-        if self.timing.dataflow == "os" and not (tile.starts and tile.ends):
-            split = self._part_of_a_fold(tile, following)
-            tail = 0 if not tile.ends else self._tail(self._whole_fold(tile), following)
-            return split, self._delay(tile), tail
-        schedule = self._schedule(tile)
-        split = _until_next(schedule, self._schedule_of_next(following), goes_on=goes_on)
-        return split, self._delay(tile), schedule.total_cycles - split.total
-
-    def _part_of_a_fold(self, tile: Tile, following: Tile | None) -> CycleSplit:
-        """A piece of a fold's reduction: operands stream on into the sums that the PEs hold."""
-        interval = self.timing.accumulation_interval
-        if not tile.ends:
-            return CycleSplit(compute=interval * tile.k)
-        whole = _until_next(self._whole_fold(tile), self._schedule_of_next(following), goes_on=False)
-        streamed_before = interval * (self.problem.layer.k - tile.k)
-        return whole + CycleSplit(compute=-streamed_before)
-
-    def _tail(self, schedule: ProductSchedule, following: Tile | None) -> int:
-        until_next = _until_next(schedule, self._schedule_of_next(following), goes_on=False)
-        return max(0, schedule.total_cycles - until_next.total)
-
-    def _whole_fold(self, tile: Tile) -> ProductSchedule:
-        return _product(self.timing, tile.m, tile.n, self.problem.layer.k, 1)
-
-    def _schedule(self, tile: Tile) -> ProductSchedule:
-        return _product(self.timing, tile.m, tile.n * tile.groups, tile.k, tile.groups)
-
-    def _schedule_of_next(self, tile: Tile | None) -> ProductSchedule | None:
-        if tile is None:
-            return None
-        return self._whole_fold(tile) if self.timing.dataflow == "os" else self._schedule(tile)
-
-    def _delay(self, tile: Tile) -> Delay:
-        timing = self.timing
-        size = {"rows": timing.rows, "columns": timing.columns}
-        if timing.dataflow == "os":
-            interval = timing.accumulation_interval
-            delay = delay_output_stationary(
-                self.edges,
-                tile.m,
-                tile.n,
-                tile.k,
-                **size,
-                interval=interval,
-                ends=tile.ends,
-                beside_next_fold=0 if timing.overlap == "none" else interval * self.problem.layer.k,
+    def _steps(self, visits: list[Visit]) -> Iterator[Step]:
+        for visit, succession in zip(visits, _successions(visits), strict=True):
+            cost = self.work.cost(succession)
+            yield Step(
+                cycles=cost.split.total,
+                port_cycles=cost.delay.port,
+                output_cycles=cost.delay.output,
+                tail_cycles=cost.tail_cycles,
+                ifmap=visit.ifmap,
+                filter=visit.filter,
+                ofmap=visit.ofmap,
             )
-        else:
-            stationary: Operand = "filter" if timing.dataflow == "ws" else "ifmap"
-            lanes, streamed = (tile.n, tile.m) if timing.dataflow == "ws" else (tile.m, tile.n)
-            delay = delay_operand_stationary(
-                self.edges, stationary, streamed, lanes, tile.k, **size, starts=tile.starts, ends=tile.ends
-            )
-        return delay.times(tile.groups)
 
-    def _accesses(self, tile: Tile) -> TileAccesses:
-        schedule = self._schedule(tile)
-        sums_written = sums_read = 0
-        if self.timing.dataflow != "os":
-            reductions = schedule.tiles.row_tiles
-            sums_written = tile.results * (reductions - tile.ends)
-            sums_read = tile.results * (reductions - tile.starts)
-        return TileAccesses(
-            activation_reads=schedule.accesses.activation_reads,
-            weight_reads=schedule.accesses.weight_reads,
-            partial_sum_reads=sums_read if self.timing.timing == "reference" else 0,
-            partial_sum_writes=sums_written,
-            results=tile.results * tile.ends,
-        )
-
-    def _work(self, visits: list[_Visit]) -> Work:
+    def _count(self, visits: list[Visit]) -> Work:
         split = CycleSplit()
         folds = activations = weights = sums_read = sums_written = 0
-        for key, times in Counter(_with_following(visits)).items():
-            tile = key[0]
-            split += self._duration(*key)[0] * times
-            if self.timing.dataflow != "os" or tile.ends:
-                folds += self._schedule(tile).folds * times
-            accesses = self._accesses(tile)
+        for succession, times in Counter(_successions(visits)).items():
+            split += self.work.cost(succession).split * times
+            folds += self.work.folds(succession.tile) * times
+            accesses = self.work.accesses(succession.tile)
             activations += accesses.activation_reads * times
             weights += accesses.weight_reads * times
             sums_read += accesses.partial_sum_reads * times
@@ -364,20 +271,14 @@ class Lowering:
         }
 
 
-@lru_cache(maxsize=1024)
-def _product(timing: ArrayTiming, m: int, n: int, k: int, groups: int) -> ProductSchedule:
-    """The schedule of a tile; the same few shapes come back all through a network."""
-    return schedule_product(timing, m=m, n=n, k=k, groups=groups)
-
-
-def _with_following(visits: list[_Visit]) -> Iterator[_DurationKey]:
-    """Every tile with the one that follows it, and whether that one adds to the same outputs."""
+def _successions(visits: list[Visit]) -> Iterator[Succession]:
+    """Every tile with the one that follows it."""
     for visit, following in pairwise(visits):
-        yield visit.tile, following.tile, following.ofmap == visit.ofmap
-    yield visits[-1].tile, None, False
+        yield Succession(visit.tile, following.tile, following.ofmap == visit.ofmap)
+    yield Succession(visits[-1].tile, None, goes_on=False)
 
 
-def _ends_of_visits(visits: list[_Visit]) -> tuple[list[int], list[int]]:
+def _ends_of_visits(visits: list[Visit]) -> tuple[list[int], list[int]]:
     """First and last step of every ofmap visit."""
     first: list[int] = []
     last: list[int] = []
@@ -387,22 +288,6 @@ def _ends_of_visits(visits: list[_Visit]) -> tuple[list[int], list[int]]:
             last.append(number)
         last[visit.ofmap] = number
     return first, last
-
-
-def _until_next(schedule: ProductSchedule, following: ProductSchedule | None, *, goes_on: bool) -> CycleSplit:
-    """The phases of a product until the next one may begin; all of them when nothing follows."""
-    whole = CycleSplit(
-        schedule.compute_cycles, schedule.fill_cycles, schedule.drain_cycles, schedule.shifting_cycles
-    )
-    if following is None:
-        return whole
-    timing, last = schedule.timing, schedule.tiles.last
-    ending = alone(timing, last)
-    link = before(timing, last, following.tiles.first, adds_to_sums=goes_on)
-    compute = whole.compute - ending.compute + link.compute
-    fill = whole.fill - ending.fill + link.fill
-    total = schedule.start_of(schedule.folds - 1) + link.total
-    return CycleSplit(compute, fill, total - compute - fill, whole.shifting - ending.shifting + link.shifting)
 
 
 def _traffic(transfers: Iterable[Transfer]) -> dict[Operand, Traffic]:

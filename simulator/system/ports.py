@@ -97,21 +97,29 @@ def delay_output_stationary(
     delay = Delay()
     for used_rows, row_count in pieces(m, rows).items():
         for used_columns, column_count in pieces(n, columns).items():
-            per_vector = max(
-                edges.operand_cycles("ifmap", used_rows), edges.operand_cycles("filter", used_columns)
-            )
-            fold = Delay(port=k * max(0, per_vector - interval))
+            fold = delay_of_streams(edges, used_rows, used_columns, k, interval=interval)
             if ends:
-                hidden = max(0, beside_next_fold - used_rows)
-                fold += _leaving(edges, used_columns, vectors=used_rows).less(hidden)
+                fold += delay_of_results(edges, used_rows, used_columns, beside_next_fold)
             delay += fold.times(row_count * column_count)
     return delay
 
 
-def _leaving(edges: Edges, lanes: int, *, vectors: int) -> Delay:
-    through_port, through_path = edges.result_cycles(lanes)
+def delay_of_streams(edges: Edges, rows: int, columns: int, k: int, *, interval: int) -> Delay:
+    """Delay of one output-stationary fold's `k` vectors of both operands."""
+    return Delay(port=k * (operand_pace(edges, rows, columns, interval=interval) - interval))
+
+
+def operand_pace(edges: Edges, rows: int, columns: int, *, interval: int) -> int:
+    """Cycles between vectors of operands of an output-stationary fold."""
+    return max(interval, edges.operand_cycles("ifmap", rows), edges.operand_cycles("filter", columns))
+
+
+def delay_of_results(edges: Edges, rows: int, columns: int, beside_next_fold: int = 0) -> Delay:
+    """Delay of one output-stationary fold's `rows` vectors of results, less what the next fold hides."""
+    through_port, through_path = edges.result_cycles(columns)
     slowest_port = max(1, through_port)
-    return Delay(port=vectors * (slowest_port - 1), output=vectors * max(0, through_path - slowest_port))
+    delay = Delay(port=rows * (slowest_port - 1), output=rows * max(0, through_path - slowest_port))
+    return delay.less(max(0, beside_next_fold - rows))
 
 
 def delay_operand_stationary(
@@ -132,26 +140,54 @@ def delay_operand_stationary(
     tile's reduction begins and ends the layer's: its first fold reads no partial sums, its last one writes
     results.
     """
-    moving: Operand = "ifmap" if stationary == "filter" else "filter"
     delay = Delay()
     for used_columns, column_count in pieces(lanes, columns).items():
         for used_rows, first, last, row_count in _reduction_folds(k, rows, starts=starts, ends=ends):
-            preload = used_rows * (max(1, edges.operand_cycles(stationary, used_columns)) - 1)
-            through_port, through_path = (
-                edges.result_cycles(used_columns)
-                if last
-                else (edges.partial_sum_cycles(used_columns, accesses=1), 1)
-            )
-            if not first:
-                reading = edges.partial_sum_cycles(used_columns, accesses=1 if last else 2)
-                through_port = reading + through_port if last else reading
-            slowest_port = max(1, edges.operand_cycles(moving, used_rows), through_port)
-            fold = Delay(
-                port=preload + streamed * (slowest_port - 1),
-                output=streamed * max(0, through_path - slowest_port),
-            )
-            delay += fold.times(row_count * column_count)
+            pace = stationary_pace(edges, stationary, used_rows, used_columns, first=first, last=last)
+            delay += pace.delay(used_rows, streamed).times(row_count * column_count)
     return delay
+
+
+@dataclass(frozen=True, slots=True)
+class StationaryPace:
+    """Cycles between the vectors of a fold whose weights (or inputs) stay.
+
+    preload: between vectors of the stationary operand; port, path: between streamed vectors, as the slowest
+    port and the output path allow.
+    """
+
+    preload: int
+    port: int
+    path: int
+
+    @property
+    def stream(self) -> int:
+        """Between streamed vectors, with the sums that they make."""
+        return max(self.port, self.path)
+
+    def delay(self, rows: int, streamed: int) -> Delay:
+        """Delay of one fold."""
+        preload = rows * (self.preload - 1)
+        return Delay(preload + streamed * (self.port - 1), streamed * max(0, self.path - self.port))
+
+
+def stationary_pace(
+    edges: Edges, stationary: Operand, rows: int, columns: int, *, first: bool, last: bool
+) -> StationaryPace:
+    """The pace of one fold; `first` and `last` of the layer's reduction."""
+    moving: Operand = "ifmap" if stationary == "filter" else "filter"
+    if last:
+        through_port, through_path = edges.result_cycles(columns)
+    else:
+        through_port, through_path = edges.partial_sum_cycles(columns, accesses=1), 1
+    if not first:
+        reading = edges.partial_sum_cycles(columns, accesses=1 if last else 2)
+        through_port = reading + through_port if last else reading
+    return StationaryPace(
+        preload=max(1, edges.operand_cycles(stationary, columns)),
+        port=max(1, edges.operand_cycles(moving, rows), through_port),
+        path=through_path,
+    )
 
 
 def _reduction_folds(k: int, rows: int, *, starts: bool, ends: bool) -> Iterator[tuple[int, bool, bool, int]]:

@@ -24,6 +24,7 @@ from simulator.system.machine import Times, play
 from simulator.system.ports import Edges
 from simulator.system.reuse import Reuse, on_chip_reuse, stored_results
 from simulator.system.stalls import stalls_by_cause
+from simulator.system.tile_work import TileWork
 from simulator.system.tiling import Tiling, choose_tiling
 from simulator.system.tiling_problem import Dimension, TilingProblem
 from simulator.workload.layer import Layer, Network
@@ -42,9 +43,14 @@ class PlayedLayer:
     mac: str
     counts: ActionCounts
     folds: int
-    tiling: Tiling
+    lowering: Lowering
     lowered: LoweredLayer
     times: Times | None
+
+    @property
+    def tiling(self) -> Tiling:
+        """The outer tiling and the reason for it."""
+        return self.lowering.tiling
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +171,7 @@ def _play_layer(arch: ArchConfig, layer: Layer, job: _LayerJob) -> PlayedLayer:
     lowering = _lowering(arch, padded, job, timing)
     lowered = lowering.lower()
     if arch.array.timing == "scalesim":
-        return _under_scalesim(layer, padded, job, dealt, timing, lowering.tiling, lowered)
+        return _under_scalesim(layer, padded, job, dealt, timing, lowering, lowered)
     times = play(lowered.programme)
     stalls = stalls_by_cause(lowered.programme, times)
     split = lowered.work.split
@@ -176,7 +182,7 @@ def _play_layer(arch: ArchConfig, layer: Layer, job: _LayerJob) -> PlayedLayer:
         message = f"{layer.name}: {cycles} do not sum to the {times.end} cycles that the machine took"
         raise ValueError(message)
     counts = _counts(layer, job, dealt, timing, lowered, cycles, shifting_cycles=split.shifting)
-    return PlayedLayer(job.macs.together.name, counts, lowered.work.folds, lowering.tiling, lowered, times)
+    return PlayedLayer(job.macs.together.name, counts, lowered.work.folds, lowering, lowered, times)
 
 
 def _lowering(arch: ArchConfig, layer: Layer, job: _LayerJob, timing: ArrayTiming) -> Lowering:
@@ -206,8 +212,7 @@ def _lowering(arch: ArchConfig, layer: Layer, job: _LayerJob, timing: ArrayTimin
     return Lowering(
         problem=problem,
         tiling=choose_tiling(problem, arch.tiling),
-        timing=timing,
-        edges=Edges.of(arch, bits, residual=job.added_results > 0),
+        work=TileWork(timing, Edges.of(arch, bits, residual=job.added_results > 0), layer.k),
         dram=dram,
         slots=slots,
         output_latency=arch.output_path.latency_cycles,
@@ -222,7 +227,7 @@ def _under_scalesim(
     job: _LayerJob,
     dealt: Dealt,
     timing: ArrayTiming,
-    tiling: Tiling,
+    lowering: Lowering,
     lowered: LoweredLayer,
 ) -> PlayedLayer:
     """SCALE-Sim's compute cycles: the whole layer as one product, and no machine around the array."""
@@ -234,7 +239,7 @@ def _under_scalesim(
         dict.fromkeys(STALL_CAUSES, 0),
     )
     counts = _counts(layer, job, dealt, timing, lowered, cycles, shifting_cycles=schedule.shifting_cycles)
-    return PlayedLayer(job.macs.together.name, counts, schedule.folds, tiling, lowered, times=None)
+    return PlayedLayer(job.macs.together.name, counts, schedule.folds, lowering, lowered, times=None)
 
 
 def _counts(

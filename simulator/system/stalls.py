@@ -77,7 +77,7 @@ def _blame_the_end(
     """After the last step: its results pass the output path and are written back."""
     last = programme.steps[-1]
     results_out = times.steps[-1].end + last.tail_cycles + programme.output_latency
-    add("output_path", programme.output_latency)
+    add("output_path", last.tail_cycles + programme.output_latency)
     store = requirements.get(("ofmap_store", last.ofmap))
     if store is not None:
         for cause, cycles in store.blame(results_out, times.end):

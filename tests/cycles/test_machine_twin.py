@@ -26,7 +26,7 @@ def programmes(draw: st.DrawFn) -> Programme:
             cycles=draw(st.integers(1, 12)),
             port_cycles=draw(delays),
             output_cycles=draw(delays),
-            tail_cycles=draw(delays) if i < count - 1 else 0,
+            tail_cycles=draw(delays),
             ifmap=numbers["ifmap"][i],
             filter=numbers["filter"][i],
             ofmap=numbers["ofmap"][i],
