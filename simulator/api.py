@@ -1,21 +1,23 @@
-"""The rooms joined together: one call simulates a network on an architecture."""
+"""The Python interface: `simulate`, `compare`, `infer`. What they return shows itself in a notebook."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from simulator.arch import ArchConfig, load_arch
-from simulator.assembly import MeasuredRun, assemble
-from simulator.result import Result
-from simulator.system import MachineRun, simulate_network
-from simulator.workload import Network, load_network
+from simulator import simulation
+from simulator.arch import ArchConfig
+from simulator.foundation import UserError
+from simulator.measured import Tensors
+from simulator.report.notebook import ComparisonView, ResultView, view
+from simulator.simulation import DEFAULT_ARCH, Progress
+from simulator.workload import Network
 
-Progress = Callable[[str, int, int], None]
-"""Called as `progress(what, done, total)`."""
+if TYPE_CHECKING:
+    from simulator.inference import InferenceResult
 
-DEFAULT_ARCH = "int8_32x32"
+__all__ = ["DEFAULT_ARCH", "Tensors", "compare", "infer", "simulate"]
 
 
 def simulate(
@@ -27,76 +29,87 @@ def simulate(
     batch: int | None = None,
     overrides: Mapping[str, Any] | None = None,
     skip_unsupported: bool = False,
-    data: str | None = None,
-    policy: str | None = None,
-    images: int | None = None,
+    tensors: Tensors | None = None,
     progress: Progress | None = None,
-) -> Result:
-    """Cycles, latency, power, energy and area of a network on an architecture, and its accuracy on data.
-
-    Args:
-        network: a bundled name, a SCALE-Sim topology, an ONNX file, a YAML of layers, or a `Network`.
-        arch: a bundled name, a YAML file, or an `ArchConfig`.
-        mac: MAC of every PE in place of the architecture's: a preset or a spec such as `e4m3 x e4m3`.
-        dataflow: `os`, `ws` or `is` in place of the architecture's.
-        batch: inferences at once, in place of the network's own.
-        overrides: any architecture field by its dotted name: `{"sram.ifmap.capacity_kib": 64}`.
-        skip_unsupported: leave out ONNX operators that cannot be simulated instead of refusing.
-        data: images for a trained network; adds accuracy and lets energy follow the bits that toggle.
-        policy: how the network is put into its formats (docs/inference.md).
-        images: only the first so many images.
-        progress: called after every layer.
+) -> ResultView:
+    """`simulator.simulation.simulate`, its result with `to_dataframe()`, `plot()` and a notebook's view.
 
     Raises:
         UserError: anything given that cannot be used.
     """
-    configured = configure(arch, {"array.mac": mac, "array.dataflow": dataflow, **(overrides or {})})
-    if data is None:
-        ready = MeasuredRun(
-            configured, load_workload(network, batch=batch, skip_unsupported=skip_unsupported)
+    return view(
+        simulation.simulate(
+            network,
+            arch,
+            mac=mac,
+            dataflow=dataflow,
+            batch=batch,
+            overrides=overrides,
+            skip_unsupported=skip_unsupported,
+            tensors=tensors,
+            progress=progress,
         )
-    else:
-        from simulator.measured import measure_on_images
-
-        ready = measure_on_images(
-            configured, str(network), data, policy=policy, images=images, batch=batch, progress=progress
-        )
-    return finish(ready, progress=progress)
+    )
 
 
-def finish(ready: MeasuredRun, *, progress: Progress | None = None) -> Result:
-    """The result of a network on an architecture, with what tensors told of it. Raises UserError."""
-    return assemble(ready.arch, run_machine(ready.arch, ready.network, progress=progress), ready.measured)
+def compare(
+    network: str,
+    *,
+    macs: Sequence[str] = (),
+    archs: Sequence[str] = (DEFAULT_ARCH,),
+    batch: int | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    tensors: Tensors | None = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> ComparisonView:
+    """A network on every architecture with every MAC, side by side; empty `macs`: each architecture's own.
 
-
-def configure(arch: str | Path | ArchConfig, overrides: Mapping[str, Any] | None = None) -> ArchConfig:
-    """The architecture with overrides laid over it; overrides that are None are left out.
+    Args:
+        network: a bundled name or a file.
+        macs: presets or specs such as `e4m3 x e4m3`.
+        archs: bundled names or files.
+        batch: inferences at once, in place of the network's own.
+        overrides: architecture fields by dotted name, laid over every architecture.
+        tensors: images for a trained network; add accuracy to every variant.
+        jobs: processes to run on; None: one a core.
+        progress: called after every variant.
 
     Raises:
-        UserError: as `load_arch`.
+        UserError: anything given that cannot be used, every variant that failed named in one message.
     """
-    given = {field: value for field, value in (overrides or {}).items() if value is not None}
-    return load_arch(arch, given)
+    from simulator.sweep import side_by_side
+
+    runs = side_by_side.compare(
+        network,
+        macs=macs,
+        archs=archs,
+        batch=batch,
+        overrides=overrides,
+        tensors=tensors,
+        jobs=jobs,
+        progress=progress,
+    )
+    if runs.failures:
+        raise UserError("; ".join(f"{name}: {problem}" for name, problem in runs.failures.items()))
+    return ComparisonView(runs.results)
 
 
-def load_workload(
-    network: str | Path | Network, *, batch: int | None = None, skip_unsupported: bool = False
-) -> Network:
-    """The network of a name, a file, or itself. Raises UserError as `load_network`."""
-    if isinstance(network, Network):
-        return network
-    return load_network(network, batch=batch, skip_unsupported=skip_unsupported)
-
-
-def run_machine(arch: ArchConfig, network: Network, *, progress: Progress | None = None) -> MachineRun:
-    """What the machine does, unpriced: cycles by cause, tilings, bytes, timeline.
+def infer(
+    model: str | Path,
+    data: str | Path,
+    *,
+    mac: str = "int8",
+    policy: str | None = None,
+    images: int | None = None,
+) -> InferenceResult:
+    """Accuracy of a trained network through a MAC's arithmetic, and every layer's distance from float32.
 
     Raises:
-        UserError: a buffer too small for a layer, or a MAC too slow for the clock.
+        UserError: a model, images, labels, MAC or policy that cannot be used.
     """
+    from simulator import inference
 
-    def advance(done: int, total: int, _layer: str) -> None:
-        if progress is not None:
-            progress(network.name, done, total)
-
-    return simulate_network(arch, network, progress=advance)
+    return inference.infer(
+        inference.load_model(model), inference.load_images(data).first(images), mac, policy
+    )

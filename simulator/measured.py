@@ -14,6 +14,7 @@ from simulator.arch import ArchConfig, load_arch
 from simulator.assembly import MeasuredLayer, MeasuredRun, Measurements
 from simulator.cost.activity import SwitchingActivity, counted_activity
 from simulator.foundation import UserError
+from simulator.foundation.resources import resolve_document
 from simulator.numerics import Mac, get_mac
 from simulator.numerics.activity import switching_activity, total_activity
 from simulator.workload import Layer, load_network
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
 Codes = npt.NDArray[Any]
 Progress = Callable[[str, int, int], None]
 
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """Which images a trained network runs on, and how it is put into its formats (docs/inference.md)."""
+
+    data: str
+    policy: str | None = None
+    images: int | None = None
+
+
 COUNTED_BATCHES = 8
 """Toggles are counted exactly over this many batches at most and averaged."""
 
@@ -33,10 +44,8 @@ COUNTED_BATCHES = 8
 def measure_on_images(
     arch: ArchConfig,
     model_name: str,
-    data: str,
+    tensors: Tensors,
     *,
-    policy: str | None = None,
-    images: int | None = None,
     batch: int | None = None,
     progress: Progress | None = None,
 ) -> MeasuredRun:
@@ -50,20 +59,20 @@ def measure_on_images(
     from simulator.inference import load_images, load_model, plan_network, run_plan
 
     _require_one_mac(arch)
-    model, chosen = load_model(model_name), load_images(data).first(images)
+    model, chosen = load_model(model_name), load_images(tensors.data).first(tensors.images)
     layer_macs = {
         name: get_mac(config.mac, custom=arch.macs)
         for name, config in arch.layers.items()
         if config.mac is not None
     }
     plan = plan_network(
-        model, chosen, get_mac(arch.array.mac, custom=arch.macs), policy, layer_macs=layer_macs
+        model, chosen, get_mac(arch.array.mac, custom=arch.macs), tensors.policy, layer_macs=layer_macs
     )
     network = load_network(model.path, batch=batch or 1)
     if len(chosen.images) < network.batch:
         raise UserError(
             "fewer images than one batch",
-            source=data,
+            source=tensors.data,
             value=len(chosen.images),
             allowed=f"{network.batch} or more",
         )
@@ -149,6 +158,14 @@ def measure_trace(
         f"functional output: {compared} sums equal to the recorded ones",
     )
     return MeasuredRun(_with_layer_macs(arch, macs), trace.network, Measurements(layers, None, notes))
+
+
+def tensor_files(model_name: str, tensors: Tensors) -> tuple[Path, Path]:
+    """The files of a trained network and of its images. Raises UserError where one cannot be found."""
+    return (
+        resolve_document(model_name, "workloads", ".onnx", what="trained network"),
+        resolve_document(tensors.data, "workloads", ".npz", what="image data"),
+    )
 
 
 @dataclass(slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from simulator.api import simulate
 from simulator.numerics import preset_names
 from simulator.result import Result
+from simulator.simulation import simulate
 
 _HEAD = """\
 # Results

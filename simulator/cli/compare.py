@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from simulator.cli.infer import ImagesOption, PolicyOption
 from simulator.cli.options import (
     BatchOption,
+    DataOption,
     JsonOption,
     QuietOption,
     SetOption,
@@ -21,6 +23,7 @@ from simulator.cli.progress import progress_bar
 from simulator.foundation import UserError
 
 if TYPE_CHECKING:
+    from simulator.measured import Tensors
     from simulator.report.comparison import Comparison
     from simulator.result import Result
     from simulator.sweep.side_by_side import VariantRuns
@@ -62,6 +65,9 @@ def compare_command(
     macs: MacsOption = None,
     archs: ArchsOption = None,
     batch: BatchOption = None,
+    data: DataOption = None,
+    policy: PolicyOption = None,
+    images: ImagesOption = None,
     assignments: SetOption = None,
     skip_unsupported: SkipUnsupportedOption = False,
     mixed: MixedOption = False,
@@ -83,14 +89,17 @@ def compare_command(
 
         systolic compare vgg16 --arch int8_32x32 --arch elma8_32x32 --csv vgg16.csv
 
+        systolic compare lenet5_fashion --data fashion_mnist_1000 --mac int8 --mac elma8
+
         systolic compare results/int8 results/elma8/result.json --json
     """
+    from simulator.measured import Tensors
     from simulator.report.comparison import compare_results
     from simulator.sweep.side_by_side import VariantRuns
 
     if all(map(_is_result, targets)):
-        if macs or archs or batch or assignments:
-            raise UserError("finished results cannot be given --mac, --arch, --batch or --set")
+        if macs or archs or batch or assignments or data:
+            raise UserError("finished results cannot be given --mac, --arch, --batch, --data or --set")
         runs = VariantRuns(tuple(_load(targets)), {})
     else:
         runs = _simulate(
@@ -100,6 +109,7 @@ def compare_command(
             batch=batch,
             assignments=assignments,
             skip_unsupported=skip_unsupported,
+            tensors=Tensors(data, policy, images) if data is not None else None,
             jobs=jobs,
             quiet=quiet or as_json,
         )
@@ -122,6 +132,7 @@ def _simulate(
     batch: int | None,
     assignments: Sequence[str] | None,
     skip_unsupported: bool,
+    tensors: Tensors | None,
     jobs: int | None,
     quiet: bool,
 ) -> VariantRuns:
@@ -138,6 +149,7 @@ def _simulate(
             batch=batch,
             overrides=arch_overrides({}, assignments),
             skip_unsupported=skip_unsupported,
+            tensors=tensors,
             jobs=jobs,
             progress=progress,
         )

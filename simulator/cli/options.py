@@ -39,6 +39,15 @@ SetOption = Annotated[
         "--set", metavar="FIELD=VALUE", help="Any architecture field, e.g. sram.ifmap.capacity_kib=64."
     ),
 ]
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        "-d",
+        metavar="DATA",
+        help="Images for a trained NETWORK: fashion_mnist_1000, .npz or .npy; gives accuracy, exact toggles.",
+    ),
+]
 SkipUnsupportedOption = Annotated[
     bool, typer.Option("--skip-unsupported", help="Leave out ONNX operators that cannot be simulated.")
 ]

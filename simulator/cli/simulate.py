@@ -16,6 +16,7 @@ from simulator.cli.options import (
     ClockOption,
     ColumnsOption,
     DataflowOption,
+    DataOption,
     JsonOption,
     MacOption,
     NetworkArgument,
@@ -70,15 +71,6 @@ ScaleSimOption = Annotated[
     Path | None,
     typer.Option("--scalesim-cfg", metavar="FILE", help="A SCALE-Sim .cfg, laid over the architecture."),
 ]
-DataOption = Annotated[
-    str | None,
-    typer.Option(
-        "--data",
-        "-d",
-        metavar="DATA",
-        help="Images for a trained NETWORK: fashion_mnist_1000, .npz or .npy; gives accuracy, exact toggles.",
-    ),
-]
 AllLayersOption = Annotated[bool, typer.Option("--layers", help="Show every layer, in execution order.")]
 
 
@@ -121,9 +113,9 @@ def simulate_command(
 
         systolic simulate lenet5_fashion --data fashion_mnist_1000 --mac elma8
     """
-    from simulator.api import configure, load_workload, run_machine
     from simulator.assembly import MeasuredRun, assemble
     from simulator.foundation.files import prepare_folder
+    from simulator.simulation import configure, load_workload, run_machine
 
     overrides = scalesim_fields(arch, clock_mhz, scalesim_cfg) | arch_overrides(
         {
@@ -147,11 +139,10 @@ def simulate_command(
                 configured, network, mac=mac, outputs=folder and folder / "outputs", progress=progress
             )
         elif data is not None:
-            from simulator.measured import measure_on_images
+            from simulator.measured import Tensors, measure_on_images
 
-            ready = measure_on_images(
-                configured, network, data, policy=policy, images=images, batch=batch, progress=progress
-            )
+            tensors = Tensors(data, policy, images)
+            ready = measure_on_images(configured, network, tensors, batch=batch, progress=progress)
         else:
             workload = load_workload(network, batch=batch, skip_unsupported=skip_unsupported)
             ready = MeasuredRun(configured, workload)
@@ -189,8 +180,8 @@ def scalesim_fields(arch: str, clock_mhz: float | None, path: Path | None) -> di
     """Overrides of a SCALE-Sim configuration; its bandwidth is meant at the clock that will hold."""
     if path is None:
         return {}
-    from simulator.api import configure
     from simulator.arch.scalesim_cfg import scalesim_overrides
+    from simulator.simulation import configure
 
     return scalesim_overrides(path, clock_mhz=configure(arch, {"clock_mhz": clock_mhz}).clock_mhz)
 

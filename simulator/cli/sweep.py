@@ -81,7 +81,7 @@ def sweep_command(
     chosen = tuple(objectives or DEFAULT_OBJECTIVES)
     find_metrics(chosen)
     points = sweep_points(wanted)
-    planned = plan(points, skip_unsupported=skip_unsupported)
+    planned = plan(points, skip_unsupported=skip_unsupported, tensors=wanted.tensors)
     with SweepStore(store or spec.with_suffix(".store")) as kept:
         with _workers(jobs, dask) as workers, progress_bar(quiet=quiet or as_json) as progress:
             ready = [job for job in planned if isinstance(job, Job)]

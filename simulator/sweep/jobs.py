@@ -9,13 +9,23 @@ from dataclasses import asdict, dataclass
 from functools import cache
 
 from simulator import __version__
-from simulator.api import configure, load_workload, simulate
 from simulator.arch import ArchConfig
 from simulator.cost.book import PriceBook
 from simulator.foundation import UserError
-from simulator.result import SCHEMA_VERSION
+from simulator.measured import Tensors, tensor_files
+from simulator.result import SCHEMA_VERSION, Result
+from simulator.simulation import configure, load_workload, simulate
 from simulator.sweep.spec import SweepPoint
 from simulator.workload import Network
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedNetwork:
+    """A network with weights and the images it runs on; both files must be where the job runs."""
+
+    model: str
+    tensors: Tensors
+    batch: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,7 @@ class Job:
     label: str
     network: Network
     arch: ArchConfig
+    trained: TrainedNetwork | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +51,12 @@ class JobOutcome:
     problem: str | None
 
 
-def plan(points: Iterable[SweepPoint], *, skip_unsupported: bool = False) -> list[Job | UserError]:
+def plan(
+    points: Iterable[SweepPoint], *, skip_unsupported: bool = False, tensors: Tensors | None = None
+) -> list[Job | UserError]:
     """The jobs of points, in order; a point whose architecture cannot be is an error in its place.
+
+    With `tensors` every network is a trained one and runs them in the point's own arithmetic.
 
     Raises:
         UserError: a network that cannot be loaded, as every point with it would fail alike.
@@ -56,33 +71,49 @@ def plan(points: Iterable[SweepPoint], *, skip_unsupported: bool = False) -> lis
             )
         try:
             arch = configure(point.arch, {"array.mac": point.mac, **point.overrides})
-            planned.append(make_job(networks[name], arch, point.label))
+            trained = TrainedNetwork(point.network, tensors, point.batch) if tensors else None
+            planned.append(make_job(networks[name], arch, point.label, trained))
         except UserError as error:
             planned.append(error)
     return planned
 
 
-def make_job(network: Network, arch: ArchConfig, label: str) -> Job:
-    """A job with its key. Raises UserError for price tables that cannot be read."""
-    ingredients = {
+def make_job(network: Network, arch: ArchConfig, label: str, trained: TrainedNetwork | None = None) -> Job:
+    """A job with its key. Raises UserError for price tables or tensors that cannot be read."""
+    ingredients: dict[str, object] = {
         "simulator": __version__,
         "schema": SCHEMA_VERSION,
         "network": _network_hash(network),
         "arch": arch.model_dump(mode="json"),
         "tables": _table_hashes(arch.tables),
     }
+    if trained is not None:
+        ingredients["tensors"] = asdict(trained.tensors) | {"files": _file_hashes(trained)}
     text = json.dumps(ingredients, sort_keys=True, default=str)
-    return Job(hashlib.sha256(text.encode("utf-8")).hexdigest(), label, network, arch)
+    return Job(hashlib.sha256(text.encode("utf-8")).hexdigest(), label, network, arch, trained)
 
 
 def run_job(job: Job) -> JobOutcome:
     """Simulate a job; whatever goes wrong comes back as text, so that other jobs are not lost."""
     try:
-        return JobOutcome(simulate(job.network, job.arch).model_dump_json(), None)
+        return JobOutcome(_simulated(job).model_dump_json(), None)
     except UserError as error:
         return JobOutcome(None, str(error))
     except Exception as error:
         return JobOutcome(None, f"{type(error).__name__}: {error}")
+
+
+def _simulated(job: Job) -> Result:
+    trained = job.trained
+    if trained is None:
+        return simulate(job.network, job.arch)
+    return simulate(trained.model, job.arch, tensors=trained.tensors, batch=trained.batch)
+
+
+@cache
+def _file_hashes(trained: TrainedNetwork) -> list[str]:
+    files = tensor_files(trained.model, trained.tensors)
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
 
 
 @cache

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.api import DEFAULT_ARCH
 from simulator.foundation import UserError
+from simulator.measured import Tensors
 from simulator.result import Result
+from simulator.simulation import DEFAULT_ARCH
 from simulator.sweep.executors import available_cores, local_processes
 from simulator.sweep.jobs import Job, JobOutcome, plan, run_job
 from simulator.sweep.runner import Progress, run_all
@@ -33,6 +34,7 @@ def compare(
     batch: int | None = None,
     overrides: Mapping[str, Any] | None = None,
     skip_unsupported: bool = False,
+    tensors: Tensors | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> VariantRuns:
@@ -45,6 +47,7 @@ def compare(
         batch: inferences at once, in place of the network's own.
         overrides: architecture fields by dotted name, laid over every architecture.
         skip_unsupported: leave out ONNX operators that cannot be simulated instead of refusing.
+        tensors: images for a trained network; every variant runs them in its own arithmetic.
         jobs: processes to run on; None: one a core.
         progress: called after every variant.
 
@@ -54,7 +57,7 @@ def compare(
     """
     choices: Sequence[str | None] = macs or (None,)
     points = [SweepPoint(network, arch, mac, batch, overrides or {}) for arch in archs for mac in choices]
-    planned = plan(points, skip_unsupported=skip_unsupported)
+    planned = plan(points, skip_unsupported=skip_unsupported, tensors=tensors)
     ready = [job for job in planned if isinstance(job, Job)]
     outcomes = dict(zip((job.key for job in ready), _run(ready, jobs, progress), strict=True))
     results: list[Result] = []

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simulator.foundation.documents import load_yaml, validate
+from simulator.measured import Tensors
 
 MAX_POINTS = 1_000_000
 
@@ -39,6 +40,12 @@ class SweepSpec(BaseModel):
         (), description="Settings of fields that belong together; each is a point beside those of the grid."
     )
 
+    data: str | None = Field(
+        None, description="Images for trained networks: adds accuracy and measured toggles to every point."
+    )
+    policy: str | None = Field(None, description="How networks get their formats (docs/inference.md).")
+    images: int | None = Field(None, ge=1, description="Only the first so many images.")
+
     @model_validator(mode="after")
     def _has_values_and_an_end(self) -> SweepSpec:
         for field, values in self.grid.items():
@@ -52,6 +59,11 @@ class SweepSpec(BaseModel):
             message = f"the sweep has {self.size} points, more than {MAX_POINTS}"
             raise ValueError(message)
         return self
+
+    @property
+    def tensors(self) -> Tensors | None:
+        """What every point's trained network runs on, where the sweep has data."""
+        return Tensors(self.data, self.policy, self.images) if self.data is not None else None
 
     @property
     def size(self) -> int:

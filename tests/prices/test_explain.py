@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.api import simulate
 from simulator.foundation import UserError
 from simulator.report.explain import explain
 from simulator.result import TOTAL, Result, femtojoules
+from simulator.simulation import simulate
 
 
 @pytest.fixture(scope="module")

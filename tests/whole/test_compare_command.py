@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from simulator.api import simulate
 from simulator.numerics import preset_names
 from simulator.report.pe_map import pe_utilization
 from simulator.result import load_result
+from simulator.simulation import simulate
 from simulator.sweep.side_by_side import compare
 from tests.command import run
 

@@ -11,7 +11,7 @@ import pytest
 
 from simulator.arch import load_arch
 from simulator.inference import load_trace
-from simulator.measured import measure_on_images
+from simulator.measured import Tensors, measure_on_images
 from simulator.numerics import get_mac
 from simulator.result import Result
 from tests.command import run
@@ -71,7 +71,7 @@ def test_zero_operands_save_energy_where_they_are_gated(
 
 def test_zero_operand_macs_are_counted_one_by_one() -> None:
     arch = load_arch("int8_32x32", {"array.mac": "elma8"})
-    ready = measure_on_images(arch, "lenet5_fashion", "fashion_mnist_1000", images=1)
+    ready = measure_on_images(arch, "lenet5_fashion", Tensors("fashion_mnist_1000", images=1))
     first = ready.network.layers[0]
     activity = ready.measured.layers[first.name].activity
     assert activity is not None
@@ -93,6 +93,27 @@ def test_a_trace_gives_the_recorded_sums_without_the_model(
         written: Any = np.load(tmp_path / "out" / "outputs" / f"{layer.name}.npy")
         activations, weights = trace.operands(layer.name)
         assert np.array_equal(written[0], get_mac("elma8").matmul(activations[0], weights[0]))
+
+
+def test_variants_are_compared_on_accuracy_too(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--mac", "int8", "--mac", "e2m1 x e2m1", "--data", "fashion_mnist_1000", "--images", "64"]
+    outcome = run(capsys, "compare", "lenet5_fashion", *arguments, "--json").must_succeed()
+    variants = json.loads(outcome.stdout)["variants"]
+    assert len(variants) == 2
+    assert all(0 <= variant["top1"] <= 1 for variant in variants)
+
+
+def test_a_sweep_keeps_accuracy_and_asks_for_it_once(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    spec = tmp_path / "formats.yaml"
+    spec.write_text("networks: [lenet5_fashion]\nmacs: [int8, elma8]\ndata: fashion_mnist_1000\nimages: 32\n")
+    first = run(capsys, "sweep", spec, "--json", "--jobs", "1").must_succeed()
+    assert all(point["top1"] is not None for point in json.loads(first.stdout)["points"])
+    assert run(capsys, "sweep", spec, "--json", "--jobs", "1").must_succeed().stdout == first.stdout
+    spec.write_text(spec.read_text().replace("images: 32", "images: 16"))
+    fewer = run(capsys, "sweep", spec, "--json", "--jobs", "1").must_succeed()
+    assert fewer.stdout != first.stdout
 
 
 def test_a_trace_for_another_mac_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

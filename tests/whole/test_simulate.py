@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from simulator.api import simulate
 from simulator.foundation.resources import bundled_names
 from simulator.result import Result, load_result
+from simulator.simulation import simulate
 from simulator.workload import load_network
 from tests.command import run, run_process
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from simulator.api import simulate
 from simulator.result import load_result
+from simulator.simulation import simulate
 from simulator.sweep.executors import local_processes
 from simulator.sweep.jobs import Job, plan
 from simulator.sweep.runner import run_stored
