@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.inference.plan import Encoded, LayerPlan, encode
+from simulator.inference.plan import Encoded, LayerPlan, encode, without_false_infinities
 from simulator.inference.products import Product
 from simulator.numerics import Mac
 from simulator.numerics.accumulators import add
@@ -138,11 +138,12 @@ def _to_values(
     signs = [result.overflow for result in results if result.overflow is not None]
     overflow = np.stack(signs) if signs else None
     factor = 2.0**plan.output_exponent
-    if bias is None and factor == 1.0:
-        codes = mac.to_output(accumulators, is_infinite=infinite, overflow=overflow)
-    else:
-        shifted = _with_bias(mac, accumulators, bias, plan.output_exponent)
-        codes = mac.to_output(shifted, is_infinite=infinite, overflow=overflow)
+    if bias is not None or plan.output_exponent:
+        accumulators = _with_bias(mac, accumulators, bias, plan.output_exponent)
+    codes = mac.to_output(accumulators, is_infinite=infinite, overflow=overflow)
+    codes = without_false_infinities(
+        codes, mac.activation, np.where(infinite, np.inf, mac.to_real(accumulators))
+    )
     return mac.activation.decode(codes) / factor
 
 

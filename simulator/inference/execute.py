@@ -32,6 +32,8 @@ def execute(model: Model, images: NDArray[np.float32], arithmetic: Arithmetic) -
         try:
             outputs = _run(operator, values, arithmetic)
         except UserError as error:
+            if error.source is not None:
+                raise
             raise UserError(str(error), source=model.path, location=operator.name) from error
         except (ValueError, TypeError, IndexError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]

@@ -117,10 +117,10 @@ def require_labels(data: Images, classes: int) -> None:
 
 def _read(path: Path) -> dict[str, NDArray[np.generic]]:
     try:
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return {"images": content}
-        with content:
+        with path.open("rb") as stream:
+            content = np.load(stream, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return {"images": content}
             return {name: content[name] for name in content.files}
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror or error}", source=path) from error

@@ -68,11 +68,30 @@ def encode(values: NDArray[Any], fmt: Format, scale: float | NDArray[np.float64]
     """
     if not np.isscalar(scale) or scale != 1.0:
         values = values * np.asarray(1.0 / np.asarray(scale), np.float32)
-    codes = fmt.encode(values)
+    codes = to_codes(values, fmt)
     beyond = int(np.count_nonzero(values > np.float64(fmt.largest)))
     beyond += int(np.count_nonzero(values < np.float64(fmt.lowest)))
     decoded_zeros = int(np.count_nonzero(is_zero(fmt, codes)))
     return Encoded(codes, beyond, decoded_zeros - int(np.count_nonzero(values == 0)))
+
+
+def to_codes(values: NDArray[Any], fmt: Format) -> NDArray[np.unsignedinteger[Any]]:
+    """The format's codes of real values, with false infinities made zero."""
+    return without_false_infinities(fmt.encode(values), fmt, values)
+
+
+def without_false_infinities(
+    codes: NDArray[np.unsignedinteger[Any]], fmt: Format, values: NDArray[Any]
+) -> NDArray[np.unsignedinteger[Any]]:
+    """Codes with zero in place of the infinity that a tiny value became.
+
+    The published converter to `log16` wraps its exponent, so that magnitudes from 2**-16 to 2**-15 come out
+    infinite (docs/inference.md). One such value would make a whole network's output infinite.
+    """
+    if not fmt.has_infinity or fmt.bits > 16:
+        return codes
+    false = ~np.isfinite(fmt.values())[codes] & (np.abs(values) < fmt.smallest_positive)
+    return np.where(false, fmt.encode(np.zeros(1)), codes) if false.any() else codes
 
 
 def is_zero(fmt: Format, codes: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.bool_]:

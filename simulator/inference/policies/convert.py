@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from simulator.inference.calibration import Observation
 from simulator.inference.model import Model
-from simulator.inference.plan import LayerPlan, NetworkPlan, encode
+from simulator.inference.plan import LayerPlan, NetworkPlan, encode, to_codes
 from simulator.inference.policies.bias_correction import corrected_bias
 from simulator.inference.policies.ffp8 import choose_format
 from simulator.inference.policies.migration import migration_factors
@@ -90,7 +90,7 @@ def _layer(
 
 
 def _dropped_in(product: Product, policy: Policy, mac: Mac) -> LayerPlan:
-    codes = None if product.weights is None else mac.weight.encode(product.weights)
+    codes = None if product.weights is None else to_codes(product.weights, mac.weight)
     return LayerPlan(mac, weight_codes=codes, bias=product.bias, through_output=policy.through_output)
 
 
@@ -143,7 +143,7 @@ def _with_weights(
     fmt, scale = plan.mac.weight, np.asarray(plan.weight_scale)
     scaled = operands.right.astype(np.float64) / scale
     if policy.rounding == "nearest" and not policy.bias_correction:
-        return replace(plan, weight_codes=fmt.encode(scaled))
+        return replace(plan, weight_codes=to_codes(scaled, fmt))
     rows = _rows(seen, operands)
     encoded = encode(rows, plan.mac.activation, plan.activation_scale)
     rounded_rows = plan.mac.activation.decode(encoded.codes) * plan.activation_scale
