@@ -24,9 +24,11 @@ from simulator.workload import load_network
 from tests.command import ROOT, run
 
 FINGERPRINT = """
-import hashlib
+import hashlib, os, sys
+if sys.argv[1] == "1":
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 from simulator.inference import infer, load_images, load_model
-result = infer(load_model("resnet8_fashion"), load_images("fashion_mnist_1000").first(60), "elma8")
+result = infer(load_model("lenet5_fashion"), load_images("fashion_mnist_1000").first(60), "elma8")
 digest = hashlib.sha256(result.logits.tobytes() + result.float32_logits.tobytes())
 digest.update(repr(result.layers).encode())
 print(digest.hexdigest())
@@ -75,9 +77,8 @@ def test_the_same_bits_whatever_the_number_of_threads() -> None:
     def fingerprint(threads: int) -> str:
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
         environment = {**os.environ, **dict.fromkeys(names, str(threads))}
-        prefix = [] if threads > 1 else ["taskset", "-c", "0"]
         finished = subprocess.run(
-            [*prefix, sys.executable, "-c", FINGERPRINT],
+            [sys.executable, "-c", FINGERPRINT, str(threads)],
             cwd=ROOT,
             env=environment,
             capture_output=True,
