@@ -51,7 +51,9 @@ TraceOption = Annotated[
 ]
 AccessTraceOption = Annotated[
     Path | None,
-    typer.Option("--access-trace", metavar="FILE", help="SRAM and DRAM accesses as .csv or .parquet."),
+    typer.Option(
+        "--access-trace", metavar="FILE", help="Every SRAM word and DRAM burst, as .csv or .parquet."
+    ),
 ]
 TraceLayersOption = Annotated[
     list[str] | None,

@@ -1,115 +1,91 @@
-"""Accesses to buffers and DRAM of chosen layers, tile by tile, as CSV or Parquet, never all in memory."""
+"""Every access to buffers and DRAM of chosen layers, in order of time, as CSV or Parquet."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from simulator.foundation import UserError
 from simulator.foundation.files import whole_file
-from simulator.system.counts import Operand
-from simulator.system.footprint import Shares
-from simulator.system.plan import Stream
+from simulator.system.accesses import Accesses, Chunk, Kind, in_order_of_time
+from simulator.system.addresses import Addresses
+from simulator.system.array_accesses import array_accesses
 from simulator.system.run import LayerRun, MachineRun
-from simulator.system.timeline import layer_events
+from simulator.system.timeline import require_machine
+from simulator.system.transfer_accesses import transfer_accesses
 
-_ROWS_AT_ONCE = 16384
+COLUMNS = ("cycle", "layer", "memory", "operand", "direction", "purpose", "address", "bytes")
+
+_ROWS_OF_A_GROUP = 1 << 17
 
 
-class Access(NamedTuple):
-    """Bits moved between a memory and its user from `first_cycle` until before `end_cycle`.
-
-    tile: the array step, or for transfers the place in the operand's sequence.
-    purpose: `operands`, `partial sums`, `results` or `residual` at the array,
-        `transfer` between memories.
-    """
+class LayerAccesses(NamedTuple):
+    """Accesses of one layer that follow one another; `kinds` says what the numbers in `chunk` mean."""
 
     layer: str
-    memory: Literal["sram", "dram"]
-    operand: Operand
-    direction: Literal["read", "write"]
-    purpose: str
-    tile: int
-    first_cycle: int
-    end_cycle: int
-    bits: int
+    kinds: tuple[Kind, ...]
+    chunk: Chunk
 
 
-_OPERAND: Mapping[Stream, Operand] = {
-    "ifmap": "ifmap",
-    "filter": "filter",
-    "ofmap_load": "ofmap",
-    "ofmap_store": "ofmap",
-}
-
-
-def layer_accesses(run: LayerRun) -> Iterator[Access]:
-    """Accesses of one layer; bits sum exactly to its SRAM and DRAM counts, up to rounding to whole bytes.
+def layer_accesses(run: LayerRun) -> Iterator[LayerAccesses]:
+    """Every access of one layer in order of time; cycles count from the beginning of the network.
 
     Raises:
         UserError: the layer ran under `timing: scalesim`, which has no machine to show.
+        ValueError: one lies outside of the layer's cycles, or all together are not the bytes that it counted.
     """
-    yield from _at_the_array(run)
-    yield from _transfers(run)
+    require_machine(run)
+    addresses = Addresses.of(run.played.lowering, run.played.lowered)
+    kinds, flows = zip(*array_accesses(run, addresses), *transfer_accesses(run, addresses), strict=True)
+    moved = np.zeros(len(kinds), np.int64)
+    for chunk in in_order_of_time(flows):
+        np.add.at(moved, chunk.kinds, chunk.accesses.bytes)
+        _require_within(run, chunk.accesses)
+        yield LayerAccesses(run.layer.name, kinds, chunk)
+    _require_counted(run, list(zip(kinds, moved.tolist(), strict=True)))
 
 
-def _at_the_array(run: LayerRun) -> Iterator[Access]:
-    lowered = run.played.lowered
-    bits, name = lowered.bits, run.layer.name
-    results = sum(moved.results for moved in lowered.tile_accesses)
-    written, added = Shares(lowered.result_bytes, results), Shares(lowered.loaded_bytes, results)
-    steps = (event for event in layer_events(run) if event.track == "array")
-    for event, moved in zip(steps, lowered.tile_accesses, strict=True):
-        rows: tuple[tuple[Operand, Literal["read", "write"], str, int], ...] = (
-            ("ifmap", "read", "operands", moved.activation_reads * bits.activation),
-            ("filter", "read", "operands", moved.weight_reads * bits.weight),
-            ("ofmap", "read", "partial sums", moved.partial_sum_reads * bits.accumulator),
-            ("ofmap", "write", "partial sums", moved.partial_sum_writes * bits.accumulator),
-            ("ofmap", "read", "residual", 8 * added.next(moved.results)),
-            ("ofmap", "write", "results", 8 * written.next(moved.results)),
-        )
-        for operand, direction, purpose, count in rows:
-            if count:
-                span = event.start_cycle, event.end_cycle
-                yield Access(name, "sram", operand, direction, purpose, event.tile, *span, count)
+def _require_within(run: LayerRun, accesses: Accesses) -> None:
+    first, last = int(accesses.cycles[0]), int(accesses.cycles[-1])
+    if first < run.start_cycle or last >= run.end_cycle:
+        within = f"the layer has {run.start_cycle} to {run.end_cycle - 1}"
+        message = f"{run.layer.name}: accesses in cycles {first} to {last}, {within}"
+        raise ValueError(message)
 
 
-def _transfers(run: LayerRun) -> Iterator[Access]:
-    times, programme, name = run.played.times, run.played.lowered.programme, run.layer.name
-    assert times is not None, "layer_events has refused layers without times"
-    for transfer, when in zip(programme.transfers, times.transfers, strict=True):
-        operand, storing = _OPERAND[transfer.stream], transfer.stream == "ofmap_store"
-        span = run.start_cycle + when.start, run.start_cycle + when.end
-        place = transfer.index, *span, 8 * transfer.bytes
-        outside: Literal["sram", "dram"] = "dram" if transfer.channel == "dram" else "sram"
-        source: Operand = operand if outside == "dram" else "ofmap"
-        if storing:
-            yield Access(name, "sram", operand, "read", "transfer", *place)
-            yield Access(name, "dram", operand, "write", "transfer", *place)
-        else:
-            yield Access(name, outside, source, "read", "transfer", *place)
-            yield Access(name, "sram", operand, "write", "transfer", *place)
+def _require_counted(run: LayerRun, moved: list[tuple[Kind, int]]) -> None:
+    for memory, counted in (("sram", run.counts.sram), ("dram", run.counts.dram)):
+        for operand, traffic in counted.items():
+            for direction, expected in (("read", traffic.read_bytes), ("write", traffic.write_bytes)):
+                shown = sum(size for kind, size in moved if kind[:3] == (memory, operand, direction))
+                if shown != expected:
+                    message = (
+                        f"{run.layer.name}: {memory} {operand} {direction}: {shown} bytes, not {expected}"
+                    )
+                    raise ValueError(message)
 
 
 def write_access_trace(run: MachineRun, path: Path, layers: Iterable[str] = ()) -> int:
-    """Write the accesses of the named layers (all when none is named); returns the number of rows.
+    """Write every access of the named layers (of all when none is named); returns how many there are.
 
-    A path that ends in `.parquet` becomes Parquet (extra `[parquet]`), any other CSV. Rows are written as
-    they are produced, layer by layer.
+    A row is a word of a buffer or a burst of the DRAM; docs/machine.md describes its columns. A path that
+    ends in `.parquet` becomes Parquet (extra `[parquet]`), any other CSV. Rows are written as they are
+    produced and never all in memory.
 
     Raises:
         UserError: an unknown layer (the nearest is suggested), Parquet without pyarrow, a file that cannot be
             written, or a run without a machine (`timing: scalesim`).
     """
     chosen = _chosen(run, list(layers))
-    rows = (access for layer in chosen for access in layer_accesses(layer))
+    accesses = (part for layer in chosen for part in layer_accesses(layer))
     with whole_file(path) as temporary:
         if path.suffix == ".parquet":
-            return _write_parquet(temporary, rows, path)
-        return _write_csv(temporary, rows)
+            return _write_parquet(temporary, accesses, path)
+        return _write_csv(temporary, accesses)
 
 
 def _chosen(run: MachineRun, names: list[str]) -> list[LayerRun]:
@@ -120,18 +96,23 @@ def _chosen(run: MachineRun, names: list[str]) -> list[LayerRun]:
     return [by_name[name] for name in by_name if name in names or not names]
 
 
-def _write_csv(path: Path, rows: Iterator[Access]) -> int:
+def _write_csv(path: Path, parts: Iterator[LayerAccesses]) -> int:
     count = 0
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Access._fields)
-        for row in rows:
-            writer.writerow(row)
-            count += 1
+        writer.writerow(COLUMNS)
+        for layer, kinds, (numbers, accesses) in parts:
+            labels = [(layer, *kind) for kind in kinds]
+            values = (accesses.cycles.tolist(), accesses.addresses.tolist(), accesses.bytes.tolist())
+            writer.writerows(
+                (cycle, *labels[number], address, size)
+                for number, cycle, address, size in zip(numbers.tolist(), *values, strict=True)
+            )
+            count += len(accesses)
     return count
 
 
-def _write_parquet(path: Path, rows: Iterator[Access], shown: Path) -> int:
+def _write_parquet(path: Path, parts: Iterator[LayerAccesses], shown: Path) -> int:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -141,14 +122,37 @@ def _write_parquet(path: Path, rows: Iterator[Access], shown: Path) -> int:
             source=shown,
             allowed="a .csv file, or pip install 'systolic-simulator[parquet]'",
         ) from error
-    kinds: list[Any] = [pa.string()] * 5 + [pa.int64()] * 4
-    schema = pa.schema(list(zip(Access._fields, kinds, strict=True)))
-    count = 0
+    label, number = pa.dictionary(pa.int8(), pa.string()), pa.int64()
+    types = (number, label, label, label, label, label, number, number)
+    schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
+
+    def table(part: LayerAccesses) -> Any:
+        kinds, accesses = part.chunk
+        labels: list[tuple[str, ...]] = [(part.layer,) * len(part.kinds), *zip(*part.kinds, strict=True)]
+        columns = [
+            pa.DictionaryArray.from_arrays(
+                _renumbered(names, kinds), pa.array(sorted(set(names)), pa.string())
+            )
+            for names in labels
+        ]
+        numbers = [pa.array(values) for values in (accesses.addresses, accesses.bytes)]
+        return pa.Table.from_arrays([pa.array(accesses.cycles), *columns, *numbers], schema=schema)
+
+    count, waiting = 0, []
     with pq.ParquetWriter(path, schema) as writer:
-        while chunk := list(islice(rows, _ROWS_AT_ONCE)):
-            columns = [
-                pa.array(column, kind) for column, kind in zip(zip(*chunk, strict=True), kinds, strict=True)
-            ]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
-            count += len(chunk)
+        for part in parts:
+            waiting.append(table(part))
+            count += len(part.chunk.accesses)
+            if sum(len(one) for one in waiting) >= _ROWS_OF_A_GROUP:
+                writer.write_table(pa.concat_tables(waiting).unify_dictionaries())
+                waiting = []
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting).unify_dictionaries())
     return count
+
+
+def _renumbered(names: Iterable[str], kinds: Any) -> Any:
+    """Numbers of the sorted distinct names, for every access."""
+    names = list(names)
+    distinct = sorted(set(names))
+    return np.array([distinct.index(name) for name in names], np.int8)[kinds]

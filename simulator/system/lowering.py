@@ -198,8 +198,12 @@ class Lowering:
 
     def _on_chip_cycles(self, size: int) -> int:
         """Cycles to copy bytes from the ofmap to the ifmap buffer, at the rate of the slower one."""
-        rate = min(self.work.edges.bits_per_cycle["ifmap"], self.work.edges.bits_per_cycle["ofmap"])
-        return -(-size * 8 // rate)
+        return -(-size * 8 // self.on_chip_bits_per_cycle)
+
+    @property
+    def on_chip_bits_per_cycle(self) -> int:
+        """Rate of a copy from the ofmap to the ifmap buffer."""
+        return min(self.work.edges.bits_per_cycle["ifmap"], self.work.edges.bits_per_cycle["ofmap"])
 
     def _ofmap_transfers(self, visits: list[Visit]) -> Iterator[Transfer]:
         """Partial sums and residual operands on their way in, partial sums and results on their way out."""

@@ -35,12 +35,14 @@ class Delay:
 class Edges:
     """What the array's edges can be given and can give, per cycle.
 
+    word_bits: what one access of a buffer moves.
     bits_per_cycle: all ports of a buffer together; buffers have a bank per half, so transfers do not compete.
     values_per_cycle: results that the output path takes.
     result_accesses: buffer accesses per result (2 where a residual addition reads the other operand there).
     """
 
     bits: StorageBits
+    word_bits: Mapping[Operand, int]
     bits_per_cycle: Mapping[Operand, int]
     values_per_cycle: int
     result_accesses: int = 1
@@ -51,6 +53,7 @@ class Edges:
         buffers = {name: getattr(arch.sram, name) for name in OPERANDS}
         return cls(
             bits=bits,
+            word_bits={name: buffer.word_bits for name, buffer in buffers.items()},
             bits_per_cycle={name: buffer.word_bits * buffer.ports for name, buffer in buffers.items()},
             values_per_cycle=arch.output_path.values_per_cycle or arch.array.columns,
             result_accesses=2 if residual else 1,

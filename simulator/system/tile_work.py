@@ -103,12 +103,12 @@ class TileWork:
         if self.timing.dataflow == "os":
             last = schedule.tiles.last
             slow = delay_of_results(self.edges, last.rows, last.columns)
-            counted = delay_of_results(self.edges, last.rows, last.columns, self._beside_next_fold)
+            counted = delay_of_results(self.edges, last.rows, last.columns, self.beside_next_fold)
             tail += slow.port + slow.output - counted.port - counted.output
         return tail
 
     @property
-    def _beside_next_fold(self) -> int:
+    def beside_next_fold(self) -> int:
         """Cycles in which an output-stationary fold's results may leave while the next one is under way."""
         return 0 if self.timing.overlap == "none" else self.timing.accumulation_interval * self.k
 
@@ -136,7 +136,7 @@ class TileWork:
                 **size,
                 interval=timing.accumulation_interval,
                 ends=tile.ends,
-                beside_next_fold=self._beside_next_fold,
+                beside_next_fold=self.beside_next_fold,
             )
         else:
             stationary: Operand = "filter" if timing.dataflow == "ws" else "ifmap"

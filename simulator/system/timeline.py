@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from simulator.foundation import UserError
+from simulator.system.machine import Times
 from simulator.system.plan import Stream
 from simulator.system.run import LayerRun
 
@@ -39,14 +40,7 @@ def layer_events(run: LayerRun) -> Iterator[TileEvent]:
     Raises:
         UserError: the layer ran under `timing: scalesim`, which has no machine to show.
     """
-    times, programme, origin = run.played.times, run.played.lowered.programme, run.start_cycle
-    if times is None:
-        raise UserError(
-            "has no timeline: SCALE-Sim's compute cycles know no machine around the array",
-            location="array.timing",
-            value="scalesim",
-            allowed="reference",
-        )
+    times, programme, origin = require_machine(run), run.played.lowered.programme, run.start_cycle
     last = len(programme.steps) - 1
     for number, (step, when) in enumerate(zip(programme.steps, times.steps, strict=True)):
         yield TileEvent("array", "tile", origin + when.start, origin + when.end, number, 0)
@@ -58,3 +52,19 @@ def layer_events(run: LayerRun) -> Iterator[TileEvent]:
         track = _TRACK_OF[transfer.stream]
         start, end = origin + moved.start, origin + moved.end
         yield TileEvent(track, name, start, end, transfer.index, transfer.bytes)
+
+
+def require_machine(run: LayerRun) -> Times:
+    """When everything of a layer happened.
+
+    Raises:
+        UserError: the layer ran under `timing: scalesim`, which has no machine to show.
+    """
+    if run.played.times is None:
+        raise UserError(
+            "has no timeline: SCALE-Sim's compute cycles know no machine around the array",
+            location="array.timing",
+            value="scalesim",
+            allowed="reference",
+        )
+    return run.played.times

@@ -1,0 +1,126 @@
+"""Accesses of one kind as arrays, and many kinds brought into one order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from simulator.system.counts import Operand
+from simulator.system.footprint import Integers
+
+Purpose = Literal["operands", "partial sums", "results", "residual", "transfer"]
+ACCESSES_AT_ONCE = 8192
+
+
+class Kind(NamedTuple):
+    """Which memory is accessed, how and what for; in `sram`, the operand names the buffer."""
+
+    memory: Literal["sram", "dram"]
+    operand: Operand
+    direction: Literal["read", "write"]
+    purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Accesses:
+    """Cycle, byte address and bytes of each access; int64, in order of time."""
+
+    cycles: Integers
+    addresses: Integers
+    bytes: Integers
+
+    def __len__(self) -> int:
+        return len(self.cycles)
+
+    def part(self, begin: int, stop: int) -> Accesses:
+        """The accesses `begin` to `stop`."""
+        return Accesses(self.cycles[begin:stop], self.addresses[begin:stop], self.bytes[begin:stop])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Accesses]) -> Accesses:
+        """Several, one behind the other."""
+        return cls(
+            np.concatenate([part.cycles for part in parts]),
+            np.concatenate([part.addresses for part in parts]),
+            np.concatenate([part.bytes for part in parts]),
+        )
+
+
+@dataclass(slots=True)
+class WholeBytes:
+    """Bits counted out in whole bytes: an access counts the bytes that it begins, so all sum up rounded up.
+
+    bytes_per_bit: 1/8, or less where pooling stores fewer results than leave the array.
+    """
+
+    bytes_per_bit: Fraction
+    _bits: int = 0
+
+    def next(self, bits: Integers) -> Integers:
+        """The bytes of the next accesses."""
+        ends = self._bits + np.cumsum(bits)
+        counted = self._in_bytes(np.concatenate([[self._bits], ends]))
+        self._bits = int(ends[-1])
+        return np.diff(counted)
+
+    def _in_bytes(self, bits: Integers) -> Integers:
+        return -(-bits * self.bytes_per_bit.numerator // self.bytes_per_bit.denominator)
+
+
+class Chunk(NamedTuple):
+    """Accesses of all kinds in order of time; `kinds` are indices into the kinds that were merged."""
+
+    kinds: Integers
+    accesses: Accesses
+
+
+def in_portions(parts: Iterable[Accesses]) -> Iterator[Accesses]:
+    """The same accesses in portions worth an array operation, without those of no byte."""
+    waiting: list[Accesses] = []
+    count = 0
+    for part in parts:
+        kept = np.flatnonzero(part.bytes)
+        if len(kept):
+            waiting.append(Accesses(part.cycles[kept], part.addresses[kept], part.bytes[kept]))
+            count += len(kept)
+        if count >= ACCESSES_AT_ONCE:
+            yield Accesses.joined(waiting)
+            waiting, count = [], 0
+    if waiting:
+        yield Accesses.joined(waiting)
+
+
+def in_order_of_time(kinds: Sequence[Iterable[Accesses]]) -> Iterator[Chunk]:
+    """Merge kinds, each in order of time; in a cycle, kinds follow in the order given.
+
+    Holds one portion of each kind.
+
+    Raises:
+        ValueError: a kind goes back in time.
+    """
+    sources = [in_portions(parts) for parts in kinds]
+    heads = {number: head for number, source in enumerate(sources) if (head := next(source, None))}
+    while heads:
+        horizon = min(int(head.cycles[-1]) for head in heads.values())
+        ready: dict[int, Accesses] = {}
+        for number, head in list(heads.items()):
+            stop = int(np.searchsorted(head.cycles, horizon, side="right"))
+            ready[number] = head.part(0, stop)
+            heads[number] = head.part(stop, len(head))
+            if stop == len(head):
+                following = next(sources[number], None)
+                if following is None:
+                    del heads[number]
+                else:
+                    heads[number] = following
+        accesses = Accesses.joined(list(ready.values()))
+        numbers = np.repeat(list(ready), [len(part) for part in ready.values()])
+        order = np.argsort(accesses.cycles, kind="stable")
+        yield Chunk(
+            numbers[order],
+            Accesses(accesses.cycles[order], accesses.addresses[order], accesses.bytes[order]),
+        )
