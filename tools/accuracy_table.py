@@ -117,11 +117,13 @@ def log_float_section(bench: Bench) -> str:
         lines.append(
             f"| {model.name} | {_percent(reference)} | {_percent(measured)} | {lost:.1f} | {_yes(lost <= 1.0)} |"
         )
-    return "\n".join(lines)
+        shown.append(lost <= 1.0)
+    return "\n".join([*lines, "", _verdict(shown)])
 
 
 def posit_section(bench: Bench) -> str:
     """Claim: posit(8,0) collapses where posit(8,1) does not."""
+    shown: list[bool] = []
     lines = [
         "| network | float32 | posit8 (8,1), drop_in | posit8.0 x posit8.0, drop_in | (8,0) collapses |",
         "|---|---|---|---|---|",
@@ -133,11 +135,13 @@ def posit_section(bench: Bench) -> str:
             f"| {model.name} | {_percent(bench.float32(model))} | {_percent(one)} | {_percent(zero)} "
             f"| {_yes(one - zero > 0.1)} |"
         )
-    return "\n".join(lines)
+        shown.append(one - zero > 0.1)
+    return "\n".join([*lines, "", _verdict(shown)])
 
 
 def mixed_section(bench: Bench) -> str:
     """Claim: float weights with fixed-point activations need less storage than fixed-point weights."""
+    shown: list[bool] = []
     lines = [
         "| network | float weights | fixed-point weights | activations | storage saved by float weights |",
         "|---|---|---|---|---|",
@@ -154,7 +158,8 @@ def mixed_section(bench: Bench) -> str:
             f"| {floats.activation.replace('int', 'fix')}, {fixed.activation.replace('int', 'fix')} "
             f"| {100 * saved:.0f} % |"
         )
-    return "\n".join(lines)
+        shown.append(saved > 0)
+    return "\n".join([*lines, "", _verdict(shown)])
 
 
 def widths_section(bench: Bench) -> str:
@@ -164,7 +169,9 @@ def widths_section(bench: Bench) -> str:
         "|---|---|---|---|---|---|",
     ]
     bench = Bench(bench.models, bench.data.first(min(WIDTH_IMAGES, len(bench.data.images))))
+    verdicts = []
     for model in bench.models:
+        gained: list[float] = []
         for bits in WIDTHS:
             integer = bench.top1(model, f"int{bits} x int{bits}", "mse")
             specs = [f"e{e}m{bits - 1 - e}" for e in EXPONENT_BITS if bits - 1 - e >= 0]
@@ -174,7 +181,13 @@ def widths_section(bench: Bench) -> str:
                 f"| {model.name} | {bits} | {_percent(integer)} | {_percent(scores[best])} | {best} "
                 f"| {100 * (scores[best] - integer):+.1f} |"
             )
-    return "\n".join(lines)
+            gained.append(100 * (scores[best] - integer))
+        reached = sum(points > -1e-9 for points in gained)
+        verdicts.append(
+            f"{model.name}: at or above the integer at {reached} of {len(gained)} widths, "
+            f"{sum(gained) / len(gained):+.1f} points on average."
+        )
+    return "\n".join([*lines, "", " ".join(verdicts)])
 
 
 SECTIONS: tuple[tuple[str, str, Callable[[Bench], str]], ...] = (
@@ -227,6 +240,13 @@ def page(bench: Bench) -> str:
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def _verdict(shown: list[bool]) -> str:
+    """Whether the networks show what the paper claims, in a sentence."""
+    if not any(shown):
+        return "None of these networks shows the effect."
+    return f"Shown by {sum(shown)} of {len(shown)} networks."
 
 
 def _yes(condition: bool) -> str:  # noqa: FBT001 - a verdict in words
