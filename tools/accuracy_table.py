@@ -107,6 +107,7 @@ def _cost(model: Model, mac: str) -> tuple[str, str]:
 
 def log_float_section(bench: Bench) -> str:
     """Claim: log float within one point of float32 without calibration."""
+    shown: list[bool] = []
     lines = [
         "| network | float32 | elma8, drop_in | lost, points | within 1 point |",
         "|---|---|---|---|---|",
