@@ -13,6 +13,8 @@ import numpy.typing as npt
 from simulator.arch import ArchConfig
 from simulator.array import ArrayTiming, schedule_product
 from simulator.numerics import Format, Mac, get_mac
+from simulator.system.column_blocks import macs_of_layer, place_channels
+from simulator.system.mac_traits import configured_traits
 from simulator.workload import Layer, Network
 
 if TYPE_CHECKING:
@@ -43,25 +45,21 @@ def verify_on_grid(
     Raises:
         GridMismatchError: cycles or a sum differ; the first wrong output's coordinates are in the message.
     """
-    from simulator.array.drive import run_product
-
     for layer in network.layers:
-        timing, blocks = _array_of(arch, layer)
-        activations, weights = synthetic_operands(layer, blocks[0][0], seed)
+        product = GridProduct.of(arch, layer, seed)
 
         def advance(done: int, total: int, name: str = layer.name) -> None:
             if progress is not None:
                 progress(name, done, total)
 
-        run = run_product(timing, blocks, activations, weights, progress=advance)
-        schedule = schedule_product(timing, m=layer.m, n=layer.n, k=layer.k, groups=layer.groups)
-        if run.cycles != schedule.total_cycles:
+        cycles, sums = product.run(advance)
+        if cycles != product.closed_form_cycles:
             message = (
-                f"{layer.name}: the grid took {run.cycles} cycles, the closed form {schedule.total_cycles}"
+                f"{layer.name}: the grid took {cycles} cycles, the closed form {product.closed_form_cycles}"
             )
             raise GridMismatchError(message)
-        _require_equal_sums(layer, blocks, activations, weights, run.accumulators)
-        yield GridLayer(layer.name, run.cycles, run.accumulators.size)
+        product.require_equal_sums(sums)
+        yield GridLayer(layer.name, cycles, sums.size)
 
 
 def dump_fold(arch: ArchConfig, layer: Layer, path: Path, *, fold: int, seed: int = 0) -> tuple[int, int]:
@@ -72,61 +70,115 @@ def dump_fold(arch: ArchConfig, layer: Layer, path: Path, *, fold: int, seed: in
     """
     from simulator.array.vcd import write_fold_vcd
 
-    timing, blocks = _array_of(arch, layer)
-    activations, weights = synthetic_operands(layer, blocks[0][0], seed)
-    return write_fold_vcd(path, timing, blocks, activations, weights, fold=fold, clock_mhz=arch.clock_mhz)
-
-
-def synthetic_operands(layer: Layer, mac: Mac, seed: int) -> tuple[Codes, Codes]:
-    """Codes of rectified normal activations [groups, M, K] and normal weights [groups, K, N / groups].
-
-    The same layer name, shape, MAC and seed give the same codes.
-    """
-    generator = np.random.default_rng([seed, crc32(layer.name.encode())])
-    activations = np.maximum(generator.standard_normal((layer.groups, layer.m, layer.k)), 0)
-    weights = generator.standard_normal((layer.groups, layer.k, layer.n_per_group))
-    return (
-        mac.activation.encode(activations * _deviation(mac.activation)),
-        mac.weight.encode(weights * _deviation(mac.weight)),
+    product = GridProduct.of(arch, layer, seed)
+    return write_fold_vcd(
+        path,
+        product.timing,
+        product.blocks,
+        product.activations,
+        product.placed_weights,
+        fold=fold,
+        clock_mhz=arch.clock_mhz,
     )
 
 
-def _deviation(fmt: Format) -> float:
+@dataclass(frozen=True, slots=True)
+class GridProduct:
+    """A layer on synthetic tensors, its channels placed in the columns as the machine places them.
+
+    blocks: MACs and their columns, left to right.
+    slots: channel of every slot of a group, -1 for none [groups, slots]; see `place_channels`.
+    activations: codes [groups, M, K].
+    weights: for each block, all weights as codes of its MAC [groups, K, N / groups].
+    """
+
+    layer: Layer
+    timing: ArrayTiming
+    blocks: tuple[tuple[Mac, int], ...]
+    slots: npt.NDArray[np.int64]
+    activations: Codes
+    weights: tuple[Codes, ...]
+
+    @classmethod
+    def of(cls, arch: ArchConfig, layer: Layer, seed: int = 0) -> GridProduct:
+        """The product of a layer. The same layer name, shape, MACs and seed give the same codes.
+
+        Activations are rectified normal, weights normal.
+
+        Raises:
+            UserError: blocks of columns that the layer cannot have.
+        """
+        column_blocks = macs_of_layer(arch, layer, configured_traits(arch)).blocks
+        own = arch.layers.get(layer.name)
+        choices = [own.mac] if own and own.mac else [block.mac for block in arch.array.column_blocks]
+        macs = [get_mac(choice, custom=arch.macs) for choice in choices or [arch.array.mac]]
+        generator = np.random.default_rng([seed, crc32(layer.name.encode())])
+        activations = np.maximum(generator.standard_normal((layer.groups, layer.m, layer.k)), 0)
+        weights = generator.standard_normal((layer.groups, layer.k, layer.n_per_group))
+        return cls(
+            layer=layer,
+            timing=ArrayTiming.of(arch.array, [mac.spec for mac in macs]),
+            blocks=tuple((mac, block.columns) for mac, block in zip(macs, column_blocks, strict=True)),
+            slots=place_channels(layer, column_blocks),
+            activations=_codes(macs[0].activation, activations),
+            weights=tuple(_codes(mac.weight, weights) for mac in macs),
+        )
+
+    @property
+    def block_of_slot(self) -> npt.NDArray[np.int64]:
+        """Which block of columns a slot belongs to."""
+        widths = [columns for _, columns in self.blocks]
+        return np.repeat(np.arange(len(widths)), widths)[np.arange(self.slots.shape[1]) % sum(widths)]
+
+    @property
+    def placed_weights(self) -> Codes:
+        """Weights as the columns get them, [groups, K, slots]; zero in empty ones."""
+        groups, count = self.slots.shape
+        dtype = np.result_type(*(codes.dtype for codes in self.weights))
+        placed = np.zeros((groups, self.layer.k, count), dtype)
+        owner = self.block_of_slot
+        for slot, block in enumerate(owner):
+            placed[:, :, slot] = self.blocks[block][0].weight.encode(0.0)
+        for group, slots in enumerate(self.slots):
+            for block, codes in enumerate(self.weights):
+                own = np.flatnonzero((slots >= 0) & (owner == block))
+                placed[group][:, own] = codes[group][:, slots[own]]
+        return placed
+
+    @property
+    def closed_form_cycles(self) -> int:
+        """Cycles of all its folds."""
+        layer = self.layer
+        slots = self.slots.size
+        return schedule_product(self.timing, m=layer.m, n=slots, k=layer.k, groups=layer.groups).total_cycles
+
+    def run(self, progress: Callable[[int, int], None] | None = None) -> tuple[int, npt.NDArray[Any]]:
+        """Step the grid through it: cycles, and sums [groups, M, N / groups] by channel."""
+        from simulator.array.drive import run_product
+
+        run = run_product(self.timing, self.blocks, self.activations, self.placed_weights, progress=progress)
+        sums = np.zeros((self.layer.groups, self.layer.m, self.layer.n_per_group), run.accumulators.dtype)
+        for group, slots in enumerate(self.slots):
+            used = np.flatnonzero(slots >= 0)
+            sums[group][:, slots[used]] = run.accumulators[group][:, used]
+        return run.cycles, sums
+
+    def require_equal_sums(self, sums: npt.NDArray[Any]) -> None:
+        """Compare with the matrix product of each channel's MAC. Raises GridMismatchError."""
+        for group, slots in enumerate(self.slots):
+            for block, (mac, _) in enumerate(self.blocks):
+                channels = slots[(slots >= 0) & (self.block_of_slot == block)]
+                expected = mac.matmul(self.activations[group], self.weights[block][group][:, channels])
+                wrong = np.argwhere(np.asarray(sums[group][:, channels] != expected, bool))
+                if wrong.size:
+                    pixel, channel = int(wrong[0][0]), int(channels[wrong[0][1]])
+                    where = f"{self.layer.name}: group {group}, output pixel {pixel}, channel {channel}"
+                    found, right = sums[group][pixel, channel], expected[pixel, wrong[0][1]]
+                    message = f"{where}: the grid has {found}, the matrix product {right}"
+                    raise GridMismatchError(message)
+
+
+def _codes(fmt: Format, values: npt.NDArray[np.float64]) -> Codes:
     """Integers and fixed point are spread over their range, floats take values as they are."""
-    return fmt.largest / 4 if fmt.exponent_bits == 0 else min(1.0, fmt.largest / 4)
-
-
-def _array_of(arch: ArchConfig, layer: Layer) -> tuple[ArrayTiming, list[tuple[Mac, int]]]:
-    own = arch.layers.get(layer.name)
-    if own is not None and own.mac is not None:
-        choices = [(own.mac, arch.array.columns)]
-    elif arch.array.column_blocks:
-        choices = [(block.mac, block.columns) for block in arch.array.column_blocks]
-    else:
-        choices = [(arch.array.mac, arch.array.columns)]
-    blocks = [(get_mac(choice, custom=arch.macs), columns) for choice, columns in choices]
-    return ArrayTiming.of(arch.array, [mac.spec for mac, _ in blocks]), blocks
-
-
-def _require_equal_sums(
-    layer: Layer,
-    blocks: list[tuple[Mac, int]],
-    activations: Codes,
-    weights: Codes,
-    sums: npt.NDArray[Any],
-) -> None:
-    columns = sum(width for _, width in blocks)
-    owner = np.repeat(np.arange(len(blocks)), [width for _, width in blocks])
-    block_of_channel = owner[np.arange(layer.n_per_group) % columns]
-    for group in range(layer.groups):
-        for index, (mac, _) in enumerate(blocks):
-            channels = np.flatnonzero(block_of_channel == index)
-            expected = mac.matmul(activations[group], weights[group][:, channels])
-            wrong = np.argwhere(np.asarray(sums[group][:, channels] != expected, bool))
-            if wrong.size:
-                pixel, channel = int(wrong[0][0]), int(channels[wrong[0][1]])
-                message = (
-                    f"{layer.name}: group {group}, output pixel {pixel}, channel {channel}: the grid has "
-                    f"{sums[group][pixel, channel]}, the matrix product {expected[pixel, wrong[0][1]]}"
-                )
-                raise GridMismatchError(message)
+    deviation = fmt.largest / 4 if fmt.exponent_bits == 0 else min(1.0, fmt.largest / 4)
+    return fmt.encode(values * deviation)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from simulator.arch import ArchConfig
 from simulator.foundation import UserError
@@ -33,42 +37,59 @@ class Dealt:
 
 
 def deal_channels(layer: Layer, blocks: Sequence[Block]) -> Dealt:
-    """The output channels of a layer dealt to blocks of columns, fold by fold.
+    """The output channels of a layer dealt to blocks of columns, as `place_channels` places them.
 
-    In every fold each block first takes channels listed for it, in ascending order; columns left over take
-    the channels that no block lists, in ascending order from left to right. Groups are dealt one by one; all
-    of them take as many folds as the slowest.
+    Raises:
+        UserError: a channel that the layer does not have, or one listed twice.
+    """
+    slots = place_channels(layer, blocks)
+    widths = [block.columns for block in blocks]
+    owner = np.repeat(np.arange(len(blocks)), widths)[np.arange(slots.shape[1]) % sum(widths)]
+    taken = (slots >= 0).sum(axis=0)
+    counts = np.bincount(owner, weights=taken, minlength=len(blocks)).astype(np.int64)
+    return Dealt(tuple(counts.tolist()), slots.shape[1])
+
+
+def place_channels(layer: Layer, blocks: Sequence[Block]) -> NDArray[np.int64]:
+    """The output channel, counted inside its group, that every slot of every group computes.
+
+    Slot `fold * columns + column` is a column in a fold; -1 where it stays empty. In every fold each block
+    first takes channels listed for it, in ascending order; columns left over take the channels that no
+    block lists, in ascending order from left to right. Groups are placed one by one; all of them take as
+    many folds as the slowest. Without lists, slots are channels.
+
+    Returns:
+        int64 [groups, slots].
 
     Raises:
         UserError: a channel that the layer does not have, or one listed twice.
     """
     _check_lists(layer, blocks)
-    totals = [0] * len(blocks)
-    folds = 0
-    for group in range(layer.groups):
-        channels = range(group * layer.n_per_group, (group + 1) * layer.n_per_group)
-        group_folds, counts = _deal_group(channels, blocks)
-        folds = max(folds, group_folds)
-        totals = [total + count for total, count in zip(totals, counts, strict=True)]
-    columns = sum(block.columns for block in blocks)
-    listed = any(block.listed for block in blocks)
-    return Dealt(tuple(totals), folds * columns if listed else layer.n_per_group)
+    if not any(block.listed for block in blocks):
+        return np.broadcast_to(np.arange(layer.n_per_group), (layer.groups, layer.n_per_group))
+    groups = [
+        _place_group(range(group * layer.n_per_group, (group + 1) * layer.n_per_group), blocks)
+        for group in range(layer.groups)
+    ]
+    slots = np.full((layer.groups, max(len(placed) for placed in groups)), -1, np.int64)
+    for group, placed in enumerate(groups):
+        slots[group, : len(placed)] = placed
+    return slots
 
 
-def _deal_group(channels: range, blocks: Sequence[Block]) -> tuple[int, list[int]]:
-    own = [sum(channel in channels for channel in block.listed) for block in blocks]
-    free = len(channels) - sum(own)
-    counts = [0] * len(blocks)
-    folds = 0
+def _place_group(channels: range, blocks: Sequence[Block]) -> list[int]:
+    own = [
+        deque(channel - channels.start for channel in block.listed if channel in channels) for block in blocks
+    ]
+    listed = {channel for block_channels in own for channel in block_channels}
+    free = deque(channel for channel in range(len(channels)) if channel not in listed)
+    slots: list[int] = []
     while any(own) or free:
-        folds += 1
-        for index, block in enumerate(blocks):
-            from_list = min(own[index], block.columns)
-            from_rest = min(free, block.columns - from_list)
-            own[index] -= from_list
-            free -= from_rest
-            counts[index] += from_list + from_rest
-    return folds, counts
+        for block, mine in zip(blocks, own, strict=True):
+            for _ in range(block.columns):
+                source = mine or free
+                slots.append(source.popleft() if source else -1)
+    return slots
 
 
 def _check_lists(layer: Layer, blocks: Sequence[Block]) -> None:
@@ -111,7 +132,6 @@ def macs_by_layer(arch: ArchConfig, network: Network, traits_of: TraitsOf) -> di
         UserError: an entry for a layer that the network does not have, a MAC too slow for the clock, or
             blocks in an input-stationary array.
     """
-    layers = {layer.name: layer for layer in network.layers}
     _check_names(arch, network, arch.layers, "layers")
     for index, config in enumerate(arch.array.column_blocks):
         _check_names(arch, network, config.channels, f"array.column_blocks.{index}.channels")
@@ -123,15 +143,16 @@ def macs_by_layer(arch: ArchConfig, network: Network, traits_of: TraitsOf) -> di
             value="is",
             allowed="dataflow os or ws",
         )
-    result: dict[str, LayerMacs] = {}
-    for name in layers:
-        own = arch.layers.get(name)
-        if own is not None and own.mac is not None:
-            mac = checked_clock(arch, traits_of(own.mac), f"layers.{name}.mac")
-            result[name] = LayerMacs((Block(mac, arch.array.columns),))
-        else:
-            result[name] = _array_macs(arch, name, traits_of)
-    return result
+    return {layer.name: macs_of_layer(arch, layer, traits_of) for layer in network.layers}
+
+
+def macs_of_layer(arch: ArchConfig, layer: Layer, traits_of: TraitsOf) -> LayerMacs:
+    """The MACs of one layer. Raises UserError for a MAC too slow for the clock."""
+    own = arch.layers.get(layer.name)
+    if own is not None and own.mac is not None:
+        mac = checked_clock(arch, traits_of(own.mac), f"layers.{layer.name}.mac")
+        return LayerMacs((Block(mac, arch.array.columns),))
+    return _array_macs(arch, layer.name, traits_of)
 
 
 def _array_macs(arch: ArchConfig, layer: str, traits_of: TraitsOf) -> LayerMacs:
