@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy.typing as npt
 import pytest
 
-from simulator import register_level
 from simulator.arch import load_arch
 from simulator.array import ArrayTiming, schedule_product
 from simulator.foundation import UserError
-from simulator.register_level import GridMismatchError, dump_fold, verify_on_grid
+from simulator.register_level import GridMismatchError, GridProduct, dump_fold, verify_on_grid
 from simulator.workload import Convolution, Network, convolution_layer, load_network, matrix_layer
 from tests.command import run
 
@@ -46,14 +48,14 @@ def test_the_grids_cycles_are_the_results_cycles_without_stalls(capsys: pytest.C
 
 def test_a_wrong_sum_stops_with_its_coordinates(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault is planted: the operands that the matrix product sees differ from the grid's in one code."""
-    true_compare = register_level._require_equal_sums
+    true_compare = GridProduct.require_equal_sums
 
-    def disturbed(layer, blocks, activations, weights, sums):  # type: ignore[no-untyped-def]
-        activations = activations.copy()
+    def disturbed(product: GridProduct, sums: npt.NDArray[Any]) -> None:
+        activations = product.activations.copy()
         activations[0, 2, 0] ^= 1
-        true_compare(layer, blocks, activations, weights, sums)
+        true_compare(replace(product, activations=activations), sums)
 
-    monkeypatch.setattr(register_level, "_require_equal_sums", disturbed)
+    monkeypatch.setattr(GridProduct, "require_equal_sums", disturbed)
     arch = load_arch("int8_32x32", {"array.rows": 4, "array.columns": 4})
     with pytest.raises(GridMismatchError, match="conv: group 0, output pixel 2, channel 0"):
         list(verify_on_grid(arch, SMALL))
