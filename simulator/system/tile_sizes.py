@@ -9,6 +9,8 @@ from simulator.arch.config import TilingConfig
 from simulator.system.tiling_problem import Dimension, TilingProblem
 
 _EXHAUSTIVE_MULTIPLES = 16
+_EXHAUSTIVE_PIECES = 8
+"""Pieces of the reduction: each size costs a search over all others, and beyond these doubling loses little."""
 _SIZES_PER_OCTAVE = 4
 _STREAMED_PER_FIXED_CYCLE = 4
 """Streamed vectors wanted per cycle of preload and skew, where the buffers allow it."""
@@ -26,7 +28,8 @@ def tile_sizes(problem: TilingProblem, fixed: TilingConfig) -> dict[Dimension, t
             sizes[name] = (min(chosen, length),)
         elif name == "k":
             unit = kernel_size if problem.dataflow == "os" else problem.fold["k"]
-            sizes[name] = tuple(_doublings(length, unit))
+            few = problem.dataflow != "os" and length <= _EXHAUSTIVE_PIECES * unit
+            sizes[name] = tuple(multiples(length, unit) if few else _doublings(length, unit))
         else:
             candidates = set(multiples(length, problem.fold[name]))
             if name == "m" and convolution is not None:

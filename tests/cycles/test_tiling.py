@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
+from itertools import permutations, product
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,9 +16,9 @@ from simulator.arch.config import TilingConfig
 from simulator.foundation import UserError
 from simulator.system.footprint import Spans, StorageBits, compulsory_ifmap_bytes, input_rows
 from simulator.system.tiling import Tiling, choose_tiling
-from simulator.system.tiling_problem import LOOP_NESTS, TilingProblem
+from simulator.system.tiling_problem import LOOP_NESTS, Dimension, TilingProblem
 from simulator.workload.layer import Convolution, Layer, convolution_layer, matrix_layer
-from tests.reference.tiling import bytes_of, touched_rows, traffic_of_products
+from tests.reference.tiling import bytes_of, touched_rows, traffic_of_products, traffic_with_partial_sums
 
 BITS = StorageBits(8, 8, 32)
 
@@ -107,6 +110,54 @@ def test_fixed_tilings_move_what_a_walk_through_their_loops_moves(
     )
     assert (chosen.m, chosen.n) == (min(m, tiles[0]), min(n, tiles[1]))
     assert (chosen.dram_bytes["ifmap"], chosen.dram_bytes["filter"]) == moved
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["ws", "is"]),
+    st.integers(1, 16),
+    st.integers(1, 24),
+    st.integers(1, 24),
+    st.tuples(st.integers(4, 400), st.integers(4, 400), st.integers(16, 900)),
+)
+def test_no_tiling_with_travelling_partial_sums_moves_less(
+    dataflow: Literal["ws", "is"], streamed: int, standing: int, k: int, capacity: tuple[int, int, int]
+) -> None:
+    """Every loop order, every residency, every multiple of a fold, walked step by step."""
+    m, n = (streamed, standing) if dataflow == "ws" else (standing, streamed)
+    layer, lengths = matrix_layer("l", "fc", m=m, n=n, k=k), {"m": m, "n": n, "k": k}
+    fold: dict[Dimension, int] = {"m": 1, "n": 4, "k": 4} if dataflow == "ws" else {"m": 4, "n": 1, "k": 4}
+    problem = replace(problem_of(layer, capacity), dataflow=dataflow, fold=fold, fold_overhead_cycles=0)
+    stored = {"activation": 8, "weight": 8, "accumulator": 32}
+    result_bits = 32 if k > 4 else 8
+    multiples = ({min(lengths[d], s) for s in range(fold[d], lengths[d] + fold[d], fold[d])} for d in fold)
+    best: int | None = None
+    for tile_m, tile_n, tile_k in product(*multiples):
+        if bytes_of(tile_m * tile_n, result_bits) > capacity[2]:
+            continue
+        for whole_k in ("none", "ifmap", "filter"):
+            ifmap_k = k if whole_k == "ifmap" else tile_k
+            filter_k = k if whole_k == "filter" else tile_k
+            if tile_m * ifmap_k > capacity[0] or tile_n * filter_k > capacity[1]:
+                continue
+            tiles = {"m": tile_m, "n": tile_n, "k": tile_k}
+            for loops in permutations("mnk"):
+                moved = traffic_with_partial_sums(lengths, tiles, loops, whole_k=whole_k, bits=stored)
+                best = min(sum(moved.values()), best if best is not None else sum(moved.values()))
+    if best is None:
+        with pytest.raises(UserError, match="too small"):
+            choose_tiling(problem, TilingConfig())
+    else:
+        chosen = choose_tiling(problem, TilingConfig())
+        walked = traffic_with_partial_sums(
+            lengths,
+            {"m": chosen.m, "n": chosen.n, "k": chosen.k},
+            chosen.loops,
+            whole_k=chosen.whole_k or "none",
+            bits=stored,
+        )
+        assert dict(chosen.dram_bytes) == walked
+        assert chosen.total_dram_bytes == best
 
 
 @settings(max_examples=150, deadline=None)
