@@ -10,7 +10,7 @@ from simulator.system.tiling_problem import Dimension, TilingProblem
 
 _EXHAUSTIVE_MULTIPLES = 16
 _EXHAUSTIVE_PIECES = 8
-"""Pieces of the reduction: each size costs a search over all others, and beyond these doubling loses little."""
+"""Pieces of the reduction: each size costs a search over the others; beyond these, doubling loses little."""
 _SIZES_PER_OCTAVE = 4
 _STREAMED_PER_FIXED_CYCLE = 4
 """Streamed vectors wanted per cycle of preload and skew, where the buffers allow it."""
