@@ -19,9 +19,14 @@ SATURATING: dict[str, Any] = {
     "weight": "int8",
     "accumulator": {"kind": "fixed", "bits": 16, "lsb": 0, "overflow": "saturate"},
 }
+FULL_FP16: dict[str, Any] = {
+    "activation": "fp16",
+    "weight": "fp16",
+    "accumulator": {"kind": "float", "format": "fp16"},
+}
 MACS: list[str | dict[str, Any]] = [
     "int8", "elma8", "elma16", "posit8", "mixed8", "fp8", "fp16", "fp8_fp16", "bf16", "fp32", "e5m2 x e5m2",
-    SATURATING,
+    SATURATING, FULL_FP16,
 ]  # fmt: skip
 
 
@@ -87,7 +92,7 @@ def counts(activity: SwitchingActivity) -> dict[str, float]:
 
 @pytest.mark.parametrize("dataflow", ["os", "ws", "is"])
 @pytest.mark.parametrize(
-    "choice", MACS, ids=lambda choice: choice if isinstance(choice, str) else "saturating"
+    "choice", MACS, ids=lambda choice: choice if isinstance(choice, str) else get_mac(choice).spec.weight
 )
 def test_counts_equal_an_array_stepped_register_by_register(
     choice: str | dict[str, Any], dataflow: Dataflow
@@ -100,22 +105,56 @@ def test_counts_equal_an_array_stepped_register_by_register(
 
 @pytest.mark.parametrize("dataflow", ["os", "ws", "is"])
 @pytest.mark.parametrize(
-    "choice", MACS, ids=lambda choice: choice if isinstance(choice, str) else "saturating"
+    "choice", MACS, ids=lambda choice: choice if isinstance(choice, str) else get_mac(choice).spec.weight
 )
 def test_compiled_counts_equal_plain_numpy(choice: str | dict[str, Any], dataflow: Dataflow) -> None:
     mac = get_mac(choice)
     a, w = values(mac, 37, 45, 41, seed=3)
     compiled = switching_activity(mac, a, w, dataflow, rows=16, columns=8)
+    assert compiled == plain_counts(mac, a, w, dataflow)
+
+
+def plain_counts(mac: Mac, a: np.ndarray, w: np.ndarray, dataflow: Dataflow) -> SwitchingActivity:
+    """The activity on 16 x 8 PEs without compiled kernels."""
 
     class Plain(Counter):
         def __init__(self, mac: Mac, a: np.ndarray, w: np.ndarray) -> None:
             super().__init__(mac, a, w)
-            self._kind = "numpy"
+            self._kind, self._scaled = "numpy", None
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("simulator.numerics.activity.Counter", Plain)
-        plain = switching_activity(mac, a, w, dataflow, rows=16, columns=8)
-    assert compiled == plain
+        return switching_activity(mac, a, w, dataflow, rows=16, columns=8)
+
+
+@pytest.mark.parametrize("dataflow", ["os", "ws", "is"])
+@pytest.mark.parametrize("name", ["fp16", "fp8_fp16", "posit8", "elma8", "elma16", "fp8"])
+def test_any_codes_at_all_are_counted(name: str, dataflow: Dataflow) -> None:
+    """Infinities, NaN, subnormals, overflows: random codes, and sums far too large for narrow lanes."""
+    mac, rng = get_mac(name), np.random.default_rng(11)
+    a = rng.integers(0, 1 << mac.activation.bits, (19, 21))
+    w = rng.integers(0, 1 << mac.weight.bits, (21, 9))
+    if name == "posit8":
+        a[::2] = mac.activation.encode(np.array(mac.activation.largest))
+        w[::2] = mac.weight.encode(np.array(mac.weight.largest))
+    compiled = switching_activity(mac, a, w, dataflow, rows=16, columns=8)
+    assert compiled == plain_counts(mac, a, w, dataflow)
+
+
+@pytest.mark.parametrize("dataflow", ["os", "ws"])
+@pytest.mark.parametrize("name", ["fp16", "fp8_fp16"])
+def test_subnormal_and_infinite_sums_are_counted(name: str, dataflow: Dataflow) -> None:
+    mac, rng = get_mac(name), np.random.default_rng(12)
+    smallest, largest = mac.activation.smallest_normal, mac.activation.largest
+    values = np.array([smallest, -smallest, 1.5 * smallest, 2.0**-5, 1.0, largest, -largest])
+    a = mac.activation.encode(rng.choice(values[:5], (19, 40)))
+    a[-3:] = mac.activation.encode(rng.choice(values, (3, 40)))
+    w = mac.weight.encode(rng.choice(values[:5], (40, 9)))
+    w[:, -2:] = mac.weight.encode(np.array(largest))
+    sums = mac.to_real(mac.matmul(a, w))
+    assert np.isinf(sums).any()
+    compiled = switching_activity(mac, a, w, dataflow, rows=16, columns=8)
+    assert compiled == plain_counts(mac, a, w, dataflow)
 
 
 def test_counts_do_not_depend_on_threads() -> None:

@@ -40,6 +40,11 @@ FLUSHED_FP32: dict[str, Any] = {
     "weight": "fp16",
     "accumulator": {"kind": "float", "format": "fp32", "flush_subnormals": True},
 }
+FULL_FP16: dict[str, Any] = {
+    "activation": "fp16",
+    "weight": "fp16",
+    "accumulator": {"kind": "float", "format": "fp16"},
+}
 SATURATING_FLOAT: dict[str, Any] = {
     "activation": "e4m3",
     "weight": "e4m3",
@@ -65,7 +70,7 @@ FIXED: list[str | dict[str, Any]] = [
     COARSE,
     WIDE_SATURATING,
 ]
-FLOAT: list[str | dict[str, Any]] = ["fp16", "fp8_fp16", "bf16", "fp32", BF16_SUM, FLUSHED_FP32]
+FLOAT: list[str | dict[str, Any]] = ["fp16", "fp8_fp16", "bf16", "fp32", BF16_SUM, FLUSHED_FP32, FULL_FP16]
 MUST_RUN = {
     "int8": ("blas", "table"),
     "elma8": ("table",),
@@ -282,6 +287,22 @@ def test_int8_equals_integer_arithmetic_modulo_2_to_the_32(drawn: tuple[int, int
     start = rng.integers(-(2**31), 2**31, (M, N))
     total = a.astype(np.int64) @ w.astype(np.int64) + start
     assert (get_mac("int8").matmul(a, w, initial=start) == total.astype(np.int32)).all()
+
+
+def test_float32_lanes_round_e4m3_products_into_fp16_as_numpy_rounds_the_exact_sum() -> None:
+    """Every finite fp16 accumulator meets 96 random products; float64 holds each sum exactly."""
+    mac, rng = get_mac("fp8_fp16"), np.random.default_rng(4)
+    accumulators = np.arange(1 << 16, dtype=np.uint16)
+    accumulators = accumulators[np.isfinite(accumulators.view(np.float16))]
+    values = [fmt.decode(np.arange(256)) for fmt in (mac.activation, mac.weight)]
+    finite = np.flatnonzero(np.isfinite(values[0]))
+    a, w = rng.choice(finite, (accumulators.size, 1)), rng.choice(finite, (1, 96))
+    start = np.broadcast_to(accumulators[:, None], (accumulators.size, 96))
+    result = multiply(mac, a, w, start, engine="sequential")
+    assert "float32" in result.reason
+    exact = start.view(np.float16).astype(np.float64) + values[0][a] * values[1][w]
+    with np.errstate(over="ignore"):
+        assert (result.accumulators == exact.astype(np.float16).view(np.uint16)).all()
 
 
 def test_native_float32_steps_are_fused_and_not_rounded_twice() -> None:

@@ -23,6 +23,7 @@ from simulator.numerics.engines.compiled import (
     fused_multiply_add,
     inlined,
     kernel,
+    widest_vectors,
 )
 from simulator.numerics.engines.sequential_kernels import round_to_format
 
@@ -34,6 +35,7 @@ _MAGNITUDE = 0x7FFF_FFFF_FFFF_FFFF
 def _still_exact(integer: Any) -> Callable[..., None]:
     @kernel
     def still_exact(a: Array, w: Array, sums: Array, mask: int, product_mask: int, counts: Array) -> None:
+        widest_vectors()
         (M, K), N = a.shape, w.shape[1]
         row, last = np.zeros(N, integer), np.zeros(N, integer)
         toggles, product_toggles = np.zeros(N, integer), np.zeros(N, integer)
@@ -63,6 +65,7 @@ def _still_exact(integer: Any) -> Callable[..., None]:
 def _moving_exact(integer: Any) -> Callable[..., None]:
     @kernel
     def moving_exact(a: Array, w: Array, passed_on: int, mask: int, product_mask: int, counts: Array) -> None:
+        widest_vectors()
         (M, K), N = a.shape, w.shape[1]
         sums, products = np.zeros((K, N), integer), np.zeros((K, N), integer)
         row = np.zeros(N, integer)
@@ -98,7 +101,11 @@ moving_exact_64 = _moving_exact(np.int64)
 def still_table(
     table: Array, a: Array, w: Array, sums: Array, mask: int, product_mask: int, counts: Array
 ) -> None:
-    """Products are table[a[m, k] + w[k, n]]: a flat int64 table, offsets [M, K] and indices [K, N]."""
+    """Products are table[a[m, k] + w[k, n]]: a flat int64 table, offsets [M, K] and indices [K, N].
+
+    An activation that makes every product 0 has a negative offset.
+    """
+    widest_vectors()
     (M, K), N = a.shape, w.shape[1]
     row, last, products = np.zeros(N, np.int64), np.zeros(N, np.int64), np.zeros(N, np.int64)
     toggles, product_toggles = np.zeros(N, np.int64), np.zeros(N, np.int64)
@@ -107,7 +114,16 @@ def still_table(
         last[:] = 0
         toggles[:] = 0
         product_toggles[:] = 0
+        idle = True
         for k in range(K):
+            if a[m, k] < 0:
+                if not idle:
+                    for n in range(N):
+                        product_toggles[n] += count_ones(last[n] & product_mask)
+                        last[n] = 0
+                idle = True
+                continue
+            idle = False
             entries = table[a[m, k] :]
             for n in range(N):
                 products[n] = entries[w[k, n]]
@@ -129,6 +145,7 @@ def moving_table(
     table: Array, a: Array, w: Array, passed_on: int, mask: int, product_mask: int, counts: Array
 ) -> None:
     """As `still_table`, partial sums moving down."""
+    widest_vectors()
     (M, K), N = a.shape, w.shape[1]
     sums, last = np.zeros((K, N), np.int64), np.zeros((K, N), np.int64)
     row, products = np.zeros(N, np.int64), np.zeros(N, np.int64)
@@ -138,7 +155,7 @@ def moving_table(
         product_toggles[:] = 0
         row[:] = 0
         for k in range(K):
-            if m < M:
+            if m < M and a[m, k] >= 0:
                 entries = table[a[m, k] :]
                 for n in range(N):
                     products[n] = entries[w[k, n]]
@@ -177,6 +194,7 @@ def still_rounding(
     """Float64 values of a narrower float; `rounding` as `round_to_format`, `layout` as `float_pattern`."""
     anchor, least, smallest, largest, end = rounding
     fraction_bits, bias, smallest_normal, sign_shift = layout
+    widest_vectors()
     (M, K), N = a.shape, w.shape[1]
     row, last, toggles = np.zeros(N), np.zeros(N, np.int64), np.zeros(N, np.int64)
     for m in range(M):
@@ -205,6 +223,7 @@ def moving_rounding(
     """As `still_rounding`, partial sums moving down."""
     anchor, least, smallest, largest, end = rounding
     fraction_bits, bias, smallest_normal, sign_shift = layout
+    widest_vectors()
     (M, K), N = a.shape, w.shape[1]
     last, row, toggles = np.zeros((K, N), np.int64), np.zeros(N), np.zeros(N, np.int64)
     for m in range(M):
@@ -230,6 +249,7 @@ def moving_rounding(
 @kernel
 def still_native(a: Array, w: Array, sums: Array, counts: Array) -> None:
     """The processor's float32 fused multiply-add."""
+    widest_vectors()
     (M, K), N = a.shape, w.shape[1]
     row, toggles = np.zeros(N, np.float32), np.zeros(N, np.int32)
     for m in range(M):
@@ -248,6 +268,7 @@ def still_native(a: Array, w: Array, sums: Array, counts: Array) -> None:
 @kernel
 def moving_native(a: Array, w: Array, passed_on: int, counts: Array) -> None:
     """As `still_native`, partial sums moving down."""
+    widest_vectors()
     (M, K), N = a.shape, w.shape[1]
     sums, row, toggles = np.zeros((K, N), np.float32), np.zeros(N, np.float32), np.zeros(N, np.int32)
     for m in range(M):

@@ -65,6 +65,22 @@ def bits_of_single(typing_context: Any, value: Any) -> Any:
 
 
 @intrinsic
+def bits_of(_typing_context: Any, value: Any) -> Any:
+    """The bit pattern of a float64 as int64, of a float32 as int32."""
+    if value == types.float64:
+        return _bit_cast(types.int64, ir.IntType(64))(None, value)
+    return _bit_cast(types.int32, ir.IntType(32))(None, value)
+
+
+@intrinsic
+def float_of(_typing_context: Any, value: Any) -> Any:
+    """The float64 of an int64 bit pattern, the float32 of an int32 one."""
+    if value == types.int64:
+        return _bit_cast(types.float64, ir.DoubleType())(None, value)
+    return _bit_cast(types.float32, ir.FloatType())(None, value)
+
+
+@intrinsic
 def fused_multiply_add(_typing_context: Any, x: Any, y: Any, z: Any) -> Any:
     """Return x y + z rounded once, all float32 or all float64; by instruction or by the C library."""
 
@@ -82,3 +98,18 @@ def count_ones(_typing_context: Any, value: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return value(value), lower
+
+
+@intrinsic
+def widest_vectors(_typing_context: Any) -> Any:
+    """Let the kernel that calls this use 512-bit vectors where there are any.
+
+    LLVM prefers 256 bits on many processors that have 512, for the sake of code around the loops.
+    """
+
+    def lower(_inner: Any, builder: ir.IRBuilder, _signature: Any, _arguments: list[ir.Value]) -> ir.Value:
+        # llvmlite's own `add` knows only attributes without a value.
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return ir.Constant(ir.IntType(8), 0)
+
+    return types.int8(), lower

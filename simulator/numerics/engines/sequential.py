@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,9 @@ from simulator.numerics.engines.problem import Answer, Problem, Refusal
 from simulator.numerics.engines.threads import for_row_ranges
 from simulator.numerics.formats import Format
 from simulator.numerics.mac_spec import FloatAccumulator
+
+if TYPE_CHECKING:
+    from simulator.numerics.engines.scaled import ScaledSteps
 
 _FLOAT64_BITS = 53
 
@@ -21,7 +26,10 @@ def attempt(problem: Problem) -> Answer | Refusal:
         return Refusal("a fixed accumulator does not round")
     if is_native(mac.accumulator_format, mac.accumulator, mac.activation, mac.weight):
         return _native(problem)
-    return _rounded(problem)
+    from simulator.numerics.engines.scaled import ScaledSteps
+
+    steps = ScaledSteps.of(mac)
+    return _rounded(problem) if steps is None else _scaled(problem, steps)
 
 
 def is_native(fmt: Format, accumulator: FloatAccumulator, activation: Format, weight: Format) -> bool:
@@ -61,6 +69,16 @@ def _native(problem: Problem) -> Answer:
     codes = sums.view(np.uint32)
     codes[np.isnan(sums)] = mac.accumulator_format.encode(np.nan)
     return Answer(codes, "float32 fused multiply-adds in the order of k, one rounding each")
+
+
+def _scaled(problem: Problem, steps: ScaledSteps) -> Answer:
+    a, w, sums = steps.activations(problem.a), steps.weights(problem.w), steps.sums(problem.starting_sums())
+    for_row_ranges(sums.shape[0], lambda i, j: steps.multiply(a, w, sums, i, j), threads=problem.threads)
+    lanes, spec = np.dtype(steps.dtype).name, problem.mac.accumulator_format.spec
+    return Answer(
+        steps.codes(sums),
+        f"{lanes} steps that no second rounding can see, then to {spec}, in the order of k",
+    )
 
 
 def _rounded(problem: Problem) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ from simulator.numerics.engines.problem import Answer, Problem, Refusal
 from simulator.numerics.engines.threads import for_row_ranges
 from simulator.numerics.mac_spec import FixedAccumulator
 from simulator.numerics.products import LogOperand, LogProducts
+
+if TYPE_CHECKING:
+    from simulator.numerics.mac import Mac
 
 Codes = npt.NDArray[np.unsignedinteger[Any]]
 
@@ -39,7 +42,8 @@ def _by_pair(problem: Problem, fixed: FixedAccumulator) -> Answer:
     sums = problem.starting_sums()
     M, threads = sums.shape[0], problem.threads
     if fixed.overflow == "wrap":
-        for_row_ranges(M, lambda i, j: kernels.sum_products(table, a, w, sums, i, j), threads=threads)
+        flat, offsets = pair_operands(problem.mac, a)
+        for_row_ranges(M, lambda i, j: kernels.sum_products(flat, offsets, w, sums, i, j), threads=threads)
         return Answer(wrap(sums, fixed.bits), "sums of table entries, exact modulo 2^64")
     if fixed.overflow == "saturate":
         low, high = fixed.lowest, fixed.highest
@@ -59,25 +63,39 @@ def _by_pair(problem: Problem, fixed: FixedAccumulator) -> Answer:
 def _by_logarithm(problem: Problem, rule: LogProducts) -> Answer:
     from simulator.numerics.engines import table_kernels as kernels
 
-    tables, a_table, a_index, w_index = log_sum_operands(rule, problem.a, problem.w)
+    table, offsets, w_index = log_sum_operands(rule, problem.a, problem.w)
     sums = problem.starting_sums()
     for_row_ranges(
         sums.shape[0],
-        lambda i, j: kernels.sum_log_products(tables, a_index, a_table, w_index, sums, i, j),
+        lambda i, j: kernels.sum_products(table, offsets, w_index, sums, i, j),
         threads=problem.threads,
     )
     return Answer(wrap(sums, rule.accumulator.bits), "table entries by sums of logarithms, exact modulo 2^64")
 
 
+def pair_operands(mac: Mac, a: Codes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The products of all pairs of codes as a flat table, and each activation's offset in it (`_offsets`)."""
+    table = mac.product_table()
+    nothing = np.asarray(~table.any(axis=1))
+    return table.reshape(-1), _offsets(np.arange(table.shape[0]) * table.shape[1], nothing, a)
+
+
 def log_sum_operands(
     rule: LogProducts, a: Codes, w: Codes
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-    """Tables [2, L], each activation's table, its index, and each weight's index; indices add up."""
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
+    """A flat table, each activation's offset in it (see `_offsets`), and what each weight adds to that."""
     tables, span = log_sum_tables(rule)
-    negative = rule.activation_logs.is_negative.astype(np.uint8)
-    a_index = _index(rule.activation_logs, span, 0)
+    logs = rule.activation_logs
+    a_index = _index(logs, span, 0) + logs.is_negative.astype(np.int64) * tables.shape[1]
     w_index = _index(rule.weight_logs, 3 * span, 2 * span)
-    return tables, negative[a], a_index[a], w_index[w]
+    return tables.reshape(-1), _offsets(a_index, logs.is_special, a), w_index[w]
+
+
+def _offsets(
+    by_code: npt.NDArray[np.int64], nothing: npt.NDArray[np.bool_], a: Codes
+) -> npt.NDArray[np.int64]:
+    """Offsets of activations, -1 for those whose products are all 0 (half of a network's, after ReLUs)."""
+    return np.asarray(np.where(nothing, -1, by_code).astype(np.int64)[a])
 
 
 def log_sum_tables(rule: LogProducts) -> tuple[npt.NDArray[np.int64], int]:

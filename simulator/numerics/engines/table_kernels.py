@@ -4,46 +4,53 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.engines.compiled import block_length, kernel
+from simulator.numerics.engines.compiled import block_length, kernel, widest_vectors
 
 Array = npt.NDArray[Any]
 
 
 @kernel
 def sum_products(table: Array, a: Array, w: Array, sums: Array, first: int, last: int) -> None:
-    """Add `table[a[m, k], w[k, n]]` over k to `sums[m, n]` for rows first .. last - 1, modulo 2**64.
+    """Add `table[a[m, k] + w[k, n]]` over k to `sums[m, n]` for rows first .. last - 1, modulo 2**64.
 
-    Shapes: table int64[A, W]; a [M, K] and w [K, N] unsigned codes; sums int64[M, N].
+    Shapes: a flat table, int64[L]; offsets a, int64[M, K], negative where all products are 0 and can be
+    left out; indices w, unsigned[K, N]; sums int64[M, N].
     """
+    widest_vectors()
     K, N = w.shape
-    unrolled = K - K % 4
-    for m in range(first, last):
-        row = sums[m]
-        for k in range(0, unrolled, 4):
-            t0 = table[a[m, k]]
-            t1 = table[a[m, k + 1]]
-            t2 = table[a[m, k + 2]]
-            t3 = table[a[m, k + 3]]
-            w0 = w[k]
-            w1 = w[k + 1]
-            w2 = w[k + 2]
-            w3 = w[k + 3]
-            for n in range(N):
-                row[n] += (t0[w0[n]] + t1[w1[n]]) + (t2[w2[n]] + t3[w3[n]])
-        for k in range(unrolled, K):
-            t0 = table[a[m, k]]
-            w0 = w[k]
-            for n in range(N):
-                row[n] += t0[w0[n]]
+    block = block_length(N)
+    steps = np.empty(min(block, K), np.int64)
+    for start in range(0, K, block):
+        for m in range(first, last):
+            row = sums[m]
+            count = 0
+            for k in range(start, min(start + block, K)):
+                if a[m, k] >= 0:
+                    steps[count] = k
+                    count += 1
+            unrolled = count - count % 4
+            for i in range(0, unrolled, 4):
+                k0, k1, k2, k3 = steps[i], steps[i + 1], steps[i + 2], steps[i + 3]
+                t0, t1, t2, t3 = table[a[m, k0] :], table[a[m, k1] :], table[a[m, k2] :], table[a[m, k3] :]
+                w0, w1, w2, w3 = w[k0], w[k1], w[k2], w[k3]
+                for n in range(N):
+                    row[n] += (t0[w0[n]] + t1[w1[n]]) + (t2[w2[n]] + t3[w3[n]])
+            for i in range(unrolled, count):
+                k0 = steps[i]
+                t0 = table[a[m, k0] :]
+                w0 = w[k0]
+                for n in range(N):
+                    row[n] += t0[w0[n]]
 
 
 @kernel
 def sum_products_saturating(
     table: Array, a: Array, w: Array, lowest: int, highest: int, sums: Array, first: int, last: int
 ) -> None:
-    """As `sum_products` in the order of k, every sum held between `lowest` and `highest` (within 63 bits)."""
+    """Add `table[a[m, k], w[k, n]]` in the order of k, sums held in `lowest` .. `highest` (63 bits)."""
     K, N = w.shape
     for m in range(first, last):
         row = sums[m]
@@ -58,7 +65,10 @@ def sum_products_saturating(
 def sum_products_sticky(
     table: Array, a: Array, w: Array, spare_bits: int, sums: Array, overflow: Array, first: int, last: int
 ) -> None:
-    """As `sum_products` in the order of k, in 64 - spare_bits bits; `overflow` keeps the first sign."""
+    """Add `table[a[m, k], w[k, n]]` in the order of k, in 64 - spare_bits bits.
+
+    `overflow` keeps the sign of the first overflow, of a product or of a sum.
+    """
     K, N = w.shape
     for m in range(first, last):
         row = sums[m]
@@ -77,37 +87,3 @@ def sum_products_sticky(
                     elif wrapped != exact:
                         signs[n] = 1 if exact > 0 else -1
                 row[n] = wrapped
-
-
-@kernel
-def sum_log_products(
-    tables: Array, a_index: Array, a_table: Array, w_index: Array, sums: Array, first: int, last: int
-) -> None:
-    """Add `tables[a_table[m, k], a_index[m, k] + w_index[k, n]]` over k to `sums[m, n]`, modulo 2**64.
-
-    Shapes: tables int64[2, L]; a_index uint32[M, K]; a_table uint8[M, K]; w_index uint32[K, N]; sums
-    int64[M, N].
-    """
-    K, N = w_index.shape
-    block = block_length(N)
-    for start in range(0, K, block):
-        stop = min(start + block, K)
-        unrolled = stop - (stop - start) % 4
-        for m in range(first, last):
-            row = sums[m]
-            for k in range(start, unrolled, 4):
-                t0 = tables[a_table[m, k], a_index[m, k] :]
-                t1 = tables[a_table[m, k + 1], a_index[m, k + 1] :]
-                t2 = tables[a_table[m, k + 2], a_index[m, k + 2] :]
-                t3 = tables[a_table[m, k + 3], a_index[m, k + 3] :]
-                w0 = w_index[k]
-                w1 = w_index[k + 1]
-                w2 = w_index[k + 2]
-                w3 = w_index[k + 3]
-                for n in range(N):
-                    row[n] += (t0[w0[n]] + t1[w1[n]]) + (t2[w2[n]] + t3[w3[n]])
-            for k in range(unrolled, stop):
-                t0 = tables[a_table[m, k], a_index[m, k] :]
-                w0 = w_index[k]
-                for n in range(N):
-                    row[n] += t0[w0[n]]
