@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-fast lint lock docs clean
+.PHONY: demo test test-fast lint lock docs accuracy clean
 
 demo: $(STAMP)
 	$(BIN)/systolic compare resnet50 --arch int8_32x32 --arch elma8_32x32
@@ -36,7 +36,11 @@ lock: $(STAMP)
 
 # Regenerate every generated page under docs/.
 docs: $(STAMP)
-	$(BIN)/python tools/generate_docs.py
+	$(BIN)/python -m tools.generate_docs
+
+# Measure the accuracy part of docs/results.md anew; many minutes.
+accuracy: $(STAMP)
+	$(BIN)/python -m tools.accuracy_table
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

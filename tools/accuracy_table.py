@@ -1,7 +1,8 @@
-"""Measure what the bundled networks lose in every number format, and write docs/accuracy.md.
+"""Measure what the bundled networks lose in every number format, for the accuracy part of docs/results.md.
 
-python -m tools.accuracy_table                 # all of it: several CPU minutes
-python -m tools.accuracy_table --images 200    # a quick look, printed and not written
+python -m tools.accuracy_table                    # all of it: many CPU minutes
+python -m tools.accuracy_table --section presets  # one section; the others stay
+python -m tools.accuracy_table --images 200       # a quick look, printed and not written
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from simulator.api import simulate
-from simulator.foundation import UserError
 from simulator.inference import (
     Images,
     InferenceResult,
@@ -24,9 +23,13 @@ from simulator.inference import (
     load_model,
 )
 from simulator.inference.policies.mixed import smallest_widths
+from simulator.measured import Tensors
 from simulator.numerics import preset_names
+from simulator.result import Result
+from simulator.simulation import simulate
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "accuracy.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
+HEADING = "## Accuracy on trained networks"
 NETWORKS = ("lenet5_fashion", "resnet8_fashion", "vit_fashion")
 DATA = "fashion_mnist_1000"
 WIDTHS = range(4, 9)
@@ -78,31 +81,33 @@ def _run(bench: Bench, network: str, mac: str, policy: str | None) -> InferenceR
 
 
 def presets_section(bench: Bench) -> str:
-    """Accuracy of every MAC preset on every network, with cycles and energy of one inference."""
+    """Accuracy of every MAC preset on every network, with cycles and energy from the same run."""
     lines = []
     for model in bench.models:
-        lines += [f"### {model.name}: float32 {_percent(bench.float32(model))}", ""]
+        runs = {mac: _simulated(bench, model, mac) for mac in preset_names()}
+        reference = runs["fp32"].accuracy
+        assert reference is not None
+        lines += [f"#### {model.name}: float32 {_percent(reference.top1_float32)}", ""]
         lines += ["| MAC | policy | top-1 | top-5 | agreement with float32 | cycles | energy, uJ |"]
         lines += ["|---|---|---|---|---|---|---|"]
-        for mac in preset_names():
-            bench.top1(model, mac)
-            accuracy = bench.run(model, mac).accuracy
-            cycles, energy = _cost(model, mac)
+        for mac, result in runs.items():
+            accuracy = result.accuracy
+            assert accuracy is not None
             lines.append(
                 f"| {mac} | {accuracy.policy} | {_percent(accuracy.top1)} | {_percent(accuracy.top5)} "
-                f"| {_percent(accuracy.agreement_with_float32)} | {cycles} | {energy} |"
+                f"| {_percent(accuracy.agreement_with_float32)} | {result.totals.cycles:,} "
+                f"| {result.totals.energy_pj / 1e6:.2f} |"
             )
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip()
 
 
-def _cost(model: Model, mac: str) -> tuple[str, str]:
-    """Cycles and microjoules of one inference on the bundled 32 x 32 array with this MAC, or why there are none."""
-    try:
-        totals = simulate(model.path, "int8_32x32", mac=mac).totals
-    except UserError as error:
-        return "-", f"- ({error.problem})"
-    return f"{totals.cycles:,}", f"{totals.energy_pj / 1e6:.2f}"
+def _simulated(bench: Bench, model: Model, mac: str) -> Result:
+    """`systolic simulate MODEL --data ... --mac MAC` on the bundled 32 x 32 array."""
+    tensors = Tensors(DATA, images=len(bench.data.images))
+    result = simulate(str(model.path), "int8_32x32", mac=mac, tensors=tensors)
+    print(f"{model.name:16} {mac:14} {'with energy':24} {result.totals.energy_pj / 1e6:.2f} uJ", flush=True)
+    return result
 
 
 def log_float_section(bench: Bench) -> str:
@@ -191,52 +196,62 @@ def widths_section(bench: Bench) -> str:
     return "\n".join([*lines, "", " ".join(verdicts)])
 
 
-SECTIONS: tuple[tuple[str, str, Callable[[Bench], str]], ...] = (
-    (
+SECTIONS: dict[str, tuple[str, str, Callable[[Bench], str]]] = {
+    "presets": (
         "Every MAC on every bundled network",
-        "Policies are each MAC's default (docs/inference.md). Cycles and energy are those of one inference on a 32 x 32 "
-        "output-stationary array at 500 MHz, as `systolic simulate` gives them for that MAC.",
+        "Policies are each MAC's default ([inference](inference.md)). Cycles and energy of one inference come from the same "
+        "run, `systolic simulate NETWORK --data fashion_mnist_1000 --mac MAC` on `int8_32x32`: dynamic energy follows the "
+        "bits that toggled in the PE registers over the first 8 images.",
         presets_section,
     ),
-    (
+    "log_float": (
         "Log float without calibration (Johnson 2018)",
         "Claim: dropping (8,1,5,5,7) log float in, round to nearest even, no calibration, costs less than a point.",
         log_float_section,
     ),
-    (
+    "posit": (
         "posit(8,0) and posit(8,1) (Johnson 2018)",
         "Claim: without calibration (8,0) collapses where (8,1) does not. Collapse here: more than 10 points below (8,1).",
         posit_section,
     ),
-    (
+    "mixed": (
         "Float weights, fixed-point activations (Lai et al. 2017)",
         "Claim: at equal accuracy floating-point weights need less storage than fixed-point ones. The smallest widths that "
         "lose at most 1 point on the calibration images, per-tensor power-of-two scales.",
         mixed_section,
     ),
-    (
+    "widths": (
         "Minifloats and integers of 4 to 8 bits (Aggarwal et al. 2024)",
         "Claim: minifloats are at or above integers, more so on transformers. Policy `mse`: activations scaled per tensor, "
         "weights per channel, nearest rounding. The minifloat is the best of its width, chosen on the same images, which "
         f"favours it by the luck of the draw. The first {WIDTH_IMAGES} images: one is 0.2 points.",
         widths_section,
     ),
-)
+}
 
 
-def page(bench: Bench) -> str:
-    """The whole page."""
-    parts = [
-        "# Accuracy of number formats",
-        "",
-        "Measured by `python -m tools.accuracy_table` on the "
-        f"{len(bench.data.images)} test images of `{DATA}`; calibration on its training images only. Standard error of a "
-        "top-1 figure: about 1 point, but the same images go through every format, so differences are sharper than that.",
-        "",
-    ]
-    for title, text, section in SECTIONS:
-        parts += [f"## {title}", "", text, "", section(bench), ""]
-    return "\n".join(parts).rstrip() + "\n"
+INTRODUCTION = f"""\
+Measured by `python -m tools.accuracy_table` on the 1,000 test images of `{DATA}`; calibration on its training images
+only. Standard error of a top-1 figure: about 1 point, but the same images go through every format, so differences are
+sharper than that. A test measures some of the rows anew."""
+
+
+def section_text(key: str, bench: Bench) -> str:
+    """One section with its heading and what it claims."""
+    title, text, section = SECTIONS[key]
+    return f"### {title}\n\n{text}\n\n{section(bench)}\n"
+
+
+def replaced(page: str, key: str, text: str) -> str:
+    """The page with one section exchanged, or put at its end where it is missing."""
+    if HEADING not in page:
+        page = f"{page.rstrip()}\n\n{HEADING}\n\n{INTRODUCTION}\n"
+    title = f"### {SECTIONS[key][0]}\n"
+    if title not in page:
+        return f"{page.rstrip()}\n\n{text}"
+    before, after = page.split(title)
+    _, mark, rest = after.partition("\n### ")
+    return before + text + (mark + rest if mark else "")
 
 
 def _percent(share: float | None) -> str:
@@ -256,16 +271,20 @@ def _yes(condition: bool) -> str:  # noqa: FBT001 - a verdict in words
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--images", type=int, help="only so many test images; the page is then printed")
+    parser.add_argument("--images", type=int, help="only so many test images; the text is then printed")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
+    parser.add_argument("--section", nargs="+", choices=list(SECTIONS), default=list(SECTIONS))
     arguments = parser.parse_args()
     models = tuple(load_model(name) for name in arguments.networks)
-    text = page(Bench(models, load_images(DATA).first(arguments.images)))
-    if arguments.images is None and arguments.networks == list(NETWORKS):
-        PAGE.write_text(text, encoding="utf-8")
-        print(f"wrote {PAGE.name}")
-    else:
-        print(text)
+    bench = Bench(models, load_images(DATA).first(arguments.images))
+    whole = arguments.images is None and arguments.networks == list(NETWORKS)
+    for key in arguments.section:
+        text = section_text(key, bench)
+        if whole:
+            PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), key, text), encoding="utf-8")
+            print(f"wrote section {key!r} of {PAGE.name}")
+        else:
+            print(text)
 
 
 if __name__ == "__main__":
