@@ -50,6 +50,10 @@ def counted_activity(counted: activity.SwitchingActivity, *, zero_operand_macs: 
     )
 
 
+SUM_SHARE = 0.5
+"""The adder follows both its inputs alike, the sum and the product."""
+
+
 @dataclass(frozen=True, slots=True)
 class RelativeActivity:
     """Activity as a multiple of the one a PE's prices were taken at.
@@ -75,4 +79,4 @@ def relative_activity(
     operands = (toggled.activation + toggled.weight) / useful_macs
     operands /= characterised["activation"] + characterised["weight"]
     sums = toggled.accumulator / useful_macs / characterised["accumulator"]
-    return RelativeActivity(operands, (operands + sums) / 2)
+    return RelativeActivity(operands, (1 - SUM_SHARE) * operands + SUM_SHARE * sums)

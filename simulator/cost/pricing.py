@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from simulator.arch.config import ArchConfig, Dataflow
-from simulator.cost.activity import SwitchingActivity, relative_activity
+from simulator.cost.activity import SUM_SHARE, SwitchingActivity, relative_activity
 from simulator.cost.book import PriceBook, Prices, PriceUse
 from simulator.cost.composition import PeCost, UnitCost, composed_cost, pe_cost
 from simulator.cost.lines import Area, AreaLine, FormationLine, LayerEnergy, price_sources
@@ -179,6 +179,26 @@ class ArchitecturePricing:
                 reason=("bits toggled, relative to the characterised" if relative else _DEFAULT_ACTIVITY)
                 + gated,
             )
+        if self.arch.array.dataflow == "os":
+            yield from self._shifting_adder_lines(block, cycles, activity)
+
+    def _shifting_adder_lines(
+        self, block: _Block, cycles: PECycles, activity: SwitchingActivity | None
+    ) -> Iterator[FormationLine]:
+        """Sums that shift out pass the adder's input, which nothing isolates, while the product rests."""
+        moved = 1.0
+        if activity is not None and cycles.shifting:
+            characterised = block.pe.registers.toggles_per_cycle["accumulator"]
+            moved = activity.shift / cycles.shifting / characterised
+        for cost in block.pe.combinational:
+            if cost.component == "pe_add":
+                yield _line(
+                    cost,
+                    counted=f"shifting PE-cycles of {block.pe.name}",
+                    count=cycles.shifting,
+                    factor=moved * SUM_SHARE,
+                    reason="the moving sum is one of the adder's two inputs, the product rests",
+                )
 
     def _register_lines(
         self, block: _Block, cycles: PECycles, activity: SwitchingActivity | None

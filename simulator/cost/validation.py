@@ -99,7 +99,7 @@ def _array_checks() -> Iterator[Check]:
             _bench_power_mw(pricing, None),
             "prediction",
             "published PE components; bench schedule of 225 cycles per 32x32x128 product; idle PE-cycles "
-            "taken to toggle as useful ones, shifting ones as their accumulator",
+            "taken to toggle as useful ones, shifting ones as their accumulator and the adder behind it",
             rows,
             _POWER_CAUSES["counts", name],
         )
@@ -113,7 +113,7 @@ def _array_checks() -> Iterator[Check]:
             "prediction",
             "N(0,1) data through the exact numerics: "
             f"{rates.activation:.2f} + {rates.weight:.2f} + {rates.accumulator:.2f} register bits toggled "
-            "per MAC; idle PE-cycles pay for their clock alone",
+            "per MAC; idle PE-cycles pay for their clock alone, shifting ones for the adder too",
             rows,
             _POWER_CAUSES["toggles", name],
         )
