@@ -100,12 +100,17 @@ def _print_json(network: str, mac: str, result: InferenceResult) -> None:
 
 
 def _print_tables(network: str, mac: str, result: InferenceResult, *, layers: bool) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     accuracy = result.accuracy
     console = Console()
-    table = Table(title=f"{network} with {mac}, policy {accuracy.policy}, {accuracy.images} images")
+    console.print(
+        f"[bold]{network} with {mac}[/bold], policy {accuracy.policy}, {accuracy.images:,} images",
+        highlight=False,
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("", mac, "float32"):
         table.add_column(column, justify="left" if not column else "right")
     table.add_row("top-1", _percent(accuracy.top1), _percent(accuracy.top1_float32))
@@ -124,11 +129,13 @@ def _print_tables(network: str, mac: str, result: InferenceResult, *, layers: bo
 
 
 def _layer_table(result: InferenceResult) -> object:
+    from rich import box
     from rich.table import Table
 
-    table = Table(title="layers against float32")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Layers against float32", title_justify="left")
     for column in ("layer", "formats", "SQNR dB", "cosine", "largest error", "saturated", "to zero"):
-        table.add_column(column, justify="left" if column in ("layer", "formats") else "right")
+        words = column in ("layer", "formats")
+        table.add_column(column, justify="left" if words else "right", no_wrap=words)
     for name, layer in result.layers.items():
         mac = result.plan.layers[name].mac
         table.add_row(
@@ -158,4 +165,4 @@ def _percent(share: float | None) -> str:
 
 
 def _share(count: int, elements: int) -> str:
-    return f"{count} ({100 * count / elements:.2f} %)" if count else "0"
+    return f"{100 * count / elements:.2f} %" if count else "0"
