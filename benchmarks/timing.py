@@ -1,73 +1,93 @@
-"""How long the machine takes to play networks: seconds per network, cycles per second, growth with tiles.
+"""How long simulating takes: the machine on networks and on growing ones, and the register-level grid.
 
-    python benchmarks/timing.py            every bundled network, then networks of growing size
+    python -m benchmarks.timing
 
-Times are the median of five runs in this process, imports excluded; `benchmarks/simulate.py` times whole
-processes.
+Medians of five runs, CPU time of this process, imports excluded; every run schedules its tiles anew.
+`play` is the part in which simpy plays the programmes, the rest chooses tilings and lowers. The grid's part
+is `benchmarks/grid.py`; `benchmarks/simulate.py` times whole processes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from statistics import median
-from time import perf_counter
+from time import process_time
 
+from benchmarks.grid import closed_form, stepping
 from simulator.arch import load_arch
 from simulator.foundation.resources import bundled_names
 from simulator.system import MachineRun, simulate_network
+from simulator.system.machine import play
+from simulator.system.run import PlayedLayer
+from simulator.system.tile_work import forget_schedules
 from simulator.workload.layer import Network, matrix_layer
 from simulator.workload.load import load_network
 
 RUNS = 5
 
 
-def timed(network: Network, **overrides: object) -> tuple[float, MachineRun]:
-    """Median seconds to play a network on int8_32x32, and the run."""
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A run, the median seconds that it took, and those of playing alone."""
+
+    run: MachineRun
+    seconds: float
+    play_seconds: float
+
+    def row(self, name: str) -> str:
+        """One line of the table."""
+        cycles, tiles = self.run.cycles, sum(len(layer.lowered.programme.steps) for layer in played(self.run))
+        return (
+            f"{name:<20} {self.seconds:8.3f} s (play {self.play_seconds:6.3f} s) {cycles:>12,} cycles "
+            f"{cycles / self.seconds:>14,.0f} cycles/s {tiles:>7} tiles"
+        )
+
+
+def timed(network: Network, **overrides: object) -> Timed:
+    """A network on int8_32x32."""
     fields = {name.replace("__", "."): value for name, value in overrides.items()}
     arch = load_arch("int8_32x32", fields)
-    seconds = []
+    seconds, play_seconds = [], []
     for _ in range(RUNS):
-        start = perf_counter()
+        forget_schedules()
+        start = process_time()
         run = simulate_network(arch, network)
-        seconds.append(perf_counter() - start)
-    return median(seconds), run
+        seconds.append(process_time() - start)
+        start = process_time()
+        for layer in played(run):
+            play(layer.lowered.programme)
+        play_seconds.append(process_time() - start)
+    return Timed(run, median(seconds), median(play_seconds))
 
 
-def steps_of(run: MachineRun) -> int:
-    """Array steps that were played; identical layers are played once."""
-    played = {id(layer.played): layer.played for layer in run.layers}
-    return sum(len(layer.lowered.programme.steps) for layer in played.values())
-
-
-def row(name: str, seconds: float, run: MachineRun) -> str:
-    """One line of the table."""
-    speed = f"{run.cycles / seconds:>14,.0f} cycles/s"
-    return f"{name:<20} {seconds:8.3f} s {run.cycles:>14,} cycles {speed} {steps_of(run):>7} tiles"
+def played(run: MachineRun) -> list[PlayedLayer]:
+    """Layers that were played; identical ones once."""
+    return list({id(layer.played): layer.played for layer in run.layers}.values())
 
 
 def bundled_networks() -> Iterator[str]:
     """A line for every bundled network."""
     for name in bundled_names("workloads"):
-        yield row(name, *timed(load_network(name)))
+        yield timed(load_network(name)).row(name)
 
 
 def growing_networks() -> Iterator[str]:
     """More tiles cost more; more cycles a tile (a longer reduction) cost nothing."""
     for n in (4096, 16384, 65536):
         layer = matrix_layer("l", "fc", m=64, n=n, k=64)
-        yield row(f"n = {n}, k = 64", *timed(Network("n", (layer,)), tiling__tile_n=64))
+        yield timed(Network("n", (layer,)), tiling__tile_n=64).row(f"n = {n}, k = 64")
     for k in (64, 256, 1024):
         layer = matrix_layer("l", "fc", m=64, n=4096, k=k)
-        yield row(f"n = 4096, k = {k}", *timed(Network("k", (layer,)), tiling__tile_n=64))
+        yield timed(Network("k", (layer,)), tiling__tile_n=64).row(f"n = 4096, k = {k}")
 
 
 def main() -> None:
-    """Print both tables."""
-    for line in bundled_networks():
-        print(line)
-    print()
-    for line in growing_networks():
-        print(line)
+    """Print all tables."""
+    for table in (bundled_networks, growing_networks, stepping, closed_form):
+        for line in table():
+            print(line, flush=True)
+        print()
 
 
 if __name__ == "__main__":

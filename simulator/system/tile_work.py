@@ -173,6 +173,11 @@ def _product(timing: ArrayTiming, m: int, n: int, k: int, groups: int) -> Produc
     return schedule_product(timing, m=m, n=n, k=k, groups=groups)
 
 
+def forget_schedules() -> None:
+    """Empty the cache of schedules, so that a measurement starts cold."""
+    _product.cache_clear()
+
+
 def _until_next(schedule: ProductSchedule, following: ProductSchedule | None, *, goes_on: bool) -> CycleSplit:
     """The phases of a product until the next one may begin; all of them when nothing follows."""
     whole = CycleSplit(
