@@ -9,7 +9,7 @@ from typing import Any
 from simulator.arch.config import ArchConfig
 from simulator.arch.widths import default_word_bits
 from simulator.foundation.documents import load_yaml, validate
-from simulator.foundation.resources import resolve_document
+from simulator.foundation.resources import data_folder, resolve_document
 
 
 def load_arch(arch: str | Path | ArchConfig, overrides: Mapping[str, Any] | None = None) -> ArchConfig:
@@ -59,4 +59,5 @@ def _lay_over(document: dict[str, Any], field: list[str], value: object) -> None
 
 def _shown(path: Path, name: str) -> str:
     """A file the user named is shown as given, a bundled one by its name in the folder."""
-    return name if Path(name).suffix else f"arch_configs/{path.name}"
+    bundled = path.parent == data_folder("arch_configs")
+    return f"arch_configs/{path.name}" if bundled else name

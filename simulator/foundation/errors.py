@@ -8,6 +8,7 @@ from typing import Final
 
 _UNSET: Final = object()
 _MOST_NAMES: Final = 24
+_LONGEST_QUOTE: Final = 120
 
 
 def nearest_name(name: str, candidates: Iterable[str]) -> str | None:
@@ -15,6 +16,11 @@ def nearest_name(name: str, candidates: Iterable[str]) -> str | None:
     by_lower = {candidate.lower(): candidate for candidate in candidates}
     matches = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
     return by_lower[matches[0]] if matches else None
+
+
+def _quoted(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 3]}..."
 
 
 def _listed(names: list[str]) -> str:
@@ -50,7 +56,7 @@ class UserError(Exception):
         parts = [str(part) for part in (source, location) if part is not None]
         message = ": ".join([*parts, problem])
         if value is not _UNSET:
-            message += f" (got {value!r})"
+            message += f" (got {_quoted(value)})"
         if allowed is None and names:
             allowed = _listed(names)
         if allowed is not None:
