@@ -30,6 +30,7 @@ from simulator.numerics.engines.sequential_kernels import round_to_format
 Array = npt.NDArray[Any]
 
 _MAGNITUDE = 0x7FFF_FFFF_FFFF_FFFF
+_LOWER = 0xFFFF_FFFF
 
 
 def _still_exact(integer: Any) -> Callable[..., None]:
@@ -144,33 +145,42 @@ def still_table(
 def moving_table(
     table: Array, a: Array, w: Array, passed_on: int, mask: int, product_mask: int, counts: Array
 ) -> None:
-    """As `still_table`, partial sums moving down."""
+    """As `still_table`, partial sums moving down. One lane counts sums, and products in its upper half."""
     widest_vectors()
     (M, K), N = a.shape, w.shape[1]
     sums, last = np.zeros((K, N), np.int64), np.zeros((K, N), np.int64)
-    row, products = np.zeros(N, np.int64), np.zeros(N, np.int64)
-    toggles, product_toggles = np.zeros(N, np.int64), np.zeros(N, np.int64)
+    row, products, toggles = np.zeros(N, np.int64), np.zeros(N, np.int64), np.zeros(N, np.int64)
     for m in range(M + 1):
         toggles[:] = 0
-        product_toggles[:] = 0
         row[:] = 0
+        above = 0
         for k in range(K):
+            if k == K - 1:
+                for n in range(N):
+                    above += toggles[n] & _LOWER
+            weights, before, wires = w[k], sums[k], last[k]
             if m < M and a[m, k] >= 0:
                 entries = table[a[m, k] :]
                 for n in range(N):
-                    products[n] = entries[w[k, n]]
+                    products[n] = entries[weights[n]]
+                for n in range(N):
+                    total = row[n] + products[n]
+                    ones = count_ones((total ^ before[n]) & mask)
+                    toggles[n] += ones + (count_ones((products[n] ^ wires[n]) & product_mask) << 32)
+                    row[n] = total
+                    before[n] = total
+                    wires[n] = products[n]
             else:
-                products[:] = 0
-            times = 1 + passed_on if k == K - 1 else 1
-            for n in range(N):
-                total = row[n] + products[n]
-                toggles[n] += times * count_ones((total ^ sums[k, n]) & mask)
-                product_toggles[n] += count_ones((products[n] ^ last[k, n]) & product_mask)
-                row[n] = total
-                sums[k, n] = total
-                last[k, n] = products[n]
-        counts[0] += toggles.sum()
-        counts[1] += product_toggles.sum()
+                for n in range(N):
+                    ones = count_ones((row[n] ^ before[n]) & mask)
+                    toggles[n] += ones + (count_ones(wires[n] & product_mask) << 32)
+                    before[n] = row[n]
+                    wires[n] = 0
+        every = 0
+        for n in range(N):
+            every += toggles[n] & _LOWER
+            counts[1] += toggles[n] >> 32
+        counts[0] += every + passed_on * (every - above)
 
 
 @inlined
