@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from simulator.numerics import Format, get_format
 from simulator.numerics.formats.base import COMPILED_FROM
-from tests.numbers.format_cases import BIASES, POSITS, nearest_formats
+from tests.numbers.format_cases import BIASES, POSITS, nearest_formats, tapered_values
 from tests.reference import formats as reference
 
 SAMPLES = """int8 uint4 int16 fix8.5 ufix8.5 e4m3 e3m0 ue4m4b9 e2m1 e1m6 ue8m0 e5m10 e4m3b-3 ue5m3b20
@@ -160,6 +160,25 @@ def test_the_compiled_loops_agree_with_numpy(spec: str, dtype: type[np.float32 |
     values = np.concatenate([anything, usual, held, np.nextafter(held, dtype(0)), special])
     short = [fmt.encode(part) for part in np.array_split(values, values.size // COMPILED_FROM + 2)]
     assert np.array_equal(fmt.encode(values), np.concatenate(short))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_long_array_of_any_narrow_format_encodes_as_short_ones_do(
+    dtype: type[np.float32 | np.float64],
+) -> None:
+    """Long arrays are compiled, short ones numpy's: every format of up to 8 bits, near all its values."""
+    rng = np.random.default_rng(5)
+    for spec in (*nearest_formats(), *tapered_values()):
+        fmt = get_format(spec)
+        within = np.abs(fmt.values()) <= np.finfo(dtype).max / 16
+        held = np.unique(fmt.values()[within]).astype(dtype)
+        middles = (held[1:] + held[:-1]) / 2
+        beside = [np.nextafter(middles, dtype(side)) for side in (-np.inf, np.inf)]
+        few = np.concatenate([held, middles, *beside, [np.inf, -np.inf, np.nan, -0.0]]).astype(dtype)
+        spread = rng.uniform(-2, 2, 512).astype(dtype) * np.abs(held).max()
+        few = np.concatenate([few, spread])
+        long = np.resize(few, COMPILED_FROM + few.size)
+        assert np.array_equal(fmt.encode(long), np.resize(fmt.encode(few), long.size)), spec
 
 
 def test_each_family_says_what_nan_infinity_and_zeros_do() -> None:

@@ -29,6 +29,15 @@ def test_log8_accumulators_become_the_reference_codes() -> None:
     assert (mac.to_output(sums, is_infinite=np.ones(sums.shape, bool)) == 0x80).all()
 
 
+def test_log16_accumulators_become_the_reference_codes() -> None:
+    mac = get_mac("elma16")
+    sums = hard_accumulators(49, seed=3)
+    expected = [reference.accumulator_to_log16(int(acc), infinite=False) for acc in sums]
+    assert mac.to_output(sums).tolist() == expected
+    infinite = mac.to_output(sums, is_infinite=np.ones(sums.shape, bool))
+    assert np.isinf(mac.activation.decode(infinite)).all()
+
+
 def test_log8_accumulators_equal_the_published_circuit() -> None:
     golden = np.load(golden_file("accumulator_to_log8.npz"))
     plain = golden["is_overflow"] == 0  # the paper's PEs do not detect overflow

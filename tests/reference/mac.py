@@ -315,6 +315,26 @@ def accumulator_to_log8(acc: int, *, infinite: bool) -> int:
     return round_log8(int(acc < 0), exponent, fraction7)
 
 
+def accumulator_to_log16(acc: int, *, infinite: bool) -> int:
+    """The flat converter, beta = 11 (section 8)."""
+    if infinite:
+        return 0x7C00
+    magnitude = abs(acc) & ((1 << 48) - 1)
+    if magnitude == 0:
+        return 0
+    p = magnitude.bit_length() - 1
+    q = round(Fraction(magnitude, 1) / two_to(p - 11)) - 2048
+    if q == 2048:
+        q, p = 0, p + 1
+    table = round(log2(1 + q / 2048) * 1024)
+    exponent, fraction = p - 32 + (table >> 10), table & 1023
+    if exponent < -16:
+        return 0
+    if exponent >= 15:
+        exponent, fraction = 15, 1023
+    return int(acc < 0) << 15 | (exponent + 15) % 32 << 10 | fraction
+
+
 def quire_to_posit8(quire: int, *, infinite: bool, overflow: int) -> int:
     """The posit(8,1) converter (section 9)."""
     if infinite:
