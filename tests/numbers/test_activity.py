@@ -92,7 +92,9 @@ def counts(activity: SwitchingActivity) -> dict[str, float]:
 
 @pytest.mark.parametrize("dataflow", ["os", "ws", "is"])
 @pytest.mark.parametrize(
-    "choice", MACS, ids=lambda choice: choice if isinstance(choice, str) else "custom-" + get_mac(choice).spec.weight
+    "choice",
+    MACS,
+    ids=lambda choice: choice if isinstance(choice, str) else "custom-" + get_mac(choice).spec.weight,
 )
 def test_counts_equal_an_array_stepped_register_by_register(
     choice: str | dict[str, Any], dataflow: Dataflow
@@ -105,7 +107,9 @@ def test_counts_equal_an_array_stepped_register_by_register(
 
 @pytest.mark.parametrize("dataflow", ["os", "ws", "is"])
 @pytest.mark.parametrize(
-    "choice", MACS, ids=lambda choice: choice if isinstance(choice, str) else "custom-" + get_mac(choice).spec.weight
+    "choice",
+    MACS,
+    ids=lambda choice: choice if isinstance(choice, str) else "custom-" + get_mac(choice).spec.weight,
 )
 def test_compiled_counts_equal_plain_numpy(choice: str | dict[str, Any], dataflow: Dataflow) -> None:
     mac = get_mac(choice)
