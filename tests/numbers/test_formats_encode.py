@@ -171,7 +171,7 @@ def test_a_long_array_of_any_narrow_format_encodes_as_short_ones_do(
     for spec in (*nearest_formats(), *tapered_values()):
         fmt = get_format(spec)
         within = np.abs(fmt.values()) <= np.finfo(dtype).max / 16
-        held = np.unique(fmt.values()[within]).astype(dtype)
+        held: npt.NDArray[np.floating] = np.unique(fmt.values()[within]).astype(dtype)
         middles = (held[1:] + held[:-1]) / 2
         beside = [np.nextafter(middles, dtype(side)) for side in (-np.inf, np.inf)]
         few = np.concatenate([held, middles, *beside, [np.inf, -np.inf, np.nan, -0.0]]).astype(dtype)
