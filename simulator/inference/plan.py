@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from simulator.numerics import Mac
 from simulator.numerics.formats import Format
+from simulator.numerics.formats.tables import is_special
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,10 @@ def without_false_infinities(
     """
     if not fmt.has_infinity or fmt.bits > 16:
         return codes
-    false = ~np.isfinite(fmt.values())[codes] & (np.abs(values) < fmt.smallest_positive)
+    special = is_special(fmt, codes)
+    if not special.any():
+        return codes
+    false = special & (np.abs(values) < fmt.smallest_positive)
     return np.where(false, fmt.encode(np.zeros(1)), codes) if false.any() else codes
 
 

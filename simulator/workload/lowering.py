@@ -7,6 +7,7 @@ look at them, so any dtype will do.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from simulator.workload.layer import Convolution
 
 Code = TypeVar("Code", bound=np.generic)
+
+_GATHERED = 1 << 20
+"""Elements of one image's left operand for one group up to which a table of their places pays."""
 
 
 def im2col(ifmap: NDArray[Code], convolution: Convolution, *, zero: float | Code = 0) -> NDArray[Code]:
@@ -36,6 +40,23 @@ def im2col(ifmap: NDArray[Code], convolution: Convolution, *, zero: float | Code
     if any(convolution.padding):
         edges = ((0, 0), (0, 0), (top, bottom), (left, right))
         ifmap = np.pad(ifmap, edges, constant_values=zero)
+    pixels = convolution.ofmap[0] * convolution.ofmap[1]
+    channels = convolution.channels // convolution.groups
+    if pixels * channels * convolution.kernel[0] * convolution.kernel[1] > _GATHERED:
+        return _windows(ifmap, convolution)
+    # One gather with the places of a single image is about twice as fast as copying windows.
+    places = np.arange(ifmap[0, :channels].size).reshape(1, channels, *ifmap.shape[2:])
+    single = replace(convolution, batch=1, channels=channels, filters=1, groups=1)
+    order = _windows(places, single).reshape(-1)
+    images = ifmap.reshape(convolution.batch, convolution.groups, -1).swapaxes(0, 1)
+    rows = np.empty((convolution.groups, convolution.batch, order.size), ifmap.dtype)
+    for group, lowered in zip(images, rows, strict=True):
+        np.take(group, order, axis=1, out=lowered, mode="clip")
+    return rows.reshape(convolution.groups, convolution.batch * pixels, -1)
+
+
+def _windows(ifmap: NDArray[Code], convolution: Convolution) -> NDArray[Code]:
+    """The left operand from the padded ifmap by copying every window."""
     windows = np.lib.stride_tricks.sliding_window_view(ifmap, _extent(convolution), axis=(2, 3))
     stride, dilation = convolution.stride, convolution.dilation
     windows = windows[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]

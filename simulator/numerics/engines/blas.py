@@ -19,6 +19,7 @@ import numpy.typing as npt
 from simulator.numerics.accumulators import wrap
 from simulator.numerics.engines.problem import Answer, Problem, Refusal
 from simulator.numerics.engines.wide import Wide
+from simulator.numerics.formats.tables import look_up, present_codes
 from simulator.numerics.mac_spec import FixedAccumulator
 from simulator.numerics.products import ExactProducts
 
@@ -47,8 +48,7 @@ class Operand:
 
     def narrowed(self) -> Operand:
         """The same integers, the table reduced to codes that are present and to their common power of two."""
-        present = np.zeros(self.table.size, np.bool_)
-        present[self.codes] = True
+        present = present_codes(self.codes, self.table.size)
         table = np.where(present, self.table, 0.0)
         fractions, exponents = np.frexp(table[table != 0])
         if not fractions.size:
@@ -61,11 +61,6 @@ class Operand:
     def matrix(self, dtype: type[np.float32 | np.float64] = np.float64) -> Reals:
         """The matrix of integers."""
         return look_up(self.table.astype(dtype), self.codes)
-
-
-def look_up(table: Reals, codes: npt.NDArray[np.unsignedinteger[Any]]) -> Reals:
-    """`table[codes]`."""
-    return np.take(table, codes)
 
 
 def attempt(problem: Problem) -> Answer | Refusal:
@@ -94,7 +89,8 @@ def attempt(problem: Problem) -> Answer | Refusal:
             problem, Wide64([(total, shift)]), f"sum of |a b| <= {bound} <= 2^24: exact in float32"
         )
     A, W = a.matrix(), w.matrix()
-    if bound > 1 << DOUBLE_BITS or fixed.overflow != "wrap":
+    may_overflow = fixed.overflow != "wrap" and (bound << shift) + _largest(problem.initial) > fixed.highest
+    if bound > 1 << DOUBLE_BITS or may_overflow:
         bound = min(bound, _norm_bound(A, W, a.largest, w.largest))
     if fixed.overflow != "wrap" and (bound << shift) + _largest(problem.initial) > fixed.highest:
         return Refusal(f"the bound on sums does not exclude that {fixed.bits} bits overflow on the way")

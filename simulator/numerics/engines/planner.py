@@ -13,6 +13,7 @@ from simulator.foundation import UserError
 from simulator.numerics.engines import blas, sequential, stepwise, table
 from simulator.numerics.engines.problem import Answer, Problem, Refusal
 from simulator.numerics.formats import as_codes
+from simulator.numerics.formats.tables import is_special
 from simulator.numerics.mac_spec import FixedAccumulator
 
 if TYPE_CHECKING:
@@ -148,10 +149,10 @@ def _has_special(
     fmt: Format, codes: npt.NDArray[np.unsignedinteger[Any]], axis: int
 ) -> npt.NDArray[np.bool_]:
     """Which rows (axis 1) or columns (axis 0) hold an infinity or NaN."""
-    special = ~np.isfinite(fmt.values())
+    special = is_special(fmt, codes)
     if not special.any():
         return np.zeros(codes.shape[1 - axis], np.bool_)
-    return np.asarray(special[codes].any(axis=axis))
+    return np.asarray(special.any(axis=axis))
 
 
 def _overflow(problem: Problem, answer: Answer) -> npt.NDArray[np.int8] | None:

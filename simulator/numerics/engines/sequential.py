@@ -10,7 +10,8 @@ import numpy.typing as npt
 from simulator.numerics.accumulators import FloatRounding
 from simulator.numerics.engines.problem import Answer, Problem, Refusal
 from simulator.numerics.engines.threads import for_row_ranges
-from simulator.numerics.formats import Format
+from simulator.numerics.formats import TABLE_BITS, Format
+from simulator.numerics.formats.tables import look_up
 from simulator.numerics.mac_spec import FloatAccumulator
 
 if TYPE_CHECKING:
@@ -106,4 +107,7 @@ def operand_values(
     fmt: Format, codes: npt.NDArray[np.unsignedinteger], rounding: FloatRounding
 ) -> npt.NDArray[np.float64]:
     """Operands as the steps see them: float64, subnormal ones zero where the accumulator flushes."""
+    if fmt.bits <= TABLE_BITS and codes.size > 1 << fmt.bits:
+        every = np.arange(1 << fmt.bits, dtype=fmt.code_dtype)
+        return look_up(operand_values(fmt, every, rounding), codes)
     return np.ascontiguousarray(rounding.flush(fmt.decode(codes), fmt.smallest_normal))

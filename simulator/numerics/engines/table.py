@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,27 +76,44 @@ def _by_logarithm(problem: Problem, rule: LogProducts) -> Answer:
 
 def pair_operands(mac: Mac, a: Codes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The products of all pairs of codes as a flat table, and each activation's offset in it (`_offsets`)."""
+    return mac.product_table().reshape(-1), _pair_offsets(mac)[a]
+
+
+@lru_cache(maxsize=64)
+def _pair_offsets(mac: Mac) -> npt.NDArray[np.int64]:
     table = mac.product_table()
     nothing = np.asarray(~table.any(axis=1))
-    return table.reshape(-1), _offsets(np.arange(table.shape[0]) * table.shape[1], nothing, a)
+    offsets = _offsets(np.arange(table.shape[0]) * table.shape[1], nothing)
+    offsets.setflags(write=False)
+    return offsets
 
 
 def log_sum_operands(
     rule: LogProducts, a: Codes, w: Codes
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
     """A flat table, each activation's offset in it (see `_offsets`), and what each weight adds to that."""
+    table, offsets, w_index = _log_sum_tables_by_code(rule)
+    return table, offsets[a], w_index[w]
+
+
+@lru_cache(maxsize=16)
+def _log_sum_tables_by_code(
+    rule: LogProducts,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
+    """As `log_sum_operands` for every code; kept, since it takes longer than an attention head's product."""
     tables, span = log_sum_tables(rule)
     logs = rule.activation_logs
     a_index = _index(logs, span, 0) + logs.is_negative.astype(np.int64) * tables.shape[1]
     w_index = _index(rule.weight_logs, 3 * span, 2 * span)
-    return tables.reshape(-1), _offsets(a_index, logs.is_special, a), w_index[w]
+    table, offsets = tables.reshape(-1), _offsets(a_index, logs.is_special)
+    for array in (table, offsets, w_index):
+        array.setflags(write=False)
+    return table, offsets, w_index
 
 
-def _offsets(
-    by_code: npt.NDArray[np.int64], nothing: npt.NDArray[np.bool_], a: Codes
-) -> npt.NDArray[np.int64]:
-    """Offsets of activations, -1 for those whose products are all 0 (half of a network's, after ReLUs)."""
-    return np.asarray(np.where(nothing, -1, by_code).astype(np.int64)[a])
+def _offsets(by_code: npt.NDArray[np.int64], nothing: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Offsets of activation codes, -1 for those whose products are all 0 (half a network's, after ReLUs)."""
+    return np.where(nothing, -1, by_code).astype(np.int64)
 
 
 def log_sum_tables(rule: LogProducts) -> tuple[npt.NDArray[np.int64], int]:

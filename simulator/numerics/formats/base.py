@@ -14,15 +14,13 @@ import numpy.typing as npt
 
 from simulator.foundation import UserError
 from simulator.numerics.formats.codes import as_codes, as_reals, code_dtype
+from simulator.numerics.formats.tables import COMPILED_FROM, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 TABLE_BITS = 16
 """Formats up to this width have a table of all their values."""
-
-COMPILED_FROM = 1 << 16
-"""Arrays of at least this many elements go through the compiled loops; smaller ones spare their import."""
 
 Codes = npt.NDArray[np.unsignedinteger[Any]]
 
@@ -96,13 +94,7 @@ class Format(ABC):
         patterns = as_codes(self, codes)
         if self.bits > TABLE_BITS:
             return self._decode(patterns.astype(np.int64))
-        if patterns.size < COMPILED_FROM:
-            return np.asarray(self.values()[patterns])
-        from simulator.numerics.formats import kernels
-
-        reals = np.empty(patterns.shape)
-        kernels.look_up(np.ascontiguousarray(patterns).reshape(-1), self.values(), reals.reshape(-1))
-        return reals
+        return np.asarray(look_up(self.values(), patterns))
 
     def encode(self, values: npt.ArrayLike) -> Codes:
         """The codes that real values round to, in the shape of `values` and of dtype `code_dtype`.

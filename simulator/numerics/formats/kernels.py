@@ -55,10 +55,17 @@ def _number(_context: Any, _bits: Any) -> Any:
 
 
 @_njit(cache=True, nogil=True)
-def look_up(codes: Codes, table: npt.NDArray[np.float64], reals: npt.NDArray[np.float64]) -> None:
+def look_up(codes: Codes, table: Reals, reals: Reals) -> None:
     """reals[i] = table[codes[i]]."""
     for i in range(codes.size):
         reals[i] = table[codes[i]]
+
+
+@_njit(cache=True, nogil=True)
+def mark_present(codes: Codes, present: npt.NDArray[np.bool_]) -> None:
+    """present[codes[i]] = True."""
+    for i in range(codes.size):
+        present[codes[i]] = True
 
 
 @_njit(cache=True, nogil=True)

@@ -1,0 +1,60 @@
+"""Tables by code: looking arrays of codes up, and finding which codes an array holds."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from simulator.numerics.formats.base import Format
+
+Real = TypeVar("Real", bound=np.floating[Any])
+Codes = npt.NDArray[np.unsignedinteger[Any]]
+
+COMPILED_FROM: Final = 1 << 16
+"""Arrays of at least this many elements go through the compiled loops; smaller ones spare their import."""
+
+_FEW: Final = 4
+"""So many comparisons take less time than looking codes up."""
+
+
+def look_up(table: npt.NDArray[Real], codes: Codes) -> npt.NDArray[Real]:
+    """`table[codes]`, contiguous, of the table's dtype; codes beyond the table are undefined."""
+    if codes.size < COMPILED_FROM:
+        return np.asarray(table[codes])
+    from simulator.numerics.formats import kernels
+
+    found = np.empty(codes.shape, table.dtype)
+    kernels.look_up(np.ascontiguousarray(codes).reshape(-1), table, found.reshape(-1))
+    return found
+
+
+def present_codes(codes: Codes, number: int) -> npt.NDArray[np.bool_]:
+    """Which of the codes 0 .. number - 1 an array holds, bool[number]."""
+    present = np.zeros(number, np.bool_)
+    if codes.size < COMPILED_FROM:
+        present[codes] = True
+        return present
+    from simulator.numerics.formats import kernels
+
+    kernels.mark_present(np.ascontiguousarray(codes).reshape(-1), present)
+    return present
+
+
+@lru_cache(maxsize=256)
+def _special_codes(fmt: Format) -> npt.NDArray[np.intp]:
+    return np.flatnonzero(~np.isfinite(fmt.values()))
+
+
+def is_special(fmt: Format, codes: npt.NDArray[np.unsignedinteger[Any]]) -> npt.NDArray[np.bool_]:
+    """Where codes of a format of up to 16 bits stand for infinity or NaN, in the shape of `codes`."""
+    special = _special_codes(fmt)
+    if special.size > _FEW:
+        return np.asarray(~np.isfinite(fmt.values())[codes])
+    found = np.zeros(codes.shape, np.bool_)
+    for code in special.tolist():
+        found |= codes == code
+    return found
