@@ -17,7 +17,7 @@ from tests.report_fixtures import make_result
 
 webdriver = pytest.importorskip("selenium.webdriver")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _DRIVER = shutil.which("chromedriver")
