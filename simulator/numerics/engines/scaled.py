@@ -26,6 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.engines.sequential import is_rounded_once, operand_values
+from simulator.numerics.formats import TABLE_BITS
+from simulator.numerics.formats.tables import look_up
 
 if TYPE_CHECKING:
     from simulator.numerics.mac import Mac
@@ -105,7 +107,10 @@ class ScaledSteps:
 
     def activations(self, codes: Codes) -> Reals:
         """Activations as the kernels take them, scaled."""
-        values = operand_values(self.mac.activation, codes, self.mac.rounding)
+        fmt = self.mac.activation
+        if fmt.bits <= TABLE_BITS and codes.size > 1 << fmt.bits:
+            return look_up(self.activations(np.arange(1 << fmt.bits, dtype=fmt.code_dtype)), codes)
+        values = operand_values(fmt, codes, self.mac.rounding)
         return (values * self.unit).astype(self.dtype)
 
     def weights(self, codes: Codes) -> Reals:
