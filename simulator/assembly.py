@@ -9,12 +9,10 @@ from dataclasses import asdict, dataclass, field
 
 from simulator import __version__
 from simulator.arch import ArchConfig
-from simulator.arch.config import MacChoice
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.book import PriceBook
 from simulator.cost.lines import LayerEnergy, unit_prices
 from simulator.cost.mac_parts import structure_of
-from simulator.cost.mac_structure import MacStructure
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
 from simulator.numerics import get_mac
 from simulator.numerics.overflow import OverflowBound, overflow_bound
@@ -114,9 +112,9 @@ class _PriceLists:
     def __init__(self, arch: ArchConfig) -> None:
         self.book = PriceBook.load(arch.tables)
         self._arch = arch
-        self._general = self._pricing(arch.array.mac)
+        self._general = self._pricing()
         self._own = {
-            name: self._pricing(config.mac) for name, config in arch.layers.items() if config.mac is not None
+            name: self._pricing(name) for name, config in arch.layers.items() if config.mac is not None
         }
 
     @property
@@ -159,16 +157,12 @@ class _PriceLists:
             )
         return notes
 
-    def _pricing(self, choice: MacChoice) -> ArchitecturePricing:
-        blocks = self._arch.array.column_blocks
-        if choice is self._arch.array.mac and blocks:
-            macs = [MacBlock(self._structure(block.mac), block.columns) for block in blocks]
-        else:
-            macs = [MacBlock(self._structure(choice), self._arch.array.columns)]
+    def _pricing(self, layer: str | None = None) -> ArchitecturePricing:
+        macs = [
+            MacBlock(structure_of(get_mac(choice, custom=self._arch.macs)), columns)
+            for choice, columns in self._arch.mac_choices(layer)
+        ]
         return ArchitecturePricing(self._arch, macs, self.book)
-
-    def _structure(self, choice: MacChoice) -> MacStructure:
-        return structure_of(get_mac(choice, custom=self._arch.macs))
 
 
 def _summary(network: Network) -> NetworkSummary:
@@ -274,12 +268,10 @@ def _totals(
 
 def _overflow_warnings(arch: ArchConfig, run: MachineRun) -> list[str]:
     """One warning for each MAC whose accumulator some layer could overflow, naming the worst layer."""
-    exceptions = {name: config.mac for name, config in arch.layers.items() if config.mac is not None}
-    general = [block.mac for block in arch.array.column_blocks] or [arch.array.mac]
     endangered: dict[str, list[Layer]] = {}
     bounds: dict[str, OverflowBound] = {}
     for layer in (layer_run.layer for layer_run in run.layers):
-        for choice in [exceptions[layer.name]] if layer.name in exceptions else general:
+        for choice, _ in arch.mac_choices(layer.name):
             mac = get_mac(choice, custom=arch.macs)
             bound = overflow_bound(mac, layer.k)
             if bound.may_overflow:

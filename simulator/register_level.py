@@ -109,9 +109,7 @@ class GridProduct:
             UserError: blocks of columns that the layer cannot have.
         """
         column_blocks = macs_of_layer(arch, layer, configured_traits(arch)).blocks
-        own = arch.layers.get(layer.name)
-        choices = [own.mac] if own and own.mac else [block.mac for block in arch.array.column_blocks]
-        macs = [get_mac(choice, custom=arch.macs) for choice in choices or [arch.array.mac]]
+        macs = [get_mac(choice, custom=arch.macs) for choice, _ in arch.mac_choices(layer.name)]
         generator = np.random.default_rng([seed, crc32(layer.name.encode())])
         activations = np.maximum(generator.standard_normal((layer.groups, layer.m, layer.k)), 0)
         weights = generator.standard_normal((layer.groups, layer.k, layer.n_per_group))

@@ -199,6 +199,18 @@ class ArchConfig(_Section):
     )
     layers: dict[str, LayerConfig] = Field(default_factory=dict, description="Exceptions by layer name.")
 
+    def mac_choices(self, layer: str | None = None) -> tuple[tuple[MacChoice, int], ...]:
+        """The MACs of the columns, left to right, with how many columns each has.
+
+        While `layer` runs it is the layer's own MAC in all columns, where `layers` names one; else, and
+        without a layer, the array's column blocks, or its one MAC.
+        """
+        own = self.layers.get(layer) if layer is not None else None
+        if own is not None and own.mac is not None:
+            return ((own.mac, self.array.columns),)
+        blocks = tuple((block.mac, block.columns) for block in self.array.column_blocks)
+        return blocks or ((self.array.mac, self.array.columns),)
+
     @property
     def cycle_ns(self) -> float:
         """Duration of one clock cycle in nanoseconds."""

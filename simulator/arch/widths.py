@@ -16,8 +16,7 @@ def default_word_bits(arch: ArchConfig) -> dict[str, int]:
         UserError: the array's MAC cannot be understood.
     """
     array = arch.array
-    choices = [block.mac for block in array.column_blocks] or [array.mac]
-    macs = [get_mac(choice, custom=arch.macs) for choice in choices]
+    macs = [get_mac(choice, custom=arch.macs) for choice, _ in arch.mac_choices()]
     activation_bits = macs[0].activation.bits
     weight_bits = max(mac.weight.bits for mac in macs)
     accumulator_bits = max(mac.accumulator_bits for mac in macs)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from simulator.arch import load_arch
+from simulator.arch.config import LayerConfig
 from simulator.foundation.resources import bundled_names
 from simulator.result import Result, load_result
 from simulator.simulation import simulate
@@ -176,3 +178,19 @@ def test_an_output_folder_that_cannot_be_written_is_said_before_any_work(
 ) -> None:
     (tmp_path / "file").write_text("")
     run(capsys, "simulate", "alexnet", "--out", tmp_path / "file" / "out").must_refuse("output directory")
+
+
+def test_a_layers_own_mac_is_priced_in_all_columns_though_the_array_has_blocks() -> None:
+    """The array's `mac` stands idle beside its blocks; a layer that names it gets it everywhere."""
+    blocks = [{"mac": "int8", "columns": 16}, {"mac": "int8 x int4", "columns": 16}]
+    arch = load_arch("int8_32x32", {"array.column_blocks": blocks})
+    own = arch.model_copy(update={"layers": {"conv2": LayerConfig(mac=arch.array.mac)}})
+    assert own.mac_choices("conv2") == (("int8", 32),)
+    assert own.mac_choices("conv1") == (("int8", 16), ("int8 x int4", 16))
+    in_blocks, plain = simulate("alexnet", own), simulate("alexnet")
+    for name, same in (("conv1", False), ("conv2", True)):
+        energies = [
+            next(layer for layer in result.layers if layer.name == name).energy_pj["pe_multiply"]
+            for result in (in_blocks, plain)
+        ]
+        assert (energies[0] == energies[1]) is same
