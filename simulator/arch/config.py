@@ -14,6 +14,8 @@ Overlap = Literal["none", "drain", "full"]
 Timing = Literal["reference", "scalesim"]
 DramType = Literal["lpddr4", "ddr3", "ddr4", "gddr5", "hbm2"]
 LoopOrder = Literal["auto", "ifmap_resident", "filter_resident", "ofmap_resident"]
+Loops = Literal["auto", "mkn", "nkm", "mnk", "nmk"]
+Objective = Literal["latency", "traffic", "energy"]
 
 MacChoice = str | dict[str, Any]
 """A MAC preset's name, a spec string such as `e4m3 x e4m3`, or a MAC written out (docs/macs.md)."""
@@ -148,16 +150,49 @@ class OutputPathConfig(_Section):
     latency_cycles: int = Field(4, ge=0, le=1000, description="Pipeline depth.")
 
 
-class TilingConfig(_Section):
-    """Outer tiling over the buffers; whatever is left null is chosen for the least DRAM traffic."""
+class TilingChoice(_Section):
+    """What a tiling can fix; whatever is left open is chosen."""
 
     loop_order: LoopOrder = Field("auto", description="Operand that stays while the others pass.")
-    tile_m: int | None = Field(None, ge=1, description="Output pixels of a tile.")
-    tile_n: int | None = Field(None, ge=1, description="Output channels of a tile.")
-    tile_k: int | None = Field(None, ge=1, description="Reduction length of a tile.")
-    keep_ofmap_on_chip: bool = Field(
-        default=False, description="A layer's result stays on chip for the layer that follows when it fits."
+    loops: Loops = Field(
+        "auto", description="Loops from the outermost in, over m (pixels), n (channels) and k (reduction)."
     )
+    tile_m: int | None = Field(
+        None,
+        ge=1,
+        description="Most output pixels of a tile. A convolution's tile is then made of whole images, else of "
+        "whole output rows of one image, else of part of one row.",
+    )
+    tile_images: int | None = Field(None, ge=1, description="Images of a tile; more than one: whole images.")
+    tile_rows: int | None = Field(None, ge=1, description="Output rows of a convolution's tile.")
+    tile_columns: int | None = Field(None, ge=1, description="Output columns of a convolution's tile.")
+    tile_n: int | None = Field(None, ge=1, description="Output channels of a tile, of each group.")
+    tile_k: int | None = Field(None, ge=1, description="Reduction length of a tile.")
+    tile_groups: int | None = Field(None, ge=1, description="Groups of a tile.")
+    whole_reduction: Literal["auto", "neither", "ifmap", "filter"] = Field(
+        "auto",
+        description="Operand that is held with its whole reduction while the other passes in pieces.",
+    )
+
+
+class TilingConfig(TilingChoice):
+    """Outer tiling over the buffers; whatever is left open is chosen for the objective."""
+
+    objective: Objective = Field(
+        "latency",
+        description="`latency`: among tilings within 1 % of the fewest cycles, the least traffic; `traffic`: "
+        "the fewest DRAM bytes, then the fewest cycles; `energy`: the least energy.",
+    )
+    keep_ofmap_on_chip: bool = Field(
+        default=False,
+        description="A layer's result stays on chip for the layer that follows where it fits and pays.",
+    )
+
+
+class LayerTilingConfig(TilingChoice):
+    """The outer tiling of one layer; what is left open is chosen for the objective of `tiling`."""
+
+    objective: Objective | None = Field(None, description="In place of `tiling.objective`.")
 
 
 class ScalingConfig(_Section):
@@ -172,6 +207,10 @@ class LayerConfig(_Section):
     """What one layer does differently from the rest of the network."""
 
     mac: MacChoice | None = Field(None, description="MAC that the PEs are configured to for this layer.")
+    dataflow: Dataflow | None = Field(None, description="What stays in the PEs during this layer.")
+    tiling: LayerTilingConfig | None = Field(
+        None, description="Tiling of this layer, in place of the whole section `tiling`."
+    )
 
 
 class ArchConfig(_Section):
@@ -210,6 +249,19 @@ class ArchConfig(_Section):
             return ((own.mac, self.array.columns),)
         blocks = tuple((block.mac, block.columns) for block in self.array.column_blocks)
         return blocks or ((self.array.mac, self.array.columns),)
+
+    def dataflow_of(self, layer: str) -> Dataflow:
+        """The dataflow while a layer runs: its own, where `layers` gives one, else the array's."""
+        own = self.layers.get(layer)
+        return self.array.dataflow if own is None or own.dataflow is None else own.dataflow
+
+    def tiling_of(self, layer: str) -> TilingConfig:
+        """What is fixed of a layer's tiling: its own, where `layers` gives one, else the section `tiling`."""
+        own = self.layers.get(layer)
+        if own is None or own.tiling is None:
+            return self.tiling
+        kept = {"keep_ofmap_on_chip": self.tiling.keep_ofmap_on_chip, "objective": self.tiling.objective}
+        return TilingConfig.model_validate(kept | own.tiling.model_dump(exclude_none=True))
 
     @property
     def cycle_ns(self) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, Self, get_args
 
 from simulator.arch.config import ArrayConfig, Dataflow, Overlap, Timing
+from simulator.array.fold_kernels import OVERLAPS, TimingCode
 from simulator.foundation import UserError
 
 PartialFolds = Literal["full", "trimmed"]
@@ -87,8 +88,10 @@ class ArrayTiming:
             )
 
     @classmethod
-    def of(cls, array: ArrayConfig, macs: Iterable[MacPipeline]) -> Self:
+    def of(cls, array: ArrayConfig, macs: Iterable[MacPipeline], dataflow: Dataflow | None = None) -> Self:
         """The timing of a configured array whose PEs hold `macs`; all run in step, so the slowest one counts.
+
+        dataflow: in place of the array's own.
 
         SCALE-Sim knows no MAC, so its timing ignores their pipelines.
         """
@@ -96,12 +99,26 @@ class ArrayTiming:
         return cls(
             rows=array.rows,
             columns=array.columns,
-            dataflow=array.dataflow,
+            dataflow=dataflow or array.dataflow,
             overlap=array.overlap,
             partial_folds=array.partial_folds,
             timing=array.timing,
             pipeline_depth=max((mac.pipeline_depth for mac in pipelines), default=1),
             accumulation_interval=max((mac.accumulation_interval for mac in pipelines), default=1),
+        )
+
+    @property
+    def code(self) -> TimingCode:
+        """The same as whole numbers, for compiled formulas."""
+        return TimingCode(
+            outputs_stay=int(self.dataflow == "os"),
+            overlap=OVERLAPS[self.overlap],
+            trimmed=int(self.partial_folds == "trimmed"),
+            rows=self.rows,
+            columns=self.columns,
+            shift_out=self.rows if self.timing == "reference" else 0,
+            depth=self.pipeline_depth,
+            interval=self.accumulation_interval,
         )
 
     @property

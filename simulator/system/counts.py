@@ -68,15 +68,26 @@ class PECycles:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Bytes read from and written to one memory for one operand."""
+    """Bytes read from and written to one memory for one operand.
+
+    read_bytes, write_bytes: useful ones, that somebody asked for. moved_read_bytes, moved_write_bytes: those of
+    the whole words (SRAM) or bursts (DRAM) that were touched for them, which is what takes energy.
+    """
 
     read_bytes: int = 0
     write_bytes: int = 0
+    moved_read_bytes: int = 0
+    moved_write_bytes: int = 0
 
     @property
     def total_bytes(self) -> int:
-        """Bytes moved in either direction."""
+        """Useful bytes in either direction."""
         return self.read_bytes + self.write_bytes
+
+    @property
+    def moved_bytes(self) -> int:
+        """Bytes of touched words or bursts in either direction."""
+        return self.moved_read_bytes + self.moved_write_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,7 @@ class ActionCounts:
     converter_operations: results that leave through the boundary converters.
     output_path_operations: elementwise steps behind them (bias, ReLU, pooling, residual add), by kind.
     macs_by_name: useful MACs by the name of the MAC that computed them (column blocks may differ).
+    array_bytes: bytes of touched words that pass between each buffer and the array, either way.
     """
 
     macs: int
@@ -98,6 +110,7 @@ class ActionCounts:
     sram: Mapping[Operand, Traffic]
     dram: Mapping[Operand, Traffic]
     macs_by_name: Mapping[str, int] = field(default_factory=dict)
+    array_bytes: Mapping[Operand, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that the parts sum to the whole. Raises ValueError."""

@@ -1,64 +1,49 @@
-"""Off-chip memory in clock cycles: whole bursts at the configured rate, latency, refresh."""
+"""Off-chip memory in clock cycles: the configured rate, latency, refresh."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
 from simulator.arch import ArchConfig
 from simulator.foundation import UserError
-from simulator.system.plan import Memory
+from simulator.system.nest import Memory
+
+_FINEST_RATE = 10**6
+"""Largest denominator of a rate in bytes per cycle, so that compiled whole numbers hold every product of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class DramTiming:
-    """One DRAM channel as the array's clock sees it.
+def memory_of(arch: ArchConfig) -> Memory:
+    """The DRAM channel of an architecture; latency and refresh durations are rounded up to whole cycles.
 
-    bytes_per_cycle: the exact peak rate. A transfer takes whole bursts and then whole cycles, rounded up.
+    Raises:
+        UserError: refreshes that leave no whole cycle between them.
     """
+    dram = arch.dram
+    clock_mhz = exact(arch.clock_mhz)
 
-    bytes_per_cycle: Fraction
-    burst_bytes: int
-    memory: Memory
+    def cycles(nanoseconds: float) -> int:
+        return ceil(exact(nanoseconds) * clock_mhz / 1000)
 
-    @classmethod
-    def of(cls, arch: ArchConfig) -> DramTiming:
-        """The DRAM of an architecture; latency and refresh durations are rounded up to whole cycles.
-
-        Raises:
-            UserError: refreshes that leave no whole cycle between them.
-        """
-        dram = arch.dram
-        clock_mhz = exact(arch.clock_mhz)
-
-        def cycles(nanoseconds: float) -> int:
-            return ceil(exact(nanoseconds) * clock_mhz / 1000)
-
-        interval, duration = cycles(dram.refresh_interval_ns), cycles(dram.refresh_duration_ns)
-        if interval and duration >= interval:
-            raise UserError(
-                f"takes {duration} whole cycles, refreshes follow one another every {interval}",
-                source=arch.name,
-                location="dram.refresh_duration_ns",
-                value=dram.refresh_duration_ns,
-            )
-        return cls(
-            bytes_per_cycle=exact(dram.bandwidth_gbyte_per_s) * 1000 / clock_mhz,
-            burst_bytes=dram.burst_bytes,
-            memory=Memory(
-                latency=cycles(dram.latency_ns),
-                refresh_interval=interval,
-                refresh_duration=duration,
-            ),
+    interval, duration = cycles(dram.refresh_interval_ns), cycles(dram.refresh_duration_ns)
+    if interval and duration >= interval:
+        raise UserError(
+            f"takes {duration} whole cycles, refreshes follow one another every {interval}",
+            source=arch.name,
+            location="dram.refresh_duration_ns",
+            value=dram.refresh_duration_ns,
         )
+    rate = bytes_per_cycle(arch)
+    return Memory(
+        rate.numerator, rate.denominator, dram.burst_bytes, cycles(dram.latency_ns), interval, duration
+    )
 
-    def cycles(self, size: int) -> int:
-        """Cycles for which a transfer of `size` bytes occupies the channel."""
-        bursts = -(-size // self.burst_bytes)
-        return -(
-            -bursts * self.burst_bytes * self.bytes_per_cycle.denominator // self.bytes_per_cycle.numerator
-        )
+
+def bytes_per_cycle(arch: ArchConfig) -> Fraction:
+    """The DRAM's peak rate as the array's clock sees it."""
+    rate = exact(arch.dram.bandwidth_gbyte_per_s) * 1000 / exact(arch.clock_mhz)
+    limited = rate.limit_denominator(_FINEST_RATE)
+    return limited if limited else Fraction(1, _FINEST_RATE)
 
 
 def exact(value: float) -> Fraction:

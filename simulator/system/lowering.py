@@ -1,35 +1,54 @@
-"""From a layer and its tiling to the programme that the machine plays, with everything it moves counted."""
+"""A tiled layer written out: every step and every transfer, for timelines, traces, and a second opinion.
+
+Results come from `nest_machine.py`, which never lists the steps. This module walks the same loop nest one
+step at a time, so it is for layers of some ten thousand steps.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise, product
+from itertools import product
 from typing import NamedTuple
 
-from simulator.array.fold import CycleSplit
-from simulator.system.counts import Operand, Traffic
-from simulator.system.dram import DramTiming
-from simulator.system.footprint import (
-    Shares,
-    Spans,
-    StorageBits,
-    filter_tile_bytes,
-    ifmap_tile_bytes,
-    packed_bytes,
+import numpy as np
+
+from simulator.foundation import UserError
+from simulator.system.counts import Operand
+from simulator.system.nest import (
+    COLUMN,
+    DEPENDS,
+    FILTER,
+    IFMAP,
+    IMAGE,
+    KINDS,
+    NESTS,
+    OFMAP,
+    REDUCTION,
+    ROW,
+    channel_cycles,
+    filter_bytes_at,
+    ifmap_bytes_at,
+    lengths_of,
+    sizes_of,
+    tile_at,
 )
+from simulator.system.nest_machine import LayerWork, result_share
 from simulator.system.plan import Programme, Step, Stream, Transfer, in_service_order
-from simulator.system.tile_work import Succession, Tile, TileAccesses, TileWork
+from simulator.system.tile_cost import COSTS, CYCLES, OUTPUT, PORT, TAIL, Tile, cost_of_step
 from simulator.system.tiling import Tiling
-from simulator.system.tiling_problem import Dimension, TilingProblem, relevant_loops
+
+LARGEST_PROGRAMME = 2_000_000
+"""Steps beyond which a layer is not written out."""
 
 
 class Origin(NamedTuple):
-    """Where in the layer a tile begins: first group, output pixel, output channel, place in the reduction."""
+    """Where in the layer a tile begins: group, image, output row and column, output channel, reduction."""
 
     group: int
-    m: int
+    image: int
+    row: int
+    column: int
     n: int
     k: int
 
@@ -39,40 +58,18 @@ class Visit(NamedTuple):
 
     tile: Tile
     origin: Origin
+    pixels: tuple[int, int, int]
     ifmap: int
     filter: int
     ofmap: int
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What the array does for a layer when nothing ever waits, and what passes its edges."""
-
-    split: CycleSplit
-    folds: int
-    activation_reads: int
-    weight_reads: int
-    partial_sum_reads: int
-    partial_sum_writes: int
-
-
-@dataclass(frozen=True, slots=True)
 class LoweredLayer:
-    """A programme with the work and the bytes in it.
-
-    visits: the tile of every step of the programme.
-    tile_accesses: what each step takes from and gives to the buffers.
-    """
+    """A programme, and the tile of every step of it."""
 
     programme: Programme
-    work: Work
-    sram: Mapping[Operand, Traffic]
-    dram: Mapping[Operand, Traffic]
-    bits: StorageBits
-    result_bytes: int
-    loaded_bytes: int
     visits: tuple[Visit, ...]
-    tile_accesses: tuple[TileAccesses, ...]
 
 
 @dataclass(slots=True)
@@ -84,202 +81,143 @@ class _Sequence:
     last: list[int] = field(default_factory=list)
     current: tuple[int, ...] = ()
 
-    def use(self, key: tuple[int, ...], size: int, step: int) -> int:
-        """Note that a step reads the tile `key`; it is loaded unless the step before read it too."""
-        if key != self.current:
+    def use(self, key: tuple[int, ...], step: int) -> bool:
+        """Note that a step reads the tile `key`; whether it has to be loaded for it."""
+        loads = key != self.current
+        if loads:
             self.current = key
-            self.bytes.append(size)
             self.first.append(step)
             self.last.append(step)
         self.last[-1] = step
-        return len(self.bytes) - 1
+        return loads
+
+
+def lower(work: LayerWork, tiling: Tiling) -> LoweredLayer:
+    """The programme of a layer.
+
+    Raises:
+        UserError: more steps than can be written out; gives their number.
+    """
+    steps = tiling.steps
+    if steps > LARGEST_PROGRAMME:
+        raise UserError(
+            f"a layer of {steps:,} steps is too long to be listed step by step",
+            value=steps,
+            allowed=f"at most {LARGEST_PROGRAMME:,} steps a layer in timelines and traces",
+        )
+    return _Lowering(work, tiling).lower()
 
 
 @dataclass(frozen=True, slots=True)
-class Lowering:
-    """Everything that decides a layer's programme.
-
-    slots: tiles of each operand that its buffer holds at once.
-    ifmap_on_chip: the input comes from the ofmap buffer, where the layer before left it.
-    result_bytes: what the output path writes into the ofmap buffer, after pooling.
-    ofmap_stays: the result is left in the ofmap buffer.
-    """
-
-    problem: TilingProblem
+class _Lowering:
+    work: LayerWork
     tiling: Tiling
-    work: TileWork
-    dram: DramTiming
-    slots: Mapping[Operand, int]
-    output_latency: int
-    result_bytes: int
-    ofmap_stays: bool = False
 
     def lower(self) -> LoweredLayer:
-        """The programme of the layer. Checks that it moves exactly the bytes its tiling says."""
         visits, loads = self._walk()
         steps = tuple(self._steps(visits))
-        transfers = list(self._loads(loads)) + list(self._ofmap_transfers(visits))
+        transfers = [*self._loads(loads), *self._ofmap_transfers(visits)]
         programme = Programme(
             steps=steps,
             transfers=in_service_order(transfers),
-            ofmap_slots=self.slots["ofmap"],
-            output_latency=self.output_latency,
-            memory=self.dram.memory,
+            ofmap_slots=self.tiling.slots["ofmap"],
+            output_latency=self.work.output_latency,
+            memory=self.work.memory,
         )
-        work = self._count(visits)
-        dram = _traffic(t for t in transfers if t.channel == "dram")
-        moved = {name: traffic.total_bytes for name, traffic in dram.items()}
-        if moved != dict(self.tiling.dram_bytes):
-            message = f"{self.problem.layer.name}: tiling says {self.tiling.dram_bytes}, moved {moved}"
-            raise ValueError(message)
-        known = {tile: self.work.accesses(tile) for tile in {visit.tile for visit in visits}}
-        return LoweredLayer(
-            programme=programme,
-            work=work,
-            sram=self._sram(transfers, work),
-            dram=dram,
-            bits=self.problem.bits,
-            result_bytes=self.result_bytes,
-            loaded_bytes=self.problem.loaded_bytes,
-            visits=tuple(visits),
-            tile_accesses=tuple(known[visit.tile] for visit in visits),
-        )
+        return LoweredLayer(programme, tuple(visits))
 
     def _walk(self) -> tuple[list[Visit], dict[Operand, _Sequence]]:
         """Every step of the loop nest, and what has to be loaded for it."""
-        problem, tiling = self.problem, self.tiling
-        layer, bits = problem.layer, problem.bits
-        tile_sizes: dict[Dimension, int] = {"m": tiling.m, "n": tiling.n, "k": tiling.k}
-        cut = {name: Spans.of(length, tile_sizes[name]) for name, length in problem.lengths.items()}
-        sizes = {name: span.sizes.tolist() for name, span in cut.items()}
-        whole = Spans.of(layer.k, layer.k)
-        depends = {name: relevant_loops(name, tiling.whole_k) for name in ("ifmap", "filter", "ofmap")}
+        g, b, edges = self.work.geometry, self.tiling.blocking, self.work.array.edges
+        lengths, sizes = lengths_of(g), sizes_of(b)
+        counts = np.array([-(-length // size) for length, size in zip(lengths, sizes, strict=True)], np.int64)
+        depends = DEPENDS.astype(bool).copy()
+        if b.whole_k >= 0:
+            depends[b.whole_k, REDUCTION] = False
+        order = NESTS[b.nest].tolist()
         loads: dict[Operand, _Sequence] = {"ifmap": _Sequence(), "filter": _Sequence(), "ofmap": _Sequence()}
         visits: list[Visit] = []
-        last_k = len(cut["k"]) - 1
-        for group in range(0, layer.groups, tiling.groups):
-            groups = min(tiling.groups, layer.groups - group)
-            ifmap_k = whole if tiling.whole_k == "ifmap" else cut["k"]
-            filter_k = whole if tiling.whole_k == "filter" else cut["k"]
-            ifmap_bytes = ifmap_tile_bytes(layer, cut["m"], ifmap_k, groups, bits.activation).tolist()
-            filter_bytes = filter_tile_bytes(cut["n"], filter_k, groups, bits.weight).tolist()
-            for indices in product(*(range(len(cut[name])) for name in tiling.loops)):
-                at = dict(zip(tiling.loops, indices, strict=True))
-                m, n, k = at["m"], at["n"], at["k"]
-                number = len(visits)
-                ifmap_piece = k if "k" in depends["ifmap"] else 0
-                filter_piece = k if "k" in depends["filter"] else 0
-                visits.append(
-                    Visit(
-                        Tile(sizes["m"][m], sizes["n"][n], sizes["k"][k], groups, k == 0, k == last_k),
-                        Origin(group, m * tiling.m, n * tiling.n, k * tiling.k),
-                        loads["ifmap"].use((group, m, ifmap_piece), ifmap_bytes[m][ifmap_piece], number),
-                        loads["filter"].use((group, n, filter_piece), filter_bytes[filter_piece][n], number),
-                        loads["ofmap"].use((group, m, n), 0, number),
-                    )
+        at = np.zeros(KINDS, np.int64)
+        for indices in product(*(range(counts[kind]) for kind in order)):
+            at[order] = indices
+            step = len(visits)
+            keys = [tuple(at[depends[operand]].tolist()) for operand in (IFMAP, FILTER, OFMAP)]
+            if loads["ifmap"].use(keys[IFMAP], step):
+                loads["ifmap"].bytes.append(int(ifmap_bytes_at(g, b, edges.ifmap_bits, at)))
+            if loads["filter"].use(keys[FILTER], step):
+                loads["filter"].bytes.append(int(filter_bytes_at(g, b, edges.filter_bits, at)))
+            loads["ofmap"].use(keys[OFMAP], step)
+            begins = Origin(*(int(at[kind]) * sizes[kind] for kind in range(KINDS)))
+            pixels = tuple(
+                min(sizes[kind], lengths[kind] - int(at[kind]) * sizes[kind]) for kind in (IMAGE, ROW, COLUMN)
+            )
+            visits.append(
+                Visit(
+                    Tile(*(int(part) for part in tile_at(g, b, counts, at))),
+                    begins,
+                    (pixels[0], pixels[1], pixels[2]),
+                    *(len(loads[name].first) - 1 for name in ("ifmap", "filter", "ofmap")),
                 )
+            )
         return visits, loads
 
     def _loads(self, loads: Mapping[Operand, _Sequence]) -> Iterator[Transfer]:
         for name in ("ifmap", "filter"):
-            sequence, slots = loads[name], self.slots[name]
-            on_chip = name == "ifmap" and self.problem.ifmap_on_chip
+            sequence, slots = loads[name], self.tiling.slots[name]
+            on_chip = name == "ifmap" and bool(self.work.ifmap_on_chip)
             stream: Stream = "ifmap" if name == "ifmap" else "filter"
             for index, size in enumerate(sequence.bytes):
                 yield Transfer(
                     stream=stream,
                     index=index,
                     bytes=size,
-                    cycles=self._on_chip_cycles(size) if on_chip else self.dram.cycles(size),
+                    cycles=-(-size * 8 // self.work.chip_rate) if on_chip else self._channel_cycles(size),
                     enabled_by=sequence.last[index - slots] if index >= slots else -1,
                     needed_by=sequence.first[index],
                     channel="chip" if on_chip else "dram",
                 )
 
-    def _on_chip_cycles(self, size: int) -> int:
-        """Cycles to copy bytes from the ofmap to the ifmap buffer, at the rate of the slower one."""
-        return -(-size * 8 // self.on_chip_bits_per_cycle)
-
-    @property
-    def on_chip_bits_per_cycle(self) -> int:
-        """Rate of a copy from the ofmap to the ifmap buffer."""
-        return min(self.work.edges.bits_per_cycle["ifmap"], self.work.edges.bits_per_cycle["ofmap"])
+    def _channel_cycles(self, size: int) -> int:
+        return int(channel_cycles(self.work.memory, size))
 
     def _ofmap_transfers(self, visits: list[Visit]) -> Iterator[Transfer]:
         """Partial sums and residual operands on their way in, partial sums and results on their way out."""
+        work, edges, slots = self.work, self.work.array.edges, self.tiling.slots["ofmap"]
         first, last = _ends_of_visits(visits)
-        stored = Shares(self.problem.stored_bytes, self.problem.layer.m * self.problem.layer.n)
-        loaded = Shares(self.problem.loaded_bytes, self.problem.layer.m * self.problem.layer.n)
-        slots = self.slots["ofmap"]
         for visit, (begin, end) in enumerate(zip(first, last, strict=True)):
-            starts, ends = visits[begin].tile.starts, visits[end].tile.ends
-            results = visits[begin].tile.results
-            partial_sums = packed_bytes(results, self.problem.bits.accumulator)
-            incoming = (0 if starts else partial_sums) + (loaded.next(results) if ends else 0)
-            outgoing = stored.next(results) if ends else partial_sums
+            tile = visits[begin].tile
+            starts, ends = tile.starts, visits[end].tile.ends
+            results = tile.m * tile.n * tile.groups
+            sums = -(-results * edges.sum_bits // 8)
+            incoming = 0 if starts else sums
+            if ends and work.added_results:
+                incoming += int(result_share(work, results, work.added_results, edges.residual_bits))
             if incoming:
-                yield self._ofmap_transfer(
-                    "ofmap_load", visit, incoming, last[visit - slots] if visit >= slots else -1, begin
-                )
-            if not self.ofmap_stays:
-                yield self._ofmap_transfer("ofmap_store", visit, outgoing, end, end)
+                enabled = last[visit - slots] if visit >= slots else -1
+                yield self._ofmap_transfer("ofmap_load", visit, incoming, enabled, begin)
+            if not work.ofmap_stays:
+                stored = int(result_share(work, results, work.stored_results, edges.result_bits))
+                yield self._ofmap_transfer("ofmap_store", visit, stored if ends else sums, end, end)
 
     def _ofmap_transfer(self, stream: Stream, visit: int, size: int, enabled: int, needed: int) -> Transfer:
-        return Transfer(stream, visit, size, self.dram.cycles(size), enabled, needed)
+        return Transfer(stream, visit, size, self._channel_cycles(size), enabled, needed)
 
     def _steps(self, visits: list[Visit]) -> Iterator[Step]:
-        for visit, succession in zip(visits, _successions(visits), strict=True):
-            cost = self.work.cost(succession)
+        row = np.zeros(COSTS, np.int64)
+        for number, visit in enumerate(visits):
+            following = visits[number + 1] if number + 1 < len(visits) else None
+            goes_on = following is not None and following.ofmap == visit.ofmap
+            after = visit.tile if following is None else following.tile
+            cost_of_step(self.work.array, visit.tile, after, int(following is not None), int(goes_on), row)
             yield Step(
-                cycles=cost.split.total,
-                port_cycles=cost.delay.port,
-                output_cycles=cost.delay.output,
-                tail_cycles=cost.tail_cycles,
+                cycles=int(row[CYCLES]),
+                port_cycles=int(row[PORT]),
+                output_cycles=int(row[OUTPUT]),
+                tail_cycles=int(row[TAIL]),
                 ifmap=visit.ifmap,
                 filter=visit.filter,
                 ofmap=visit.ofmap,
             )
-
-    def _count(self, visits: list[Visit]) -> Work:
-        split = CycleSplit()
-        folds = activations = weights = sums_read = sums_written = 0
-        for succession, times in Counter(_successions(visits)).items():
-            split += self.work.cost(succession).split * times
-            folds += self.work.folds(succession.tile) * times
-            accesses = self.work.accesses(succession.tile)
-            activations += accesses.activation_reads * times
-            weights += accesses.weight_reads * times
-            sums_read += accesses.partial_sum_reads * times
-            sums_written += accesses.partial_sum_writes * times
-        return Work(split, folds, activations, weights, sums_read, sums_written)
-
-    def _sram(self, transfers: list[Transfer], work: Work) -> dict[Operand, Traffic]:
-        """Bytes through the ports of the three buffers, array side and memory side."""
-        bits, problem = self.problem.bits, self.problem
-        moved: dict[Stream, int] = dict.fromkeys(("ifmap", "filter", "ofmap_load", "ofmap_store"), 0)
-        for transfer in transfers:
-            moved[transfer.stream] += transfer.bytes
-        results = self.result_bytes
-        return {
-            "ifmap": Traffic(packed_bytes(work.activation_reads, bits.activation), moved["ifmap"]),
-            "filter": Traffic(packed_bytes(work.weight_reads, bits.weight), moved["filter"]),
-            "ofmap": Traffic(
-                read_bytes=packed_bytes(work.partial_sum_reads, bits.accumulator)
-                + problem.loaded_bytes
-                + moved["ofmap_store"]
-                + (moved["ifmap"] if problem.ifmap_on_chip else 0),
-                write_bytes=packed_bytes(work.partial_sum_writes, bits.accumulator)
-                + moved["ofmap_load"]
-                + results,
-            ),
-        }
-
-
-def _successions(visits: list[Visit]) -> Iterator[Succession]:
-    """Every tile with the one that follows it."""
-    for visit, following in pairwise(visits):
-        yield Succession(visit.tile, following.tile, following.ofmap == visit.ofmap)
-    yield Succession(visits[-1].tile, None, goes_on=False)
 
 
 def _ends_of_visits(visits: list[Visit]) -> tuple[list[int], list[int]]:
@@ -292,26 +230,3 @@ def _ends_of_visits(visits: list[Visit]) -> tuple[list[int], list[int]]:
             last.append(number)
         last[visit.ofmap] = number
     return first, last
-
-
-def _traffic(transfers: Iterable[Transfer]) -> dict[Operand, Traffic]:
-    read: dict[Operand, int] = {"ifmap": 0, "filter": 0, "ofmap": 0}
-    written = 0
-    for transfer in transfers:
-        if transfer.stream == "ofmap_store":
-            written += transfer.bytes
-        else:
-            read[_OPERAND[transfer.stream]] += transfer.bytes
-    return {
-        "ifmap": Traffic(read["ifmap"]),
-        "filter": Traffic(read["filter"]),
-        "ofmap": Traffic(read["ofmap"], written),
-    }
-
-
-_OPERAND: Mapping[Stream, Operand] = {
-    "ifmap": "ifmap",
-    "filter": "filter",
-    "ofmap_load": "ofmap",
-    "ofmap_store": "ofmap",
-}

@@ -5,13 +5,14 @@ docs/machine.md describes it. All times are whole cycles from the beginning of t
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
 import simpy
 
+from simulator.system.nest import end_of_transfer
 from simulator.system.plan import CHANNELS, STREAMS, Programme, Stream, Transfer
 
 Processes = Generator[simpy.Event, object, None]
@@ -82,7 +83,7 @@ class _Machine:
         self.programme = programme
         self.environment = environment = simpy.Environment()
         self.steps_ended = _Count(environment)
-        self.results_out = _Count(environment)
+        self.results_out: dict[int, simpy.Event] = {}
         self.arrived: dict[Stream, _Count] = {stream: _Count(environment) for stream in STREAMS}
         visits = programme.steps[-1].ofmap + 1
         self.loads_until = _count_until(programme, "ofmap_load", visits)
@@ -116,30 +117,45 @@ class _Machine:
             yield environment.timeout(step.duration)
             self.step_times.append(StepTimes(free, start, environment.now))
             if number + 1 == len(steps) or steps[number + 1].ofmap != step.ofmap:
-                self.results_out.advance_in(step.tail_cycles + self.programme.output_latency)
+                self.leave(step.ofmap, step.tail_cycles + self.programme.output_latency)
             self.steps_ended.advance()
+
+    def leave(self, visit: int, cycles: int) -> None:
+        """The results of a visit are in the buffer after some cycles."""
+        out = self.out(visit)
+        if cycles:
+            self.environment.timeout(cycles).callbacks.append(lambda _: out.succeed())
+        else:
+            out.succeed()
+
+    def out(self, visit: int) -> simpy.Event:
+        """Happens when the results of a visit are in the buffer."""
+        if visit not in self.results_out:
+            self.results_out[visit] = self.environment.event()
+        return self.results_out[visit]
 
     def channel(self, served: list[tuple[int, Transfer]]) -> Processes:
         environment, memory = self.environment, self.programme.memory
         for number, transfer in served:
-            enabled = self.enabling(transfer)
-            if enabled is not None:
-                yield enabled
+            for enabled in self.enabling(transfer):
+                if enabled is not None:
+                    yield enabled
             start = environment.now
             on_dram = transfer.channel == "dram"
-            end = memory.end_of_transfer(start, transfer.cycles) if on_dram else start + transfer.cycles
+            end = int(end_of_transfer(memory, start, transfer.cycles)) if on_dram else start + transfer.cycles
             yield environment.timeout(end - start)
             latency = memory.latency if on_dram and transfer.stream != "ofmap_store" else 0
             self.transfer_times[number] = TransferTimes(start, end, end + latency)
             self.arrived[transfer.stream].advance_in(latency)
 
-    def enabling(self, transfer: Transfer) -> simpy.Event | None:
+    def enabling(self, transfer: Transfer) -> Iterator[simpy.Event | None]:
         """What a transfer waits for before it may ask for its channel."""
         if transfer.stream == "ofmap_store":
-            return self.results_out.reach(transfer.index + 1)
+            yield self.out(transfer.index)
+            return
+        yield self.steps_ended.reach(transfer.enabled_by + 1)
         if transfer.stream == "ofmap_load":
-            return self.arrived["ofmap_store"].reach(self.stores_for_space(transfer.index))
-        return self.steps_ended.reach(transfer.enabled_by + 1)
+            yield self.arrived["ofmap_store"].reach(self.stores_for_space(transfer.index))
 
     def stores_for_space(self, visit: int) -> int:
         """Stores that must be done before a visit has a place in the ofmap buffer."""

@@ -6,14 +6,19 @@ that an independent model can play the same one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
+
+from simulator.system.nest import Memory
 
 Stream = Literal["ifmap", "filter", "ofmap_load", "ofmap_store"]
 STREAMS: tuple[Stream, ...] = ("ifmap", "filter", "ofmap_load", "ofmap_store")
 
 Channel = Literal["dram", "chip"]
 CHANNELS: tuple[Channel, ...] = ("dram", "chip")
+
+IDEAL_MEMORY = Memory(1, 1, 1, 0, 0, 0)
+"""One byte a cycle, no latency, no refresh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,40 +66,6 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """How channels behave: latency of loads in cycles and refresh of the DRAM (0: none)."""
-
-    latency: int = 0
-    refresh_interval: int = 0
-    refresh_duration: int = 0
-
-    def end_of_transfer(self, start: int, cycles: int) -> int:
-        """When a transfer begun at `start` has had the DRAM for `cycles` cycles.
-
-        At every whole multiple of the interval but cycle 0 the DRAM begins a refresh: nothing moves for its
-        duration.
-        """
-        interval, blocked = self.refresh_interval, self.refresh_duration
-        if not interval or not blocked or not cycles:
-            return start + cycles
-        worked = self._available_before(start) + cycles
-        period = interval - blocked
-        # The first interval has no refresh at its beginning, every later one does.
-        if worked <= interval:
-            return worked
-        periods, rest = divmod(worked - interval - 1, period)
-        return interval + periods * interval + blocked + rest + 1
-
-    def _available_before(self, cycle: int) -> int:
-        """Cycles before `cycle` in which the DRAM can move data."""
-        interval, blocked = self.refresh_interval, self.refresh_duration
-        if cycle <= interval:
-            return cycle
-        periods, phase = divmod(cycle - interval, interval)
-        return interval + periods * (interval - blocked) + max(0, phase - blocked)
-
-
-@dataclass(frozen=True, slots=True)
 class Programme:
     """Steps in order, and per channel the transfers in the order in which it works them off.
 
@@ -106,7 +77,7 @@ class Programme:
     transfers: tuple[Transfer, ...]
     ofmap_slots: int
     output_latency: int
-    memory: Memory = field(default_factory=Memory)
+    memory: Memory = IDEAL_MEMORY
 
 
 def in_service_order(transfers: list[Transfer]) -> tuple[Transfer, ...]:

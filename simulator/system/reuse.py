@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from simulator.arch import ArchConfig
-from simulator.system.footprint import packed_bytes
+from simulator.system.footprint import StorageBits, packed_bytes
 from simulator.workload.layer import Layer, Network
 
 
@@ -18,7 +18,28 @@ class Reuse:
     ofmap_stays: bool = False
 
 
-def stored_results(layer: Layer, network: Network) -> int:
+class Readers:
+    """Who reads each layer's result, found once for a network."""
+
+    def __init__(self, network: Network) -> None:
+        """Walk the graph."""
+        self.of: dict[str, list[Layer]] = {layer.name: [] for layer in network.layers}
+        self.adding: dict[str, set[str]] = {layer.name: set() for layer in network.layers}
+        for layer in network.layers:
+            for name in dict.fromkeys(layer.inputs):
+                self.of[name].append(layer)
+            for post in layer.post_operations:
+                for name in post.inputs:
+                    self.adding[name].add(layer.name)
+
+    def only_input_of(self, layer: Layer, reader: Layer) -> bool:
+        """Whether `reader` alone reads a layer's result, as its only input, and nobody adds it."""
+        return (
+            self.of[layer.name] == [reader] and reader.inputs == (layer.name,) and not self.adding[layer.name]
+        )
+
+
+def stored_results(layer: Layer, readers: Readers) -> int:
     """Results that are written to the ofmap buffer: fewer than M x N where pooling follows.
 
     A pooled layer stores what its readers fetch: the smallest ifmap of those that read it alone. Without such
@@ -27,31 +48,66 @@ def stored_results(layer: Layer, network: Network) -> int:
     results = layer.m * layer.n
     if not any(post.kind == "pool" for post in layer.post_operations):
         return results
-    fetched = [reader.ifmap_elements for reader in network.layers if reader.inputs == (layer.name,)]
+    fetched = [reader.ifmap_elements for reader in readers.of[layer.name] if reader.inputs == (layer.name,)]
     return min([results, *(elements for elements in fetched if elements)])
 
 
-def on_chip_reuse(network: Network, arch: ArchConfig, activation_bits: Sequence[int]) -> tuple[Reuse, ...]:
-    """For every layer, whether it finds its input on chip and leaves its result there.
+def may_stay(
+    network: Network, arch: ArchConfig, readers: Readers, bits: Mapping[str, StorageBits]
+) -> tuple[bool, ...]:
+    """For every layer, whether its result can stay on chip for the layer that follows.
 
-    A result stays, with `tiling.keep_ofmap_on_chip`, when the layer that follows is its only reader and reads
-    nothing else, and it fits one half of a double-buffered ofmap buffer (the other takes the next result).
-    Layers whose partial sums pass through the ofmap buffer write their results back.
+    It can, with `tiling.keep_ofmap_on_chip`, when that layer is its only reader and reads nothing else, nobody
+    adds it to another result, and it fits one half of a double-buffered ofmap buffer (the other takes the next
+    result). Layers whose partial sums pass through the ofmap buffer write their results back.
     """
     layers, buffer = network.layers, arch.sram.ofmap
     stays = [False] * len(layers)
     if arch.tiling.keep_ofmap_on_chip and buffer.double_buffered and arch.array.timing == "reference":
         for index, layer in enumerate(layers[:-1]):
-            readers = [other.name for other in layers if layer.name in _all_inputs(other)]
-            size = packed_bytes(stored_results(layer, network), activation_bits[index])
-            alone = layers[index + 1].inputs == (layer.name,) and readers == [layers[index + 1].name]
-            partial_sums = arch.array.dataflow != "os" and layer.k > arch.array.rows
+            size = packed_bytes(stored_results(layer, readers), bits[layer.name].result)
+            partial_sums = arch.dataflow_of(layer.name) != "os" and layer.k > arch.array.rows
+            alone = readers.only_input_of(layer, layers[index + 1])
             stays[index] = alone and size <= buffer.tile_bytes and not partial_sums
-    return tuple(
-        Reuse(ifmap_on_chip=before, ofmap_stays=here)
-        for before, here in zip([False, *stays[:-1]], stays, strict=True)
-    )
+    return tuple(stays)
 
 
-def _all_inputs(layer: Layer) -> tuple[str, ...]:
-    return layer.inputs + tuple(name for post in layer.post_operations for name in post.inputs)
+def cheapest_reuse(allowed: Sequence[bool], cost: Callable[[int, Reuse], float | None]) -> tuple[Reuse, ...]:
+    """Which results stay so that all layers together cost least, the longest chains considered as a whole.
+
+    Args:
+        allowed: by layer, whether its result may stay.
+        cost: of a layer (by its place) with a reuse; None where it is impossible.
+    """
+    if not any(allowed):
+        return (Reuse(),) * len(allowed)
+    best: dict[bool, _Chain] = {False: _Chain(0.0, None, None)}
+    for index, may in enumerate(allowed):
+        found: dict[bool, _Chain] = {}
+        for on_chip, chain in best.items():
+            for stays in (False, True) if may else (False,):
+                price = cost(index, Reuse(on_chip, stays))
+                if price is None:
+                    continue
+                longer = _Chain(chain.cost + price, chain, Reuse(on_chip, stays))
+                if stays not in found or longer.cost < found[stays].cost:
+                    found[stays] = longer
+        best = found
+    return best[False].reuses()
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """The cheapest way to have played the layers so far."""
+
+    cost: float
+    before: _Chain | None
+    reuse: Reuse | None
+
+    def reuses(self) -> tuple[Reuse, ...]:
+        found = []
+        chain: _Chain | None = self
+        while chain is not None and chain.reuse is not None:
+            found.append(chain.reuse)
+            chain = chain.before
+        return tuple(reversed(found))

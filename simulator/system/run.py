@@ -2,55 +2,69 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from simulator.arch import ArchConfig
-from simulator.array import ArrayTiming, schedule_product
+from simulator.arch.config import Dataflow, TilingConfig
+from simulator.array import ArrayTiming
+from simulator.foundation import UserError
 from simulator.system.column_blocks import Dealt, LayerMacs, deal_channels, macs_by_layer
-from simulator.system.counts import (
-    OPERANDS,
-    STALL_CAUSES,
-    ActionCounts,
-    CycleBreakdown,
-    PECycles,
-)
-from simulator.system.dram import DramTiming
-from simulator.system.footprint import packed_bytes
-from simulator.system.lowering import LoweredLayer, Lowering
+from simulator.system.counts import ActionCounts
+from simulator.system.dram import memory_of
+from simulator.system.footprint import StorageBits
+from simulator.system.geometry import Geometry
+from simulator.system.layer_counts import action_counts, breakdown, scalesim_totals
+from simulator.system.lowering import LoweredLayer, lower
 from simulator.system.mac_traits import TraitsOf, configured_traits
 from simulator.system.machine import Times, play
-from simulator.system.ports import Edges
-from simulator.system.reuse import Reuse, on_chip_reuse, stored_results
-from simulator.system.stalls import stalls_by_cause
-from simulator.system.tile_work import TileWork
-from simulator.system.tiling import Tiling, choose_tiling
-from simulator.system.tiling_problem import Dimension, TilingProblem
+from simulator.system.nest_machine import LayerWork
+from simulator.system.objective import MovePrices
+from simulator.system.ports import edges_of
+from simulator.system.reuse import Readers, Reuse, cheapest_reuse, may_stay, stored_results
+from simulator.system.stored_widths import stored_bits
+from simulator.system.tile_cost import DATAFLOWS, FOLDS, Array
+from simulator.system.tiling import Tiling, Weights, choose_tiling
+from simulator.system.tiling_candidates import Limits
 from simulator.workload.layer import Layer, Network
 
 Progress = Callable[[int, int, str], None]
 """Called after every layer with how many are done, how many there are, and the layer's name."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PlayedLayer:
     """What a layer does on the machine, wherever in the network it stands; shared by identical layers.
 
-    times is None under `timing: scalesim`, which knows no machine around the array.
+    timing: the array's, with the layer's dataflow; `scalesim` knows no machine around the array.
     """
 
     mac: str
     counts: ActionCounts
     folds: int
-    lowering: Lowering
-    lowered: LoweredLayer
-    times: Times | None
+    timing: ArrayTiming
+    work: LayerWork
+    limits: Limits
+    tiling: Tiling
 
-    @property
-    def tiling(self) -> Tiling:
-        """The outer tiling and the reason for it."""
-        return self.lowering.tiling
+    @cached_property
+    def lowered(self) -> LoweredLayer:
+        """Every step and transfer, listed when first asked for. Raises UserError where they are too many."""
+        return lower(self.work, self.tiling)
+
+    @cached_property
+    def times(self) -> Times:
+        """When every step and transfer happens, played step by step.
+
+        Raises:
+            ValueError: the step-by-step machine ends in another cycle than the counts say.
+        """
+        times = play(self.lowered.programme)
+        if times.end != self.counts.cycles.total:
+            message = f"{times.end} cycles step by step, {self.counts.cycles.total} counted"
+            raise ValueError(message)
+        return times
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +121,7 @@ def simulate_network(
     *,
     progress: Progress | None = None,
     traits_of: TraitsOf | None = None,
+    move_prices: MovePrices | None = None,
 ) -> MachineRun:
     """A network on an accelerator: cycles by cause, work and bytes of every layer.
 
@@ -118,23 +133,20 @@ def simulate_network(
         network: its layers, in execution order.
         progress: called after every layer.
         traits_of: gives the traits of a MAC; None asks `simulator.numerics`.
+        move_prices: for tilings chosen for `energy`.
 
     Raises:
-        UserError: a buffer too small for a layer, a MAC too slow for the clock, an exception for a layer that
-            does not exist, or a tiling that cannot work.
+        UserError: a buffer too small for a layer, an exception for a layer that does not exist, a tiling that
+            cannot work, or the objective `energy` without prices.
     """
-    macs = macs_by_layer(arch, network, traits_of or configured_traits(arch))
-    reuse = on_chip_reuse(
-        network, arch, [macs[layer.name].together.bits.activation for layer in network.layers]
+    player = _Player(
+        arch, network, macs_by_layer(arch, network, traits_of or configured_traits(arch)), move_prices
     )
-    known: dict[_LayerJob, PlayedLayer] = {}
+    reuses = player.reuses()
     runs: list[LayerRun] = []
     start_cycle = 0
     for index, layer in enumerate(network.layers):
-        job = _LayerJob.of(layer, network, macs[layer.name], reuse[index])
-        if job not in known:
-            known[job] = _play_layer(arch, layer, job)
-        run = LayerRun(layer, known[job], start_cycle)
+        run = LayerRun(layer, player.played(index, reuses[index]), start_cycle)
         runs.append(run)
         start_cycle = run.end_cycle
         if progress is not None:
@@ -148,129 +160,134 @@ class _LayerJob:
 
     shape: Layer
     macs: LayerMacs
+    bits: StorageBits
+    dataflow: Dataflow
+    tiling: TilingConfig
     reuse: Reuse
     stored_results: int
     added_results: int
 
-    @classmethod
-    def of(cls, layer: Layer, network: Network, macs: LayerMacs, reuse: Reuse) -> _LayerJob:
+
+class _Player:
+    """Plays the layers of one network, equal ones once."""
+
+    def __init__(
+        self, arch: ArchConfig, network: Network, macs: dict[str, LayerMacs], prices: MovePrices | None
+    ) -> None:
+        self.arch, self.network, self.macs, self.prices = arch, network, macs, prices
+        self.readers = Readers(network)
+        self.bits = stored_bits(network, {name: own.together.bits for name, own in macs.items()})
+        self.memory = memory_of(arch)
+        self._known: dict[_LayerJob, PlayedLayer] = {}
+
+    def reuses(self) -> tuple[Reuse, ...]:
+        """Where every layer's input is and where its result goes, at the least cost of the objective."""
+        allowed = may_stay(self.network, self.arch, self.readers, self.bits)
+        return cheapest_reuse(allowed, self._cost)
+
+    def _cost(self, index: int, reuse: Reuse) -> float | None:
+        try:
+            played = self.played(index, reuse)
+        except UserError:
+            if reuse == Reuse():
+                raise
+            return None
+        objective = self.arch.tiling_of(self.network.layers[index].name).objective
+        if objective == "traffic":
+            return float(played.tiling.total_dram_bytes)
+        if objective == "energy" and self.prices is not None:
+            return float(played.tiling.totals @ self.prices.weights(played.work))
+        return float(played.counts.cycles.total)
+
+    def played(self, index: int, reuse: Reuse) -> PlayedLayer:
+        """One layer, played with its input and result where `reuse` says."""
+        layer = self.network.layers[index]
+        job = self._job(layer, reuse)
+        if job not in self._known:
+            self._known[job] = self._play(layer, job)
+        return self._known[job]
+
+    def _job(self, layer: Layer, reuse: Reuse) -> _LayerJob:
         posts = tuple(replace(post, inputs=()) for post in layer.post_operations)
-        return cls(
+        return _LayerJob(
             shape=replace(layer, name="", inputs=(), post_operations=posts),
-            macs=macs,
+            macs=self.macs[layer.name],
+            bits=self.bits[layer.name],
+            dataflow=self.arch.dataflow_of(layer.name),
+            tiling=self.arch.tiling_of(layer.name),
             reuse=reuse,
-            stored_results=stored_results(layer, network),
+            stored_results=stored_results(layer, self.readers),
             added_results=sum(post.elements for post in posts if post.kind == "add"),
         )
 
+    def _play(self, layer: Layer, job: _LayerJob) -> PlayedLayer:
+        timing = ArrayTiming.of(self.arch.array, [block.mac for block in job.macs.blocks], job.dataflow)
+        dealt = deal_channels(layer, job.macs.blocks)
+        padded = replace(layer, n=dealt.slots_per_group * layer.groups)
+        work, limits = self._work(padded, job, timing), self._limits(job.reuse)
+        weights = self._weights(layer, job, work)
+        tiling = choose_tiling(layer.name, work, limits, job.tiling, weights)
+        totals = tiling.totals
+        if timing.timing == "scalesim":
+            totals = scalesim_totals(work, timing, padded, totals)
+        elif breakdown(totals).total != tiling.cycles:
+            message = f"{layer.name}: {breakdown(totals)} do not sum to {tiling.cycles} cycles"
+            raise ValueError(message)
+        counts = action_counts(layer, work, timing, totals, self._macs_by_name(layer, job, dealt))
+        return PlayedLayer(job.macs.together.name, counts, int(totals[FOLDS]), timing, work, limits, tiling)
 
-def _play_layer(arch: ArchConfig, layer: Layer, job: _LayerJob) -> PlayedLayer:
-    timing = ArrayTiming.of(arch.array, [block.mac for block in job.macs.blocks])
-    dealt = deal_channels(layer, job.macs.blocks)
-    padded = replace(layer, n=dealt.slots_per_group * layer.groups)
-    lowering = _lowering(arch, padded, job, timing)
-    lowered = lowering.lower()
-    if arch.array.timing == "scalesim":
-        return _under_scalesim(layer, padded, job, dealt, timing, lowering, lowered)
-    times = play(lowered.programme)
-    stalls = stalls_by_cause(lowered.programme, times)
-    split = lowered.work.split
-    cycles = CycleBreakdown(
-        split.compute, split.fill, split.drain, {cause: stalls.get(cause, 0) for cause in STALL_CAUSES}
-    )
-    if cycles.total != times.end:
-        message = f"{layer.name}: {cycles} do not sum to the {times.end} cycles that the machine took"
-        raise ValueError(message)
-    counts = _counts(layer, job, dealt, timing, lowered, cycles, shifting_cycles=split.shifting)
-    return PlayedLayer(job.macs.together.name, counts, lowered.work.folds, lowering, lowered, times)
+    def _macs_by_name(self, layer: Layer, job: _LayerJob, dealt: Dealt) -> dict[str, int]:
+        return job.macs.macs_by_name(layer, dealt)
 
+    def _weights(self, layer: Layer, job: _LayerJob, work: LayerWork) -> Weights | None:
+        if job.tiling.objective != "energy":
+            return None
+        if self.prices is None:
+            raise UserError(
+                f"layer {layer.name!r} cannot be tiled for the least energy: its moves are not priced",
+                source=self.arch.name,
+                location="tiling.objective",
+                value="energy",
+                allowed="latency or traffic, or tables that price DRAM, SRAM and leakage",
+            )
+        return self.prices.weights(work)
 
-def _lowering(arch: ArchConfig, layer: Layer, job: _LayerJob, timing: ArrayTiming) -> Lowering:
-    bits, dram = job.macs.together.bits, DramTiming.of(arch)
-    result_bytes = packed_bytes(job.stored_results, bits.activation)
-    slots = {name: 2 if getattr(arch.sram, name).double_buffered else 1 for name in OPERANDS}
-    if job.reuse.ifmap_on_chip and not job.reuse.ofmap_stays:
-        slots["ofmap"] = 1  # the other half holds the input
-    folds: Mapping[str, dict[Dimension, int]] = {
-        "os": {"m": timing.rows, "n": timing.columns, "k": 1},
-        "ws": {"m": 1, "n": timing.columns, "k": timing.rows},
-        "is": {"m": timing.columns, "n": 1, "k": timing.rows},
-    }
-    problem = TilingProblem(
-        layer=layer,
-        dataflow=timing.dataflow,
-        bits=bits,
-        fold=folds[timing.dataflow],
-        fold_overhead_cycles=2 * timing.rows + timing.columns - 2,
-        tile_bytes={name: getattr(arch.sram, name).tile_bytes for name in OPERANDS},
-        stored_bytes=0 if job.reuse.ofmap_stays else result_bytes,
-        loaded_bytes=packed_bytes(job.added_results, bits.activation),
-        dram_bytes_per_cycle=dram.bytes_per_cycle,
-        dram_latency_cycles=dram.memory.latency,
-        ifmap_on_chip=job.reuse.ifmap_on_chip,
-    )
-    return Lowering(
-        problem=problem,
-        tiling=choose_tiling(problem, arch.tiling),
-        work=TileWork(timing, Edges.of(arch, bits, residual=job.added_results > 0), layer.k),
-        dram=dram,
-        slots=slots,
-        output_latency=arch.output_path.latency_cycles,
-        result_bytes=result_bytes,
-        ofmap_stays=job.reuse.ofmap_stays,
-    )
+    def _work(self, layer: Layer, job: _LayerJob, timing: ArrayTiming) -> LayerWork:
+        edges = edges_of(self.arch, job.bits)
+        results = layer.m * layer.n
+        fixed = job.tiling
+        as_product = fixed.tile_rows is None and fixed.tile_columns is None and fixed.tile_images is None
+        array = Array(
+            dataflow=DATAFLOWS[timing.dataflow],
+            timing=timing.code,
+            edges=edges,
+            k=layer.k,
+            whole_results=int(job.stored_results == results),
+            whole_residuals=int(job.added_results == results),
+        )
+        return LayerWork(
+            geometry=Geometry.of(layer, as_product=as_product),
+            array=array,
+            memory=self.memory,
+            stored_results=job.stored_results,
+            added_results=job.added_results,
+            ifmap_on_chip=int(job.reuse.ifmap_on_chip),
+            ofmap_stays=int(job.reuse.ofmap_stays),
+            chip_rate=min(edges.ifmap_rate, edges.ofmap_rate),
+            output_latency=self.arch.output_path.latency_cycles,
+        )
 
-
-def _under_scalesim(
-    layer: Layer,
-    padded: Layer,
-    job: _LayerJob,
-    dealt: Dealt,
-    timing: ArrayTiming,
-    lowering: Lowering,
-    lowered: LoweredLayer,
-) -> PlayedLayer:
-    """SCALE-Sim's compute cycles: the whole layer as one product, and no machine around the array."""
-    schedule = schedule_product(timing, m=padded.m, n=padded.n, k=padded.k, groups=padded.groups)
-    cycles = CycleBreakdown(
-        schedule.compute_cycles,
-        schedule.fill_cycles,
-        schedule.drain_cycles,
-        dict.fromkeys(STALL_CAUSES, 0),
-    )
-    counts = _counts(layer, job, dealt, timing, lowered, cycles, shifting_cycles=schedule.shifting_cycles)
-    return PlayedLayer(job.macs.together.name, counts, schedule.folds, lowering, lowered, times=None)
-
-
-def _counts(
-    layer: Layer,
-    job: _LayerJob,
-    dealt: Dealt,
-    timing: ArrayTiming,
-    lowered: LoweredLayer,
-    cycles: CycleBreakdown,
-    *,
-    shifting_cycles: int,
-) -> ActionCounts:
-    pe_count = timing.pe_count
-    shifting = shifting_cycles * pe_count
-    holding = cycles.stall * pe_count
-    posts: Counter[str] = Counter()
-    for post in layer.post_operations:
-        posts[post.kind] += post.elements
-    return ActionCounts(
-        macs=layer.macs,
-        cycles=cycles,
-        pe_cycles=PECycles(
-            useful=layer.macs,
-            idle=cycles.total * pe_count - layer.macs - shifting - holding,
-            shifting=shifting,
-            holding=holding,
-        ),
-        decoder_operations=lowered.work.activation_reads + lowered.work.weight_reads,
-        converter_operations=layer.m * layer.n,
-        output_path_operations=dict(posts),
-        sram=lowered.sram,
-        dram=lowered.dram,
-        macs_by_name=job.macs.macs_by_name(layer, dealt),
-    )
+    def _limits(self, reuse: Reuse) -> Limits:
+        sram = self.arch.sram
+        buffers = sram.ifmap, sram.filter, sram.ofmap
+        ofmap, halves = sram.ofmap.capacity_bytes, sram.ofmap.double_buffered
+        if reuse.ifmap_on_chip and not reuse.ofmap_stays:
+            ofmap, halves = sram.ofmap.tile_bytes, False  # the other half holds the input
+        return Limits(
+            buffers[0].capacity_bytes,
+            buffers[1].capacity_bytes,
+            ofmap,
+            int(buffers[0].double_buffered),
+            int(buffers[1].double_buffered),
+            int(halves),
+        )

@@ -93,7 +93,8 @@ def _requirements(programme: Programme, times: Times) -> dict[tuple[Stream, int]
             enabled = times.steps[transfer.enabled_by].end + step.tail_cycles + programme.output_latency
         elif transfer.stream == "ofmap_load":
             store = requirements.get(("ofmap_store", transfer.index - programme.ofmap_slots))
-            enabled = store.met if store is not None else 0
+            ended = times.steps[transfer.enabled_by].end if transfer.enabled_by >= 0 else 0
+            enabled = max(ended, store.met if store is not None else 0)
         else:
             enabled = times.steps[transfer.enabled_by].end if transfer.enabled_by >= 0 else 0
         requirements[transfer.stream, transfer.index] = _Requirement(

@@ -1,92 +1,174 @@
-"""Tile sizes worth trying in each dimension: multiples of a fold, or what the architecture file fixes."""
+"""Tile sizes worth trying in each loop: equal pieces of whole folds, or what the architecture file fixes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from math import lcm
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+import numpy as np
 
 from simulator.arch.config import TilingConfig
-from simulator.system.tiling_problem import Dimension, TilingProblem
+from simulator.system.footprint import Integers
+from simulator.system.geometry import Geometry
+from simulator.system.tile_cost import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, Array
 
-_EXHAUSTIVE_MULTIPLES = 16
-_EXHAUSTIVE_PIECES = 8
-"""Pieces of the reduction: each size costs a search over the others; beyond these, doubling loses little."""
-_SIZES_PER_OCTAVE = 4
-_STREAMED_PER_FIXED_CYCLE = 4
-"""Streamed vectors wanted per cycle of preload and skew, where the buffers allow it."""
+DENSE = 24
+"""Lengths up to which every size is tried where the array is small."""
+SMALL_ARRAY = 16
+"""PEs of a small array."""
 
-
-def tile_sizes(problem: TilingProblem, fixed: TilingConfig) -> dict[Dimension, tuple[int, ...]]:
-    """Tile sizes to try in each dimension, ascending."""
-    given: dict[Dimension, int | None] = {"m": fixed.tile_m, "n": fixed.tile_n, "k": fixed.tile_k}
-    convolution = problem.layer.convolution
-    kernel_size = convolution.kernel[0] * convolution.kernel[1] if convolution else 1
-    sizes: dict[Dimension, tuple[int, ...]] = {}
-    for name, length in problem.lengths.items():
-        chosen = given[name]
-        if chosen is not None:
-            sizes[name] = (min(chosen, length),)
-        elif name == "k":
-            unit = kernel_size if problem.dataflow == "os" else problem.fold["k"]
-            few = problem.dataflow != "os" and length <= _EXHAUSTIVE_PIECES * unit
-            sizes[name] = tuple(multiples(length, unit) if few else _doublings(length, unit))
-        else:
-            candidates = set(multiples(length, problem.fold[name]))
-            if name == "m" and convolution is not None:
-                candidates |= set(_doublings(length, lcm(problem.fold["m"], convolution.ofmap[1])))
-            sizes[name] = tuple(sorted(candidates))
-    return sizes
+Sizes = tuple[int, ...]
+Block = tuple[int, int, int]
+"""Images, output rows and output columns of a tile."""
 
 
-def preferred_sizes(
-    problem: TilingProblem, fixed: TilingConfig, sizes: Mapping[Dimension, tuple[int, ...]]
-) -> Iterator[Mapping[Dimension, tuple[int, ...]]]:
-    """Sizes to try, later ones only when nothing of the earlier ones fits.
+@lru_cache(maxsize=4096)
+def sizes_of_length(length: int, unit: int, *, dense: bool) -> Sizes:
+    """Sizes that cut `length` into 1, 2, 4 ... equal pieces of whole units, ascending.
 
-    Output stationary: the whole reduction, then one fold whose reduction comes in pieces. Weight and input
-    stationary: pieces of the streamed dimension that keep a fold streaming most of the time, then any.
+    dense: every size of a short length.
     """
-    if problem.dataflow == "os":
-        if fixed.tile_k is None:
-            yield {**sizes, "k": (problem.layer.k,)}
-        else:
-            yield sizes
-        yield _one_fold(problem, sizes)
-        return
-    streamed: Dimension = "m" if problem.dataflow == "ws" else "n"
-    enough = _STREAMED_PER_FIXED_CYCLE * problem.fold_overhead_cycles
-    long = tuple(size for size in sizes[streamed] if size >= min(enough, problem.lengths[streamed]))
-    yield {**sizes, streamed: long or sizes[streamed]}
-    yield sizes
+    if dense and length <= DENSE:
+        return tuple(range(1, length + 1))
+    units = -(-length // unit)
+    sizes = {length, min(unit, length)}
+    number = 2
+    while number < units:
+        sizes.add(-(-units // number) * unit)
+        number *= 2
+    return tuple(sorted(size for size in sizes if size <= length))
 
 
-def _one_fold(
-    problem: TilingProblem, sizes: Mapping[Dimension, tuple[int, ...]]
-) -> dict[Dimension, tuple[int, ...]]:
-    """Sizes for an output-stationary fold whose reduction comes in pieces."""
-    return {
-        "m": tuple(size for size in sizes["m"] if size <= problem.fold["m"]) or sizes["m"][:1],
-        "n": tuple(size for size in sizes["n"] if size <= problem.fold["n"]) or sizes["n"][:1],
-        "k": tuple(size for size in sizes["k"] if size < problem.layer.k) or sizes["k"],
-    }
+def nearby_sizes(length: int, size: int, unit: int) -> Sizes:
+    """Sizes around one: pieces more or less, an eighth or a quarter larger or smaller, whole units."""
+    pieces = -(-length // size)
+    found = {-(-length // count) for count in range(max(1, pieces - 2), pieces + 3)}
+    for change in (-(size // 4), -(size // 8), size // 8, size // 4, -unit, unit):
+        found.add(size + change)
+    found |= {-(-one // unit) * unit for one in found}
+    return tuple(sorted(one for one in found - {size} if 0 < one <= length))
 
 
-def _doublings(length: int, unit: int) -> Iterator[int]:
-    """`unit`, twice, four times ... below `length`, and `length` itself."""
-    size = unit
-    while size < length:
-        yield size
-        size *= 2
-    yield length
+def is_small(array: Array) -> bool:
+    """Whether every size of short loops is tried."""
+    return array.timing.rows * array.timing.columns <= SMALL_ARRAY
 
 
-def multiples(length: int, unit: int) -> Iterator[int]:
-    """Multiples of `unit` below `length`, thinned out where there are many, and `length` itself."""
-    count = -(-length // unit)
-    step, multiple = 1, 1
-    while multiple < count:
-        yield multiple * unit
-        if multiple >= step * 2 * _SIZES_PER_OCTAVE and count > _EXHAUSTIVE_MULTIPLES:
-            step *= 2
-        multiple += step
-    yield length
+def unit_of_pixels(array: Array) -> int:
+    """Output pixels of a fold; 1 where they stream."""
+    units = {OUTPUTS_STAY: array.timing.rows, WEIGHTS_STAY: 1, INPUTS_STAY: array.timing.columns}
+    return units[array.dataflow]
+
+
+def unit_of_channels(array: Array) -> int:
+    """Output channels of a fold; 1 where they stream."""
+    return 1 if array.dataflow == INPUTS_STAY else array.timing.columns
+
+
+def unit_of_reduction(g: Geometry, array: Array) -> int:
+    """Reduction of a fold where it lies along the rows; whole channels where it streams."""
+    return g.rows.kernel * g.columns.kernel if array.dataflow == OUTPUTS_STAY else array.timing.rows
+
+
+def blocks_of(g: Geometry, fixed: TilingConfig, array: Array) -> Integers:
+    """Blocks of output pixels to try: [count, 3], images, rows and columns.
+
+    A block of several images holds whole images; one of whole rows or whole columns may have any number of
+    them; blocks that cut both are fewer.
+    """
+    height, width, per_image = g.rows.outputs, g.columns.outputs, g.rows.outputs * g.columns.outputs
+    dense = is_small(array)
+    if fixed.tile_m is not None:
+        return _array([_block_of_pixels(g, fixed.tile_m)])
+    if per_image == width and g.images == 1:
+        sizes = _given(fixed.tile_columns, width) or sizes_of_length(
+            width, unit_of_pixels(array), dense=dense
+        )
+        return _array((1, 1, size) for size in sizes)
+    all_rows = sizes_of_length(height, 1, dense=dense)
+    all_columns = sizes_of_length(width, 1, dense=dense)
+    rows, columns = _given(fixed.tile_rows, height), _given(fixed.tile_columns, width)
+    if rows or columns or per_image <= DENSE:
+        blocks = {(1, r, c) for r in rows or all_rows for c in columns or all_columns}
+    else:
+        blocks = {(1, r, width) for r in all_rows} | {(1, height, c) for c in all_columns}
+        blocks |= {(1, r, c) for r in all_rows[1:-1] for c in all_columns[1:-1]}
+        blocks |= set(_whole_folds(height, width, unit_of_pixels(array)))
+    whole = not (rows and rows[0] < height) and not (columns and columns[0] < width)
+    if whole:
+        images = _given(fixed.tile_images, g.images) or sizes_of_length(g.images, 1, dense=dense)
+        blocks |= {(count, height, width) for count in images}
+    if fixed.tile_images is not None:
+        blocks = {block for block in blocks if block[0] == min(fixed.tile_images, g.images)} or {
+            (1, r, c) for _, r, c in blocks
+        }
+    return _array(sorted(blocks))
+
+
+def _whole_folds(height: int, width: int, unit: int) -> Iterator[Block]:
+    """Blocks of whole folds of pixels: columns a power of two, rows to go with them, 1, 2, 4 ... times."""
+    columns = 1
+    while columns <= min(width, unit):
+        rows = unit // columns if unit % columns == 0 else unit
+        while rows <= height:
+            yield 1, rows, columns
+            rows *= 2
+        columns *= 2
+
+
+def _block_of_pixels(g: Geometry, pixels: int) -> Block:
+    """Whole images, else whole rows, else part of a row: at most `pixels` output pixels, at least one."""
+    height, width = g.rows.outputs, g.columns.outputs
+    if pixels >= height * width:
+        return min(g.images, pixels // (height * width)), height, width
+    if pixels >= width:
+        return 1, pixels // width, width
+    return 1, 1, pixels
+
+
+def _array(blocks: Iterable[Block]) -> Integers:
+    return np.array(list(blocks), dtype=np.int64).reshape(-1, 3)
+
+
+def _given(size: int | None, length: int) -> Sizes:
+    return () if size is None else (min(size, length),)
+
+
+def channel_sizes(g: Geometry, fixed: TilingConfig, array: Array) -> Integers:
+    """Sizes of output channels to try."""
+    dense, unit = is_small(array), unit_of_channels(array)
+    return np.array(_given(fixed.tile_n, g.n) or sizes_of_length(g.n, unit, dense=dense), np.int64)
+
+
+def reduction_sizes(g: Geometry, fixed: TilingConfig, array: Array) -> Integers:
+    """Sizes of the reduction to try, the whole one last."""
+    if fixed.tile_k is not None:
+        return np.array(_given(fixed.tile_k, g.k), np.int64)
+    kernel, dense = g.rows.kernel * g.columns.kernel, is_small(array)
+    if array.dataflow == OUTPUTS_STAY:
+        sizes = (
+            set(sizes_of_length(g.k, 1, dense=dense)) if kernel == 1 else _channels_and_taps(g, dense=dense)
+        )
+    else:
+        sizes = set(sizes_of_length(g.k, array.timing.rows, dense=dense))
+        if kernel > 1:
+            sizes |= _channels_and_taps(g, dense=dense)
+    return np.array(sorted(sizes), np.int64)
+
+
+def _channels_and_taps(g: Geometry, *, dense: bool) -> set[int]:
+    """Pieces of whole channels, and of one channel's whole kernel rows, and of parts of a kernel row."""
+    kernel = g.rows.kernel * g.columns.kernel
+    sizes = {size * kernel for size in sizes_of_length(g.channels, 1, dense=dense)}
+    if g.channels <= 4:
+        sizes |= {size * g.columns.kernel for size in sizes_of_length(g.rows.kernel, 1, dense=dense)}
+        sizes |= set(sizes_of_length(g.columns.kernel, 1, dense=dense))
+    return sizes | {g.k}
+
+
+def group_sizes(g: Geometry, fixed: TilingConfig, array: Array) -> Integers:
+    """Numbers of groups to try."""
+    dense = is_small(array)
+    return np.array(
+        _given(fixed.tile_groups, g.groups) or sizes_of_length(g.groups, 1, dense=dense), np.int64
+    )

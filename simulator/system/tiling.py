@@ -1,372 +1,408 @@
-"""Outer tiling: which tiles of a layer stand in the buffers, in which order, for the least DRAM traffic."""
+"""The outer tiling of a layer: which tiles stand in the buffers, in which order, so that nothing beats it.
+
+Candidates are estimated in closed form, the best are played by the machine, and the neighbours of the best
+are played until none is better.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from simulator.arch.config import LoopOrder, TilingConfig
+from simulator.arch.config import TilingConfig
 from simulator.foundation import UserError
+from simulator.numerics.engines.compiled import kernel
 from simulator.system.counts import OPERANDS, Operand
-from simulator.system.footprint import (
-    Integers,
-    Spans,
-    filter_tile_bytes,
-    ifmap_tile_bytes,
+from simulator.system.footprint import Integers
+from simulator.system.nest import NEST_NAMES, NO_OPERAND, Blocking
+from simulator.system.nest_machine import BYTES, END, STEPS, TOTALS, LayerWork, play_nest
+from simulator.system.tile_cost import OUTPUTS_STAY
+from simulator.system.tile_sizes import (
+    Sizes,
+    blocks_of,
+    channel_sizes,
+    group_sizes,
+    nearby_sizes,
+    reduction_sizes,
+    unit_of_channels,
+    unit_of_pixels,
+    unit_of_reduction,
 )
-from simulator.system.tile_sizes import multiples, preferred_sizes, tile_sizes
-from simulator.system.tiling_problem import LOOP_NESTS, Dimension, Nest, TilingProblem, relevant_loops
+from simulator.system.tiling_candidates import (
+    CANDIDATE,
+    COLUMNS,
+    ESTIMATED,
+    GROUPS,
+    IMAGES,
+    MOVED,
+    NEST,
+    N,
+    ROWS,
+    VARIANTS,
+    WHOLE_K,
+    K,
+    Limits,
+    blocking_of,
+    estimate_rows,
+    ifmap_sizes,
+    list_candidates,
+    slots_of,
+)
+
+Weights = npt.NDArray[np.float64]
+"""Picojoules of one of each total of the machine, for the objective `energy`."""
+
+AS_GOOD = 1.0005
+"""Scores within 0.05 % of each other count as equal; fewer, larger transfers are then better."""
+NEAR = 1.01
+"""Latency: among tilings within 1 % of the fewest cycles the least traffic is taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """A chosen loop nest and tile sizes, with the DRAM bytes that they imply.
+    """A chosen loop nest and tile sizes, with all that the machine does under it.
 
-    `loops` run from the outermost in, inside a loop over tiles of `groups` groups. An operand named in
-    `whole_k` keeps its whole reduction length in the buffer while the other one passes in pieces of `k`.
+    totals: see `nest_machine`. slots: tiles of each operand that its buffer holds at once.
     """
 
-    loop_order: LoopOrder
-    loops: tuple[Dimension, Dimension, Dimension]
-    m: int
-    n: int
-    k: int
-    groups: int
-    whole_k: Operand | None
-    dram_bytes: Mapping[Operand, int]
+    blocking: Blocking
+    slots: Mapping[Operand, int]
+    totals: Integers
     reason: str
 
     @property
+    def steps(self) -> int:
+        """Tiles of the layer."""
+        return int(self.totals[STEPS])
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of the layer."""
+        return int(self.totals[END])
+
+    @property
     def total_dram_bytes(self) -> int:
-        """Bytes moved to and from DRAM for all three operands."""
-        return sum(self.dram_bytes.values())
+        """Useful bytes moved to and from DRAM for all three operands."""
+        return moved_bytes(self.totals)
+
+    @property
+    def tile_m(self) -> int:
+        """Output pixels of a whole tile."""
+        return self.blocking.images * self.blocking.rows * self.blocking.columns
 
     def summary(self) -> dict[str, int | str]:
         """Fields for a result."""
+        b = self.blocking
+        order, loops = NEST_NAMES[b.nest]
         return {
-            "loop_order": self.loop_order,
-            "tile_m": self.m,
-            "tile_n": self.n,
-            "tile_k": self.k,
-            "tile_groups": self.groups,
+            "loop_order": order,
+            "loops": loops.replace(", ", ""),
+            "tile_m": self.tile_m,
+            "tile_images": b.images,
+            "tile_rows": b.rows,
+            "tile_columns": b.columns,
+            "tile_n": b.n,
+            "tile_k": b.k,
+            "tile_groups": b.groups,
+            "whole_reduction": WHOLE_REDUCTION[b.whole_k],
             "reason": self.reason,
         }
 
 
-def choose_tiling(problem: TilingProblem, fixed: TilingConfig) -> Tiling:
-    """The tiling with the least DRAM traffic among those the architecture file leaves open.
+WHOLE_REDUCTION = {NO_OPERAND: "neither", 0: "ifmap", 1: "filter"}
 
-    Ties go to the least exposed time (the first tiles on their way in, the last one on its way out, a DRAM
-    latency a step, fixed costs of extra folds), then to fewer steps, then to the larger tile of output
-    pixels, of output channels, of the reduction.
+
+def moved_bytes(totals: Integers) -> int:
+    """Useful DRAM bytes of all streams."""
+    return int(totals[BYTES : BYTES + 4].sum())
+
+
+@kernel
+def play_candidates(work: LayerWork, limits: Limits, rows: Integers, totals: Integers) -> None:
+    """Play every candidate; row i of `totals` is what candidate i does."""
+    for i in range(len(rows)):
+        b = blocking_of(rows[i])
+        play_nest(work, b, slots_of(work, b, limits), totals[i])
+
+
+def choose_tiling(
+    name: str, work: LayerWork, limits: Limits, fixed: TilingConfig, weights: Weights | None = None
+) -> Tiling:
+    """The best tiling among those that the architecture file leaves open.
+
+    Args:
+        name: the layer, for messages.
+        work: the layer on its accelerator.
+        limits: the buffers.
+        fixed: sizes and order that are given, and the objective.
+        weights: prices of the machine's totals, for the objective `energy`.
 
     Raises:
         UserError: not even the smallest tile fits, or a fixed tile cannot work; names the buffer.
     """
-    sizes = tile_sizes(problem, fixed)
-    candidates: list[_Candidate] = []
-    for preferred in preferred_sizes(problem, fixed, sizes):
-        candidates = candidates or _fitting(problem, fixed, preferred)
-    if not candidates:
-        raise _does_not_fit(problem, {name: values[0] for name, values in sizes.items()})
-    best = min(candidates, key=lambda candidate: candidate.rank)
-    others = [c for c in candidates if c.loop_order != best.loop_order]
-    return best.tiling(min(others, key=lambda candidate: candidate.rank) if others else None)
+    return _Search(name, work, limits, fixed, weights).best()
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    loop_order: LoopOrder
-    loops: tuple[Dimension, Dimension, Dimension]
-    m: int
-    n: int
-    k: int
-    groups: int
-    whole_k: Operand | None
-    dram_bytes: Mapping[Operand, int]
-    exposed_cycles: int
-    steps: int
-
-    @property
-    def total_bytes(self) -> int:
-        return sum(self.dram_bytes.values())
-
-    @property
-    def rank(self) -> tuple[int | str | tuple[str, ...], ...]:
-        sizes = (-self.m, -self.n, -self.k, -self.groups)
-        return self.total_bytes, self.exposed_cycles, self.steps, *sizes, self.whole_k or "", self.loops
-
-    def tiling(self, runner_up: _Candidate | None) -> Tiling:
-        return Tiling(
-            loop_order=self.loop_order,
-            loops=self.loops,
-            m=self.m,
-            n=self.n,
-            k=self.k,
-            groups=self.groups,
-            whole_k=self.whole_k,
-            dram_bytes=self.dram_bytes,
-            reason=_reason(self, runner_up),
-        )
+_PLAYED_FIRST = 12
+"""Candidates that are played before any is refined: those of the fewest estimated cycles."""
+_PLAYED_NEAR = 6
+_ROUNDS, _PLAYED_A_ROUND = 5, 20
 
 
-def _reason(chosen: _Candidate, runner_up: _Candidate | None) -> str:
-    bytes_by_operand = ", ".join(f"{name} {count:,}" for name, count in chosen.dram_bytes.items())
-    reason = (
-        f"{chosen.loop_order} with tiles of {chosen.m} x {chosen.n} x {chosen.k} (m x n x k)"
-        + (f" in {chosen.groups} groups" if chosen.groups > 1 else "")
-        + (f", the whole reduction of the {chosen.whole_k} kept" if chosen.whole_k else "")
-        + f" moves {chosen.total_bytes:,} bytes ({bytes_by_operand})"
-    )
-    if runner_up is None:
-        return reason
-    more = runner_up.total_bytes - chosen.total_bytes
-    comparison = f"{more:,} bytes more" if more else "as many bytes, but more waiting or more steps"
-    return f"{reason}; {runner_up.loop_order} would move {comparison}"
+class _Search:
+    """One search: candidates that were played, and what they did."""
 
+    def __init__(
+        self, name: str, work: LayerWork, limits: Limits, fixed: TilingConfig, weights: Weights | None
+    ) -> None:
+        self.name, self.work, self.limits, self.fixed, self.weights = name, work, limits, fixed, weights
+        self.rows = np.empty((0, CANDIDATE), np.int64)
+        self.totals = np.empty((0, TOTALS), np.int64)
+        self.known: set[bytes] = set()
 
-def _fitting(
-    problem: TilingProblem, fixed: TilingConfig, sizes: Mapping[Dimension, tuple[int, ...]]
-) -> list[_Candidate]:
-    """The best fitting candidate of every loop nest, tile of the reduction and residency."""
-    m_sizes, n_sizes = (np.array(sizes[name], dtype=np.int64) for name in ("m", "n"))
-    candidates = []
-    for k in sizes["k"]:
-        nests = list(_nests(problem, fixed, k))
-        residencies: tuple[Operand | None, ...] = (None, "ifmap", "filter")
-        for whole_k in residencies if k < problem.layer.k else residencies[:1]:
-            grid = _Grid.of(problem, m_sizes, n_sizes, k, whole_k)
-            candidates += [grid.best(problem, order, loops) for order, loops in nests]
-    if problem.layer.groups > 1:
-        candidates += _several_groups(problem, sizes, next(iter(_nests(problem, fixed, problem.layer.k))))
-    return [candidate for candidate in candidates if candidate is not None]
+    def best(self) -> Tiling:
+        candidates = self._candidates()
+        if not len(candidates):
+            raise self._does_not_fit()
+        self._play_promising(candidates)
+        self._refine()
+        return self._tiling(self._chosen())
 
+    # --- candidates
 
-def _nests(problem: TilingProblem, fixed: TilingConfig, k: int) -> Iterator[Nest]:
-    """Loop nests worth trying: with the whole reduction in a tile, results stay in any of them."""
-    for order, nests in LOOP_NESTS.items():
-        if fixed.loop_order not in ("auto", order):
-            continue
-        if order == "ofmap_resident" and k >= problem.layer.k and fixed.loop_order == "auto":
-            continue
-        yield from ((order, loops) for loops in nests)
-
-
-def _several_groups(
-    problem: TilingProblem,
-    sizes: Mapping[Dimension, tuple[int, ...]],
-    nest: Nest,
-) -> list[_Candidate | None]:
-    """Candidates whose tiles hold several whole groups (depthwise layers, attention heads)."""
-    lengths = problem.lengths
-    if any(sizes[name][-1] < length for name, length in lengths.items()):
-        return []  # the user fixed a tile smaller than a group
-    m, n = (np.array([lengths[name]], dtype=np.int64) for name in ("m", "n"))
-    return [
-        _Grid.of(problem, m, n, lengths["k"], None, groups).best(problem, *nest)
-        for groups in multiples(problem.layer.groups, 1)
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Grid:
-    """Tiles of every m (first axis) and n (second axis) at once, for one k; bytes of one tile of groups."""
-
-    m: Integers
-    n: Integers
-    k: int
-    groups: int
-    whole_k: Operand | None
-    trips: Mapping[Dimension, Integers]
-    distinct_bytes: Mapping[Operand, Integers]
-    largest_bytes: Mapping[Operand, Integers]
-
-    @classmethod
-    def of(
-        cls,
-        problem: TilingProblem,
-        m_sizes: Integers,
-        n_sizes: Integers,
-        k: int,
-        whole_k: Operand | None,
-        groups: int = 1,
-    ) -> _Grid:
-        layer, bits, lengths = problem.layer, problem.bits, problem.lengths
-        pieces = Spans.of(lengths["k"], k)
-        whole = Spans.of(lengths["k"], lengths["k"])
-        rounds = [groups] * (layer.groups // groups) + [layer.groups % groups] * bool(layer.groups % groups)
-        counted = {count: rounds.count(count) for count in set(rounds)}
-
-        m_cut = [Spans.of(lengths["m"], size) for size in m_sizes.tolist()]
-        n_cut = [Spans.of(lengths["n"], size) for size in n_sizes.tolist()]
-        ifmap_k, filter_k = (whole if whole_k == name else pieces for name in ("ifmap", "filter"))
-        ifmap_total, weights_total = np.zeros_like(m_sizes), np.zeros_like(n_sizes)
-        for count, times in counted.items():
-            tiles = ifmap_tile_bytes(layer, Spans.joined(m_cut), ifmap_k, count, bits.activation)
-            total, largest = _by_cut(tiles.sum(axis=1), tiles.max(axis=1), m_cut)
-            ifmap_total += times * total
-            if count == groups:
-                ifmap_largest = largest
-            tiles = filter_tile_bytes(Spans.joined(n_cut), filter_k, count, bits.weight)
-            total, largest = _by_cut(tiles.sum(axis=0), tiles.max(axis=0), n_cut)
-            weights_total += times * total
-            if count == groups:
-                weights_largest = largest
-        results = m_sizes[:, None] * n_sizes[None, :] * groups
-        return cls(
-            m=m_sizes,
-            n=n_sizes,
-            k=k,
-            groups=groups,
-            whole_k=whole_k,
-            trips={
-                "m": -(-lengths["m"] // m_sizes)[:, None],
-                "n": -(-lengths["n"] // n_sizes)[None, :],
-                "k": np.array([[len(pieces)]], dtype=np.int64),
-            },
-            distinct_bytes={
-                "ifmap": ifmap_total[:, None],
-                "filter": weights_total[None, :],
-            },
-            largest_bytes={
-                "ifmap": ifmap_largest[:, None],
-                "filter": weights_largest[None, :],
-                "ofmap": -(-results * problem.ofmap_bits // 8),
-            },
-        )
-
-    def relevant(self, operand: Operand) -> frozenset[Dimension]:
-        """Loops that change which tile of an operand is needed."""
-        return relevant_loops(operand, self.whole_k)
-
-    def repetitions(self, operand: Operand, loops: tuple[Dimension, ...]) -> Integers:
-        """How often each tile of an operand comes back: trips of outer loops it does not depend on."""
-        relevant = self.relevant(operand)
-        times = np.ones((1, 1), dtype=np.int64)
-        for position, loop in enumerate(loops):
-            if loop not in relevant:
-                inner = [self.trips[name] > 1 for name in loops[position + 1 :] if name in relevant]
-                changes = np.logical_or.reduce(np.broadcast_arrays(*inner)) if inner else np.False_
-                times = times * np.where(changes, self.trips[loop], 1)
-        return times
-
-    def best(
-        self, problem: TilingProblem, order: LoopOrder, loops: tuple[Dimension, Dimension, Dimension]
-    ) -> _Candidate | None:
-        """The fitting tile with the least traffic for a loop nest, None when none fits."""
-        fits = np.logical_and.reduce(
-            np.broadcast_arrays(*(self.largest_bytes[name] <= problem.tile_bytes[name] for name in OPERANDS))
-        )
-        visits = self.repetitions("ofmap", loops)
-        if problem.dataflow == "os":
-            one_fold = (self.m[:, None] <= problem.fold["m"]) & (self.n[None, :] <= problem.fold["n"])
-            fits = fits & (visits == 1) & ((self.trips["k"] == 1) | one_fold)
-        if not fits.any():
-            return None
-        rounds = -(-problem.layer.groups // self.groups)
-        spilled = 2 * (visits - 1) * self.partial_sum_bytes(problem) * problem.layer.groups
-        traffic = {
-            "ifmap": self.distinct_bytes["ifmap"] * self.repetitions("ifmap", loops),
-            "filter": self.distinct_bytes["filter"] * self.repetitions("filter", loops),
-            "ofmap": spilled + problem.stored_bytes + problem.loaded_bytes,
-        }
-        if problem.ifmap_on_chip:
-            traffic["ifmap"] = np.zeros_like(traffic["ifmap"])
-        steps = rounds * self.trips["m"] * self.trips["n"] * self.trips["k"]
-        exposed = self._exposed_cycles(problem, steps)
-        total = np.broadcast_to(traffic["ifmap"] + traffic["filter"] + traffic["ofmap"], fits.shape)
-        rank = np.lexsort(
+    def _variants(self) -> Integers:
+        order, loops, wanted = self.fixed.loop_order, self.fixed.loops, self.fixed.whole_reduction
+        return np.array(
             [
-                array.ravel()
-                for array in np.broadcast_arrays(
-                    -self.n[None, :], -self.m[:, None], steps, exposed, total, ~fits
-                )
+                (nest, held)
+                for nest, held in VARIANTS.tolist()
+                if order in ("auto", NEST_NAMES[nest][0])
+                and loops in ("auto", NEST_NAMES[nest][1].replace(", ", ""))
+                and wanted in ("auto", WHOLE_REDUCTION[held])
+            ],
+            np.int64,
+        ).reshape(-1, 2)
+
+    def _variants_of_whole(self) -> Integers:
+        """With the whole reduction in a tile, nests differ by their innermost other loop only."""
+        variants = self._variants()
+        different = variants[(variants[:, 0] < 2) & (variants[:, 1] == NO_OPERAND)]
+        return different if len(different) else variants[:1]
+
+    def _candidates(self) -> Integers:
+        g, array, fixed = self.work.geometry, self.work.array, self.fixed
+        variants = self._variants()
+        blocks = blocks_of(g, fixed, array)
+        channels = channel_sizes(g, fixed, array)
+        reductions = reduction_sizes(g, fixed, array)
+        groups = group_sizes(g, fixed, array)
+        found = []
+        if reductions[-1] == g.k:
+            found.append(self._listed(blocks, channels, reductions[-1:], groups, self._variants_of_whole()))
+            reductions = reductions[:-1]
+        if len(reductions):
+            if array.dataflow == OUTPUTS_STAY:
+                t = array.timing
+                blocks = blocks[blocks.prod(axis=1) <= t.rows]
+                channels, groups = channels[channels <= t.columns], groups[groups == 1]
+            found.append(self._listed(blocks, channels, reductions, groups, variants))
+        return np.concatenate(found)
+
+    def _listed(
+        self, blocks: Integers, channels: Integers, reductions: Integers, groups: Integers, variants: Integers
+    ) -> Integers:
+        room = len(blocks) * len(channels) * len(reductions) * len(groups) * len(variants)
+        found = np.empty((room, CANDIDATE), np.int64)
+        count = list_candidates(self.work, self.limits, blocks, channels, reductions, groups, variants, found)
+        return found[:count]
+
+    # --- playing
+
+    def _play(self, rows: Integers) -> bool:
+        """Play those rows that have not been played; whether there were any."""
+        fresh = []
+        for row in rows:
+            key = row[: WHOLE_K + 1].tobytes()
+            if key not in self.known:
+                self.known.add(key)
+                fresh.append(row)
+        if not fresh:
+            return False
+        played = np.array(fresh)
+        totals = np.empty((len(played), TOTALS), np.int64)
+        play_candidates(self.work, self.limits, played, totals)
+        self.rows = np.concatenate([self.rows, played])
+        self.totals = np.concatenate([self.totals, totals])
+        return True
+
+    def _play_promising(self, candidates: Integers) -> None:
+        by_cycles = np.lexsort((candidates[:, MOVED], candidates[:, ESTIMATED]))
+        by_bytes = np.lexsort((candidates[:, ESTIMATED], candidates[:, MOVED]))
+        first = np.concatenate([by_cycles[:_PLAYED_FIRST], by_bytes[:_PLAYED_NEAR]])
+        self._play(candidates[first])
+        fewest = int(self.totals[:, END].min())
+        near = candidates[candidates[:, ESTIMATED] <= NEAR * fewest]
+        self._play(near[np.lexsort((near[:, ESTIMATED], near[:, MOVED]))[:_PLAYED_NEAR]])
+
+    def _refine(self) -> None:
+        """Play the neighbours of the chosen and of the fastest candidate while that improves them."""
+        refined: set[int] = set()
+        for _ in range(_ROUNDS):
+            starts = {self._chosen(), int(np.argmin(self.totals[:, END]))} - refined
+            if not starts:
+                return
+            refined |= starts
+            neighbours = np.concatenate([self._neighbours(self.rows[start]) for start in starts])
+            fewest = int(self.totals[:, END].min())
+            promising = neighbours[neighbours[:, ESTIMATED] <= NEAR * fewest]
+            order = np.lexsort((promising[:, MOVED], promising[:, ESTIMATED]))
+            if not self._play(promising[order[:_PLAYED_A_ROUND]]):
+                return
+
+    def _neighbours(self, row: Integers) -> Integers:
+        """Candidates with one loop cut otherwise."""
+        g, array, fixed = self.work.geometry, self.work.array, self.fixed
+        one_pixel_loop = g.rows.outputs == 1 and g.images == 1
+        lengths = (
+            (IMAGES, g.images, 1, fixed.tile_images or fixed.tile_m),
+            (ROWS, g.rows.outputs, 1, fixed.tile_rows or fixed.tile_m),
+            (
+                COLUMNS,
+                g.columns.outputs,
+                unit_of_pixels(array) if one_pixel_loop else 1,
+                fixed.tile_columns or fixed.tile_m,
+            ),
+            (N, g.n, unit_of_channels(array), fixed.tile_n),
+            (K, g.k, unit_of_reduction(g, array), fixed.tile_k),
+            (GROUPS, g.groups, 1, fixed.tile_groups),
+        )
+        found = []
+        whole_image = row[ROWS] == g.rows.outputs and row[COLUMNS] == g.columns.outputs
+        around: dict[int, Sizes] = {}
+        for column, length, unit, given in lengths:
+            if given is None:
+                around[column] = nearby_sizes(length, int(row[column]), unit)
+        for column, sizes in around.items():
+            if column != IMAGES or whole_image:
+                found += [_changed(row, {column: size}) for size in sizes]
+        if not one_pixel_loop:
+            pairs = product(around.get(ROWS, ()), around.get(COLUMNS, ()))
+            found += [_changed(row, {ROWS: rows, COLUMNS: columns}) for rows, columns in pairs]
+        if not found:
+            return np.empty((0, CANDIDATE), np.int64)
+        shapes = np.array(found)
+        rows = np.concatenate(
+            [
+                _with_variants(shapes[shapes[:, K] >= g.k], self._variants_of_whole()),
+                _with_variants(shapes[shapes[:, K] < g.k], self._variants()),
             ]
         )
-        i, j = (int(index) for index in np.unravel_index(rank[0], fits.shape))
+        return rows[: estimate_rows(self.work, self.limits, rows)]
 
-        def at(array: Integers) -> int:
-            return int(np.broadcast_to(array, fits.shape)[i, j])
+    # --- choosing
 
-        return _Candidate(
-            loop_order=order,
-            loops=loops,
-            m=int(self.m[i]),
-            n=int(self.n[j]),
-            k=self.k,
-            groups=self.groups,
-            whole_k=self.whole_k,
-            dram_bytes={name: at(traffic[name]) for name in OPERANDS},
-            exposed_cycles=at(exposed),
-            steps=at(steps),
+    def _scores(self) -> npt.NDArray[np.float64]:
+        assert self.weights is not None
+        return self.totals @ self.weights
+
+    def _chosen(self) -> int:
+        """The row that is best for the objective; of rows as good as equal the one with the fewest steps."""
+        cycles, steps = self.totals[:, END], self.totals[:, STEPS]
+        moved = self.totals[:, BYTES : BYTES + 4].sum(axis=1)
+        if self.fixed.objective == "traffic":
+            return _fewest_steps(cycles, steps, moved == moved.min())
+        if self.fixed.objective == "energy":
+            return _fewest_steps(self._scores(), steps, np.ones(len(steps), bool))
+        near = cycles <= NEAR * cycles.min()
+        return _fewest_steps(cycles, steps, near & (moved == moved[near].min()))
+
+    def _tiling(self, chosen: int) -> Tiling:
+        b = Blocking(*(int(part) for part in self.rows[chosen, : WHOLE_K + 1]))
+        slots = slots_of(self.work, b, self.limits)
+        return Tiling(
+            blocking=b,
+            slots=dict(zip(OPERANDS, (int(count) for count in slots), strict=True)),
+            totals=self.totals[chosen].copy(),
+            reason=self._reason(chosen),
         )
 
-    def partial_sum_bytes(self, problem: TilingProblem) -> Integers:
-        """Bytes of one group's partial sums, packed tile by tile."""
-        m_length, n_length = problem.lengths["m"], problem.lengths["n"]
-        m_full, m_rest = m_length // self.m[:, None], m_length % self.m[:, None]
-        n_full, n_rest = n_length // self.n[None, :], n_length % self.n[None, :]
+    def _reason(self, chosen: int) -> str:
+        b, totals = self.rows[chosen], self.totals[chosen]
+        order, loops = NEST_NAMES[int(b[NEST])]
+        sizes = f"{int(b[:3].prod())} x {int(b[N])} x {int(b[K])}"
+        reason = f"{order} ({loops}) with tiles of {sizes} (m x n x k)"
+        if b[GROUPS] > 1:
+            reason += f" in {int(b[GROUPS])} groups"
+        if b[WHOLE_K] != NO_OPERAND:
+            reason += f", the whole reduction of the {WHOLE_REDUCTION[int(b[WHOLE_K])]} kept"
+        reason += f" takes {int(totals[END]):,} cycles and moves {moved_bytes(totals):,} bytes"
+        others = self.rows[:, NEST] != b[NEST]
+        if not others.any():
+            return reason
+        other = self.totals[others][np.argmin(self.totals[others][:, END])]
+        name = NEST_NAMES[int(self.rows[others][np.argmin(self.totals[others][:, END]), NEST])][0]
+        return f"{reason}; {name} would take {int(other[END]):,} and move {moved_bytes(other):,}"
 
-        def packed(results: Integers) -> Integers:
-            return -(-results * problem.bits.accumulator // 8)
-
-        m, n = self.m[:, None], self.n[None, :]
-        whole_tiles: Integers = m_full * n_full * packed(m * n)
-        edge_tiles: Integers = n_full * packed(m_rest * n) + m_full * packed(m * n_rest)
-        corner: Integers = packed(m_rest * n_rest)
-        return whole_tiles + edge_tiles + corner
-
-    def _exposed_cycles(self, problem: TilingProblem, steps: Integers) -> Integers:
-        """An estimate of the cycles in which nothing can overlap, to tell tilings of equal traffic apart."""
-        first_and_last = sum(self.largest_bytes[name] for name in OPERANDS)
-        rate = problem.dram_bytes_per_cycle
-        transfer = -(-first_and_last * rate.denominator // rate.numerator)
-        return transfer + steps * problem.dram_latency_cycles + self._fixed_cycles(problem)
-
-    def _fixed_cycles(self, problem: TilingProblem) -> Integers:
-        """Preload and skew of all folds; output stationary folds are as many whatever the tiles."""
-        if problem.dataflow == "os":
-            return np.zeros((1, 1), dtype=np.int64)
-        streamed: Dimension
-        standing: Dimension
-        streamed, standing = ("m", "n") if problem.dataflow == "ws" else ("n", "m")
-        folds = -(-problem.lengths[standing] // problem.fold[standing])
-        folds *= -(-problem.lengths["k"] // problem.fold["k"]) * problem.layer.groups
-        cycles: Integers = self.trips[streamed] * (folds * problem.fold_overhead_cycles)
-        return cycles
-
-
-def _by_cut(totals: Integers, largest: Integers, cuts: list[Spans]) -> tuple[Integers, Integers]:
-    """Sums and maxima over the tiles of each way to cut a dimension; all ways stand one behind the other."""
-    begins = np.cumsum([0, *(len(cut) for cut in cuts[:-1])])
-    return np.add.reduceat(totals, begins), np.maximum.reduceat(largest, begins)
-
-
-def _does_not_fit(problem: TilingProblem, smallest: Mapping[Dimension, int]) -> UserError:
-    layer = problem.layer
-    grid = _Grid.of(
-        problem,
-        np.array([smallest["m"]], dtype=np.int64),
-        np.array([smallest["n"]], dtype=np.int64),
-        smallest["k"],
-        None,
-    )
-    for name in OPERANDS:
-        needed, available = int(grid.largest_bytes[name].max()), problem.tile_bytes[name]
-        if needed > available:
-            tile = f"{smallest['m']} x {smallest['n']} x {smallest['k']}"
-            return UserError(
-                f"the {name} buffer is too small for layer {layer.name!r}: its smallest tile ({tile} of "
-                f"m x n x k) needs {needed} bytes, one tile may take {available}; {needed - available} bytes "
-                "are missing",
-                location=f"sram.{name}.capacity_kib",
+    def _does_not_fit(self) -> UserError:
+        g, array, edges, fixed = self.work.geometry, self.work.array, self.work.array.edges, self.fixed
+        blocks = blocks_of(g, fixed, array)
+        images, rows, columns = (int(size) for size in blocks[np.argmin(blocks.prod(axis=1))])
+        n, k, groups = (
+            int(sizes.min())
+            for sizes in (
+                channel_sizes(g, fixed, array),
+                reduction_sizes(g, fixed, array),
+                group_sizes(g, fixed, array),
             )
-    return UserError(
-        f"layer {layer.name!r} cannot be tiled as fixed: output stationary partial sums stay in the PEs, so "
-        "a tile shorter than the reduction must be one fold (tile_m <= rows, tile_n <= columns) under "
-        "loop_order ofmap_resident or auto",
-        location="tiling",
-        value=f"{smallest['m']} x {smallest['n']} x {smallest['k']}",
-    )
+        )
+        pixels = images * rows * columns
+        sums = array.dataflow != OUTPUTS_STAY and (g.k > array.timing.rows or k < g.k)
+        needed = {
+            "ifmap": ifmap_sizes(g, rows, columns, k).largest * images * groups * edges.ifmap_bits,
+            "filter": n * k * groups * edges.filter_bits,
+            "ofmap": pixels * n * groups * (edges.sum_bits if sums else edges.result_bits),
+        }
+        tile = f"{pixels} x {n} x {k}"
+        for name, available in zip(OPERANDS, self.limits[:3], strict=True):
+            missing = -(-int(needed[name]) // 8) - available
+            if missing > 0:
+                return UserError(
+                    f"the {name} buffer is too small for layer {self.name!r}: its smallest tile ({tile} of "
+                    f"m x n x k) needs {missing + available} bytes, it holds {available}; {missing} bytes are "
+                    "missing",
+                    location=f"sram.{name}.capacity_kib",
+                )
+        return UserError(
+            f"layer {self.name!r} cannot be tiled as fixed: output stationary partial sums stay in the PEs, so "
+            "a tile shorter than the reduction must be one fold (tile_m <= rows, tile_n <= columns) under "
+            "loop_order ofmap_resident or auto",
+            location="tiling",
+            value=tile,
+        )
+
+
+def _changed(row: Integers, sizes: Mapping[int, int]) -> Integers:
+    changed = row.copy()
+    for column, size in sizes.items():
+        changed[column] = size
+        if column in (ROWS, COLUMNS):
+            changed[IMAGES] = 1
+    return changed
+
+
+def _with_variants(shapes: Integers, variants: Integers) -> Integers:
+    """Every row of sizes with every nest."""
+    rows = np.repeat(shapes, len(variants), axis=0)
+    rows[:, NEST : WHOLE_K + 1] = np.tile(variants, (len(shapes), 1))
+    return rows
+
+
+def _fewest_steps(scores: npt.NDArray[Any], steps: Integers, eligible: npt.NDArray[np.bool_]) -> int:
+    """Of the eligible rows, one with the fewest steps among those whose score is as good as the best."""
+    good = eligible & (scores <= AS_GOOD * scores[eligible].min())
+    return int(np.lexsort((scores, steps, ~good))[0])

@@ -1,0 +1,143 @@
+"""Which input a tile of output pixels reads: every layer as a convolution, a plain product as one of 1 x 1.
+
+A tile is a block of output pixels (images x rows x columns) times a piece of the reduction. The reduction
+counts channel by channel and, inside a channel, over the kernel's rows and columns.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from simulator.numerics.engines.compiled import kernel
+from simulator.workload.layer import Convolution, Layer
+
+
+class Axis(NamedTuple):
+    """One axis of a convolution: input and output length, kernel taps, stride, dilation, padding before."""
+
+    inputs: int
+    outputs: int
+    kernel: int
+    stride: int
+    dilation: int
+    padding: int
+
+
+class Geometry(NamedTuple):
+    """A layer's loops: images, output rows and columns, output channels and reduction of a group, groups.
+
+    channels: input channels of one group. k = channels x kernel rows x kernel columns.
+    """
+
+    images: int
+    rows: Axis
+    columns: Axis
+    channels: int
+    n: int
+    k: int
+    groups: int
+
+    @classmethod
+    def of(cls, layer: Layer, *, as_product: bool = True) -> Geometry:
+        """The geometry of a layer.
+
+        as_product: a convolution whose windows do not overlap and need no padding reads every input once, so
+        it is the plain product of its M pixels and K; images, rows and columns are then one run of pixels.
+        """
+        convolution = layer.convolution
+        if convolution is None or (as_product and _is_product(convolution)):
+            pixels = Axis(layer.m, layer.m, 1, 1, 1, 0)
+            return cls(1, Axis(1, 1, 1, 1, 1, 0), pixels, layer.k, layer.n_per_group, layer.k, layer.groups)
+        c = convolution
+        rows, columns = (
+            Axis(c.ifmap[i], c.ofmap[i], c.kernel[i], c.stride[i], c.dilation[i], c.padding[i])
+            for i in (0, 1)
+        )
+        channels = c.channels // c.groups
+        return cls(c.batch, rows, columns, channels, layer.n_per_group, layer.k, layer.groups)
+
+    @property
+    def m(self) -> int:
+        """Output pixels of all images."""
+        return self.images * self.rows.outputs * self.columns.outputs
+
+    @property
+    def kernel_size(self) -> int:
+        """Taps of one channel."""
+        return self.rows.kernel * self.columns.kernel
+
+
+def _is_product(convolution: Convolution) -> bool:
+    """Whether no input is read by two output pixels, or padded."""
+    disjoint = all(
+        stride >= kernel and (dilation == 1 or kernel == 1)
+        for stride, kernel, dilation in zip(
+            convolution.stride, convolution.kernel, convolution.dilation, strict=True
+        )
+    )
+    return disjoint and not any(convolution.padding)
+
+
+@kernel
+def input_extent(axis: Axis, first: int, stop: int, first_tap: int, stop_tap: int) -> int:
+    """Input positions that outputs `first` to `stop` read through taps `first_tap` to `stop_tap`.
+
+    Padding is not read. Positions between the windows of neighbouring outputs (a stride longer than the
+    kernel) are not either; those between the taps of a dilated kernel are.
+    """
+    reach = axis.dilation * (stop_tap - first_tap - 1) + 1
+    offset = first_tap * axis.dilation - axis.padding
+    if axis.stride <= reach:
+        begin = max(0, first * axis.stride + offset)
+        end = min(axis.inputs, (stop - 1) * axis.stride + offset + reach)
+        return max(0, end - begin)
+    # Windows are apart: those inside the image have `reach` inputs, those at its edges are clipped.
+    inside = max(first, min(stop, -(offset // axis.stride)))
+    outside = max(inside, min(stop, (axis.inputs - reach - offset) // axis.stride + 1))
+    count = (outside - inside) * reach
+    for output in range(first, inside):
+        begin = output * axis.stride + offset
+        count += max(0, min(axis.inputs, begin + reach) - max(0, begin))
+    for output in range(outside, stop):
+        begin = output * axis.stride + offset
+        count += max(0, min(axis.inputs, begin + reach) - max(0, begin))
+    return count
+
+
+class Taps(NamedTuple):
+    """The part of the kernel that a piece of the reduction uses, and how many channels."""
+
+    channels: int
+    first_row: int
+    stop_row: int
+    first_column: int
+    stop_column: int
+
+
+@kernel
+def taps_of(g: Geometry, first: int, stop: int) -> Taps:
+    """Channels and taps that the reduction from `first` to `stop` touches.
+
+    A piece inside one channel needs the rows of its taps, and their columns where it stays in one row; a
+    piece of several channels needs the whole kernel of each.
+    """
+    size = g.rows.kernel * g.columns.kernel
+    channel, last = first // size, (stop - 1) // size
+    if channel == last and stop - first < size:
+        begin, end = first - channel * size, stop - 1 - channel * size
+        row, last_row = begin // g.columns.kernel, end // g.columns.kernel
+        if row == last_row:
+            return Taps(1, row, row + 1, begin % g.columns.kernel, end % g.columns.kernel + 1)
+        return Taps(1, row, last_row + 1, 0, g.columns.kernel)
+    return Taps(last - channel + 1, 0, g.rows.kernel, 0, g.columns.kernel)
+
+
+@kernel
+def block_elements(
+    g: Geometry, first_row: int, stop_row: int, first_column: int, stop_column: int, first: int, stop: int
+) -> int:
+    """Input elements of one image and group that a block of output pixels reads for a piece of the reduction."""
+    taps = taps_of(g, first, stop)
+    rows = input_extent(g.rows, first_row, stop_row, taps.first_row, taps.stop_row)
+    columns = input_extent(g.columns, first_column, stop_column, taps.first_column, taps.stop_column)
+    return rows * columns * taps.channels

@@ -1,0 +1,155 @@
+"""From the machine's totals of a layer to the counts that have prices."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from simulator.array import ArrayTiming, schedule_product
+from simulator.system import tile_cost as cost
+from simulator.system.counts import (
+    STALL_CAUSES,
+    ActionCounts,
+    CycleBreakdown,
+    Operand,
+    PECycles,
+    Traffic,
+)
+from simulator.system.footprint import Integers, packed_bytes
+from simulator.system.nest import FILTER, IFMAP
+from simulator.system.nest_machine import (
+    ADDED_WORDS,
+    BUFFER_WORDS,
+    BURSTS,
+    BYTES,
+    CHIP_BYTES,
+    CHIP_WORDS,
+    POOLED_WORDS,
+    RESIDUAL_BYTES,
+    RESULT_BYTES,
+    STALL_IFMAP,
+    LayerWork,
+)
+from simulator.system.tile_cost import Tile, cost_of_step
+from simulator.workload.layer import Layer
+
+_INCOMING, _OUTGOING = 2, 3
+"""Streams of the ofmap by number."""
+
+
+def breakdown(totals: Integers) -> CycleBreakdown:
+    """Every cycle of a played layer by cause."""
+    stalls = {cause: int(totals[STALL_IFMAP + i]) for i, cause in enumerate(STALL_CAUSES)}
+    return CycleBreakdown(int(totals[cost.COMPUTE]), int(totals[cost.FILL]), int(totals[cost.DRAIN]), stalls)
+
+
+def scalesim_totals(work: LayerWork, timing: ArrayTiming, layer: Layer, totals: Integers) -> Integers:
+    """The totals of a layer under SCALE-Sim's timing: the whole layer as one product, no machine around it.
+
+    DRAM bytes and what transfers write into the buffers stay those of the tiling. Partial sums are never read
+    back.
+    """
+    schedule = schedule_product(timing, m=layer.m, n=layer.n, k=layer.k, groups=layer.groups)
+    whole = Tile(layer.m, layer.n_per_group, layer.k, layer.groups, 1, 1)
+    row = np.zeros(cost.COSTS, np.int64)
+    cost_of_step(work.array, whole, whole, 0, 0, row)
+    changed = totals.copy()
+    changed[: cost.COSTS] = row
+    changed[STALL_IFMAP : STALL_IFMAP + len(STALL_CAUSES)] = 0
+    changed[cost.SUMS_READ] = changed[cost.SUM_READ_WORDS] = 0
+    changed[cost.COMPUTE], changed[cost.FILL] = schedule.compute_cycles, schedule.fill_cycles
+    changed[cost.DRAIN], changed[cost.SHIFTING] = schedule.drain_cycles, schedule.shifting_cycles
+    return changed
+
+
+def action_counts(
+    layer: Layer, work: LayerWork, timing: ArrayTiming, totals: Integers, macs_by_name: Mapping[str, int]
+) -> ActionCounts:
+    """Everything of a layer that has a price."""
+    cycles = breakdown(totals)
+    shifting = int(totals[cost.SHIFTING]) * timing.pe_count
+    holding = cycles.stall * timing.pe_count
+    posts: Counter[str] = Counter()
+    for post in layer.post_operations:
+        posts[post.kind] += post.elements
+    return ActionCounts(
+        macs=layer.macs,
+        cycles=cycles,
+        pe_cycles=PECycles(
+            useful=layer.macs,
+            idle=cycles.total * timing.pe_count - layer.macs - shifting - holding,
+            shifting=shifting,
+            holding=holding,
+        ),
+        decoder_operations=int(totals[cost.ACTIVATIONS] + totals[cost.WEIGHTS]),
+        converter_operations=layer.m * layer.n,
+        output_path_operations=dict(posts),
+        sram=_sram(work, totals),
+        dram=_dram(work, totals),
+        macs_by_name=macs_by_name,
+        array_bytes=_array_bytes(work, totals),
+    )
+
+
+def _sram(work: LayerWork, totals: Integers) -> dict[Operand, Traffic]:
+    """Bytes through the ports of the three buffers, array side and memory side."""
+    edges = work.array.edges
+
+    def count(place: int) -> int:
+        return int(totals[place])
+
+    ifmap_macro, filter_macro, ofmap_macro = (
+        macro // 8 for macro in (edges.ifmap_macro, edges.filter_macro, edges.ofmap_macro)
+    )
+    sums_read = packed_bytes(count(cost.SUMS_READ), edges.sum_bits)
+    sums_written = packed_bytes(count(cost.SUMS_WRITTEN), edges.sum_bits)
+    read_words = (cost.SUM_READ_WORDS, cost.RESIDUAL_WORDS, ADDED_WORDS, BUFFER_WORDS + _OUTGOING, CHIP_WORDS)
+    written_words = (cost.SUM_WRITE_WORDS, cost.RESULT_WORDS, POOLED_WORDS, BUFFER_WORDS + _INCOMING)
+    return {
+        "ifmap": Traffic(
+            packed_bytes(count(cost.ACTIVATIONS), edges.ifmap_bits),
+            count(BYTES + IFMAP) + count(CHIP_BYTES),
+            count(cost.ACTIVATION_WORDS) * ifmap_macro,
+            count(BUFFER_WORDS + IFMAP) * ifmap_macro,
+        ),
+        "filter": Traffic(
+            packed_bytes(count(cost.WEIGHTS), edges.filter_bits),
+            count(BYTES + FILTER),
+            count(cost.WEIGHT_WORDS) * filter_macro,
+            count(BUFFER_WORDS + FILTER) * filter_macro,
+        ),
+        "ofmap": Traffic(
+            sums_read + count(RESIDUAL_BYTES) + count(BYTES + _OUTGOING) + count(CHIP_BYTES),
+            sums_written + count(BYTES + _INCOMING) + count(RESULT_BYTES),
+            sum(count(place) for place in read_words) * ofmap_macro,
+            sum(count(place) for place in written_words) * ofmap_macro,
+        ),
+    }
+
+
+def _dram(work: LayerWork, totals: Integers) -> dict[Operand, Traffic]:
+    burst = work.memory.burst_bytes
+
+    def moved(stream: int) -> int:
+        return int(totals[BURSTS + stream]) * burst
+
+    useful = [int(size) for size in totals[BYTES : BYTES + 4]]
+    return {
+        "ifmap": Traffic(useful[IFMAP], 0, moved(IFMAP), 0),
+        "filter": Traffic(useful[FILTER], 0, moved(FILTER), 0),
+        "ofmap": Traffic(useful[_INCOMING], useful[_OUTGOING], moved(_INCOMING), moved(_OUTGOING)),
+    }
+
+
+def _array_bytes(work: LayerWork, totals: Integers) -> dict[Operand, int]:
+    """Bytes of words that pass between the buffers and the array."""
+    edges = work.array.edges
+    ofmap = (cost.SUM_READ_WORDS, cost.SUM_WRITE_WORDS, cost.RESULT_WORDS, cost.RESIDUAL_WORDS)
+    pooled = (POOLED_WORDS, ADDED_WORDS)
+    return {
+        "ifmap": int(totals[cost.ACTIVATION_WORDS]) * edges.ifmap_macro // 8,
+        "filter": int(totals[cost.WEIGHT_WORDS]) * edges.filter_macro // 8,
+        "ofmap": sum(int(totals[place]) for place in (*ofmap, *pooled)) * edges.ofmap_macro // 8,
+    }

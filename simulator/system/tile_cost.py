@@ -1,0 +1,257 @@
+"""What one tile costs the array, compiled: cycles until the next tile may begin, delays, what passes the edges."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from simulator.array.fold_kernels import (
+    Folds,
+    TimingCode,
+    chain_end,
+    chain_until,
+    chain_whole,
+    column_folds,
+    folds_of,
+    last_columns,
+    last_rows,
+    row_folds,
+    split_total,
+)
+from simulator.numerics.engines.compiled import kernel
+from simulator.system.footprint import Integers
+from simulator.system.ports import (
+    Delay,
+    Edges,
+    delay_of_results,
+    delay_of_stationary,
+    operand_pace,
+    stationary_pace,
+    words_of,
+)
+
+OUTPUTS_STAY, WEIGHTS_STAY, INPUTS_STAY = 0, 1, 2
+DATAFLOWS = {"os": OUTPUTS_STAY, "ws": WEIGHTS_STAY, "is": INPUTS_STAY}
+
+
+class Tile(NamedTuple):
+    """Shape of one step: sizes, whole groups, and whether its reduction begins and ends the layer's (1 or 0)."""
+
+    m: int
+    n: int
+    k: int
+    groups: int
+    starts: int
+    ends: int
+
+
+class Array(NamedTuple):
+    """The array as a layer sees it: dataflow, timing, edges, and the length of the layer's whole reduction.
+
+    whole_results, whole_residuals: 1 where every result is stored (no pooling), and where every result has a
+    residual operand; such results pass the ofmap buffer vector by vector.
+    """
+
+    dataflow: int
+    timing: TimingCode
+    edges: Edges
+    k: int
+    whole_results: int
+    whole_residuals: int
+
+
+CYCLES, PORT, OUTPUT, TAIL = 0, 1, 2, 3
+COMPUTE, FILL, DRAIN, SHIFTING = 4, 5, 6, 7
+FOLDS = 8
+ACTIVATIONS, WEIGHTS, SUMS_READ, SUMS_WRITTEN = 9, 10, 11, 12
+ACTIVATION_WORDS, WEIGHT_WORDS, SUM_READ_WORDS, SUM_WRITE_WORDS, RESULT_WORDS, RESIDUAL_WORDS = (
+    13,
+    14,
+    15,
+    16,
+    17,
+    18,
+)
+COSTS = 19
+"""Places in a row of costs: cycles of a step, its split, folds, elements and macro words at the edges."""
+
+
+@kernel
+def tile_folds(array: Array, tile: Tile) -> Folds:
+    """The chain of folds of a tile, its own part of the reduction only."""
+    if array.dataflow == OUTPUTS_STAY:
+        return folds_of(array.timing, tile.m, tile.n, tile.k, tile.groups)
+    if array.dataflow == WEIGHTS_STAY:
+        return folds_of(array.timing, tile.k, tile.n, tile.m, tile.groups)
+    return folds_of(array.timing, tile.k, tile.m, tile.n, tile.groups)
+
+
+@kernel
+def _with_whole_reduction(array: Array, tile: Tile) -> Tile:
+    return Tile(tile.m, tile.n, array.k, tile.groups, 1, 1)
+
+
+@kernel
+def _beside_next_fold(array: Array) -> int:
+    """Cycles in which an output-stationary fold's results may leave while the next one is under way."""
+    return 0 if array.timing.overlap == 0 else array.timing.interval * array.k
+
+
+@kernel
+def _stays_delay(array: Array, tile: Tile, f: Folds) -> Delay:
+    t, e = array.timing, array.edges
+    port, output = 0, 0
+    for wide in range(2):
+        columns, column_count = (
+            (t.columns, f.columns_full) if wide else (f.columns_rest, min(1, f.columns_rest))
+        )
+        if not column_count:
+            continue
+        for high in range(2):
+            rows, row_count = (t.rows, f.rows_full) if high else (f.rows_rest, min(1, f.rows_rest))
+            if not row_count:
+                continue
+            times = row_count * column_count * f.groups
+            port += times * tile.k * (operand_pace(e, rows, columns, t.interval) - t.interval)
+            if tile.ends:
+                late = delay_of_results(e, rows, columns, _beside_next_fold(array))
+                port += times * late.port
+                output += times * late.output
+    return Delay(port, output)
+
+
+@kernel
+def _passes_delay(array: Array, tile: Tile, f: Folds) -> Delay:
+    """Folds along the reduction differ by whether they begin or end it."""
+    t, e = array.timing, array.edges
+    port, output = 0, 0
+    weights_stay = 1 if array.dataflow == WEIGHTS_STAY else 0
+    count = row_folds(f)
+    for wide in range(2):
+        columns, column_count = (
+            (t.columns, f.columns_full) if wide else (f.columns_rest, min(1, f.columns_rest))
+        )
+        if not column_count:
+            continue
+        for kind in range(3):  # the first fold, the last one if it is another, those between
+            if kind == 0:
+                position, times = 0, 1
+            elif kind == 1:
+                position, times = count - 1, 1 if count > 1 else 0
+            else:
+                position, times = 1, max(0, count - 2)
+            if not times:
+                continue
+            rows = last_rows(t, f) if position == count - 1 else t.rows
+            first = 1 if tile.starts and position == 0 else 0
+            last = 1 if tile.ends and position == count - 1 else 0
+            pace = stationary_pace(e, weights_stay, rows, columns, first, last)
+            late = delay_of_stationary(pace, rows, f.streamed)
+            port += late.port * times * column_count * f.groups
+            output += late.output * times * column_count * f.groups
+    return Delay(port, output)
+
+
+@kernel
+def _count_accesses(array: Array, tile: Tile, f: Folds, row: Integers) -> None:
+    """Elements and macro words that cross the edges."""
+    t, e = array.timing, array.edges
+    down, across = row_folds(f), column_folds(f)
+    results = tile.m * tile.n * tile.groups
+    row[FOLDS] = down * across * f.groups if array.dataflow != OUTPUTS_STAY or tile.ends else 0
+    row[ACTIVATIONS] = tile.m * tile.k * tile.groups
+    row[WEIGHTS] = tile.n * tile.k * tile.groups
+    row[SUMS_READ] = row[SUMS_WRITTEN] = 0
+    row[SUM_READ_WORDS] = row[SUM_WRITE_WORDS] = row[RESULT_WORDS] = row[RESIDUAL_WORDS] = 0
+    if array.dataflow == OUTPUTS_STAY:
+        row[ACTIVATIONS] *= across
+        row[WEIGHTS] *= down
+        high = f.rows_full * words_of(t.rows, e.ifmap_bits, e.ifmap_macro)
+        high += words_of(f.rows_rest, e.ifmap_bits, e.ifmap_macro)
+        wide = f.columns_full * words_of(t.columns, e.filter_bits, e.filter_macro)
+        wide += words_of(f.columns_rest, e.filter_bits, e.filter_macro)
+        row[ACTIVATION_WORDS] = high * across * tile.k * f.groups
+        row[WEIGHT_WORDS] = wide * down * tile.k * f.groups
+        vectors = tile.m * f.groups
+        sum_folds_read, sum_folds_written = 0, 0
+    else:
+        weights_stay = array.dataflow == WEIGHTS_STAY
+        streamed_bits = e.ifmap_bits if weights_stay else e.filter_bits
+        streamed_macro = e.ifmap_macro if weights_stay else e.filter_macro
+        held_bits = e.filter_bits if weights_stay else e.ifmap_bits
+        held_macro = e.filter_macro if weights_stay else e.ifmap_macro
+        streamed = f.rows_full * words_of(t.rows, streamed_bits, streamed_macro)
+        streamed += words_of(f.rows_rest, streamed_bits, streamed_macro)
+        streamed *= across * f.streamed * f.groups
+        held = f.columns_full * words_of(t.columns, held_bits, held_macro)
+        held += words_of(f.columns_rest, held_bits, held_macro)
+        held *= tile.k * f.groups
+        if weights_stay:
+            row[ACTIVATIONS] *= across
+            row[ACTIVATION_WORDS], row[WEIGHT_WORDS] = streamed, held
+        else:
+            row[WEIGHTS] *= across
+            row[ACTIVATION_WORDS], row[WEIGHT_WORDS] = held, streamed
+        vectors = f.streamed * f.groups
+        sum_folds_read, sum_folds_written = down - tile.starts, down - tile.ends
+    sums = f.columns_full * words_of(t.columns, e.sum_bits, e.ofmap_macro)
+    sums += words_of(f.columns_rest, e.sum_bits, e.ofmap_macro)
+    row[SUMS_READ], row[SUMS_WRITTEN] = results * sum_folds_read, results * sum_folds_written
+    row[SUM_READ_WORDS] = sums * vectors * sum_folds_read
+    row[SUM_WRITE_WORDS] = sums * vectors * sum_folds_written
+    if tile.ends and array.whole_results:
+        words = f.columns_full * words_of(t.columns, e.result_bits, e.ofmap_macro)
+        words += words_of(f.columns_rest, e.result_bits, e.ofmap_macro)
+        row[RESULT_WORDS] = words * vectors
+    if tile.ends and array.whole_residuals:
+        words = f.columns_full * words_of(t.columns, e.residual_bits, e.ofmap_macro)
+        words += words_of(f.columns_rest, e.residual_bits, e.ofmap_macro)
+        row[RESIDUAL_WORDS] = words * vectors
+
+
+@kernel
+def cost_of_step(
+    array: Array, tile: Tile, following: Tile, follows: int, goes_on: int, row: Integers
+) -> None:
+    """Write what a tile costs in front of the one that follows it into a row of `COSTS` numbers.
+
+    follows: 0 where nothing follows, `following` is then not looked at. goes_on: 1 where the following tile
+    adds to the same outputs.
+
+    A piece of an output-stationary fold's reduction streams on into the sums that the PEs hold; skew and
+    shifting out belong to the last piece.
+    """
+    t = array.timing
+    stays = array.dataflow == OUTPUTS_STAY
+    own = tile_folds(array, tile)
+    delay = _stays_delay(array, tile, own) if stays else _passes_delay(array, tile, own)
+    row[PORT], row[OUTPUT] = delay.port, delay.output
+    _count_accesses(array, tile, own, row)
+    piece = stays and not (tile.starts and tile.ends)
+    if piece and not tile.ends:
+        row[CYCLES] = row[COMPUTE] = t.interval * tile.k
+        row[TAIL] = row[FILL] = row[DRAIN] = row[SHIFTING] = 0
+        return
+    chain = tile_folds(array, _with_whole_reduction(array, tile)) if piece else own
+    if follows:
+        after = tile_folds(array, _with_whole_reduction(array, following) if stays else following)
+        until = chain_until(t, chain, after, goes_on)
+    else:
+        until = chain_whole(t, chain)
+    tail = max(0, chain_end(t, chain) - split_total(until))
+    if stays:
+        rows, columns = last_rows(t, chain), last_columns(t, chain)
+        slow = delay_of_results(array.edges, rows, columns, 0)
+        counted = delay_of_results(array.edges, rows, columns, _beside_next_fold(array))
+        tail += slow.port + slow.output - counted.port - counted.output
+    streamed_before = t.interval * (array.k - tile.k) if piece else 0
+    row[TAIL] = tail
+    row[COMPUTE] = until.compute - streamed_before
+    row[FILL], row[DRAIN], row[SHIFTING] = until.fill, until.drain, until.shifting
+    row[CYCLES] = split_total(until) - streamed_before
+
+
+def empty_costs() -> Integers:
+    """A row for `cost_of_step`."""
+    return np.zeros(COSTS, np.int64)
