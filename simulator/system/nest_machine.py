@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulator.numerics.engines.compiled import kernel
+from simulator.numerics.engines.compiled import helper, kernel
 from simulator.system.footprint import Integers
 from simulator.system.geometry import Geometry
 from simulator.system.nest import (
@@ -115,44 +115,58 @@ _CACHED = 32
 _KEY = 12
 
 
+@helper
+def all_results(g: Geometry) -> int:
+    """Results of the whole layer."""
+    return g.images * g.rows.outputs * g.columns.outputs * g.n * g.groups
+
+
 @kernel
-def result_share(work: LayerWork, results: int, counted: int, bits: int) -> int:
-    """Bytes that a tile's results take when only `counted` of all results are."""
-    g = work.geometry
-    total = g.images * g.rows.outputs * g.columns.outputs * g.n * g.groups
+def result_share(total: int, results: int, counted: int, bits: int) -> int:
+    """Bytes that a tile's `results` of all `total` take when only `counted` of all are."""
     elements = results if counted == total else (results * counted + total - 1) // total
     return (elements * bits + 7) // 8
 
 
-@kernel
+@helper
 def _results_at(work: LayerWork, b: Blocking, at: Integers) -> int:
     g = work.geometry
     n = min(b.n, g.n - at[CHANNEL] * b.n)
     return pixels_at(g, b, at) * n * groups_at(g, b, at)
 
 
-@kernel
+@helper
+def ends_here(counts: Integers, turns: Integers, at: Integers) -> bool:
+    """Whether a visit of an ofmap tile finishes its sums."""
+    return turns[REDUCTION] == 0 or at[REDUCTION] == counts[REDUCTION] - 1
+
+
+@helper
 def incoming_bytes(work: LayerWork, b: Blocking, counts: Integers, turns: Integers, at: Integers) -> int:
     """Bytes that an ofmap tile brings in when its visit begins: partial sums, residual operands."""
     results = _results_at(work, b, at)
     size = 0
     if turns[REDUCTION] and at[REDUCTION] > 0:
         size += (results * work.array.edges.sum_bits + 7) // 8
-    if work.added_results and (not turns[REDUCTION] or at[REDUCTION] == counts[REDUCTION] - 1):
-        size += result_share(work, results, work.added_results, work.array.edges.residual_bits)
+    if work.added_results and ends_here(counts, turns, at):
+        size += result_share(
+            all_results(work.geometry), results, work.added_results, work.array.edges.residual_bits
+        )
     return size
 
 
-@kernel
+@helper
 def outgoing_bytes(work: LayerWork, b: Blocking, counts: Integers, turns: Integers, at: Integers) -> int:
     """Bytes that leave when a visit of an ofmap tile ends: results, or partial sums."""
     results = _results_at(work, b, at)
-    if turns[REDUCTION] and at[REDUCTION] < counts[REDUCTION] - 1:
+    if not ends_here(counts, turns, at):
         return (results * work.array.edges.sum_bits + 7) // 8
-    return result_share(work, results, work.stored_results, work.array.edges.result_bits)
+    return result_share(
+        all_results(work.geometry), results, work.stored_results, work.array.edges.result_bits
+    )
 
 
-@kernel
+@helper
 def _transfer(
     work: LayerWork, state: Integers, totals: Integers, stream: int, enabled: int, size: int, place: int
 ) -> None:
@@ -183,12 +197,12 @@ def _transfer(
         state[place + _ENABLED], state[place + _START], state[place + _MET] = enabled, start, met
 
 
-@kernel
+@helper
 def _overlap(first: int, stop: int, begin: int, end: int) -> int:
     return max(0, min(stop, end) - max(first, begin))
 
 
-@kernel
+@helper
 def _blame(
     state: Integers, totals: Integers, place: int, cause: int, unready: int, first: int, stop: int
 ) -> None:
@@ -200,18 +214,15 @@ def _blame(
     totals[cause] += stop - first - not_enabled - queued
 
 
-@kernel
-def _forget(state: Integers, place: int) -> None:
-    state[place + _ENABLED] = state[place + _START] = state[place + _MET] = 0
-
-
-@kernel
-def _shift(state: Integers, place: int, next_place: int) -> None:
+@helper
+def _shift(state: Integers, place: int) -> None:
+    """The tile that was fetched ahead becomes the current one."""
     for i in range(3):
-        state[place + i] = state[next_place + i]
+        state[place + i] = state[place + 3 + i]
+        state[place + 3 + i] = 0
 
 
-@kernel
+@helper
 def _relative(work: LayerWork, state: Integers, now: int, relative: Integers) -> None:
     """The state as the future sees it: times before now are now, with the phase of the DRAM's refresh."""
     for i in range(2):
@@ -227,7 +238,54 @@ def _relative(work: LayerWork, state: Integers, now: int, relative: Integers) ->
         relative[_TIMES + 1] = 1 if now >= interval else 0
 
 
-@kernel
+@helper
+def _count_results(work: LayerWork, b: Blocking, at: Integers, size: int, totals: Integers) -> None:
+    """Count the finished results of a tile, and the residual operands that are read for them."""
+    edges = work.array.edges
+    totals[RESULT_BYTES] += size
+    if not work.array.whole_results:
+        totals[POOLED_WORDS] += (size * 8 + edges.ofmap_macro - 1) // edges.ofmap_macro
+    if work.added_results:
+        results = _results_at(work, b, at)
+        added = result_share(all_results(work.geometry), results, work.added_results, edges.residual_bits)
+        totals[RESIDUAL_BYTES] += added
+        if not work.array.whole_residuals:
+            totals[ADDED_WORDS] += (added * 8 + edges.ofmap_macro - 1) // edges.ofmap_macro
+
+
+@helper
+def _serve(
+    work: LayerWork,
+    b: Blocking,
+    counts: Integers,
+    turns: Integers,
+    state: Integers,
+    totals: Integers,
+    stream: int,
+    at: Integers,
+    enabled: int,
+    place: int,
+) -> None:
+    """Serve the transfer of the tile at some indices; an ofmap tile that brings nothing in needs none."""
+    g, edges = work.geometry, work.array.edges
+    if stream == _STREAM_IFMAP:
+        size = ifmap_bytes_at(g, b, edges.ifmap_bits, at)
+    elif stream == _STREAM_FILTER:
+        size = filter_bytes_at(g, b, edges.filter_bits, at)
+    elif stream == _STREAM_IN:
+        size = incoming_bytes(work, b, counts, turns[OFMAP], at)
+        if size == 0:
+            return
+    else:
+        size = outgoing_bytes(work, b, counts, turns[OFMAP], at)
+        if ends_here(counts, turns[OFMAP], at):
+            _count_results(work, b, at, size, totals)
+        if work.ofmap_stays:
+            return
+    _transfer(work, state, totals, stream, enabled, size, place)
+
+
+@helper
 def _first_loads(
     work: LayerWork,
     b: Blocking,
@@ -238,11 +296,9 @@ def _first_loads(
     totals: Integers,
 ) -> None:
     """Fill the empty buffers: by the step that needs a tile, then ifmap, filter, ofmap."""
-    g, edges = work.geometry, work.array.edges
-    room = (slots.ifmap, slots.filter, slots.ofmap)
     at = np.zeros((3, KINDS), np.int64)
-    done = np.zeros(3, np.int64)
-    left = np.array([room[0], room[1], room[2] if _ofmap_comes_in(work, counts, turns) else 0])
+    left = np.array([slots.ifmap, slots.filter, slots.ofmap if _ofmap_comes_in(work, counts, turns) else 0])
+    places = np.array([_IFMAP, _FILTER, _LOAD])
     while True:
         chosen = -1
         for operand in range(3):
@@ -250,31 +306,20 @@ def _first_loads(
                 chosen = operand
         if chosen < 0:
             return
-        if chosen == IFMAP:
-            size = ifmap_bytes_at(g, b, edges.ifmap_bits, at[IFMAP])
-            place = _IFMAP if done[IFMAP] == 0 else _IFMAP_NEXT
-            _transfer(work, state, totals, _STREAM_IFMAP, 0, size, place)
-        elif chosen == FILTER:
-            size = filter_bytes_at(g, b, edges.filter_bits, at[FILTER])
-            place = _FILTER if done[FILTER] == 0 else _FILTER_NEXT
-            _transfer(work, state, totals, _STREAM_FILTER, 0, size, place)
-        else:
-            size = incoming_bytes(work, b, counts, turns[OFMAP], at[OFMAP])
-            place = _LOAD if done[OFMAP] == 0 else _LOAD_NEXT
-            if size:
-                _transfer(work, state, totals, _STREAM_IN, 0, size, place)
-        done[chosen] += 1
+        # Operands and the streams that bring them in have the same numbers.
+        _serve(work, b, counts, turns, state, totals, chosen, at[chosen], 0, places[chosen])
+        places[chosen] += 3
         left[chosen] -= 1
         if left[chosen] and not advance(b, counts, turns[chosen], at[chosen]):
             left[chosen] = 0
 
 
-@kernel
+@helper
 def _ofmap_comes_in(work: LayerWork, counts: Integers, turns: Integers) -> bool:
     return work.added_results > 0 or (turns[OFMAP, REDUCTION] == 1 and counts[REDUCTION] > 1)
 
 
-@kernel
+@helper
 def _cached_cost(
     array: Array, tile: Tile, following: Tile, follows: int, goes_on: int, keys: Integers, costs: Integers
 ) -> int:
@@ -327,7 +372,16 @@ def play_nest(work: LayerWork, b: Blocking, slots: Slots, totals: Integers) -> N
     patience = np.ones(KINDS, np.int64)
     keys, costs = np.full((_CACHED, _KEY), -1, np.int64), np.empty((_CACHED, COSTS), np.int64)
     at, following = np.zeros(KINDS, np.int64), np.zeros(KINDS, np.int64)
-    ahead = np.zeros((3, KINDS), np.int64)
+    # By stream: the tile that it moves next, and where the state keeps its times.
+    ahead, queue = np.zeros((4, KINDS), np.int64), np.empty(4, np.int64)
+    target = np.array(
+        [
+            _IFMAP if slots.ifmap == 1 else _IFMAP_NEXT,
+            _FILTER if slots.filter == 1 else _FILTER_NEXT,
+            _LOAD if slots.ofmap == 1 else _LOAD_NEXT,
+            _STORE,
+        ]
+    )
     comes_in = _ofmap_comes_in(work, counts, turns)
     now, moved = 0, 0
     _first_loads(work, b, slots, counts, turns, state, totals)
@@ -415,52 +469,59 @@ def play_nest(work: LayerWork, b: Blocking, slots: Slots, totals: Integers) -> N
         totals[STEPS] += 1
         totals[PLAYED] += 1
         out = now + costs[place, TAIL] + work.output_latency
+        # What the end of the step makes possible, in the order in which the channel serves it.
+        queued = 0
         if moved >= 0:
-            # Loads that the end of the step makes possible, those first that are needed first.
             new_ifmap, new_filter = False, False
             for position in range(moved, KINDS):
                 kind = NESTS[b.nest, position]
                 if following[kind] != at[kind]:
                     new_ifmap = new_ifmap or turns[IFMAP, kind] == 1
                     new_filter = new_filter or turns[FILTER, kind] == 1
-            load_ifmap, load_filter = new_ifmap, new_filter
             for kind in range(KINDS):
-                for operand in range(3):
-                    ahead[operand, kind] = following[kind] if turns[operand, kind] else 0
+                ahead[IFMAP, kind] = following[kind] if turns[IFMAP, kind] else 0
+                ahead[FILTER, kind] = following[kind] if turns[FILTER, kind] else 0
             if new_ifmap:
-                _shift(state, _IFMAP, _IFMAP_NEXT)
-                _forget(state, _IFMAP_NEXT)
-                load_ifmap = slots.ifmap == 1 or advance(b, counts, turns[IFMAP], ahead[IFMAP])
+                _shift(state, _IFMAP)
+                new_ifmap = slots.ifmap == 1 or advance(b, counts, turns[IFMAP], ahead[IFMAP])
             if new_filter:
-                _shift(state, _FILTER, _FILTER_NEXT)
-                _forget(state, _FILTER_NEXT)
-                load_filter = slots.filter == 1 or advance(b, counts, turns[FILTER], ahead[FILTER])
-            ifmap_first = load_ifmap and (not load_filter or comes_first(b, ahead[IFMAP], ahead[FILTER]))
-            for turn in range(2):
-                if load_ifmap and (turn == 0) == ifmap_first:
-                    size = ifmap_bytes_at(g, b, edges.ifmap_bits, ahead[IFMAP])
-                    target = _IFMAP if slots.ifmap == 1 else _IFMAP_NEXT
-                    _transfer(work, state, totals, _STREAM_IFMAP, now, size, target)
-                if load_filter and (turn == 1) == ifmap_first:
-                    size = filter_bytes_at(g, b, edges.filter_bits, ahead[FILTER])
-                    target = _FILTER if slots.filter == 1 else _FILTER_NEXT
-                    _transfer(work, state, totals, _STREAM_FILTER, now, size, target)
+                _shift(state, _FILTER)
+                new_filter = slots.filter == 1 or advance(b, counts, turns[FILTER], ahead[FILTER])
+            filter_first = new_filter and not (new_ifmap and comes_first(b, ahead[IFMAP], ahead[FILTER]))
+            if filter_first:
+                queue[queued] = _STREAM_FILTER
+                queued += 1
+            if new_ifmap:
+                queue[queued] = _STREAM_IFMAP
+                queued += 1
+            if new_filter and not filter_first:
+                queue[queued] = _STREAM_FILTER
+                queued += 1
         if leaves:
             for kind in range(KINDS):
-                ahead[OFMAP, kind] = at[kind] if turns[OFMAP, kind] else 0
-            _leave(work, b, counts, turns[OFMAP], ahead[OFMAP], out, state, totals)
+                ahead[_STREAM_OUT, kind] = at[kind] if turns[OFMAP, kind] else 0
+            for i in range(3):
+                state[_STORE_BEFORE + i] = state[_STORE + i]
+                state[_STORE + i] = 0
+            queue[queued] = _STREAM_OUT
+            queued += 1
             if moved >= 0:
-                _shift(state, _LOAD, _LOAD_NEXT)
-                _forget(state, _LOAD_NEXT)
-                if comes_in:
-                    more = True
-                    for _ in range(slots.ofmap):
-                        more = more and advance(b, counts, turns[OFMAP], ahead[OFMAP])
-                    size = incoming_bytes(work, b, counts, turns[OFMAP], ahead[OFMAP]) if more else 0
-                    if size:
-                        enabled = max(now, state[_STORE + _MET])
-                        target = _LOAD if slots.ofmap == 1 else _LOAD_NEXT
-                        _transfer(work, state, totals, _STREAM_IN, enabled, size, target)
+                _shift(state, _LOAD)
+                ahead[_STREAM_IN] = ahead[_STREAM_OUT]
+                more = comes_in
+                for _ in range(slots.ofmap):
+                    more = more and advance(b, counts, turns[OFMAP], ahead[_STREAM_IN])
+                if more:
+                    queue[queued] = _STREAM_IN
+                    queued += 1
+        for i in range(queued):
+            stream = queue[i]
+            enabled = now
+            if stream == _STREAM_OUT:
+                enabled = out
+            elif stream == _STREAM_IN:
+                enabled = max(now, state[_STORE + _MET])
+            _serve(work, b, counts, turns, state, totals, stream, ahead[stream], enabled, target[stream])
         if moved < 0:
             totals[STALL_OUTPUT] += costs[place, TAIL] + work.output_latency
             totals[END] = out
@@ -469,33 +530,3 @@ def play_nest(work: LayerWork, b: Blocking, slots: Slots, totals: Integers) -> N
                 totals[END] = state[_STORE + _MET]
             return
         at[:] = following
-
-
-@kernel
-def _leave(
-    work: LayerWork,
-    b: Blocking,
-    counts: Integers,
-    turns: Integers,
-    at: Integers,
-    out: int,
-    state: Integers,
-    totals: Integers,
-) -> None:
-    """The end of a visit: its results, or partial sums, leave for the buffer and from there for the DRAM."""
-    edges = work.array.edges
-    size = outgoing_bytes(work, b, counts, turns, at)
-    if not turns[REDUCTION] or at[REDUCTION] == counts[REDUCTION] - 1:
-        totals[RESULT_BYTES] += size
-        if not work.array.whole_results:
-            totals[POOLED_WORDS] += (size * 8 + edges.ofmap_macro - 1) // edges.ofmap_macro
-        if work.added_results:
-            results = _results_at(work, b, at)
-            added = result_share(work, results, work.added_results, edges.residual_bits)
-            totals[RESIDUAL_BYTES] += added
-            if not work.array.whole_residuals:
-                totals[ADDED_WORDS] += (added * 8 + edges.ofmap_macro - 1) // edges.ofmap_macro
-    _shift(state, _STORE_BEFORE, _STORE)
-    _forget(state, _STORE)
-    if not work.ofmap_stays:
-        _transfer(work, state, totals, _STREAM_OUT, out, size, _STORE)

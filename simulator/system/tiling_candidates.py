@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulator.numerics.engines.compiled import kernel
+from simulator.numerics.engines.compiled import helper, kernel
 from simulator.system.footprint import Integers
 from simulator.system.geometry import Axis, Geometry, input_extent, taps_of
 from simulator.system.nest import (
@@ -49,7 +49,7 @@ class Extents(NamedTuple):
     largest: int
 
 
-@kernel
+@helper
 def extents_of(axis: Axis, size: int, first_tap: int, stop_tap: int) -> Extents:
     """Input extents of an axis cut into tiles of `size` outputs; takes time for tiles near padding only."""
     tiles = (axis.outputs + size - 1) // size
@@ -74,7 +74,7 @@ def extents_of(axis: Axis, size: int, first_tap: int, stop_tap: int) -> Extents:
     return Extents(total, largest)
 
 
-@kernel
+@helper
 def _common(a: int, b: int) -> int:
     while b:
         a, b = b, a % b
@@ -106,13 +106,13 @@ def ifmap_sizes(g: Geometry, rows: int, columns: int, k: int) -> Extents:
     return Extents(total, largest)
 
 
-@kernel
+@helper
 def _pieces(length: int, size: int, unit: int) -> int:
     """Units of `unit` in all tiles of `size`, the last of each tile rounded up."""
     return (length // size) * ceil_div(size, unit) + ceil_div(length % size, unit)
 
 
-@kernel
+@helper
 def pixel_folds(g: Geometry, images: int, rows: int, columns: int, unit: int) -> int:
     """Folds of `unit` output pixels in all blocks."""
     folds = 0
@@ -127,7 +127,7 @@ def pixel_folds(g: Geometry, images: int, rows: int, columns: int, unit: int) ->
     return folds
 
 
-@kernel
+@helper
 def slots_for(size: int, comes_once: bool, capacity: int, halves: int) -> int:
     """Tiles that a buffer holds: one that comes once may fill it; two where halves are enough; 0: no room."""
     if comes_once:
@@ -137,7 +137,7 @@ def slots_for(size: int, comes_once: bool, capacity: int, halves: int) -> int:
     return 1 if size <= capacity else 0
 
 
-@kernel
+@helper
 def _times(counts: Integers, turns: Integers) -> int:
     """Tiles in an operand's sequence."""
     total = 1
@@ -147,7 +147,7 @@ def _times(counts: Integers, turns: Integers) -> int:
     return total
 
 
-@kernel
+@helper
 def _distinct(b: Blocking, counts: Integers, operand: int) -> int:
     """Different tiles of an operand."""
     total = counts[0]
@@ -173,7 +173,7 @@ class Estimate(NamedTuple):
 _IMPOSSIBLE = Estimate(False, Slots(0, 0, 0), 0, 0, 0)
 
 
-@kernel
+@helper
 def array_cycles(work: LayerWork, b: Blocking, counts: Integers) -> int:
     """Cycles of all steps together, edges of chains and narrow ports left out."""
     g, array, t = work.geometry, work.array, work.array.timing
@@ -207,7 +207,7 @@ def array_cycles(work: LayerWork, b: Blocking, counts: Integers) -> int:
     return folds * (streamed + tiles * fixed)
 
 
-@kernel
+@helper
 def estimate(work: LayerWork, b: Blocking, limits: Limits, ifmap: Extents, scratch: Integers) -> Estimate:
     """What a candidate moves and about how long it takes; `scratch` has 4 x `KINDS` places.
 
@@ -247,11 +247,14 @@ def estimate(work: LayerWork, b: Blocking, limits: Limits, ifmap: Extents, scrat
     ifmap_all *= ifmap_loads // _distinct(b, counts, IFMAP)
     filter_all = (g.k * g.n * g.groups * edges.filter_bits + 7) // 8
     filter_all *= filter_loads // _distinct(b, counts, FILTER)
-    results = g.images * g.rows.outputs * g.columns.outputs * g.n * g.groups
-    ofmap_in = result_share(work, results, work.added_results, edges.residual_bits)
+    total = g.images * g.rows.outputs * g.columns.outputs * g.n * g.groups
+    results = total
+    ofmap_in = result_share(total, results, work.added_results, edges.residual_bits)
     if not work.added_results:
         ofmap_in = 0
-    ofmap_out = 0 if work.ofmap_stays else result_share(work, results, work.stored_results, edges.result_bits)
+    ofmap_out = (
+        0 if work.ofmap_stays else result_share(total, results, work.stored_results, edges.result_bits)
+    )
     if spills:
         sums = (results * edges.sum_bits + 7) // 8 * (counts[REDUCTION] - 1)
         ofmap_in += sums
@@ -295,7 +298,7 @@ IMAGES, ROWS, COLUMNS, N, K, GROUPS, NEST, WHOLE_K, MOVED, ESTIMATED, STEP_COUNT
 CANDIDATE = 11
 
 
-@kernel
+@helper
 def blocking_of(row: Integers) -> Blocking:
     """The blocking in a row of candidates."""
     return Blocking(
@@ -311,7 +314,7 @@ nothing that the nest with the reduction innermost does not save too.
 """
 
 
-@kernel
+@helper
 def _write(row: Integers, b: Blocking, one: Estimate) -> None:
     row[IMAGES], row[ROWS], row[COLUMNS] = b.images, b.rows, b.columns
     row[N], row[K], row[GROUPS] = b.n, b.k, b.groups

@@ -20,6 +20,20 @@ def kernel(function: Function) -> Function:
     )
 
 
+def helper(function: Function) -> Function:
+    """A function for kernels alone: without the wrappers that calls from Python need, which take long to make."""
+    return cast(
+        Function,
+        numba.njit(
+            nogil=True,
+            boundscheck=False,
+            error_model="numpy",
+            no_cpython_wrapper=True,
+            no_cfunc_wrapper=True,
+        )(function),
+    )
+
+
 def inlined(function: Function) -> Function:
     """A helper compiled into the kernels that call it."""
     return cast(Function, numba.njit(inline="always")(function))
