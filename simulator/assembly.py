@@ -102,7 +102,7 @@ def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHIN
             notes=[*prices.notes(tensors_seen=bool(measured.layers)), *measured.notes],
         ),
         accuracy=measured.accuracy,
-        warnings=[*run.warnings, *_overflow_warnings(arch, run)],
+        warnings=[*run.network.notes, *run.warnings, *_overflow_warnings(arch, run)],
     )
 
 

@@ -97,6 +97,8 @@ class Layer:
     `inputs` names the layers whose results this one reads, as they are after their post operations; empty
     means the network's own input.
     `weights_are_activations` marks products of two computed tensors, whose second operand is no parameter.
+    `weights` names the stored weights where several layers share one tensor; empty means weights of its own.
+    It changes nothing of what the layer computes or moves, so it takes no part in comparisons.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Layer:
     inputs: tuple[str, ...] = ()
     post_operations: tuple[PostOperation, ...] = ()
     weights_are_activations: bool = False
+    weights: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         """Refuse empty products. Raises UserError."""
@@ -145,13 +148,18 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Layers in execution order. `layer.inputs` gives the graph between them."""
+    """Layers in execution order. `layer.inputs` gives the graph between them.
+
+    `skipped_operators` lists what the file has and the network lacks; `notes` say in one sentence each what
+    the importer assumed or ignored, and become warnings of every result.
+    """
 
     name: str
     layers: tuple[Layer, ...]
     source: str = ""
     batch: int = 1
     skipped_operators: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         """Refuse a network without layers, a name given twice, an input that is no earlier layer.
@@ -183,8 +191,9 @@ class Network:
 
     @property
     def parameters(self) -> int:
-        """Weights of all layers, biases left out."""
-        return sum(layer.parameters for layer in self.layers)
+        """Weights of all layers, biases left out; weights that layers share count once."""
+        shared = {layer.weights: layer.parameters for layer in self.layers if layer.weights}
+        return sum(shared.values()) + sum(layer.parameters for layer in self.layers if not layer.weights)
 
 
 def convolution_layer(
