@@ -19,8 +19,9 @@ from simulator.foundation import UserError
 from simulator.numerics.engines.compiled import kernel
 from simulator.system.counts import OPERANDS, Operand
 from simulator.system.footprint import Integers
+from simulator.system.layer_work import BYTES, END, STEPS, TOTALS, LayerWork
 from simulator.system.nest import NEST_NAMES, NO_OPERAND, Blocking
-from simulator.system.nest_machine import BYTES, END, STEPS, TOTALS, LayerWork, play_nest
+from simulator.system.nest_machine import play_nest
 from simulator.system.tile_cost import OUTPUTS_STAY
 from simulator.system.tile_sizes import (
     Sizes,
@@ -41,12 +42,12 @@ from simulator.system.tiling_candidates import (
     IMAGES,
     MOVED,
     NEST,
-    N,
     ROWS,
     VARIANTS,
     WHOLE_K,
     K,
     Limits,
+    N,
     blocking_of,
     estimate_rows,
     ifmap_sizes,
@@ -67,13 +68,15 @@ NEAR = 1.01
 class Tiling:
     """A chosen loop nest and tile sizes, with all that the machine does under it.
 
-    totals: see `nest_machine`. slots: tiles of each operand that its buffer holds at once.
+    totals: see `layer_work`. slots: tiles of each operand that its buffer holds at once. is_product:
+    whether output pixels are one run, not blocks of images.
     """
 
     blocking: Blocking
     slots: Mapping[Operand, int]
     totals: Integers
     reason: str
+    is_product: bool = False
 
     @property
     def steps(self) -> int:
@@ -95,21 +98,32 @@ class Tiling:
         """Output pixels of a whole tile."""
         return self.blocking.images * self.blocking.rows * self.blocking.columns
 
-    def summary(self) -> dict[str, int | str]:
-        """Fields for a result."""
+    def fixed(self) -> dict[str, int | str]:
+        """Fields of an architecture's `tiling` that give this tiling again."""
         b = self.blocking
-        order, loops = NEST_NAMES[b.nest]
+        pixels = (
+            {"tile_m": self.tile_m}
+            if self.is_product
+            else {"tile_images": b.images, "tile_rows": b.rows, "tile_columns": b.columns}
+        )
         return {
-            "loop_order": order,
-            "loops": loops.replace(", ", ""),
-            "tile_m": self.tile_m,
-            "tile_images": b.images,
-            "tile_rows": b.rows,
-            "tile_columns": b.columns,
+            "loops": NEST_NAMES[b.nest][1].replace(", ", ""),
+            **pixels,
             "tile_n": b.n,
             "tile_k": b.k,
             "tile_groups": b.groups,
             "whole_reduction": WHOLE_REDUCTION[b.whole_k],
+        }
+
+    def summary(self) -> dict[str, int | str]:
+        """Fields for a result."""
+        order = NEST_NAMES[self.blocking.nest][0]
+        return {
+            "loop_order": order,
+            "tile_m": self.tile_m,
+            **self.fixed(),
+            **{f"{name}_tiles": count for name, count in self.slots.items()},
+            "steps": self.steps,
             "reason": self.reason,
         }
 
@@ -150,7 +164,7 @@ def choose_tiling(
 
 _PLAYED_FIRST = 12
 """Candidates that are played before any is refined: those of the fewest estimated cycles."""
-_PLAYED_NEAR = 6
+_PLAYED_NEAR, _MOST_NEAR = 6, 30
 _ROUNDS, _PLAYED_A_ROUND = 5, 20
 
 
@@ -246,8 +260,15 @@ class _Search:
         first = np.concatenate([by_cycles[:_PLAYED_FIRST], by_bytes[:_PLAYED_NEAR]])
         self._play(candidates[first])
         fewest = int(self.totals[:, END].min())
-        near = candidates[candidates[:, ESTIMATED] <= NEAR * fewest]
-        self._play(near[np.lexsort((near[:, ESTIMATED], near[:, MOVED]))[:_PLAYED_NEAR]])
+        self._play_least_traffic(candidates[candidates[:, ESTIMATED] <= NEAR * fewest])
+
+    def _play_least_traffic(self, near: Integers) -> None:
+        """Of candidates that may come near the fewest cycles, those that move least, until one does."""
+        near = near[np.lexsort((near[:, ESTIMATED], near[:, MOVED]))]
+        for begin in range(0, min(len(near), _MOST_NEAR), _PLAYED_NEAR):
+            self._play(near[begin : begin + _PLAYED_NEAR])
+            if moved_bytes(self.totals[self._chosen()]) <= near[begin, MOVED]:
+                return
 
     def _refine(self) -> None:
         """Play the neighbours of the chosen and of the fastest candidate while that improves them."""
@@ -260,8 +281,11 @@ class _Search:
             neighbours = np.concatenate([self._neighbours(self.rows[start]) for start in starts])
             fewest = int(self.totals[:, END].min())
             promising = neighbours[neighbours[:, ESTIMATED] <= NEAR * fewest]
+            before = len(self.rows)
             order = np.lexsort((promising[:, MOVED], promising[:, ESTIMATED]))
-            if not self._play(promising[order[:_PLAYED_A_ROUND]]):
+            self._play(promising[order[:_PLAYED_A_ROUND]])
+            self._play_least_traffic(promising)
+            if len(self.rows) == before:
                 return
 
     def _neighbours(self, row: Integers) -> Integers:
@@ -329,6 +353,7 @@ class _Search:
             slots=dict(zip(OPERANDS, (int(count) for count in slots), strict=True)),
             totals=self.totals[chosen].copy(),
             reason=self._reason(chosen),
+            is_product=self.work.geometry.is_product,
         )
 
     def _reason(self, chosen: int) -> str:
@@ -373,13 +398,13 @@ class _Search:
             if missing > 0:
                 return UserError(
                     f"the {name} buffer is too small for layer {self.name!r}: its smallest tile ({tile} of "
-                    f"m x n x k) needs {missing + available} bytes, it holds {available}; {missing} bytes are "
-                    "missing",
+                    f"m x n x k) needs {missing + available} bytes, it holds {available}; {missing} bytes "
+                    "are missing",
                     location=f"sram.{name}.capacity_kib",
                 )
         return UserError(
-            f"layer {self.name!r} cannot be tiled as fixed: output stationary partial sums stay in the PEs, so "
-            "a tile shorter than the reduction must be one fold (tile_m <= rows, tile_n <= columns) under "
+            f"layer {self.name!r} cannot be tiled as fixed: output stationary partial sums stay in the PEs, "
+            "so a tile shorter than the reduction must be one fold (tile_m <= rows, tile_n <= columns) under "
             "loop_order ofmap_resident or auto",
             location="tiling",
             value=tile,
