@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ from simulator.system.tile_sizes import (
     blocks_of,
     channel_sizes,
     group_sizes,
+    is_small,
     nearby_sizes,
     reduction_sizes,
     unit_of_channels,
@@ -162,10 +163,23 @@ def choose_tiling(
     return _Search(name, work, limits, fixed, weights).best()
 
 
-_PLAYED_FIRST = 12
-"""Candidates that are played before any is refined: those of the fewest estimated cycles."""
-_PLAYED_NEAR, _MOST_NEAR = 6, 30
-_ROUNDS, _PLAYED_A_ROUND = 5, 20
+class _Effort(NamedTuple):
+    """How many candidates are played.
+
+    first: of the fewest estimated cycles, before any is refined. near, most_near: of the least traffic, at
+    once and in all. round: in each of `rounds` rounds of refinement.
+    """
+
+    first: int
+    near: int
+    most_near: int
+    round: int
+    rounds: int
+
+
+_USUAL = _Effort(first=12, near=6, most_near=30, round=20, rounds=5)
+_THOROUGH = _Effort(first=200, near=40, most_near=400, round=60, rounds=8)
+"""For small arrays, whose layers take few steps."""
 
 
 class _Search:
@@ -178,6 +192,7 @@ class _Search:
         self.rows = np.empty((0, CANDIDATE), np.int64)
         self.totals = np.empty((0, TOTALS), np.int64)
         self.known: set[bytes] = set()
+        self.effort = _THOROUGH if is_small(work.array) else _USUAL
 
     def best(self) -> Tiling:
         candidates = self._candidates()
@@ -191,10 +206,12 @@ class _Search:
 
     def _variants(self) -> Integers:
         order, loops, wanted = self.fixed.loop_order, self.fixed.loops, self.fixed.whole_reduction
+        some = wanted == "auto" or order == loops == "auto"
+        pairs = VARIANTS.tolist() if some else product(range(len(NEST_NAMES)), WHOLE_REDUCTION)
         return np.array(
             [
                 (nest, held)
-                for nest, held in VARIANTS.tolist()
+                for nest, held in pairs
                 if order in ("auto", NEST_NAMES[nest][0])
                 and loops in ("auto", NEST_NAMES[nest][1].replace(", ", ""))
                 and wanted in ("auto", WHOLE_REDUCTION[held])
@@ -257,7 +274,7 @@ class _Search:
     def _play_promising(self, candidates: Integers) -> None:
         by_cycles = np.lexsort((candidates[:, MOVED], candidates[:, ESTIMATED]))
         by_bytes = np.lexsort((candidates[:, ESTIMATED], candidates[:, MOVED]))
-        first = np.concatenate([by_cycles[:_PLAYED_FIRST], by_bytes[:_PLAYED_NEAR]])
+        first = np.concatenate([by_cycles[: self.effort.first], by_bytes[: self.effort.near]])
         self._play(candidates[first])
         fewest = int(self.totals[:, END].min())
         self._play_least_traffic(candidates[candidates[:, ESTIMATED] <= NEAR * fewest])
@@ -265,15 +282,16 @@ class _Search:
     def _play_least_traffic(self, near: Integers) -> None:
         """Of candidates that may come near the fewest cycles, those that move least, until one does."""
         near = near[np.lexsort((near[:, ESTIMATED], near[:, MOVED]))]
-        for begin in range(0, min(len(near), _MOST_NEAR), _PLAYED_NEAR):
-            self._play(near[begin : begin + _PLAYED_NEAR])
+        at_once = self.effort.near
+        for begin in range(0, min(len(near), self.effort.most_near), at_once):
+            self._play(near[begin : begin + at_once])
             if moved_bytes(self.totals[self._chosen()]) <= near[begin, MOVED]:
                 return
 
     def _refine(self) -> None:
         """Play the neighbours of the chosen and of the fastest candidate while that improves them."""
         refined: set[int] = set()
-        for _ in range(_ROUNDS):
+        for _ in range(self.effort.rounds):
             starts = {self._chosen(), int(np.argmin(self.totals[:, END]))} - refined
             if not starts:
                 return
@@ -283,7 +301,7 @@ class _Search:
             promising = neighbours[neighbours[:, ESTIMATED] <= NEAR * fewest]
             before = len(self.rows)
             order = np.lexsort((promising[:, MOVED], promising[:, ESTIMATED]))
-            self._play(promising[order[:_PLAYED_A_ROUND]])
+            self._play(promising[order[: self.effort.round]])
             self._play_least_traffic(promising)
             if len(self.rows) == before:
                 return

@@ -92,9 +92,12 @@ def ifmap_sizes(g: Geometry, rows: int, columns: int, k: int) -> Extents:
         channels, touched = g.channels, g.channels
         if k < g.k:
             # A channel that a cut goes through is fetched for both pieces.
-            apart = (pieces - 1) - (pieces - 1) * _common(k, size) // size
-            channels = min(g.channels, (k + size - 1) // size + (1 if k % size else 0))
-            touched += apart
+            period = size // _common(k, size)
+            touched += (pieces - 1) - (pieces - 1) // period
+            channels = 0
+            for piece in range(min(pieces, period)):
+                last = min(g.k, (piece + 1) * k) - 1
+                channels = max(channels, last // size - piece * k // size + 1)
         return Extents(down.total * across.total * touched, down.largest * across.largest * channels)
     total, largest = 0, 0
     for piece in range(pieces):
@@ -307,7 +310,9 @@ def estimate(work: LayerWork, b: Blocking, limits: Limits, ifmap: Extents, scrat
     busy = compute + (ifmap_loads - 1) * ifmap_arrival * (slots.ifmap == 1)
     busy += (filter_loads - 1) * filter_arrival * (slots.filter == 1)
     busy += (visits - 1) * (out + work.output_latency) * (slots.ofmap == 1 and not work.ofmap_stays)
-    busy = max(busy, (ifmap_loads - 1) * ifmap_arrival, (filter_loads - 1) * filter_arrival)
+    # A tile may be under way while two others are used: an arrival and a use take turns.
+    slowest = max((ifmap_loads - 1) * ifmap_arrival, (filter_loads - 1) * filter_arrival)
+    busy = max(busy, (compute + slowest) // 2)
     steps = 1
     for kind in range(KINDS):
         steps *= counts[kind]
@@ -315,7 +320,7 @@ def estimate(work: LayerWork, b: Blocking, limits: Limits, ifmap: Extents, scrat
     rare = min(ifmap_loads, filter_loads)
     if rare < max(ifmap_loads, filter_loads):
         together = ifmap_load + filter_load + memory.latency + (out if visits <= rare else 0)
-        busy += (rare - 1) * max(0, together - max(busy // steps, ifmap_arrival, filter_arrival))
+        busy += (rare - 1) * max(0, together - busy // steps)
     in_turn = first + busy + work.output_latency + out
     channel = ifmap_load * ifmap_loads + filter_load * filter_loads
     channel += (out + channel_cycles(memory, ofmap_in // visits)) * visits
