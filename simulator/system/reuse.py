@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from simulator.arch import ArchConfig
+from simulator.foundation import UserError
 from simulator.system.footprint import StorageBits, packed_bytes
 from simulator.workload.layer import Layer, Network
 
@@ -92,6 +93,9 @@ def cheapest_reuse(
     Args:
         choices: by layer, whether its result may go to DRAM and may stay.
         cost: of a layer (by its place) with a reuse; None where it is impossible.
+
+    Raises:
+        UserError: results that have to stay, but cannot.
     """
     if not any(True in choice for choice in choices):
         return (Reuse(),) * len(choices)
@@ -106,6 +110,13 @@ def cheapest_reuse(
                 longer = _Chain(chain.cost + price, chain, Reuse(on_chip, stays))
                 if stays not in found or longer.cost < found[stays].cost:
                     found[stays] = longer
+        if not found:
+            raise UserError(
+                "the results asked for do not fit beside the tiles of the layers that read them",
+                location="layers.*.tiling.keep_ofmap_on_chip",
+                value=True,
+                allowed="null, to keep results where that fits",
+            )
         best = found
     return best[False].reuses()
 

@@ -195,7 +195,9 @@ class _Search:
         self.effort = _THOROUGH if is_small(work.array) else _USUAL
 
     def best(self) -> Tiling:
-        candidates = self._candidates()
+        candidates = self._candidates(fine=False)
+        if not len(candidates):
+            candidates = self._candidates(fine=True)  # not even one fold fits
         if not len(candidates):
             raise self._does_not_fit()
         self._play_promising(candidates)
@@ -225,12 +227,12 @@ class _Search:
         different = variants[(variants[:, 0] < 2) & (variants[:, 1] == NO_OPERAND)]
         return different if len(different) else variants[:1]
 
-    def _candidates(self) -> Integers:
+    def _candidates(self, *, fine: bool) -> Integers:
         g, array, fixed = self.work.geometry, self.work.array, self.fixed
         variants = self._variants()
-        blocks = blocks_of(g, fixed, array)
-        channels = channel_sizes(g, fixed, array)
-        reductions = reduction_sizes(g, fixed, array)
+        blocks = blocks_of(g, fixed, array, fine=fine)
+        channels = channel_sizes(g, fixed, array, fine=fine)
+        reductions = reduction_sizes(g, fixed, array, fine=fine)
         groups = group_sizes(g, fixed, array)
         found = []
         if reductions[-1] == g.k:
@@ -393,13 +395,13 @@ class _Search:
 
     def _does_not_fit(self) -> UserError:
         g, array, edges, fixed = self.work.geometry, self.work.array, self.work.array.edges, self.fixed
-        blocks = blocks_of(g, fixed, array)
+        blocks = blocks_of(g, fixed, array, fine=True)
         images, rows, columns = (int(size) for size in blocks[np.argmin(blocks.prod(axis=1))])
         n, k, groups = (
             int(sizes.min())
             for sizes in (
-                channel_sizes(g, fixed, array),
-                reduction_sizes(g, fixed, array),
+                channel_sizes(g, fixed, array, fine=True),
+                reduction_sizes(g, fixed, array, fine=True),
                 group_sizes(g, fixed, array),
             )
         )
