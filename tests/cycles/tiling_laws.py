@@ -113,15 +113,24 @@ def no_legal_tiling_is_better(subject: Subject, rnd: Random) -> Iterator[str]:
         yield from (f"(a) bytes are not those of {legal.tiling(place)} of {problem}" for place in wrong[:1])
         wrong = places[played.cycles + 1 < legal.cycles[places]]
         yield from (f"(a) bound broken by {legal.tiling(place)} of {problem}" for place in wrong[:1])
-        found = _better(subject, played, player, cycles, moved)
-        for what, excess in found:
-            if excess.max() > 0:
-                best = int(np.argmax(excess))
-                yield (
-                    f"(a) {what} by {excess[best]:.2%}: {cycles} cycles, {moved} bytes; "
-                    f"{played.cycles[best]}, {played.moved[best]} with {legal.tiling(int(places[best]))}; "
-                    f"chosen {tuple(subject.run.tiling.blocking)}"
-                )
+        yield from (
+            f"(a) {said} with {legal.tiling(int(places[place]))}"
+            for said, place in beaten(subject, played, player)
+        )
+
+
+def beaten(subject: Subject, played: Played, player: Player) -> Iterator[tuple[str, int]]:
+    """What a played tiling is better in, and the place of the one that is most."""
+    cycles, moved = cost_of(subject.run)
+    for what, excess in _better(subject, played, player, cycles, moved):
+        if len(excess) and excess.max() > 0:
+            best = int(np.argmax(excess))
+            yield (
+                f"{what} by {excess[best]:.2%}: {cycles} cycles, {moved} bytes, "
+                f"chosen {tuple(subject.run.tiling.blocking)}; "
+                f"{played.cycles[best]}, {played.moved[best]}",
+                best,
+            )
 
 
 def _may_be_better(
@@ -141,25 +150,24 @@ def _may_be_better(
 def _better(
     subject: Subject, played: Played, player: Player, cycles: int, moved: int
 ) -> Iterator[tuple[str, npt.NDArray[np.float64]]]:
-    """What is beaten, and by how much in excess of the tolerance (0: not) by each tiling."""
-    none = np.zeros(len(played.cycles))
+    """What is beaten, and by how much by each tiling (0: not, or within the tolerance)."""
+
+    def excess(
+        ratio: npt.NDArray[np.float64], allowed: float, among: npt.NDArray[np.bool_] | bool = True
+    ) -> npt.NDArray[np.float64]:
+        return np.where((ratio > allowed) & among, ratio - 1, 0.0)
+
     if subject.objective == "energy":
         energy = played.totals @ PRICES.weights(player.work)
-        yield "energy beaten", np.maximum(0, energy_of(subject.run) / energy - TOLERANCE)
+        yield "energy beaten", excess(energy_of(subject.run) / energy, TOLERANCE)
         return
     faster, lighter = cycles / played.cycles, moved / played.moved
-    yield (
-        "cycles beaten at as few bytes",
-        np.where(played.moved <= moved, np.maximum(0, faster - TOLERANCE), none),
-    )
-    yield (
-        "bytes beaten at as few cycles",
-        np.where(played.cycles <= cycles, np.maximum(0, lighter - TOLERANCE), none),
-    )
+    yield "cycles beaten at as few bytes", excess(faster, TOLERANCE, played.moved <= moved)
+    yield "bytes beaten at as few cycles", excess(lighter, TOLERANCE, played.cycles <= cycles)
     if subject.objective == "latency":
-        yield "not within 1 % of the fewest cycles", np.maximum(0, faster - TOLERANCE * NEAR)
+        yield "not within 1 % of the fewest cycles", excess(faster, TOLERANCE * NEAR)
     else:
-        yield "not the least traffic", np.maximum(0, lighter - TOLERANCE)
+        yield "not the least traffic", excess(lighter, TOLERANCE)
 
 
 def a_batch_costs_no_more_than_its_parts(subject: Subject, rnd: Random) -> Iterator[str]:
