@@ -16,6 +16,7 @@ from simulator.system.footprint import StorageBits
 class MacTraits:
     """Widths in bits, pipeline in cycles; `max_clock_mhz` is None where nobody published one.
 
+    A clock beyond `max_clock_mhz` changes no cycles; it leaves energy and area without a price.
     `activation` is the activation format's name, which MACs that share rows must have in common.
     """
 
@@ -75,17 +76,3 @@ def merged_traits(macs: Sequence[MacTraits]) -> MacTraits:
         accumulation_interval=max(mac.accumulation_interval for mac in macs),
         max_clock_mhz=min(limits, default=None),
     )
-
-
-def checked_clock(arch: ArchConfig, traits: MacTraits, location: str) -> MacTraits:
-    """The MAC if it is fast enough for the clock. Raises UserError."""
-    limit = traits.max_clock_mhz
-    if limit is not None and limit < arch.clock_mhz:
-        raise UserError(
-            f"MAC {traits.name!r} meets timing up to {limit:g} MHz only",
-            source=arch.name,
-            location=location,
-            value=arch.clock_mhz,
-            allowed=f"clock_mhz <= {limit:g}",
-        )
-    return traits
