@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from simulator.foundation import UserError
-from simulator.foundation.documents import pretty_json, read_text
+from simulator.foundation.documents import JsonText, pretty_json, read_text
 
 Number = TypeVar("Number", int, float)
 Figure = TypeVar("Figure")
@@ -63,6 +64,10 @@ def sum_known(parts: Iterable[Number | None]) -> Number | None:
         whole += part
     known: Number = whole
     return known
+
+
+_FORMATION_DEPTH = 3
+"""Indentation of a layer's formation inside a result's JSON."""
 
 
 class _Part(BaseModel):
@@ -136,11 +141,15 @@ class UnitPrice(_Part):
     not_priced: str = ""
 
 
-class EnergyFormation(_Part):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyFormation:
     """How a part of a layer's energy was formed: count x unit price x factor, to the whole femtojoule.
 
-    `energy_pj` is None where the unit price is.
+    `energy_pj` is None where the unit price is. A result has some twenty of these a layer, so they are plain
+    dataclasses, a fraction of a model's size.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     unit_price: str
     count: float
@@ -199,7 +208,7 @@ class LayerResult(_Part):
         _require_closed_energy(self.name, self.energy_pj)
         _require_priced_alike(self.name, self.energy_pj[TOTAL], power_mw=self.power_mw)
         if self.formation:
-            formed_fj = sum_known(_femtojoules(line.energy_pj) for line in self.formation)
+            formed_fj = _sum_fj([line.energy_pj for line in self.formation])
             whole_fj = _femtojoules(self.energy_pj[TOTAL])
             _require_equal(f"{self.name}: femtojoules formed", formed_fj, whole_fj)
         return self
@@ -366,7 +375,23 @@ class Result(_Part):
 
     def to_json(self) -> str:
         """The result as JSON text; the same inputs give the same bytes."""
-        return pretty_json(self.model_dump(mode="json")) + "\n"
+        document = self.model_dump(mode="json", exclude={"layers"})
+        document["layers"] = self._layer_documents()
+        return pretty_json({name: document[name] for name in Result.model_fields}) + "\n"
+
+    def _layer_documents(self) -> list[dict[str, Any]]:
+        """Every layer as plain data; what equal layers share of their energy is put into words once."""
+        formations: dict[int, JsonText] = {}
+        documents = []
+        for layer in self.layers:
+            document = layer.model_dump(mode="json", exclude={"formation"})
+            shared = id(layer.formation)
+            if shared not in formations:
+                lines = layer.model_dump(mode="json", include={"formation"})["formation"]
+                formations[shared] = JsonText(pretty_json(lines, _FORMATION_DEPTH))
+            document["formation"] = formations[shared]
+            documents.append({name: document[name] for name in LayerResult.model_fields})
+        return documents
 
 
 def load_result(path: Path) -> Result:
@@ -406,8 +431,14 @@ def _femtojoules(energy_pj: float | None) -> int | None:
     return None if energy_pj is None else round(energy_pj * 1000)
 
 
+def _sum_fj(energies_pj: list[float | None]) -> int | None:
+    """The sum in whole femtojoules; None where a part is not priced."""
+    known = [energy_pj for energy_pj in energies_pj if energy_pj is not None]
+    return sum([round(energy_pj * 1000) for energy_pj in known]) if len(known) == len(energies_pj) else None
+
+
 def _require_closed_energy(name: str, energy_pj: Mapping[str, float | None]) -> None:
-    parts_fj = sum_known(_femtojoules(energy) for part, energy in energy_pj.items() if part != TOTAL)
+    parts_fj = _sum_fj([energy for part, energy in energy_pj.items() if part != TOTAL])
     _require_equal(f"{name}: femtojoules", parts_fj, _femtojoules(energy_pj[TOTAL]))
 
 

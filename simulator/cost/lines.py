@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from simulator.cost.composition import UnitCost
 from simulator.cost.price import NotPriced, Uses, total
-from simulator.result import EnergyFormation, UnitPrice, UsedPrice, close_energy, femtojoules, sum_known
+from simulator.result import UnitPrice, UsedPrice, close_energy, femtojoules, in_pj, sum_known
 
 Kind = Literal["dynamic", "static"]
 Operand = Literal["ifmap", "filter", "ofmap"]
@@ -84,7 +84,7 @@ class Action:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FormationLine:
     """One line of a layer's energy: so many of an action, times a factor with its reason."""
 
@@ -108,22 +108,11 @@ class FormationLine:
         """What is counted."""
         return self.action.counted
 
-    @cached_property
+    @property
     def energy_fj(self) -> int | None:
         """The line's energy in whole femtojoules, the unit that results are summed in; None: not priced."""
         unit_pj = self.action.unit_pj
         return None if unit_pj is None else femtojoules(self.count * unit_pj * self.factor)
-
-    def shown(self) -> EnergyFormation:
-        """The line as it stands in a result."""
-        energy_fj = self.energy_fj
-        return EnergyFormation(
-            unit_price=self.action.unit_name,
-            count=self.count,
-            factor=self.factor,
-            factor_reason=self.factor_reason,
-            energy_pj=None if energy_fj is None else energy_fj / 1000,
-        )
 
 
 @dataclass(frozen=True)
@@ -136,12 +125,18 @@ class LayerEnergy:
     lines: tuple[FormationLine, ...]
 
     @cached_property
+    def lines_fj(self) -> tuple[int | None, ...]:
+        """Femtojoules by line."""
+        return tuple([line.energy_fj for line in self.lines])
+
+    @cached_property
     def parts_fj(self) -> dict[str, int | None]:
         """Femtojoules by component, in the order of the lines."""
         parts: dict[str, int | None] = {}
-        for line in self.lines:
-            before, more = parts.get(line.component, 0), line.energy_fj
-            parts[line.component] = None if before is None or more is None else before + more
+        for line, more in zip(self.lines, self.lines_fj, strict=True):
+            component = line.action.component
+            before = parts.get(component, 0)
+            parts[component] = None if before is None or more is None else before + more
         return parts
 
     @cached_property
@@ -157,7 +152,21 @@ class LayerEnergy:
     @cached_property
     def static_fj(self) -> int | None:
         """What leaked."""
-        return sum_known(line.energy_fj for line in self.lines if line.kind == "static")
+        lines = zip(self.lines, self.lines_fj, strict=True)
+        return sum_known(energy_fj for line, energy_fj in lines if line.action.kind == "static")
+
+    def formation(self) -> list[dict[str, Any]]:
+        """The lines as fields of `EnergyFormation`."""
+        return [
+            {
+                "unit_price": line.action.unit_name,
+                "count": line.count,
+                "factor": line.factor,
+                "factor_reason": line.factor_reason,
+                "energy_pj": in_pj(energy_fj),
+            }
+            for line, energy_fj in zip(self.lines, self.lines_fj, strict=True)
+        ]
 
 
 def shown_uses(uses: Uses) -> list[UsedPrice]:

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from simulator.cost.area import AreaLine
-from simulator.cost.lines import Action, LayerEnergy
+from simulator.cost.lines import Action
 from simulator.cost.price import NotPriced, Price
 from simulator.result import MissingPrice, PriceSource, UnitPrice
-
-
-def actions_of(layers: Iterable[LayerEnergy]) -> list[Action]:
-    """Every action of some layers once, in the order of first use; equal layers may share one energy."""
-    distinct = {id(energy): energy for energy in layers}
-    actions = {id(line.action): line.action for energy in distinct.values() for line in energy.lines}
-    return list(actions.values())
 
 
 def unit_prices(actions: Iterable[Action]) -> list[UnitPrice]:
