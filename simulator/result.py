@@ -123,6 +123,17 @@ class UsedPrice(_Part):
     what: str = ""
 
 
+class NoPrice(_Part):
+    """Why something has no price.
+
+    reason: a sentence that ends with the way out; whatever shares a cause has the same one.
+    needs: the row, area or MAC that the price follows from and that has none.
+    """
+
+    reason: str
+    needs: str = ""
+
+
 class UnitPrice(_Part):
     """What one action of a component costs: the sum of quantity x price over `prices`, less their leakage.
 
@@ -138,7 +149,7 @@ class UnitPrice(_Part):
     price_pj: float | None
     less_leakage_pj: float = 0.0
     prices: list[UsedPrice]
-    not_priced: str = ""
+    not_priced: NoPrice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +181,7 @@ class AreaFormation(_Part):
     unit_area_um2: float | None
     area_um2: float | None
     prices: list[UsedPrice]
-    not_priced: str = ""
+    not_priced: NoPrice | None = None
 
 
 class LayerResult(_Part):
@@ -270,17 +281,11 @@ class PriceSource(_Part):
     used_for: list[str] = Field(default_factory=list)
 
 
-class MissingPrice(_Part):
-    """A component without energy or area, and why; in layers of which `energy_pj` is None for it.
-
-    reason: a sentence that ends with the way out; whatever shares a cause has the same one.
-    needs: the row, area or MAC that the component's price follows from and that has none.
-    """
+class MissingPrice(NoPrice):
+    """A component that has no energy, in some layer at least, or no area, and why."""
 
     component: str
     figure: Literal["energy", "area"]
-    reason: str
-    needs: str = ""
 
 
 class Sources(_Part):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from simulator.cost.lines import shown_uses
+from simulator.cost.lines import shown_reason, shown_uses
 from simulator.cost.price import NotPriced, Uses, total
 from simulator.result import AreaFormation, sum_known
 
@@ -40,7 +40,7 @@ class AreaLine:
             unit_area_um2=self.unit_um2,
             area_um2=self.area_um2,
             prices=shown_uses(self.uses),
-            not_priced=self.uses.reason if isinstance(self.uses, NotPriced) else "",
+            not_priced=shown_reason(self.uses),
         )
 
 

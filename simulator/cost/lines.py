@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from simulator.cost.composition import UnitCost
 from simulator.cost.price import NotPriced, Uses, total
-from simulator.result import UnitPrice, UsedPrice, close_energy, femtojoules, in_pj, sum_known
+from simulator.result import NoPrice, UnitPrice, UsedPrice, close_energy, femtojoules, in_pj, sum_known
 
 Kind = Literal["dynamic", "static"]
 Operand = Literal["ifmap", "filter", "ofmap"]
@@ -57,11 +57,6 @@ class Action:
         rows_pj = total(self.uses)
         return None if rows_pj is None else rows_pj - self.less_leakage_pj
 
-    @property
-    def why_not_priced(self) -> NotPriced | None:
-        """Why there is no unit price; None where there is one."""
-        return self.uses if isinstance(self.uses, NotPriced) else None
-
     @cached_property
     def unit_name(self) -> str:
         """What the unit price is called in a result: component, operand, what is counted, of which MACs."""
@@ -70,7 +65,6 @@ class Action:
 
     def unit_price(self) -> UnitPrice:
         """The unit price as it stands in a result."""
-        why = self.why_not_priced
         return UnitPrice(
             name=self.unit_name,
             component=self.component,
@@ -80,7 +74,7 @@ class Action:
             price_pj=self.unit_pj,
             less_leakage_pj=self.less_leakage_pj,
             prices=shown_uses(self.uses),
-            not_priced="" if why is None else why.reason,
+            not_priced=shown_reason(self.uses),
         )
 
 
@@ -167,6 +161,11 @@ class LayerEnergy:
             }
             for line, energy_fj in zip(self.lines, self.lines_fj, strict=True)
         ]
+
+
+def shown_reason(uses: Uses) -> NoPrice | None:
+    """Why a unit price is missing, as it stands in a result; None where it is not."""
+    return NoPrice(reason=uses.reason, needs=uses.needs) if isinstance(uses, NotPriced) else None
 
 
 def shown_uses(uses: Uses) -> list[UsedPrice]:

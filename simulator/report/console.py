@@ -68,7 +68,7 @@ def render_comparison(results: Sequence[Result], console: Console, *, mixed: boo
         page.line(page.text(note, "dim"))
     _energy_of_variants(page, comparison)
     if unpriced := reasons_of_variants(comparison.named_results):
-        page.heading("Not priced", "nor what these are a part of")
+        page.heading("Not priced", "and no total that includes it")
         _list(page, unpriced)
     _warnings(page, shared_lines([(name, result.warnings) for name, result in comparison.named_results]))
 

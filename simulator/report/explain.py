@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from simulator.foundation import UserError
 from simulator.report import units
 from simulator.report.components import label
-from simulator.result import TOTAL, AreaFormation, LayerResult, PriceSource, Result, UsedPrice
+from simulator.result import TOTAL, AreaFormation, LayerResult, NoPrice, PriceSource, Result, UsedPrice
 
 _INDENT = "  "
 _WIDTH = 80
@@ -62,8 +62,7 @@ def _component(result: Result, layer: LayerResult, component: str) -> Iterator[s
         static = unit.kind == "static"
         yield f"{_INDENT}{unit.counted}{operand}, {unit.kind}"
         if unit.price_pj is None:
-            yield f"{_INDENT * 2}{line.count:,.10g}, {units.NOT_PRICED}"
-            yield from _wrapped(_why(result, component, "energy", unit.not_priced), _INDENT * 2)
+            yield from _unpriced(f"{line.count:,.10g}", unit.not_priced)
             continue
         each = f"{unit.price_pj:.6g} {'mW' if static else 'pJ'}"
         factor = f" x {line.factor:.4g}" if line.factor != 1 else ""
@@ -91,24 +90,18 @@ def _explain_area(result: Result, component: str | None) -> Iterator[str]:
 
 def _area_line(result: Result, line: AreaFormation) -> Iterator[str]:
     if line.unit_area_um2 is None:
-        yield f"{_INDENT * 2}{line.count:g}, {units.NOT_PRICED}"
-        yield from _wrapped(_why(result, line.component, "area", line.not_priced), _INDENT * 2)
+        yield from _unpriced(f"{line.count:g}", line.not_priced)
     else:
         yield f"{_INDENT * 2}{line.count:g} x {line.unit_area_um2:.6g} um2 = {_um2(line.area_um2)}"
         yield from _prices(result, line.prices, f"each {line.unit_area_um2:.6g} um2")
 
 
-def _why(result: Result, component: str, figure: str, reason: str) -> str:
-    """Why a line has no price, with the row, area or MAC that it needs."""
-    needs = next(
-        (
-            missing.needs
-            for missing in result.not_priced
-            if (missing.component, missing.figure, missing.reason) == (component, figure, reason)
-        ),
-        "",
-    )
-    return f"needs {needs}; {reason}" if needs else reason
+def _unpriced(count: str, why: NoPrice | None) -> Iterator[str]:
+    """How many of something without a price, what it needs for one, why that is missing, and the way out."""
+    yield f"{_INDENT * 2}{count} x {units.NOT_PRICED}"
+    if why is not None:
+        needs = f"needs {why.needs}; " if why.needs else ""
+        yield from _wrapped(f"{needs}{why.reason}", _INDENT * 2)
 
 
 def _prices(result: Result, used: Sequence[UsedPrice], title: str) -> Iterator[str]:

@@ -136,7 +136,7 @@ def _table_html(table: TableView) -> str:
 
 def _not_priced_html(lines: Sequence[str]) -> str:
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f"<div>Not priced, nor what these are a part of:<ul>{items}</ul></div>" if items else ""
+    return f"<div>Not priced, and no total that includes it:<ul>{items}</ul></div>" if items else ""
 
 
 def _note(note: str) -> str:

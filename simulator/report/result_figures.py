@@ -71,9 +71,7 @@ def _layers_text(result: Result, unpriced: Sequence[str]) -> str:
     """Which layer takes the most energy; where some energy is not priced, what the bars lack."""
     if unpriced:
         parts = ", ".join(map(label, unpriced))
-        return (
-            f"The priced parts of each layer; bars are less than the layers' energy, as {parts} lack prices."
-        )
+        return f"Bars hold the priced parts only; not priced: {parts}."
     dearest_pj, dearest = max(
         ((priced(layer.energy_pj[TOTAL]), layer.name) for layer in result.layers), key=lambda pair: pair[0]
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from simulator.report.comparison import METRICS
 from simulator.report.console_parts import Page
+from simulator.report.units import NOT_PRICED
 from simulator.sweep.summary import SweepEntry, SweepSummary, short_label
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ def render_summary(summary: SweepSummary, name: str, console: Console) -> None:
     done = len(entries) - len(summary.failures)
     page.line(page.text(f"{name}: {done} of {len(entries)} points have results", "bold"))
     told = ", ".join(metric.label for metric in summary.objectives)
+    unpriced = ", ".join(metric.label for metric in summary.left_out if metric.follows_prices)
+    left_out = f" ({unpriced}: {NOT_PRICED})" if unpriced else ""
     groups = dict.fromkeys((entry.point.network, entry.point.batch) for entry in entries if entry.result)
     for network, batch in groups if told else ():
         front = [e for e in summary.front if (e.point.network, e.point.batch) == (network, batch)]
         of = sum((e.point.network, e.point.batch) == (network, batch) for e in entries if e.result)
         title = network if batch is None else f"{network}, batch {batch}"
-        page.heading(title, f"Pareto front of {told}: {len(front)} of {of} points")
+        page.heading(title, f"Pareto front of {told}{left_out}: {len(front)} of {of} points")
         if front:
             page.line(_front_table(page, front))
     if not told and done:

@@ -165,7 +165,7 @@ def macs_of_layer(arch: ArchConfig, layer: Layer, traits_of: TraitsOf) -> LayerM
 
 
 def _check_names(arch: ArchConfig, network: Network, names: Iterable[str], location: str) -> None:
-    known = [layer.name for layer in network.layers]
+    known = {layer.name: layer for layer in network.layers}
     for name in names:
         if name not in known:
             raise UserError(
