@@ -157,7 +157,6 @@ def test_options_override_single_fields(capsys: pytest.CaptureFixture[str]) -> N
         (["resnet50", "--rows", "-4"], ["array.rows", "got -4"]),
         (["resnet50", "--dataflow", "sw"], ["array.dataflow", "got 'sw'", "'os', 'ws' or 'is'"]),
         (["resnet50", "--mac", "int88"], ["int88"]),
-        (["resnet50", "--clock-mhz", "900"], ["500", "900"]),
         (["resnet50", "--set", "array.rows"], ["FIELD=VALUE", "'array.rows'"]),
         (["resnet50", "--set", "array.rwos=3"], ["array.rwos", "did you mean 'rows'"]),
         (["resnet50", "--batch", "0"], ["batch"]),
