@@ -1,6 +1,6 @@
 """The one result that console, JSON, report, compare and sweep read; it closes when it is built.
 
-Energies are whole femtojoules inside (`Energy`), so that sums over layers, components and the total agree
+Energies are whole femtojoules inside, so that sums over layers, components and the total agree
 to the last unit; JSON shows picojoules with at most three decimals.
 
 A figure that no price table can give is None (`null` in JSON), and so is every figure that it is a part of; a
@@ -10,61 +10,25 @@ sum of the parts that are known is never shown as the whole. `Result.not_priced`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn, TypeVar
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from simulator.foundation import UserError
+from simulator.foundation import UserError, sums
 from simulator.foundation.documents import JsonText, pretty_json, read_text
 
-Number = TypeVar("Number", int, float)
-Figure = TypeVar("Figure")
+TOTAL = sums.TOTAL
+close_energy = sums.close_energy
+femtojoules = sums.femtojoules
+in_pj = sums.in_pj
+priced = sums.priced
+sum_known = sums.sum_known
 
 SCHEMA_VERSION: Final = 2
 READ_VERSIONS = (1, SCHEMA_VERSION)
 """Versions that `load_result` reads. In version 1 every figure had a price."""
-
-TOTAL = "total"
-
-
-def femtojoules(energy_pj: float) -> int:
-    """Picojoules as the whole number of femtojoules that results are summed in."""
-    return round(energy_pj * 1000)
-
-
-def close_energy(parts_fj: Mapping[str, int | None]) -> dict[str, float | None]:
-    """Picojoules by component with their exact `total`, from whole femtojoules; None: not priced."""
-    return {component: in_pj(energy) for component, energy in parts_fj.items()} | {
-        TOTAL: in_pj(sum_known(parts_fj.values()))
-    }
-
-
-def in_pj(energy_fj: int | None) -> float | None:
-    """Whole femtojoules as picojoules; None: not priced."""
-    return None if energy_fj is None else energy_fj / 1000
-
-
-def priced(figure: Figure | None) -> Figure:
-    """A figure, for whoever cannot go on without a price. Raises ValueError where it has none."""
-    if figure is None:
-        message = "this figure is not priced; the result's `not_priced` says why"
-        raise ValueError(message)
-    return figure
-
-
-def sum_known(parts: Iterable[Number | None]) -> Number | None:
-    """The sum of all parts; None where a part is not known."""
-    whole: Any = 0
-    for part in parts:
-        if part is None:
-            return None
-        whole += part
-    known: Number = whole
-    return known
-
 
 _FORMATION_DEPTH = 3
 """Indentation of a layer's formation inside a result's JSON."""
@@ -85,7 +49,7 @@ class LayerCycles(_Part):
 
     @model_validator(mode="after")
     def _closes(self) -> LayerCycles:
-        _require_equal("cycles", self.compute + self.fill + self.drain + self.stall, self.total)
+        sums.require_equal("cycles", self.compute + self.fill + self.drain + self.stall, self.total)
         return self
 
 
@@ -214,14 +178,14 @@ class LayerResult(_Part):
 
     @model_validator(mode="after")
     def _closes(self) -> LayerResult:
-        _require_equal(f"{self.name}: MACs", self.m * self.n * self.k, self.macs)
-        _require_equal(f"{self.name}: stalls", sum(self.stalls.values()), self.cycles.stall)
-        _require_closed_energy(self.name, self.energy_pj)
-        _require_priced_alike(self.name, self.energy_pj[TOTAL], power_mw=self.power_mw)
+        sums.require_equal(f"{self.name}: MACs", self.m * self.n * self.k, self.macs)
+        sums.require_equal(f"{self.name}: stalls", sum(self.stalls.values()), self.cycles.stall)
+        sums.require_closed_energy(self.name, self.energy_pj)
+        sums.require_priced_alike(self.name, self.energy_pj[TOTAL], power_mw=self.power_mw)
         if self.formation:
-            formed_fj = _sum_fj([line.energy_pj for line in self.formation])
-            whole_fj = _femtojoules(self.energy_pj[TOTAL])
-            _require_equal(f"{self.name}: femtojoules formed", formed_fj, whole_fj)
+            formed_fj = sums.sum_femtojoules([line.energy_pj for line in self.formation])
+            whole_fj = sums.known_femtojoules(self.energy_pj[TOTAL])
+            sums.require_equal(f"{self.name}: femtojoules formed", formed_fj, whole_fj)
         return self
 
 
@@ -334,13 +298,13 @@ class Result(_Part):
     @model_validator(mode="after")
     def _closes(self) -> Result:
         layers, totals = self.layers, self.totals
-        _require_equal("cycles", sum(layer.cycles.total for layer in layers), totals.cycles)
-        _require_equal("MACs", sum(layer.macs for layer in layers), totals.macs)
-        _require_equal("cycles by cause", sum(totals.cycles_by_cause.values()), totals.cycles)
+        sums.require_equal("cycles", sum(layer.cycles.total for layer in layers), totals.cycles)
+        sums.require_equal("MACs", sum(layer.macs for layer in layers), totals.macs)
+        sums.require_equal("cycles by cause", sum(totals.cycles_by_cause.values()), totals.cycles)
         self._require_closed_energies()
         areas_um2 = [area for component, area in self.area_um2.items() if component != TOTAL]
-        _require_close("area", sum_known(areas_um2), totals.area_um2)
-        _require_priced_alike(
+        sums.require_close("area", sum_known(areas_um2), totals.area_um2)
+        sums.require_priced_alike(
             "totals",
             totals.energy_pj,
             power_mw=totals.power_mw,
@@ -348,7 +312,7 @@ class Result(_Part):
             tops_per_w=totals.tops_per_w,
             energy_delay_product_pj_ms=totals.energy_delay_product_pj_ms,
         )
-        _require_priced_alike("totals", totals.area_um2, tops_per_mm2=totals.tops_per_mm2)
+        sums.require_priced_alike("totals", totals.area_um2, tops_per_mm2=totals.tops_per_mm2)
         self._require_reasons()
         return self
 
@@ -356,17 +320,18 @@ class Result(_Part):
         parts_fj: dict[str, int | None] = {}
         for layer in self.layers:
             for part, energy_pj in layer.energy_pj.items():
-                before, more = parts_fj.get(part, 0), _femtojoules(energy_pj)
+                before, more = parts_fj.get(part, 0), sums.known_femtojoules(energy_pj)
                 parts_fj[part] = None if before is None or more is None else before + more
-        whole_fj = _femtojoules(self.totals.energy_pj)
-        _require_equal("femtojoules over layers", parts_fj.pop(TOTAL, 0), whole_fj)
-        by_component_fj = {
-            part: _femtojoules(energy_pj) for part, energy_pj in self.totals.energy_by_component_pj.items()
-        }
-        _require_equal("femtojoules over components", sum_known(by_component_fj.values()), whole_fj)
+        whole_fj = sums.known_femtojoules(self.totals.energy_pj)
+        sums.require_equal("femtojoules over layers", parts_fj.pop(TOTAL, 0), whole_fj)
+        by_component_pj = self.totals.energy_by_component_pj
+        by_component_fj = {part: sums.known_femtojoules(pj) for part, pj in by_component_pj.items()}
+        sums.require_equal("femtojoules over components", sum_known(by_component_fj.values()), whole_fj)
         for component in by_component_fj | parts_fj:
             over_layers_fj = parts_fj.get(component, 0)
-            _require_equal(f"femtojoules of {component}", over_layers_fj, by_component_fj.get(component, 0))
+            sums.require_equal(
+                f"femtojoules of {component}", over_layers_fj, by_component_fj.get(component, 0)
+            )
 
     def _require_reasons(self) -> None:
         """What is not priced has a reason, and nothing else has one."""
@@ -430,47 +395,3 @@ def load_result(path: Path) -> Result:
         first = error.errors(include_url=False)[0]
         location = ".".join(str(part) for part in first["loc"]) or None
         raise UserError(f"is not a valid result: {first['msg']}", source=path, location=location) from error
-
-
-def _femtojoules(energy_pj: float | None) -> int | None:
-    return None if energy_pj is None else round(energy_pj * 1000)
-
-
-def _sum_fj(energies_pj: list[float | None]) -> int | None:
-    """The sum in whole femtojoules; None where a part is not priced."""
-    known = [energy_pj for energy_pj in energies_pj if energy_pj is not None]
-    return sum([round(energy_pj * 1000) for energy_pj in known]) if len(known) == len(energies_pj) else None
-
-
-def _require_closed_energy(name: str, energy_pj: Mapping[str, float | None]) -> None:
-    parts_fj = _sum_fj([energy for part, energy in energy_pj.items() if part != TOTAL])
-    _require_equal(f"{name}: femtojoules", parts_fj, _femtojoules(energy_pj[TOTAL]))
-
-
-def _require_equal(what: str, parts: int | None, whole: int | None) -> None:
-    if parts != whole:
-        _not_closed(what, parts, whole)
-
-
-def _require_close(what: str, parts: float | None, whole: float | None) -> None:
-    if parts is None or whole is None:
-        if parts is not whole:
-            _not_closed(what, parts, whole)
-    elif abs(parts - whole) > 1e-9 * max(parts, 1.0):
-        _not_closed(what, parts, whole)
-
-
-def _require_priced_alike(name: str, whole: float | None, **follows: float | None) -> None:
-    """Figures that follow from a whole are priced where it is, and only there."""
-    for figure, value in follows.items():
-        if (value is None) != (whole is None):
-            _not_closed(f"{name}: {figure}", whole, value)
-
-
-def _not_closed(what: str, parts: float | None, whole: float | None) -> NoReturn:
-    message = f"{what} do not add up: the parts give {_told(parts)}, the whole says {_told(whole)}"
-    raise ValueError(message)
-
-
-def _told(value: float | None) -> str:
-    return "not priced" if value is None else str(value)
