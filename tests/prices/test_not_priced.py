@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.arch.config import ArchConfig
+from simulator.cost.book import PriceBook
 from simulator.cost.lines import LayerEnergy
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.price import NotPriced
@@ -220,7 +221,7 @@ def test_a_missing_dram_names_the_types_that_are_priced(tmp_path: Path) -> None:
     }
 
 
-def sram_table(folder: Path, fields: list[dict[str, Any]]) -> str:
+def sram_table(folder: Path, fields: list[dict[str, Any]], node_nm: float = 28) -> str:
     """A table of SRAM rows, each given by its own fields."""
     table = folder / "memories.yaml"
     shared = {"component": "sram", "variant": "ram", "conditions": "cells", "source": "us", "status": "model"}
@@ -230,7 +231,7 @@ def sram_table(folder: Path, fields: list[dict[str, Any]]) -> str:
                 "table": "memories",
                 "description": "memories",
                 "sources": {"us": "a compiler"},
-                "conditions": {"cells": {"scope": "macro", "node_nm": 28, "activity": "any"}},
+                "conditions": {"cells": {"scope": "macro", "node_nm": node_nm, "activity": "any"}},
                 "rows": [shared | each for each in fields],
             }
         )
@@ -291,6 +292,25 @@ def test_at_conditions_that_nothing_bridges_only_what_is_free_of_them_is_priced(
     (field,) = (overrides.get("process") or overrides).keys() - {"scaling"}
     way_out = "clock_mhz" if field == "clock_mhz" else f"process.{field}"
     assert re.search(rf"{way_out} (to )?\S+", reason)
+
+
+def test_a_row_of_a_node_outside_the_equations_is_not_scaled_to_one_inside(tmp_path: Path) -> None:
+    """Rows at 65 nm and an array at 28 nm, with permission: the equations cover 20 to 45 nm at both ends."""
+    table = sram_table(
+        tmp_path, [{"action": "read", "energy_pj_per_byte": 1, "capacity_kib": 256}], node_nm=65
+    )
+    tables = [*(name for name in ALL_TABLES if name != "sram_28nm"), table]
+    prices = pricing(tables=tables, scaling={"node": True})
+    assert (
+        "prices hold at 65 nm, process.node_nm is 28 nm, and prices scale inside 20 to 45 nm only: set "
+        "process.node_nm to 65 or add a table with prices at 28 nm"
+    ) in reasons(prices)
+
+
+def test_a_table_that_only_serves_comparison_is_no_way_out() -> None:
+    """The area of a float16 PE stands in `tsmc_28hpc_plus` alone, which prices nothing."""
+    missing = PriceBook.load(["dram"]).missing("pe", "float16", "area")
+    assert missing.reason == "no table in `tables` has the price: add a table that has it"
 
 
 def test_reasons_are_the_same_for_all_that_share_a_cause() -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from simulator import assembly
 from simulator.arch import load_arch
+from simulator.assembly import MeasuredLayer, Measurements
+from simulator.cost.activity import SwitchingActivity
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.pricing import ArchitecturePricing
 from simulator.foundation.documents import pretty_json
@@ -67,6 +69,20 @@ def test_shared_layers_give_the_result_of_layers_priced_one_by_one(network: Netw
     for layer, layer_run in zip(result.layers, run.layers, strict=True):
         assert layer.energy_pj == pricing.layer(layer_run.counts).energy_pj
         assert (layer.name, layer.start_cycle) == (layer_run.layer.name, layer_run.start_cycle)
+
+
+def test_a_layer_with_tensors_is_priced_by_what_toggled_in_it_alone(network: Network) -> None:
+    """Of 60 equal layers one is measured, in the middle, with no bit toggled: only its multipliers rest."""
+    arch = load_arch("int8_32x32")
+    still = MeasuredLayer(SwitchingActivity(0, 0, 0))
+    name = f"layer_{30 * SHAPES}"
+    result = assembly.assemble(arch, run_machine(arch, network), Measurements({name: still}))
+    equal = [layer for layer in result.layers if layer.m == 8]
+    multiply_pj = {layer.name: layer.energy_pj["pe_multiply"] for layer in equal}
+    assert multiply_pj.pop(name) == 0
+    assert len(multiply_pj) == LAYERS // SHAPES - 1
+    assert set(multiply_pj.values()) == {equal[0].energy_pj["pe_multiply"]}
+    assert equal[0].energy_pj["pe_multiply"] != 0
 
 
 def test_the_text_is_that_of_the_whole_document(network: Network) -> None:
