@@ -135,7 +135,7 @@ def run_machine(
     `scalesim` is the configuration file that the architecture was made with; its warnings become the run's.
 
     Raises:
-        UserError: a buffer too small for a layer, or a MAC too slow for the clock.
+        UserError: a buffer too small for a layer, or whatever else cannot run.
     """
 
     def advance(done: int, total: int, _layer: str) -> None:
