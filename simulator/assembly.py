@@ -16,9 +16,11 @@ from simulator.cost.area import Area
 from simulator.cost.book import PriceBook
 from simulator.cost.lines import LayerEnergy
 from simulator.cost.mac_parts import structure_of
+from simulator.cost.price import NotPriced
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
 from simulator.cost.provenance import missing_prices, price_sources, unit_prices
 from simulator.cost.sums import EnergySum, PartEnergies
+from simulator.foundation import UserError
 from simulator.numerics import Mac, get_mac
 from simulator.numerics.overflow import OverflowBound, overflow_bound
 from simulator.result import (
@@ -35,6 +37,7 @@ from simulator.result import (
 )
 from simulator.system import LayerRun, MachineRun
 from simulator.system.counts import OPERANDS, Operand, Traffic
+from simulator.system.objective import MovePrices
 from simulator.workload import Layer, Network
 
 _PJ_PER_NS_IN_MW = 1.0
@@ -69,6 +72,27 @@ class MeasuredRun:
 
 _NOTHING_MEASURED = Measurements({})
 _NO_LAYER = MeasuredLayer()
+
+
+def move_prices_of(arch: ArchConfig) -> MovePrices | None:
+    """What moves and cycles cost on an architecture that chooses tilings for the least energy; else None.
+
+    Raises:
+        UserError: it does, and one of these prices is missing.
+    """
+    objectives = {arch.tiling_of(layer).objective for layer in arch.layers} | {arch.tiling.objective}
+    if "energy" not in objectives:
+        return None
+    found = _PriceLists(arch).move_prices()
+    if isinstance(found, NotPriced):
+        raise UserError(
+            f"cannot choose tilings for the least energy: {found.reason}",
+            source=arch.name,
+            location="tiling.objective",
+            value="energy",
+            allowed="latency or traffic, or tables that price all of them",
+        )
+    return found
 
 
 def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHING_MEASURED) -> Result:
@@ -159,6 +183,10 @@ class _PriceLists:
         """Area of the array as it is between layers with a MAC of their own."""
         return self._general.area
 
+    def move_prices(self) -> MovePrices | NotPriced:
+        """What moves and cycles cost with the array's own MACs."""
+        return self._general.move_prices()
+
     def of_layer(self, layer: str) -> ArchitecturePricing:
         """The prices that hold while a layer runs."""
         return self._own.get(layer, self._general)
@@ -244,7 +272,12 @@ def _layer_result(
 
 def _traffic(moved: Mapping[Operand, Traffic]) -> dict[str, dict[str, int]]:
     return {
-        operand: {"read": moved[operand].read_bytes, "write": moved[operand].write_bytes}
+        operand: {
+            "read": moved[operand].read_bytes,
+            "write": moved[operand].write_bytes,
+            "moved_read": moved[operand].moved_read_bytes,
+            "moved_write": moved[operand].moved_write_bytes,
+        }
         for operand in OPERANDS
         if operand in moved
     }

@@ -54,10 +54,16 @@ class LayerCycles(_Part):
 
 
 class OperandBytes(_Part):
-    """Bytes read and written for one operand."""
+    """Bytes read and written for one operand.
+
+    `read` and `write` are useful bytes. `moved_read` and `moved_write` are those of the whole words (SRAM) or
+    bursts (DRAM) that were touched for them; energy is charged by these. Files of schema 1 have no moved bytes: 0.
+    """
 
     read: int = Field(0, ge=0)
     write: int = Field(0, ge=0)
+    moved_read: int = Field(0, ge=0)
+    moved_write: int = Field(0, ge=0)
 
 
 class OperandTraffic(_Part):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.arch import ArchConfig, load_arch
 from simulator.arch.mapping import with_mapping
 from simulator.arch.scalesim_cfg import BANDWIDTH_FIELD, ScaleSimConfig, read_scalesim_cfg
-from simulator.assembly import MeasuredRun, assemble
+from simulator.assembly import MeasuredRun, assemble, move_prices_of
 from simulator.result import Result
 from simulator.scalesim_bandwidth import bandwidth_warnings
 from simulator.system import MachineRun, simulate_network
@@ -142,7 +142,7 @@ def run_machine(
         if progress is not None:
             progress(network.name, done, total)
 
-    run = simulate_network(arch, network, progress=advance)
+    run = simulate_network(arch, network, progress=advance, move_prices=move_prices_of(arch))
     if scalesim is None:
         return run
     return replace(

@@ -33,18 +33,18 @@ class Memories:
         }
         dram = prices.get("dram", arch.dram.type, "transfer", chosen_by="dram.type")
         self._reading = {
-            operand: Action(f"sram_{operand}", "dynamic", "bytes read", sram.read, operand)
+            operand: Action(f"sram_{operand}", "dynamic", "bytes of words read", sram.read, operand)
             for operand, sram in self.srams.items()
         }
         self._writing = {
-            operand: Action(f"sram_{operand}", "dynamic", "bytes written", sram.write, operand)
+            operand: Action(f"sram_{operand}", "dynamic", "bytes of words written", sram.write, operand)
             for operand, sram in self.srams.items()
         }
         self._dram = {
             operand: Action(
                 f"dram_{operand}",
                 "dynamic",
-                "bytes read or written",
+                "bytes of bursts read or written",
                 use(dram, _BITS_PER_BYTE, "bits a byte"),
                 operand,
             )
@@ -61,13 +61,18 @@ class Memories:
             yield AreaLine(f"sram_{operand}", "buffer", 1, sram.area)
 
     def lines(self, counts: ActionCounts) -> Iterator[FormationLine]:
-        """Energy of the bytes that a layer moves."""
+        """Energy of the words and bursts that a layer touches."""
         for operand in OPERANDS:
             moved = counts.sram[operand]
-            yield FormationLine(self._reading[operand], moved.read_bytes)
-            yield FormationLine(self._writing[operand], moved.write_bytes)
+            yield FormationLine(self._reading[operand], moved.moved_read_bytes)
+            yield FormationLine(self._writing[operand], moved.moved_write_bytes)
         for operand in OPERANDS:
-            yield FormationLine(self._dram[operand], counts.dram[operand].total_bytes)
+            yield FormationLine(self._dram[operand], counts.dram[operand].moved_bytes)
+
+    @property
+    def dram_pj_per_byte(self) -> float | None:
+        """Picojoules per byte of a burst; None where not priced."""
+        return self._dram["ofmap"].unit_pj
 
     def leakage_lines(self, time_ns: float) -> Iterator[FormationLine]:
         """What the buffers leak in some nanoseconds."""
@@ -100,9 +105,7 @@ class Wires:
     def lines(self, counts: ActionCounts) -> Iterator[FormationLine]:
         """Energy of the bytes that pass between buffers and array."""
         for operand in OPERANDS:
-            moved = counts.sram[operand]
-            at_array = moved.write_bytes if operand == "ofmap" else moved.read_bytes
-            yield FormationLine(self._moving[operand], at_array)
+            yield FormationLine(self._moving[operand], counts.array_bytes[operand])
 
 
 def _wire_uses(prices: Prices, area: Area, operand: Operand) -> Uses:

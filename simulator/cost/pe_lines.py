@@ -34,19 +34,22 @@ class PeLines:
         self.pe = pe
         self._array = array
         name, registers = pe.name, pe.registers
-        moving = _MOVES_IN_SHIFTS[array.dataflow]
         gated = array.clock_gating
         self._logic = [Action.of_cost(cost, f"useful MACs of {name}") for cost in pe.combinational]
         self._shifting_adders = [
             Action.of_cost(cost, f"shifting PE-cycles of {name}")
             for cost in pe.combinational
-            if cost.component == "pe_add" and array.dataflow == "os"
+            if cost.component == "pe_add"
         ]
         self._working = Action.of_cost(
             registers.characterised, f"useful{'' if gated else ' and idle'} PE-cycles of {name}"
         )
-        self._shifting = Action.of_cost(registers.shifting(moving), f"shifting PE-cycles of {name}")
-        self._shifting_reason = f"only the {moving} register moves, as often as when the price was taken"
+        self._shifting = {
+            dataflow: Action.of_cost(
+                registers.shifting(moving), f"shifting PE-cycles of {name}, the {moving} moving"
+            )
+            for dataflow, moving in _MOVES_IN_SHIFTS.items()
+        }
         self._holding = Action.of_cost(registers.clock, f"holding PE-cycles of {name}, clock alone")
         self._clocked = Action.of_cost(registers.clock, f"clocked PE-cycles of {name}")
         self._not_clocked = Action.of_cost(
@@ -60,10 +63,14 @@ class PeLines:
             composed=registers.clock.composed,
         )
 
-    def lines(self, cycles: PECycles, activity: SwitchingActivity | None) -> Iterator[FormationLine]:
+    def lines(
+        self, cycles: PECycles, activity: SwitchingActivity | None, dataflow: Dataflow
+    ) -> Iterator[FormationLine]:
         """The energy of some PE-cycles; `activity` is what toggled in them, None without tensors."""
         yield from self._combinational(cycles, activity)
-        yield from self._untold(cycles) if activity is None else self._measured(cycles, activity)
+        if dataflow == "os":
+            yield from self._moving_sums(cycles, activity)
+        yield from self._untold(cycles, dataflow) if activity is None else self._measured(cycles, activity)
 
     def _combinational(self, cycles: PECycles, activity: SwitchingActivity | None) -> Iterator[FormationLine]:
         macs, gated = cycles.useful, ""
@@ -77,7 +84,6 @@ class PeLines:
         for action in self._logic:
             factor = relative.of(action.component) if relative else 1.0
             yield FormationLine(action, macs, factor, reason + gated)
-        yield from self._moving_sums(cycles, activity)
 
     def _moving_sums(self, cycles: PECycles, activity: SwitchingActivity | None) -> Iterator[FormationLine]:
         """Sums that shift out pass the adder's input, which nothing isolates, while the product rests."""
@@ -93,12 +99,14 @@ class PeLines:
                 "the moving sum is one of the adder's two inputs, the product rests",
             )
 
-    def _untold(self, cycles: PECycles) -> Iterator[FormationLine]:
+    def _untold(self, cycles: PECycles, dataflow: Dataflow) -> Iterator[FormationLine]:
         """Registers without tensors: they toggle as often as when the price was taken."""
         gated = self._array.clock_gating
         working = cycles.useful + (0 if gated else cycles.idle)
         yield FormationLine(self._working, working, factor_reason=_DEFAULT_ACTIVITY)
-        yield FormationLine(self._shifting, cycles.shifting, factor_reason=self._shifting_reason)
+        moving = _MOVES_IN_SHIFTS[dataflow]
+        reason = f"only the {moving} register moves, as often as when the price was taken"
+        yield FormationLine(self._shifting[dataflow], cycles.shifting, factor_reason=reason)
         yield FormationLine(self._holding, 0 if gated else cycles.holding)
 
     def _measured(self, cycles: PECycles, activity: SwitchingActivity) -> Iterator[FormationLine]:

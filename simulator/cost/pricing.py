@@ -15,8 +15,9 @@ from simulator.cost.lines import Action, FormationLine, LayerEnergy
 from simulator.cost.mac_structure import MacStructure
 from simulator.cost.memory_lines import Memories, Wires
 from simulator.cost.pe_lines import PeLines, cycles_by_block, part_of
-from simulator.cost.price import NotPriced, Uses, use
-from simulator.system.counts import ActionCounts
+from simulator.cost.price import NotPriced, Uses, total, use
+from simulator.system.counts import OPERANDS, ActionCounts
+from simulator.system.objective import MovePrices
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +113,43 @@ class ArchitecturePricing:
         ]
         return LayerEnergy(tuple(line for line in lines if line.count))
 
+    def move_prices(self) -> MovePrices | NotPriced:
+        """What moves and cycles cost, for tilings of the least energy; which price is missing, if one is."""
+        srams = self._memories.srams
+        prices = {
+            "dram": self._memories.dram_pj_per_byte,
+            **{f"read {operand}": srams[operand].read_pj_per_byte for operand in OPERANDS},
+            **{f"write {operand}": srams[operand].write_pj_per_byte for operand in OPERANDS},
+            "cycle": self._cycle_pj(),
+        }
+        known = {name: price for name, price in prices.items() if price is not None}
+        if len(known) < len(prices):
+            missing = ", ".join(name for name in prices if name not in known)
+            return NotPriced(f"no price of: {missing}")
+        return MovePrices(
+            known["dram"],
+            {operand: known[f"read {operand}"] for operand in OPERANDS},
+            {operand: known[f"write {operand}"] for operand in OPERANDS},
+            known["cycle"],
+        )
+
+    def _cycle_pj(self) -> float | None:
+        """A cycle in which nothing happens: leakage, and the clock of all PEs where it is not gated."""
+        leaking_mw = [self._leaking.unit_pj, *(sram.leakage_mw for sram in self._memories.srams.values())]
+        clocks = [total(pe.registers.clock.energy) for pe in self.pes]
+        counts = [self.arch.array.rows * block.columns for block in self._blocks]
+        if self.arch.array.clock_gating:
+            counts = [0 for _ in counts]
+        if None in leaking_mw or None in clocks:
+            return None
+        leaking_pj = sum(mw for mw in leaking_mw if mw is not None) * self.arch.cycle_ns
+        return leaking_pj + sum(c * n for c, n in zip(clocks, counts, strict=True) if c is not None)
+
     def _pe_lines(self, counts: ActionCounts, activity: SwitchingActivity | None) -> Iterator[FormationLine]:
         shares = cycles_by_block(counts, [(block.structure.name, block.columns) for block in self._blocks])
         for block, pes, cycles in zip(self._blocks, self._pes, shares, strict=True):
             share = cycles.useful / counts.macs if counts.macs else block.columns / self._columns
-            yield from pes.lines(cycles, part_of(activity, share))
+            yield from pes.lines(cycles, part_of(activity, share), counts.dataflow)
 
     def _leakage(self) -> Uses:
         logic_um2 = self.area.logic_um2

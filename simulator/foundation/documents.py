@@ -78,7 +78,7 @@ def parse_yaml(text: str, *, source: object) -> Any:
 
 
 def dump_yaml(value: Any) -> str:
-    """A YAML text of dict, list, str, numbers, bool and None, in the order given, innermost ones on a line."""
+    """A YAML text of dict, list, str, numbers, bool and None, in the order given."""
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
 
 
