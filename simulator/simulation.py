@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.arch import ArchConfig, load_arch
+from simulator.arch.mapping import with_mapping
 from simulator.arch.scalesim_cfg import BANDWIDTH_FIELD, ScaleSimConfig, read_scalesim_cfg
 from simulator.assembly import MeasuredRun, assemble
 from simulator.result import Result
@@ -33,6 +34,7 @@ def simulate(
     batch: int | None = None,
     overrides: Mapping[str, Any] | None = None,
     scalesim_cfg: str | Path | None = None,
+    mapping: str | Path | None = None,
     skip_unsupported: bool = False,
     tensors: Tensors | None = None,
     progress: Progress | None = None,
@@ -47,6 +49,7 @@ def simulate(
         batch: inferences at once, in place of the network's own.
         overrides: any architecture field by its dotted name: `{"sram.ifmap.capacity_kib": 64}`.
         scalesim_cfg: a SCALE-Sim configuration file, laid over the architecture and under the overrides.
+        mapping: a file that fixes dataflow and tiling of single layers, as `--mapping-out` writes it.
         skip_unsupported: leave out ONNX operators that cannot be simulated instead of refusing.
         tensors: images for a trained network; add accuracy and let energy follow the bits that toggle.
         progress: called after every layer.
@@ -56,7 +59,10 @@ def simulate(
     """
     scalesim = None if scalesim_cfg is None else read_scalesim_cfg(scalesim_cfg)
     configured = configure(
-        arch, {"array.mac": mac, "array.dataflow": dataflow, **(overrides or {})}, scalesim=scalesim
+        arch,
+        {"array.mac": mac, "array.dataflow": dataflow, **(overrides or {})},
+        scalesim=scalesim,
+        mapping=mapping,
     )
     if tensors is None:
         ready = MeasuredRun(
@@ -82,9 +88,11 @@ def configure(
     overrides: Mapping[str, Any] | None = None,
     *,
     scalesim: ScaleSimConfig | None = None,
+    mapping: str | Path | None = None,
 ) -> ArchConfig:
     """The architecture with overrides laid over it; overrides that are None are left out.
 
+    A mapping file (`systolic simulate --mapping-out`) fixes dataflow and tiling of the layers that it names.
     A SCALE-Sim configuration lies under the overrides. Its bandwidth, which is in bytes per cycle, is
     converted at the clock that holds in the end, and gives way to an override of the bandwidth itself.
 
@@ -92,13 +100,12 @@ def configure(
         UserError: as `load_arch`.
     """
     given = {field: value for field, value in (overrides or {}).items() if value is not None}
-    if scalesim is None:
-        return load_arch(arch, given)
-    given = {**scalesim.overrides, **given}
+    if scalesim is not None:
+        given = {**scalesim.overrides, **given}
     configured = load_arch(arch, given)
-    if not _sets_bandwidth(given):
-        given |= scalesim.bandwidth_at(configured.clock_mhz)
-    return load_arch(arch, given)
+    if scalesim is not None and not _sets_bandwidth(given):
+        configured = load_arch(arch, given | scalesim.bandwidth_at(configured.clock_mhz))
+    return configured if mapping is None else with_mapping(configured, mapping)
 
 
 def _sets_bandwidth(overrides: Mapping[str, Any]) -> bool:

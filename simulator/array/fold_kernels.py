@@ -1,4 +1,4 @@
-"""Cycles of folds and of chains of folds in closed form, compiled: the formulas behind `fold.py` and `schedule.py`.
+"""Cycles of folds and of chains of folds in closed form, compiled.
 
 docs/timing.md derives each line. A chain is what one tile takes: for every group, for every column of folds,
 for every row of folds. All arguments and results are whole numbers; nothing here looks at single folds of a

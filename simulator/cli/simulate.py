@@ -73,6 +73,14 @@ ScaleSimOption = Annotated[
     Path | None,
     typer.Option("--scalesim-cfg", metavar="FILE", help="A SCALE-Sim .cfg, laid over the architecture."),
 ]
+MappingOption = Annotated[
+    Path | None,
+    typer.Option("--mapping", metavar="FILE", help="Dataflow and tiling of layers, from --mapping-out."),
+]
+MappingOutOption = Annotated[
+    Path | None,
+    typer.Option("--mapping-out", metavar="FILE", help="Write the layers' dataflow and tiling there."),
+]
 AllLayersOption = Annotated[bool, typer.Option("--layers", help="Show every layer, in execution order.")]
 
 
@@ -95,6 +103,8 @@ def simulate_command(
     layers: AllLayersOption = False,
     engine: EngineOption = Engine.event,
     scalesim_cfg: ScaleSimOption = None,
+    mapping: MappingOption = None,
+    mapping_out: MappingOutOption = None,
     trace: TraceOption = None,
     access_trace: AccessTraceOption = None,
     trace_layers: TraceLayersOption = None,
@@ -133,7 +143,7 @@ def simulate_command(
         assignments,
     )
     scalesim = read_scalesim_cfg(scalesim_cfg) if scalesim_cfg is not None else None
-    configured = configure(arch, overrides, scalesim=scalesim)
+    configured = configure(arch, overrides, scalesim=scalesim, mapping=mapping)
     folder = prepare_folder(out) if out is not None else None
     with progress_bar(quiet=quiet) as progress:
         if Path(network).is_dir():
@@ -154,6 +164,12 @@ def simulate_command(
         if engine is Engine.grid:
             _verify_on_grid(ready.arch, ready.network, progress)
     result = assemble(ready.arch, run, ready.measured)
+    if mapping_out is not None:
+        from simulator.foundation.documents import dump_yaml
+        from simulator.foundation.files import write_text
+        from simulator.system.mapping import mapping_of
+
+        write_text(mapping_out, dump_yaml(mapping_of(run)))
     if trace is not None:
         from simulator.system.trace import write_trace
 

@@ -77,6 +77,11 @@ def parse_yaml(text: str, *, source: object) -> Any:
         raise UserError(f"is not valid YAML: {error}", source=source) from error
 
 
+def dump_yaml(value: Any) -> str:
+    """A YAML text of dict, list, str, numbers, bool and None, in the order given, innermost ones on a line."""
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+
+
 def pretty_json(value: Any, indent: int = 0) -> str:
     """JSON text with a line for everything that holds only scalars, so that long results stay readable."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

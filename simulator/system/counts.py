@@ -70,8 +70,9 @@ class PECycles:
 class Traffic:
     """Bytes read from and written to one memory for one operand.
 
-    read_bytes, write_bytes: useful ones, that somebody asked for. moved_read_bytes, moved_write_bytes: those of
-    the whole words (SRAM) or bursts (DRAM) that were touched for them, which is what takes energy.
+    read_bytes, write_bytes: useful ones, that somebody asked for.
+    moved_read_bytes, moved_write_bytes: those of the whole words (SRAM) or bursts (DRAM) that were touched
+    for them, which is what takes energy.
     """
 
     read_bytes: int = 0

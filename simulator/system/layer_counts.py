@@ -18,8 +18,7 @@ from simulator.system.counts import (
     Traffic,
 )
 from simulator.system.footprint import Integers, packed_bytes
-from simulator.system.nest import FILTER, IFMAP
-from simulator.system.nest_machine import (
+from simulator.system.layer_work import (
     ADDED_WORDS,
     BUFFER_WORDS,
     BURSTS,
@@ -32,6 +31,7 @@ from simulator.system.nest_machine import (
     STALL_IFMAP,
     LayerWork,
 )
+from simulator.system.nest import FILTER, IFMAP
 from simulator.system.tile_cost import Tile, cost_of_step
 from simulator.workload.layer import Layer
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from simulator.foundation import UserError
 from simulator.system.counts import Operand
+from simulator.system.layer_work import LayerWork, result_share
 from simulator.system.nest import (
     COLUMN,
     DEPENDS,
@@ -33,7 +34,6 @@ from simulator.system.nest import (
     sizes_of,
     tile_at,
 )
-from simulator.system.nest_machine import LayerWork, result_share
 from simulator.system.plan import Programme, Step, Stream, Transfer, in_service_order
 from simulator.system.tile_cost import COSTS, CYCLES, OUTPUT, PORT, TAIL, Tile, cost_of_step
 from simulator.system.tiling import Tiling

@@ -33,7 +33,7 @@ NEST_NAMES: tuple[tuple[LoopOrder, str], ...] = (
     ("ofmap_resident", "m, n, k"),
     ("ofmap_resident", "n, m, k"),
 )
-"""Nests by number: the operand whose tile the innermost loop leaves in place, and loops from the outermost in."""
+"""Nests by number: the operand whose tile the innermost loop leaves in place, and loops, outermost first."""
 
 NESTS = np.array(
     [
@@ -203,13 +203,13 @@ def filter_bytes_at(g: Geometry, b: Blocking, bits: int, at: Integers) -> int:
 
 
 @helper
-def uniform_range(g: Geometry, b: Blocking, counts: Integers, kind: int) -> tuple[int, int]:
+def uniform_range(g: Geometry, b: Blocking, kind: int) -> tuple[int, int]:
     """Iterations of a loop, first and stop, whose tiles are all alike: whole, and clear of padding."""
     lengths, sizes = lengths_of(g), sizes_of(b)
     whole = lengths[kind] // sizes[kind]
     if kind == REDUCTION and b.k % (g.rows.kernel * g.columns.kernel):
         return 0, 0
-    if kind == ROW or kind == COLUMN:
+    if kind in (ROW, COLUMN):
         axis = g.rows if kind == ROW else g.columns
         size = sizes[kind]
         step = size * axis.stride

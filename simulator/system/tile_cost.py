@@ -1,4 +1,4 @@
-"""What one tile costs the array, compiled: cycles until the next tile may begin, delays, what passes the edges."""
+"""What one tile costs the array, compiled: cycles until the next tile may begin, delays, accesses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DATAFLOWS = {"os": OUTPUTS_STAY, "ws": WEIGHTS_STAY, "is": INPUTS_STAY}
 
 
 class Tile(NamedTuple):
-    """Shape of one step: sizes, whole groups, and whether its reduction begins and ends the layer's (1 or 0)."""
+    """Shape of one step: sizes, whole groups; 1 where its reduction begins and ends the layer's."""
 
     m: int
     n: int

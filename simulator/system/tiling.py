@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +19,16 @@ from simulator.foundation import UserError
 from simulator.numerics.engines.compiled import kernel
 from simulator.system.counts import OPERANDS, Operand
 from simulator.system.footprint import Integers
+from simulator.system.layer_work import BYTES, END, STEPS, TOTALS, LayerWork
 from simulator.system.nest import NEST_NAMES, NO_OPERAND, Blocking
-from simulator.system.nest_machine import BYTES, END, STEPS, TOTALS, LayerWork, play_nest
+from simulator.system.nest_machine import play_nest
 from simulator.system.tile_cost import OUTPUTS_STAY
 from simulator.system.tile_sizes import (
     Sizes,
     blocks_of,
     channel_sizes,
     group_sizes,
+    is_small,
     nearby_sizes,
     reduction_sizes,
     unit_of_channels,
@@ -41,12 +43,12 @@ from simulator.system.tiling_candidates import (
     IMAGES,
     MOVED,
     NEST,
-    N,
     ROWS,
     VARIANTS,
     WHOLE_K,
     K,
     Limits,
+    N,
     blocking_of,
     estimate_rows,
     ifmap_sizes,
@@ -67,13 +69,15 @@ NEAR = 1.01
 class Tiling:
     """A chosen loop nest and tile sizes, with all that the machine does under it.
 
-    totals: see `nest_machine`. slots: tiles of each operand that its buffer holds at once.
+    totals: see `layer_work`. slots: tiles of each operand that its buffer holds at once. is_product:
+    whether output pixels are one run, not blocks of images.
     """
 
     blocking: Blocking
     slots: Mapping[Operand, int]
     totals: Integers
     reason: str
+    is_product: bool = False
 
     @property
     def steps(self) -> int:
@@ -95,21 +99,32 @@ class Tiling:
         """Output pixels of a whole tile."""
         return self.blocking.images * self.blocking.rows * self.blocking.columns
 
-    def summary(self) -> dict[str, int | str]:
-        """Fields for a result."""
+    def fixed(self) -> dict[str, int | str]:
+        """Fields of an architecture's `tiling` that give this tiling again."""
         b = self.blocking
-        order, loops = NEST_NAMES[b.nest]
+        pixels = (
+            {"tile_m": self.tile_m}
+            if self.is_product
+            else {"tile_images": b.images, "tile_rows": b.rows, "tile_columns": b.columns}
+        )
         return {
-            "loop_order": order,
-            "loops": loops.replace(", ", ""),
-            "tile_m": self.tile_m,
-            "tile_images": b.images,
-            "tile_rows": b.rows,
-            "tile_columns": b.columns,
+            "loops": NEST_NAMES[b.nest][1].replace(", ", ""),
+            **pixels,
             "tile_n": b.n,
             "tile_k": b.k,
             "tile_groups": b.groups,
             "whole_reduction": WHOLE_REDUCTION[b.whole_k],
+        }
+
+    def summary(self) -> dict[str, int | str]:
+        """Fields for a result."""
+        order = NEST_NAMES[self.blocking.nest][0]
+        return {
+            "loop_order": order,
+            "tile_m": self.tile_m,
+            **self.fixed(),
+            **{f"{name}_tiles": count for name, count in self.slots.items()},
+            "steps": self.steps,
             "reason": self.reason,
         }
 
@@ -148,10 +163,23 @@ def choose_tiling(
     return _Search(name, work, limits, fixed, weights).best()
 
 
-_PLAYED_FIRST = 12
-"""Candidates that are played before any is refined: those of the fewest estimated cycles."""
-_PLAYED_NEAR = 6
-_ROUNDS, _PLAYED_A_ROUND = 5, 20
+class _Effort(NamedTuple):
+    """How many candidates are played.
+
+    first: of the fewest estimated cycles, before any is refined. near, most_near: of the least traffic, at
+    once and in all. round: in each of `rounds` rounds of refinement.
+    """
+
+    first: int
+    near: int
+    most_near: int
+    round: int
+    rounds: int
+
+
+_USUAL = _Effort(first=12, near=6, most_near=30, round=20, rounds=5)
+_THOROUGH = _Effort(first=200, near=40, most_near=400, round=60, rounds=8)
+"""For small arrays, whose layers take few steps."""
 
 
 class _Search:
@@ -164,9 +192,12 @@ class _Search:
         self.rows = np.empty((0, CANDIDATE), np.int64)
         self.totals = np.empty((0, TOTALS), np.int64)
         self.known: set[bytes] = set()
+        self.effort = _THOROUGH if is_small(work.array) else _USUAL
 
     def best(self) -> Tiling:
-        candidates = self._candidates()
+        candidates = self._candidates(fine=False)
+        if not len(candidates):
+            candidates = self._candidates(fine=True)  # not even one fold fits
         if not len(candidates):
             raise self._does_not_fit()
         self._play_promising(candidates)
@@ -177,10 +208,12 @@ class _Search:
 
     def _variants(self) -> Integers:
         order, loops, wanted = self.fixed.loop_order, self.fixed.loops, self.fixed.whole_reduction
+        some = wanted == "auto" or order == loops == "auto"
+        pairs = VARIANTS.tolist() if some else product(range(len(NEST_NAMES)), WHOLE_REDUCTION)
         return np.array(
             [
                 (nest, held)
-                for nest, held in VARIANTS.tolist()
+                for nest, held in pairs
                 if order in ("auto", NEST_NAMES[nest][0])
                 and loops in ("auto", NEST_NAMES[nest][1].replace(", ", ""))
                 and wanted in ("auto", WHOLE_REDUCTION[held])
@@ -194,12 +227,12 @@ class _Search:
         different = variants[(variants[:, 0] < 2) & (variants[:, 1] == NO_OPERAND)]
         return different if len(different) else variants[:1]
 
-    def _candidates(self) -> Integers:
+    def _candidates(self, *, fine: bool) -> Integers:
         g, array, fixed = self.work.geometry, self.work.array, self.fixed
         variants = self._variants()
-        blocks = blocks_of(g, fixed, array)
-        channels = channel_sizes(g, fixed, array)
-        reductions = reduction_sizes(g, fixed, array)
+        blocks = blocks_of(g, fixed, array, fine=fine)
+        channels = channel_sizes(g, fixed, array, fine=fine)
+        reductions = reduction_sizes(g, fixed, array, fine=fine)
         groups = group_sizes(g, fixed, array)
         found = []
         if reductions[-1] == g.k:
@@ -243,16 +276,24 @@ class _Search:
     def _play_promising(self, candidates: Integers) -> None:
         by_cycles = np.lexsort((candidates[:, MOVED], candidates[:, ESTIMATED]))
         by_bytes = np.lexsort((candidates[:, ESTIMATED], candidates[:, MOVED]))
-        first = np.concatenate([by_cycles[:_PLAYED_FIRST], by_bytes[:_PLAYED_NEAR]])
+        first = np.concatenate([by_cycles[: self.effort.first], by_bytes[: self.effort.near]])
         self._play(candidates[first])
         fewest = int(self.totals[:, END].min())
-        near = candidates[candidates[:, ESTIMATED] <= NEAR * fewest]
-        self._play(near[np.lexsort((near[:, ESTIMATED], near[:, MOVED]))[:_PLAYED_NEAR]])
+        self._play_least_traffic(candidates[candidates[:, ESTIMATED] <= NEAR * fewest])
+
+    def _play_least_traffic(self, near: Integers) -> None:
+        """Of candidates that may come near the fewest cycles, those that move least, until one does."""
+        near = near[np.lexsort((near[:, ESTIMATED], near[:, MOVED]))]
+        at_once = self.effort.near
+        for begin in range(0, min(len(near), self.effort.most_near), at_once):
+            self._play(near[begin : begin + at_once])
+            if moved_bytes(self.totals[self._chosen()]) <= near[begin, MOVED]:
+                return
 
     def _refine(self) -> None:
         """Play the neighbours of the chosen and of the fastest candidate while that improves them."""
         refined: set[int] = set()
-        for _ in range(_ROUNDS):
+        for _ in range(self.effort.rounds):
             starts = {self._chosen(), int(np.argmin(self.totals[:, END]))} - refined
             if not starts:
                 return
@@ -260,8 +301,11 @@ class _Search:
             neighbours = np.concatenate([self._neighbours(self.rows[start]) for start in starts])
             fewest = int(self.totals[:, END].min())
             promising = neighbours[neighbours[:, ESTIMATED] <= NEAR * fewest]
+            before = len(self.rows)
             order = np.lexsort((promising[:, MOVED], promising[:, ESTIMATED]))
-            if not self._play(promising[order[:_PLAYED_A_ROUND]]):
+            self._play(promising[order[: self.effort.round]])
+            self._play_least_traffic(promising)
+            if len(self.rows) == before:
                 return
 
     def _neighbours(self, row: Integers) -> Integers:
@@ -329,6 +373,7 @@ class _Search:
             slots=dict(zip(OPERANDS, (int(count) for count in slots), strict=True)),
             totals=self.totals[chosen].copy(),
             reason=self._reason(chosen),
+            is_product=self.work.geometry.is_product,
         )
 
     def _reason(self, chosen: int) -> str:
@@ -350,13 +395,13 @@ class _Search:
 
     def _does_not_fit(self) -> UserError:
         g, array, edges, fixed = self.work.geometry, self.work.array, self.work.array.edges, self.fixed
-        blocks = blocks_of(g, fixed, array)
+        blocks = blocks_of(g, fixed, array, fine=True)
         images, rows, columns = (int(size) for size in blocks[np.argmin(blocks.prod(axis=1))])
         n, k, groups = (
             int(sizes.min())
             for sizes in (
-                channel_sizes(g, fixed, array),
-                reduction_sizes(g, fixed, array),
+                channel_sizes(g, fixed, array, fine=True),
+                reduction_sizes(g, fixed, array, fine=True),
                 group_sizes(g, fixed, array),
             )
         )
@@ -373,13 +418,13 @@ class _Search:
             if missing > 0:
                 return UserError(
                     f"the {name} buffer is too small for layer {self.name!r}: its smallest tile ({tile} of "
-                    f"m x n x k) needs {missing + available} bytes, it holds {available}; {missing} bytes are "
-                    "missing",
+                    f"m x n x k) needs {missing + available} bytes, it holds {available}; {missing} bytes "
+                    "are missing",
                     location=f"sram.{name}.capacity_kib",
                 )
         return UserError(
-            f"layer {self.name!r} cannot be tiled as fixed: output stationary partial sums stay in the PEs, so "
-            "a tile shorter than the reduction must be one fold (tile_m <= rows, tile_n <= columns) under "
+            f"layer {self.name!r} cannot be tiled as fixed: output stationary partial sums stay in the PEs, "
+            "so a tile shorter than the reduction must be one fold (tile_m <= rows, tile_n <= columns) under "
             "loop_order ofmap_resident or auto",
             location="tiling",
             value=tile,

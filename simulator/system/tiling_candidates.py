@@ -12,6 +12,7 @@ import numpy as np
 from simulator.numerics.engines.compiled import helper, kernel
 from simulator.system.footprint import Integers
 from simulator.system.geometry import Axis, Geometry, input_extent, taps_of
+from simulator.system.layer_work import LayerWork, Slots, all_results, result_share
 from simulator.system.nest import (
     FILTER,
     IFMAP,
@@ -24,7 +25,6 @@ from simulator.system.nest import (
     count_tiles,
     mark_turns,
 )
-from simulator.system.nest_machine import LayerWork, Slots, result_share
 from simulator.system.ports import ceil_div
 from simulator.system.tile_cost import OUTPUTS_STAY, WEIGHTS_STAY
 
@@ -92,9 +92,12 @@ def ifmap_sizes(g: Geometry, rows: int, columns: int, k: int) -> Extents:
         channels, touched = g.channels, g.channels
         if k < g.k:
             # A channel that a cut goes through is fetched for both pieces.
-            apart = (pieces - 1) - (pieces - 1) * _common(k, size) // size
-            channels = min(g.channels, (k + size - 1) // size + (1 if k % size else 0))
-            touched += apart
+            period = size // _common(k, size)
+            touched += (pieces - 1) - (pieces - 1) // period
+            channels = 0
+            for piece in range(min(pieces, period)):
+                last = min(g.k, (piece + 1) * k) - 1
+                channels = max(channels, last // size - piece * k // size + 1)
         return Extents(down.total * across.total * touched, down.largest * across.largest * channels)
     total, largest = 0, 0
     for piece in range(pieces):
@@ -120,17 +123,23 @@ def pixel_folds(g: Geometry, images: int, rows: int, columns: int, unit: int) ->
         size_i, count_i = (images, g.images // images) if i == 0 else (g.images % images, 1)
         for j in range(2):
             size_j, count_j = (rows, g.rows.outputs // rows) if j == 0 else (g.rows.outputs % rows, 1)
-            for l in range(2):
+            for k in range(2):
                 length = g.columns.outputs
-                size_l, count_l = (columns, length // columns) if l == 0 else (length % columns, 1)
-                folds += ceil_div(size_i * size_j * size_l, unit) * count_i * count_j * count_l
+                size_k, count_k = (columns, length // columns) if k == 0 else (length % columns, 1)
+                folds += ceil_div(size_i * size_j * size_k, unit) * count_i * count_j * count_k
     return folds
 
 
 @helper
-def slots_for(size: int, comes_once: bool, capacity: int, halves: int) -> int:
-    """Tiles that a buffer holds: one that comes once may fill it; two where halves are enough; 0: no room."""
-    if comes_once:
+def bytes_of(elements: int, bits: int) -> int:
+    """Whole bytes of packed codes."""
+    return (elements * bits + 7) // 8
+
+
+@helper
+def slots_for(size: int, loads: int, capacity: int, halves: int) -> int:
+    """Tiles that a buffer holds: a single one may fill it; two where halves are enough; 0: no room."""
+    if loads == 1:
         return 1 if size <= capacity else 0
     if halves and 2 * size <= capacity:
         return 2
@@ -160,17 +169,32 @@ def _distinct(b: Blocking, counts: Integers, operand: int) -> int:
     return total
 
 
-class Estimate(NamedTuple):
-    """A candidate: whether it fits and is possible, slots, DRAM bytes, cycles (estimated), steps."""
+class Needs(NamedTuple):
+    """What a blocking needs of the buffers: bytes of its largest tiles, tiles in sequence, slots (0: none).
 
-    fits: bool
+    spills: 1 where partial sums leave with their tile and come back.
+    """
+
+    ifmap_tile: int
+    filter_tile: int
+    ofmap_tile: int
+    ifmap_loads: int
+    filter_loads: int
+    visits: int
     slots: Slots
+    spills: int
+
+
+class Estimate(NamedTuple):
+    """A candidate: 1 where it is possible and fits, DRAM bytes, cycles (estimated), steps."""
+
+    fits: int
     bytes: int
     cycles: int
     steps: int
 
 
-_IMPOSSIBLE = Estimate(False, Slots(0, 0, 0), 0, 0, 0)
+_IMPOSSIBLE = Estimate(0, 0, 0, 0)
 
 
 @helper
@@ -208,89 +232,100 @@ def array_cycles(work: LayerWork, b: Blocking, counts: Integers) -> int:
 
 
 @helper
+def needs_of(work: LayerWork, b: Blocking, limits: Limits, ifmap: Extents, scratch: Integers) -> Needs:
+    """What a blocking needs of the buffers; arguments as for `estimate`, which it prepares `scratch` for."""
+    g, array, edges = work.geometry, work.array, work.array.edges
+    counts = scratch[0]
+    count_tiles(g, b, counts)
+    for operand in range(3):
+        mark_turns(b, counts, operand, scratch[1 + operand])
+    filter_k = g.k if b.whole_k == FILTER else b.k
+    passes = array.dataflow != OUTPUTS_STAY and (g.k > array.timing.rows or counts[REDUCTION] > 1)
+    ofmap_bits = edges.sum_bits if passes else max(edges.result_bits, edges.residual_bits)
+    ifmap_tile = bytes_of(ifmap.largest * b.images * b.groups, edges.ifmap_bits)
+    filter_tile = bytes_of(filter_k * b.n * b.groups, edges.filter_bits)
+    ofmap_tile = bytes_of(b.images * b.rows * b.columns * b.n * b.groups, ofmap_bits)
+    ifmap_loads = _times(counts, scratch[1 + IFMAP])
+    filter_loads = _times(counts, scratch[1 + FILTER])
+    visits = _times(counts, scratch[1 + OFMAP])
+    slots = Slots(
+        slots_for(ifmap_tile, ifmap_loads, limits.ifmap, limits.ifmap_halves),
+        slots_for(filter_tile, filter_loads, limits.filter, limits.filter_halves),
+        slots_for(ofmap_tile, visits, limits.ofmap, limits.ofmap_halves),
+    )
+    spills = scratch[1 + OFMAP][REDUCTION]
+    return Needs(ifmap_tile, filter_tile, ofmap_tile, ifmap_loads, filter_loads, visits, slots, spills)
+
+
+@helper
+def is_possible(work: LayerWork, b: Blocking, needs: Needs) -> bool:
+    """Whether a blocking fits the buffers and leaves partial sums only where the dataflow lets them go."""
+    array, pieces = work.array, b.k < work.geometry.k
+    if needs.slots.ifmap == 0 or needs.slots.filter == 0 or needs.slots.ofmap == 0:
+        return False
+    if array.dataflow == OUTPUTS_STAY:
+        one_fold = b.images * b.rows * b.columns <= array.timing.rows and b.n <= array.timing.columns
+        return not pieces or (one_fold and b.groups == 1 and needs.spills == 0)
+    return not work.ofmap_stays or (not pieces and work.geometry.k <= array.timing.rows)
+
+
+@helper
 def estimate(work: LayerWork, b: Blocking, limits: Limits, ifmap: Extents, scratch: Integers) -> Estimate:
     """What a candidate moves and about how long it takes; `scratch` has 4 x `KINDS` places.
 
     ifmap: from `ifmap_sizes` for the block and the piece of the reduction that the ifmap tile holds.
     """
-    g, array, edges, t = work.geometry, work.array, work.array.edges, work.array.timing
-    counts = scratch[0]
-    count_tiles(g, b, counts)
-    for operand in range(3):
-        mark_turns(b, counts, operand, scratch[1 + operand])
-    spills = scratch[1 + OFMAP][REDUCTION] == 1
-    pieces = counts[REDUCTION] > 1
-    pixels = b.images * b.rows * b.columns
-    if array.dataflow == OUTPUTS_STAY and pieces:
-        if spills or pixels > t.rows or b.n > t.columns or b.groups > 1:
-            return _IMPOSSIBLE
-    if work.ofmap_stays and array.dataflow != OUTPUTS_STAY and (pieces or g.k > t.rows):
+    g, edges, memory = work.geometry, work.array.edges, work.memory
+    needs = needs_of(work, b, limits, ifmap, scratch)
+    if not is_possible(work, b, needs):
         return _IMPOSSIBLE
-    # Bytes of one tile, of all different ones, and how often they come.
-    ifmap_tile = (ifmap.largest * b.images * b.groups * edges.ifmap_bits + 7) // 8
-    filter_k = g.k if b.whole_k == FILTER else b.k
-    filter_tile = (filter_k * b.n * b.groups * edges.filter_bits + 7) // 8
-    passes = array.dataflow != OUTPUTS_STAY and (g.k > t.rows or pieces)
-    ofmap_bits = edges.sum_bits if passes else max(edges.result_bits, edges.residual_bits)
-    ofmap_tile = (pixels * b.n * b.groups * ofmap_bits + 7) // 8
-    ifmap_loads = _times(counts, scratch[1 + IFMAP])
-    filter_loads = _times(counts, scratch[1 + FILTER])
-    visits = _times(counts, scratch[1 + OFMAP])
-    slots = Slots(
-        slots_for(ifmap_tile, ifmap_loads == 1, limits.ifmap, limits.ifmap_halves),
-        slots_for(filter_tile, filter_loads == 1, limits.filter, limits.filter_halves),
-        slots_for(ofmap_tile, visits == 1, limits.ofmap, limits.ofmap_halves),
-    )
-    if slots.ifmap == 0 or slots.filter == 0 or slots.ofmap == 0:
-        return _IMPOSSIBLE
-    ifmap_all = (ifmap.total * g.images * g.groups * edges.ifmap_bits + 7) // 8
+    counts, slots, visits = scratch[0], needs.slots, needs.visits
+    ifmap_loads, filter_loads = needs.ifmap_loads, needs.filter_loads
+    ifmap_all = bytes_of(ifmap.total * g.images * g.groups, edges.ifmap_bits)
     ifmap_all *= ifmap_loads // _distinct(b, counts, IFMAP)
-    filter_all = (g.k * g.n * g.groups * edges.filter_bits + 7) // 8
+    filter_all = bytes_of(g.k * g.n * g.groups, edges.filter_bits)
     filter_all *= filter_loads // _distinct(b, counts, FILTER)
-    total = g.images * g.rows.outputs * g.columns.outputs * g.n * g.groups
-    results = total
-    ofmap_in = result_share(total, results, work.added_results, edges.residual_bits)
-    if not work.added_results:
-        ofmap_in = 0
-    ofmap_out = (
-        0 if work.ofmap_stays else result_share(total, results, work.stored_results, edges.result_bits)
-    )
-    if spills:
-        sums = (results * edges.sum_bits + 7) // 8 * (counts[REDUCTION] - 1)
-        ofmap_in += sums
-        ofmap_out += sums
-    memory = work.memory
-    filter_load = channel_cycles(memory, filter_all // filter_loads)
-    ifmap_load, arrival = 0, 0
-    first = channel_cycles(memory, filter_tile) + memory.latency
+    results = all_results(g)
+    sums = bytes_of(results, edges.sum_bits) * (counts[REDUCTION] - 1) if needs.spills else 0
+    ofmap_in, ofmap_out = sums, sums
+    if work.added_results:
+        ofmap_in += result_share(results, results, work.added_results, edges.residual_bits)
+    if not work.ofmap_stays:
+        ofmap_out += result_share(results, results, work.stored_results, edges.result_bits)
     moved = filter_all + ofmap_in + ofmap_out
+    filter_load = channel_cycles(memory, filter_all // filter_loads)
+    filter_arrival = filter_load + memory.latency
+    first = channel_cycles(memory, needs.filter_tile) + memory.latency
     if work.ifmap_on_chip:
-        arrival = ceil_div(ifmap_all // ifmap_loads * 8, work.chip_rate)
-        first = max(first, ceil_div(ifmap_tile * 8, work.chip_rate))
+        ifmap_load, ifmap_arrival = 0, ceil_div(ifmap_all // ifmap_loads * 8, work.chip_rate)
+        first = max(first, ceil_div(needs.ifmap_tile * 8, work.chip_rate))
     else:
         ifmap_load = channel_cycles(memory, ifmap_all // ifmap_loads)
-        arrival = ifmap_load + memory.latency
+        ifmap_arrival = ifmap_load + memory.latency
+        first += channel_cycles(memory, needs.ifmap_tile)
         moved += ifmap_all
-        first += channel_cycles(memory, ifmap_tile)
     out = channel_cycles(memory, ofmap_out // visits)
     compute = array_cycles(work, b, counts)
     # One tile is fetched while another one is used, or, with room for one only, in between.
-    busy = compute
-    if slots.ifmap == 1:
-        busy += (ifmap_loads - 1) * arrival
-    if slots.filter == 1:
-        busy += (filter_loads - 1) * (filter_load + memory.latency)
-    if slots.ofmap == 1 and not work.ofmap_stays:
-        busy += (visits - 1) * (out + work.output_latency)
-    busy = max(busy, (ifmap_loads - 1) * arrival, (filter_loads - 1) * (filter_load + memory.latency))
+    busy = compute + (ifmap_loads - 1) * ifmap_arrival * (slots.ifmap == 1)
+    busy += (filter_loads - 1) * filter_arrival * (slots.filter == 1)
+    busy += (visits - 1) * (out + work.output_latency) * (slots.ofmap == 1 and not work.ofmap_stays)
+    # A tile may be under way while two others are used: an arrival and a use take turns.
+    slowest = max((ifmap_loads - 1) * ifmap_arrival, (filter_loads - 1) * filter_arrival)
+    busy = max(busy, (compute + slowest) // 2)
     steps = 1
     for kind in range(KINDS):
         steps *= counts[kind]
+    # The tile of an outer loop, and the store beside it, hold up the small tiles behind them.
+    rare = min(ifmap_loads, filter_loads)
+    if rare < max(ifmap_loads, filter_loads):
+        together = ifmap_load + filter_load + memory.latency + (out if visits <= rare else 0)
+        busy += (rare - 1) * max(0, together - busy // steps)
     in_turn = first + busy + work.output_latency + out
     channel = ifmap_load * ifmap_loads + filter_load * filter_loads
     channel += (out + channel_cycles(memory, ofmap_in // visits)) * visits
     channel += memory.latency + work.output_latency + compute // steps
-    return Estimate(True, slots, moved, max(in_turn, channel), steps)
+    return Estimate(1, moved, max(in_turn, channel), steps)
 
 
 # Columns of a candidate.
@@ -380,7 +415,7 @@ def estimate_rows(work: LayerWork, limits: Limits, rows: Integers) -> int:
 
 @kernel
 def slots_of(work: LayerWork, b: Blocking, limits: Limits) -> Slots:
-    """Slots of a blocking; zeros where it does not fit."""
+    """Slots of a blocking; a zero where it does not fit."""
     scratch = np.empty((4, KINDS), np.int64)
     held = ifmap_sizes(work.geometry, b.rows, b.columns, work.geometry.k if b.whole_k == IFMAP else b.k)
-    return estimate(work, b, limits, held, scratch).slots
+    return needs_of(work, b, limits, held, scratch).slots

@@ -7,6 +7,10 @@ from typing import Literal
 
 from simulator.foundation import UserError
 
+LARGEST_LENGTH = 10**12
+LARGEST_MACS = 10**17
+"""Range of the simulator: every count of a layer within it fits whole numbers of 64 bits."""
+
 LayerKind = Literal["conv", "depthwise", "fc", "matmul"]
 PostOperationKind = Literal["bias", "relu", "pool", "add", "other"]
 
@@ -124,6 +128,18 @@ class Layer:
         if self.n % self.groups:
             raise UserError(
                 f"must be a multiple of groups = {self.groups}", location=f"{self.name}.n", value=self.n
+            )
+        for name in ("m", "n", "k", "ifmap_elements", "filter_elements", "ofmap_elements"):
+            self._check_range(name, getattr(self, name), LARGEST_LENGTH)
+        self._check_range("macs", self.macs, LARGEST_MACS)
+
+    def _check_range(self, name: str, value: int, largest: int) -> None:
+        if value > largest:
+            raise UserError(
+                "is beyond the simulator's range",
+                location=f"{self.name}.{name}",
+                value=value,
+                allowed=f"at most {largest:,}",
             )
 
     @property

@@ -30,6 +30,7 @@ def helper(function: Function) -> Function:
             error_model="numpy",
             no_cpython_wrapper=True,
             no_cfunc_wrapper=True,
+            forceinline=True,
         )(function),
     )
 
