@@ -12,7 +12,7 @@ from simulator.system.counts import OPERANDS, STALL_CAUSES
 from simulator.system.lowering import LoweredLayer, lower
 from simulator.system.machine import play
 from simulator.system.nest import Blocking
-from simulator.system.nest_machine import (
+from simulator.system.layer_work import (
     BURSTS,
     BYTES,
     CHIP_BYTES,
@@ -24,8 +24,8 @@ from simulator.system.nest_machine import (
     TRANSFERS,
     LayerWork,
     Slots,
-    play_nest,
 )
+from simulator.system.nest_machine import play_nest
 from simulator.system.plan import STREAMS
 from simulator.system.stalls import stalls_by_cause
 from simulator.system.tile_cost import COSTS, cost_of_step

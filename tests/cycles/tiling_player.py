@@ -11,7 +11,7 @@ import numpy.typing as npt
 from simulator.arch import ArchConfig, load_arch
 from simulator.system.dram import exact
 from simulator.system import LayerRun, simulate_network
-from simulator.system.nest_machine import BYTES, END, TOTALS, LayerWork
+from simulator.system.layer_work import BYTES, END, TOTALS, LayerWork
 from simulator.system.objective import MovePrices
 from simulator.system.tiling import play_candidates
 from simulator.system.tiling_candidates import CANDIDATE, Limits, estimate_rows
