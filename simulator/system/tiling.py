@@ -361,8 +361,9 @@ class _Search:
     # --- choosing
 
     def _scores(self) -> npt.NDArray[np.float64]:
-        assert self.weights is not None
-        return self.totals @ self.weights
+        weights = np.zeros(TOTALS) if self.weights is None else self.weights
+        scores: npt.NDArray[np.float64] = self.totals @ weights
+        return scores
 
     def _chosen(self) -> int:
         """The row that is best for the objective; of rows as good as equal the one with the fewest steps."""
