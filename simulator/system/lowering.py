@@ -34,7 +34,7 @@ from simulator.system.nest import (
     sizes_of,
     tile_at,
 )
-from simulator.system.plan import Programme, Step, Stream, Transfer, in_service_order
+from simulator.system.plan import NEVER, Programme, Step, Stream, Transfer, in_service_order
 from simulator.system.tile_cost import COSTS, CYCLES, OUTPUT, PORT, TAIL, Tile, cost_of_step
 from simulator.system.tiling import Tiling
 
@@ -198,7 +198,9 @@ class _Lowering:
                 yield self._ofmap_transfer("ofmap_load", visit, incoming, enabled, begin)
             if not work.ofmap_stays:
                 stored = int(result_share(total, results, work.stored_results, edges.result_bits))
-                yield self._ofmap_transfer("ofmap_store", visit, stored if ends else sums, end, end)
+                place = visit + slots
+                needed = first[place] if place < len(first) else NEVER
+                yield self._ofmap_transfer("ofmap_store", visit, stored if ends else sums, end, needed)
 
     def _ofmap_transfer(self, stream: Stream, visit: int, size: int, enabled: int, needed: int) -> Transfer:
         return Transfer(stream, visit, size, self._channel_cycles(size), enabled, needed)

@@ -379,8 +379,8 @@ def list_candidates(
 ) -> int:
     """Write candidates that fit into `found` [rows, CANDIDATE]; how many there are, at most its length.
 
-    blocks: [count, 3], images, rows and columns. single: as in `Blocking`. variants: some of `VARIANTS`; with the whole reduction in a
-    tile only the first nest of each innermost loop differs.
+    blocks: [count, 3], images, rows and columns. single: as in `Blocking`. variants: some of `VARIANTS`; with
+    the whole reduction in a tile only the first nest of each innermost loop differs.
     """
     g = work.geometry
     scratch = np.empty((4, KINDS), np.int64)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from simulator.system.tiling_problem import LOOP_NESTS, Dimension, TilingProblem
 
 from simulator.arch.config import TilingConfig
 from simulator.foundation import UserError
 from simulator.system.footprint import Spans, StorageBits, compulsory_ifmap_bytes, input_rows
 from simulator.system.tiling import Tiling, choose_tiling
-from simulator.system.tiling_problem import LOOP_NESTS, Dimension, TilingProblem
 from simulator.workload.layer import Convolution, Layer, convolution_layer, matrix_layer
 from tests.reference.tiling import bytes_of, touched_rows, traffic_of_products, traffic_with_partial_sums
 

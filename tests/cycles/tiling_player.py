@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.arch import ArchConfig, load_arch
-from simulator.system.dram import exact
 from simulator.system import LayerRun, simulate_network
+from simulator.system.dram import exact
 from simulator.system.layer_work import BYTES, END, TOTALS, LayerWork
 from simulator.system.objective import MovePrices
 from simulator.system.tiling import play_candidates
