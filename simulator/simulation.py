@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.arch import ArchConfig, load_arch
 from simulator.arch.mapping import with_mapping
 from simulator.arch.scalesim_cfg import BANDWIDTH_FIELD, ScaleSimConfig, read_scalesim_cfg
-from simulator.assembly import MeasuredRun, assemble
+from simulator.assembly import MeasuredRun, assemble, move_prices_of
 from simulator.result import Result
 from simulator.scalesim_bandwidth import bandwidth_warnings
 from simulator.system import MachineRun, simulate_network
@@ -135,14 +135,14 @@ def run_machine(
     `scalesim` is the configuration file that the architecture was made with; its warnings become the run's.
 
     Raises:
-        UserError: a buffer too small for a layer, or a MAC too slow for the clock.
+        UserError: a buffer too small for a layer, or whatever else cannot run.
     """
 
     def advance(done: int, total: int, _layer: str) -> None:
         if progress is not None:
             progress(network.name, done, total)
 
-    run = simulate_network(arch, network, progress=advance)
+    run = simulate_network(arch, network, progress=advance, move_prices=move_prices_of(arch))
     if scalesim is None:
         return run
     return replace(

@@ -90,6 +90,7 @@ def action_counts(
         dram=_dram(work, totals),
         macs_by_name=macs_by_name,
         array_bytes=_array_bytes(work, totals),
+        dataflow=timing.dataflow,
     )
 
 
@@ -144,12 +145,11 @@ def _dram(work: LayerWork, totals: Integers) -> dict[Operand, Traffic]:
 
 
 def _array_bytes(work: LayerWork, totals: Integers) -> dict[Operand, int]:
-    """Bytes of words that pass between the buffers and the array."""
+    """Bytes of codes that pass between the buffers and the array; partial sums and residual operands too."""
     edges = work.array.edges
-    ofmap = (cost.SUM_READ_WORDS, cost.SUM_WRITE_WORDS, cost.RESULT_WORDS, cost.RESIDUAL_WORDS)
-    pooled = (POOLED_WORDS, ADDED_WORDS)
+    sums = int(totals[cost.SUMS_READ] + totals[cost.SUMS_WRITTEN])
     return {
-        "ifmap": int(totals[cost.ACTIVATION_WORDS]) * edges.ifmap_macro // 8,
-        "filter": int(totals[cost.WEIGHT_WORDS]) * edges.filter_macro // 8,
-        "ofmap": sum(int(totals[place]) for place in (*ofmap, *pooled)) * edges.ofmap_macro // 8,
+        "ifmap": packed_bytes(int(totals[cost.ACTIVATIONS]), edges.ifmap_bits),
+        "filter": packed_bytes(int(totals[cost.WEIGHTS]), edges.filter_bits),
+        "ofmap": packed_bytes(sums, edges.sum_bits) + int(totals[RESULT_BYTES]) + int(totals[RESIDUAL_BYTES]),
     }

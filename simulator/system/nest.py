@@ -100,7 +100,7 @@ def depends(b: Blocking, operand: int, kind: int) -> bool:
     """Whether a loop changes which tile of an operand is needed."""
     if kind == REDUCTION and operand == b.whole_k:
         return False
-    return DEPENDS[operand, kind] == 1
+    return bool(DEPENDS[operand, kind] == 1)
 
 
 @helper
@@ -138,7 +138,7 @@ def comes_first(b: Blocking, one: Integers, other: Integers) -> bool:
     for position in range(KINDS):
         kind = NESTS[b.nest, position]
         if one[kind] != other[kind]:
-            return one[kind] < other[kind]
+            return bool(one[kind] < other[kind])
     return True
 
 

@@ -78,7 +78,7 @@ _NEVER = 1 << 60
 
 
 class _Memory(NamedTuple):
-    """Earlier iterations by kind of loop: their state, totals, index (-1: none) and time.
+    """Earlier iterations by kind of loop: their state, totals, number (-1: none) and time.
 
     patience: after how many iterations another one is remembered, doubled each time, so that a cycle of
     states of any length is found.
@@ -86,7 +86,7 @@ class _Memory(NamedTuple):
 
     states: Integers
     totals: Integers
-    index: Integers
+    iteration: Integers
     time: Integers
     patience: Integers
 
@@ -139,7 +139,7 @@ def _loops_of(g: Geometry, b: Blocking) -> Loops:
 def _repeats(work: LayerWork, memory: _Memory, state: Integers, now: int, kind: int, seen: Integers) -> bool:
     """Whether the machine is as it was at the remembered iteration; `seen` becomes the state as it is."""
     see_from(work, state, now, seen)
-    if memory.index[kind] < 0:
+    if memory.iteration[kind] < 0:
         return False
     equal = True
     for i in range(STATE):
@@ -170,21 +170,21 @@ def _leap(
     index, first, stop = at[kind], loops.first_uniform[kind], loops.stop_uniform[kind]
     for position in range(moved + 1, KINDS):
         inner = NESTS[loops.b.nest, position]
-        memory.index[inner], memory.patience[inner] = -1, 1
+        memory.iteration[inner], memory.patience[inner] = -1, 1
     if stop - first <= _FEWEST_REPETITIONS or not first <= index < stop:
-        memory.index[kind] = -1
+        memory.iteration[kind] = -1
         return now
-    known = memory.index[kind]
+    known = memory.iteration[kind]
     if _repeats(work, memory, state, now, kind, seen):
         times = max(0, (stop - 2 - index) // (index - known))
-        cycles = times * (now - memory.time[kind])
+        cycles = int(times * (now - memory.time[kind]))
         for i in range(TOTALS):
             if i != PLAYED:
                 totals[i] += times * (totals[i] - memory.totals[kind, i])
         for i in range(TIMES):
             state[i] += cycles
         at[kind] += times * (index - known)
-        memory.index[kind], memory.patience[kind] = -1, _NEVER
+        memory.iteration[kind], memory.patience[kind] = -1, _NEVER
         return now + cycles
     if memory.patience[kind] < _NEVER and (known < 0 or index - known >= memory.patience[kind]):
         if known >= 0:
@@ -193,7 +193,7 @@ def _leap(
             memory.states[kind, i] = seen[i]
         for i in range(TOTALS):
             memory.totals[kind, i] = totals[i]
-        memory.index[kind], memory.time[kind] = index, now
+        memory.iteration[kind], memory.time[kind] = index, now
     return now
 
 
@@ -224,9 +224,8 @@ def _changes(loops: Loops, operand: int, at: Integers, following: Integers) -> b
 def _begin(slots: Slots, state: Integers, totals: Integers, now: int) -> int:
     """When a step begins: its tiles are there, and a place for its results. What is met last is to blame."""
     space = STORE if slots.ofmap == 1 else STORE_BEFORE
-    start = max(
-        now, state[IFMAP_NOW + MET], state[FILTER_NOW + MET], state[LOAD_NOW + MET], state[space + MET]
-    )
+    tiles = max(state[IFMAP_NOW + MET], state[FILTER_NOW + MET], state[LOAD_NOW + MET])
+    start = max(now, int(tiles), int(state[space + MET]))
     if start == now:
         return now
     if state[IFMAP_NOW + MET] == start:

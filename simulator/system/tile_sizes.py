@@ -26,7 +26,7 @@ Block = tuple[int, int, int]
 def sizes_of_length(length: int, unit: int, *, dense: bool, fine: bool = False) -> Sizes:
     """Sizes that cut `length` into 1, 2, 4 ... equal pieces of whole units, ascending.
 
-    dense: every size of a short length. fine: a half, a quarter ... of a unit too.
+    dense: every size of a short length, more of a long one. fine: a half, a quarter ... of a unit too.
     """
     if dense and length <= DENSE:
         return tuple(range(1, length + 1))
@@ -36,6 +36,8 @@ def sizes_of_length(length: int, unit: int, *, dense: bool, fine: bool = False) 
     while number < units:
         sizes.add(-(-units // number) * unit)
         number *= 2
+    if dense:
+        sizes |= set(range(1, 9)) | {-(-length // pieces) for pieces in range(2, 13)}
     while fine and unit > 1:
         unit = -(-unit // 2)
         sizes.add(unit)

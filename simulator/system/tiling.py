@@ -19,7 +19,7 @@ from simulator.foundation import UserError
 from simulator.numerics.engines.compiled import kernel
 from simulator.system.counts import OPERANDS, Operand
 from simulator.system.footprint import Integers
-from simulator.system.layer_work import BYTES, END, STEPS, TOTALS, LayerWork
+from simulator.system.layer_work import BURSTS, BYTES, END, STEPS, TOTALS, LayerWork
 from simulator.system.nest import NEST_NAMES, NO_OPERAND, Blocking
 from simulator.system.nest_machine import play_nest
 from simulator.system.tile_cost import OUTPUTS_STAY
@@ -178,7 +178,7 @@ class _Effort(NamedTuple):
 
 
 _USUAL = _Effort(first=12, near=6, most_near=30, round=20, rounds=5)
-_THOROUGH = _Effort(first=200, near=40, most_near=400, round=60, rounds=8)
+_THOROUGH = _Effort(first=800, near=40, most_near=400, round=100, rounds=8)
 """For small arrays, whose layers take few steps."""
 
 
@@ -274,9 +274,9 @@ class _Search:
         return True
 
     def _play_promising(self, candidates: Integers) -> None:
-        by_cycles = np.lexsort((candidates[:, MOVED], candidates[:, ESTIMATED]))
+        by_score = np.lexsort((candidates[:, MOVED], self._estimated_scores(candidates)))
         by_bytes = np.lexsort((candidates[:, ESTIMATED], candidates[:, MOVED]))
-        first = np.concatenate([by_cycles[: self.effort.first], by_bytes[: self.effort.near]])
+        first = np.concatenate([by_score[: self.effort.first], by_bytes[: self.effort.near]])
         self._play(candidates[first])
         fewest = int(self.totals[:, END].min())
         self._play_least_traffic(candidates[candidates[:, ESTIMATED] <= NEAR * fewest])
@@ -300,9 +300,11 @@ class _Search:
             refined |= starts
             neighbours = np.concatenate([self._neighbours(self.rows[start]) for start in starts])
             fewest = int(self.totals[:, END].min())
-            promising = neighbours[neighbours[:, ESTIMATED] <= NEAR * fewest]
+            promising = neighbours
+            if self.fixed.objective == "latency":
+                promising = neighbours[neighbours[:, ESTIMATED] <= NEAR * fewest]
             before = len(self.rows)
-            order = np.lexsort((promising[:, MOVED], promising[:, ESTIMATED]))
+            order = np.lexsort((promising[:, MOVED], self._estimated_scores(promising)))
             self._play(promising[order[: self.effort.round]])
             self._play_least_traffic(promising)
             if len(self.rows) == before:
@@ -348,11 +350,20 @@ class _Search:
         )
         return rows[: estimate_rows(self.work, self.limits, rows)]
 
+    def _estimated_scores(self, candidates: Integers) -> npt.NDArray[np.float64]:
+        """What candidates are ranked by before they are played: cycles, or the energy of cycles and bytes."""
+        cycles = candidates[:, ESTIMATED].astype(np.float64)
+        if self.weights is None:
+            return cycles
+        byte_pj = self.weights[BURSTS] / self.work.memory.burst_bytes
+        return cycles * self.weights[END] + candidates[:, MOVED] * byte_pj
+
     # --- choosing
 
     def _scores(self) -> npt.NDArray[np.float64]:
-        assert self.weights is not None
-        return self.totals @ self.weights
+        weights = np.zeros(TOTALS) if self.weights is None else self.weights
+        scores: npt.NDArray[np.float64] = self.totals @ weights
+        return scores
 
     def _chosen(self) -> int:
         """The row that is best for the objective; of rows as good as equal the one with the fewest steps."""

@@ -159,7 +159,7 @@ def _times(counts: Integers, turns: Integers) -> int:
 @helper
 def _distinct(b: Blocking, counts: Integers, operand: int) -> int:
     """Different tiles of an operand."""
-    total = counts[0]
+    total = int(counts[0])
     if operand != FILTER:
         total *= counts[1] * counts[2] * counts[3]
     if operand != IFMAP:
@@ -222,10 +222,10 @@ def array_cycles(work: LayerWork, b: Blocking, counts: Integers) -> int:
     pixels = g.images * g.rows.outputs * g.columns.outputs
     if array.dataflow == WEIGHTS_STAY:
         folds, streamed = down * channels * g.groups, pixels
-        tiles = counts[1] * counts[2] * counts[3]
+        tiles = int(counts[1] * counts[2] * counts[3])
     else:
         across = pixel_folds(g, b.images, b.rows, b.columns, t.columns)
-        folds, streamed, tiles = down * across * g.groups, g.n, counts[4]
+        folds, streamed, tiles = down * across * g.groups, g.n, int(counts[4])
     if t.overlap == 2:
         return folds * max(streamed, tiles * t.interval * t.rows)
     return folds * (streamed + tiles * fixed)

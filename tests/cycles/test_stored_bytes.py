@@ -131,7 +131,7 @@ def test_nothing_is_read_that_was_not_written(adds: bool) -> None:
 
 
 def test_a_result_stays_on_chip_only_where_that_pays() -> None:
-    """The layer that reads it then has half a buffer for its own results: with one of 80 bytes, 8 tiles of 10."""
+    """The layer that reads it then has half a buffer for its own results."""
     first = matrix_layer("first", "fc", m=2, n=4, k=8)
     second = matrix_layer("second", "fc", m=2, n=512, k=4, inputs=("first",))
     fields: dict[str, Any] = {

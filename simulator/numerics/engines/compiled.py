@@ -21,7 +21,7 @@ def kernel(function: Function) -> Function:
 
 
 def helper(function: Function) -> Function:
-    """A function for kernels alone: without the wrappers that calls from Python need, which take long to make."""
+    """A function that only kernels call: inlined, and without the wrappers that calls from Python need."""
     return cast(
         Function,
         numba.njit(
