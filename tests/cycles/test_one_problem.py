@@ -131,12 +131,13 @@ def test_height_and_width_are_alike(name: str, dataflow: str, overlap: str) -> N
 
 @pytest.mark.parametrize("first", range(0, 200, 50))
 def test_height_and_width_of_small_images_are_alike(first: int) -> None:
+    """With kernels of one row or column, in which taps have the same order both ways."""
     for seed in range(first, first + 50):
         rnd = Random(seed)
-        layer, fields = draw_convolution(rnd), draw_fields(rnd)
-        # With room for whole channels: taps inside a channel are counted row by row.
-        room = {f"sram.{name}.capacity_kib": rnd.choice([1, 2, 4]) for name in ("ifmap", "filter", "ofmap")}
-        arch = arch_of(fields | room)
+        layer = draw_convolution(rnd)
+        while layer.convolution is None or min(layer.convolution.kernel) > 1:
+            layer = draw_convolution(rnd)
+        arch = arch_of(draw_fields(rnd))
         one, other = (cost_of(simulate(form, arch)) for form in (layer, turned(layer)))
         assert apart(one[0], other[0]) <= 0.05, (seed, one, other)
         assert apart(one[1], other[1]) <= 0.05, (seed, one, other)
