@@ -62,7 +62,9 @@ class Blocking(NamedTuple):
 
     images, rows, columns: the block of output pixels; n, k, groups: channels, reduction, whole groups.
     nest: a row of `NESTS`. whole_k: operand that is held with its whole reduction while the other one passes
-    in pieces of `k` (`NO_OPERAND`: neither).
+    in pieces of `k` (`NO_OPERAND`: neither). single: operands of which the buffer holds one tile although two
+    would fit, as a sum of 1 (ifmap), 2 (filter) and 4 (ofmap): what is fetched early can hold up what is
+    wanted first.
     """
 
     images: int
@@ -73,6 +75,7 @@ class Blocking(NamedTuple):
     groups: int
     nest: int
     whole_k: int
+    single: int = 0
 
 
 @kernel

@@ -44,6 +44,7 @@ from simulator.system.tiling_candidates import (
     MOVED,
     NEST,
     ROWS,
+    SINGLE,
     VARIANTS,
     WHOLE_K,
     K,
@@ -99,7 +100,7 @@ class Tiling:
         """Output pixels of a whole tile."""
         return self.blocking.images * self.blocking.rows * self.blocking.columns
 
-    def fixed(self) -> dict[str, int | str]:
+    def fixed(self) -> dict[str, Any]:
         """Fields of an architecture's `tiling` that give this tiling again."""
         b = self.blocking
         pixels = (
@@ -114,9 +115,10 @@ class Tiling:
             "tile_k": b.k,
             "tile_groups": b.groups,
             "whole_reduction": WHOLE_REDUCTION[b.whole_k],
+            "single_buffered": [name for name, bit in _SINGLE.items() if b.single & bit],
         }
 
-    def summary(self) -> dict[str, int | str]:
+    def summary(self) -> dict[str, Any]:
         """Fields for a result."""
         order = NEST_NAMES[self.blocking.nest][0]
         return {
@@ -129,6 +131,7 @@ class Tiling:
         }
 
 
+_SINGLE: Mapping[Operand, int] = {"ifmap": 1, "filter": 2, "ofmap": 4}
 WHOLE_REDUCTION = {NO_OPERAND: "neither", 0: "ifmap", 1: "filter"}
 
 
@@ -192,6 +195,7 @@ class _Search:
         self.rows = np.empty((0, CANDIDATE), np.int64)
         self.totals = np.empty((0, TOTALS), np.int64)
         self.known: set[bytes] = set()
+        self.single = sum(_SINGLE[operand] for operand in fixed.single_buffered)
         self.effort = _THOROUGH if is_small(work.array) else _USUAL
 
     def best(self) -> Tiling:
@@ -251,7 +255,9 @@ class _Search:
     ) -> Integers:
         room = len(blocks) * len(channels) * len(reductions) * len(groups) * len(variants)
         found = np.empty((room, CANDIDATE), np.int64)
-        count = list_candidates(self.work, self.limits, blocks, channels, reductions, groups, variants, found)
+        count = list_candidates(
+            self.work, self.limits, blocks, channels, reductions, groups, variants, self.single, found
+        )
         return found[:count]
 
     # --- playing
@@ -260,7 +266,7 @@ class _Search:
         """Play those rows that have not been played; whether there were any."""
         fresh = []
         for row in rows:
-            key = row[: WHOLE_K + 1].tobytes()
+            key = row[: SINGLE + 1].tobytes()
             if key not in self.known:
                 self.known.add(key)
                 fresh.append(row)
@@ -346,6 +352,7 @@ class _Search:
             [
                 _with_variants(shapes[shapes[:, K] >= g.k], self._variants_of_whole()),
                 _with_variants(shapes[shapes[:, K] < g.k], self._variants()),
+                self._singles(row),
             ]
         )
         return rows[: estimate_rows(self.work, self.limits, rows)]
@@ -357,6 +364,12 @@ class _Search:
             return cycles
         byte_pj = self.weights[BURSTS] / self.work.memory.burst_bytes
         return cycles * self.weights[END] + candidates[:, MOVED] * byte_pj
+
+    def _singles(self, row: Integers) -> Integers:
+        """The same blocking with one tile of an operand at a time, for every set of operands."""
+        rows = np.repeat(row[None], 1 << len(_SINGLE), axis=0)
+        rows[:, SINGLE] = np.arange(len(rows)) | self.single
+        return rows
 
     # --- choosing
 
@@ -377,7 +390,7 @@ class _Search:
         return _fewest_steps(cycles, steps, near & (moved == moved[near].min()))
 
     def _tiling(self, chosen: int) -> Tiling:
-        b = Blocking(*(int(part) for part in self.rows[chosen, : WHOLE_K + 1]))
+        b = Blocking(*(int(part) for part in self.rows[chosen, : SINGLE + 1]))
         slots = slots_of(self.work, b, self.limits)
         return Tiling(
             blocking=b,

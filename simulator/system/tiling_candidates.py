@@ -137,9 +137,9 @@ def bytes_of(elements: int, bits: int) -> int:
 
 
 @helper
-def slots_for(size: int, loads: int, capacity: int, halves: int) -> int:
+def slots_for(size: int, loads: int, single: int, capacity: int, halves: int) -> int:
     """Tiles that a buffer holds: a single one may fill it; two where halves are enough; 0: no room."""
-    if loads == 1:
+    if loads == 1 or single:
         return 1 if size <= capacity else 0
     if halves and 2 * size <= capacity:
         return 2
@@ -249,9 +249,9 @@ def needs_of(work: LayerWork, b: Blocking, limits: Limits, ifmap: Extents, scrat
     filter_loads = _times(counts, scratch[1 + FILTER])
     visits = _times(counts, scratch[1 + OFMAP])
     slots = Slots(
-        slots_for(ifmap_tile, ifmap_loads, limits.ifmap, limits.ifmap_halves),
-        slots_for(filter_tile, filter_loads, limits.filter, limits.filter_halves),
-        slots_for(ofmap_tile, visits, limits.ofmap, limits.ofmap_halves),
+        slots_for(ifmap_tile, ifmap_loads, b.single & 1, limits.ifmap, limits.ifmap_halves),
+        slots_for(filter_tile, filter_loads, b.single & 2, limits.filter, limits.filter_halves),
+        slots_for(ofmap_tile, visits, b.single & 4, limits.ofmap, limits.ofmap_halves),
     )
     spills = scratch[1 + OFMAP][REDUCTION]
     return Needs(ifmap_tile, filter_tile, ofmap_tile, ifmap_loads, filter_loads, visits, slots, spills)
@@ -329,15 +329,23 @@ def estimate(work: LayerWork, b: Blocking, limits: Limits, ifmap: Extents, scrat
 
 
 # Columns of a candidate.
-IMAGES, ROWS, COLUMNS, N, K, GROUPS, NEST, WHOLE_K, MOVED, ESTIMATED, STEP_COUNT = range(11)
-CANDIDATE = 11
+IMAGES, ROWS, COLUMNS, N, K, GROUPS, NEST, WHOLE_K, SINGLE, MOVED, ESTIMATED, STEP_COUNT = range(12)
+CANDIDATE = 12
 
 
 @helper
 def blocking_of(row: Integers) -> Blocking:
     """The blocking in a row of candidates."""
     return Blocking(
-        row[IMAGES], row[ROWS], row[COLUMNS], row[N], row[K], row[GROUPS], row[NEST], row[WHOLE_K]
+        row[IMAGES],
+        row[ROWS],
+        row[COLUMNS],
+        row[N],
+        row[K],
+        row[GROUPS],
+        row[NEST],
+        row[WHOLE_K],
+        row[SINGLE],
     )
 
 
@@ -353,7 +361,7 @@ nothing that the nest with the reduction innermost does not save too.
 def _write(row: Integers, b: Blocking, one: Estimate) -> None:
     row[IMAGES], row[ROWS], row[COLUMNS] = b.images, b.rows, b.columns
     row[N], row[K], row[GROUPS] = b.n, b.k, b.groups
-    row[NEST], row[WHOLE_K] = b.nest, b.whole_k
+    row[NEST], row[WHOLE_K], row[SINGLE] = b.nest, b.whole_k, b.single
     row[MOVED], row[ESTIMATED], row[STEP_COUNT] = one.bytes, one.cycles, one.steps
 
 
@@ -366,11 +374,12 @@ def list_candidates(
     k_sizes: Integers,
     group_sizes: Integers,
     variants: Integers,
+    single: int,
     found: Integers,
 ) -> int:
     """Write candidates that fit into `found` [rows, CANDIDATE]; how many there are, at most its length.
 
-    blocks: [count, 3], images, rows and columns. variants: some of `VARIANTS`; with the whole reduction in a
+    blocks: [count, 3], images, rows and columns. single: as in `Blocking`. variants: some of `VARIANTS`; with the whole reduction in a
     tile only the first nest of each innermost loop differs.
     """
     g = work.geometry
@@ -387,7 +396,7 @@ def list_candidates(
                         nest, whole_k = variants[variant]
                         if k >= g.k and whole_k != NO_OPERAND:
                             continue
-                        b = Blocking(images, rows, columns, n, k, groups, nest, whole_k)
+                        b = Blocking(images, rows, columns, n, k, groups, nest, whole_k, single)
                         one = estimate(work, b, limits, whole if whole_k == IFMAP else cut, scratch)
                         if one.fits and count < len(found):
                             _write(found[count], b, one)
