@@ -106,7 +106,7 @@ def is_product(layer: Layer) -> bool:
     if c is None:
         return True
     whole = all(d == 1 or k == 1 for d, k in zip(c.dilation, c.kernel, strict=True))
-    apart = all(s >= k for s, k in zip(c.stride, c.kernel, strict=True))
+    apart = all(s >= k or o == 1 for s, k, o in zip(c.stride, c.kernel, c.ofmap, strict=True))
     return whole and apart and not any(c.padding)
 
 
