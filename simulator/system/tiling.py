@@ -51,6 +51,7 @@ from simulator.system.tiling_candidates import (
     estimate_rows,
     ifmap_sizes,
     list_candidates,
+    output_bytes,
     slots_of,
 )
 
@@ -361,11 +362,10 @@ class _Search:
             )
         )
         pixels = images * rows * columns
-        sums = array.dataflow != OUTPUTS_STAY and (g.k > array.timing.rows or k < g.k)
         needed = {
             "ifmap": ifmap_sizes(g, rows, columns, k).largest * images * groups * edges.ifmap_bits,
             "filter": n * k * groups * edges.filter_bits,
-            "ofmap": pixels * n * groups * (edges.sum_bits if sums else edges.result_bits),
+            "ofmap": 8 * output_bytes(array, pixels * n * groups, k),
         }
         tile = f"{pixels} x {n} x {k}"
         for name, available in zip(OPERANDS, self.limits[:3], strict=True):

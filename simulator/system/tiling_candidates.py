@@ -26,7 +26,7 @@ from simulator.system.nest import (
 )
 from simulator.system.nest_machine import LayerWork, Slots, result_share
 from simulator.system.ports import ceil_div
-from simulator.system.tile_cost import OUTPUTS_STAY, WEIGHTS_STAY
+from simulator.system.tile_cost import OUTPUTS_STAY, WEIGHTS_STAY, Array
 
 _MANY_PIECES = 4096
 
@@ -208,6 +208,20 @@ def array_cycles(work: LayerWork, b: Blocking, counts: Integers) -> int:
 
 
 @kernel
+def output_bytes(array: Array, outputs: int, k: int) -> int:
+    """Bytes that outputs need in the ofmap buffer when the reduction is cut into pieces of `k`.
+
+    A result takes the place of its partial sum, or of what is added to it; but where partial sums pass the
+    buffer, what is added waits there beside them.
+    """
+    edges = array.edges
+    if array.dataflow != OUTPUTS_STAY and (array.k > array.timing.rows or k < array.k):
+        sums = outputs * max(edges.sum_bits, edges.result_bits)
+        return (sums + 7) // 8 + (outputs * edges.residual_bits + 7) // 8
+    return (outputs * max(edges.result_bits, edges.residual_bits) + 7) // 8
+
+
+@kernel
 def estimate(work: LayerWork, b: Blocking, limits: Limits, ifmap: Extents, scratch: Integers) -> Estimate:
     """What a candidate moves and about how long it takes; `scratch` has 4 x `KINDS` places.
 
@@ -230,9 +244,7 @@ def estimate(work: LayerWork, b: Blocking, limits: Limits, ifmap: Extents, scrat
     ifmap_tile = (ifmap.largest * b.images * b.groups * edges.ifmap_bits + 7) // 8
     filter_k = g.k if b.whole_k == FILTER else b.k
     filter_tile = (filter_k * b.n * b.groups * edges.filter_bits + 7) // 8
-    passes = array.dataflow != OUTPUTS_STAY and (g.k > t.rows or pieces)
-    ofmap_bits = edges.sum_bits if passes else max(edges.result_bits, edges.residual_bits)
-    ofmap_tile = (pixels * b.n * b.groups * ofmap_bits + 7) // 8
+    ofmap_tile = output_bytes(array, pixels * b.n * b.groups, b.k)
     ifmap_loads = _times(counts, scratch[1 + IFMAP])
     filter_loads = _times(counts, scratch[1 + FILTER])
     visits = _times(counts, scratch[1 + OFMAP])
