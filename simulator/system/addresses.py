@@ -112,11 +112,8 @@ class Addresses:
 
 def is_product(g: Geometry) -> bool:
     """Whether a layer's inputs are a plain matrix of output pixels and reduction."""
-    return g.images == 1 and g.rows.outputs == 1 and g.kernel_size == 1 and _is_plain(g.columns)
-
-
-def _is_plain(axis: Axis) -> bool:
-    return axis.stride == 1 and axis.padding == 0 and axis.inputs == axis.outputs
+    one_row = g.images == g.rows.outputs == g.kernel_size == 1 and g.rows.padding == 0
+    return one_row and g.columns.inputs == g.columns.outputs and g.columns.padding == 0
 
 
 def _half(work: LayerWork, limits: Limits) -> int:

@@ -22,21 +22,16 @@ def transfer_accesses(run: LayerRun, addresses: Addresses) -> Iterator[tuple[Kin
     """Both ends of every transfer of a layer, each kind in order of time."""
     for stream in STREAMS:
         operand = STREAM_OPERAND[stream]
+        in_buffer, in_dram = _in_buffer(run, addresses, stream), _in_dram(run, addresses, stream)
         if stream == "ofmap_store":
-            outside, inside = (
-                Kind("dram", operand, "write", "transfer"),
-                Kind("sram", operand, "read", "transfer"),
-            )
-        else:
-            outside, inside = (
-                Kind("dram", operand, "read", "transfer"),
-                Kind("sram", operand, "write", "transfer"),
-            )
-        if stream == "ifmap" and run.played.work.ifmap_on_chip:
+            yield Kind("sram", operand, "read", "transfer"), in_buffer
+            yield Kind("dram", operand, "write", "transfer"), in_dram
+        elif stream == "ifmap" and run.played.work.ifmap_on_chip:
             yield Kind("sram", "ofmap", "read", "transfer"), _from_other_half(run, addresses)
+            yield Kind("sram", operand, "write", "transfer"), in_buffer
         else:
-            yield outside, _in_dram(run, addresses, stream)
-        yield inside, _in_buffer(run, addresses, stream)
+            yield Kind("dram", operand, "read", "transfer"), in_dram
+            yield Kind("sram", operand, "write", "transfer"), in_buffer
 
 
 def _transfers(run: LayerRun, stream: Stream) -> Iterator[tuple[Transfer, TransferTimes]]:
