@@ -92,19 +92,26 @@ class _Sequence:
         return loads
 
 
+def require_listable(tiling: Tiling, name: str) -> None:
+    """Refuse a layer (`name`, for the message) of too many steps.
+
+    Raises:
+        UserError: more steps than can be written out; gives their number.
+    """
+    if tiling.steps > LARGEST_PROGRAMME:
+        raise UserError(
+            f"{name} has {tiling.steps:,} steps, too many to be listed one by one in a timeline or trace",
+            allowed=f"at most {LARGEST_PROGRAMME:,} steps a layer",
+        )
+
+
 def lower(work: LayerWork, tiling: Tiling) -> LoweredLayer:
     """The programme of a layer.
 
     Raises:
         UserError: more steps than can be written out; gives their number.
     """
-    steps = tiling.steps
-    if steps > LARGEST_PROGRAMME:
-        raise UserError(
-            f"a layer of {steps:,} steps is too long to be listed step by step",
-            value=steps,
-            allowed=f"at most {LARGEST_PROGRAMME:,} steps a layer in timelines and traces",
-        )
+    require_listable(tiling, "the layer")
     return _Lowering(work, tiling).lower()
 
 

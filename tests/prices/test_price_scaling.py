@@ -86,25 +86,31 @@ def at(node: float = 28, volts: float = 0.81, clock_mhz: float = 500) -> PriceSc
     return PriceScaling(ProcessConfig(node_nm=node, voltage_v=volts), clock_mhz, EVERYTHING)
 
 
+def priced(scaling: PriceScaling, priced_row: PriceRow) -> Price:
+    found = scaling.price(priced_row)
+    assert isinstance(found, Price)
+    return found
+
+
 @pytest.mark.parametrize("target", list(ENERGY))
 def test_energy_of_logic_follows_node_and_supply(target: tuple[int, float]) -> None:
     expected = 2.0 * ENERGY[target] / ENERGY[28, 0.81]
-    assert at(*target).price(row()).value == pytest.approx(expected, rel=1e-12)
+    assert priced(at(*target), row()).value == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("node", list(AREA))
 def test_area_and_leakage_follow_the_node_alone(node: int) -> None:
     for volts in (0.81, 0.9):
         larger = AREA[node] / AREA[28]
-        assert at(node, volts).price(row("um2")).value == pytest.approx(2 * larger, rel=1e-12)
+        assert priced(at(node, volts), row("um2")).value == pytest.approx(2 * larger, rel=1e-12)
         # The same leakage a gate on more area.
-        assert at(node, volts).price(row("mW/um2")).value == pytest.approx(2 / larger, rel=1e-12)
+        assert priced(at(node, volts), row("mW/um2")).value == pytest.approx(2 / larger, rel=1e-12)
 
 
 @pytest.mark.parametrize("volts", [0.81, 0.9])
 def test_leakage_in_watts_takes_the_node_step_of_energy_at_its_own_supply(volts: float) -> None:
     expected = 2.0 * ENERGY[45, 0.81] / ENERGY[28, 0.81]
-    assert at(45, volts).price(row("mW")).value == pytest.approx(expected, rel=1e-12)
+    assert priced(at(45, volts), row("mW")).value == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("volts", [0.81, 1.0])
@@ -112,15 +118,15 @@ def test_leakage_in_watts_takes_the_node_step_of_energy_at_its_own_supply(volts:
 def test_memories_take_the_node_step_at_900_millivolts(stated: dict[str, Any], volts: float) -> None:
     memory = row(scope="macro", **stated)
     expected = 2.0 * ENERGY[45, 0.9] / ENERGY[28, 0.9]
-    assert at(45, volts).price(memory).value == pytest.approx(expected, rel=1e-12)
-    assert at(28, volts).price(memory).value == 2.0
+    assert priced(at(45, volts), memory).value == pytest.approx(expected, rel=1e-12)
+    assert priced(at(28, volts), memory).value == 2.0
 
 
 def test_the_clock_changes_no_price() -> None:
     slow = at(clock_mhz=250)
-    assert slow.price(row()).value == 2.0
-    assert slow.price(row()).steps == ("clock 500 -> 250 MHz: energy per action unchanged",)
-    assert slow.price(row(scope="macro")).steps == (), "a memory states no clock"
+    assert priced(slow, row()).value == 2.0
+    assert priced(slow, row()).steps == ("clock 500 -> 250 MHz: energy per action unchanged",)
+    assert priced(slow, row(scope="macro")).steps == (), "a memory states no clock"
 
 
 @pytest.mark.parametrize(
