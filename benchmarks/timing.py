@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from statistics import median
 from time import process_time
 
+from simulator.system.tile_work import forget_schedules
+
 from benchmarks.grid import closed_form, stepping
 from simulator.arch import load_arch
 from simulator.foundation.resources import bundled_names
 from simulator.system import MachineRun, simulate_network
 from simulator.system.machine import play
 from simulator.system.run import PlayedLayer
-from simulator.system.tile_work import forget_schedules
 from simulator.workload.layer import Network, matrix_layer
 from simulator.workload.load import load_network
 

@@ -34,7 +34,7 @@ from simulator.system.nest import (
     sizes_of,
     tile_at,
 )
-from simulator.system.plan import Programme, Step, Stream, Transfer, in_service_order
+from simulator.system.plan import NEVER, Programme, Step, Stream, Transfer, in_service_order
 from simulator.system.tile_cost import COSTS, CYCLES, OUTPUT, PORT, TAIL, Tile, cost_of_step
 from simulator.system.tiling import Tiling
 
@@ -92,19 +92,26 @@ class _Sequence:
         return loads
 
 
+def require_listable(tiling: Tiling, name: str) -> None:
+    """Refuse a layer (`name`, for the message) of too many steps.
+
+    Raises:
+        UserError: more steps than can be written out; gives their number.
+    """
+    if tiling.steps > LARGEST_PROGRAMME:
+        raise UserError(
+            f"{name} has {tiling.steps:,} steps, too many to be listed one by one in a timeline or trace",
+            allowed=f"at most {LARGEST_PROGRAMME:,} steps a layer",
+        )
+
+
 def lower(work: LayerWork, tiling: Tiling) -> LoweredLayer:
     """The programme of a layer.
 
     Raises:
         UserError: more steps than can be written out; gives their number.
     """
-    steps = tiling.steps
-    if steps > LARGEST_PROGRAMME:
-        raise UserError(
-            f"a layer of {steps:,} steps is too long to be listed step by step",
-            value=steps,
-            allowed=f"at most {LARGEST_PROGRAMME:,} steps a layer in timelines and traces",
-        )
+    require_listable(tiling, "the layer")
     return _Lowering(work, tiling).lower()
 
 
@@ -198,7 +205,9 @@ class _Lowering:
                 yield self._ofmap_transfer("ofmap_load", visit, incoming, enabled, begin)
             if not work.ofmap_stays:
                 stored = int(result_share(total, results, work.stored_results, edges.result_bits))
-                yield self._ofmap_transfer("ofmap_store", visit, stored if ends else sums, end, end)
+                place = visit + slots
+                needed = first[place] if place < len(first) else NEVER
+                yield self._ofmap_transfer("ofmap_store", visit, stored if ends else sums, end, needed)
 
     def _ofmap_transfer(self, stream: Stream, visit: int, size: int, enabled: int, needed: int) -> Transfer:
         return Transfer(stream, visit, size, self._channel_cycles(size), enabled, needed)

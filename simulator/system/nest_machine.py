@@ -298,7 +298,8 @@ def _leave(
 ) -> int:
     """Queue the store of a visit that ends, and the load of the tile that gets its place; how many in all.
 
-    loads: 1 where later ofmap tiles may bring something in.
+    They go before the loads that are needed later than that place. loads: 1 where later ofmap tiles may bring
+    something in.
     """
     for kind in range(KINDS):
         ahead[STREAM_OUT, kind] = ahead[STREAM_IN, kind] = at[kind] if loops.turns[OFMAP, kind] else 0
@@ -306,14 +307,19 @@ def _leave(
         state[STORE_BEFORE + i] = state[STORE + i]
         state[STORE + i] = 0
     take_next(state, LOAD_NOW)
-    queue[queued] = STREAM_OUT
-    more = loads == 1
+    wanted = True
     for _ in range(slots.ofmap):
-        more = more and advance(loops.b, loops.counts, loops.turns[OFMAP], ahead[STREAM_IN])
-    if more:
-        queue[queued + 1] = STREAM_IN
-        return queued + 2
-    return queued + 1
+        wanted = wanted and advance(loops.b, loops.counts, loops.turns[OFMAP], ahead[STREAM_IN])
+    place = queued
+    while place and wanted and not comes_first(loops.b, ahead[queue[place - 1]], ahead[STREAM_IN]):
+        place -= 1
+    added = 2 if wanted and loads else 1
+    for i in range(queued - 1, place - 1, -1):
+        queue[i + added] = queue[i]
+    queue[place] = STREAM_OUT
+    if added == 2:
+        queue[place + 1] = STREAM_IN
+    return queued + added
 
 
 @kernel
@@ -367,7 +373,7 @@ def play_nest(work: LayerWork, b: Blocking, slots: Slots, totals: Integers) -> N
         if moved >= 0:
             queued = _fetch_next(loops, slots, state, at, following, queue, ahead)
         if leaves:
-            loads = 1 if comes_in and moved >= 0 else 0
+            loads = 1 if comes_in else 0
             queued = _leave(loops, slots, state, at, loads, queue, queued, ahead)
         for i in range(queued):
             stream = queue[i]

@@ -26,7 +26,7 @@ from simulator.system.reuse import Readers, Reuse, cheapest_reuse, may_stay, sto
 from simulator.system.stored_widths import stored_bits
 from simulator.system.tile_cost import DATAFLOWS, FOLDS, Array
 from simulator.system.tiling import Tiling, Weights, choose_tiling
-from simulator.system.tiling_candidates import Limits
+from simulator.system.tiling_needs import Limits
 from simulator.workload.layer import Layer, Network
 
 Progress = Callable[[int, int, str], None]

@@ -48,14 +48,12 @@ from simulator.system.tiling_candidates import (
     VARIANTS,
     WHOLE_K,
     K,
-    Limits,
     N,
     blocking_of,
     estimate_rows,
-    ifmap_sizes,
     list_candidates,
-    slots_of,
 )
+from simulator.system.tiling_needs import Limits, ifmap_sizes, output_bytes, slots_of
 
 Weights = npt.NDArray[np.float64]
 """Picojoules of one of each total of the machine, for the objective `energy`."""
@@ -375,8 +373,7 @@ class _Search:
 
     def _scores(self) -> npt.NDArray[np.float64]:
         weights = np.zeros(TOTALS) if self.weights is None else self.weights
-        scores: npt.NDArray[np.float64] = self.totals @ weights
-        return scores
+        return np.asarray(self.totals @ weights, np.float64)
 
     def _chosen(self) -> int:
         """The row that is best for the objective; of rows as good as equal the one with the fewest steps."""
@@ -430,11 +427,10 @@ class _Search:
             )
         )
         pixels = images * rows * columns
-        sums = array.dataflow != OUTPUTS_STAY and (g.k > array.timing.rows or k < g.k)
         needed = {
             "ifmap": ifmap_sizes(g, rows, columns, k).largest * images * groups * edges.ifmap_bits,
             "filter": n * k * groups * edges.filter_bits,
-            "ofmap": pixels * n * groups * (edges.sum_bits if sums else edges.result_bits),
+            "ofmap": 8 * output_bytes(array, pixels * n * groups, k),
         }
         tile = f"{pixels} x {n} x {k}"
         for name, available in zip(OPERANDS, self.limits[:3], strict=True):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from simulator.foundation import UserError
-from simulator.system.machine import Times
+from simulator.system.lowering import require_listable
 from simulator.system.plan import Stream
 from simulator.system.run import LayerRun
 
@@ -38,9 +38,10 @@ def layer_events(run: LayerRun) -> Iterator[TileEvent]:
     Cycles are counted from the beginning of the network.
 
     Raises:
-        UserError: the layer ran under `timing: scalesim`, which has no machine to show.
+        UserError: see `require_machine`.
     """
-    times, programme, origin = require_machine(run), run.played.lowered.programme, run.start_cycle
+    require_machine(run)
+    times, programme, origin = run.played.times, run.played.lowered.programme, run.start_cycle
     last = len(programme.steps) - 1
     for number, (step, when) in enumerate(zip(programme.steps, times.steps, strict=True)):
         yield TileEvent("array", "tile", origin + when.start, origin + when.end, number, 0)
@@ -54,17 +55,18 @@ def layer_events(run: LayerRun) -> Iterator[TileEvent]:
         yield TileEvent(track, name, start, end, transfer.index, transfer.bytes)
 
 
-def require_machine(run: LayerRun) -> Times:
-    """When everything of a layer happened.
+def require_machine(run: LayerRun) -> None:
+    """Refuse a layer whose steps cannot be shown.
 
     Raises:
-        UserError: the layer ran under `timing: scalesim`, which has no machine to show.
+        UserError: the layer ran under `timing: scalesim`, which has no machine to show, or has more steps
+            than are written out.
     """
-    if run.played.times is None:
+    if run.played.timing.timing == "scalesim":
         raise UserError(
             "has no timeline: SCALE-Sim's compute cycles know no machine around the array",
             location="array.timing",
             value="scalesim",
             allowed="reference",
         )
-    return run.played.times
+    require_listable(run.tiling, f"layer {run.layer.name!r}")

@@ -9,9 +9,6 @@ import numpy as np
 import pytest
 
 from simulator.system.counts import OPERANDS, STALL_CAUSES
-from simulator.system.lowering import LoweredLayer, lower
-from simulator.system.machine import play
-from simulator.system.nest import Blocking
 from simulator.system.layer_work import (
     BURSTS,
     BYTES,
@@ -25,6 +22,9 @@ from simulator.system.layer_work import (
     LayerWork,
     Slots,
 )
+from simulator.system.lowering import LoweredLayer, lower
+from simulator.system.machine import play
+from simulator.system.nest import Blocking
 from simulator.system.nest_machine import play_nest
 from simulator.system.plan import STREAMS
 from simulator.system.stalls import stalls_by_cause

@@ -10,7 +10,6 @@ import pytest
 
 from simulator.arch import ArchConfig, load_arch
 from simulator.array import ArrayTiming
-from simulator.foundation import UserError
 from simulator.system.dram import exact
 from simulator.system.lowering import LoweredLayer, lower
 from simulator.system.machine import Times, play
@@ -20,10 +19,24 @@ from tests.cycles.random_layers import draw_case
 from tests.cycles.tiling_player import simulate, with_tiling
 from tests.reference.pipeline import Around, Stepped, step_through
 from tests.reference.steps import durations_of
-from tests.reference.tiling import Bits, Problem, Tiling, is_possible, is_product, problem_of, slots_of, walk
-from tests.reference.tiling import LOOPS, Walk, Whole
+from tests.reference.tiling import (
+    LOOPS,
+    Bits,
+    Problem,
+    Tiling,
+    Walk,
+    Whole,
+    is_possible,
+    is_product,
+    problem_of,
+    slots_of,
+    walk,
+)
 
-NESTS: list[tuple[str, Whole]] = [(loops, "neither") for loops in LOOPS] + [("mnk", "ifmap"), ("nmk", "filter")]
+NESTS: list[tuple[str, Whole]] = [(loops, "neither") for loops in LOOPS] + [
+    ("mnk", "ifmap"),
+    ("nmk", "filter"),
+]
 MOST_STEPS, MOST_CYCLES = 150, 4000
 WIDE = {f"sram.{name}.word_bits": 2**16 for name in ("ifmap", "filter", "ofmap")}
 NARROW = {"sram.ifmap.word_bits": 8, "sram.filter.word_bits": 16, "sram.ofmap.word_bits": 24}

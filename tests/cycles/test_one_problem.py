@@ -13,7 +13,7 @@ from simulator.arch import ArchConfig, load_arch
 from simulator.system import simulate_network
 from simulator.workload import load_network
 from simulator.workload.layer import Convolution, Layer, Network, convolution_layer, matrix_layer
-from tests.cycles.random_layers import draw_convolution, draw_fields, draw_product, arch_of
+from tests.cycles.random_layers import arch_of, draw_convolution, draw_fields, draw_product
 from tests.cycles.tiling_player import cost_of, simulate
 
 DATAFLOWS, OVERLAPS = ("os", "ws", "is"), ("none", "drain", "full")
@@ -66,7 +66,9 @@ PRODUCTS = [
 
 @pytest.mark.parametrize(("m", "n", "k"), PRODUCTS)
 @pytest.mark.parametrize(("dataflow", "overlap"), [("os", "none"), ("ws", "full"), ("is", "drain")])
-def test_one_product_costs_the_same_in_every_form(m: int, n: int, k: int, dataflow: str, overlap: str) -> None:
+def test_one_product_costs_the_same_in_every_form(
+    m: int, n: int, k: int, dataflow: str, overlap: str
+) -> None:
     arch = bundled(dataflow, overlap)
     cycles, moved = cost_of(simulate(matrix_layer("l", "fc", m=m, n=n, k=k), arch))
     for form, layer in forms_of(m, n, k):
@@ -146,7 +148,9 @@ def test_height_and_width_of_small_images_are_alike(first: int) -> None:
 @pytest.mark.parametrize("taps", [3, 5])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
-def test_a_convolution_in_one_dimension_may_lie_along_either_axis(taps: int, stride: int, dataflow: str) -> None:
+def test_a_convolution_in_one_dimension_may_lie_along_either_axis(
+    taps: int, stride: int, dataflow: str
+) -> None:
     """The first layers of a speech model: 384 channels, 3,000 steps in time."""
     pad = taps // 2
     along = Convolution(1, 384, 384, (1, 3000), (1, taps), stride=(1, stride), padding=(0, pad, 0, pad))
@@ -201,7 +205,8 @@ def test_names_change_nothing() -> None:
             name=names[layer.name],
             inputs=tuple(names[name] for name in layer.inputs),
             post_operations=tuple(
-                replace(post, inputs=tuple(names[name] for name in post.inputs)) for post in layer.post_operations
+                replace(post, inputs=tuple(names[name] for name in post.inputs))
+                for post in layer.post_operations
             ),
         )
         for layer in network.layers

@@ -45,7 +45,10 @@ from tests.reference.tiling import (
     window_of,
 )
 
-NESTS: list[tuple[str, Whole]] = [(loops, "neither") for loops in LOOPS] + [("mnk", "ifmap"), ("nmk", "filter")]
+NESTS: list[tuple[str, Whole]] = [(loops, "neither") for loops in LOOPS] + [
+    ("mnk", "ifmap"),
+    ("nmk", "filter"),
+]
 MACS = {"int8": (8, 8), "int8 x int4": (8, 4), "fp16": (16, 16), "e3m2 x e2m1": (6, 4)}
 """Bits of an activation and of a weight."""
 
@@ -241,9 +244,15 @@ def test_equal_problems_have_equal_tilings() -> None:
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"sram.ifmap.capacity_kib": 3 / 1024, "tiling.tile_m": 4}, "the ifmap buffer is too small for layer 'l'"),
+        (
+            {"sram.ifmap.capacity_kib": 3 / 1024, "tiling.tile_m": 4},
+            "the ifmap buffer is too small for layer 'l'",
+        ),
         ({"sram.filter.capacity_kib": 7 / 1024, "tiling.tile_n": 8}, "the filter buffer is too small"),
-        ({"sram.ofmap.capacity_kib": 63 / 1024, "tiling.tile_m": 8, "tiling.tile_n": 8}, "1 bytes are missing"),
+        (
+            {"sram.ofmap.capacity_kib": 63 / 1024, "tiling.tile_m": 8, "tiling.tile_n": 8},
+            "1 bytes are missing",
+        ),
     ],
 )
 def test_a_buffer_too_small_for_the_smallest_tile_is_named(fields: dict[str, object], expected: str) -> None:
@@ -261,7 +270,9 @@ def test_a_buffer_too_small_for_the_smallest_tile_is_named(fields: dict[str, obj
         {"tile_m": 8, "tile_n": 8, "tile_k": 4, "loop_order": "ifmap_resident"},
     ],
 )
-def test_a_fixed_tile_that_would_move_partial_sums_out_of_the_array_is_refused(fixed: dict[str, object]) -> None:
+def test_a_fixed_tile_that_would_move_partial_sums_out_of_the_array_is_refused(
+    fixed: dict[str, object],
+) -> None:
     fields = {f"tiling.{name}": value for name, value in fixed.items()}
     with pytest.raises(UserError, match="partial sums stay in the PEs"):
         simulate(matrix_layer("l", "fc", m=64, n=64, k=8), load_arch("int8_32x32", fields))
@@ -318,7 +329,9 @@ def test_keeping_results_on_chip_never_costs_more(dataflow: str) -> None:
             for i in range(4)
         )
         network = Network("n", layers)
-        fields = {f"sram__{name}__capacity_kib": rnd.choice([2, 8, 64]) for name in ("ifmap", "filter", "ofmap")}
+        fields = {
+            f"sram__{name}__capacity_kib": rnd.choice([2, 8, 64]) for name in ("ifmap", "filter", "ofmap")
+        }
         arch = bundled(array__dataflow=dataflow, dram__bandwidth_gbyte_per_s=rnd.choice([1, 25.6]), **fields)
         away = simulate_network(arch, network)
         kept = simulate_network(load_arch(arch, {"tiling.keep_ofmap_on_chip": True}), network)

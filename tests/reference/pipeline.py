@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from math import ceil
+from math import ceil, inf
 from typing import NamedTuple
 
 from tests.reference.tiling import Walk
@@ -143,7 +143,7 @@ class Stepped:
         """Ask for what the end of a step makes possible."""
         steps = self.walk.steps
         step, following = steps[number], steps[number + 1] if number + 1 < len(steps) else None
-        free = []
+        free: list[tuple[float, int, str]] = []
         if following is not None:
             for rank, (stream, now, then) in enumerate(
                 ((IFMAP, step.ifmap, following.ifmap), (FILTER, step.filter, following.filter))
@@ -152,14 +152,20 @@ class Stepped:
                     self.held[stream].remove(now)
                     if self.asked[stream] < len(self.sizes(stream)):
                         free.append((self.first_step_of(stream, self.asked[stream]), rank, stream))
-        for _, _, stream in sorted(free):
-            self.ask(stream)
         if following is None or following.ofmap != step.ofmap:
             self.results_out[step.ofmap] = cycle + self.durations[number][1] + self.around.output_latency
+            heir = step.ofmap + self.around.slots[2]
+            exists = heir <= steps[-1].ofmap
+            wanted = self.first_step_of("ofmap", heir) if exists else inf
             if not self.around.ofmap_stays:
+                free.append((wanted, 2, STORE))
+            if exists:
+                free.append((wanted, 3, LOAD))
+        for _, _, stream in sorted(free):
+            if stream == STORE:
                 self.put(STORE, step.ofmap)
-            if following is not None:
-                self.ask(LOAD)
+            else:
+                self.ask(stream)
 
     # --- what may happen
 
@@ -240,7 +246,9 @@ class Stepped:
         return len(self.steps) == len(self.walk.steps) and idle
 
 
-def step_through(walk: Walk, around: Around, durations: list[tuple[int, int]], limit: int = 50_000) -> Stepped:
+def step_through(
+    walk: Walk, around: Around, durations: list[tuple[int, int]], limit: int = 50_000
+) -> Stepped:
     """Begin and end of every step and transfer, by looking at one cycle after another."""
     model = Stepped(walk, around, durations)
     for cycle in range(limit):
