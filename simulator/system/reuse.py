@@ -57,18 +57,22 @@ def may_stay(
 ) -> tuple[bool, ...]:
     """For every layer, whether its result can stay on chip for the layer that follows.
 
-    It can, with `tiling.keep_ofmap_on_chip`, when that layer is its only reader and reads nothing else, nobody
-    adds it to another result, and it fits one half of a double-buffered ofmap buffer (the other takes the next
-    result). Layers whose partial sums pass through the ofmap buffer write their results back.
+    It can, with `tiling.keep_ofmap_on_chip`, when that layer is its only reader and reads nothing else,
+    nobody adds it to another result, and it fits one half of a double-buffered ofmap buffer (the other takes
+    the next result). Layers whose partial sums pass through the ofmap buffer write their results back, and so
+    do layers that add more bytes than they store: those have no place to wait in.
     """
     layers, buffer = network.layers, arch.sram.ofmap
     stays = [False] * len(layers)
     if arch.tiling.keep_ofmap_on_chip and buffer.double_buffered and arch.array.timing == "reference":
         for index, layer in enumerate(layers[:-1]):
-            size = packed_bytes(stored_results(layer, readers), bits[layer.name].result)
+            widths, stored = bits[layer.name], stored_results(layer, readers)
             partial_sums = arch.dataflow_of(layer.name) != "os" and layer.k > arch.array.rows
+            added = sum(post.elements for post in layer.post_operations if post.kind == "add")
+            fits = packed_bytes(stored, widths.result) <= buffer.tile_bytes
+            in_place = added <= stored and widths.residual <= widths.result
             alone = readers.only_input_of(layer, layers[index + 1])
-            stays[index] = alone and size <= buffer.tile_bytes and not partial_sums
+            stays[index] = alone and fits and in_place and not partial_sums
     return tuple(stays)
 
 
