@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from simulator.system.counts import OPERANDS, Operand
 from simulator.system.footprint import Integers, packed_bytes
-from simulator.system.geometry import Axis, Geometry
+from simulator.system.geometry import Geometry
 from simulator.system.input_window import InputWindow
 from simulator.system.lowering import LoweredLayer, Visit
 from simulator.system.nest import FILTER, IFMAP
