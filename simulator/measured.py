@@ -150,7 +150,7 @@ def measure_trace(
             compared += _require_recorded(trace, layer, sums)
         if outputs is not None:
             _save(outputs, layer.name, sums)
-        layers[layer.name] = MeasuredLayer(_activity_of(arch, mac, activations, weights))
+        layers[layer.name] = MeasuredLayer(_activity_of(arch, layer.name, mac, activations, weights))
         if progress is not None:
             progress(trace.network.name, done, len(trace.network.layers))
     notes = (
@@ -184,7 +184,7 @@ class _ActivityCounter:
         layer, mac = self.layers[product.name], self.macs[product.name]
         operands = output.operands
         counted = [
-            _activity_of(self.arch, mac, activations, weights)
+            _activity_of(self.arch, product.name, mac, activations, weights)
             for activations, weights in _batches(layer, operands.activations, operands.weights)
         ]
         self.batches = len(counted)
@@ -216,11 +216,13 @@ def _batches(layer: Layer, activations: Codes, weights: Codes) -> Iterator[tuple
         yield activations[:, batch * layer.m : (batch + 1) * layer.m], weights
 
 
-def _activity_of(arch: ArchConfig, mac: Mac, activations: Codes, weights: Codes) -> SwitchingActivity:
+def _activity_of(
+    arch: ArchConfig, layer: str, mac: Mac, activations: Codes, weights: Codes
+) -> SwitchingActivity:
     array = arch.array
     counted = total_activity(
         [
-            switching_activity(mac, a, w, array.dataflow, rows=array.rows, columns=array.columns)
+            switching_activity(mac, a, w, arch.dataflow_of(layer), rows=array.rows, columns=array.columns)
             for a, w in _by_group(activations, weights)
         ]
     )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.arch import ArchConfig, load_arch
-from simulator.assembly import MeasuredRun, assemble
+from simulator.arch.mapping import with_mapping
+from simulator.arch.scalesim_cfg import BANDWIDTH_FIELD, ScaleSimConfig, read_scalesim_cfg
+from simulator.assembly import MeasuredRun, assemble, move_prices_of
 from simulator.result import Result
+from simulator.scalesim_bandwidth import bandwidth_warnings
 from simulator.system import MachineRun, simulate_network
 from simulator.workload import Network, load_network
 
@@ -29,6 +33,8 @@ def simulate(
     dataflow: str | None = None,
     batch: int | None = None,
     overrides: Mapping[str, Any] | None = None,
+    scalesim_cfg: str | Path | None = None,
+    mapping: str | Path | None = None,
     skip_unsupported: bool = False,
     tensors: Tensors | None = None,
     progress: Progress | None = None,
@@ -42,6 +48,8 @@ def simulate(
         dataflow: `os`, `ws` or `is` in place of the architecture's.
         batch: inferences at once, in place of the network's own.
         overrides: any architecture field by its dotted name: `{"sram.ifmap.capacity_kib": 64}`.
+        scalesim_cfg: a SCALE-Sim configuration file, laid over the architecture and under the overrides.
+        mapping: a file that fixes dataflow and tiling of single layers, as `--mapping-out` writes it.
         skip_unsupported: leave out ONNX operators that cannot be simulated instead of refusing.
         tensors: images for a trained network; add accuracy and let energy follow the bits that toggle.
         progress: called after every layer.
@@ -49,7 +57,13 @@ def simulate(
     Raises:
         UserError: anything given that cannot be used.
     """
-    configured = configure(arch, {"array.mac": mac, "array.dataflow": dataflow, **(overrides or {})})
+    scalesim = None if scalesim_cfg is None else read_scalesim_cfg(scalesim_cfg)
+    configured = configure(
+        arch,
+        {"array.mac": mac, "array.dataflow": dataflow, **(overrides or {})},
+        scalesim=scalesim,
+        mapping=mapping,
+    )
     if tensors is None:
         ready = MeasuredRun(
             configured, load_workload(network, batch=batch, skip_unsupported=skip_unsupported)
@@ -58,22 +72,46 @@ def simulate(
         from simulator.measured import measure_on_images
 
         ready = measure_on_images(configured, str(network), tensors, batch=batch, progress=progress)
-    return finish(ready, progress=progress)
+    return finish(ready, scalesim=scalesim, progress=progress)
 
 
-def finish(ready: MeasuredRun, *, progress: Progress | None = None) -> Result:
+def finish(
+    ready: MeasuredRun, *, scalesim: ScaleSimConfig | None = None, progress: Progress | None = None
+) -> Result:
     """The result of a network on an architecture, with what tensors told of it. Raises UserError."""
-    return assemble(ready.arch, run_machine(ready.arch, ready.network, progress=progress), ready.measured)
+    run = run_machine(ready.arch, ready.network, scalesim=scalesim, progress=progress)
+    return assemble(ready.arch, run, ready.measured)
 
 
-def configure(arch: str | Path | ArchConfig, overrides: Mapping[str, Any] | None = None) -> ArchConfig:
+def configure(
+    arch: str | Path | ArchConfig,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    scalesim: ScaleSimConfig | None = None,
+    mapping: str | Path | None = None,
+) -> ArchConfig:
     """The architecture with overrides laid over it; overrides that are None are left out.
+
+    A mapping file (`systolic simulate --mapping-out`) fixes dataflow and tiling of the layers that it names.
+    A SCALE-Sim configuration lies under the overrides. Its bandwidth, which is in bytes per cycle, is
+    converted at the clock that holds in the end, and gives way to an override of the bandwidth itself.
 
     Raises:
         UserError: as `load_arch`.
     """
     given = {field: value for field, value in (overrides or {}).items() if value is not None}
-    return load_arch(arch, given)
+    if scalesim is not None:
+        given = {**scalesim.overrides, **given}
+    configured = load_arch(arch, given)
+    if scalesim is not None and not _sets_bandwidth(given):
+        configured = load_arch(arch, given | scalesim.bandwidth_at(configured.clock_mhz))
+    return configured if mapping is None else with_mapping(configured, mapping)
+
+
+def _sets_bandwidth(overrides: Mapping[str, Any]) -> bool:
+    section, _, name = BANDWIDTH_FIELD.partition(".")
+    dram = overrides.get(section)
+    return BANDWIDTH_FIELD in overrides or (isinstance(dram, Mapping) and name in dram)
 
 
 def load_workload(
@@ -85,15 +123,28 @@ def load_workload(
     return load_network(network, batch=batch, skip_unsupported=skip_unsupported)
 
 
-def run_machine(arch: ArchConfig, network: Network, *, progress: Progress | None = None) -> MachineRun:
+def run_machine(
+    arch: ArchConfig,
+    network: Network,
+    *,
+    scalesim: ScaleSimConfig | None = None,
+    progress: Progress | None = None,
+) -> MachineRun:
     """What the machine does, unpriced: cycles by cause, tilings, bytes, timeline.
 
+    `scalesim` is the configuration file that the architecture was made with; its warnings become the run's.
+
     Raises:
-        UserError: a buffer too small for a layer, or a MAC too slow for the clock.
+        UserError: a buffer too small for a layer, or whatever else cannot run.
     """
 
     def advance(done: int, total: int, _layer: str) -> None:
         if progress is not None:
             progress(network.name, done, total)
 
-    return simulate_network(arch, network, progress=advance)
+    run = simulate_network(arch, network, progress=advance, move_prices=move_prices_of(arch))
+    if scalesim is None:
+        return run
+    return replace(
+        run, warnings=(*scalesim.warnings, *bandwidth_warnings(scalesim, arch, run), *run.warnings)
+    )

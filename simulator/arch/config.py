@@ -160,10 +160,10 @@ class TilingChoice(_Section):
     tile_m: int | None = Field(
         None,
         ge=1,
-        description="Most output pixels of a tile. A convolution's tile is then made of whole images, else of "
-        "whole output rows of one image, else of part of one row.",
+        description="Most output pixels of a tile. A convolution's tile is made of whole images, else of "
+        "whole rows of one image, else of part of one row.",
     )
-    tile_images: int | None = Field(None, ge=1, description="Images of a tile; more than one: whole images.")
+    tile_images: int | None = Field(None, ge=1, description="Images of a tile; more than one are whole.")
     tile_rows: int | None = Field(None, ge=1, description="Output rows of a convolution's tile.")
     tile_columns: int | None = Field(None, ge=1, description="Output columns of a convolution's tile.")
     tile_n: int | None = Field(None, ge=1, description="Output channels of a tile, of each group.")
@@ -172,6 +172,10 @@ class TilingChoice(_Section):
     whole_reduction: Literal["auto", "neither", "ifmap", "filter"] = Field(
         "auto",
         description="Operand that is held with its whole reduction while the other passes in pieces.",
+    )
+
+    single_buffered: tuple[Literal["ifmap", "filter", "ofmap"], ...] = Field(
+        (), description="Operands of which the buffer holds one tile although two would fit."
     )
 
 
@@ -193,6 +197,9 @@ class LayerTilingConfig(TilingChoice):
     """The outer tiling of one layer; what is left open is chosen for the objective of `tiling`."""
 
     objective: Objective | None = Field(None, description="In place of `tiling.objective`.")
+    keep_ofmap_on_chip: bool | None = Field(
+        None, description="Whether this layer's result stays on chip where it can; null: where it pays."
+    )
 
 
 class ScalingConfig(_Section):
@@ -261,7 +268,9 @@ class ArchConfig(_Section):
         if own is None or own.tiling is None:
             return self.tiling
         kept = {"keep_ofmap_on_chip": self.tiling.keep_ofmap_on_chip, "objective": self.tiling.objective}
-        return TilingConfig.model_validate(kept | own.tiling.model_dump(exclude_none=True))
+        return TilingConfig.model_validate(
+            kept | own.tiling.model_dump(exclude={"keep_ofmap_on_chip"}, exclude_none=True)
+        )
 
     @property
     def cycle_ns(self) -> float:

@@ -1,4 +1,4 @@
-"""Cycles of folds and of chains of folds in closed form, compiled: the formulas behind `fold.py` and `schedule.py`.
+"""Cycles of folds and of chains of folds in closed form, compiled.
 
 docs/timing.md derives each line. A chain is what one tile takes: for every group, for every column of folds,
 for every row of folds. All arguments and results are whole numbers; nothing here looks at single folds of a
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from simulator.numerics.engines.compiled import kernel
+from simulator.numerics.engines.compiled import helper, kernel
 
 OVERLAP_NONE, OVERLAP_DRAIN, OVERLAP_FULL = 0, 1, 2
 OVERLAPS = {"none": OVERLAP_NONE, "drain": OVERLAP_DRAIN, "full": OVERLAP_FULL}
@@ -58,7 +58,7 @@ class Folds(NamedTuple):
     groups: int
 
 
-@kernel
+@helper
 def folds_of(t: TimingCode, on_rows: int, on_columns: int, streamed: int, groups: int) -> Folds:
     """The chain of folds of one tile."""
     return Folds(
@@ -66,13 +66,13 @@ def folds_of(t: TimingCode, on_rows: int, on_columns: int, streamed: int, groups
     )
 
 
-@kernel
+@helper
 def row_folds(f: Folds) -> int:
     """Folds of one column of folds."""
     return f.rows_full + (1 if f.rows_rest else 0)
 
 
-@kernel
+@helper
 def column_folds(f: Folds) -> int:
     """Columns of folds of one group."""
     return f.columns_full + (1 if f.columns_rest else 0)
@@ -119,7 +119,7 @@ def fold_interval(
     return Split(streamed, r - following + apart - streamed, 0, r - following)
 
 
-@kernel
+@helper
 def _plus(a: Split, b: Split, times: int) -> Split:
     return Split(
         a.compute + times * b.compute,
@@ -129,37 +129,37 @@ def _plus(a: Split, b: Split, times: int) -> Split:
     )
 
 
-@kernel
+@helper
 def split_total(s: Split) -> int:
     """All cycles."""
     return s.compute + s.fill + s.drain
 
 
-@kernel
+@helper
 def last_rows(t: TimingCode, f: Folds) -> int:
     """Rows that the last fold of a column of folds uses."""
     return f.rows_rest if f.rows_rest else t.rows
 
 
-@kernel
+@helper
 def first_rows(t: TimingCode, f: Folds) -> int:
     """Rows that the first fold of a column of folds uses."""
     return t.rows if f.rows_full else f.rows_rest
 
 
-@kernel
+@helper
 def last_columns(t: TimingCode, f: Folds) -> int:
     """Columns that the last fold uses."""
     return f.columns_rest if f.columns_rest else t.columns
 
 
-@kernel
+@helper
 def first_columns(t: TimingCode, f: Folds) -> int:
     """Columns that the first fold uses."""
     return t.columns if f.columns_full else f.columns_rest
 
 
-@kernel
+@helper
 def _down(t: TimingCode, f: Folds, columns: int, links: int) -> Split:
     """The first `links` intervals between the folds of one column of folds that is `columns` wide."""
     adds = 0 if t.outputs_stay else 1
@@ -174,13 +174,13 @@ def _down(t: TimingCode, f: Folds, columns: int, links: int) -> Split:
     return total
 
 
-@kernel
+@helper
 def _across(t: TimingCode, f: Folds, columns: int) -> Split:
     """From the last fold of one column of folds, `columns` wide, to the first of the next one."""
     return fold_interval(t, last_rows(t, f), columns, f.streamed, first_rows(t, f), f.streamed, 0)
 
 
-@kernel
+@helper
 def chain_start(t: TimingCode, f: Folds, group: int, column: int, row: int) -> Split:
     """All intervals before one fold of the chain, counted from its first cycle."""
     links = row_folds(f) - 1
@@ -201,7 +201,7 @@ def chain_start(t: TimingCode, f: Folds, group: int, column: int, row: int) -> S
     return _plus(total, _down(t, f, width, row), 1)
 
 
-@kernel
+@helper
 def chain_end(t: TimingCode, f: Folds) -> int:
     """Cycles until the last result of the chain is out.
 
@@ -225,29 +225,18 @@ def chain_end(t: TimingCode, f: Folds) -> int:
     return end
 
 
-@kernel
-def chain_until(t: TimingCode, f: Folds, following: Folds, adds: int) -> Split:
-    """The phases of a chain until the first fold of the chain that follows may begin.
+@helper
+def chain_split(t: TimingCode, f: Folds, following: Folds, follows: int, adds: int) -> Split:
+    """The phases of a chain until the first fold of the chain that follows may begin, or all of them.
 
-    adds: 1 where that one starts from the partial sums of this one's last fold.
+    follows: 0 where nothing follows; results that leave late then count as drain. adds: 1 where the following
+    chain starts from the partial sums of this one's last fold.
     """
     before = chain_start(t, f, f.groups - 1, column_folds(f) - 1, row_folds(f) - 1)
-    link = fold_interval(
-        t,
-        last_rows(t, f),
-        last_columns(t, f),
-        f.streamed,
-        first_rows(t, following),
-        following.streamed,
-        adds,
-    )
-    return _plus(before, link, 1)
-
-
-@kernel
-def chain_whole(t: TimingCode, f: Folds) -> Split:
-    """All phases of a chain that nothing follows; results that leave late count as drain."""
-    before = chain_start(t, f, f.groups - 1, column_folds(f) - 1, row_folds(f) - 1)
-    whole = _plus(before, fold_alone(t, last_rows(t, f), last_columns(t, f), f.streamed), 1)
+    rows, columns = last_rows(t, f), last_columns(t, f)
+    if follows:
+        link = fold_interval(t, rows, columns, f.streamed, first_rows(t, following), following.streamed, adds)
+        return _plus(before, link, 1)
+    whole = _plus(before, fold_alone(t, rows, columns, f.streamed), 1)
     late = chain_end(t, f) - split_total(whole)
     return Split(whole.compute, whole.fill, whole.drain + late, whole.shifting)

@@ -86,8 +86,20 @@ def show(
         f"{shown.parameters:,} weights"
     )
     typer.echo(f"source: {shown.source}")
+    for weights, layers in _layers_by_shared_weights(shown).items():
+        typer.echo(f"weights {weights}, shared by {', '.join(layers)}, count once")
     for skipped in shown.skipped_operators:
         typer.echo(f"not simulated: {skipped}")
+    for note in shown.notes:
+        typer.echo(f"note: {note}")
+
+
+def _layers_by_shared_weights(network: Network) -> dict[str, list[str]]:
+    shared: dict[str, list[str]] = {}
+    for layer in network.layers:
+        if layer.weights:
+            shared.setdefault(layer.weights, []).append(layer.name)
+    return shared
 
 
 def _summary(network: Network) -> dict[str, Any]:
@@ -99,6 +111,7 @@ def _summary(network: Network) -> dict[str, Any]:
         "macs": network.macs,
         "parameters": network.parameters,
         "skipped_operators": list(network.skipped_operators),
+        "notes": list(network.notes),
     }
 
 
@@ -112,6 +125,7 @@ def _layer_document(layer: Layer) -> dict[str, Any]:
         "groups": layer.groups,
         "macs": layer.macs,
         "parameters": layer.parameters,
+        "weights": layer.weights or None,
         "inputs": list(layer.inputs),
         "post_operations": [
             {"kind": post.kind, "elements": post.elements, "inputs": list(post.inputs)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -73,6 +73,14 @@ ScaleSimOption = Annotated[
     Path | None,
     typer.Option("--scalesim-cfg", metavar="FILE", help="A SCALE-Sim .cfg, laid over the architecture."),
 ]
+MappingOption = Annotated[
+    Path | None,
+    typer.Option("--mapping", metavar="FILE", help="Dataflow and tiling of layers, from --mapping-out."),
+]
+MappingOutOption = Annotated[
+    Path | None,
+    typer.Option("--mapping-out", metavar="FILE", help="Write the layers' dataflow and tiling there."),
+]
 AllLayersOption = Annotated[bool, typer.Option("--layers", help="Show every layer, in execution order.")]
 
 
@@ -95,6 +103,8 @@ def simulate_command(
     layers: AllLayersOption = False,
     engine: EngineOption = Engine.event,
     scalesim_cfg: ScaleSimOption = None,
+    mapping: MappingOption = None,
+    mapping_out: MappingOutOption = None,
     trace: TraceOption = None,
     access_trace: AccessTraceOption = None,
     trace_layers: TraceLayersOption = None,
@@ -115,11 +125,12 @@ def simulate_command(
 
         systolic simulate lenet5_fashion --data fashion_mnist_1000 --mac elma8
     """
+    from simulator.arch.scalesim_cfg import read_scalesim_cfg
     from simulator.assembly import MeasuredRun, assemble
     from simulator.foundation.files import prepare_folder
     from simulator.simulation import configure, load_workload, run_machine
 
-    overrides = scalesim_fields(arch, clock_mhz, scalesim_cfg) | arch_overrides(
+    overrides = arch_overrides(
         {
             "array.mac": mac,
             "array.dataflow": dataflow,
@@ -131,7 +142,8 @@ def simulate_command(
         },
         assignments,
     )
-    configured = configure(arch, overrides)
+    scalesim = read_scalesim_cfg(scalesim_cfg) if scalesim_cfg is not None else None
+    configured = configure(arch, overrides, scalesim=scalesim, mapping=mapping)
     folder = prepare_folder(out) if out is not None else None
     with progress_bar(quiet=quiet) as progress:
         if Path(network).is_dir():
@@ -148,10 +160,16 @@ def simulate_command(
         else:
             workload = load_workload(network, batch=batch, skip_unsupported=skip_unsupported)
             ready = MeasuredRun(configured, workload)
-        run = run_machine(ready.arch, ready.network, progress=progress)
+        run = run_machine(ready.arch, ready.network, scalesim=scalesim, progress=progress)
         if engine is Engine.grid:
             _verify_on_grid(ready.arch, ready.network, progress)
     result = assemble(ready.arch, run, ready.measured)
+    if mapping_out is not None:
+        from simulator.foundation.documents import dump_yaml
+        from simulator.foundation.files import write_text
+        from simulator.system.mapping import mapping_of
+
+        write_text(mapping_out, dump_yaml(mapping_of(run)))
     if trace is not None:
         from simulator.system.trace import write_trace
 
@@ -176,16 +194,6 @@ def simulate_command(
         from simulator.report.console import render_result
 
         render_result(result, Console(), full=layers)
-
-
-def scalesim_fields(arch: str, clock_mhz: float | None, path: Path | None) -> dict[str, Any]:
-    """Overrides of a SCALE-Sim configuration; its bandwidth is meant at the clock that will hold."""
-    if path is None:
-        return {}
-    from simulator.arch.scalesim_cfg import scalesim_overrides
-    from simulator.simulation import configure
-
-    return scalesim_overrides(path, clock_mhz=configure(arch, {"clock_mhz": clock_mhz}).clock_mhz)
 
 
 def _verify_on_grid(arch: ArchConfig, network: Network, progress: Progress | None) -> None:

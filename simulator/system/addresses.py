@@ -10,13 +10,13 @@ from simulator.system.counts import OPERANDS, Operand
 from simulator.system.footprint import Integers, packed_bytes
 from simulator.system.geometry import Geometry
 from simulator.system.input_window import InputWindow
+from simulator.system.layer_work import LayerWork, result_share
 from simulator.system.lowering import LoweredLayer, Visit
 from simulator.system.nest import FILTER, IFMAP
-from simulator.system.nest_machine import LayerWork, result_share
 from simulator.system.plan import Stream
 from simulator.system.tile_cost import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, Tile
 from simulator.system.tiling import Tiling
-from simulator.system.tiling_candidates import Limits
+from simulator.system.tiling_needs import Limits
 
 Dimension = Literal["m", "n", "k"]
 
@@ -176,10 +176,10 @@ def _in_ofmap_buffer(
     places: list[OfmapPlace] = []
     for number, (first, last) in enumerate(_ends_of_visits(lowered)):
         count = last.m * last.n * last.groups
-        results = int(result_share(work, count, work.stored_results, edges.result_bits)) if last.ends else 0
+        results = int(result_share(total, count, work.stored_results, edges.result_bits)) if last.ends else 0
         residual = 0
         if last.ends and work.added_results:
-            residual = int(result_share(work, count, work.added_results, edges.residual_bits))
+            residual = int(result_share(total, count, work.added_results, edges.residual_bits))
         sums = packed_bytes(count, edges.sum_bits) if sums_pass else 0
         if work.ofmap_stays:
             base = max(0, min(stored * before // total, _half(work, limits) - results))

@@ -18,7 +18,7 @@ from simulator.system.addresses import Addresses, OfmapPlace
 from simulator.system.counts import Operand
 from simulator.system.folds import Fold, Vectors, folds_of
 from simulator.system.footprint import Integers
-from simulator.system.nest_machine import LayerWork
+from simulator.system.layer_work import LayerWork
 from simulator.system.ports import Edges
 from simulator.system.run import LayerRun
 from simulator.system.tile_cost import OUTPUTS_STAY, WEIGHTS_STAY

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from simulator.arch.config import Dataflow
+
 Operand = Literal["ifmap", "filter", "ofmap"]
 OPERANDS: tuple[Operand, ...] = ("ifmap", "filter", "ofmap")
 
@@ -70,8 +72,9 @@ class PECycles:
 class Traffic:
     """Bytes read from and written to one memory for one operand.
 
-    read_bytes, write_bytes: useful ones, that somebody asked for. moved_read_bytes, moved_write_bytes: those of
-    the whole words (SRAM) or bursts (DRAM) that were touched for them, which is what takes energy.
+    read_bytes, write_bytes: useful ones, that somebody asked for.
+    moved_read_bytes, moved_write_bytes: those of the whole words (SRAM) or bursts (DRAM) that were touched
+    for them, which is what takes energy.
     """
 
     read_bytes: int = 0
@@ -98,7 +101,8 @@ class ActionCounts:
     converter_operations: results that leave through the boundary converters.
     output_path_operations: elementwise steps behind them (bias, ReLU, pooling, residual add), by kind.
     macs_by_name: useful MACs by the name of the MAC that computed them (column blocks may differ).
-    array_bytes: bytes of touched words that pass between each buffer and the array, either way.
+    array_bytes: bytes of codes that pass between each buffer and the array, either way.
+    dataflow: what stayed in the PEs.
     """
 
     macs: int
@@ -110,7 +114,8 @@ class ActionCounts:
     sram: Mapping[Operand, Traffic]
     dram: Mapping[Operand, Traffic]
     macs_by_name: Mapping[str, int] = field(default_factory=dict)
-    array_bytes: Mapping[Operand, int] = field(default_factory=dict)
+    array_bytes: Mapping[Operand, int] = field(default_factory=lambda: dict.fromkeys(OPERANDS, 0))
+    dataflow: Dataflow = "os"
 
     def __post_init__(self) -> None:
         """Check that the parts sum to the whole. Raises ValueError."""

@@ -10,7 +10,7 @@ from simulator.foundation import UserError
 from simulator.system.nest import Memory
 
 _FINEST_RATE = 10**6
-"""Largest denominator of a rate in bytes per cycle, so that compiled whole numbers hold every product of it."""
+"""Largest denominator of a rate in bytes per cycle, so that 64 bits hold every product of it."""
 
 
 def memory_of(arch: ArchConfig) -> Memory:

@@ -62,6 +62,11 @@ class Geometry(NamedTuple):
         return self.images * self.rows.outputs * self.columns.outputs
 
     @property
+    def is_product(self) -> bool:
+        """Whether output pixels are one run, each with inputs that no other one reads."""
+        return self.images == self.rows.outputs == self.columns.kernel == 1 and not self.columns.padding
+
+    @property
     def kernel_size(self) -> int:
         """Taps of one channel."""
         return self.rows.kernel * self.columns.kernel
@@ -70,9 +75,9 @@ class Geometry(NamedTuple):
 def _is_product(convolution: Convolution) -> bool:
     """Whether no input is read by two output pixels, or padded."""
     disjoint = all(
-        stride >= kernel and (dilation == 1 or kernel == 1)
-        for stride, kernel, dilation in zip(
-            convolution.stride, convolution.kernel, convolution.dilation, strict=True
+        (stride >= kernel or outputs == 1) and (dilation == 1 or kernel == 1)
+        for stride, kernel, dilation, outputs in zip(
+            convolution.stride, convolution.kernel, convolution.dilation, convolution.ofmap, strict=True
         )
     )
     return disjoint and not any(convolution.padding)
@@ -136,7 +141,7 @@ def taps_of(g: Geometry, first: int, stop: int) -> Taps:
 def block_elements(
     g: Geometry, first_row: int, stop_row: int, first_column: int, stop_column: int, first: int, stop: int
 ) -> int:
-    """Input elements of one image and group that a block of output pixels reads for a piece of the reduction."""
+    """Input elements of one image and group that a block reads for a piece of the reduction."""
     taps = taps_of(g, first, stop)
     rows = input_extent(g.rows, first_row, stop_row, taps.first_row, taps.stop_row)
     columns = input_extent(g.columns, first_column, stop_column, taps.first_column, taps.stop_column)

@@ -18,8 +18,7 @@ from simulator.system.counts import (
     Traffic,
 )
 from simulator.system.footprint import Integers, packed_bytes
-from simulator.system.nest import FILTER, IFMAP
-from simulator.system.nest_machine import (
+from simulator.system.layer_work import (
     ADDED_WORDS,
     BUFFER_WORDS,
     BURSTS,
@@ -32,6 +31,7 @@ from simulator.system.nest_machine import (
     STALL_IFMAP,
     LayerWork,
 )
+from simulator.system.nest import FILTER, IFMAP
 from simulator.system.tile_cost import Tile, cost_of_step
 from simulator.workload.layer import Layer
 
@@ -90,6 +90,7 @@ def action_counts(
         dram=_dram(work, totals),
         macs_by_name=macs_by_name,
         array_bytes=_array_bytes(work, totals),
+        dataflow=timing.dataflow,
     )
 
 
@@ -145,12 +146,11 @@ def _dram(work: LayerWork, totals: Integers) -> dict[Operand, Traffic]:
 
 
 def _array_bytes(work: LayerWork, totals: Integers) -> dict[Operand, int]:
-    """Bytes of words that pass between the buffers and the array."""
+    """Bytes of codes that pass between the buffers and the array; partial sums and residual operands too."""
     edges = work.array.edges
-    ofmap = (cost.SUM_READ_WORDS, cost.SUM_WRITE_WORDS, cost.RESULT_WORDS, cost.RESIDUAL_WORDS)
-    pooled = (POOLED_WORDS, ADDED_WORDS)
+    sums = int(totals[cost.SUMS_READ] + totals[cost.SUMS_WRITTEN])
     return {
-        "ifmap": int(totals[cost.ACTIVATION_WORDS]) * edges.ifmap_macro // 8,
-        "filter": int(totals[cost.WEIGHT_WORDS]) * edges.filter_macro // 8,
-        "ofmap": sum(int(totals[place]) for place in (*ofmap, *pooled)) * edges.ofmap_macro // 8,
+        "ifmap": packed_bytes(int(totals[cost.ACTIVATIONS]), edges.ifmap_bits),
+        "filter": packed_bytes(int(totals[cost.WEIGHTS]), edges.filter_bits),
+        "ofmap": packed_bytes(sums, edges.sum_bits) + int(totals[RESULT_BYTES]) + int(totals[RESIDUAL_BYTES]),
     }

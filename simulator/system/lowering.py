@@ -15,6 +15,7 @@ import numpy as np
 
 from simulator.foundation import UserError
 from simulator.system.counts import Operand
+from simulator.system.layer_work import LayerWork, result_share
 from simulator.system.nest import (
     COLUMN,
     DEPENDS,
@@ -33,8 +34,7 @@ from simulator.system.nest import (
     sizes_of,
     tile_at,
 )
-from simulator.system.nest_machine import LayerWork, result_share
-from simulator.system.plan import Programme, Step, Stream, Transfer, in_service_order
+from simulator.system.plan import NEVER, Programme, Step, Stream, Transfer, in_service_order
 from simulator.system.tile_cost import COSTS, CYCLES, OUTPUT, PORT, TAIL, Tile, cost_of_step
 from simulator.system.tiling import Tiling
 
@@ -181,6 +181,7 @@ class _Lowering:
     def _ofmap_transfers(self, visits: list[Visit]) -> Iterator[Transfer]:
         """Partial sums and residual operands on their way in, partial sums and results on their way out."""
         work, edges, slots = self.work, self.work.array.edges, self.tiling.slots["ofmap"]
+        total = work.geometry.m * work.geometry.n * work.geometry.groups
         first, last = _ends_of_visits(visits)
         for visit, (begin, end) in enumerate(zip(first, last, strict=True)):
             tile = visits[begin].tile
@@ -189,13 +190,15 @@ class _Lowering:
             sums = -(-results * edges.sum_bits // 8)
             incoming = 0 if starts else sums
             if ends and work.added_results:
-                incoming += int(result_share(work, results, work.added_results, edges.residual_bits))
+                incoming += int(result_share(total, results, work.added_results, edges.residual_bits))
             if incoming:
                 enabled = last[visit - slots] if visit >= slots else -1
                 yield self._ofmap_transfer("ofmap_load", visit, incoming, enabled, begin)
             if not work.ofmap_stays:
-                stored = int(result_share(work, results, work.stored_results, edges.result_bits))
-                yield self._ofmap_transfer("ofmap_store", visit, stored if ends else sums, end, end)
+                stored = int(result_share(total, results, work.stored_results, edges.result_bits))
+                place = visit + slots
+                needed = first[place] if place < len(first) else NEVER
+                yield self._ofmap_transfer("ofmap_store", visit, stored if ends else sums, end, needed)
 
     def _ofmap_transfer(self, stream: Stream, visit: int, size: int, enabled: int, needed: int) -> Transfer:
         return Transfer(stream, visit, size, self._channel_cycles(size), enabled, needed)

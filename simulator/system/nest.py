@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from simulator.arch.config import LoopOrder
-from simulator.numerics.engines.compiled import kernel
+from simulator.numerics.engines.compiled import helper, kernel
 from simulator.system.footprint import Integers
 from simulator.system.geometry import Geometry, block_elements
 from simulator.system.tile_cost import Tile
@@ -33,7 +33,7 @@ NEST_NAMES: tuple[tuple[LoopOrder, str], ...] = (
     ("ofmap_resident", "m, n, k"),
     ("ofmap_resident", "n, m, k"),
 )
-"""Nests by number: the operand whose tile the innermost loop leaves in place, and loops from the outermost in."""
+"""Nests by number: the operand whose tile the innermost loop leaves in place, and loops, outermost first."""
 
 NESTS = np.array(
     [
@@ -62,7 +62,9 @@ class Blocking(NamedTuple):
 
     images, rows, columns: the block of output pixels; n, k, groups: channels, reduction, whole groups.
     nest: a row of `NESTS`. whole_k: operand that is held with its whole reduction while the other one passes
-    in pieces of `k` (`NO_OPERAND`: neither).
+    in pieces of `k` (`NO_OPERAND`: neither). single: operands of which the buffer holds one tile although two
+    would fit, as a sum of 1 (ifmap), 2 (filter) and 4 (ofmap): what is fetched early can hold up what is
+    wanted first.
     """
 
     images: int
@@ -73,6 +75,7 @@ class Blocking(NamedTuple):
     groups: int
     nest: int
     whole_k: int
+    single: int = 0
 
 
 @kernel
@@ -87,7 +90,7 @@ def sizes_of(b: Blocking) -> tuple[int, int, int, int, int, int]:
     return b.groups, b.images, b.rows, b.columns, b.n, b.k
 
 
-@kernel
+@helper
 def count_tiles(g: Geometry, b: Blocking, counts: Integers) -> None:
     """Write the iterations of every kind of loop."""
     lengths, sizes = lengths_of(g), sizes_of(b)
@@ -95,15 +98,15 @@ def count_tiles(g: Geometry, b: Blocking, counts: Integers) -> None:
         counts[kind] = (lengths[kind] + sizes[kind] - 1) // sizes[kind]
 
 
-@kernel
+@helper
 def depends(b: Blocking, operand: int, kind: int) -> bool:
     """Whether a loop changes which tile of an operand is needed."""
     if kind == REDUCTION and operand == b.whole_k:
         return False
-    return DEPENDS[operand, kind] == 1
+    return bool(DEPENDS[operand, kind] == 1)
 
 
-@kernel
+@helper
 def mark_turns(b: Blocking, counts: Integers, operand: int, turns: Integers) -> None:
     """Mark the kinds whose iterations bring another tile of an operand, repetitions included, with 1."""
     inner = False
@@ -118,7 +121,7 @@ def mark_turns(b: Blocking, counts: Integers, operand: int, turns: Integers) -> 
                 turns[kind] = 1
 
 
-@kernel
+@helper
 def advance(b: Blocking, counts: Integers, turns: Integers, at: Integers) -> bool:
     """Move to an operand's next tile; False (and all zeros) behind the last one."""
     for position in range(KINDS - 1, -1, -1):
@@ -132,22 +135,22 @@ def advance(b: Blocking, counts: Integers, turns: Integers, at: Integers) -> boo
     return False
 
 
-@kernel
+@helper
 def comes_first(b: Blocking, one: Integers, other: Integers) -> bool:
     """Whether `one` is reached before `other`, or both at once."""
     for position in range(KINDS):
         kind = NESTS[b.nest, position]
         if one[kind] != other[kind]:
-            return one[kind] < other[kind]
+            return bool(one[kind] < other[kind])
     return True
 
 
-@kernel
+@helper
 def _length(length: int, size: int, index: int) -> int:
     return min(size, length - index * size)
 
 
-@kernel
+@helper
 def pixels_at(g: Geometry, b: Blocking, at: Integers) -> int:
     """Output pixels of the block at some indices."""
     images = _length(g.images, b.images, at[IMAGE])
@@ -155,7 +158,7 @@ def pixels_at(g: Geometry, b: Blocking, at: Integers) -> int:
     return images * rows * _length(g.columns.outputs, b.columns, at[COLUMN])
 
 
-@kernel
+@helper
 def groups_at(g: Geometry, b: Blocking, at: Integers) -> int:
     """Groups of the tile at some indices."""
     return _length(g.groups, b.groups, at[GROUP])
@@ -202,14 +205,14 @@ def filter_bytes_at(g: Geometry, b: Blocking, bits: int, at: Integers) -> int:
     return (elements * bits + 7) // 8
 
 
-@kernel
-def uniform_range(g: Geometry, b: Blocking, counts: Integers, kind: int) -> tuple[int, int]:
+@helper
+def uniform_range(g: Geometry, b: Blocking, kind: int) -> tuple[int, int]:
     """Iterations of a loop, first and stop, whose tiles are all alike: whole, and clear of padding."""
     lengths, sizes = lengths_of(g), sizes_of(b)
     whole = lengths[kind] // sizes[kind]
     if kind == REDUCTION and b.k % (g.rows.kernel * g.columns.kernel):
         return 0, 0
-    if kind == ROW or kind == COLUMN:
+    if kind in (ROW, COLUMN):
         axis = g.rows if kind == ROW else g.columns
         size = sizes[kind]
         step = size * axis.stride
@@ -236,7 +239,7 @@ class Memory(NamedTuple):
     refresh_duration: int
 
 
-@kernel
+@helper
 def bursts_of(memory: Memory, size: int) -> int:
     """Whole bursts that a transfer of `size` bytes takes."""
     return (size + memory.burst_bytes - 1) // memory.burst_bytes

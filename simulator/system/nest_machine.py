@@ -1,9 +1,9 @@
-"""The machine around the array, compiled: a whole tiled layer in one pass, with repetitions taken in one leap.
+"""The machine around the array, compiled: a whole tiled layer in one pass, repetitions taken in one leap.
 
 `machine.py` plays the same layer as simpy processes, step by step; both agree to the cycle. Here the same
-rules are a recurrence. The DRAM channel serves transfers in a fixed order, so going through the steps in order,
-and after each one through the transfers that its end makes possible, visits everything in an order in which
-all that it depends on is known.
+rules are a recurrence. The DRAM channel serves transfers in a fixed order. Going through the steps in order,
+and after each one through the transfers that its end makes possible, visits everything when all that it
+depends on is known.
 
 Loops repeat. At the beginning of every iteration of a loop the state of the machine is compared with an
 earlier one, all times relative to now. Equal states under equal tiles have equal futures, so the iterations
@@ -16,265 +16,82 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulator.numerics.engines.compiled import kernel
+from simulator.numerics.engines.compiled import helper, kernel
 from simulator.system.footprint import Integers
 from simulator.system.geometry import Geometry
+from simulator.system.layer_work import (
+    END,
+    PLAYED,
+    STALL_FILTER,
+    STALL_IFMAP,
+    STALL_OFMAP,
+    STALL_OUTPUT,
+    STALL_PORT,
+    STEPS,
+    TOTALS,
+    LayerWork,
+    Slots,
+)
 from simulator.system.nest import (
-    CHANNEL,
     FILTER,
     IFMAP,
     KINDS,
     NESTS,
     OFMAP,
-    REDUCTION,
     Blocking,
-    Memory,
     advance,
-    bursts_of,
-    channel_cycles,
     comes_first,
     count_tiles,
-    end_of_transfer,
-    filter_bytes_at,
-    groups_at,
-    ifmap_bytes_at,
     mark_turns,
-    pixels_at,
     tile_at,
     uniform_range,
 )
-from simulator.system.tile_cost import (
-    COSTS,
-    CYCLES,
-    OUTPUT,
-    PORT,
-    RESIDUAL_WORDS,
-    RESULT_WORDS,
-    TAIL,
-    Array,
-    Tile,
-    cost_of_step,
+from simulator.system.nest_state import (
+    FILTER_NEXT,
+    FILTER_NOW,
+    IFMAP_NEXT,
+    IFMAP_NOW,
+    LOAD_NEXT,
+    LOAD_NOW,
+    MET,
+    STATE,
+    STORE,
+    STORE_BEFORE,
+    STREAM_FILTER,
+    STREAM_IFMAP,
+    STREAM_IN,
+    STREAM_OUT,
+    TIMES,
+    Loops,
+    blame,
+    fill_buffers,
+    ofmap_comes_in,
+    see_from,
+    serve,
+    take_next,
 )
+from simulator.system.tile_cost import COSTS, CYCLES, OUTPUT, PORT, TAIL, Array, Tile, cost_of_step
+
+_CACHED, _KEY = 32, 12
+_FEWEST_REPETITIONS = 4
+_NEVER = 1 << 60
 
 
-class LayerWork(NamedTuple):
-    """Everything about a layer and its accelerator that does not depend on the tiling.
+class _Memory(NamedTuple):
+    """Earlier iterations by kind of loop: their state, totals, number (-1: none) and time.
 
-    stored_results, added_results: results that are written after pooling, and those that a residual addition
-    reads the other operand of. ifmap_on_chip: the input comes from the ofmap buffer, at `chip_rate` bits a
-    cycle. ofmap_stays: the result is left there. output_latency: cycles from the array's edge to the buffer.
+    patience: after how many iterations another one is remembered, doubled each time, so that a cycle of
+    states of any length is found.
     """
 
-    geometry: Geometry
-    array: Array
-    memory: Memory
-    stored_results: int
-    added_results: int
-    ifmap_on_chip: int
-    ofmap_stays: int
-    chip_rate: int
-    output_latency: int
+    states: Integers
+    totals: Integers
+    iteration: Integers
+    time: Integers
+    patience: Integers
 
 
-class Slots(NamedTuple):
-    """Tiles of each operand that its buffer holds at once."""
-
-    ifmap: int
-    filter: int
-    ofmap: int
-
-
-# Places in the totals: first the costs of all steps, then these.
-STALL_IFMAP = COSTS
-STALL_FILTER, STALL_OFMAP, STALL_DRAM, STALL_PORT, STALL_OUTPUT = (COSTS + i for i in range(1, 6))
-BYTES = COSTS + 6
-"""Useful DRAM bytes of the four streams: ifmap, filter, ofmap in, ofmap out."""
-BURSTS = COSTS + 10
-"""Their bursts."""
-BUFFER_WORDS = COSTS + 14
-"""Macro words that their transfers touch in the buffers."""
-CHIP_BYTES, CHIP_WORDS = COSTS + 18, COSTS + 19
-"""What is copied from the ofmap to the ifmap buffer, and the words that this reads."""
-POOLED_WORDS, ADDED_WORDS = COSTS + 20, COSTS + 21
-"""Words of results behind pooling, and of residual operands that are fewer than the results."""
-RESULT_BYTES, RESIDUAL_BYTES = COSTS + 22, COSTS + 23
-"""Bytes of results that reach the ofmap buffer, and of residual operands read there."""
-STEPS, TRANSFERS, END, PLAYED = (COSTS + i for i in range(24, 28))
-"""Steps and transfers, the layer's last cycle, and how many steps were gone through one by one."""
-TOTALS = COSTS + 28
-
-_ENABLED, _START, _MET = range(3)
-_STREAM_IFMAP, _STREAM_FILTER, _STREAM_IN, _STREAM_OUT = range(4)
-
-# The state: when the channels are free, then what the next steps wait for as (enabled, start, met).
-_DRAM_FREE, _CHIP_FREE = 0, 1
-_IFMAP, _IFMAP_NEXT, _FILTER, _FILTER_NEXT, _LOAD, _LOAD_NEXT, _STORE, _STORE_BEFORE = range(2, 26, 3)
-_TIMES = 26
-_STATE = _TIMES + 2
-_CACHED = 32
-_KEY = 12
-
-
-@kernel
-def result_share(work: LayerWork, results: int, counted: int, bits: int) -> int:
-    """Bytes that a tile's results take when only `counted` of all results are."""
-    g = work.geometry
-    total = g.images * g.rows.outputs * g.columns.outputs * g.n * g.groups
-    elements = results if counted == total else (results * counted + total - 1) // total
-    return (elements * bits + 7) // 8
-
-
-@kernel
-def _results_at(work: LayerWork, b: Blocking, at: Integers) -> int:
-    g = work.geometry
-    n = min(b.n, g.n - at[CHANNEL] * b.n)
-    return pixels_at(g, b, at) * n * groups_at(g, b, at)
-
-
-@kernel
-def incoming_bytes(work: LayerWork, b: Blocking, counts: Integers, turns: Integers, at: Integers) -> int:
-    """Bytes that an ofmap tile brings in when its visit begins: partial sums, residual operands."""
-    results = _results_at(work, b, at)
-    size = 0
-    if turns[REDUCTION] and at[REDUCTION] > 0:
-        size += (results * work.array.edges.sum_bits + 7) // 8
-    if work.added_results and (not turns[REDUCTION] or at[REDUCTION] == counts[REDUCTION] - 1):
-        size += result_share(work, results, work.added_results, work.array.edges.residual_bits)
-    return size
-
-
-@kernel
-def outgoing_bytes(work: LayerWork, b: Blocking, counts: Integers, turns: Integers, at: Integers) -> int:
-    """Bytes that leave when a visit of an ofmap tile ends: results, or partial sums."""
-    results = _results_at(work, b, at)
-    if turns[REDUCTION] and at[REDUCTION] < counts[REDUCTION] - 1:
-        return (results * work.array.edges.sum_bits + 7) // 8
-    return result_share(work, results, work.stored_results, work.array.edges.result_bits)
-
-
-@kernel
-def _transfer(
-    work: LayerWork, state: Integers, totals: Integers, stream: int, enabled: int, size: int, place: int
-) -> None:
-    """Serve one transfer: note when it was possible, begun, and met, in three numbers from `place` on."""
-    memory, edges = work.memory, work.array.edges
-    on_chip = stream == _STREAM_IFMAP and work.ifmap_on_chip
-    free = _CHIP_FREE if on_chip else _DRAM_FREE
-    start = max(state[free], enabled)
-    if on_chip:
-        end = start + (size * 8 + work.chip_rate - 1) // work.chip_rate
-        met = end
-        totals[CHIP_BYTES] += size
-        totals[CHIP_WORDS] += (size * 8 + edges.ofmap_macro - 1) // edges.ofmap_macro
-    else:
-        end = end_of_transfer(memory, start, channel_cycles(memory, size))
-        met = end if stream == _STREAM_OUT else end + memory.latency
-        totals[BYTES + stream] += size
-        totals[BURSTS + stream] += bursts_of(memory, size)
-    macro = edges.ofmap_macro
-    if stream == _STREAM_IFMAP:
-        macro = edges.ifmap_macro
-    elif stream == _STREAM_FILTER:
-        macro = edges.filter_macro
-    totals[BUFFER_WORDS + stream] += (size * 8 + macro - 1) // macro
-    totals[TRANSFERS] += 1
-    state[free] = end
-    if place >= 0:
-        state[place + _ENABLED], state[place + _START], state[place + _MET] = enabled, start, met
-
-
-@kernel
-def _overlap(first: int, stop: int, begin: int, end: int) -> int:
-    return max(0, min(stop, end) - max(first, begin))
-
-
-@kernel
-def _blame(
-    state: Integers, totals: Integers, place: int, cause: int, unready: int, first: int, stop: int
-) -> None:
-    """Cycles from `first` to `stop`, by what the transfer waited for: possible, its turn, under way."""
-    not_enabled = _overlap(first, stop, 0, state[place + _ENABLED])
-    queued = _overlap(first, stop, state[place + _ENABLED], state[place + _START])
-    totals[unready] += not_enabled
-    totals[STALL_DRAM] += queued
-    totals[cause] += stop - first - not_enabled - queued
-
-
-@kernel
-def _forget(state: Integers, place: int) -> None:
-    state[place + _ENABLED] = state[place + _START] = state[place + _MET] = 0
-
-
-@kernel
-def _shift(state: Integers, place: int, next_place: int) -> None:
-    for i in range(3):
-        state[place + i] = state[next_place + i]
-
-
-@kernel
-def _relative(work: LayerWork, state: Integers, now: int, relative: Integers) -> None:
-    """The state as the future sees it: times before now are now, with the phase of the DRAM's refresh."""
-    for i in range(2):
-        relative[i] = max(state[i], now) - now
-    for place in range(2, _TIMES, 3):
-        pending = state[place + _MET] > now
-        for i in range(3):
-            relative[place + i] = max(state[place + i], now) - now if pending else 0
-    interval = work.memory.refresh_interval
-    relative[_TIMES] = relative[_TIMES + 1] = 0
-    if interval and work.memory.refresh_duration:
-        relative[_TIMES] = now % interval
-        relative[_TIMES + 1] = 1 if now >= interval else 0
-
-
-@kernel
-def _first_loads(
-    work: LayerWork,
-    b: Blocking,
-    slots: Slots,
-    counts: Integers,
-    turns: Integers,
-    state: Integers,
-    totals: Integers,
-) -> None:
-    """Fill the empty buffers: by the step that needs a tile, then ifmap, filter, ofmap."""
-    g, edges = work.geometry, work.array.edges
-    room = (slots.ifmap, slots.filter, slots.ofmap)
-    at = np.zeros((3, KINDS), np.int64)
-    done = np.zeros(3, np.int64)
-    left = np.array([room[0], room[1], room[2] if _ofmap_comes_in(work, counts, turns) else 0])
-    while True:
-        chosen = -1
-        for operand in range(3):
-            if left[operand] and (chosen < 0 or not comes_first(b, at[chosen], at[operand])):
-                chosen = operand
-        if chosen < 0:
-            return
-        if chosen == IFMAP:
-            size = ifmap_bytes_at(g, b, edges.ifmap_bits, at[IFMAP])
-            place = _IFMAP if done[IFMAP] == 0 else _IFMAP_NEXT
-            _transfer(work, state, totals, _STREAM_IFMAP, 0, size, place)
-        elif chosen == FILTER:
-            size = filter_bytes_at(g, b, edges.filter_bits, at[FILTER])
-            place = _FILTER if done[FILTER] == 0 else _FILTER_NEXT
-            _transfer(work, state, totals, _STREAM_FILTER, 0, size, place)
-        else:
-            size = incoming_bytes(work, b, counts, turns[OFMAP], at[OFMAP])
-            place = _LOAD if done[OFMAP] == 0 else _LOAD_NEXT
-            if size:
-                _transfer(work, state, totals, _STREAM_IN, 0, size, place)
-        done[chosen] += 1
-        left[chosen] -= 1
-        if left[chosen] and not advance(b, counts, turns[chosen], at[chosen]):
-            left[chosen] = 0
-
-
-@kernel
-def _ofmap_comes_in(work: LayerWork, counts: Integers, turns: Integers) -> bool:
-    return work.added_results > 0 or (turns[OFMAP, REDUCTION] == 1 and counts[REDUCTION] > 1)
-
-
-@kernel
+@helper
 def _cached_cost(
     array: Array, tile: Tile, following: Tile, follows: int, goes_on: int, keys: Integers, costs: Integers
 ) -> int:
@@ -305,197 +122,269 @@ def _cached_cost(
     return place
 
 
-@kernel
-def play_nest(work: LayerWork, b: Blocking, slots: Slots, totals: Integers) -> None:
-    """Write what a tiled layer does into `totals`, which has `TOTALS` places."""
-    g, array, edges, memory = work.geometry, work.array, work.array.edges, work.memory
-    totals[:] = 0
+@helper
+def _loops_of(g: Geometry, b: Blocking) -> Loops:
     counts = np.empty(KINDS, np.int64)
     count_tiles(g, b, counts)
     turns = np.empty((3, KINDS), np.int64)
     for operand in range(3):
         mark_turns(b, counts, operand, turns[operand])
-    first_uniform, stop_uniform = np.empty(KINDS, np.int64), np.empty(KINDS, np.int64)
+    first, stop = np.empty(KINDS, np.int64), np.empty(KINDS, np.int64)
     for kind in range(KINDS):
-        first_uniform[kind], stop_uniform[kind] = uniform_range(g, b, counts, kind)
-    state = np.zeros(_TIMES, np.int64)
-    relative = np.empty(_STATE, np.int64)
-    saved = np.empty((KINDS, _STATE), np.int64)
-    saved_totals = np.empty((KINDS, TOTALS), np.int64)
-    saved_at = np.full(KINDS, -1, np.int64)
-    saved_time = np.zeros(KINDS, np.int64)
-    patience = np.ones(KINDS, np.int64)
-    keys, costs = np.full((_CACHED, _KEY), -1, np.int64), np.empty((_CACHED, COSTS), np.int64)
-    at, following = np.zeros(KINDS, np.int64), np.zeros(KINDS, np.int64)
-    ahead = np.zeros((3, KINDS), np.int64)
-    comes_in = _ofmap_comes_in(work, counts, turns)
-    now, moved = 0, 0
-    _first_loads(work, b, slots, counts, turns, state, totals)
-    while True:
-        # Compare with earlier iterations of the loop that has just moved, and leap over repetitions.
-        if totals[STEPS]:
-            kind = NESTS[b.nest, moved]
-            index = at[kind]
-            if (
-                stop_uniform[kind] - first_uniform[kind] > 4
-                and first_uniform[kind] <= index < stop_uniform[kind]
-            ):
-                _relative(work, state, now, relative)
-                known = saved_at[kind]
-                equal = known >= 0
-                if equal:
-                    for i in range(_STATE):
-                        if saved[kind, i] != relative[i]:
-                            equal = False
-                            break
-                if equal:
-                    period = index - known
-                    times = max(0, (stop_uniform[kind] - 2 - index) // period)
-                    if times:
-                        leap = times * (now - saved_time[kind])
-                        for i in range(TOTALS):
-                            if i != PLAYED:
-                                totals[i] += times * (totals[i] - saved_totals[kind, i])
-                        for i in range(_TIMES):
-                            state[i] += leap
-                        now += leap
-                        at[kind] += times * period
-                    saved_at[kind] = -1
-                    patience[kind] = 1 << 60
-                elif known < 0 or index - known >= patience[kind]:
-                    if known >= 0:
-                        patience[kind] *= 2
-                    if patience[kind] < 1 << 60:
-                        saved[kind] = relative
-                        saved_totals[kind] = totals
-                        saved_at[kind], saved_time[kind] = index, now
-            elif index >= stop_uniform[kind]:
-                saved_at[kind] = -1
-            for position in range(moved + 1, KINDS):
-                saved_at[NESTS[b.nest, position]] = -1
-                patience[NESTS[b.nest, position]] = 1
-        # Where the step after this one is.
-        following[:] = at
-        moved = -1
-        for position in range(KINDS - 1, -1, -1):
-            kind = NESTS[b.nest, position]
-            if at[kind] + 1 < counts[kind]:
-                following[kind] += 1
-                moved = position
-                break
-            following[kind] = 0
-        tile = tile_at(g, b, counts, at)
-        next_tile = tile_at(g, b, counts, following)
-        leaves = moved < 0
-        if not leaves:
-            for position in range(moved, KINDS):
-                kind = NESTS[b.nest, position]
-                if turns[OFMAP, kind] and following[kind] != at[kind]:
-                    leaves = True
-        place = _cached_cost(array, tile, next_tile, 0 if moved < 0 else 1, 0 if leaves else 1, keys, costs)
-        # The step waits for its tiles and for a place for its results; what is met last is to blame.
-        space = _STORE if slots.ofmap == 1 else _STORE_BEFORE
-        start = max(
-            now, state[_IFMAP + _MET], state[_FILTER + _MET], state[_LOAD + _MET], state[space + _MET]
-        )
-        if start > now:
-            if state[_IFMAP + _MET] == start:
-                _blame(state, totals, _IFMAP, STALL_IFMAP, STALL_OFMAP, now, start)
-            elif state[_FILTER + _MET] == start:
-                _blame(state, totals, _FILTER, STALL_FILTER, STALL_OFMAP, now, start)
-            elif state[_LOAD + _MET] == start:
-                _blame(state, totals, _LOAD, STALL_OFMAP, STALL_OFMAP, now, start)
-            else:
-                _blame(state, totals, space, STALL_OFMAP, STALL_OUTPUT, now, start)
-        now = start + costs[place, CYCLES] + costs[place, PORT] + costs[place, OUTPUT]
-        for i in range(COSTS):
-            totals[i] += costs[place, i]
-        totals[STALL_PORT] += costs[place, PORT]
-        totals[STALL_OUTPUT] += costs[place, OUTPUT]
-        totals[STEPS] += 1
-        totals[PLAYED] += 1
-        out = now + costs[place, TAIL] + work.output_latency
-        if moved >= 0:
-            # Loads that the end of the step makes possible, those first that are needed first.
-            new_ifmap, new_filter = False, False
-            for position in range(moved, KINDS):
-                kind = NESTS[b.nest, position]
-                if following[kind] != at[kind]:
-                    new_ifmap = new_ifmap or turns[IFMAP, kind] == 1
-                    new_filter = new_filter or turns[FILTER, kind] == 1
-            load_ifmap, load_filter = new_ifmap, new_filter
-            for kind in range(KINDS):
-                for operand in range(3):
-                    ahead[operand, kind] = following[kind] if turns[operand, kind] else 0
-            if new_ifmap:
-                _shift(state, _IFMAP, _IFMAP_NEXT)
-                _forget(state, _IFMAP_NEXT)
-                load_ifmap = slots.ifmap == 1 or advance(b, counts, turns[IFMAP], ahead[IFMAP])
-            if new_filter:
-                _shift(state, _FILTER, _FILTER_NEXT)
-                _forget(state, _FILTER_NEXT)
-                load_filter = slots.filter == 1 or advance(b, counts, turns[FILTER], ahead[FILTER])
-            ifmap_first = load_ifmap and (not load_filter or comes_first(b, ahead[IFMAP], ahead[FILTER]))
-            for turn in range(2):
-                if load_ifmap and (turn == 0) == ifmap_first:
-                    size = ifmap_bytes_at(g, b, edges.ifmap_bits, ahead[IFMAP])
-                    target = _IFMAP if slots.ifmap == 1 else _IFMAP_NEXT
-                    _transfer(work, state, totals, _STREAM_IFMAP, now, size, target)
-                if load_filter and (turn == 1) == ifmap_first:
-                    size = filter_bytes_at(g, b, edges.filter_bits, ahead[FILTER])
-                    target = _FILTER if slots.filter == 1 else _FILTER_NEXT
-                    _transfer(work, state, totals, _STREAM_FILTER, now, size, target)
-        if leaves:
-            for kind in range(KINDS):
-                ahead[OFMAP, kind] = at[kind] if turns[OFMAP, kind] else 0
-            _leave(work, b, counts, turns[OFMAP], ahead[OFMAP], out, state, totals)
-            if moved >= 0:
-                _shift(state, _LOAD, _LOAD_NEXT)
-                _forget(state, _LOAD_NEXT)
-                if comes_in:
-                    more = True
-                    for _ in range(slots.ofmap):
-                        more = more and advance(b, counts, turns[OFMAP], ahead[OFMAP])
-                    size = incoming_bytes(work, b, counts, turns[OFMAP], ahead[OFMAP]) if more else 0
-                    if size:
-                        enabled = max(now, state[_STORE + _MET])
-                        target = _LOAD if slots.ofmap == 1 else _LOAD_NEXT
-                        _transfer(work, state, totals, _STREAM_IN, enabled, size, target)
-        if moved < 0:
-            totals[STALL_OUTPUT] += costs[place, TAIL] + work.output_latency
-            totals[END] = out
-            if not work.ofmap_stays and state[_STORE + _MET] > out:
-                _blame(state, totals, _STORE, STALL_OFMAP, STALL_OUTPUT, out, state[_STORE + _MET])
-                totals[END] = state[_STORE + _MET]
-            return
-        at[:] = following
+        first[kind], stop[kind] = uniform_range(g, b, kind)
+    return Loops(b, counts, turns, first, stop)
+
+
+@helper
+def _repeats(work: LayerWork, memory: _Memory, state: Integers, now: int, kind: int, seen: Integers) -> bool:
+    """Whether the machine is as it was at the remembered iteration; `seen` becomes the state as it is."""
+    see_from(work, state, now, seen)
+    if memory.iteration[kind] < 0:
+        return False
+    equal = True
+    for i in range(STATE):
+        equal = equal and memory.states[kind, i] == seen[i]
+    return equal
+
+
+@helper
+def _leap(
+    work: LayerWork,
+    loops: Loops,
+    memory: _Memory,
+    state: Integers,
+    totals: Integers,
+    at: Integers,
+    now: int,
+    moved: int,
+    seen: Integers,
+) -> int:
+    """At the beginning of an iteration of the loop at position `moved`: take repetitions at once.
+
+    Iterations are alike where their tiles are and those of the next two, which are fetched ahead.
+
+    Returns:
+        The time after the repetitions.
+    """
+    kind = NESTS[loops.b.nest, moved]
+    index, first, stop = at[kind], loops.first_uniform[kind], loops.stop_uniform[kind]
+    for position in range(moved + 1, KINDS):
+        inner = NESTS[loops.b.nest, position]
+        memory.iteration[inner], memory.patience[inner] = -1, 1
+    if stop - first <= _FEWEST_REPETITIONS or not first <= index < stop:
+        memory.iteration[kind] = -1
+        return now
+    known = memory.iteration[kind]
+    if _repeats(work, memory, state, now, kind, seen):
+        times = max(0, (stop - 2 - index) // (index - known))
+        cycles = int(times * (now - memory.time[kind]))
+        for i in range(TOTALS):
+            if i != PLAYED:
+                totals[i] += times * (totals[i] - memory.totals[kind, i])
+        for i in range(TIMES):
+            state[i] += cycles
+        at[kind] += times * (index - known)
+        memory.iteration[kind], memory.patience[kind] = -1, _NEVER
+        return now + cycles
+    if memory.patience[kind] < _NEVER and (known < 0 or index - known >= memory.patience[kind]):
+        if known >= 0:
+            memory.patience[kind] *= 2
+        for i in range(STATE):
+            memory.states[kind, i] = seen[i]
+        for i in range(TOTALS):
+            memory.totals[kind, i] = totals[i]
+        memory.iteration[kind], memory.time[kind] = index, now
+    return now
+
+
+@helper
+def _next_step(loops: Loops, at: Integers, following: Integers) -> int:
+    """Write the indices of the next step; the position of the loop that moves, -1 behind the last step."""
+    for kind in range(KINDS):
+        following[kind] = at[kind]
+    for position in range(KINDS - 1, -1, -1):
+        kind = NESTS[loops.b.nest, position]
+        if at[kind] + 1 < loops.counts[kind]:
+            following[kind] += 1
+            return position
+        following[kind] = 0
+    return -1
+
+
+@helper
+def _changes(loops: Loops, operand: int, at: Integers, following: Integers) -> bool:
+    """Whether the next step needs another tile of an operand."""
+    changes = False
+    for kind in range(KINDS):
+        changes = changes or (loops.turns[operand, kind] == 1 and following[kind] != at[kind])
+    return changes
+
+
+@helper
+def _begin(slots: Slots, state: Integers, totals: Integers, now: int) -> int:
+    """When a step begins: its tiles are there, and a place for its results. What is met last is to blame."""
+    space = STORE if slots.ofmap == 1 else STORE_BEFORE
+    tiles = max(state[IFMAP_NOW + MET], state[FILTER_NOW + MET], state[LOAD_NOW + MET])
+    start = max(now, int(tiles), int(state[space + MET]))
+    if start == now:
+        return now
+    if state[IFMAP_NOW + MET] == start:
+        blame(state, totals, IFMAP_NOW, STALL_IFMAP, STALL_OFMAP, now, start)
+    elif state[FILTER_NOW + MET] == start:
+        blame(state, totals, FILTER_NOW, STALL_FILTER, STALL_OFMAP, now, start)
+    elif state[LOAD_NOW + MET] == start:
+        blame(state, totals, LOAD_NOW, STALL_OFMAP, STALL_OFMAP, now, start)
+    else:
+        blame(state, totals, space, STALL_OFMAP, STALL_OUTPUT, now, start)
+    return start
+
+
+@helper
+def _count_step(totals: Integers, cost: Integers) -> None:
+    for i in range(COSTS):
+        totals[i] += cost[i]
+    totals[STALL_PORT] += cost[PORT]
+    totals[STALL_OUTPUT] += cost[OUTPUT]
+    totals[STEPS] += 1
+    totals[PLAYED] += 1
+
+
+@helper
+def _fetch_next(
+    loops: Loops,
+    slots: Slots,
+    state: Integers,
+    at: Integers,
+    following: Integers,
+    queue: Integers,
+    ahead: Integers,
+) -> int:
+    """Queue the loads that the end of a step makes room for, those first that are needed first; how many."""
+    queued = 0
+    fetches_ifmap = _changes(loops, IFMAP, at, following)
+    fetches_filter = _changes(loops, FILTER, at, following)
+    for kind in range(KINDS):
+        ahead[IFMAP, kind] = following[kind] if loops.turns[IFMAP, kind] else 0
+        ahead[FILTER, kind] = following[kind] if loops.turns[FILTER, kind] else 0
+    if fetches_ifmap:
+        take_next(state, IFMAP_NOW)
+        if slots.ifmap > 1:
+            fetches_ifmap = advance(loops.b, loops.counts, loops.turns[IFMAP], ahead[IFMAP])
+    if fetches_filter:
+        take_next(state, FILTER_NOW)
+        if slots.filter > 1:
+            fetches_filter = advance(loops.b, loops.counts, loops.turns[FILTER], ahead[FILTER])
+    if fetches_ifmap:
+        queue[queued] = STREAM_IFMAP
+        queued += 1
+    if fetches_filter:
+        queue[queued] = STREAM_FILTER
+        queued += 1
+    if queued == 2 and not comes_first(loops.b, ahead[IFMAP], ahead[FILTER]):
+        queue[0], queue[1] = STREAM_FILTER, STREAM_IFMAP
+    return queued
+
+
+@helper
+def _leave(
+    loops: Loops,
+    slots: Slots,
+    state: Integers,
+    at: Integers,
+    loads: int,
+    queue: Integers,
+    queued: int,
+    ahead: Integers,
+) -> int:
+    """Queue the store of a visit that ends, and the load of the tile that gets its place; how many in all.
+
+    They go before the loads that are needed later than that place. loads: 1 where later ofmap tiles may bring
+    something in.
+    """
+    for kind in range(KINDS):
+        ahead[STREAM_OUT, kind] = ahead[STREAM_IN, kind] = at[kind] if loops.turns[OFMAP, kind] else 0
+    for i in range(3):
+        state[STORE_BEFORE + i] = state[STORE + i]
+        state[STORE + i] = 0
+    take_next(state, LOAD_NOW)
+    wanted = True
+    for _ in range(slots.ofmap):
+        wanted = wanted and advance(loops.b, loops.counts, loops.turns[OFMAP], ahead[STREAM_IN])
+    place = queued
+    while place and wanted and not comes_first(loops.b, ahead[queue[place - 1]], ahead[STREAM_IN]):
+        place -= 1
+    added = 2 if wanted and loads else 1
+    for i in range(queued - 1, place - 1, -1):
+        queue[i + added] = queue[i]
+    queue[place] = STREAM_OUT
+    if added == 2:
+        queue[place + 1] = STREAM_IN
+    return queued + added
 
 
 @kernel
-def _leave(
-    work: LayerWork,
-    b: Blocking,
-    counts: Integers,
-    turns: Integers,
-    at: Integers,
-    out: int,
-    state: Integers,
-    totals: Integers,
-) -> None:
-    """The end of a visit: its results, or partial sums, leave for the buffer and from there for the DRAM."""
-    edges = work.array.edges
-    size = outgoing_bytes(work, b, counts, turns, at)
-    if not turns[REDUCTION] or at[REDUCTION] == counts[REDUCTION] - 1:
-        totals[RESULT_BYTES] += size
-        if not work.array.whole_results:
-            totals[POOLED_WORDS] += (size * 8 + edges.ofmap_macro - 1) // edges.ofmap_macro
-        if work.added_results:
-            results = _results_at(work, b, at)
-            added = result_share(work, results, work.added_results, edges.residual_bits)
-            totals[RESIDUAL_BYTES] += added
-            if not work.array.whole_residuals:
-                totals[ADDED_WORDS] += (added * 8 + edges.ofmap_macro - 1) // edges.ofmap_macro
-    _shift(state, _STORE_BEFORE, _STORE)
-    _forget(state, _STORE)
-    if not work.ofmap_stays:
-        _transfer(work, state, totals, _STREAM_OUT, out, size, _STORE)
+def play_nest(work: LayerWork, b: Blocking, slots: Slots, totals: Integers) -> None:
+    """Write what a tiled layer does into `totals`, which has `TOTALS` places."""
+    g = work.geometry
+    loops = _loops_of(g, b)
+    memory = _Memory(
+        np.empty((KINDS, STATE), np.int64),
+        np.empty((KINDS, TOTALS), np.int64),
+        np.full(KINDS, -1, np.int64),
+        np.zeros(KINDS, np.int64),
+        np.ones(KINDS, np.int64),
+    )
+    state, seen = np.zeros(TIMES, np.int64), np.empty(STATE, np.int64)
+    keys, costs = np.full((_CACHED, _KEY), -1, np.int64), np.empty((_CACHED, COSTS), np.int64)
+    at, following = np.zeros(KINDS, np.int64), np.zeros(KINDS, np.int64)
+    # By stream: the tile that it moves next, and where the state keeps its times.
+    ahead, queue = np.zeros((4, KINDS), np.int64), np.empty(4, np.int64)
+    target = np.array(
+        [
+            IFMAP_NOW if slots.ifmap == 1 else IFMAP_NEXT,
+            FILTER_NOW if slots.filter == 1 else FILTER_NEXT,
+            LOAD_NOW if slots.ofmap == 1 else LOAD_NEXT,
+            STORE,
+        ]
+    )
+    comes_in = ofmap_comes_in(work, loops)
+    now, moved = 0, -1
+    totals[:] = 0
+    fill_buffers(work, loops, slots, state, totals)
+    while True:
+        if moved >= 0:
+            now = _leap(work, loops, memory, state, totals, at, now, moved, seen)
+        moved = _next_step(loops, at, following)
+        leaves = moved < 0 or _changes(loops, OFMAP, at, following)
+        place = _cached_cost(
+            work.array,
+            tile_at(g, b, loops.counts, at),
+            tile_at(g, b, loops.counts, following),
+            0 if moved < 0 else 1,
+            0 if leaves else 1,
+            keys,
+            costs,
+        )
+        cost = costs[place]
+        now = _begin(slots, state, totals, now) + cost[CYCLES] + cost[PORT] + cost[OUTPUT]
+        _count_step(totals, cost)
+        out = now + cost[TAIL] + work.output_latency
+        queued = 0
+        if moved >= 0:
+            queued = _fetch_next(loops, slots, state, at, following, queue, ahead)
+        if leaves:
+            loads = 1 if comes_in else 0
+            queued = _leave(loops, slots, state, at, loads, queue, queued, ahead)
+        for i in range(queued):
+            stream = queue[i]
+            enabled = out if stream == STREAM_OUT else now
+            if stream == STREAM_IN:
+                enabled = max(now, state[STORE + MET])
+            serve(work, loops, state, totals, stream, ahead[stream], enabled, target[stream])
+        if moved < 0:
+            break
+        at[:] = following
+    totals[STALL_OUTPUT] += out - now
+    totals[END] = max(out, state[STORE + MET])
+    if totals[END] > out:
+        blame(state, totals, STORE, STALL_OFMAP, STALL_OUTPUT, out, totals[END])

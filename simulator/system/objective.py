@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.system.counts import Operand
-from simulator.system.nest import FILTER, IFMAP
-from simulator.system.nest_machine import (
+from simulator.system.layer_work import (
     ADDED_WORDS,
     BUFFER_WORDS,
     BURSTS,
@@ -20,6 +19,7 @@ from simulator.system.nest_machine import (
     TOTALS,
     LayerWork,
 )
+from simulator.system.nest import FILTER, IFMAP
 from simulator.system.tile_cost import (
     ACTIVATION_WORDS,
     RESIDUAL_WORDS,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from simulator.arch import ArchConfig
+from simulator.foundation import UserError
 from simulator.system.footprint import StorageBits, packed_bytes
 from simulator.workload.layer import Layer, Network
 
@@ -52,50 +53,74 @@ def stored_results(layer: Layer, readers: Readers) -> int:
     return min([results, *(elements for elements in fetched if elements)])
 
 
+Choices = tuple[bool, ...]
+"""Whether a result may go to DRAM (False) and may stay on chip (True)."""
+
+
 def may_stay(
     network: Network, arch: ArchConfig, readers: Readers, bits: Mapping[str, StorageBits]
-) -> tuple[bool, ...]:
+) -> tuple[Choices, ...]:
     """For every layer, whether its result can stay on chip for the layer that follows.
 
-    It can, with `tiling.keep_ofmap_on_chip`, when that layer is its only reader and reads nothing else,
-    nobody adds it to another result, and it fits one half of a double-buffered ofmap buffer (the other takes
+    It can, with `tiling.keep_ofmap_on_chip`, when that layer is its only reader and reads nothing else, no
+    layer adds it to another result, and it fits one half of a double-buffered ofmap buffer (the other takes
     the next result). Layers whose partial sums pass through the ofmap buffer write their results back, and so
     do layers that add more bytes than they store: those have no place to wait in.
     """
     layers, buffer = network.layers, arch.sram.ofmap
-    stays = [False] * len(layers)
-    if arch.tiling.keep_ofmap_on_chip and buffer.double_buffered and arch.array.timing == "reference":
-        for index, layer in enumerate(layers[:-1]):
-            widths, stored = bits[layer.name], stored_results(layer, readers)
-            partial_sums = arch.dataflow_of(layer.name) != "os" and layer.k > arch.array.rows
-            added = sum(post.elements for post in layer.post_operations if post.kind == "add")
-            fits = packed_bytes(stored, widths.result) <= buffer.tile_bytes
-            in_place = added <= stored and widths.residual <= widths.result
-            alone = readers.only_input_of(layer, layers[index + 1])
-            stays[index] = alone and fits and in_place and not partial_sums
-    return tuple(stays)
+    choices: list[Choices] = [(False,)] * len(layers)
+    if not arch.tiling.keep_ofmap_on_chip or not buffer.double_buffered or arch.array.timing != "reference":
+        return tuple(choices)
+    for index, layer in enumerate(layers[:-1]):
+        widths, stored = bits[layer.name], stored_results(layer, readers)
+        partial_sums = arch.dataflow_of(layer.name) != "os" and layer.k > arch.array.rows
+        added = sum(post.elements for post in layer.post_operations if post.kind == "add")
+        fits = packed_bytes(stored, widths.result) <= buffer.tile_bytes
+        in_place = added <= stored and widths.residual <= widths.result
+        alone = readers.only_input_of(layer, layers[index + 1])
+        if alone and fits and in_place and not partial_sums:
+            choices[index] = _wanted(arch, layer.name)
+    return tuple(choices)
 
 
-def cheapest_reuse(allowed: Sequence[bool], cost: Callable[[int, Reuse], float | None]) -> tuple[Reuse, ...]:
+def _wanted(arch: ArchConfig, layer: str) -> Choices:
+    own = arch.layers.get(layer)
+    keeps = own.tiling.keep_ofmap_on_chip if own is not None and own.tiling is not None else None
+    return (False, True) if keeps is None else (keeps,)
+
+
+def cheapest_reuse(
+    choices: Sequence[Choices], cost: Callable[[int, Reuse], float | None]
+) -> tuple[Reuse, ...]:
     """Which results stay so that all layers together cost least, the longest chains considered as a whole.
 
     Args:
-        allowed: by layer, whether its result may stay.
+        choices: by layer, whether its result may go to DRAM and may stay.
         cost: of a layer (by its place) with a reuse; None where it is impossible.
+
+    Raises:
+        UserError: results that have to stay, but cannot.
     """
-    if not any(allowed):
-        return (Reuse(),) * len(allowed)
+    if not any(True in choice for choice in choices):
+        return (Reuse(),) * len(choices)
     best: dict[bool, _Chain] = {False: _Chain(0.0, None, None)}
-    for index, may in enumerate(allowed):
+    for index, choice in enumerate(choices):
         found: dict[bool, _Chain] = {}
         for on_chip, chain in best.items():
-            for stays in (False, True) if may else (False,):
+            for stays in choice:
                 price = cost(index, Reuse(on_chip, stays))
                 if price is None:
                     continue
                 longer = _Chain(chain.cost + price, chain, Reuse(on_chip, stays))
                 if stays not in found or longer.cost < found[stays].cost:
                     found[stays] = longer
+        if not found:
+            raise UserError(
+                "the results asked for do not fit beside the tiles of the layers that read them",
+                location="layers.*.tiling.keep_ofmap_on_chip",
+                value=True,
+                allowed="null, to keep results where that fits",
+            )
         best = found
     return best[False].reuses()
 

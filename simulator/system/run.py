@@ -16,17 +16,17 @@ from simulator.system.dram import memory_of
 from simulator.system.footprint import StorageBits
 from simulator.system.geometry import Geometry
 from simulator.system.layer_counts import action_counts, breakdown, scalesim_totals
+from simulator.system.layer_work import LayerWork
 from simulator.system.lowering import LoweredLayer, lower
 from simulator.system.mac_traits import TraitsOf, configured_traits
 from simulator.system.machine import Times, play
-from simulator.system.nest_machine import LayerWork
 from simulator.system.objective import MovePrices
 from simulator.system.ports import edges_of
 from simulator.system.reuse import Readers, Reuse, cheapest_reuse, may_stay, stored_results
 from simulator.system.stored_widths import stored_bits
 from simulator.system.tile_cost import DATAFLOWS, FOLDS, Array
 from simulator.system.tiling import Tiling, Weights, choose_tiling
-from simulator.system.tiling_candidates import Limits
+from simulator.system.tiling_needs import Limits
 from simulator.workload.layer import Layer, Network
 
 Progress = Callable[[int, int, str], None]
@@ -182,8 +182,8 @@ class _Player:
 
     def reuses(self) -> tuple[Reuse, ...]:
         """Where every layer's input is and where its result goes, at the least cost of the objective."""
-        allowed = may_stay(self.network, self.arch, self.readers, self.bits)
-        return cheapest_reuse(allowed, self._cost)
+        choices = may_stay(self.network, self.arch, self.readers, self.bits)
+        return cheapest_reuse(choices, self._cost)
 
     def _cost(self, index: int, reuse: Reuse) -> float | None:
         try:

@@ -11,7 +11,7 @@ from simulator.workload.layer import Layer, Network
 
 @dataclass(slots=True)
 class _Shared:
-    """Tensors by the layer that writes them, joined where a layer reads several; the widest code of each set."""
+    """Tensors by the layer that writes them, joined where a layer reads several; the widest code of each."""
 
     parent: dict[str, str]
     bits: dict[str, int]
@@ -38,7 +38,7 @@ class _Shared:
 def stored_bits(network: Network, own: Mapping[str, StorageBits]) -> dict[str, StorageBits]:
     """Stored widths of every layer's operands.
 
-    A result is stored in the codes of the layers that read it: in the widest of them, and the tensors that one
+    A result is stored in the codes of the layers that read it, in the widest of them; the tensors that one
     layer reads have one width. A result that no layer reads is stored in its own layer's activation codes.
     Readers take narrower codes out of wider ones behind the buffer.
 

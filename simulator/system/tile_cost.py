@@ -1,4 +1,4 @@
-"""What one tile costs the array, compiled: cycles until the next tile may begin, delays, what passes the edges."""
+"""What one tile costs the array, compiled: cycles until the next tile may begin, delays, accesses."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from simulator.array.fold_kernels import (
     Folds,
     TimingCode,
     chain_end,
-    chain_until,
-    chain_whole,
+    chain_split,
     column_folds,
     folds_of,
     last_columns,
@@ -19,7 +18,7 @@ from simulator.array.fold_kernels import (
     row_folds,
     split_total,
 )
-from simulator.numerics.engines.compiled import kernel
+from simulator.numerics.engines.compiled import helper, kernel
 from simulator.system.footprint import Integers
 from simulator.system.ports import (
     Delay,
@@ -36,7 +35,7 @@ DATAFLOWS = {"os": OUTPUTS_STAY, "ws": WEIGHTS_STAY, "is": INPUTS_STAY}
 
 
 class Tile(NamedTuple):
-    """Shape of one step: sizes, whole groups, and whether its reduction begins and ends the layer's (1 or 0)."""
+    """Shape of one step: sizes, whole groups; 1 where its reduction begins and ends the layer's."""
 
     m: int
     n: int
@@ -77,7 +76,7 @@ COSTS = 19
 """Places in a row of costs: cycles of a step, its split, folds, elements and macro words at the edges."""
 
 
-@kernel
+@helper
 def tile_folds(array: Array, tile: Tile) -> Folds:
     """The chain of folds of a tile, its own part of the reduction only."""
     if array.dataflow == OUTPUTS_STAY:
@@ -87,7 +86,7 @@ def tile_folds(array: Array, tile: Tile) -> Folds:
     return folds_of(array.timing, tile.k, tile.m, tile.n, tile.groups)
 
 
-@kernel
+@helper
 def _with_whole_reduction(array: Array, tile: Tile) -> Tile:
     return Tile(tile.m, tile.n, array.k, tile.groups, 1, 1)
 
@@ -98,7 +97,7 @@ def beside_next_fold(array: Array) -> int:
     return 0 if array.timing.overlap == 0 else array.timing.interval * array.k
 
 
-@kernel
+@helper
 def _stays_delay(array: Array, tile: Tile, f: Folds) -> Delay:
     t, e = array.timing, array.edges
     port, output = 0, 0
@@ -121,7 +120,7 @@ def _stays_delay(array: Array, tile: Tile, f: Folds) -> Delay:
     return Delay(port, output)
 
 
-@kernel
+@helper
 def _passes_delay(array: Array, tile: Tile, f: Folds) -> Delay:
     """Folds along the reduction differ by whether they begin or end it."""
     t, e = array.timing, array.edges
@@ -153,7 +152,7 @@ def _passes_delay(array: Array, tile: Tile, f: Folds) -> Delay:
     return Delay(port, output)
 
 
-@kernel
+@helper
 def _count_accesses(array: Array, tile: Tile, f: Folds, row: Integers) -> None:
     """Elements and macro words that cross the edges."""
     t, e = array.timing, array.edges
@@ -234,11 +233,8 @@ def cost_of_step(
         row[TAIL] = row[FILL] = row[DRAIN] = row[SHIFTING] = 0
         return
     chain = tile_folds(array, _with_whole_reduction(array, tile)) if piece else own
-    if follows:
-        after = tile_folds(array, _with_whole_reduction(array, following) if stays else following)
-        until = chain_until(t, chain, after, goes_on)
-    else:
-        until = chain_whole(t, chain)
+    after = tile_folds(array, _with_whole_reduction(array, following) if stays else following)
+    until = chain_split(t, chain, after, follows, goes_on)
     tail = max(0, chain_end(t, chain) - split_total(until))
     if stays:
         rows, columns = last_rows(t, chain), last_columns(t, chain)

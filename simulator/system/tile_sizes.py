@@ -14,6 +14,7 @@ from simulator.system.tile_cost import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, 
 
 DENSE = 24
 """Lengths up to which every size is tried where the array is small."""
+_DENSE_IMAGE = 150
 SMALL_ARRAY = 16
 """PEs of a small array."""
 
@@ -23,10 +24,10 @@ Block = tuple[int, int, int]
 
 
 @lru_cache(maxsize=4096)
-def sizes_of_length(length: int, unit: int, *, dense: bool) -> Sizes:
+def sizes_of_length(length: int, unit: int, *, dense: bool, fine: bool = False) -> Sizes:
     """Sizes that cut `length` into 1, 2, 4 ... equal pieces of whole units, ascending.
 
-    dense: every size of a short length.
+    dense: every size of a short length, more of a long one. fine: a half, a quarter ... of a unit too.
     """
     if dense and length <= DENSE:
         return tuple(range(1, length + 1))
@@ -36,6 +37,11 @@ def sizes_of_length(length: int, unit: int, *, dense: bool) -> Sizes:
     while number < units:
         sizes.add(-(-units // number) * unit)
         number *= 2
+    if dense:
+        sizes |= set(range(1, 9)) | {-(-length // pieces) for pieces in range(2, 13)}
+    while fine and unit > 1:
+        unit = -(-unit // 2)
+        sizes.add(unit)
     return tuple(sorted(size for size in sizes if size <= length))
 
 
@@ -70,7 +76,7 @@ def unit_of_reduction(g: Geometry, array: Array) -> int:
     return g.rows.kernel * g.columns.kernel if array.dataflow == OUTPUTS_STAY else array.timing.rows
 
 
-def blocks_of(g: Geometry, fixed: TilingConfig, array: Array) -> Integers:
+def blocks_of(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = False) -> Integers:
     """Blocks of output pixels to try: [count, 3], images, rows and columns.
 
     A block of several images holds whole images; one of whole rows or whole columns may have any number of
@@ -82,13 +88,13 @@ def blocks_of(g: Geometry, fixed: TilingConfig, array: Array) -> Integers:
         return _array([_block_of_pixels(g, fixed.tile_m)])
     if per_image == width and g.images == 1:
         sizes = _given(fixed.tile_columns, width) or sizes_of_length(
-            width, unit_of_pixels(array), dense=dense
+            width, unit_of_pixels(array), dense=dense, fine=fine
         )
         return _array((1, 1, size) for size in sizes)
     all_rows = sizes_of_length(height, 1, dense=dense)
     all_columns = sizes_of_length(width, 1, dense=dense)
     rows, columns = _given(fixed.tile_rows, height), _given(fixed.tile_columns, width)
-    if rows or columns or per_image <= DENSE:
+    if rows or columns or per_image <= DENSE or (dense and per_image <= _DENSE_IMAGE):
         blocks = {(1, r, c) for r in rows or all_rows for c in columns or all_columns}
     else:
         blocks = {(1, r, width) for r in all_rows} | {(1, height, c) for c in all_columns}
@@ -134,33 +140,35 @@ def _given(size: int | None, length: int) -> Sizes:
     return () if size is None else (min(size, length),)
 
 
-def channel_sizes(g: Geometry, fixed: TilingConfig, array: Array) -> Integers:
+def channel_sizes(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = False) -> Integers:
     """Sizes of output channels to try."""
     dense, unit = is_small(array), unit_of_channels(array)
-    return np.array(_given(fixed.tile_n, g.n) or sizes_of_length(g.n, unit, dense=dense), np.int64)
+    return np.array(_given(fixed.tile_n, g.n) or sizes_of_length(g.n, unit, dense=dense, fine=fine), np.int64)
 
 
-def reduction_sizes(g: Geometry, fixed: TilingConfig, array: Array) -> Integers:
+def reduction_sizes(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = False) -> Integers:
     """Sizes of the reduction to try, the whole one last."""
     if fixed.tile_k is not None:
         return np.array(_given(fixed.tile_k, g.k), np.int64)
     kernel, dense = g.rows.kernel * g.columns.kernel, is_small(array)
     if array.dataflow == OUTPUTS_STAY:
         sizes = (
-            set(sizes_of_length(g.k, 1, dense=dense)) if kernel == 1 else _channels_and_taps(g, dense=dense)
+            set(sizes_of_length(g.k, 1, dense=dense))
+            if kernel == 1
+            else _channels_and_taps(g, dense=dense, fine=fine)
         )
     else:
-        sizes = set(sizes_of_length(g.k, array.timing.rows, dense=dense))
+        sizes = set(sizes_of_length(g.k, array.timing.rows, dense=dense, fine=fine))
         if kernel > 1:
-            sizes |= _channels_and_taps(g, dense=dense)
+            sizes |= _channels_and_taps(g, dense=dense, fine=fine)
     return np.array(sorted(sizes), np.int64)
 
 
-def _channels_and_taps(g: Geometry, *, dense: bool) -> set[int]:
+def _channels_and_taps(g: Geometry, *, dense: bool, fine: bool) -> set[int]:
     """Pieces of whole channels, and of one channel's whole kernel rows, and of parts of a kernel row."""
     kernel = g.rows.kernel * g.columns.kernel
     sizes = {size * kernel for size in sizes_of_length(g.channels, 1, dense=dense)}
-    if g.channels <= 4:
+    if fine or g.channels <= 4:
         sizes |= {size * g.columns.kernel for size in sizes_of_length(g.rows.kernel, 1, dense=dense)}
         sizes |= set(sizes_of_length(g.columns.kernel, 1, dense=dense))
     return sizes | {g.k}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +19,16 @@ from simulator.foundation import UserError
 from simulator.numerics.engines.compiled import kernel
 from simulator.system.counts import OPERANDS, Operand
 from simulator.system.footprint import Integers
+from simulator.system.layer_work import BURSTS, BYTES, END, STEPS, TOTALS, LayerWork
 from simulator.system.nest import NEST_NAMES, NO_OPERAND, Blocking
-from simulator.system.nest_machine import BYTES, END, STEPS, TOTALS, LayerWork, play_nest
+from simulator.system.nest_machine import play_nest
 from simulator.system.tile_cost import OUTPUTS_STAY
 from simulator.system.tile_sizes import (
     Sizes,
     blocks_of,
     channel_sizes,
     group_sizes,
+    is_small,
     nearby_sizes,
     reduction_sizes,
     unit_of_channels,
@@ -41,19 +43,17 @@ from simulator.system.tiling_candidates import (
     IMAGES,
     MOVED,
     NEST,
-    N,
     ROWS,
+    SINGLE,
     VARIANTS,
     WHOLE_K,
     K,
-    Limits,
+    N,
     blocking_of,
     estimate_rows,
-    ifmap_sizes,
     list_candidates,
-    output_bytes,
-    slots_of,
 )
+from simulator.system.tiling_needs import Limits, ifmap_sizes, output_bytes, slots_of
 
 Weights = npt.NDArray[np.float64]
 """Picojoules of one of each total of the machine, for the objective `energy`."""
@@ -68,13 +68,15 @@ NEAR = 1.01
 class Tiling:
     """A chosen loop nest and tile sizes, with all that the machine does under it.
 
-    totals: see `nest_machine`. slots: tiles of each operand that its buffer holds at once.
+    totals: see `layer_work`. slots: tiles of each operand that its buffer holds at once. is_product:
+    whether output pixels are one run, not blocks of images.
     """
 
     blocking: Blocking
     slots: Mapping[Operand, int]
     totals: Integers
     reason: str
+    is_product: bool = False
 
     @property
     def steps(self) -> int:
@@ -96,25 +98,38 @@ class Tiling:
         """Output pixels of a whole tile."""
         return self.blocking.images * self.blocking.rows * self.blocking.columns
 
-    def summary(self) -> dict[str, int | str]:
-        """Fields for a result."""
+    def fixed(self) -> dict[str, Any]:
+        """Fields of an architecture's `tiling` that give this tiling again."""
         b = self.blocking
-        order, loops = NEST_NAMES[b.nest]
+        pixels = (
+            {"tile_m": self.tile_m}
+            if self.is_product
+            else {"tile_images": b.images, "tile_rows": b.rows, "tile_columns": b.columns}
+        )
         return {
-            "loop_order": order,
-            "loops": loops.replace(", ", ""),
-            "tile_m": self.tile_m,
-            "tile_images": b.images,
-            "tile_rows": b.rows,
-            "tile_columns": b.columns,
+            "loops": NEST_NAMES[b.nest][1].replace(", ", ""),
+            **pixels,
             "tile_n": b.n,
             "tile_k": b.k,
             "tile_groups": b.groups,
             "whole_reduction": WHOLE_REDUCTION[b.whole_k],
+            "single_buffered": [name for name, bit in _SINGLE.items() if b.single & bit],
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Fields for a result."""
+        order = NEST_NAMES[self.blocking.nest][0]
+        return {
+            "loop_order": order,
+            "tile_m": self.tile_m,
+            **self.fixed(),
+            **{f"{name}_tiles": count for name, count in self.slots.items()},
+            "steps": self.steps,
             "reason": self.reason,
         }
 
 
+_SINGLE: Mapping[Operand, int] = {"ifmap": 1, "filter": 2, "ofmap": 4}
 WHOLE_REDUCTION = {NO_OPERAND: "neither", 0: "ifmap", 1: "filter"}
 
 
@@ -149,10 +164,23 @@ def choose_tiling(
     return _Search(name, work, limits, fixed, weights).best()
 
 
-_PLAYED_FIRST = 12
-"""Candidates that are played before any is refined: those of the fewest estimated cycles."""
-_PLAYED_NEAR = 6
-_ROUNDS, _PLAYED_A_ROUND = 5, 20
+class _Effort(NamedTuple):
+    """How many candidates are played.
+
+    first: of the fewest estimated cycles, before any is refined. near, most_near: of the least traffic, at
+    once and in all. round: in each of `rounds` rounds of refinement.
+    """
+
+    first: int
+    near: int
+    most_near: int
+    round: int
+    rounds: int
+
+
+_USUAL = _Effort(first=12, near=6, most_near=30, round=20, rounds=5)
+_THOROUGH = _Effort(first=800, near=40, most_near=400, round=100, rounds=8)
+"""For small arrays, whose layers take few steps."""
 
 
 class _Search:
@@ -165,9 +193,13 @@ class _Search:
         self.rows = np.empty((0, CANDIDATE), np.int64)
         self.totals = np.empty((0, TOTALS), np.int64)
         self.known: set[bytes] = set()
+        self.single = sum(_SINGLE[operand] for operand in fixed.single_buffered)
+        self.effort = _THOROUGH if is_small(work.array) else _USUAL
 
     def best(self) -> Tiling:
-        candidates = self._candidates()
+        candidates = self._candidates(fine=False)
+        if not len(candidates):
+            candidates = self._candidates(fine=True)  # not even one fold fits
         if not len(candidates):
             raise self._does_not_fit()
         self._play_promising(candidates)
@@ -178,10 +210,12 @@ class _Search:
 
     def _variants(self) -> Integers:
         order, loops, wanted = self.fixed.loop_order, self.fixed.loops, self.fixed.whole_reduction
+        some = wanted == "auto" or order == loops == "auto"
+        pairs = VARIANTS.tolist() if some else product(range(len(NEST_NAMES)), WHOLE_REDUCTION)
         return np.array(
             [
                 (nest, held)
-                for nest, held in VARIANTS.tolist()
+                for nest, held in pairs
                 if order in ("auto", NEST_NAMES[nest][0])
                 and loops in ("auto", NEST_NAMES[nest][1].replace(", ", ""))
                 and wanted in ("auto", WHOLE_REDUCTION[held])
@@ -195,12 +229,12 @@ class _Search:
         different = variants[(variants[:, 0] < 2) & (variants[:, 1] == NO_OPERAND)]
         return different if len(different) else variants[:1]
 
-    def _candidates(self) -> Integers:
+    def _candidates(self, *, fine: bool) -> Integers:
         g, array, fixed = self.work.geometry, self.work.array, self.fixed
         variants = self._variants()
-        blocks = blocks_of(g, fixed, array)
-        channels = channel_sizes(g, fixed, array)
-        reductions = reduction_sizes(g, fixed, array)
+        blocks = blocks_of(g, fixed, array, fine=fine)
+        channels = channel_sizes(g, fixed, array, fine=fine)
+        reductions = reduction_sizes(g, fixed, array, fine=fine)
         groups = group_sizes(g, fixed, array)
         found = []
         if reductions[-1] == g.k:
@@ -219,7 +253,9 @@ class _Search:
     ) -> Integers:
         room = len(blocks) * len(channels) * len(reductions) * len(groups) * len(variants)
         found = np.empty((room, CANDIDATE), np.int64)
-        count = list_candidates(self.work, self.limits, blocks, channels, reductions, groups, variants, found)
+        count = list_candidates(
+            self.work, self.limits, blocks, channels, reductions, groups, variants, self.single, found
+        )
         return found[:count]
 
     # --- playing
@@ -228,7 +264,7 @@ class _Search:
         """Play those rows that have not been played; whether there were any."""
         fresh = []
         for row in rows:
-            key = row[: WHOLE_K + 1].tobytes()
+            key = row[: SINGLE + 1].tobytes()
             if key not in self.known:
                 self.known.add(key)
                 fresh.append(row)
@@ -242,27 +278,40 @@ class _Search:
         return True
 
     def _play_promising(self, candidates: Integers) -> None:
-        by_cycles = np.lexsort((candidates[:, MOVED], candidates[:, ESTIMATED]))
+        by_score = np.lexsort((candidates[:, MOVED], self._estimated_scores(candidates)))
         by_bytes = np.lexsort((candidates[:, ESTIMATED], candidates[:, MOVED]))
-        first = np.concatenate([by_cycles[:_PLAYED_FIRST], by_bytes[:_PLAYED_NEAR]])
+        first = np.concatenate([by_score[: self.effort.first], by_bytes[: self.effort.near]])
         self._play(candidates[first])
         fewest = int(self.totals[:, END].min())
-        near = candidates[candidates[:, ESTIMATED] <= NEAR * fewest]
-        self._play(near[np.lexsort((near[:, ESTIMATED], near[:, MOVED]))[:_PLAYED_NEAR]])
+        self._play_least_traffic(candidates[candidates[:, ESTIMATED] <= NEAR * fewest])
+
+    def _play_least_traffic(self, near: Integers) -> None:
+        """Of candidates that may come near the fewest cycles, those that move least, until one does."""
+        near = near[np.lexsort((near[:, ESTIMATED], near[:, MOVED]))]
+        at_once = self.effort.near
+        for begin in range(0, min(len(near), self.effort.most_near), at_once):
+            self._play(near[begin : begin + at_once])
+            if moved_bytes(self.totals[self._chosen()]) <= near[begin, MOVED]:
+                return
 
     def _refine(self) -> None:
         """Play the neighbours of the chosen and of the fastest candidate while that improves them."""
         refined: set[int] = set()
-        for _ in range(_ROUNDS):
+        for _ in range(self.effort.rounds):
             starts = {self._chosen(), int(np.argmin(self.totals[:, END]))} - refined
             if not starts:
                 return
             refined |= starts
             neighbours = np.concatenate([self._neighbours(self.rows[start]) for start in starts])
             fewest = int(self.totals[:, END].min())
-            promising = neighbours[neighbours[:, ESTIMATED] <= NEAR * fewest]
-            order = np.lexsort((promising[:, MOVED], promising[:, ESTIMATED]))
-            if not self._play(promising[order[:_PLAYED_A_ROUND]]):
+            promising = neighbours
+            if self.fixed.objective == "latency":
+                promising = neighbours[neighbours[:, ESTIMATED] <= NEAR * fewest]
+            before = len(self.rows)
+            order = np.lexsort((promising[:, MOVED], self._estimated_scores(promising)))
+            self._play(promising[order[: self.effort.round]])
+            self._play_least_traffic(promising)
+            if len(self.rows) == before:
                 return
 
     def _neighbours(self, row: Integers) -> Integers:
@@ -301,15 +350,30 @@ class _Search:
             [
                 _with_variants(shapes[shapes[:, K] >= g.k], self._variants_of_whole()),
                 _with_variants(shapes[shapes[:, K] < g.k], self._variants()),
+                self._singles(row),
             ]
         )
         return rows[: estimate_rows(self.work, self.limits, rows)]
 
+    def _estimated_scores(self, candidates: Integers) -> npt.NDArray[np.float64]:
+        """What candidates are ranked by before they are played: cycles, or the energy of cycles and bytes."""
+        cycles = candidates[:, ESTIMATED].astype(np.float64)
+        if self.weights is None:
+            return cycles
+        byte_pj = self.weights[BURSTS] / self.work.memory.burst_bytes
+        return cycles * self.weights[END] + candidates[:, MOVED] * byte_pj
+
+    def _singles(self, row: Integers) -> Integers:
+        """The same blocking with one tile of an operand at a time, for every set of operands."""
+        rows = np.repeat(row[None], 1 << len(_SINGLE), axis=0)
+        rows[:, SINGLE] = np.arange(len(rows)) | self.single
+        return rows
+
     # --- choosing
 
     def _scores(self) -> npt.NDArray[np.float64]:
-        assert self.weights is not None
-        return self.totals @ self.weights
+        weights = np.zeros(TOTALS) if self.weights is None else self.weights
+        return np.asarray(self.totals @ weights, np.float64)
 
     def _chosen(self) -> int:
         """The row that is best for the objective; of rows as good as equal the one with the fewest steps."""
@@ -323,13 +387,14 @@ class _Search:
         return _fewest_steps(cycles, steps, near & (moved == moved[near].min()))
 
     def _tiling(self, chosen: int) -> Tiling:
-        b = Blocking(*(int(part) for part in self.rows[chosen, : WHOLE_K + 1]))
+        b = Blocking(*(int(part) for part in self.rows[chosen, : SINGLE + 1]))
         slots = slots_of(self.work, b, self.limits)
         return Tiling(
             blocking=b,
             slots=dict(zip(OPERANDS, (int(count) for count in slots), strict=True)),
             totals=self.totals[chosen].copy(),
             reason=self._reason(chosen),
+            is_product=self.work.geometry.is_product,
         )
 
     def _reason(self, chosen: int) -> str:
@@ -351,13 +416,13 @@ class _Search:
 
     def _does_not_fit(self) -> UserError:
         g, array, edges, fixed = self.work.geometry, self.work.array, self.work.array.edges, self.fixed
-        blocks = blocks_of(g, fixed, array)
+        blocks = blocks_of(g, fixed, array, fine=True)
         images, rows, columns = (int(size) for size in blocks[np.argmin(blocks.prod(axis=1))])
         n, k, groups = (
             int(sizes.min())
             for sizes in (
-                channel_sizes(g, fixed, array),
-                reduction_sizes(g, fixed, array),
+                channel_sizes(g, fixed, array, fine=True),
+                reduction_sizes(g, fixed, array, fine=True),
                 group_sizes(g, fixed, array),
             )
         )
@@ -373,13 +438,13 @@ class _Search:
             if missing > 0:
                 return UserError(
                     f"the {name} buffer is too small for layer {self.name!r}: its smallest tile ({tile} of "
-                    f"m x n x k) needs {missing + available} bytes, it holds {available}; {missing} bytes are "
-                    "missing",
+                    f"m x n x k) needs {missing + available} bytes, it holds {available}; {missing} bytes "
+                    "are missing",
                     location=f"sram.{name}.capacity_kib",
                 )
         return UserError(
-            f"layer {self.name!r} cannot be tiled as fixed: output stationary partial sums stay in the PEs, so "
-            "a tile shorter than the reduction must be one fold (tile_m <= rows, tile_n <= columns) under "
+            f"layer {self.name!r} cannot be tiled as fixed: output stationary partial sums stay in the PEs, "
+            "so a tile shorter than the reduction must be one fold (tile_m <= rows, tile_n <= columns) under "
             "loop_order ofmap_resident or auto",
             location="tiling",
             value=tile,

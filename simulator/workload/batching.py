@@ -45,10 +45,12 @@ def _scale(layer: Layer, network: Network, batch: int) -> Layer:
     )
     if layer.convolution is not None:
         convolution = replace(layer.convolution, batch=scaled(layer.convolution.batch, "batch"))
-        return convolution_layer(
+        batched = convolution_layer(
             layer.name, convolution, inputs=layer.inputs, post_operations=post_operations
         )
-    return _scaled_product(layer, scaled, post_operations)
+    else:
+        batched = _scaled_product(layer, scaled, post_operations)
+    return replace(batched, weights=layer.weights)
 
 
 def _scaled_product(

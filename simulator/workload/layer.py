@@ -7,6 +7,10 @@ from typing import Literal
 
 from simulator.foundation import UserError
 
+LARGEST_LENGTH = 10**12
+LARGEST_MACS = 10**17
+"""Range of the simulator: every count of a layer within it fits whole numbers of 64 bits."""
+
 LayerKind = Literal["conv", "depthwise", "fc", "matmul"]
 PostOperationKind = Literal["bias", "relu", "pool", "add", "other"]
 
@@ -97,6 +101,8 @@ class Layer:
     `inputs` names the layers whose results this one reads, as they are after their post operations; empty
     means the network's own input.
     `weights_are_activations` marks products of two computed tensors, whose second operand is no parameter.
+    `weights` names the stored weights where several layers share one tensor; empty means weights of its own.
+    It changes nothing of what the layer computes or moves, so it takes no part in comparisons.
     """
 
     name: str
@@ -112,6 +118,7 @@ class Layer:
     inputs: tuple[str, ...] = ()
     post_operations: tuple[PostOperation, ...] = ()
     weights_are_activations: bool = False
+    weights: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         """Refuse empty products. Raises UserError."""
@@ -121,6 +128,18 @@ class Layer:
         if self.n % self.groups:
             raise UserError(
                 f"must be a multiple of groups = {self.groups}", location=f"{self.name}.n", value=self.n
+            )
+        for name in ("m", "n", "k", "ifmap_elements", "filter_elements", "ofmap_elements"):
+            self._check_range(name, getattr(self, name), LARGEST_LENGTH)
+        self._check_range("macs", self.macs, LARGEST_MACS)
+
+    def _check_range(self, name: str, value: int, largest: int) -> None:
+        if value > largest:
+            raise UserError(
+                "is beyond the simulator's range",
+                location=f"{self.name}.{name}",
+                value=value,
+                allowed=f"at most {largest:,}",
             )
 
     @property
@@ -145,13 +164,18 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Layers in execution order. `layer.inputs` gives the graph between them."""
+    """Layers in execution order. `layer.inputs` gives the graph between them.
+
+    `skipped_operators` lists what the file has and the network lacks; `notes` say in one sentence each what
+    the importer assumed or ignored, and become warnings of every result.
+    """
 
     name: str
     layers: tuple[Layer, ...]
     source: str = ""
     batch: int = 1
     skipped_operators: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         """Refuse a network without layers, a name given twice, an input that is no earlier layer.
@@ -183,8 +207,9 @@ class Network:
 
     @property
     def parameters(self) -> int:
-        """Weights of all layers, biases left out."""
-        return sum(layer.parameters for layer in self.layers)
+        """Weights of all layers, biases left out; weights that layers share count once."""
+        shared = {layer.weights: layer.parameters for layer in self.layers if layer.weights}
+        return sum(shared.values()) + sum(layer.parameters for layer in self.layers if not layer.weights)
 
 
 def convolution_layer(

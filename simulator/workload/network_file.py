@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -90,13 +92,17 @@ class PostFields(_Strict):
 
 
 class LayerFields(_Strict):
-    """One layer: a name, exactly one of `conv`, `fc` and `matmul`, what it reads, what follows it."""
+    """One layer: a name, exactly one of `conv`, `fc` and `matmul`, what it reads, what follows it.
+
+    Layers that give the same `weights` name share one stored tensor.
+    """
 
     name: Annotated[str, Field(min_length=1, strict=True)]
     conv: ConvolutionFields | None = None
     fc: FullyConnectedFields | None = None
     matmul: ProductFields | None = None
     inputs: tuple[str, ...] = ()
+    weights: Annotated[str, Field(min_length=1, strict=True)] | None = None
     post: tuple[Annotated[PostFields, BeforeValidator(_kind_alone)], ...] = ()
 
     @model_validator(mode="after")
@@ -127,6 +133,7 @@ def read_network(path: Path) -> Network:
             layers.append(_layer(layer))
         except UserError as error:
             raise UserError(str(error), source=path, location=f"layers.{index} ({layer.name})") from error
+    _check_shared_weights(layers, path)
     try:
         return Network(fields.name, tuple(layers), source=fields.source)
     except UserError as error:
@@ -150,7 +157,32 @@ def _layer(fields: LayerFields) -> Layer:
             products=product.products,
             weights_are_activations=product.activations,
         )
-    return layer.connected(fields.inputs, tuple(_post(post, layer.ofmap_elements) for post in fields.post))
+    posts = tuple(_post(post, layer.ofmap_elements) for post in fields.post)
+    return replace(layer.connected(fields.inputs, posts), weights=fields.weights or "")
+
+
+def _check_shared_weights(layers: Sequence[Layer], path: Path) -> None:
+    """Refuse weights that layers share but that differ in size, or that are computed. Raises UserError."""
+    first: dict[str, Layer] = {}
+    for index, layer in enumerate(layers):
+        if not layer.weights:
+            continue
+        location = f"layers.{index} ({layer.name}).weights"
+        if layer.weights_are_activations:
+            raise UserError(
+                "a product of two computed tensors has no weights",
+                source=path,
+                location=location,
+                value=layer.weights,
+            )
+        other = first.setdefault(layer.weights, layer)
+        if other.filter_elements != layer.filter_elements:
+            raise UserError(
+                f"layer {other.name!r} shares these weights and has {other.filter_elements} of them",
+                source=path,
+                location=location,
+                value=layer.filter_elements,
+            )
 
 
 def _convolution(fields: ConvolutionFields) -> Convolution:
@@ -190,6 +222,8 @@ def _layer_text(layer: Layer) -> str:
     parts = [f"name: {_quoted(layer.name)}", _computation_text(layer)]
     if layer.inputs:
         parts.append(f"inputs: {_names(layer.inputs)}")
+    if layer.weights:
+        parts.append(f"weights: {_quoted(layer.weights)}")
     if layer.post_operations:
         posts = ", ".join(_post_text(post, layer.ofmap_elements) for post in layer.post_operations)
         parts.append(f"post: [{posts}]")

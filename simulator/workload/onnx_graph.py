@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from simulator.workload.onnx_operators import (
     MOVES,
     POST_OPERATIONS,
     PRODUCTS,
+    REARRANGEMENTS,
     SHAPE_QUERIES,
 )
 from simulator.workload.onnx_products import product_layer
@@ -76,6 +77,8 @@ class _Importer:
     graph: Graph
     values: dict[str, _Value] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
+    stored: dict[str, str] = field(default_factory=dict)
     unsupported: list[str] = field(default_factory=list)
     shapeless: list[str] = field(default_factory=list)
 
@@ -85,6 +88,8 @@ class _Importer:
             self.values[name] = _Value((_Piece(None, prod(self.graph.shapes[name])),))
         for index, node in enumerate(self.graph.nodes):
             data = [name for name in dict.fromkeys(node.input) if name in self.values]
+            if not data and node.op_type in REARRANGEMENTS and node.input and node.output:
+                self.stored[node.output[0]] = self._stored(node.input[0])
             if not data or node.op_type in SHAPE_QUERIES:
                 continue
             try:
@@ -126,6 +131,9 @@ class _Importer:
         reads = (piece for operand in (first, second) for piece in self._pieces(operand))
         layer = layer.connected(self._in_order(piece.layer for piece in reads), ())
         self.layers[name] = layer
+        weights = first if second in self.values else second
+        if weights not in self.values:
+            self.weights[name] = self._stored(weights)
         # A product of two computed tensors has no weights that a following factor could fold into.
         stage: Stage = "done" if layer.weights_are_activations else "raw"
         if operands.bias is not None and len(node.input) > operands.bias and node.input[operands.bias]:
@@ -219,6 +227,16 @@ class _Importer:
         merged = tuple(PostOperation(kind, count, inputs) for (kind, inputs), count in posts.items())
         self.layers[name] = layer.connected(layer.inputs, merged)
 
+    def _stored(self, tensor: str) -> str:
+        """The tensor of the file whose elements a tensor that is no data holds, in whatever order."""
+        return self.stored.get(tensor, tensor)
+
+    def with_shared_weights(self) -> tuple[Layer, ...]:
+        """The layers; those whose weights are one tensor of the file name it."""
+        layers_of = Counter(self.weights.values())
+        shared = {layer: tensor for layer, tensor in self.weights.items() if layers_of[tensor] > 1}
+        return tuple(replace(layer, weights=shared.get(name, "")) for name, layer in self.layers.items())
+
     def _in_order(self, names: Iterable[str | None]) -> tuple[str, ...]:
         """Distinct layer names in execution order."""
         wanted = set(names)
@@ -267,7 +285,7 @@ def read_onnx(path: Path, *, skip_unsupported: bool = False) -> Network:
     skipped = tuple(importer.unsupported + importer.shapeless)
     return Network(
         graph.name,
-        tuple(importer.layers.values()),
+        importer.with_shared_weights(),
         source=f"ONNX file {path.name}",
         batch=graph.batch,
         skipped_operators=skipped,

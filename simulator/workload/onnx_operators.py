@@ -59,6 +59,12 @@ _MOVES = """
     """
 MOVES: Final = frozenset(_MOVES.split())
 
+# Moves whose output holds every element of the first input exactly once: of a weight, the same weight again.
+_REARRANGEMENTS = """
+    Cast CastLike DequantizeLinear Flatten Identity QuantizeLinear Reshape Squeeze Transpose Unsqueeze
+    """
+REARRANGEMENTS: Final = frozenset(_REARRANGEMENTS.split())
+
 _BY_KIND: Final[dict[PostOperationKind, str]] = {
     "relu": "Clip Elu HardSigmoid HardSwish LeakyRelu Mish PRelu Relu Selu ThresholdedRelu",
     "pool": """

@@ -1,12 +1,98 @@
-"""The DRAM traffic of a tiled layer, found by walking its loops and remembering what the buffers hold.
+"""Tilings by definition: which elements every tile touches, what is fetched and written, what fits a buffer.
 
-Shares no code with `simulator.system`: input pixels are collected one output pixel at a time.
+Shares no code with `simulator.system`. Every step of a tiling is visited; the elements of a tile are collected
+one output position at a time; a buffer remembers the tile of the step before and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import product
+from typing import Literal, NamedTuple
+
+from simulator.arch import ArchConfig
+from simulator.workload.layer import Layer
+
+Dataflow = Literal["os", "ws", "is"]
+Whole = Literal["neither", "ifmap", "filter"]
+LOOPS = ("mkn", "nkm", "mnk", "nmk")
+"""Loops over pixels, channels and reduction that an architecture file can name, from the outermost in."""
+
+
+class Axis(NamedTuple):
+    """One axis of a convolution: input and output length, kernel taps, stride, dilation, padding before."""
+
+    inputs: int
+    outputs: int
+    kernel: int
+    stride: int
+    dilation: int
+    padding: int
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Stored bits of an activation, a weight, a partial sum, a result, and the other operand of an addition."""
+
+    activation: int = 8
+    weight: int = 8
+    accumulator: int = 32
+    result: int = 8
+    residual: int = 0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A layer on an array with buffers. channels, n: input and output channels of one group.
+
+    stored, added: results written after pooling, results that a residual addition changes.
+    capacity: bytes of the ifmap, filter and ofmap buffer; halves: whether each may hold two tiles.
+    """
+
+    images: int
+    rows: Axis
+    columns: Axis
+    channels: int
+    n: int
+    groups: int
+    dataflow: Dataflow
+    array_rows: int
+    array_columns: int
+    bits: Bits
+    stored: int
+    added: int
+    capacity: tuple[int, int, int]
+    halves: tuple[bool, bool, bool]
+
+    @property
+    def taps(self) -> int:
+        """Kernel positions of one channel."""
+        return self.rows.kernel * self.columns.kernel
+
+    @property
+    def k(self) -> int:
+        """Reduction length: channel by channel, and inside a channel row by row of the kernel."""
+        return self.channels * self.taps
+
+    @property
+    def results(self) -> int:
+        """Outputs of the layer."""
+        return self.images * self.rows.outputs * self.columns.outputs * self.n * self.groups
+
+
+class Tiling(NamedTuple):
+    """What an architecture file can fix: sizes of a tile, the order of loops, an operand held whole."""
+
+    images: int
+    rows: int
+    columns: int
+    n: int
+    k: int
+    groups: int
+    loops: str
+    whole: Whole
 
 
 def bytes_of(elements: int, bits: int) -> int:
@@ -14,81 +100,256 @@ def bytes_of(elements: int, bits: int) -> int:
     return (elements * bits + 7) // 8
 
 
-def touched_rows(
-    pixels: range, *, height: int, out_width: int, out_height: int, kernel: int, stride: int, padding: int
-) -> set[tuple[int, int]]:
-    """(image, input row) pairs that output pixels read, padding left out."""
-    touched: set[tuple[int, int]] = set()
-    for pixel in pixels:
-        image, inside = divmod(pixel, out_width * out_height)
-        top = inside // out_width * stride - padding
-        touched |= {(image, row) for row in range(top, top + kernel) if 0 <= row < height}
-    return touched
+def is_product(layer: Layer) -> bool:
+    """Whether the layer reads every input for one output pixel only, so that it is a plain matrix product."""
+    c = layer.convolution
+    if c is None:
+        return True
+    whole = all(d == 1 or k == 1 for d, k in zip(c.dilation, c.kernel, strict=True))
+    apart = all(s >= k or o == 1 for s, k, o in zip(c.stride, c.kernel, c.ofmap, strict=True))
+    return whole and apart and not any(c.padding)
 
 
-def traffic_of_products(
-    lengths: dict[str, int],
-    tiles: dict[str, int],
-    loops: Sequence[str],
-    *,
-    groups: int,
-    activation_bits: int,
-    weight_bits: int,
-) -> tuple[int, int]:
-    """Bytes of both operands of plain products when a buffer remembers the tile of the step before."""
-    held: dict[str, object] = {}
-    moved = {"ifmap": 0, "filter": 0}
-    for group in range(groups):
-        for starts in product(*(range(0, lengths[name], tiles[name]) for name in loops)):
-            at = dict(zip(loops, starts, strict=True))
-            size = {name: min(tiles[name], lengths[name] - at[name]) for name in "mnk"}
-            for operand, (one, other), bits in (
-                ("ifmap", ("m", "k"), activation_bits),
-                ("filter", ("n", "k"), weight_bits),
-            ):
-                key = (group, at[one], at[other])
-                if held.get(operand) != key:
-                    held[operand] = key
-                    moved[operand] += bytes_of(size[one] * size[other], bits)
-    return moved["ifmap"], moved["filter"]
+def problem_of(layer: Layer, arch: ArchConfig, *, product: bool, bits: Bits | None = None) -> Problem:
+    """The problem that an architecture file and a layer pose; `product`: as a plain product of M pixels."""
+    bits = bits or Bits()
+    c = layer.convolution
+    if product:
+        assert is_product(layer)
+        rows, columns = Axis(1, 1, 1, 1, 1, 0), Axis(layer.m, layer.m, 1, 1, 1, 0)
+        images, channels = 1, layer.k
+    else:
+        assert c is not None
+        rows, columns = (
+            Axis(c.ifmap[i], c.ofmap[i], c.kernel[i], c.stride[i], c.dilation[i], c.padding[i])
+            for i in (0, 1)
+        )
+        images, channels = c.batch, c.channels // c.groups
+    buffers = (arch.sram.ifmap, arch.sram.filter, arch.sram.ofmap)
+    return Problem(
+        images=images,
+        rows=rows,
+        columns=columns,
+        channels=channels,
+        n=layer.n // layer.groups,
+        groups=layer.groups,
+        dataflow=arch.array.dataflow,
+        array_rows=arch.array.rows,
+        array_columns=arch.array.columns,
+        bits=bits,
+        stored=layer.m * layer.n,
+        added=sum(post.elements for post in layer.post_operations if post.kind == "add"),
+        capacity=(buffers[0].capacity_bytes, buffers[1].capacity_bytes, buffers[2].capacity_bytes),
+        halves=(buffers[0].double_buffered, buffers[1].double_buffered, buffers[2].double_buffered),
+    )
 
 
-def traffic_with_partial_sums(
-    lengths: dict[str, int],
-    tiles: dict[str, int],
-    loops: Sequence[str],
-    *,
-    whole_k: str,
-    bits: dict[str, int],
-) -> dict[str, int]:
-    """Bytes of all operands of one product whose partial sums leave with their tile.
+# --- elements
 
-    A tile of outputs that is left before its reduction is finished is written, and read when it comes back.
-    `whole_k` names an operand that is held with its whole reduction (or none); `bits` of an activation, a
-    weight and an accumulator.
+
+@lru_cache(maxsize=200_000)
+def touched(axis: Axis, first: int, stop: int, first_tap: int, stop_tap: int) -> frozenset[int]:
+    """Input positions that a DMA fetches for outputs `first` to `stop` through some taps.
+
+    A window is fetched from its first to its last tap, what a dilated kernel jumps over included; padding is
+    not, and what a stride longer than the window jumps over is not.
     """
-    held: dict[str, tuple[int, ...]] = {}
-    finished: dict[tuple[int, ...], int] = {}
-    moved = {"ifmap": 0, "filter": 0, "ofmap": 0}
-    sums: dict[tuple[int, ...], int] = {}
-    for starts in product(*(range(0, lengths[name], tiles[name]) for name in loops)):
-        at = dict(zip(loops, starts, strict=True))
-        size = {name: min(tiles[name], lengths[name] - at[name]) for name in "mnk"}
-        for operand, other, element in (("ifmap", "m", "activation"), ("filter", "n", "weight")):
-            key = (at[other],) if operand == whole_k else (at[other], at["k"])
-            reduction = lengths["k"] if operand == whole_k else size["k"]
-            if held.get(operand) != key:
-                held[operand] = key
-                moved[operand] += bytes_of(size[other] * reduction, bits[element])
-        outputs = (at["m"], at["n"])
-        sums[outputs] = bytes_of(size["m"] * size["n"], bits["accumulator"])
-        if held.get("ofmap") != outputs:
-            left = held.get("ofmap")
-            if left is not None and finished[left] < lengths["k"]:
-                moved["ofmap"] += sums[left]
-            if finished.get(outputs, 0):
-                moved["ofmap"] += sums[outputs]
-            held["ofmap"] = outputs
-        finished[outputs] = finished.get(outputs, 0) + size["k"]
-    moved["ofmap"] += bytes_of(lengths["m"] * lengths["n"], bits["activation"])
-    return moved
+    found: set[int] = set()
+    for output in range(first, stop):
+        begin = output * axis.stride - axis.padding + first_tap * axis.dilation
+        end = output * axis.stride - axis.padding + (stop_tap - 1) * axis.dilation
+        found.update(position for position in range(begin, end + 1) if 0 <= position < axis.inputs)
+    return frozenset(found)
+
+
+def needed(axis: Axis) -> frozenset[int]:
+    """Input positions that any output multiplies with any tap."""
+    positions = (
+        output * axis.stride - axis.padding + tap * axis.dilation
+        for output in range(axis.outputs)
+        for tap in range(axis.kernel)
+    )
+    return frozenset(position for position in positions if 0 <= position < axis.inputs)
+
+
+def unique_bytes(p: Problem) -> int:
+    """Bytes that any tiling moves at least: every needed input and weight once, every stored result once."""
+    inputs = len(needed(p.rows)) * len(needed(p.columns)) * p.images * p.channels * p.groups
+    moved = bytes_of(inputs, p.bits.activation) + bytes_of(p.k * p.n * p.groups, p.bits.weight)
+    return moved + bytes_of(p.stored, p.bits.result) + bytes_of(p.added, p.bits.residual)
+
+
+class Window(NamedTuple):
+    """Part of the kernel that a piece of the reduction needs, of how many channels."""
+
+    first_row: int
+    stop_row: int
+    first_column: int
+    stop_column: int
+    channels: int
+
+
+def window_of(p: Problem, first: int, stop: int) -> Window:
+    """Taps of the reduction from `first` to `stop`: a rectangle of the kernel, the same for each channel.
+
+    Inside one row of the kernel of one channel: its taps; inside one channel: whole rows; else whole kernels.
+    """
+    indices = range(first, stop)
+    channels = {index // p.taps for index in (indices[0], indices[-1])}
+    if len(channels) == 1:
+        rows = {index % p.taps // p.columns.kernel for index in indices}
+        columns = {index % p.columns.kernel for index in indices}
+        if len(rows) > 1:
+            columns = set(range(p.columns.kernel))
+        return Window(min(rows), max(rows) + 1, min(columns), max(columns) + 1, 1)
+    count = max(channels) - min(channels) + 1
+    return Window(0, p.rows.kernel, 0, p.columns.kernel, count)
+
+
+# --- the walk
+
+
+class Step(NamedTuple):
+    """One tile on the array: its shape, and which load of either operand and which visit it works on.
+
+    starts, ends: whether its reduction begins, or finishes, that of its outputs.
+    """
+
+    pixels: int
+    n: int
+    k: int
+    groups: int
+    ifmap: int
+    filter: int
+    ofmap: int
+    starts: bool
+    ends: bool
+
+
+@dataclass
+class Walk:
+    """Everything that happens under a tiling, in order; bytes of every load and of every visit to an output tile."""
+
+    steps: list[Step] = field(default_factory=list)
+    ifmap: list[int] = field(default_factory=list)
+    filter: list[int] = field(default_factory=list)
+    incoming: list[int] = field(default_factory=list)
+    outgoing: list[int] = field(default_factory=list)
+    ofmap_tile: int = 0
+
+    @property
+    def traffic(self) -> tuple[int, int, int, int]:
+        """Bytes of the four streams: ifmap, filter, ofmap in, ofmap out."""
+        return sum(self.ifmap), sum(self.filter), sum(self.incoming), sum(self.outgoing)
+
+
+def _pieces(length: int, size: int) -> list[range]:
+    return [range(first, min(length, first + size)) for first in range(0, length, size)]
+
+
+def _iterations(p: Problem, t: Tiling) -> Iterator[dict[str, range]]:
+    """What every step covers of each loop; groups outermost, pixels as images, then rows, then columns."""
+    lengths = {
+        "g": _pieces(p.groups, t.groups),
+        "i": _pieces(p.images, t.images),
+        "r": _pieces(p.rows.outputs, t.rows),
+        "c": _pieces(p.columns.outputs, t.columns),
+        "n": _pieces(p.n, t.n),
+        "k": _pieces(p.k, t.k),
+    }
+    order = "g" + t.loops.replace("m", "irc")
+    for ranges in product(*(lengths[letter] for letter in order)):
+        yield dict(zip(order, ranges, strict=True))
+
+
+def _share(p: Problem, results: int, counted: int) -> int:
+    """Of a tile's results those that are counted, where pooling or a partial addition leaves fewer."""
+    return -(-results * counted // p.results)
+
+
+def walk(p: Problem, t: Tiling) -> Walk:
+    """Visit every step of a tiling."""
+    w = Walk()
+    held: dict[str, object] = {}
+    finished: dict[tuple[range, ...], int] = {}
+    passes = p.dataflow != "os" and (p.k > p.array_rows or t.k < p.k)
+    tile_bits = p.bits.accumulator if passes else max(p.bits.result, p.bits.residual)
+    before: tuple[range, ...] | None = None
+    for at in _iterations(p, t):
+        pixels = len(at["i"]) * len(at["r"]) * len(at["c"])
+        groups, n, k = len(at["g"]), len(at["n"]), len(at["k"])
+        ifmap_k = range(p.k) if t.whole == "ifmap" else at["k"]
+        filter_k = range(p.k) if t.whole == "filter" else at["k"]
+        ifmap_key = (at["g"], at["i"], at["r"], at["c"], ifmap_k)
+        if held.get("ifmap") != ifmap_key:
+            held["ifmap"] = ifmap_key
+            v = window_of(p, ifmap_k.start, ifmap_k.stop)
+            rows = touched(p.rows, at["r"].start, at["r"].stop, v.first_row, v.stop_row)
+            columns = touched(p.columns, at["c"].start, at["c"].stop, v.first_column, v.stop_column)
+            elements = len(rows) * len(columns) * v.channels * len(at["i"]) * groups
+            w.ifmap.append(bytes_of(elements, p.bits.activation))
+        filter_key = (at["g"], at["n"], filter_k)
+        if held.get("filter") != filter_key:
+            held["filter"] = filter_key
+            w.filter.append(bytes_of(len(filter_k) * n * groups, p.bits.weight))
+        outputs = (at["g"], at["i"], at["r"], at["c"], at["n"])
+        results = pixels * n * groups
+        starts = outputs not in finished
+        if outputs != before:
+            w.incoming.append(0 if starts else bytes_of(results, p.bits.accumulator))
+            w.outgoing.append(0)
+            before = outputs
+        finished[outputs] = finished.get(outputs, 0) + k
+        ends = finished[outputs] == p.k
+        if ends:
+            w.incoming[-1] += bytes_of(_share(p, results, p.added), p.bits.residual)
+            w.outgoing[-1] = bytes_of(_share(p, results, p.stored), p.bits.result)
+        else:
+            w.outgoing[-1] = bytes_of(results, p.bits.accumulator)
+        w.ofmap_tile = max(w.ofmap_tile, bytes_of(results, tile_bits))
+        visit = Step(
+            pixels,
+            n,
+            k,
+            groups,
+            len(w.ifmap) - 1,
+            len(w.filter) - 1,
+            len(w.incoming) - 1,
+            starts,
+            ends,
+        )
+        w.steps.append(visit)
+    return w
+
+
+# --- what is legal
+
+
+def slots_for(largest: int, tiles: int, capacity: int, halves: bool) -> int:
+    """How many tiles a buffer holds: one that comes once, and any that is larger than a half, all of it alone."""
+    if largest > capacity:
+        return 0
+    return 2 if tiles > 1 and halves and 2 * largest <= capacity else 1
+
+
+def slots_of(p: Problem, w: Walk) -> tuple[int, int, int]:
+    """Tiles of ifmap, filter and ofmap that their buffers hold at once; 0 where one does not fit."""
+    largest = (max(w.ifmap), max(w.filter), w.ofmap_tile)
+    tiles = (len(w.ifmap), len(w.filter), len(w.incoming))
+    ifmap, filters, ofmap = map(slots_for, largest, tiles, p.capacity, p.halves)
+    return ifmap, filters, ofmap
+
+
+def is_possible(p: Problem, t: Tiling, w: Walk) -> bool:
+    """Whether a tiling obeys the machine's rules, room in the buffers apart.
+
+    A tile of several images holds whole ones. Output stationary partial sums stay in the PEs: a shorter piece
+    of the reduction belongs to one fold of one group, which is finished before another one begins.
+    """
+    if t.images > 1 and (t.rows < p.rows.outputs or t.columns < p.columns.outputs):
+        return False
+    if p.dataflow == "os" and t.k < p.k:
+        one_fold = t.images * t.rows * t.columns <= p.array_rows and t.n <= p.array_columns
+        visits = len({(step.ofmap) for step in w.steps})
+        return one_fold and t.groups == 1 and visits == sum(step.starts for step in w.steps)
+    return True

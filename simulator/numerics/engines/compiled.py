@@ -20,6 +20,21 @@ def kernel(function: Function) -> Function:
     )
 
 
+def helper(function: Function) -> Function:
+    """A function that only kernels call: inlined, and without the wrappers that calls from Python need."""
+    return cast(
+        Function,
+        numba.njit(
+            nogil=True,
+            boundscheck=False,
+            error_model="numpy",
+            no_cpython_wrapper=True,
+            no_cfunc_wrapper=True,
+            forceinline=True,
+        )(function),
+    )
+
+
 def inlined(function: Function) -> Function:
     """A helper compiled into the kernels that call it."""
     return cast(Function, numba.njit(inline="always")(function))

@@ -1,0 +1,28 @@
+"""Is the chosen tiling one that nothing beats, whatever the layer, accelerator and objective?
+
+Law by law in `tiling_laws.py`. Layers are drawn from seeds, so that a failure names one that can be looked at.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from simulator.arch.config import Objective
+from tests.cycles.random_layers import draw_case
+from tests.cycles.tiling_laws import violations
+
+OBJECTIVES: tuple[Objective, ...] = ("latency", "latency", "latency", "traffic", "energy")
+CHUNK = 100
+
+
+@pytest.mark.parametrize("first", range(0, 2000, CHUNK))
+def test_random_layers_obey_every_law(first: int) -> None:
+    found = []
+    for seed in range(first, first + CHUNK):
+        rnd = Random(seed)
+        case, objective = draw_case(rnd), rnd.choice(OBJECTIVES)
+        broken = violations(case, objective, rnd)
+        found += [f"seed {seed}, {objective}: {line}\n    {case.layer}\n    {case.fields}" for line in broken]
+    assert not found, f"{len(found)} violations\n" + "\n".join(found[:5])
