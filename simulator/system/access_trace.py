@@ -24,13 +24,13 @@ from simulator.system.tile_cost import (
     SUM_WRITE_WORDS,
     WEIGHT_WORDS,
 )
-from simulator.system.timeline import require_machine
+from simulator.system.timeline import require_steps, too_long
 from simulator.system.transfer_accesses import transfer_accesses
 
 COLUMNS = ("cycle", "layer", "memory", "operand", "direction", "purpose", "address", "bytes", "moved")
 
-LARGEST_TRACE = 200_000_000
-"""Rows beyond which a trace is not written: some 14 GB of CSV."""
+LARGEST_TRACE = 500_000_000
+"""Rows beyond which a trace is not written: some 35 GB of CSV."""
 
 _ROWS_OF_A_GROUP = 1 << 17
 
@@ -55,10 +55,10 @@ def layer_accesses(run: LayerRun) -> Iterator[LayerAccesses]:
     """Every access of one layer in order of time; cycles count from the beginning of the network.
 
     Raises:
-        UserError: the layer ran under `timing: scalesim`, which has no machine to show.
+        UserError: the layer ran under `timing: scalesim`, which has no machine, or has too many steps.
         ValueError: one lies outside of the layer's cycles, or all together are not the bytes that it counted.
     """
-    require_machine(run)
+    require_steps([run])
     played = run.played
     addresses = Addresses.of(played.work, played.tiling, played.limits, played.lowered)
     kinds, flows = zip(*array_accesses(run, addresses), *transfer_accesses(run, addresses), strict=True)
@@ -107,7 +107,7 @@ def write_access_trace(run: MachineRun, path: Path, layers: Iterable[str] = ()) 
 
     A row is a word of a buffer or a burst of the DRAM; docs/machine.md describes its columns. A path that
     ends in `.parquet` becomes Parquet (extra `[parquet]`), any other CSV. Rows are written as they are
-    produced and never all in memory.
+    produced and never all in memory, which grows with the steps of the layers (2 kB each).
 
     Raises:
         UserError: an unknown layer (the nearest is suggested), a trace too long to be written (its length is
@@ -115,7 +115,7 @@ def write_access_trace(run: MachineRun, path: Path, layers: Iterable[str] = ()) 
             (`timing: scalesim`).
     """
     chosen = _chosen(run, list(layers))
-    _refuse_too_many(chosen)
+    _require_writable(chosen)
     accesses = (part for layer in chosen for part in layer_accesses(layer))
     with whole_file(path) as temporary:
         if path.suffix == ".parquet":
@@ -131,18 +131,11 @@ def _chosen(run: MachineRun, names: list[str]) -> list[LayerRun]:
     return [by_name[name] for name in by_name if name in names or not names]
 
 
-def _refuse_too_many(layers: list[LayerRun]) -> None:
-    for layer in layers:
-        require_machine(layer)
+def _require_writable(layers: list[LayerRun]) -> None:
+    require_steps(layers)
     rows = {layer.layer.name: count_accesses(layer) for layer in layers}
     if sum(rows.values()) > LARGEST_TRACE:
-        longest = max(rows, key=lambda name: rows[name])
-        raise UserError(
-            f"the access trace would have {sum(rows.values()):,} rows, {rows[longest]:,} of them of layer "
-            f"{longest!r}",
-            location="--access-trace",
-            allowed=f"at most {LARGEST_TRACE:,} rows; --trace-layer chooses layers",
-        )
+        raise too_long("rows", rows, LARGEST_TRACE)
 
 
 def _write_csv(path: Path, parts: Iterator[LayerAccesses]) -> int:

@@ -71,10 +71,9 @@ class WholeBytes:
 
     def next(self, bits: Integers) -> Integers:
         """The bytes of the next accesses."""
-        ends = self._bits + np.cumsum(bits)
-        counted = self._in_bytes(np.concatenate([[self._bits], ends]))
-        self._bits = int(ends[-1])
-        return np.diff(counted)
+        edges = self._bits + np.concatenate([[0], np.cumsum(bits)])
+        self._bits = int(edges[-1])
+        return np.diff(self._in_bytes(edges))
 
     def before(self, bits: Integers) -> Integers:
         """Whole bytes that this many bits fill: where the byte of the next bit lies."""

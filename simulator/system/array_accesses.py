@@ -62,28 +62,27 @@ def _operands(run: LayerRun, addresses: Addresses, operand: Literal["ifmap", "fi
     array = run.played.work.array
     port = buffer_port(array.edges, operand)
     bits = array.edges.ifmap_bits if operand == "ifmap" else array.edges.filter_bits
-    on_rows = operand == "ifmap" or array.dataflow != OUTPUTS_STAY
     useful, moved = WholeBytes(), WholeBytes()
     stays = operand == ("filter" if array.dataflow == WEIGHTS_STAY else "ifmap")
     for fold in folds_of(run):
-        vectors: Vectors
         if array.dataflow == OUTPUTS_STAY:
-            vectors = fold.operands(fold.rows if on_rows else fold.columns)
+            passing = fold.operands(fold.rows if operand == "ifmap" else fold.columns)
         else:
-            vectors = fold.preload() if stays else fold.stream()
-        (lane, first, lanes), (other, along) = vectors.lanes, vectors.along
-        begins, sizes = _words(lanes * bits, port)
-        cycles = vectors.cycles[:, None] + begins // port.rate
-        at = {lane: first + begins[None, :] // bits, other: along[:, None]}
-        elements = addresses.elements(operand, fold.visit, fold.group, at)
+            passing = fold.preload() if stays else fold.stream()
         base = addresses.in_buffer(operand, getattr(fold.visit, operand))
-        places = base + (elements * bits + begins % bits) // 8
-        yield Accesses(
-            cycles.ravel(),
-            places.ravel(),
-            useful.next(np.broadcast_to(sizes, cycles.shape).ravel()),
-            port.moved(cycles.size, moved),
-        )
+        begins, sizes = _words(passing.lanes.used * bits, port)
+        lanes = passing.lanes.first + begins[None, :] // bits
+        for numbers in passing.vectors.portions(len(begins)):
+            cycles = passing.vectors.cycles(numbers)[:, None] + begins // port.rate
+            along = passing.first + passing.step * numbers[:, None]
+            at = {passing.lanes.dimension: lanes, passing.along: along}
+            elements = addresses.elements(operand, fold.visit, fold.group, at)
+            yield Accesses(
+                cycles.ravel(),
+                (base + (elements * bits + begins % bits) // 8).ravel(),
+                useful.next(np.broadcast_to(sizes, cycles.shape).ravel()),
+                port.moved(cycles.size, moved),
+            )
 
 
 def _words(bits: int, port: BufferPort) -> tuple[Integers, Integers]:
@@ -93,40 +92,40 @@ def _words(bits: int, port: BufferPort) -> tuple[Integers, Integers]:
 
 
 def _sums(
-    run: LayerRun, addresses: Addresses, cycles_of: Callable[[Fold], Integers | None]
+    run: LayerRun, addresses: Addresses, vectors_of: Callable[[Fold], Vectors | None]
 ) -> Iterator[Accesses]:
     """Vectors of partial sums, where the tile's sums lie in the order in which they leave the array."""
     edges = run.played.work.array.edges
     port, bits = buffer_port(edges, "ofmap"), edges.sum_bits
     useful, moved = WholeBytes(), WholeBytes()
     for fold in folds_of(run):
-        vectors = cycles_of(fold)
+        vectors = vectors_of(fold)
         if vectors is not None:
             base = addresses.ofmap[fold.visit.ofmap].sums
-            yield _in_leaving_order(fold, vectors, bits, port, base, useful, moved)
+            yield from _in_leaving_order(fold, vectors, bits, port, base, useful, moved)
 
 
 def _in_leaving_order(
     fold: Fold,
-    vectors: Integers,
+    vectors: Vectors,
     bits: int,
     port: BufferPort,
     base: int,
     useful: WholeBytes,
     moved: WholeBytes,
-) -> Accesses:
+) -> Iterator[Accesses]:
     """Words of vectors that lie one behind the other; `useful` says how many bytes their bits take."""
     lanes = fold.columns.used
     begins, sizes = _words(lanes * bits, port)
-    cycles = vectors[:, None] + begins // port.rate
-    first = fold.position + lanes * np.arange(len(vectors), dtype=np.int64)
-    places = base + useful.before(first[:, None] * bits + begins)
-    return Accesses(
-        cycles.ravel(),
-        places.ravel(),
-        useful.next(np.broadcast_to(sizes, cycles.shape).ravel()),
-        port.moved(cycles.size, moved),
-    )
+    for numbers in vectors.portions(len(begins)):
+        cycles = vectors.cycles(numbers)[:, None] + begins // port.rate
+        first = (fold.position + lanes * numbers[:, None]) * bits + begins
+        yield Accesses(
+            cycles.ravel(),
+            (base + useful.before(first)).ravel(),
+            useful.next(np.broadcast_to(sizes, cycles.shape).ravel()),
+            port.moved(cycles.size, moved),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,44 +184,51 @@ def _results(run: LayerRun, addresses: Addresses, leaving: _Leaving) -> Iterator
             bits = fold.results_of_tile * leaving.bits
             useful = WholeBytes(Fraction(1, 8) if 8 * size >= bits else Fraction(size, bits))
         if leaving.whole:
-            late = vectors + leaving.later
-            yield _in_leaving_order(fold, late, leaving.bits, port, begin, useful, moved)
+            late = vectors._replace(first_cycle=vectors.first_cycle + leaving.later)
+            yield from _in_leaving_order(fold, late, leaving.bits, port, begin, useful, moved)
         else:
-            yield _packed(work, fold, vectors, leaving, port, place, moved)
+            yield from _packed(work, fold, vectors, leaving, port, place, moved)
 
 
 def _packed(
     work: LayerWork,
     fold: Fold,
-    vectors: Integers,
+    vectors: Vectors,
     leaving: _Leaving,
     port: BufferPort,
     place: OfmapPlace,
     moved: WholeBytes,
-) -> Accesses:
+) -> Iterator[Accesses]:
     """The words of a tile's packed share that begin with this fold's results.
 
     Codes of the share are spread evenly over the tile's results; a word passes with its first code.
     """
     g, results = work.geometry, fold.results_of_tile
     total = g.m * g.n * g.groups
-    share = results if leaving.counted == total else -(-results * leaving.counted // total)
+    share = results if leaving.counted == total else _rounded_up(results * leaving.counted, total)
     size, bits, macro = leaving.size(place), leaving.bits, port.macro_bits
     lanes = fold.columns.used
 
-    def first_word(result: int) -> int:
-        code = -(-result * share // results)
-        return min(-(-code * bits // macro), -(-size * 8 // macro))
+    def first_word(vector: int) -> int:
+        result = fold.position + lanes * vector
+        if result == results:
+            return _rounded_up(size * 8, macro)
+        return _rounded_up(_rounded_up(result * share, results) * bits, macro)
 
-    stop = fold.position + lanes * len(vectors)
-    words = np.arange(first_word(fold.position), first_word(stop), dtype=np.int64)
-    vector = (words * macro // bits * results // share - fold.position) // lanes
-    beside = np.arange(len(words)) - np.searchsorted(vector, vector)
-    begins = words * macro
-    ends = np.minimum(begins + macro, size * 8)
-    return Accesses(
-        cycles=vectors[vector] + beside * macro // port.rate + leaving.later,
-        addresses=leaving.begin(place) + begins // 8,
-        bytes=-(-ends // 8) + (-begins // 8),
-        moved=port.moved(len(words), moved),
-    )
+    for numbers in vectors.portions(_rounded_up(lanes * bits, macro)):
+        words = np.arange(first_word(int(numbers[0])), first_word(int(numbers[-1]) + 1), dtype=np.int64)
+        code = np.minimum(words * macro // bits, share - 1)
+        vector = (code * results // share - fold.position) // lanes
+        beside = np.arange(len(words)) - np.searchsorted(vector, vector)
+        begins = words * macro
+        ends = np.minimum(begins + macro, size * 8)
+        yield Accesses(
+            cycles=vectors.cycles(vector) + beside * macro // port.rate + leaving.later,
+            addresses=leaving.begin(place) + begins // 8,
+            bytes=-(-ends // 8) + (-begins // 8),
+            moved=port.moved(len(words), moved),
+        )
+
+
+def _rounded_up(a: int, b: int) -> int:
+    return -(-a // b)

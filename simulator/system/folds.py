@@ -10,6 +10,7 @@ import numpy as np
 
 from simulator.array.fold_kernels import fold_alone
 from simulator.system import fold_times
+from simulator.system.accesses import ACCESSES_AT_ONCE
 from simulator.system.addresses import Dimension
 from simulator.system.footprint import Integers
 from simulator.system.lowering import Visit
@@ -37,14 +38,35 @@ class Lanes(NamedTuple):
 
 
 class Vectors(NamedTuple):
-    """Vectors of a fold: when each crosses the edge, and which elements of the tile it carries.
+    """Vectors that cross an edge at an even pace: the cycle of the first, cycles between them, how many."""
 
-    lanes: what lies along the vector; along: the other dimension, one entry a vector.
+    first_cycle: int
+    pace: int
+    length: int
+
+    def portions(self, words: int) -> Iterator[Integers]:
+        """Their numbers, in portions worth an array operation; `words` a vector."""
+        size = max(1, ACCESSES_AT_ONCE // words)
+        for begin in range(0, self.length, size):
+            yield np.arange(begin, min(self.length, begin + size), dtype=np.int64)
+
+    def cycles(self, numbers: Integers) -> Integers:
+        """The cycles of some of them."""
+        return self.first_cycle + numbers * self.pace
+
+
+class OperandVectors(NamedTuple):
+    """Vectors of an operand and the elements of the tile that each carries.
+
+    lanes: what lies along the vector. along, first, step: the other dimension, its element in the first
+    vector, and by how much it changes from one to the next.
     """
 
-    cycles: Integers
+    vectors: Vectors
     lanes: Lanes
-    along: tuple[Dimension, Integers]
+    along: Dimension
+    first: int
+    step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,60 +125,53 @@ class Fold:
         """The cycle of the first streamed vector, behind the preload."""
         return self.start + self._extent_rows + self.rows.used * (self._pace.preload - 1)
 
-    def operands(self, lanes: Lanes) -> Vectors:
+    def operands(self, lanes: Lanes) -> OperandVectors:
         """Output stationary: a vector of an operand for every step of the reduction."""
         dimension, length = self.streamed
-        steps = np.arange(length, dtype=np.int64)
-        return Vectors(self.start + steps * self._operand_pace, lanes, (dimension, steps))
+        vectors = Vectors(self.start, self._operand_pace, length)
+        return OperandVectors(vectors, lanes, dimension, 0, 1)
 
-    def preload(self) -> Vectors:
+    def preload(self) -> OperandVectors:
         """Weight and input stationary: a vector of what stays for every row, the bottom one first."""
         dimension, first, used = self.rows
-        order = np.arange(used, dtype=np.int64)
-        cycles = self.start + self._extent_rows - used + order * self._pace.preload
-        return Vectors(cycles, self.columns, (dimension, first + order[::-1]))
+        vectors = Vectors(self.start + self._extent_rows - used, self._pace.preload, used)
+        return OperandVectors(vectors, self.columns, dimension, first + used - 1, -1)
 
-    def stream(self) -> Vectors:
+    def stream(self) -> OperandVectors:
         """Weight and input stationary: a vector of the streamed operand for each of its places."""
-        dimension, length = self.streamed
-        order = np.arange(length, dtype=np.int64)
-        return Vectors(self._first_streamed + order * self._stream_pace, self.rows, (dimension, order))
+        return OperandVectors(self._streamed(0), self.rows, self.streamed[0], 0, 1)
 
-    def sums_in(self) -> Integers | None:
-        """Cycles in which vectors of partial sums come back; they meet their products in the adder."""
-        if self.begins:
-            return None
+    def sums_in(self) -> Vectors | None:
+        """Partial sums that come back; they meet their products in the adder."""
         timing = self.array.timing
-        return self._streamed(timing.depth - timing.interval)
+        return None if self.begins else self._streamed(timing.depth - timing.interval)
 
-    def sums_out(self) -> Integers | None:
-        """Cycles in which vectors of partial sums leave."""
+    def sums_out(self) -> Vectors | None:
+        """Partial sums that leave."""
         return None if self.ends else self._leaving()
 
-    def results(self) -> Integers | None:
-        """Cycles in which vectors of results leave: for every row, the bottom one first, if outputs stay."""
+    def results(self) -> Vectors | None:
+        """Results that leave: a vector for every row, the bottom one first, if outputs stay."""
         if not self.ends:
             return None
         return self._shifted_out() if self.array.dataflow == OUTPUTS_STAY else self._leaving()
 
-    def _streamed(self, later: int) -> Integers:
-        order = np.arange(self.streamed[1], dtype=np.int64)
-        return self._first_streamed + later + order * self._stream_pace
+    def _streamed(self, later: int) -> Vectors:
+        return Vectors(self._first_streamed + later, self._stream_pace, self.streamed[1])
 
-    def _leaving(self) -> Integers:
+    def _leaving(self) -> Vectors:
         timing = self.array.timing
         return self._streamed(timing.interval * (timing.rows - 1) + timing.depth - 1)
 
-    def _shifted_out(self) -> Integers:
+    def _shifted_out(self) -> Vectors:
         timing, used, length = self.array.timing, self.rows.used, self.streamed[1]
         own = fold_alone(timing, used, self.columns.used, length)
         # With a drain register every column drains by itself, the first one without waiting for the others.
         fill = own.fill if timing.overlap == 0 else timing.interval * (self._extent_rows - 1)
         late = length * (self._operand_pace - timing.interval)
         drain = self.start + late + int(fill) + int(own.compute)
-        order = np.arange(used, dtype=np.int64)
         pace = max(int(cycles) for cycles in result_pace(self.array.edges, self.columns.used))
-        return drain + timing.rows - used + order * pace
+        return Vectors(drain + timing.rows - used, pace, used)
 
 
 def folds_of(run: LayerRun) -> Iterator[Fold]:

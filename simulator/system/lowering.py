@@ -38,8 +38,8 @@ from simulator.system.plan import NEVER, Programme, Step, Stream, Transfer, in_s
 from simulator.system.tile_cost import COSTS, CYCLES, OUTPUT, PORT, TAIL, Tile, cost_of_step
 from simulator.system.tiling import Tiling
 
-LARGEST_PROGRAMME = 2_000_000
-"""Steps beyond which a layer is not written out."""
+LARGEST_PROGRAMME = 250_000
+"""Steps beyond which layers are not written out: some 0.5 GB, and timelines that no viewer opens."""
 
 
 class Origin(NamedTuple):
@@ -92,26 +92,17 @@ class _Sequence:
         return loads
 
 
-def require_listable(tiling: Tiling, name: str) -> None:
-    """Refuse a layer (`name`, for the message) of too many steps.
-
-    Raises:
-        UserError: more steps than can be written out; gives their number.
-    """
-    if tiling.steps > LARGEST_PROGRAMME:
-        raise UserError(
-            f"{name} has {tiling.steps:,} steps, too many to be listed one by one in a timeline or trace",
-            allowed=f"at most {LARGEST_PROGRAMME:,} steps a layer",
-        )
-
-
 def lower(work: LayerWork, tiling: Tiling) -> LoweredLayer:
     """The programme of a layer.
 
     Raises:
         UserError: more steps than can be written out; gives their number.
     """
-    require_listable(tiling, "the layer")
+    if tiling.steps > LARGEST_PROGRAMME:
+        raise UserError(
+            f"a layer of {tiling.steps:,} steps is too long to be listed step by step",
+            allowed=f"at most {LARGEST_PROGRAMME:,} steps",
+        )
     return _Lowering(work, tiling).lower()
 
 

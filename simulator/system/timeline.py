@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from simulator.foundation import UserError
-from simulator.system.lowering import require_listable
+from simulator.system.lowering import LARGEST_PROGRAMME
 from simulator.system.plan import Stream
 from simulator.system.run import LayerRun
 
@@ -38,9 +38,9 @@ def layer_events(run: LayerRun) -> Iterator[TileEvent]:
     Cycles are counted from the beginning of the network.
 
     Raises:
-        UserError: see `require_machine`.
+        UserError: see `require_steps`.
     """
-    require_machine(run)
+    require_steps([run])
     times, programme, origin = run.played.times, run.played.lowered.programme, run.start_cycle
     last = len(programme.steps) - 1
     for number, (step, when) in enumerate(zip(programme.steps, times.steps, strict=True)):
@@ -55,18 +55,30 @@ def layer_events(run: LayerRun) -> Iterator[TileEvent]:
         yield TileEvent(track, name, start, end, transfer.index, transfer.bytes)
 
 
-def require_machine(run: LayerRun) -> None:
-    """Refuse a layer whose steps cannot be shown.
+def require_steps(layers: Sequence[LayerRun]) -> None:
+    """Refuse layers whose steps cannot be shown together in one file.
 
     Raises:
-        UserError: the layer ran under `timing: scalesim`, which has no machine to show, or has more steps
-            than are written out.
+        UserError: a layer ran under `timing: scalesim`, which has no machine to show, or there are more steps
+            than are written out; names the longest layer and gives its steps.
     """
-    if run.played.timing.timing == "scalesim":
+    if any(layer.played.timing.timing == "scalesim" for layer in layers):
         raise UserError(
             "has no timeline: SCALE-Sim's compute cycles know no machine around the array",
             location="array.timing",
             value="scalesim",
             allowed="reference",
         )
-    require_listable(run.tiling, f"layer {run.layer.name!r}")
+    steps = {layer.layer.name: layer.tiling.steps for layer in layers}
+    if sum(steps.values()) > LARGEST_PROGRAMME:
+        raise too_long("steps", steps, LARGEST_PROGRAMME)
+
+
+def too_long(what: str, counts: Mapping[str, int], limit: int) -> UserError:
+    """The error for layers that are too long together: how long they are, and which is the longest."""
+    longest = max(counts, key=lambda name: counts[name])
+    return UserError(
+        f"a trace of {sum(counts.values()):,} {what} is too long to be written; layer {longest!r} has "
+        f"{counts[longest]:,} of them",
+        allowed=f"at most {limit:,} {what}",
+    )

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from simulator.numerics.engines.compiled import kernel
-from simulator.system.accesses import Accesses, Kind, WholeBytes
+from simulator.system.accesses import ACCESSES_AT_ONCE, Accesses, Kind, WholeBytes
 from simulator.system.addresses import STREAM_OPERAND, Addresses
-from simulator.system.array_accesses import BufferPort, buffer_port
+from simulator.system.array_accesses import buffer_port
 from simulator.system.counts import Operand
 from simulator.system.footprint import Integers
 from simulator.system.machine import TransferTimes
@@ -36,19 +36,25 @@ def transfer_accesses(run: LayerRun, addresses: Addresses) -> Iterator[tuple[Kin
 
 def _transfers(run: LayerRun, stream: Stream) -> Iterator[tuple[Transfer, TransferTimes]]:
     pairs = zip(run.played.lowered.programme.transfers, run.played.times.transfers, strict=True)
-    return ((transfer, when) for transfer, when in pairs if transfer.stream == stream and transfer.bytes)
+    return ((transfer, when) for transfer, when in pairs if transfer.stream == stream)
+
+
+def _begins(length: int, unit: int) -> Iterator[Integers]:
+    """Where the units of a length begin, in portions worth an array operation."""
+    for begin in range(0, length, unit * ACCESSES_AT_ONCE):
+        yield np.arange(begin, min(length, begin + unit * ACCESSES_AT_ONCE), unit, dtype=np.int64)
 
 
 def _in_dram(run: LayerRun, addresses: Addresses, stream: Stream) -> Iterator[Accesses]:
     memory, base = run.played.work.memory, addresses.dram[STREAM_OPERAND[stream]]
     for transfer, when in _transfers(run, stream):
-        offsets = np.arange(0, transfer.bytes, memory.burst_bytes, dtype=np.int64)
-        yield Accesses(
-            cycles=run.start_cycle + _cycles_in_dram(memory, when.start, offsets),
-            addresses=base[transfer.index] + offsets,
-            bytes=np.minimum(memory.burst_bytes, transfer.bytes - offsets),
-            moved=np.full(len(offsets), memory.burst_bytes, np.int64),
-        )
+        for offsets in _begins(transfer.bytes, memory.burst_bytes):
+            yield Accesses(
+                cycles=run.start_cycle + _cycles_in_dram(memory, when.start, offsets),
+                addresses=base[transfer.index] + offsets,
+                bytes=np.minimum(memory.burst_bytes, transfer.bytes - offsets),
+                moved=np.full(len(offsets), memory.burst_bytes, np.int64),
+            )
 
 
 def _cycles_in_dram(memory: Memory, start: int, offsets: Integers) -> Integers:
@@ -70,20 +76,19 @@ def _in_buffer(run: LayerRun, addresses: Addresses, stream: Stream) -> Iterator[
     work, operand = run.played.work, STREAM_OPERAND[stream]
     port, useful, moved = buffer_port(work.array.edges, operand), WholeBytes(), WholeBytes()
     for transfer, when in _transfers(run, stream):
-        begins = _words(transfer, port)
-        if transfer.channel == "chip":
-            cycles = when.start + begins // work.chip_rate
-        else:
-            later = when.arrived - when.end
-            cycles = later + _cycles_in_dram(work.memory, when.start, begins // 8)
-        yield _accesses(
-            transfer,
-            port,
-            cycles=run.start_cycle + cycles,
-            addresses=_place(addresses, operand, transfer) + begins // 8,
-            useful=useful,
-            moved=moved,
-        )
+        base = _place(addresses, operand, transfer)
+        for begins in _begins(transfer.bytes * 8, port.macro_bits):
+            if transfer.channel == "chip":
+                cycles = when.start + begins // work.chip_rate
+            else:
+                later = when.arrived - when.end
+                cycles = later + _cycles_in_dram(work.memory, when.start, begins // 8)
+            yield Accesses(
+                cycles=run.start_cycle + cycles,
+                addresses=base + begins // 8,
+                bytes=useful.next(np.minimum(port.macro_bits, transfer.bytes * 8 - begins)),
+                moved=port.moved(len(begins), moved),
+            )
 
 
 def _place(addresses: Addresses, operand: Operand, transfer: Transfer) -> int:
@@ -98,31 +103,11 @@ def _from_other_half(run: LayerRun, addresses: Addresses) -> Iterator[Accesses]:
     work = run.played.work
     port, useful, moved = buffer_port(work.array.edges, "ofmap"), WholeBytes(), WholeBytes()
     for transfer, when in _transfers(run, "ifmap"):
-        begins = _words(transfer, port)
-        yield _accesses(
-            transfer,
-            port,
-            cycles=run.start_cycle + when.start + begins // work.chip_rate,
-            addresses=addresses.in_other_half(addresses.dram["ifmap"][transfer.index] + begins // 8),
-            useful=useful,
-            moved=moved,
-        )
-
-
-def _words(transfer: Transfer, port: BufferPort) -> Integers:
-    """First bits of the macro words that hold a transfer."""
-    return np.arange(0, transfer.bytes * 8, port.macro_bits, dtype=np.int64)
-
-
-def _accesses(
-    transfer: Transfer,
-    port: BufferPort,
-    *,
-    cycles: Integers,
-    addresses: Integers,
-    useful: WholeBytes,
-    moved: WholeBytes,
-) -> Accesses:
-    begins = _words(transfer, port)
-    sizes = np.minimum(port.macro_bits, transfer.bytes * 8 - begins)
-    return Accesses(cycles, addresses, useful.next(sizes), port.moved(len(begins), moved))
+        for begins in _begins(transfer.bytes * 8, port.macro_bits):
+            places = addresses.dram["ifmap"][transfer.index] + begins // 8
+            yield Accesses(
+                cycles=run.start_cycle + when.start + begins // work.chip_rate,
+                addresses=addresses.in_other_half(places),
+                bytes=useful.next(np.minimum(port.macro_bits, transfer.bytes * 8 - begins)),
+                moved=port.moved(len(begins), moved),
+            )

@@ -1,9 +1,9 @@
 """An access trace played back byte by byte: what every buffer holds, and what the array must find in it.
 
-Shares no code with the simulator. Inputs, weights and sums are tokens. DRAM is filled with the tokens of every
-tile by the rules of docs/machine.md (Addresses); transfers move tokens; the array asks, vector after vector, for
-the operands that a convolution needs by definition. Every code is a whole number of bytes and every word of a
-buffer is one byte, so that each row of the trace stands for one byte.
+Shares no code with the simulator. Inputs, weights and sums are tokens. DRAM is filled with the tokens of
+every tile by the rules of docs/machine.md (Addresses); transfers move tokens; the array asks, vector after
+vector, for the operands that a convolution needs by definition. Every code is a whole number of bytes and
+every word of a buffer is one byte, so that each row of the trace stands for one byte.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def steps_of(p: Problem, t: Tiles) -> Iterator[Step]:
         [range(first, min(length, first + size)) for first in range(0, length, size)]
         for length, size in zip(lengths, t.pixels, strict=True)
     ]
-    places = {
+    places: dict[str, Sequence[Any]] = {
         "m": [list(product(*ranges)) for ranges in product(*blocks)],
         "n": [range(first, min(p.n, first + t.n)) for first in range(0, p.n, t.n)],
         "k": [range(first, min(p.k, first + t.k)) for first in range(0, p.k, t.k)],
@@ -138,8 +138,9 @@ def _positions(p: Problem, axis: int, outputs: Iterable[int], taps: Sequence[int
 def ifmap_tile(p: Problem, step: Step, k: range) -> list[Token]:
     """The inputs of a tile in their order in the buffer."""
     if p.plain:
-        outer, inner = (step.pixels, k) if p.dataflow == "ws" else (k, step.pixels)
-        pairs = [(m, c) if p.dataflow == "ws" else (c, m) for m, c in product(outer, inner)]
+        pairs = [(m, c) for m, c in product(step.pixels, k)]
+        if p.dataflow != "ws":
+            pairs = [(m, c) for c, m in product(k, step.pixels)]
         return [input_of(p, g, m, c) for g in step.groups for m, c in pairs]
     size = p.kernel[0] * p.kernel[1]
     channels = range(k[0] // size, k[-1] // size + 1)
