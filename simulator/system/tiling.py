@@ -373,7 +373,8 @@ class _Search:
 
     def _scores(self) -> npt.NDArray[np.float64]:
         weights = np.zeros(TOTALS) if self.weights is None else self.weights
-        return np.asarray(self.totals @ weights, np.float64)
+        scores: npt.NDArray[np.float64] = np.matmul(self.totals, weights)
+        return scores
 
     def _chosen(self) -> int:
         """The row that is best for the objective; of rows as good as equal the one with the fewest steps."""

@@ -49,8 +49,13 @@ def test_every_tile_is_late_by_what_its_vectors_take(first: int) -> None:
         layer, name = case.layer, rnd.choice(MACS)
         if rnd.random() < 0.3:
             layer = replace(layer, post_operations=(PostOperation("add", layer.m * layer.n),))
-        narrow = {f"sram.{buffer}.word_bits": rnd.choice([8, 16, 24, 64, 512]) for buffer in ("ifmap", "filter")}
-        narrow |= {"sram.ofmap.word_bits": rnd.choice([8, 32, 64, 512]), "sram.ifmap.ports": rnd.choice([1, 2])}
+        narrow = {
+            f"sram.{buffer}.word_bits": rnd.choice([8, 16, 24, 64, 512]) for buffer in ("ifmap", "filter")
+        }
+        narrow |= {
+            "sram.ofmap.word_bits": rnd.choice([8, 32, 64, 512]),
+            "sram.ifmap.ports": rnd.choice([1, 2]),
+        }
         values = rnd.choice([1, 2, None])
         arch = load_arch(case.arch, {**narrow, "output_path.values_per_cycle": values, "array.mac": name})
         mac = get_mac(name)

@@ -263,14 +263,14 @@ class _Sizes:
         """Bytes of an output tile: sums where they pass the buffer, else results or their other operands."""
         bits = self.p.bits
         passes = (self.k < self.p.k) | (self.p.k > self.p.array_rows)
-        width = np.where(passes & (self.p.dataflow != "os"), bits.accumulator, max(bits.result, bits.residual))
+        width = np.where(
+            passes & (self.p.dataflow != "os"), bits.accumulator, max(bits.result, bits.residual)
+        )
         return np.asarray((self.pixels * self.n * self.g * width + 7) // 8)
 
     def tilings(self, wholes: tuple[Whole, ...]) -> Legal:
         """The legal ones, with every order of loops."""
-        ordered = [
-            self._ordered(loops, whole) for loops in range(len(LOOPS)) for whole in range(len(wholes))
-        ]
+        ordered = [self._ordered(loops, whole) for loops in range(len(LOOPS)) for whole in range(len(wholes))]
         return Legal(*(np.concatenate([getattr(part, f.name) for part in ordered]) for f in fields(Legal)))
 
     def _ordered(self, loops: int, number: int) -> Legal:

@@ -69,14 +69,26 @@ def _standing_sums(
                 yield port, path
 
 
-def _moving_sums(timing: ArrayTiming, ports: Ports, bits: Bits, step: Step, _: int) -> Iterator[tuple[int, int]]:
+def _moving_sums(
+    timing: ArrayTiming, ports: Ports, bits: Bits, step: Step, _: int
+) -> Iterator[tuple[int, int]]:
     """Weight and input stationary: a preload, then streamed vectors with the sums that they meet and make."""
     if timing.dataflow == "ws":
         across, streamed = step.n, step.pixels
-        held_bits, held_rate, moving_bits, moving_rate = bits.weight, ports.filter, bits.activation, ports.ifmap
+        held_bits, held_rate, moving_bits, moving_rate = (
+            bits.weight,
+            ports.filter,
+            bits.activation,
+            ports.ifmap,
+        )
     else:
         across, streamed = step.pixels, step.n
-        held_bits, held_rate, moving_bits, moving_rate = bits.activation, ports.ifmap, bits.weight, ports.filter
+        held_bits, held_rate, moving_bits, moving_rate = (
+            bits.activation,
+            ports.ifmap,
+            bits.weight,
+            ports.filter,
+        )
     for _group in range(step.groups):
         for columns in _cut(across, timing.columns):
             downward = _cut(step.k, timing.rows)
