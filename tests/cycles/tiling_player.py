@@ -13,9 +13,9 @@ from simulator.system import LayerRun, simulate_network
 from simulator.system.dram import exact
 from simulator.system.layer_work import BYTES, END, TOTALS, LayerWork
 from simulator.system.objective import MovePrices
-from simulator.system.tiling import play_candidates
 from simulator.system.tiling_candidates import CANDIDATE, SINGLE, estimate_rows
 from simulator.system.tiling_needs import Limits
+from simulator.system.tiling_search import play_candidates
 from simulator.workload.layer import Layer, Network
 from tests.reference.legal_tilings import Pace
 from tests.reference.tiling import Tiling
