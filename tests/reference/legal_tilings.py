@@ -260,12 +260,11 @@ class _Sizes:
 
     @property
     def ofmap_tile(self) -> Array:
-        """Bytes of an output tile: sums where they pass the buffer, else results or their other operands."""
+        """Bytes of an output tile: sums and what is added where sums pass the buffer, else the wider of both."""
         bits = self.p.bits
         passes = (self.k < self.p.k) | (self.p.k > self.p.array_rows)
-        width = np.where(
-            passes & (self.p.dataflow != "os"), bits.accumulator, max(bits.result, bits.residual)
-        )
+        with_sums = max(bits.accumulator, bits.result) + bits.residual
+        width = np.where(passes & (self.p.dataflow != "os"), with_sums, max(bits.result, bits.residual))
         return np.asarray((self.pixels * self.n * self.g * width + 7) // 8)
 
     def tilings(self, wholes: tuple[Whole, ...]) -> Legal:

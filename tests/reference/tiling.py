@@ -273,7 +273,9 @@ def walk(p: Problem, t: Tiling) -> Walk:
     held: dict[str, object] = {}
     finished: dict[tuple[range, ...], int] = {}
     passes = p.dataflow != "os" and (p.k > p.array_rows or t.k < p.k)
-    tile_bits = p.bits.accumulator if passes else max(p.bits.result, p.bits.residual)
+    # A result takes the place of its sum, or of what is added to it; what is added waits beside a sum.
+    tile_bits = max(p.bits.accumulator, p.bits.result) if passes else max(p.bits.result, p.bits.residual)
+    beside_bits = p.bits.residual if passes else 0
     before: tuple[range, ...] | None = None
     for at in _iterations(p, t):
         pixels = len(at["i"]) * len(at["r"]) * len(at["c"])
@@ -306,7 +308,8 @@ def walk(p: Problem, t: Tiling) -> Walk:
             w.outgoing[-1] = bytes_of(_share(p, results, p.stored), p.bits.result)
         else:
             w.outgoing[-1] = bytes_of(results, p.bits.accumulator)
-        w.ofmap_tile = max(w.ofmap_tile, bytes_of(results, tile_bits))
+        tile = bytes_of(results, tile_bits) + bytes_of(results, beside_bits)
+        w.ofmap_tile = max(w.ofmap_tile, tile)
         visit = Step(
             pixels,
             n,
