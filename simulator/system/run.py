@@ -214,11 +214,18 @@ class _Player:
             macs=self.macs[layer.name],
             bits=self.bits[layer.name],
             dataflow=self.arch.dataflow_of(layer.name),
-            tiling=self.arch.tiling_of(layer.name),
+            tiling=self._tiling_of(layer.name),
             reuse=reuse,
             stored_results=stored_results(layer, self.readers),
             added_results=sum(post.elements for post in posts if post.kind == "add"),
         )
+
+    def _tiling_of(self, layer: str) -> TilingConfig:
+        """What is fixed of a tiling. No tiling changes SCALE-Sim's cycles: the least traffic is the fastest."""
+        fixed = self.arch.tiling_of(layer)
+        if self.arch.array.timing == "scalesim" and fixed.objective == "latency":
+            return fixed.model_copy(update={"objective": "traffic"})
+        return fixed
 
     def _play(self, layer: Layer, job: _LayerJob) -> PlayedLayer:
         timing = ArrayTiming.of(self.arch.array, [block.mac for block in job.macs.blocks], job.dataflow)
