@@ -221,7 +221,7 @@ class _Player:
         )
 
     def _tiling_of(self, layer: str) -> TilingConfig:
-        """What is fixed of a tiling. No tiling changes SCALE-Sim's cycles: the least traffic is the fastest."""
+        """What is fixed of a tiling; as none changes SCALE-Sim's cycles, the least traffic is best there."""
         fixed = self.arch.tiling_of(layer)
         if self.arch.array.timing == "scalesim" and fixed.objective == "latency":
             return fixed.model_copy(update={"objective": "traffic"})

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from simulator.system.counts import OPERANDS, STALL_CAUSES
+from simulator.system.footprint import Integers
 from simulator.system.layer_work import (
     BURSTS,
     BYTES,
@@ -147,7 +148,7 @@ def costs_of(work: LayerWork, lowered: LoweredLayer) -> np.ndarray[tuple[int], n
     return total
 
 
-def differences(work: LayerWork, blocking: Blocking, slots: Slots, totals: np.ndarray) -> list[str]:  # type: ignore[type-arg]
+def differences(work: LayerWork, blocking: Blocking, slots: Slots, totals: Integers) -> list[str]:
     """Everything in which the two machines differ for one layer."""
     lowered = lower(work, Tiling(blocking, dict(zip(OPERANDS, slots, strict=True)), totals, ""))
     programme = lowered.programme

@@ -56,8 +56,10 @@ class Fixed:
 
     @property
     def lowered(self) -> LoweredLayer:
-        on_chip = {"ifmap_on_chip": int(self.ifmap_on_chip), "ofmap_stays": int(self.ofmap_stays)}
-        return lower(self.played.work._replace(**on_chip), self.played.tiling)
+        work = self.played.work._replace(
+            ifmap_on_chip=int(self.ifmap_on_chip), ofmap_stays=int(self.ofmap_stays)
+        )
+        return lower(work, self.played.tiling)
 
     @property
     def slots(self) -> tuple[int, int, int]:
@@ -141,7 +143,7 @@ def compare(fixed: Fixed, stepped: Stepped, lowered: LoweredLayer, times: Times)
             if transfer.channel == channel
         ]
         twin = [
-            (moved.transfer.stream, moved.transfer.index, moved.transfer.bytes, *moved[1:])
+            (moved.transfer.stream, moved.transfer.place, moved.transfer.bytes, *moved[1:])
             for moved in stepped.moved
             if moved.transfer.channel == channel
         ]

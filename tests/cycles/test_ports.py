@@ -106,8 +106,8 @@ def test_the_last_fold_of_a_reduction_takes_no_longer_than_one_in_the_middle(
 ) -> None:
     """A tile of 200 x 96 on 32 x 32: port stalls of 2, 3 and 4 folds along K differ by those of middle folds.
 
-    A middle fold reads 32 sums of 32 bits and writes as many for each of its vectors: 2,048 bits. The last one
-    reads as many and writes 32 results of 8 bits: 1,280 bits. The first one writes 1,024.
+    A middle fold reads 32 sums of 32 bits and writes as many for each of its vectors: 2,048 bits. The last
+    one reads as many and writes 32 results of 8 bits: 1,280 bits. The first one writes 1,024.
     """
     arch = load_arch("int8_32x32", {"array.dataflow": dataflow, "sram.ofmap.word_bits": bits, **ROOM})
     whole = {"tiling.tile_m": 200, "tiling.tile_n": 96}

@@ -185,8 +185,18 @@ def test_blocks_of_rows_and_columns_fetch_their_halo() -> None:
 
 @pytest.mark.parametrize(
     ("tile_m", "block"),
-    [(1, (1, 1, 1)), (5, (1, 1, 5)), (6, (1, 1, 6)), (11, (1, 1, 6)), (12, (1, 2, 6)), (23, (1, 3, 6))]
-    + [(24, (1, 4, 6)), (47, (1, 4, 6)), (48, (2, 4, 6)), (100, (3, 4, 6))],
+    [
+        (1, (1, 1, 1)),
+        (5, (1, 1, 5)),
+        (6, (1, 1, 6)),
+        (11, (1, 1, 6)),
+        (12, (1, 2, 6)),
+        (23, (1, 3, 6)),
+        (24, (1, 4, 6)),
+        (47, (1, 4, 6)),
+        (48, (2, 4, 6)),
+        (100, (3, 4, 6)),
+    ],
 )
 def test_tile_m_means_whole_images_else_whole_rows_else_part_of_a_row(
     tile_m: int, block: tuple[int, int, int]
@@ -214,7 +224,7 @@ def test_a_long_reduction_comes_in_pieces_while_the_sums_stay_in_the_array() -> 
 
 
 def test_partial_sums_that_leave_are_written_and_read_at_full_width() -> None:
-    """10 x 12 outputs in 4 tiles, the reduction outside: K comes in 3 pieces, so 2 times sums leave and return."""
+    """10 x 12 outputs in 4 tiles, K outside in 3 pieces, so 2 times sums leave and return."""
     layer = matrix_layer("l", "fc", m=10, n=12, k=30)
     fixed = {"tile_m": 5, "tile_n": 6, "tile_k": 10, "loops": "mkn", "whole_reduction": "neither"}
     fields = {f"tiling__{name}": value for name, value in fixed.items()}

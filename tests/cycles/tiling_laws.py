@@ -152,11 +152,12 @@ def _may_be_better(subject: Subject, legal: Legal, rnd: Random) -> npt.NDArray[n
     if subject.objective == "energy":
         share = MOST_PLAYED_FOR_ENERGY / max(1, len(least_bytes))
         return np.random.default_rng(rnd.randrange(2**32)).random(len(least_bytes)) < share
-    faster = (least_bytes <= moved) & (least_cycles * TOLERANCE < cycles)
+    faster: npt.NDArray[np.bool_] = (least_bytes <= moved) & (least_cycles * TOLERANCE < cycles)
     if subject.objective == "traffic":
-        return faster | (least_bytes * TOLERANCE < moved)
-    lighter = (least_bytes * TOLERANCE < moved) & (least_cycles <= cycles)
-    return faster | lighter | (least_cycles * TOLERANCE * NEAR < cycles)
+        smaller: npt.NDArray[np.bool_] = least_bytes * TOLERANCE < moved
+        return faster | smaller
+    lighter: npt.NDArray[np.bool_] = (least_bytes * TOLERANCE < moved) & (least_cycles <= cycles)
+    return np.logical_or(faster | lighter, least_cycles * TOLERANCE * NEAR < cycles)
 
 
 def _better(
@@ -219,7 +220,8 @@ def more_bandwidth_takes_no_longer(subject: Subject, rnd: Random) -> Iterator[st
     slow = Player.of(subject.run).play(rows)
     fast = Player.of(faster).play(rows)
     for place in np.nonzero(fast.cycles > slow.cycles)[0][:1]:
-        yield f"(d) {factor} times the bandwidth: {slow.cycles[place]} become {fast.cycles[place]} of {rows[place]}"
+        before, after = slow.cycles[place], fast.cycles[place]
+        yield f"(d) {factor} times the bandwidth: {before} become {after} of {rows[place]}"
 
 
 def no_byte_fewer_than_there_are(subject: Subject, _: Random) -> Iterator[str]:

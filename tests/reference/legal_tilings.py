@@ -1,7 +1,7 @@
-"""Every tiling that an architecture file can fix for a small layer, with bytes and cycles that none goes below.
+"""Every tiling that an architecture file can fix for a small layer, with bytes and cycles none goes below.
 
 Shares no code with `simulator.system`. All tilings are worked out at once, as arrays over their sizes; the
-bounds are for leaving out tilings that cannot be better than a given one. `tiling.walk` is the definition that
+bounds are for leaving out tilings that cannot beat a given one. `tiling.walk` is the definition that
 the traffic here is held to.
 """
 
@@ -39,7 +39,7 @@ class Pace:
 class Legal:
     """Legal tilings, a row each: images, rows, columns, n, k, groups, number in `LOOPS`, number in `WHOLES`.
 
-    slots: tiles of each operand in its buffer. traffic: bytes of the four streams where codes are whole bytes.
+    slots: tiles of each operand in its buffer. traffic: bytes of the four streams, of codes of whole bytes.
     array: fewest cycles of the array. first: bytes of the first ifmap and filter tile. tiles: tiles of each
     operand in order of their coming.
     """
@@ -53,8 +53,8 @@ class Legal:
 
     def tiling(self, row: int) -> Tiling:
         """One of them."""
-        *sizes, loops, whole = self.rows[row].tolist()
-        return Tiling(*sizes, LOOPS[loops], WHOLES[whole])
+        images, rows, columns, n, k, groups, loops, whole = self.rows[row].tolist()
+        return Tiling(images, rows, columns, n, k, groups, LOOPS[loops], WHOLES[whole])
 
     def at(self, places: Array) -> Legal:
         """Some of them."""
@@ -222,7 +222,7 @@ def _slots(largest: Array, tiles: Array, capacity: int, halves: bool) -> Array:
 
 def legal_tilings(p: Problem, pace: Pace) -> Legal:
     """All legal tilings of a layer of codes of whole bytes."""
-    assert not (p.bits.activation % 8 or p.bits.weight % 8 or p.bits.result % 8)
+    assert all(bits % 8 == 0 for bits in (p.bits.activation, p.bits.weight, p.bits.result))
     blocks, n_sizes, groups = _blocks(p), np.arange(1, p.n + 1), np.arange(1, p.groups + 1)
     whole, pieces = np.array([p.k]), np.arange(1, p.k)
     found = [_Sizes(p, pace, blocks, n_sizes, whole, groups).tilings(WHOLES[:1])]
@@ -260,7 +260,7 @@ class _Sizes:
 
     @property
     def ofmap_tile(self) -> Array:
-        """Bytes of an output tile: sums and what is added where sums pass the buffer, else the wider of both."""
+        """Bytes of an output tile: sums and what is added where sums pass it, else the wider of both."""
         bits = self.p.bits
         passes = (self.k < self.p.k) | (self.p.k > self.p.array_rows)
         with_sums = max(bits.accumulator, bits.result) + bits.residual

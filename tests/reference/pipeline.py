@@ -1,7 +1,7 @@
 """A second model of the machine around the array: it looks at every clock cycle and asks what may begin.
 
-Shares no code with `simulator.system`. It takes the tiles of a layer in order (`tests.reference.tiling.walk`),
-how long the array works on each, the places of every buffer and the rates of the channels, and keeps to the
+Shares no code with `simulator.system`. It takes a layer's tiles in order (`tests.reference.tiling.walk`), how
+long the array works on each, the places of every buffer and the rates of the channels, and keeps to the
 rules of docs/machine.md: nothing is planned ahead and there are no events. Which transfer a step makes
 possible, and in which order the channel serves them, follows from what stands in the buffers when it ends.
 """
@@ -49,10 +49,10 @@ class Around:
 
 
 class Transfer(NamedTuple):
-    """One tile on its way; index: its place in the sequence of its stream, for the ofmap its visit."""
+    """One tile on its way; place: in the sequence of its stream, for the ofmap its visit."""
 
     stream: str
-    index: int
+    place: int
     bytes: int
     channel: str
     cycles: int
@@ -209,8 +209,8 @@ class Stepped:
     def possible(self, transfer: Transfer, cycle: int) -> bool:
         """Whether the first transfer of a queue may begin."""
         if transfer.stream == STORE:
-            return self.results_out[transfer.index] <= cycle
-        return transfer.stream != LOAD or self.place_for(transfer.index)
+            return self.results_out[transfer.place] <= cycle
+        return transfer.stream != LOAD or self.place_for(transfer.place)
 
     def channel_changes(self, channel: str, cycle: int) -> bool:
         """End or begin a transfer in this cycle; whether anything happened."""
@@ -222,9 +222,9 @@ class Stepped:
             late = channel == "dram" and transfer.stream != STORE
             usable = cycle + (self.around.latency if late else 0)
             self.moved.append(Moved(transfer, begin, cycle, usable))
-            self.usable[transfer.stream, transfer.index] = usable
+            self.usable[transfer.stream, transfer.place] = usable
             if transfer.stream == STORE:
-                self.held["ofmap"].remove(transfer.index)
+                self.held["ofmap"].remove(transfer.place)
             return True
         queue = self.queues[channel]
         if queue and self.possible(queue[0], cycle):

@@ -45,7 +45,7 @@ def delays_of(timing: ArrayTiming, ports: Ports, bits: Bits, step: Step, k: int)
 def _standing_sums(
     timing: ArrayTiming, ports: Ports, bits: Bits, step: Step, k: int
 ) -> Iterator[tuple[int, int]]:
-    """Output stationary: operands step by step; then results row by row, beside the next fold if folds overlap."""
+    """Output stationary: operands step by step, then results by rows, beside the next fold with overlap."""
     i = timing.accumulation_interval
     for _ in range(step.groups):
         for columns in _cut(step.n, timing.columns):

@@ -1,6 +1,6 @@
 """Tilings by definition: which elements every tile touches, what is fetched and written, what fits a buffer.
 
-Shares no code with `simulator.system`. Every step of a tiling is visited; the elements of a tile are collected
+Shares no code with `simulator.system`. Every step of a tiling is visited; elements of a tile are collected
 one output position at a time; a buffer remembers the tile of the step before and nothing else.
 """
 
@@ -34,7 +34,7 @@ class Axis(NamedTuple):
 
 @dataclass(frozen=True)
 class Bits:
-    """Stored bits of an activation, a weight, a partial sum, a result, and the other operand of an addition."""
+    """Stored bits of an activation, a weight, a partial sum, a result, and what is added to it."""
 
     activation: int = 8
     weight: int = 8
@@ -228,7 +228,7 @@ class Step(NamedTuple):
 
 @dataclass
 class Walk:
-    """Everything that happens under a tiling, in order; bytes of every load and of every visit to an output tile."""
+    """Everything that happens under a tiling, in order; bytes of every load and every visit of an output."""
 
     steps: list[Step] = field(default_factory=list)
     ifmap: list[int] = field(default_factory=list)
@@ -329,7 +329,7 @@ def walk(p: Problem, t: Tiling) -> Walk:
 
 
 def slots_for(largest: int, tiles: int, capacity: int, halves: bool) -> int:
-    """How many tiles a buffer holds: one that comes once, and any that is larger than a half, all of it alone."""
+    """How many tiles a buffer holds: one that comes once, and one larger than a half, all of it alone."""
     if largest > capacity:
         return 0
     return 2 if tiles > 1 and halves and 2 * largest <= capacity else 1
