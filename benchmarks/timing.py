@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from statistics import median
 from time import process_time
 
-from simulator.system.tile_work import forget_schedules
-
 from benchmarks.grid import closed_form, stepping
 from simulator.arch import load_arch
 from simulator.foundation.resources import bundled_names
