@@ -16,7 +16,7 @@ from simulator.system.addresses import Addresses
 from simulator.system.array_accesses import array_accesses
 from simulator.system.layer_work import ADDED_WORDS, BUFFER_WORDS, BURSTS, CHIP_WORDS, POOLED_WORDS
 from simulator.system.run import LayerRun, MachineRun
-from simulator.system.tile_cost import (
+from simulator.system.tile_work import (
     ACTIVATION_WORDS,
     RESIDUAL_WORDS,
     RESULT_WORDS,

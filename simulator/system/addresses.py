@@ -14,7 +14,7 @@ from simulator.system.layer_work import LayerWork, result_share
 from simulator.system.lowering import LoweredLayer, Visit
 from simulator.system.nest import FILTER, IFMAP
 from simulator.system.plan import Stream
-from simulator.system.tile_cost import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, Tile
+from simulator.system.tile_work import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, Tile
 from simulator.system.tiling import Tiling
 from simulator.system.tiling_needs import Limits
 

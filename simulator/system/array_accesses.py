@@ -21,7 +21,7 @@ from simulator.system.footprint import Integers
 from simulator.system.layer_work import LayerWork
 from simulator.system.ports import Edges
 from simulator.system.run import LayerRun
-from simulator.system.tile_cost import OUTPUTS_STAY, WEIGHTS_STAY
+from simulator.system.tile_work import OUTPUTS_STAY, WEIGHTS_STAY
 
 
 class BufferPort(NamedTuple):

@@ -18,7 +18,7 @@ from simulator.system.ports import (
     operand_pace,
     stationary_pace,
 )
-from simulator.system.tile_cost import (
+from simulator.system.tile_work import (
     OUTPUTS_STAY,
     WEIGHTS_STAY,
     Array,

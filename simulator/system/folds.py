@@ -17,7 +17,7 @@ from simulator.system.lowering import Visit
 from simulator.system.plan import Step
 from simulator.system.ports import Pace, operand_pace, result_pace, stationary_pace
 from simulator.system.run import LayerRun
-from simulator.system.tile_cost import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, Array
+from simulator.system.tile_work import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, Array
 
 _FOLDS_AT_ONCE = 4096
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from simulator.array import ArrayTiming, schedule_product
-from simulator.system import tile_cost as cost
+from simulator.system import tile_work as cost
 from simulator.system.counts import (
     STALL_CAUSES,
     ActionCounts,
@@ -32,7 +32,7 @@ from simulator.system.layer_work import (
     LayerWork,
 )
 from simulator.system.nest import FILTER, IFMAP
-from simulator.system.tile_cost import Tile, cost_of_step
+from simulator.system.tile_work import Tile, cost_of_step
 from simulator.workload.layer import Layer
 
 _INCOMING, _OUTGOING = 2, 3

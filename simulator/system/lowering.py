@@ -35,7 +35,7 @@ from simulator.system.nest import (
     tile_at,
 )
 from simulator.system.plan import NEVER, Programme, Step, Stream, Transfer, in_service_order
-from simulator.system.tile_cost import COSTS, CYCLES, OUTPUT, PORT, TAIL, Tile, cost_of_step
+from simulator.system.tile_work import COSTS, CYCLES, OUTPUT, PORT, TAIL, Tile, cost_of_step
 from simulator.system.tiling import Tiling
 
 LARGEST_PROGRAMME = 250_000

@@ -16,7 +16,7 @@ from simulator.arch.config import LoopOrder
 from simulator.numerics.engines.compiled import helper, kernel
 from simulator.system.footprint import Integers
 from simulator.system.geometry import Geometry, block_elements
-from simulator.system.tile_cost import Tile
+from simulator.system.tile_work import Tile
 
 GROUP, IMAGE, ROW, COLUMN, CHANNEL, REDUCTION = range(6)
 KINDS = 6

@@ -70,7 +70,7 @@ from simulator.system.nest_state import (
     serve,
     take_next,
 )
-from simulator.system.tile_cost import COSTS, CYCLES, OUTPUT, PORT, TAIL, Array, Tile, cost_of_step
+from simulator.system.tile_work import COSTS, CYCLES, OUTPUT, PORT, TAIL, Array, Tile, cost_of_step
 
 _CACHED, _KEY = 32, 12
 _FEWEST_REPETITIONS = 4

@@ -20,12 +20,12 @@ from simulator.system.layer_work import LayerWork
 from simulator.system.lowering import LoweredLayer, lower
 from simulator.system.mac_traits import TraitsOf, configured_traits
 from simulator.system.machine import Times, play
-from simulator.system.objective import MovePrices
+from simulator.system.objective import MovePrices, Weights
 from simulator.system.ports import edges_of
 from simulator.system.reuse import Readers, Reuse, cheapest_reuse, may_stay, stored_results
 from simulator.system.stored_widths import stored_bits
-from simulator.system.tile_cost import DATAFLOWS, FOLDS, Array
-from simulator.system.tiling import Tiling, Weights, choose_tiling
+from simulator.system.tile_work import DATAFLOWS, FOLDS, Array
+from simulator.system.tiling import Tiling, choose_tiling
 from simulator.system.tiling_needs import Limits
 from simulator.workload.layer import Layer, Network
 

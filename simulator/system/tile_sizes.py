@@ -10,7 +10,7 @@ import numpy as np
 from simulator.arch.config import TilingConfig
 from simulator.system.footprint import Integers
 from simulator.system.geometry import Geometry
-from simulator.system.tile_cost import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, Array
+from simulator.system.tile_work import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, Array
 
 DENSE = 24
 """Lengths up to which every size is tried where the array is small."""

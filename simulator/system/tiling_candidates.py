@@ -24,7 +24,7 @@ from simulator.system.nest import (
     channel_cycles,
 )
 from simulator.system.ports import ceil_div
-from simulator.system.tile_cost import OUTPUTS_STAY, WEIGHTS_STAY
+from simulator.system.tile_work import OUTPUTS_STAY, WEIGHTS_STAY
 from simulator.system.tiling_needs import (
     Extents,
     Limits,

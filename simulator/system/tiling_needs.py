@@ -20,7 +20,7 @@ from simulator.system.nest import (
     count_tiles,
     mark_turns,
 )
-from simulator.system.tile_cost import OUTPUTS_STAY, Array
+from simulator.system.tile_work import OUTPUTS_STAY, Array
 
 _MANY_PIECES = 4096
 

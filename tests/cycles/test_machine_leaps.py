@@ -28,7 +28,7 @@ from simulator.system.nest import Blocking
 from simulator.system.nest_machine import play_nest
 from simulator.system.plan import STREAMS
 from simulator.system.stalls import stalls_by_cause
-from simulator.system.tile_cost import COSTS, cost_of_step
+from simulator.system.tile_work import COSTS, cost_of_step
 from simulator.system.tiling import Tiling
 from simulator.workload.layer import Convolution, Layer, convolution_layer, matrix_layer
 from tests.cycles.random_layers import Case
