@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-fast lint lock docs accuracy clean
+.PHONY: demo test test-fast mutants lint lock docs accuracy clean
 
 demo: $(STAMP)
 	$(BIN)/systolic compare resnet50 --arch int8_32x32 --arch elma8_32x32
@@ -15,6 +15,12 @@ test: lint
 
 test-fast: lint
 	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+# Try single-token mutants of modules against their own tests (docs/testing.md):
+# make mutants MODULES="simulator/array/fold.py" MUTANTS=30 SEED=2 JOBS=1
+mutants: $(STAMP)
+	$(BIN)/python -m tools.mutants $(if $(MUTANTS),--mutants $(MUTANTS)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(JOBS),--jobs $(JOBS)) $(MODULES)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -2,9 +2,9 @@
 
     python -m benchmarks.timing
 
-Medians of five runs, CPU time of this process, imports excluded; every run schedules its tiles anew.
-`play` is the part in which simpy plays the programmes, the rest chooses tilings and lowers. The grid's part
-is `benchmarks/grid.py`; `benchmarks/simulate.py` times whole processes.
+Medians of five runs, CPU time of this process, imports and compilation excluded; every run chooses its
+tilings anew. `listed` is what timelines and traces take beside it: every step is written out and played by
+simpy. The grid's part is `benchmarks/grid.py`; `benchmarks/simulate.py` times whole processes.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from benchmarks.grid import closed_form, stepping
 from simulator.arch import load_arch
 from simulator.foundation.resources import bundled_names
 from simulator.system import MachineRun, simulate_network
+from simulator.system.lowering import lower
 from simulator.system.machine import play
 from simulator.system.run import PlayedLayer
-from simulator.system.tile_work import forget_schedules
 from simulator.workload.layer import Network, matrix_layer
 from simulator.workload.load import load_network
 
@@ -29,17 +29,17 @@ RUNS = 5
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A run, the median seconds that it took, and those of playing alone."""
+    """A run, the median seconds that it took, and those of listing its steps."""
 
     run: MachineRun
     seconds: float
-    play_seconds: float
+    listed_seconds: float
 
     def row(self, name: str) -> str:
         """One line of the table."""
-        cycles, tiles = self.run.cycles, sum(len(layer.lowered.programme.steps) for layer in played(self.run))
+        cycles, tiles = self.run.cycles, sum(layer.tiling.steps for layer in played(self.run))
         return (
-            f"{name:<20} {self.seconds:8.3f} s (play {self.play_seconds:6.3f} s) {cycles:>12,} cycles "
+            f"{name:<20} {self.seconds:8.3f} s (listed {self.listed_seconds:6.3f} s) {cycles:>12,} cycles "
             f"{cycles / self.seconds:>14,.0f} cycles/s {tiles:>7} tiles"
         )
 
@@ -48,17 +48,17 @@ def timed(network: Network, **overrides: object) -> Timed:
     """A network on int8_32x32."""
     fields = {name.replace("__", "."): value for name, value in overrides.items()}
     arch = load_arch("int8_32x32", fields)
-    seconds, play_seconds = [], []
+    seconds, listed_seconds = [], []
+    simulate_network(arch, network)
     for _ in range(RUNS):
-        forget_schedules()
         start = process_time()
         run = simulate_network(arch, network)
         seconds.append(process_time() - start)
         start = process_time()
         for layer in played(run):
-            play(layer.lowered.programme)
-        play_seconds.append(process_time() - start)
-    return Timed(run, median(seconds), median(play_seconds))
+            play(lower(layer.work, layer.tiling).programme)
+        listed_seconds.append(process_time() - start)
+    return Timed(run, median(seconds), median(listed_seconds))
 
 
 def played(run: MachineRun) -> list[PlayedLayer]:

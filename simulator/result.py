@@ -53,8 +53,7 @@ class OperandBytes(_Part):
     """Bytes read and written for one operand.
 
     `read` and `write` are useful bytes. `moved_read` and `moved_write` are those of the whole words (SRAM) or
-    bursts (DRAM) that were touched for them; energy is charged by these. Files of schema 1 have no moved
-    bytes: 0.
+    bursts (DRAM) that were touched for them; energy is charged by these. Files of schema 1 have none: 0.
     """
 
     read: int = Field(0, ge=0)

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from simulator.cost.validation_text import validation_page
 from tools.arch_reference import arch_reference
+from tools.machine_table import machine_page
 from tools.results_page import results_page
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 PAGES: dict[str, Callable[[], str]] = {
     "arch_config.md": arch_reference,
+    "machine_figures.md": machine_page,
     "results.md": results_page,
     "validation.md": validation_page,
 }

@@ -174,6 +174,10 @@ class TilingChoice(_Section):
         description="Operand that is held with its whole reduction while the other passes in pieces.",
     )
 
+    single_buffered: tuple[Literal["ifmap", "filter", "ofmap"], ...] = Field(
+        (), description="Operands of which the buffer holds one tile although two would fit."
+    )
+
 
 class TilingConfig(TilingChoice):
     """Outer tiling over the buffers; whatever is left open is chosen for the objective."""

@@ -67,7 +67,11 @@ def has_compiled_step(mac: Mac) -> bool:
     """Whether the compiled grid knows this MAC; others take the numpy one."""
     fixed = mac.accumulator
     if not isinstance(fixed, FixedAccumulator):
-        return max(mac.activation.bits, mac.weight.bits) <= _MAX_DECODED_BITS
+        if max(mac.activation.bits, mac.weight.bits) > _MAX_DECODED_BITS:
+            return False
+        # The compiled sums are float64: a NaN that the format lacks would stay in them.
+        no_nan = all(np.isfinite(fmt.values()).all() for fmt in (mac.activation, mac.weight))
+        return no_nan or mac.accumulator_format.has_nan
     if fixed.bits > _MAX_COMPILED_BITS:
         return False
     return mac.has_product_table or _multiplies(mac)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log2
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,6 +11,8 @@ from simulator.numerics import Format
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _ROWS = 4
+_COUNTABLE = 52
+"""log2 of as many steps as float64 counts."""
 
 
 def draw_octaves(fmt: Format, width: int) -> list[str]:
@@ -32,10 +36,14 @@ def draw_line(fmt: Format, width: int) -> list[str]:
     """Codes per column along the number line, evenly from the lowest to the largest value."""
     values = fmt.values()
     finite = np.unique(values[np.isfinite(values)])
-    # Columns take whole steps, so that evenly spaced values make an even line.
-    steps = (finite - finite[0]) / fmt.smallest_step
-    group = np.ceil((steps[-1] + 1) / width)
-    counts = np.bincount((steps // group).astype(int))
+    offsets = finite - finite[0]
+    if log2(offsets[-1]) - log2(fmt.smallest_step) < _COUNTABLE:
+        # Columns take whole steps, so that evenly spaced values make an even line.
+        steps = offsets / fmt.smallest_step
+        columns = steps // np.ceil((steps[-1] + 1) / width)
+    else:
+        columns = np.minimum(np.floor(offsets / (offsets[-1] / width)), width - 1)
+    counts = np.bincount(columns.astype(int))
     wide = width // counts.size
     lines = [f"values along the number line, up to {counts.max():,} in a column (height: log2)"]
     lines += _bars(np.repeat(np.log2(1 + counts) / np.log2(1 + counts.max()), wide))

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 Integers = npt.NDArray[Any]
 """int64, or objects that are Python integers where 64 bits are not enough."""
 
-_SIGN64 = np.int64(-1 << 63)
-_EXPONENT64 = np.int64(0x7FF0_0000_0000_0000)
+_whole = np.frompyfunc(int, 1, 1)
 
 
 def wrap(values: Integers, bits: int) -> Integers:
@@ -32,7 +31,12 @@ def wrap(values: Integers, bits: int) -> Integers:
 
 
 def add(accumulator: FixedAccumulator, sums: Integers, increments: Integers) -> Integers:
-    """`sums + increments` as a fixed accumulator keeps it; the dtype is object when either one's is."""
+    """`sums + increments` as a fixed accumulator keeps it; the dtype is object when either one's is.
+
+    Increments of dtype object may also be floats that are whole numbers.
+    """
+    if increments.dtype == object:
+        increments = np.asarray(_whole(increments), object)
     with np.errstate(over="ignore"):
         total = np.asarray(sums + increments)
     if accumulator.overflow != "saturate":
@@ -69,19 +73,20 @@ class FloatRounding:
     precision: int
     least_exponent: int
     largest: float
-    infinities: bool
+    overflows_to_infinity: bool
     flush_subnormals: bool
 
     @classmethod
     def of(cls, fmt: Format, accumulator: FloatAccumulator) -> FloatRounding:
         """The rounding of a format whose significand has a hidden bit."""
         least = int(np.frexp(fmt.smallest_normal)[1]) - 1
-        return cls(fmt.significand_bits, least, fmt.largest, fmt.has_infinity, accumulator.flush_subnormals)
+        flush = accumulator.flush_subnormals
+        return cls(fmt.significand_bits, least, fmt.largest, fmt.overflows_to_infinity, flush)
 
     @property
     def overflow_value(self) -> float:
         """Magnitude of results past the largest: infinity, or the largest where the format saturates."""
-        return float("inf") if self.infinities else self.largest
+        return float("inf") if self.overflows_to_infinity else self.largest
 
     @property
     def kernel_limits(self) -> tuple[int, float]:

@@ -16,7 +16,7 @@ from simulator.numerics import outputs
 from simulator.numerics.accumulators import FloatRounding
 from simulator.numerics.formats import Format, as_codes, get_format
 from simulator.numerics.formats.log import LogBase
-from simulator.numerics.mac_config import mapping_spec, named_spec
+from simulator.numerics.mac_config import MAX_ACCUMULATOR_BITS, mapping_spec, named_spec
 from simulator.numerics.mac_spec import FixedAccumulator, FloatAccumulator, MacSpec
 from simulator.numerics.products import ExactProducts, LogProducts, Products
 
@@ -27,6 +27,10 @@ Codes = npt.NDArray[np.unsignedinteger[Any]]
 Accumulators = npt.NDArray[Any]
 """Fixed accumulators of up to 64 bits: int64 in units of 2**accumulator_lsb; wider ones: dtype object, Python
 integers. Float accumulators: codes of their format."""
+
+_LEAST_LSB = -1022
+_GREATEST_LSB = 1024
+_INTEGER_RANGE = 1023
 
 TABLE_OPERAND_BITS = 16
 """`product_table` is offered for operands of this many bits together."""
@@ -356,7 +360,23 @@ def _check(mac: Mac) -> None:
 def _check_fixed(mac: Mac, fixed: FixedAccumulator, source: str) -> None:
     if mac.spec.product == "log":
         _check_log(mac, fixed, source)
-    else:
+    elif not 2 <= fixed.bits <= MAX_ACCUMULATOR_BITS:
+        raise UserError(
+            "is no width of an accumulator",
+            source=source,
+            location="accumulator.bits",
+            value=fixed.bits,
+            allowed=f"2 to {MAX_ACCUMULATOR_BITS}",
+        )
+    if fixed.lsb < _LEAST_LSB or fixed.lsb + fixed.bits > _GREATEST_LSB:
+        raise UserError(
+            "float64 could not hold the values of the accumulator",
+            source=source,
+            location="accumulator.lsb",
+            value=fixed.lsb,
+            allowed=f"{_LEAST_LSB} to {_GREATEST_LSB - fixed.bits} with {fixed.bits} bits",
+        )
+    if mac.spec.product == "exact":
         _check_exact(mac, fixed, source)
 
 
@@ -392,6 +412,14 @@ def _check_exact(mac: Mac, fixed: FixedAccumulator, source: str) -> None:
                 location=field,
                 value=fmt.spec,
                 allowed="up to 16 bits",
+            )
+        if fmt.exponent_range[1] - fmt.lsb >= _INTEGER_RANGE:
+            raise UserError(
+                "has too wide a range for exact products",
+                source=source,
+                location=field,
+                value=fmt.spec,
+                allowed=f"values that are less than 2^{_INTEGER_RANGE} of their finest steps",
             )
     low, high = mac.products.limits
     if fixed.overflow != "sticky" and not (fixed.lowest <= low and high <= fixed.highest):

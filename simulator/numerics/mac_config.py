@@ -26,6 +26,7 @@ from simulator.numerics.mac_spec import (
     OverflowRule,
     ProductRule,
 )
+from simulator.numerics.outputs import can_be_fused
 from simulator.numerics.products import ExactProducts
 
 MAX_ACCUMULATOR_BITS: Final = 128
@@ -42,7 +43,7 @@ class FixedAccumulatorConfig(_Section):
 
     kind: Literal["fixed"] = Field("fixed", description="A two's complement integer.")
     bits: int | None = Field(None, ge=2, le=MAX_ACCUMULATOR_BITS, description="Width, sign included.")
-    lsb: int | None = Field(None, ge=-2000, le=2000, description="log2 of the weight of the lowest bit.")
+    lsb: int | None = Field(None, ge=-1022, le=1022, description="log2 of the weight of the lowest bit.")
     overflow: OverflowRule = Field(
         "wrap",
         description="Past either end: `wrap`, `saturate`, or `sticky` (wrap, remembered for the output).",
@@ -186,7 +187,8 @@ def _accumulator(
             f"exact sums of {activation.spec} x {weight.spec} need an accumulator of {needed} bits",
             source=source,
             location="accumulator",
-            allowed=f"up to {MAX_ACCUMULATOR_BITS} bits, or `kind: float`",
+            allowed=f"up to {MAX_ACCUMULATOR_BITS} bits"
+            + (", or `kind: float`" if can_be_fused(activation, weight) else ""),
         )
     return FixedAccumulator(needed, lsb, accumulator.overflow)
 

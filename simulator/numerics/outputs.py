@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from simulator.foundation import UserError
 from simulator.numerics.formats import Format
+from simulator.numerics.formats.codes import FLOAT64_SIGNIFICAND_BITS, integers_as_reals
 from simulator.numerics.formats.log import LogBase
 from simulator.numerics.formats.minifloat import Minifloat
 from simulator.numerics.formats.posit import Posit
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 _MAX_FUSED_PRECISION = 24
 """Significand bits of operands and float accumulators: two fit one float64 product exactly."""
+
+_FUSED_RANGE = 960
+"""Products and sums stay within 2**-960 .. 2**960: float64 steps neither overflow nor lose bits there."""
 
 
 def to_codes(
@@ -43,13 +47,22 @@ def to_codes(
     if target == mac.activation and mac.spec.output == "posit":
         assert isinstance(target, Posit)
         return _posit_codes(mac, accumulators, target, is_infinite, overflow)
-    reals = mac.to_real(accumulators)
+    reals = _reals(mac, accumulators, target)
     if overflow is not None:
         signs = np.asarray(overflow, np.int8)
         reals = np.where(signs == 0, reals, np.copysign(target.largest, signs))
     if is_infinite is not None:
         reals = np.where(np.asarray(is_infinite, np.bool_), np.inf, reals)
     return target.encode(reals)
+
+
+def _reals(mac: Mac, accumulators: npt.ArrayLike, target: Format) -> npt.NDArray[np.float64]:
+    """Real values that `target` rounds as it would round the accumulators themselves."""
+    if not mac.is_fixed:
+        return mac.to_real(accumulators)
+    nearest = target.significand_bits == FLOAT64_SIGNIFICAND_BITS
+    integers = np.asarray(accumulators, mac.accumulator_dtype)
+    return np.ldexp(integers_as_reals(integers, nearest=nearest), mac.accumulator_lsb)
 
 
 def _posit_codes(
@@ -93,6 +106,37 @@ def check_float_accumulator(mac: Mac, source: str) -> None:
             value=mac.accumulator.format,
             allowed="fp16, bf16, fp32 or a minifloat such as 'e6m9'",
         )
-    for fmt, field in ((mac.activation, "activation"), (mac.weight, "weight")):
+    formats = (mac.activation, mac.weight, mac.accumulator_format)
+    for fmt, field in zip(formats, ("activation", "weight", "accumulator.format"), strict=True):
         if fmt.significand_bits > _MAX_FUSED_PRECISION:
-            raise UserError("is too precise to be fused", source=source, location=field, value=fmt.spec)
+            raise UserError(
+                "is too precise to be fused",
+                source=source,
+                location=field,
+                value=fmt.spec,
+                allowed=f"up to {_MAX_FUSED_PRECISION} significand bits",
+            )
+    least, greatest = _product_range(mac.activation, mac.weight)
+    least = min(least, mac.accumulator_format.lsb)
+    greatest = max(greatest, mac.accumulator_format.exponent_range[1])
+    if least < -_FUSED_RANGE or greatest >= _FUSED_RANGE:
+        raise UserError(
+            f"products of {mac.activation.spec} x {mac.weight.spec}, or sums in"
+            f" {mac.accumulator_format.spec}, leave the range that float steps are exact in",
+            source=source,
+            value=f"2^{least} to 2^{greatest}",
+            allowed=f"2^-{_FUSED_RANGE} to 2^{_FUSED_RANGE}",
+        )
+
+
+def can_be_fused(activation: Format, weight: Format) -> bool:
+    """Whether some float accumulator takes products of these formats."""
+    least, greatest = _product_range(activation, weight)
+    precise = max(fmt.significand_bits for fmt in (activation, weight)) > _MAX_FUSED_PRECISION
+    return not precise and least >= -_FUSED_RANGE and greatest < _FUSED_RANGE
+
+
+def _product_range(activation: Format, weight: Format) -> tuple[int, int]:
+    """log2 of the grid of all products, and an exponent that none reaches."""
+    operands = (activation, weight)
+    return sum(fmt.lsb for fmt in operands), sum(fmt.exponent_range[1] + 1 for fmt in operands)

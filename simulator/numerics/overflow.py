@@ -35,13 +35,18 @@ class OverflowBound:
 
     def __str__(self) -> str:
         """One sentence for a warning."""
-        worst, limit = (log2(value) if value else float("-inf") for value in (self.worst_sum, self.limit))
+        worst, limit = (_log2(value) for value in (self.worst_sum, self.limit))
         verb = "may overflow" if self.may_overflow else "cannot overflow"
         return (
             f"the accumulator of {self.mac} {verb} ({self.on_overflow}) in sums of {self.reduction_length}"
             f" products: they reach up to 2^{worst:.1f}, it holds 2^{limit:.1f}; safe up to a length of"
             f" {self.longest_safe_reduction} whatever the data"
         )
+
+
+def _log2(value: Fraction) -> float:
+    """log2 of a value that float64 need not hold; minus infinity of 0."""
+    return log2(value.numerator) - log2(value.denominator) if value else float("-inf")
 
 
 def overflow_bound(mac: Mac, reduction_length: int) -> OverflowBound:
@@ -74,5 +79,5 @@ def overflow_bound(mac: Mac, reduction_length: int) -> OverflowBound:
         product * reduction_length,
         limit,
         int(limit / product),
-        "infinity" if mac.accumulator_format.has_infinity else "saturate",
+        "infinity" if mac.accumulator_format.overflows_to_infinity else "saturate",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,8 +17,9 @@ from simulator.numerics.logarithm import LogFormat, pow2_table
 if TYPE_CHECKING:
     from simulator.numerics.mac_spec import FixedAccumulator
 
-_SHIFT_COUNT_BITS = 6
 _INT64_LIMIT = 1 << 63
+_EVERYTHING = 63
+"""A right shift that leaves only the sign of an int64."""
 
 Codes = npt.NDArray[np.unsignedinteger[Any]]
 
@@ -110,8 +112,9 @@ class LogProducts:
 
     The significand (1 and `alpha` table bits) is negated first and then shifted right from the
     accumulator's top, arithmetically: what falls below the lowest bit is cut off towards minus infinity.
-    The shift count has 6 bits, so a product above the accumulator's top wraps to a huge shift and
-    vanishes: 0, or -1 if negative.
+    Products above the accumulator's top vanish: 0, or -1 if negative. (In the published circuits, of 38 and
+    49 bits, that is what their shift count of 6 bits does: below 0 it wraps to more than the accumulator has
+    bits. At other widths, where it might wrap to less, the count is taken to be wide enough to vanish too.)
     """
 
     activation: LogFormat
@@ -168,8 +171,9 @@ class LogProducts:
         significand = (1 << self.alpha) + powers[log_sums & ((1 << self.fraction_bits) - 1)]
         signed = np.where(negative, -significand, significand)
         base = signed << (self.accumulator.bits - 2 - self.alpha)
-        count = (self.top_exponent - (log_sums >> self.fraction_bits)) & ((1 << _SHIFT_COUNT_BITS) - 1)
-        return wrap(base >> count, self.accumulator.bits)
+        count = self.top_exponent - (log_sums >> self.fraction_bits)
+        kept = np.where(count < 0, _EVERYTHING, np.minimum(count, _EVERYTHING))
+        return wrap(base >> kept, self.accumulator.bits)
 
     def increments(self, activations: Codes, weights: Codes) -> npt.NDArray[Any]:
         """See `Products.increments`."""
@@ -189,8 +193,8 @@ def _integers(fmt: Format) -> npt.NDArray[np.float64]:
 
 def _ends(fmt: Format) -> tuple[int, int]:
     """The least and the greatest value in units of 2**lsb."""
-    lowest, largest = np.ldexp([fmt.lowest, fmt.largest], -fmt.lsb)
-    return int(lowest), int(largest)
+    unit = Fraction(2) ** fmt.lsb
+    return int(Fraction(fmt.lowest) / unit), int(Fraction(fmt.largest) / unit)
 
 
 def _shift_floor(number: int, shift: int) -> int:

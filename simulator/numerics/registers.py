@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ from simulator.numerics.formats import Format
 from simulator.numerics.formats.codes import code_dtype
 from simulator.numerics.formats.log import TaperedLog
 from simulator.numerics.formats.posit import Posit
+
+if TYPE_CHECKING:
+    from simulator.numerics.mac import Mac
 
 Patterns = npt.NDArray[np.unsignedinteger[Any]]
 
@@ -38,9 +42,31 @@ def register_patterns(fmt: Format, codes: npt.NDArray[np.unsignedinteger[Any]]) 
     return np.asarray(table.astype(code_dtype(register_bits(fmt)))[codes])
 
 
+def product_bits(mac: Mac) -> int:
+    """Fewest bits in two's complement of every increment, at most the accumulator's; 0 for fused products."""
+    if not mac.is_fixed:
+        return 0
+    low, high = mac.products.limits
+    return min(max((-low - 1).bit_length() if low < 0 else 0, high.bit_length()) + 1, mac.accumulator_bits)
+
+
 def zero_pattern(fmt: Format) -> int:
     """What an operand register holds while nothing passes: the code of zero."""
     return int(register_patterns(fmt, fmt.encode(np.zeros(1)))[0])
+
+
+@dataclass(frozen=True, slots=True)
+class OperandRegisters:
+    """A matrix of operands as the registers see it: patterns, the pattern of zero, and the width."""
+
+    patterns: Patterns
+    zero: int
+    bits: int
+
+    @classmethod
+    def of(cls, fmt: Format, codes: npt.NDArray[np.unsignedinteger[Any]]) -> OperandRegisters:
+        """Valid codes in operand registers."""
+        return cls(register_patterns(fmt, codes), zero_pattern(fmt), register_bits(fmt))
 
 
 def differing_bits(

@@ -14,13 +14,33 @@ from simulator.foundation.files import whole_file
 from simulator.system.accesses import Accesses, Chunk, Kind, in_order_of_time
 from simulator.system.addresses import Addresses
 from simulator.system.array_accesses import array_accesses
+from simulator.system.layer_work import ADDED_WORDS, BUFFER_WORDS, BURSTS, CHIP_WORDS, POOLED_WORDS
 from simulator.system.run import LayerRun, MachineRun
-from simulator.system.timeline import require_machine
+from simulator.system.tile_work import (
+    ACTIVATION_WORDS,
+    RESIDUAL_WORDS,
+    RESULT_WORDS,
+    SUM_READ_WORDS,
+    SUM_WRITE_WORDS,
+    WEIGHT_WORDS,
+)
+from simulator.system.timeline import require_steps, too_long
 from simulator.system.transfer_accesses import transfer_accesses
 
-COLUMNS = ("cycle", "layer", "memory", "operand", "direction", "purpose", "address", "bytes")
+COLUMNS = ("cycle", "layer", "memory", "operand", "direction", "purpose", "address", "bytes", "moved")
+
+LARGEST_TRACE = 500_000_000
+"""Rows beyond which a trace is not written: some 35 GB of CSV."""
 
 _ROWS_OF_A_GROUP = 1 << 17
+
+_COUNTED_ACCESSES = (
+    *(ACTIVATION_WORDS, WEIGHT_WORDS, SUM_READ_WORDS, SUM_WRITE_WORDS, RESULT_WORDS, RESIDUAL_WORDS),
+    *(POOLED_WORDS, ADDED_WORDS, CHIP_WORDS),
+    *(BUFFER_WORDS + stream for stream in range(4)),
+    *(BURSTS + stream for stream in range(4)),
+)
+"""Places of the machine's totals that count words and bursts."""
 
 
 class LayerAccesses(NamedTuple):
@@ -35,18 +55,26 @@ def layer_accesses(run: LayerRun) -> Iterator[LayerAccesses]:
     """Every access of one layer in order of time; cycles count from the beginning of the network.
 
     Raises:
-        UserError: the layer ran under `timing: scalesim`, which has no machine to show.
+        UserError: the layer ran under `timing: scalesim`, which has no machine, or has too many steps.
         ValueError: one lies outside of the layer's cycles, or all together are not the bytes that it counted.
     """
-    require_machine(run)
-    addresses = Addresses.of(run.played.lowering, run.played.lowered)
+    require_steps([run])
+    played = run.played
+    addresses = Addresses.of(played.work, played.tiling, played.limits, played.lowered)
     kinds, flows = zip(*array_accesses(run, addresses), *transfer_accesses(run, addresses), strict=True)
-    moved = np.zeros(len(kinds), np.int64)
+    useful, moved = np.zeros(len(kinds), np.int64), np.zeros(len(kinds), np.int64)
     for chunk in in_order_of_time(flows):
-        np.add.at(moved, chunk.kinds, chunk.accesses.bytes)
+        np.add.at(useful, chunk.kinds, chunk.accesses.bytes)
+        np.add.at(moved, chunk.kinds, chunk.accesses.moved)
         _require_within(run, chunk.accesses)
         yield LayerAccesses(run.layer.name, kinds, chunk)
-    _require_counted(run, list(zip(kinds, moved.tolist(), strict=True)))
+    _require_counted(run, list(zip(kinds, useful.tolist(), moved.tolist(), strict=True)))
+
+
+def count_accesses(run: LayerRun) -> int:
+    """Rows that a layer's trace has, from its counts."""
+    totals = run.played.tiling.totals
+    return int(sum(totals[place] for place in _COUNTED_ACCESSES))
 
 
 def _require_within(run: LayerRun, accesses: Accesses) -> None:
@@ -57,14 +85,19 @@ def _require_within(run: LayerRun, accesses: Accesses) -> None:
         raise ValueError(message)
 
 
-def _require_counted(run: LayerRun, moved: list[tuple[Kind, int]]) -> None:
+def _require_counted(run: LayerRun, shown: list[tuple[Kind, int, int]]) -> None:
     for memory, counted in (("sram", run.counts.sram), ("dram", run.counts.dram)):
         for operand, traffic in counted.items():
-            for direction, expected in (("read", traffic.read_bytes), ("write", traffic.write_bytes)):
-                shown = sum(size for kind, size in moved if kind[:3] == (memory, operand, direction))
-                if shown != expected:
+            for direction, *expected in (
+                ("read", traffic.read_bytes, traffic.moved_read_bytes),
+                ("write", traffic.write_bytes, traffic.moved_write_bytes),
+            ):
+                accesses = [sizes for kind, *sizes in shown if kind[:3] == (memory, operand, direction)]
+                seen = [sum(sizes[i] for sizes in accesses) for i in range(2)]
+                if seen != expected:
                     message = (
-                        f"{run.layer.name}: {memory} {operand} {direction}: {shown} bytes, not {expected}"
+                        f"{run.layer.name}: {memory} {operand} {direction}: {seen} useful and moved bytes, "
+                        f"not {expected}"
                     )
                     raise ValueError(message)
 
@@ -74,13 +107,15 @@ def write_access_trace(run: MachineRun, path: Path, layers: Iterable[str] = ()) 
 
     A row is a word of a buffer or a burst of the DRAM; docs/machine.md describes its columns. A path that
     ends in `.parquet` becomes Parquet (extra `[parquet]`), any other CSV. Rows are written as they are
-    produced and never all in memory.
+    produced and never all in memory, which grows with the steps of the layers (2 kB each).
 
     Raises:
-        UserError: an unknown layer (the nearest is suggested), Parquet without pyarrow, a file that cannot be
-            written, or a run without a machine (`timing: scalesim`).
+        UserError: an unknown layer (the nearest is suggested), a trace too long to be written (its length is
+            told), Parquet without pyarrow, a file that cannot be written, or a run without a machine
+            (`timing: scalesim`).
     """
     chosen = _chosen(run, list(layers))
+    _require_writable(chosen)
     accesses = (part for layer in chosen for part in layer_accesses(layer))
     with whole_file(path) as temporary:
         if path.suffix == ".parquet":
@@ -96,6 +131,13 @@ def _chosen(run: MachineRun, names: list[str]) -> list[LayerRun]:
     return [by_name[name] for name in by_name if name in names or not names]
 
 
+def _require_writable(layers: list[LayerRun]) -> None:
+    require_steps(layers)
+    rows = {layer.layer.name: count_accesses(layer) for layer in layers}
+    if sum(rows.values()) > LARGEST_TRACE:
+        raise too_long("rows", rows, LARGEST_TRACE)
+
+
 def _write_csv(path: Path, parts: Iterator[LayerAccesses]) -> int:
     count = 0
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -103,10 +145,11 @@ def _write_csv(path: Path, parts: Iterator[LayerAccesses]) -> int:
         writer.writerow(COLUMNS)
         for layer, kinds, (numbers, accesses) in parts:
             labels = [(layer, *kind) for kind in kinds]
-            values = (accesses.cycles.tolist(), accesses.addresses.tolist(), accesses.bytes.tolist())
+            columns = (accesses.cycles, accesses.addresses, accesses.bytes, accesses.moved)
+            values = [column.tolist() for column in columns]
             writer.writerows(
-                (cycle, *labels[number], address, size)
-                for number, cycle, address, size in zip(numbers.tolist(), *values, strict=True)
+                (cycle, *labels[number], *sizes)
+                for number, cycle, *sizes in zip(numbers.tolist(), *values, strict=True)
             )
             count += len(accesses)
     return count
@@ -123,7 +166,7 @@ def _write_parquet(path: Path, parts: Iterator[LayerAccesses], shown: Path) -> i
             allowed="a .csv file, or pip install 'systolic-simulator[parquet]'",
         ) from error
     label, number = pa.dictionary(pa.int8(), pa.string()), pa.int64()
-    types = (number, label, label, label, label, label, number, number)
+    types = (number, *(label,) * 5, *(number,) * 3)
     schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
 
     def table(part: LayerAccesses) -> Any:
@@ -135,7 +178,7 @@ def _write_parquet(path: Path, parts: Iterator[LayerAccesses], shown: Path) -> i
             )
             for names in labels
         ]
-        numbers = [pa.array(values) for values in (accesses.addresses, accesses.bytes)]
+        numbers = [pa.array(values) for values in (accesses.addresses, accesses.bytes, accesses.moved)]
         return pa.Table.from_arrays([pa.array(accesses.cycles), *columns, *numbers], schema=schema)
 
     count, waiting = 0, []

@@ -27,18 +27,26 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Accesses:
-    """Cycle, byte address and bytes of each access; int64, in order of time."""
+    """Cycle, byte address, useful and moved bytes of each access; int64, in order of time.
+
+    bytes: useful ones that the access begins. moved: of the whole word or burst.
+    """
 
     cycles: Integers
     addresses: Integers
     bytes: Integers
+    moved: Integers
 
     def __len__(self) -> int:
         return len(self.cycles)
 
     def part(self, begin: int, stop: int) -> Accesses:
         """The accesses `begin` to `stop`."""
-        return Accesses(self.cycles[begin:stop], self.addresses[begin:stop], self.bytes[begin:stop])
+        return self.chosen(slice(begin, stop))
+
+    def chosen(self, places: slice | Integers) -> Accesses:
+        """Some of the accesses."""
+        return Accesses(self.cycles[places], self.addresses[places], self.bytes[places], self.moved[places])
 
     @classmethod
     def joined(cls, parts: Sequence[Accesses]) -> Accesses:
@@ -47,6 +55,7 @@ class Accesses:
             np.concatenate([part.cycles for part in parts]),
             np.concatenate([part.addresses for part in parts]),
             np.concatenate([part.bytes for part in parts]),
+            np.concatenate([part.moved for part in parts]),
         )
 
 
@@ -54,18 +63,22 @@ class Accesses:
 class WholeBytes:
     """Bits counted out in whole bytes: an access counts the bytes that it begins, so all sum up rounded up.
 
-    bytes_per_bit: 1/8, or less where pooling stores fewer results than leave the array.
+    bytes_per_bit: 1/8, or less where fewer results are stored than leave the array.
     """
 
-    bytes_per_bit: Fraction
+    bytes_per_bit: Fraction = Fraction(1, 8)
     _bits: int = 0
 
     def next(self, bits: Integers) -> Integers:
         """The bytes of the next accesses."""
-        ends = self._bits + np.cumsum(bits)
-        counted = self._in_bytes(np.concatenate([[self._bits], ends]))
-        self._bits = int(ends[-1])
-        return np.diff(counted)
+        edges = self._bits + np.concatenate([[0], np.cumsum(bits)])
+        self._bits = int(edges[-1])
+        return np.diff(self._in_bytes(edges))
+
+    def before(self, bits: Integers) -> Integers:
+        """Whole bytes that this many bits fill: where the byte of the next bit lies."""
+        places: Integers = bits * self.bytes_per_bit.numerator // self.bytes_per_bit.denominator
+        return places
 
     def _in_bytes(self, bits: Integers) -> Integers:
         return -(-bits * self.bytes_per_bit.numerator // self.bytes_per_bit.denominator)
@@ -79,17 +92,29 @@ class Chunk(NamedTuple):
 
 
 def in_portions(parts: Iterable[Accesses]) -> Iterator[Accesses]:
-    """The same accesses in portions worth an array operation, without those of no byte."""
+    """The same accesses in portions worth an array operation, none of which ends inside of a cycle.
+
+    Raises:
+        ValueError: they go back in time.
+    """
     waiting: list[Accesses] = []
-    count = 0
+    count, latest = 0, 0
     for part in parts:
-        kept = np.flatnonzero(part.bytes)
-        if len(kept):
-            waiting.append(Accesses(part.cycles[kept], part.addresses[kept], part.bytes[kept]))
-            count += len(kept)
+        if not len(part):
+            continue
+        if part.cycles[0] < latest or np.any(np.diff(part.cycles) < 0):
+            message = f"accesses go back in time: from cycle {latest} to {part.cycles.min()}"
+            raise ValueError(message)
+        latest = int(part.cycles[-1])
+        waiting.append(part)
+        count += len(part)
         if count >= ACCESSES_AT_ONCE:
-            yield Accesses.joined(waiting)
-            waiting, count = [], 0
+            joined = Accesses.joined(waiting)
+            whole = int(np.searchsorted(joined.cycles, latest))
+            if whole:
+                yield joined.part(0, whole)
+            waiting = [joined.part(whole, count)]
+            count -= whole
     if waiting:
         yield Accesses.joined(waiting)
 
@@ -120,7 +145,4 @@ def in_order_of_time(kinds: Sequence[Iterable[Accesses]]) -> Iterator[Chunk]:
         accesses = Accesses.joined(list(ready.values()))
         numbers = np.repeat(list(ready), [len(part) for part in ready.values()])
         order = np.argsort(accesses.cycles, kind="stable")
-        yield Chunk(
-            numbers[order],
-            Accesses(accesses.cycles[order], accesses.addresses[order], accesses.bytes[order]),
-        )
+        yield Chunk(numbers[order], accesses.chosen(order))

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
-import numpy as np
-
-from simulator.arch.config import Dataflow
 from simulator.system.counts import OPERANDS, Operand
-from simulator.system.footprint import Integers, Spans, input_rows
-from simulator.system.lowering import LoweredLayer, Lowering, Visit
+from simulator.system.footprint import Integers, packed_bytes
+from simulator.system.geometry import Geometry
+from simulator.system.input_window import InputWindow
+from simulator.system.layer_work import LayerWork, result_share
+from simulator.system.lowering import LoweredLayer, Visit
+from simulator.system.nest import FILTER, IFMAP
 from simulator.system.plan import Stream
-from simulator.system.tiling_problem import Dimension, relevant_loops
-from simulator.workload.layer import Convolution
+from simulator.system.tile_work import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, Tile
+from simulator.system.tiling import Tiling
+from simulator.system.tiling_needs import Limits
+
+Dimension = Literal["m", "n", "k"]
 
 DRAM_BASE: Mapping[Operand, int] = {"ifmap": 0, "filter": 1 << 40, "ofmap": 2 << 40}
 """First DRAM address of each operand."""
@@ -25,12 +30,29 @@ STREAM_OPERAND: Mapping[Stream, Operand] = {
     "ofmap_store": "ofmap",
 }
 
-_ORDER: Mapping[Operand, Mapping[Dataflow, tuple[Dimension, Dimension]]] = {
-    "ifmap": {"os": ("k", "m"), "ws": ("m", "k"), "is": ("k", "m")},
-    "filter": {"os": ("k", "n"), "ws": ("k", "n"), "is": ("n", "k")},
-    "ofmap": {"os": ("m", "n"), "ws": ("m", "n"), "is": ("n", "m")},
+_ORDER: Mapping[Operand, Mapping[int, tuple[Dimension, Dimension]]] = {
+    "ifmap": {OUTPUTS_STAY: ("k", "m"), WEIGHTS_STAY: ("m", "k"), INPUTS_STAY: ("k", "m")},
+    "filter": {OUTPUTS_STAY: ("k", "n"), WEIGHTS_STAY: ("k", "n"), INPUTS_STAY: ("n", "k")},
 }
 """Dimensions of a tile in its buffer, outer and inner: what crosses the edge together lies together."""
+
+
+class OfmapPlace(NamedTuple):
+    """A visit of an ofmap tile in the ofmap buffer: where its results, partial sums and residual begin.
+
+    incoming: where what is loaded begins: partial sums, behind them residual operands.
+    outgoing: where what is stored begins: results or partial sums.
+    result_bytes, residual_bytes: of all results (after pooling) and residual operands of the tile; 0 where
+    the visit ends without results.
+    """
+
+    results: int
+    sums: int
+    residual: int
+    incoming: int
+    outgoing: int
+    result_bytes: int
+    residual_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,95 +60,77 @@ class Addresses:
     """First byte of every tile of a layer, in its buffer and in DRAM.
 
     dram: by operand, for every place in its sequence of tiles.
-    ofmap_offsets: for every ofmap visit, where its tile begins in the ofmap buffer.
+    ofmap: by ofmap visit.
     """
 
-    lowering: Lowering
+    work: LayerWork
+    tiling: Tiling
+    limits: Limits
     dram: Mapping[Operand, list[int]]
-    ofmap_offsets: list[int]
+    ofmap: list[OfmapPlace]
 
     @classmethod
-    def of(cls, lowering: Lowering, lowered: LoweredLayer) -> Addresses:
+    def of(cls, work: LayerWork, tiling: Tiling, limits: Limits, lowered: LoweredLayer) -> Addresses:
         """The addresses of one layer."""
-        return cls(lowering, _in_dram(lowering, lowered), _in_ofmap_buffer(lowering, lowered))
+        dram = _in_dram(work, tiling, lowered)
+        return cls(work, tiling, limits, dram, _in_ofmap_buffer(work, tiling, limits, lowered))
 
-    def in_buffer(self, operand: Operand, index: int) -> int:
+    def in_buffer(self, operand: Literal["ifmap", "filter"], index: int) -> int:
         """First byte of a tile in its buffer; `index` is its place in the operand's sequence."""
-        if operand == "ofmap":
-            return self.ofmap_offsets[index]
-        return index % self.lowering.slots[operand] * self.lowering.problem.tile_bytes[operand]
+        capacity = self.limits.ifmap if operand == "ifmap" else self.limits.filter
+        slots = self.tiling.slots[operand]
+        return index % slots * (capacity // slots)
+
+    def in_other_half(self, offsets: Integers) -> Integers:
+        """Bytes of the ofmap buffer that are copied as an input that lies `offsets` bytes into it."""
+        g, half = self.work.geometry, _half(self.work, self.limits)
+        elements = g.images * g.rows.inputs * g.columns.inputs * g.channels * g.groups
+        size = min(half, packed_bytes(elements, self.work.array.edges.ifmap_bits))
+        places: Integers = half + offsets % size
+        return places
 
     def elements(
-        self, operand: Operand, visit: Visit, group: int, at: Mapping[Dimension, Integers]
+        self,
+        operand: Literal["ifmap", "filter"],
+        visit: Visit,
+        group: int,
+        at: Mapping[Dimension, Integers],
     ) -> Integers:
         """Places of elements in the operand's tile, in elements; `at` counts inside the step's tile."""
-        problem = self.lowering.problem
-        tile, layer = visit.tile, problem.layer
+        tile, origin, g = visit.tile, visit.origin, self.work.geometry
         lengths: dict[Dimension, int] = {"m": tile.m, "n": tile.n, "k": tile.k}
-        inside = dict(at)
-        if operand == self.lowering.tiling.whole_k:
-            lengths["k"], inside["k"] = layer.k, at["k"] + visit.origin.k
-        if operand == "ifmap" and layer.convolution is not None:
-            first_k = visit.origin.k if operand != self.lowering.tiling.whole_k else 0
-            window = _Window(layer.convolution, visit.origin.m, tile.m, first_k, lengths["k"])
-            return window.elements(group, inside["m"], inside["k"])
-        outer, inner = _ORDER[operand][problem.dataflow]
+        inside, first_k = dict(at), origin.k
+        if self.tiling.blocking.whole_k == (IFMAP if operand == "ifmap" else FILTER):
+            lengths["k"], first_k = g.k, 0
+            inside["k"] = at["k"] + origin.k
+        if operand == "ifmap" and not is_product(g):
+            window = InputWindow(g, origin.row, origin.column, visit.pixels, first_k, first_k + lengths["k"])
+            return window.elements(group, inside["m"], first_k + inside["k"])
+        outer, inner = _ORDER[operand][self.work.array.dataflow]
         return (group * lengths[outer] + inside[outer]) * lengths[inner] + inside[inner]
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """The input rows of a convolution's tile: channel by channel, row by row, column by column."""
-
-    convolution: Convolution
-    first_pixel: int
-    pixels: int
-    first_k: int
-    reduction: int
-
-    def elements(self, group: int, m: Integers, k: Integers) -> Integers:
-        """Elements that output pixels (of the tile) multiply; padding gives the nearest stored element."""
-        convolution = self.convolution
-        kernel_height, kernel_width = convolution.kernel
-        out_height, out_width = convolution.ofmap
-        height, width = convolution.ifmap
-        first = np.int64(self.first_pixel)
-        pixel, reduction = first + m, self.first_k + k
-        channel, tap = np.divmod(reduction, kernel_height * kernel_width)
-        tap_row, tap_column = np.divmod(tap, kernel_width)
-        out_row, out_column = np.divmod(pixel % (out_height * out_width), out_width)
-
-        top, left = convolution.padding[:2]
-        window_top = out_row * convolution.stride[0] - top
-        window_stop = np.minimum(window_top + convolution.dilation[0] * (kernel_height - 1) + 1, height)
-        row = np.clip(window_top + tap_row * convolution.dilation[0], 0, height - 1)
-        column = out_column * convolution.stride[1] - left + tap_column * convolution.dilation[1]
-        column = np.clip(column, 0, width - 1)
-
-        # Rows of the tile up to the end of this output row's window, less those from the wanted one on.
-        ends = pixel - out_column + out_width
-        rows_until = input_rows(convolution, Spans(np.full_like(ends, first), ends))
-        rows = int(input_rows(convolution, Spans(np.array([first]), np.array([first + self.pixels])))[0])
-        row_in_tile = np.clip(rows_until - (window_stop - row), 0, max(0, rows - 1))
-
-        kernel_size = kernel_height * kernel_width
-        first_channel = self.first_k // kernel_size
-        channels = -(-(self.first_k + self.reduction) // kernel_size) - first_channel
-        plane = group * channels + channel - first_channel
-        elements: Integers = (plane * rows + row_in_tile) * width + column
-        return elements
+def is_product(g: Geometry) -> bool:
+    """Whether a layer's inputs are a plain matrix of output pixels and reduction."""
+    one_row = g.images == g.rows.outputs == g.kernel_size == 1 and g.rows.padding == 0
+    return one_row and g.columns.inputs == g.columns.outputs and g.columns.padding == 0
 
 
-def _in_dram(lowering: Lowering, lowered: LoweredLayer) -> dict[Operand, list[int]]:
+def _half(work: LayerWork, limits: Limits) -> int:
+    """Bytes of one half of the ofmap buffer, where an input lies in the other one."""
+    return limits.ofmap // 2 if work.ofmap_stays else limits.ofmap
+
+
+def _in_dram(work: LayerWork, tiling: Tiling, lowered: LoweredLayer) -> dict[Operand, list[int]]:
     """Tiles lie one behind the other, in the order in which they are first needed, each on a whole burst."""
-    burst = lowering.dram.burst_bytes
+    burst = work.memory.burst_bytes
     sizes: dict[Operand, dict[int, int]] = {name: {} for name in OPERANDS}
     for transfer in lowered.programme.transfers:
         of_operand = sizes[STREAM_OPERAND[transfer.stream]]
         of_operand[transfer.index] = max(transfer.bytes, of_operand.get(transfer.index, 0))
     result: dict[Operand, list[int]] = {}
     for operand in OPERANDS:
-        keys = _tiles_in_sequence(lowering, lowered, operand)
+        keys = _tiles_in_sequence(tiling, lowered, operand)
         room: dict[tuple[int, ...], int] = {}
         for index, key in enumerate(keys):
             room[key] = max(room.get(key, 0), sizes[operand].get(index, 0))
@@ -139,27 +143,70 @@ def _in_dram(lowering: Lowering, lowered: LoweredLayer) -> dict[Operand, list[in
     return result
 
 
-def _tiles_in_sequence(lowering: Lowering, lowered: LoweredLayer, operand: Operand) -> list[tuple[int, ...]]:
+def _tiles_in_sequence(tiling: Tiling, lowered: LoweredLayer, operand: Operand) -> list[tuple[int, ...]]:
     """Which tile stands at every place of an operand's sequence."""
-    loops = relevant_loops(operand, lowering.tiling.whole_k)
+    whole_k = tiling.blocking.whole_k
     keys: list[tuple[int, ...]] = []
     for visit in lowered.visits:
         if getattr(visit, operand) == len(keys):
-            origin = visit.origin
-            keys.append((origin.group, *(getattr(origin, name) for name in sorted(loops))))
+            group, image, row, column, n, k = visit.origin
+            if operand == "ifmap":
+                keys.append((group, image, row, column, 0 if whole_k == IFMAP else k))
+            elif operand == "filter":
+                keys.append((group, n, 0 if whole_k == FILTER else k))
+            else:
+                keys.append((group, image, row, column, n))
     return keys
 
 
-def _in_ofmap_buffer(lowering: Lowering, lowered: LoweredLayer) -> list[int]:
-    """Tiles take turns in the places of the buffer; results that stay lie behind one another in the first."""
-    place_bytes, slots = lowering.problem.tile_bytes["ofmap"], lowering.slots["ofmap"]
-    visits = lowered.visits[-1].ofmap + 1
-    if not lowering.ofmap_stays:
-        return [visit % slots * place_bytes for visit in range(visits)]
-    total = lowering.problem.layer.m * lowering.problem.layer.n
-    offsets, before = [0] * visits, 0
+def _in_ofmap_buffer(
+    work: LayerWork, tiling: Tiling, limits: Limits, lowered: LoweredLayer
+) -> list[OfmapPlace]:
+    """Tiles take turns in the places of the buffer; results that stay lie in line in the first half.
+
+    Results leave in the order in which partial sums and residual operands were read, so they may take their
+    places: what is narrower ends where the place ends. Residual operands lie behind partial sums.
+    """
+    edges, slots, g = work.array.edges, tiling.slots["ofmap"], work.geometry
+    sums_pass = work.array.dataflow != OUTPUTS_STAY and (
+        g.k > work.array.timing.rows or tiling.blocking.k < g.k
+    )
+    stored, total = packed_bytes(work.stored_results, edges.result_bits), g.m * g.n * g.groups
+    before = 0
+    places: list[OfmapPlace] = []
+    for number, (first, last) in enumerate(_ends_of_visits(lowered)):
+        count = last.m * last.n * last.groups
+        results = int(result_share(total, count, work.stored_results, edges.result_bits)) if last.ends else 0
+        residual = 0
+        if last.ends and work.added_results:
+            residual = int(result_share(total, count, work.added_results, edges.residual_bits))
+        sums = packed_bytes(count, edges.sum_bits) if sums_pass else 0
+        if work.ofmap_stays:
+            base = max(0, min(stored * before // total, _half(work, limits) - results))
+            before += count if last.ends else 0
+        else:
+            base = number % slots * (limits.ofmap // slots)
+        at_sums = base + max(0, results - sums)
+        at_residual = base + (max(results, sums) if sums_pass else max(0, results - residual))
+        places.append(
+            OfmapPlace(
+                results=base,
+                sums=at_sums,
+                residual=at_residual,
+                incoming=at_residual if first.starts else at_sums,
+                outgoing=base if last.ends else at_sums,
+                result_bytes=results,
+                residual_bytes=residual,
+            )
+        )
+    return places
+
+
+def _ends_of_visits(lowered: LoweredLayer) -> list[tuple[Tile, Tile]]:
+    """First and last tile of every ofmap visit."""
+    ends: list[tuple[Tile, Tile]] = []
     for visit in lowered.visits:
-        if visit.tile.ends:
-            offsets[visit.ofmap] = lowering.result_bytes * before // total
-            before += visit.tile.results
-    return offsets
+        if visit.ofmap == len(ends):
+            ends.append((visit.tile, visit.tile))
+        ends[-1] = (ends[-1][0], visit.tile)
+    return ends

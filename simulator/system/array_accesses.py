@@ -6,259 +6,229 @@ skew has it (docs/timing.md), delayed between buffer and edge.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from simulator.array.fold import alone
-from simulator.array.schedule import FoldPhases
 from simulator.system.accesses import Accesses, Kind, WholeBytes
-from simulator.system.addresses import Addresses
+from simulator.system.addresses import Addresses, OfmapPlace
 from simulator.system.counts import Operand
+from simulator.system.folds import Fold, Vectors, folds_of
 from simulator.system.footprint import Integers
-from simulator.system.lowering import Visit
-from simulator.system.ports import (
-    Delay,
-    StationaryPace,
-    delay_of_results,
-    delay_of_streams,
-    operand_pace,
-    stationary_pace,
-)
+from simulator.system.layer_work import LayerWork
+from simulator.system.ports import Edges
 from simulator.system.run import LayerRun
-from simulator.system.tile_work import TileWork
-from simulator.system.tiling_problem import Dimension
+from simulator.system.tile_work import OUTPUTS_STAY, WEIGHTS_STAY
 
 
-@dataclass(frozen=True, slots=True)
-class Vectors:
-    """Vectors of a fold: when each crosses the edge, and which elements of the tile it carries.
+class BufferPort(NamedTuple):
+    """How a buffer is accessed: bits of a macro word, and bits that all its ports move in a cycle."""
 
-    lanes: the dimension along the vector, its first element and length; along: the other dimension, one
-    entry a vector.
-    """
+    macro_bits: int
+    rate: int
 
-    cycles: Integers
-    lanes: tuple[Dimension, int, int]
-    along: tuple[Dimension, Integers]
+    def moved(self, count: int, counted: WholeBytes) -> Integers:
+        """Bytes of `count` macro words."""
+        return counted.next(np.full(count, self.macro_bits, np.int64))
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
-    """One fold as the machine played it: `start` is the cycle of its first vector, port delays included.
-
-    rows, columns, streamed: the dimension that each holds, its first element in the tile and how many.
-    begins, ends: whether sums start from nothing, and whether they are finished.
-    """
-
-    work: TileWork
-    visit: Visit
-    group: int
-    start: int
-    rows: tuple[Dimension, int, int]
-    columns: tuple[Dimension, int, int]
-    streamed: tuple[Dimension, int]
-    phases: FoldPhases
-    begins: bool
-    ends: bool
-
-    @property
-    def delay_cycles(self) -> int:
-        """How much longer it takes than its phases."""
-        work = self.work
-        if work.timing.dataflow != "os":
-            delay = self.pace.delay(self.rows[2], self.streamed[1])
-        else:
-            delay = self._stream_delay
-            if self.ends:
-                delay += delay_of_results(work.edges, self.rows[2], self.columns[2], work.beside_next_fold)
-        return delay.port + delay.output
-
-    @property
-    def _stream_delay(self) -> Delay:
-        interval = self.work.timing.accumulation_interval
-        return delay_of_streams(
-            self.work.edges, self.rows[2], self.columns[2], self.streamed[1], interval=interval
-        )
-
-    @property
-    def pace(self) -> StationaryPace:
-        """Cycles between vectors, weight and input stationary."""
-        stationary: Operand = "filter" if self.work.timing.dataflow == "ws" else "ifmap"
-        return stationary_pace(
-            self.work.edges, stationary, self.rows[2], self.columns[2], first=self.begins, last=self.ends
-        )
-
-    @property
-    def extent_rows(self) -> int:
-        """Rows that the fold's skew crosses."""
-        return self.work.timing.rows if self.work.timing.partial_folds == "full" else self.rows[2]
-
-    def operands(self, lanes: tuple[Dimension, int, int]) -> Vectors:
-        """Output stationary: a vector of an operand for every step of the reduction."""
-        interval = self.work.timing.accumulation_interval
-        pace = operand_pace(self.work.edges, self.rows[2], self.columns[2], interval=interval)
-        steps = np.arange(self.streamed[1], dtype=np.int64)
-        return Vectors(self.start + steps * pace, lanes, (self.streamed[0], steps))
-
-    def results(self) -> Vectors:
-        """Output stationary: a vector for every row, the bottom one first."""
-        timing, (dimension, first, used) = self.work.timing, self.rows
-        through_port, through_path = self.work.edges.result_cycles(self.columns[2])
-        own = alone(timing, self.phases.shape)
-        # With a drain register every column drains by itself, the first one without waiting for the others.
-        fill = own.fill if timing.overlap == "none" else timing.accumulation_interval * (self.extent_rows - 1)
-        drain = self.start + self._stream_delay.port + fill + own.compute
-        order = np.arange(used, dtype=np.int64)
-        cycles = drain + timing.rows - used + order * max(1, through_port, through_path)
-        return Vectors(cycles, self.columns, (dimension, first + order[::-1]))
-
-    def preload(self) -> Vectors:
-        """Weight and input stationary: a vector of what stays for every row, the bottom one first."""
-        dimension, first, used = self.rows
-        order = np.arange(used, dtype=np.int64)
-        cycles = self.start + self.extent_rows - used + order * self.pace.preload
-        return Vectors(cycles, self.columns, (dimension, first + order[::-1]))
-
-    def stream(self, lanes: tuple[Dimension, int, int], *, leaving: bool = False) -> Vectors:
-        """Weight and input stationary: what enters with the streamed operand, or leaves as its sums."""
-        timing, (dimension, length) = self.work.timing, self.streamed
-        begin = self.start + self.extent_rows + self.rows[2] * (self.pace.preload - 1)
-        if leaving:
-            begin += timing.accumulation_interval * (timing.rows - 1) + timing.pipeline_depth - 1
-        order = np.arange(length, dtype=np.int64)
-        return Vectors(begin + order * self.pace.stream, lanes, (dimension, order))
-
-
-def folds_of(run: LayerRun) -> Iterator[Fold]:
-    """Every fold of a layer, when and where the machine played it."""
-    played = run.played
-    work, times = played.lowering.work, played.times
-    assert times is not None, "layers without times have no trace"
-    timing = work.timing
-    dimensions: Mapping[str, tuple[Dimension, Dimension, Dimension]] = {
-        "os": ("m", "n", "k"),
-        "ws": ("k", "n", "m"),
-        "is": ("k", "m", "n"),
-    }
-    on_rows, on_columns, streamed = dimensions[timing.dataflow]
-    for visit, when in zip(played.lowered.visits, times.steps, strict=True):
-        schedule = work.schedule(visit.tile)
-        reductions = 1 if timing.dataflow == "os" else schedule.tiles.row_tiles
-        late = run.start_cycle + when.start
-        for phases in schedule.phases():
-            shape = phases.shape
-            fold = Fold(
-                work=work,
-                visit=visit,
-                group=phases.group,
-                start=late + phases.first_cycle,
-                rows=(on_rows, phases.row * timing.rows, shape.rows),
-                columns=(on_columns, phases.column * timing.columns, shape.columns),
-                streamed=(streamed, shape.streamed),
-                phases=phases,
-                begins=visit.tile.starts and (reductions == 1 or phases.row == 0),
-                ends=visit.tile.ends and (reductions == 1 or phases.row == reductions - 1),
-            )
-            yield fold
-            late += fold.delay_cycles
+def buffer_port(edges: Edges, operand: Operand) -> BufferPort:
+    """The port of one buffer."""
+    return {
+        "ifmap": BufferPort(edges.ifmap_macro, edges.ifmap_rate),
+        "filter": BufferPort(edges.filter_macro, edges.filter_rate),
+        "ofmap": BufferPort(edges.ofmap_macro, edges.ofmap_rate),
+    }[operand]
 
 
 def array_accesses(run: LayerRun, addresses: Addresses) -> Iterator[tuple[Kind, Iterator[Accesses]]]:
     """Everything that the buffers give to the array and take from it, each kind in order of time."""
-    lowering = run.played.lowering
-    bits, problem = lowering.problem.bits, lowering.problem
-    outputs = problem.layer.m * problem.layer.n
-    stored = Fraction(lowering.result_bytes, outputs * bits.activation)
-    added = Fraction(problem.loaded_bytes, outputs * bits.activation)
-    latency = lowering.output_latency
-    yield Kind("sram", "ifmap", "read", "operands"), _words(run, addresses, _ACTIVATIONS)
-    yield Kind("sram", "filter", "read", "operands"), _words(run, addresses, _WEIGHTS)
-    yield Kind("sram", "ofmap", "read", "partial sums"), _words(run, addresses, _SUMS_IN)
-    yield Kind("sram", "ofmap", "write", "partial sums"), _words(run, addresses, _SUMS_OUT)
-    if added:
-        residual = _words(run, addresses, _RESULTS, bytes_per_bit=added)
-        yield Kind("sram", "ofmap", "read", "residual"), residual
-    results = _words(run, addresses, _RESULTS, bytes_per_bit=stored, later=latency)
-    yield Kind("sram", "ofmap", "write", "results"), results
+    work = run.played.work
+    yield Kind("sram", "ifmap", "read", "operands"), _operands(run, addresses, "ifmap")
+    yield Kind("sram", "filter", "read", "operands"), _operands(run, addresses, "filter")
+    if work.array.dataflow != OUTPUTS_STAY:
+        yield Kind("sram", "ofmap", "read", "partial sums"), _sums(run, addresses, Fold.sums_in)
+        yield Kind("sram", "ofmap", "write", "partial sums"), _sums(run, addresses, Fold.sums_out)
+    if work.added_results:
+        yield Kind("sram", "ofmap", "read", "residual"), _results(run, addresses, _residuals(work))
+    yield Kind("sram", "ofmap", "write", "results"), _results(run, addresses, _stored(work))
 
 
-def _activations(fold: Fold) -> Vectors:
-    dataflow = fold.work.timing.dataflow
-    if dataflow == "os":
-        return fold.operands(fold.rows)
-    return fold.stream(fold.rows) if dataflow == "ws" else fold.preload()
+def _operands(run: LayerRun, addresses: Addresses, operand: Literal["ifmap", "filter"]) -> Iterator[Accesses]:
+    """The operand vectors of every fold cut into macro words, as many in a cycle as the ports move."""
+    array = run.played.work.array
+    port = buffer_port(array.edges, operand)
+    bits = array.edges.ifmap_bits if operand == "ifmap" else array.edges.filter_bits
+    useful, moved = WholeBytes(), WholeBytes()
+    stays = operand == ("filter" if array.dataflow == WEIGHTS_STAY else "ifmap")
+    for fold in folds_of(run):
+        if array.dataflow == OUTPUTS_STAY:
+            passing = fold.operands(fold.rows if operand == "ifmap" else fold.columns)
+        else:
+            passing = fold.preload() if stays else fold.stream()
+        base = addresses.in_buffer(operand, getattr(fold.visit, operand))
+        begins, sizes = _words(passing.lanes.used * bits, port)
+        lanes = passing.lanes.first + begins[None, :] // bits
+        for numbers in passing.vectors.portions(len(begins)):
+            cycles = passing.vectors.cycles(numbers)[:, None] + begins // port.rate
+            along = passing.first + passing.step * numbers[:, None]
+            at = {passing.lanes.dimension: lanes, passing.along: along}
+            elements = addresses.elements(operand, fold.visit, fold.group, at)
+            yield Accesses(
+                cycles.ravel(),
+                (base + (elements * bits + begins % bits) // 8).ravel(),
+                useful.next(np.broadcast_to(sizes, cycles.shape).ravel()),
+                port.moved(cycles.size, moved),
+            )
 
 
-def _weights(fold: Fold) -> Vectors:
-    dataflow = fold.work.timing.dataflow
-    if dataflow == "os":
-        return fold.operands(fold.columns)
-    return fold.preload() if dataflow == "ws" else fold.stream(fold.rows)
+def _words(bits: int, port: BufferPort) -> tuple[Integers, Integers]:
+    """First bit and useful bits of the macro words that hold a vector."""
+    begins = np.arange(0, bits, port.macro_bits, dtype=np.int64)
+    return begins, np.minimum(port.macro_bits, bits - begins)
 
 
-def _sums_in(fold: Fold) -> Vectors | None:
-    if fold.begins or fold.work.timing.dataflow == "os":
-        return None
-    return fold.stream(fold.columns)
+def _sums(
+    run: LayerRun, addresses: Addresses, vectors_of: Callable[[Fold], Vectors | None]
+) -> Iterator[Accesses]:
+    """Vectors of partial sums, where the tile's sums lie in the order in which they leave the array."""
+    edges = run.played.work.array.edges
+    port, bits = buffer_port(edges, "ofmap"), edges.sum_bits
+    useful, moved = WholeBytes(), WholeBytes()
+    for fold in folds_of(run):
+        vectors = vectors_of(fold)
+        if vectors is not None:
+            base = addresses.ofmap[fold.visit.ofmap].sums
+            yield from _in_leaving_order(fold, vectors, bits, port, base, useful, moved)
 
 
-def _sums_out(fold: Fold) -> Vectors | None:
-    if fold.ends or fold.work.timing.dataflow == "os":
-        return None
-    return fold.stream(fold.columns, leaving=True)
-
-
-def _results(fold: Fold) -> Vectors | None:
-    if not fold.ends:
-        return None
-    return fold.results() if fold.work.timing.dataflow == "os" else fold.stream(fold.columns, leaving=True)
+def _in_leaving_order(
+    fold: Fold,
+    vectors: Vectors,
+    bits: int,
+    port: BufferPort,
+    base: int,
+    useful: WholeBytes,
+    moved: WholeBytes,
+) -> Iterator[Accesses]:
+    """Words of vectors that lie one behind the other; `useful` says how many bytes their bits take."""
+    lanes = fold.columns.used
+    begins, sizes = _words(lanes * bits, port)
+    for numbers in vectors.portions(len(begins)):
+        cycles = vectors.cycles(numbers)[:, None] + begins // port.rate
+        first = (fold.position + lanes * numbers[:, None]) * bits + begins
+        yield Accesses(
+            cycles.ravel(),
+            (base + useful.before(first)).ravel(),
+            useful.next(np.broadcast_to(sizes, cycles.shape).ravel()),
+            port.moved(cycles.size, moved),
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class _Flow:
-    """What crosses the edge for one reason: vectors of a fold, their operand's buffer, the stored element."""
+class _Leaving:
+    """What passes the ofmap buffer when results leave: the results, or what is added to them.
 
-    operand: Operand
-    element: Literal["activation", "weight", "accumulator"]
-    vectors: Callable[[Fold], Vectors | None]
+    whole: whether every result counts, so that vectors pass one by one; else the tile's share is packed.
+    counted: of all results, those that count.
+    """
+
+    bits: int
+    whole: bool
+    counted: int
+    later: int
+    begin: Callable[[OfmapPlace], int]
+    size: Callable[[OfmapPlace], int]
 
 
-_ACTIVATIONS = _Flow("ifmap", "activation", _activations)
-_WEIGHTS = _Flow("filter", "weight", _weights)
-_SUMS_IN = _Flow("ofmap", "accumulator", _sums_in)
-_SUMS_OUT = _Flow("ofmap", "accumulator", _sums_out)
-_RESULTS = _Flow("ofmap", "activation", _results)
+def _stored(work: LayerWork) -> _Leaving:
+    array = work.array
+    return _Leaving(
+        bits=array.edges.result_bits,
+        whole=bool(array.whole_results),
+        counted=work.stored_results,
+        later=work.output_latency,
+        begin=lambda place: place.results,
+        size=lambda place: place.result_bytes,
+    )
 
 
-def _words(
-    run: LayerRun,
-    addresses: Addresses,
-    flow: _Flow,
-    *,
-    bytes_per_bit: Fraction = Fraction(1, 8),
-    later: int = 0,
-) -> Iterator[Accesses]:
-    """The vectors of every fold cut into words of their buffer, as many in a cycle as it has ports."""
-    edges = run.played.lowering.work.edges
-    bits = getattr(edges.bits, flow.element)
-    word_bits = edges.word_bits[flow.operand]
-    ports = edges.bits_per_cycle[flow.operand] // word_bits
-    counted = WholeBytes(bytes_per_bit)
+def _residuals(work: LayerWork) -> _Leaving:
+    array = work.array
+    return _Leaving(
+        bits=array.edges.residual_bits,
+        whole=bool(array.whole_residuals),
+        counted=work.added_results,
+        later=0,
+        begin=lambda place: place.residual,
+        size=lambda place: place.residual_bytes,
+    )
+
+
+def _results(run: LayerRun, addresses: Addresses, leaving: _Leaving) -> Iterator[Accesses]:
+    """Vectors of results, or their share of a tile word by word, where they lie in the order of leaving."""
+    work = run.played.work
+    port, moved, useful = buffer_port(work.array.edges, "ofmap"), WholeBytes(), WholeBytes()
+    visit = -1
     for fold in folds_of(run):
-        vectors = flow.vectors(fold)
+        vectors = fold.results()
         if vectors is None:
             continue
-        (lane, first, lanes), (other, along) = vectors.lanes, vectors.along
-        begins = np.arange(0, lanes * bits, word_bits, dtype=np.int64)
-        sizes = np.minimum(word_bits, lanes * bits - begins)
-        cycles = vectors.cycles[:, None] + np.arange(len(begins)) // ports
-        at = {lane: first + begins[None, :] // bits, other: along[:, None]}
-        elements = addresses.elements(flow.operand, fold.visit, fold.group, at)
-        base = addresses.in_buffer(flow.operand, getattr(fold.visit, flow.operand))
-        places = base + elements * bits * bytes_per_bit.numerator // bytes_per_bit.denominator
-        moved = counted.next(np.broadcast_to(sizes, cycles.shape).ravel())
-        yield Accesses(cycles.ravel() + later, places.ravel(), moved)
+        place = addresses.ofmap[fold.visit.ofmap]
+        begin, size = leaving.begin(place), leaving.size(place)
+        if fold.visit.ofmap != visit:
+            visit = fold.visit.ofmap
+            bits = fold.results_of_tile * leaving.bits
+            useful = WholeBytes(Fraction(1, 8) if 8 * size >= bits else Fraction(size, bits))
+        if leaving.whole:
+            late = vectors._replace(first_cycle=vectors.first_cycle + leaving.later)
+            yield from _in_leaving_order(fold, late, leaving.bits, port, begin, useful, moved)
+        else:
+            yield from _packed(work, fold, vectors, leaving, port, place, moved)
+
+
+def _packed(
+    work: LayerWork,
+    fold: Fold,
+    vectors: Vectors,
+    leaving: _Leaving,
+    port: BufferPort,
+    place: OfmapPlace,
+    moved: WholeBytes,
+) -> Iterator[Accesses]:
+    """The words of a tile's packed share that begin with this fold's results.
+
+    Codes of the share are spread evenly over the tile's results; a word passes with its first code.
+    """
+    g, results = work.geometry, fold.results_of_tile
+    total = g.m * g.n * g.groups
+    share = results if leaving.counted == total else _rounded_up(results * leaving.counted, total)
+    size, bits, macro = leaving.size(place), leaving.bits, port.macro_bits
+    lanes = fold.columns.used
+
+    def first_word(vector: int) -> int:
+        result = fold.position + lanes * vector
+        if result == results:
+            return _rounded_up(size * 8, macro)
+        return _rounded_up(_rounded_up(result * share, results) * bits, macro)
+
+    for numbers in vectors.portions(_rounded_up(lanes * bits, macro)):
+        words = np.arange(first_word(int(numbers[0])), first_word(int(numbers[-1]) + 1), dtype=np.int64)
+        code = np.minimum(words * macro // bits, share - 1)
+        vector = (code * results // share - fold.position) // lanes
+        beside = np.arange(len(words)) - np.searchsorted(vector, vector)
+        begins = words * macro
+        ends = np.minimum(begins + macro, size * 8)
+        yield Accesses(
+            cycles=vectors.cycles(vector) + beside * macro // port.rate + leaving.later,
+            addresses=leaving.begin(place) + begins // 8,
+            bytes=-(-ends // 8) + (-begins // 8),
+            moved=port.moved(len(words), moved),
+        )
+
+
+def _rounded_up(a: int, b: int) -> int:
+    return -(-a // b)

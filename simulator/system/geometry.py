@@ -75,9 +75,9 @@ class Geometry(NamedTuple):
 def _is_product(convolution: Convolution) -> bool:
     """Whether no input is read by two output pixels, or padded."""
     disjoint = all(
-        stride >= kernel and (dilation == 1 or kernel == 1)
-        for stride, kernel, dilation in zip(
-            convolution.stride, convolution.kernel, convolution.dilation, strict=True
+        (stride >= kernel or outputs == 1) and (dilation == 1 or kernel == 1)
+        for stride, kernel, dilation, outputs in zip(
+            convolution.stride, convolution.kernel, convolution.dilation, convolution.ofmap, strict=True
         )
     )
     return disjoint and not any(convolution.padding)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from simulator.array import ArrayTiming, schedule_product
-from simulator.system import tile_cost as cost
+from simulator.system import tile_work as cost
 from simulator.system.counts import (
     STALL_CAUSES,
     ActionCounts,
@@ -32,7 +32,7 @@ from simulator.system.layer_work import (
     LayerWork,
 )
 from simulator.system.nest import FILTER, IFMAP
-from simulator.system.tile_cost import Tile, cost_of_step
+from simulator.system.tile_work import Tile, cost_of_step
 from simulator.workload.layer import Layer
 
 _INCOMING, _OUTGOING = 2, 3
@@ -101,9 +101,10 @@ def _sram(work: LayerWork, totals: Integers) -> dict[Operand, Traffic]:
     def count(place: int) -> int:
         return int(totals[place])
 
-    ifmap_macro, filter_macro, ofmap_macro = (
-        macro // 8 for macro in (edges.ifmap_macro, edges.filter_macro, edges.ofmap_macro)
-    )
+    def words(macro_bits: int, *places: int) -> int:
+        """Bytes of macro words; where these are no whole bytes, those of each kind are rounded up."""
+        return sum(packed_bytes(count(place), macro_bits) for place in places)
+
     sums_read = packed_bytes(count(cost.SUMS_READ), edges.sum_bits)
     sums_written = packed_bytes(count(cost.SUMS_WRITTEN), edges.sum_bits)
     read_words = (cost.SUM_READ_WORDS, cost.RESIDUAL_WORDS, ADDED_WORDS, BUFFER_WORDS + _OUTGOING, CHIP_WORDS)
@@ -112,20 +113,20 @@ def _sram(work: LayerWork, totals: Integers) -> dict[Operand, Traffic]:
         "ifmap": Traffic(
             packed_bytes(count(cost.ACTIVATIONS), edges.ifmap_bits),
             count(BYTES + IFMAP) + count(CHIP_BYTES),
-            count(cost.ACTIVATION_WORDS) * ifmap_macro,
-            count(BUFFER_WORDS + IFMAP) * ifmap_macro,
+            words(edges.ifmap_macro, cost.ACTIVATION_WORDS),
+            words(edges.ifmap_macro, BUFFER_WORDS + IFMAP),
         ),
         "filter": Traffic(
             packed_bytes(count(cost.WEIGHTS), edges.filter_bits),
             count(BYTES + FILTER),
-            count(cost.WEIGHT_WORDS) * filter_macro,
-            count(BUFFER_WORDS + FILTER) * filter_macro,
+            words(edges.filter_macro, cost.WEIGHT_WORDS),
+            words(edges.filter_macro, BUFFER_WORDS + FILTER),
         ),
         "ofmap": Traffic(
             sums_read + count(RESIDUAL_BYTES) + count(BYTES + _OUTGOING) + count(CHIP_BYTES),
             sums_written + count(BYTES + _INCOMING) + count(RESULT_BYTES),
-            sum(count(place) for place in read_words) * ofmap_macro,
-            sum(count(place) for place in written_words) * ofmap_macro,
+            words(edges.ofmap_macro, *read_words),
+            words(edges.ofmap_macro, *written_words),
         ),
     }
 

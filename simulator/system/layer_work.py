@@ -7,7 +7,7 @@ from typing import NamedTuple
 from simulator.numerics.engines.compiled import helper, kernel
 from simulator.system.geometry import Geometry
 from simulator.system.nest import Memory
-from simulator.system.tile_cost import COSTS, Array
+from simulator.system.tile_work import COSTS, Array
 
 
 class LayerWork(NamedTuple):

@@ -34,12 +34,12 @@ from simulator.system.nest import (
     sizes_of,
     tile_at,
 )
-from simulator.system.plan import Programme, Step, Stream, Transfer, in_service_order
-from simulator.system.tile_cost import COSTS, CYCLES, OUTPUT, PORT, TAIL, Tile, cost_of_step
+from simulator.system.plan import NEVER, Programme, Step, Stream, Transfer, in_service_order
+from simulator.system.tile_work import COSTS, CYCLES, OUTPUT, PORT, TAIL, Tile, cost_of_step
 from simulator.system.tiling import Tiling
 
-LARGEST_PROGRAMME = 2_000_000
-"""Steps beyond which a layer is not written out."""
+LARGEST_PROGRAMME = 250_000
+"""Steps beyond which layers are not written out: some 0.5 GB, and timelines that no viewer opens."""
 
 
 class Origin(NamedTuple):
@@ -98,12 +98,10 @@ def lower(work: LayerWork, tiling: Tiling) -> LoweredLayer:
     Raises:
         UserError: more steps than can be written out; gives their number.
     """
-    steps = tiling.steps
-    if steps > LARGEST_PROGRAMME:
+    if tiling.steps > LARGEST_PROGRAMME:
         raise UserError(
-            f"a layer of {steps:,} steps is too long to be listed step by step",
-            value=steps,
-            allowed=f"at most {LARGEST_PROGRAMME:,} steps a layer in timelines and traces",
+            f"a layer of {tiling.steps:,} steps is too long to be listed step by step",
+            allowed=f"at most {LARGEST_PROGRAMME:,} steps",
         )
     return _Lowering(work, tiling).lower()
 
@@ -198,7 +196,9 @@ class _Lowering:
                 yield self._ofmap_transfer("ofmap_load", visit, incoming, enabled, begin)
             if not work.ofmap_stays:
                 stored = int(result_share(total, results, work.stored_results, edges.result_bits))
-                yield self._ofmap_transfer("ofmap_store", visit, stored if ends else sums, end, end)
+                place = visit + slots
+                needed = first[place] if place < len(first) else NEVER
+                yield self._ofmap_transfer("ofmap_store", visit, stored if ends else sums, end, needed)
 
     def _ofmap_transfer(self, stream: Stream, visit: int, size: int, enabled: int, needed: int) -> Transfer:
         return Transfer(stream, visit, size, self._channel_cycles(size), enabled, needed)

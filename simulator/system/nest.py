@@ -16,7 +16,7 @@ from simulator.arch.config import LoopOrder
 from simulator.numerics.engines.compiled import helper, kernel
 from simulator.system.footprint import Integers
 from simulator.system.geometry import Geometry, block_elements
-from simulator.system.tile_cost import Tile
+from simulator.system.tile_work import Tile
 
 GROUP, IMAGE, ROW, COLUMN, CHANNEL, REDUCTION = range(6)
 KINDS = 6
@@ -62,7 +62,9 @@ class Blocking(NamedTuple):
 
     images, rows, columns: the block of output pixels; n, k, groups: channels, reduction, whole groups.
     nest: a row of `NESTS`. whole_k: operand that is held with its whole reduction while the other one passes
-    in pieces of `k` (`NO_OPERAND`: neither).
+    in pieces of `k` (`NO_OPERAND`: neither). single: operands of which the buffer holds one tile although two
+    would fit, as a sum of 1 (ifmap), 2 (filter) and 4 (ofmap): what is fetched early can hold up what is
+    wanted first.
     """
 
     images: int
@@ -73,6 +75,7 @@ class Blocking(NamedTuple):
     groups: int
     nest: int
     whole_k: int
+    single: int = 0
 
 
 @kernel
@@ -100,7 +103,7 @@ def depends(b: Blocking, operand: int, kind: int) -> bool:
     """Whether a loop changes which tile of an operand is needed."""
     if kind == REDUCTION and operand == b.whole_k:
         return False
-    return DEPENDS[operand, kind] == 1
+    return bool(DEPENDS[operand, kind] == 1)
 
 
 @helper
@@ -138,7 +141,7 @@ def comes_first(b: Blocking, one: Integers, other: Integers) -> bool:
     for position in range(KINDS):
         kind = NESTS[b.nest, position]
         if one[kind] != other[kind]:
-            return one[kind] < other[kind]
+            return bool(one[kind] < other[kind])
     return True
 
 

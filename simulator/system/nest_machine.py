@@ -70,7 +70,7 @@ from simulator.system.nest_state import (
     serve,
     take_next,
 )
-from simulator.system.tile_cost import COSTS, CYCLES, OUTPUT, PORT, TAIL, Array, Tile, cost_of_step
+from simulator.system.tile_work import COSTS, CYCLES, OUTPUT, PORT, TAIL, Array, Tile, cost_of_step
 
 _CACHED, _KEY = 32, 12
 _FEWEST_REPETITIONS = 4
@@ -78,7 +78,7 @@ _NEVER = 1 << 60
 
 
 class _Memory(NamedTuple):
-    """Earlier iterations by kind of loop: their state, totals, index (-1: none) and time.
+    """Earlier iterations by kind of loop: their state, totals, number (-1: none) and time.
 
     patience: after how many iterations another one is remembered, doubled each time, so that a cycle of
     states of any length is found.
@@ -86,7 +86,7 @@ class _Memory(NamedTuple):
 
     states: Integers
     totals: Integers
-    index: Integers
+    iteration: Integers
     time: Integers
     patience: Integers
 
@@ -139,7 +139,7 @@ def _loops_of(g: Geometry, b: Blocking) -> Loops:
 def _repeats(work: LayerWork, memory: _Memory, state: Integers, now: int, kind: int, seen: Integers) -> bool:
     """Whether the machine is as it was at the remembered iteration; `seen` becomes the state as it is."""
     see_from(work, state, now, seen)
-    if memory.index[kind] < 0:
+    if memory.iteration[kind] < 0:
         return False
     equal = True
     for i in range(STATE):
@@ -170,21 +170,21 @@ def _leap(
     index, first, stop = at[kind], loops.first_uniform[kind], loops.stop_uniform[kind]
     for position in range(moved + 1, KINDS):
         inner = NESTS[loops.b.nest, position]
-        memory.index[inner], memory.patience[inner] = -1, 1
+        memory.iteration[inner], memory.patience[inner] = -1, 1
     if stop - first <= _FEWEST_REPETITIONS or not first <= index < stop:
-        memory.index[kind] = -1
+        memory.iteration[kind] = -1
         return now
-    known = memory.index[kind]
+    known = memory.iteration[kind]
     if _repeats(work, memory, state, now, kind, seen):
         times = max(0, (stop - 2 - index) // (index - known))
-        cycles = times * (now - memory.time[kind])
+        cycles = int(times * (now - memory.time[kind]))
         for i in range(TOTALS):
             if i != PLAYED:
                 totals[i] += times * (totals[i] - memory.totals[kind, i])
         for i in range(TIMES):
             state[i] += cycles
         at[kind] += times * (index - known)
-        memory.index[kind], memory.patience[kind] = -1, _NEVER
+        memory.iteration[kind], memory.patience[kind] = -1, _NEVER
         return now + cycles
     if memory.patience[kind] < _NEVER and (known < 0 or index - known >= memory.patience[kind]):
         if known >= 0:
@@ -193,7 +193,7 @@ def _leap(
             memory.states[kind, i] = seen[i]
         for i in range(TOTALS):
             memory.totals[kind, i] = totals[i]
-        memory.index[kind], memory.time[kind] = index, now
+        memory.iteration[kind], memory.time[kind] = index, now
     return now
 
 
@@ -224,9 +224,8 @@ def _changes(loops: Loops, operand: int, at: Integers, following: Integers) -> b
 def _begin(slots: Slots, state: Integers, totals: Integers, now: int) -> int:
     """When a step begins: its tiles are there, and a place for its results. What is met last is to blame."""
     space = STORE if slots.ofmap == 1 else STORE_BEFORE
-    start = max(
-        now, state[IFMAP_NOW + MET], state[FILTER_NOW + MET], state[LOAD_NOW + MET], state[space + MET]
-    )
+    tiles = max(state[IFMAP_NOW + MET], state[FILTER_NOW + MET], state[LOAD_NOW + MET])
+    start = max(now, int(tiles), int(state[space + MET]))
     if start == now:
         return now
     if state[IFMAP_NOW + MET] == start:
@@ -299,7 +298,8 @@ def _leave(
 ) -> int:
     """Queue the store of a visit that ends, and the load of the tile that gets its place; how many in all.
 
-    loads: 1 where later ofmap tiles may bring something in.
+    They go before the loads that are needed later than that place. loads: 1 where later ofmap tiles may bring
+    something in.
     """
     for kind in range(KINDS):
         ahead[STREAM_OUT, kind] = ahead[STREAM_IN, kind] = at[kind] if loops.turns[OFMAP, kind] else 0
@@ -307,14 +307,19 @@ def _leave(
         state[STORE_BEFORE + i] = state[STORE + i]
         state[STORE + i] = 0
     take_next(state, LOAD_NOW)
-    queue[queued] = STREAM_OUT
-    more = loads == 1
+    wanted = True
     for _ in range(slots.ofmap):
-        more = more and advance(loops.b, loops.counts, loops.turns[OFMAP], ahead[STREAM_IN])
-    if more:
-        queue[queued + 1] = STREAM_IN
-        return queued + 2
-    return queued + 1
+        wanted = wanted and advance(loops.b, loops.counts, loops.turns[OFMAP], ahead[STREAM_IN])
+    place = queued
+    while place and wanted and not comes_first(loops.b, ahead[queue[place - 1]], ahead[STREAM_IN]):
+        place -= 1
+    added = 2 if wanted and loads else 1
+    for i in range(queued - 1, place - 1, -1):
+        queue[i + added] = queue[i]
+    queue[place] = STREAM_OUT
+    if added == 2:
+        queue[place + 1] = STREAM_IN
+    return queued + added
 
 
 @kernel
@@ -368,7 +373,7 @@ def play_nest(work: LayerWork, b: Blocking, slots: Slots, totals: Integers) -> N
         if moved >= 0:
             queued = _fetch_next(loops, slots, state, at, following, queue, ahead)
         if leaves:
-            loads = 1 if comes_in and moved >= 0 else 0
+            loads = 1 if comes_in else 0
             queued = _leave(loops, slots, state, at, loads, queue, queued, ahead)
         for i in range(queued):
             stream = queue[i]

@@ -76,14 +76,15 @@ class Loops(NamedTuple):
 @helper
 def _results_at(work: LayerWork, b: Blocking, at: Integers) -> int:
     g = work.geometry
-    n = min(b.n, g.n - at[CHANNEL] * b.n)
+    n = min(b.n, g.n - int(at[CHANNEL]) * b.n)
     return pixels_at(g, b, at) * n * groups_at(g, b, at)
 
 
 @helper
 def ends_here(loops: Loops, at: Integers) -> bool:
     """Whether a visit of an ofmap tile finishes its sums."""
-    return loops.turns[OFMAP, REDUCTION] == 0 or at[REDUCTION] == loops.counts[REDUCTION] - 1
+    stays = loops.turns[OFMAP, REDUCTION] == 0
+    return bool(stays or at[REDUCTION] == loops.counts[REDUCTION] - 1)
 
 
 @helper

@@ -20,7 +20,7 @@ from simulator.system.layer_work import (
     LayerWork,
 )
 from simulator.system.nest import FILTER, IFMAP
-from simulator.system.tile_cost import (
+from simulator.system.tile_work import (
     ACTIVATION_WORDS,
     RESIDUAL_WORDS,
     RESULT_WORDS,

@@ -17,6 +17,9 @@ STREAMS: tuple[Stream, ...] = ("ifmap", "filter", "ofmap_load", "ofmap_store")
 Channel = Literal["dram", "chip"]
 CHANNELS: tuple[Channel, ...] = ("dram", "chip")
 
+NEVER = 1 << 62
+"""Instead of a step: no step waits for it."""
+
 IDEAL_MEMORY = Memory(1, 1, 1, 0, 0, 0)
 """One byte a cycle, no latency, no refresh."""
 
@@ -53,7 +56,7 @@ class Transfer:
     index: its place in the stream's sequence (for the ofmap streams, the visit).
     cycles: how long it occupies the channel; loads arrive the channel's latency later.
     enabled_by: step after whose end its buffer space is free (its results exist); -1 from the beginning.
-    needed_by: first step that waits for it; for a store the step that made it.
+    needed_by: first step that waits for it; for a store the first step that needs its place (`NEVER`: none).
     """
 
     stream: Stream
@@ -83,15 +86,12 @@ class Programme:
 def in_service_order(transfers: list[Transfer]) -> tuple[Transfer, ...]:
     """Transfers in the order in which a channel works them off.
 
-    By the step that enables them; then loads before stores, loads by the step that needs them, ifmap before
-    filter. A reload of an ofmap tile follows the store that makes room for it.
+    By the step that enables them, then by the step that needs them, ifmap before filter before stores. A load
+    of an ofmap tile follows the store that makes room for it.
     """
     return tuple(sorted(transfers, key=_service_key))
 
 
-def _service_key(transfer: Transfer) -> tuple[int, int, int, str]:
-    stage = 0
-    if transfer.enabled_by >= 0 and transfer.stream.startswith("ofmap"):
-        stage = 2 if transfer.stream == "ofmap_load" else 1
-    order = {"ifmap": "0", "filter": "1", "ofmap_load": "2", "ofmap_store": "3"}[transfer.stream]
-    return transfer.enabled_by, stage, transfer.needed_by, order
+def _service_key(transfer: Transfer) -> tuple[int, int, int]:
+    order = {"ifmap": 0, "filter": 1, "ofmap_store": 2, "ofmap_load": 3}
+    return transfer.enabled_by, transfer.needed_by, order[transfer.stream]

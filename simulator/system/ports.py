@@ -44,18 +44,23 @@ class Edges(NamedTuple):
 
 def edges_of(arch: ArchConfig, bits: StorageBits) -> Edges:
     """The edges of an architecture for operands of these widths."""
-    buffers = arch.sram.ifmap, arch.sram.filter, arch.sram.ofmap
-    words = [buffer.word_bits for buffer in buffers]
+    ifmap, weights, ofmap = arch.sram.ifmap, arch.sram.filter, arch.sram.ofmap
     return Edges(
-        bits.activation,
-        bits.weight,
-        bits.accumulator,
-        bits.result,
-        bits.residual,
-        *words,
-        *(buffer.word_bits * buffer.ports for buffer in buffers),
-        *(min(word, MACRO_WORD_BITS) for word in words),
-        arch.output_path.values_per_cycle or arch.array.columns,
+        ifmap_bits=bits.activation,
+        filter_bits=bits.weight,
+        sum_bits=bits.accumulator,
+        result_bits=bits.result,
+        residual_bits=bits.residual,
+        ifmap_word=ifmap.word_bits,
+        filter_word=weights.word_bits,
+        ofmap_word=ofmap.word_bits,
+        ifmap_rate=ifmap.word_bits * ifmap.ports,
+        filter_rate=weights.word_bits * weights.ports,
+        ofmap_rate=ofmap.word_bits * ofmap.ports,
+        ifmap_macro=min(ifmap.word_bits, MACRO_WORD_BITS),
+        filter_macro=min(weights.word_bits, MACRO_WORD_BITS),
+        ofmap_macro=min(ofmap.word_bits, MACRO_WORD_BITS),
+        values_per_cycle=arch.output_path.values_per_cycle or arch.array.columns,
     )
 
 

@@ -64,17 +64,21 @@ def may_stay(
 
     It can, with `tiling.keep_ofmap_on_chip`, when that layer is its only reader and reads nothing else, no
     layer adds it to another result, and it fits one half of a double-buffered ofmap buffer (the other takes
-    the next result). Layers whose partial sums pass through the ofmap buffer write their results back.
+    the next result). Layers whose partial sums pass through the ofmap buffer write their results back, and so
+    do layers that add more bytes than they store: those have no place to wait in.
     """
     layers, buffer = network.layers, arch.sram.ofmap
     choices: list[Choices] = [(False,)] * len(layers)
     if not arch.tiling.keep_ofmap_on_chip or not buffer.double_buffered or arch.array.timing != "reference":
         return tuple(choices)
     for index, layer in enumerate(layers[:-1]):
-        size = packed_bytes(stored_results(layer, readers), bits[layer.name].result)
+        widths, stored = bits[layer.name], stored_results(layer, readers)
         partial_sums = arch.dataflow_of(layer.name) != "os" and layer.k > arch.array.rows
+        added = sum(post.elements for post in layer.post_operations if post.kind == "add")
+        fits = packed_bytes(stored, widths.result) <= buffer.tile_bytes
+        in_place = added <= stored and widths.residual <= widths.result
         alone = readers.only_input_of(layer, layers[index + 1])
-        if alone and size <= buffer.tile_bytes and not partial_sums:
+        if alone and fits and in_place and not partial_sums:
             choices[index] = _wanted(arch, layer.name)
     return tuple(choices)
 

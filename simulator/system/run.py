@@ -20,13 +20,13 @@ from simulator.system.layer_work import LayerWork
 from simulator.system.lowering import LoweredLayer, lower
 from simulator.system.mac_traits import TraitsOf, configured_traits
 from simulator.system.machine import Times, play
-from simulator.system.objective import MovePrices
+from simulator.system.objective import MovePrices, Weights
 from simulator.system.ports import edges_of
 from simulator.system.reuse import Readers, Reuse, cheapest_reuse, may_stay, stored_results
 from simulator.system.stored_widths import stored_bits
-from simulator.system.tile_cost import DATAFLOWS, FOLDS, Array
-from simulator.system.tiling import Tiling, Weights, choose_tiling
-from simulator.system.tiling_candidates import Limits
+from simulator.system.tile_work import DATAFLOWS, FOLDS, Array
+from simulator.system.tiling import Tiling, choose_tiling
+from simulator.system.tiling_needs import Limits
 from simulator.workload.layer import Layer, Network
 
 Progress = Callable[[int, int, str], None]
@@ -214,11 +214,18 @@ class _Player:
             macs=self.macs[layer.name],
             bits=self.bits[layer.name],
             dataflow=self.arch.dataflow_of(layer.name),
-            tiling=self.arch.tiling_of(layer.name),
+            tiling=self._tiling_of(layer.name),
             reuse=reuse,
             stored_results=stored_results(layer, self.readers),
             added_results=sum(post.elements for post in posts if post.kind == "add"),
         )
+
+    def _tiling_of(self, layer: str) -> TilingConfig:
+        """What is fixed of a tiling; as none changes SCALE-Sim's cycles, the least traffic is best there."""
+        fixed = self.arch.tiling_of(layer)
+        if self.arch.array.timing == "scalesim" and fixed.objective == "latency":
+            return fixed.model_copy(update={"objective": "traffic"})
+        return fixed
 
     def _play(self, layer: Layer, job: _LayerJob) -> PlayedLayer:
         timing = ArrayTiming.of(self.arch.array, [block.mac for block in job.macs.blocks], job.dataflow)

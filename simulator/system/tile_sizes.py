@@ -10,10 +10,11 @@ import numpy as np
 from simulator.arch.config import TilingConfig
 from simulator.system.footprint import Integers
 from simulator.system.geometry import Geometry
-from simulator.system.tile_cost import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, Array
+from simulator.system.tile_work import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, Array
 
 DENSE = 24
 """Lengths up to which every size is tried where the array is small."""
+_DENSE_IMAGE = 150
 SMALL_ARRAY = 16
 """PEs of a small array."""
 
@@ -93,7 +94,7 @@ def blocks_of(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = Fa
     all_rows = sizes_of_length(height, 1, dense=dense)
     all_columns = sizes_of_length(width, 1, dense=dense)
     rows, columns = _given(fixed.tile_rows, height), _given(fixed.tile_columns, width)
-    if rows or columns or per_image <= DENSE:
+    if rows or columns or per_image <= DENSE or (dense and per_image <= _DENSE_IMAGE):
         blocks = {(1, r, c) for r in rows or all_rows for c in columns or all_columns}
     else:
         blocks = {(1, r, width) for r in all_rows} | {(1, height, c) for c in all_columns}

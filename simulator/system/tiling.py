@@ -8,61 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from simulator.arch.config import TilingConfig
 from simulator.foundation import UserError
-from simulator.numerics.engines.compiled import kernel
 from simulator.system.counts import OPERANDS, Operand
 from simulator.system.footprint import Integers
-from simulator.system.layer_work import BURSTS, BYTES, END, STEPS, TOTALS, LayerWork
+from simulator.system.layer_work import END, STEPS, LayerWork
 from simulator.system.nest import NEST_NAMES, NO_OPERAND, Blocking
-from simulator.system.nest_machine import play_nest
-from simulator.system.tile_cost import OUTPUTS_STAY
 from simulator.system.tile_sizes import (
-    Sizes,
     blocks_of,
     channel_sizes,
     group_sizes,
-    is_small,
-    nearby_sizes,
     reduction_sizes,
-    unit_of_channels,
-    unit_of_pixels,
-    unit_of_reduction,
 )
 from simulator.system.tiling_candidates import (
-    CANDIDATE,
-    COLUMNS,
-    ESTIMATED,
     GROUPS,
-    IMAGES,
-    MOVED,
     NEST,
-    ROWS,
-    VARIANTS,
+    SINGLE,
     WHOLE_K,
     K,
-    Limits,
     N,
-    blocking_of,
-    estimate_rows,
-    ifmap_sizes,
-    list_candidates,
-    slots_of,
 )
-
-Weights = npt.NDArray[np.float64]
-"""Picojoules of one of each total of the machine, for the objective `energy`."""
-
-AS_GOOD = 1.0005
-"""Scores within 0.05 % of each other count as equal; fewer, larger transfers are then better."""
-NEAR = 1.01
-"""Latency: among tilings within 1 % of the fewest cycles the least traffic is taken."""
+from simulator.system.tiling_needs import Limits, ifmap_sizes, output_bytes, slots_of
+from simulator.system.tiling_search import SINGLE_BITS, WHOLE_REDUCTION, Search, Weights, moved_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +70,7 @@ class Tiling:
         """Output pixels of a whole tile."""
         return self.blocking.images * self.blocking.rows * self.blocking.columns
 
-    def fixed(self) -> dict[str, int | str]:
+    def fixed(self) -> dict[str, Any]:
         """Fields of an architecture's `tiling` that give this tiling again."""
         b = self.blocking
         pixels = (
@@ -114,9 +85,10 @@ class Tiling:
             "tile_k": b.k,
             "tile_groups": b.groups,
             "whole_reduction": WHOLE_REDUCTION[b.whole_k],
+            "single_buffered": [name for name, bit in SINGLE_BITS.items() if b.single & bit],
         }
 
-    def summary(self) -> dict[str, int | str]:
+    def summary(self) -> dict[str, Any]:
         """Fields for a result."""
         order = NEST_NAMES[self.blocking.nest][0]
         return {
@@ -127,22 +99,6 @@ class Tiling:
             "steps": self.steps,
             "reason": self.reason,
         }
-
-
-WHOLE_REDUCTION = {NO_OPERAND: "neither", 0: "ifmap", 1: "filter"}
-
-
-def moved_bytes(totals: Integers) -> int:
-    """Useful DRAM bytes of all streams."""
-    return int(totals[BYTES : BYTES + 4].sum())
-
-
-@kernel
-def play_candidates(work: LayerWork, limits: Limits, rows: Integers, totals: Integers) -> None:
-    """Play every candidate; row i of `totals` is what candidate i does."""
-    for i in range(len(rows)):
-        b = blocking_of(rows[i])
-        play_nest(work, b, slots_of(work, b, limits), totals[i])
 
 
 def choose_tiling(
@@ -160,304 +116,75 @@ def choose_tiling(
     Raises:
         UserError: not even the smallest tile fits, or a fixed tile cannot work; names the buffer.
     """
-    return _Search(name, work, limits, fixed, weights).best()
+    search = Search(name, work, limits, fixed, weights)
+    if not search.run():
+        raise _does_not_fit(search)
+    return _tiling(search)
 
 
-class _Effort(NamedTuple):
-    """How many candidates are played.
-
-    first: of the fewest estimated cycles, before any is refined. near, most_near: of the least traffic, at
-    once and in all. round: in each of `rounds` rounds of refinement.
-    """
-
-    first: int
-    near: int
-    most_near: int
-    round: int
-    rounds: int
-
-
-_USUAL = _Effort(first=12, near=6, most_near=30, round=20, rounds=5)
-_THOROUGH = _Effort(first=800, near=40, most_near=400, round=100, rounds=8)
-"""For small arrays, whose layers take few steps."""
+def _tiling(search: Search) -> Tiling:
+    chosen = search.chosen()
+    b = Blocking(*(int(part) for part in search.rows[chosen, : SINGLE + 1]))
+    slots = slots_of(search.work, b, search.limits)
+    return Tiling(
+        blocking=b,
+        slots=dict(zip(OPERANDS, (int(count) for count in slots), strict=True)),
+        totals=search.totals[chosen].copy(),
+        reason=_reason(search, chosen),
+        is_product=search.work.geometry.is_product,
+    )
 
 
-class _Search:
-    """One search: candidates that were played, and what they did."""
+def _reason(search: Search, chosen: int) -> str:
+    b, totals = search.rows[chosen], search.totals[chosen]
+    order, loops = NEST_NAMES[int(b[NEST])]
+    sizes = f"{int(b[:3].prod())} x {int(b[N])} x {int(b[K])}"
+    reason = f"{order} ({loops}) with tiles of {sizes} (m x n x k)"
+    if b[GROUPS] > 1:
+        reason += f" in {int(b[GROUPS])} groups"
+    if b[WHOLE_K] != NO_OPERAND:
+        reason += f", the whole reduction of the {WHOLE_REDUCTION[int(b[WHOLE_K])]} kept"
+    reason += f" takes {int(totals[END]):,} cycles and moves {moved_bytes(totals):,} bytes"
+    others = search.rows[:, NEST] != b[NEST]
+    if not others.any():
+        return reason
+    other = search.totals[others][np.argmin(search.totals[others][:, END])]
+    name = NEST_NAMES[int(search.rows[others][np.argmin(search.totals[others][:, END]), NEST])][0]
+    return f"{reason}; {name} would take {int(other[END]):,} and move {moved_bytes(other):,}"
 
-    def __init__(
-        self, name: str, work: LayerWork, limits: Limits, fixed: TilingConfig, weights: Weights | None
-    ) -> None:
-        self.name, self.work, self.limits, self.fixed, self.weights = name, work, limits, fixed, weights
-        self.rows = np.empty((0, CANDIDATE), np.int64)
-        self.totals = np.empty((0, TOTALS), np.int64)
-        self.known: set[bytes] = set()
-        self.effort = _THOROUGH if is_small(work.array) else _USUAL
 
-    def best(self) -> Tiling:
-        candidates = self._candidates(fine=False)
-        if not len(candidates):
-            candidates = self._candidates(fine=True)  # not even one fold fits
-        if not len(candidates):
-            raise self._does_not_fit()
-        self._play_promising(candidates)
-        self._refine()
-        return self._tiling(self._chosen())
-
-    # --- candidates
-
-    def _variants(self) -> Integers:
-        order, loops, wanted = self.fixed.loop_order, self.fixed.loops, self.fixed.whole_reduction
-        some = wanted == "auto" or order == loops == "auto"
-        pairs = VARIANTS.tolist() if some else product(range(len(NEST_NAMES)), WHOLE_REDUCTION)
-        return np.array(
-            [
-                (nest, held)
-                for nest, held in pairs
-                if order in ("auto", NEST_NAMES[nest][0])
-                and loops in ("auto", NEST_NAMES[nest][1].replace(", ", ""))
-                and wanted in ("auto", WHOLE_REDUCTION[held])
-            ],
-            np.int64,
-        ).reshape(-1, 2)
-
-    def _variants_of_whole(self) -> Integers:
-        """With the whole reduction in a tile, nests differ by their innermost other loop only."""
-        variants = self._variants()
-        different = variants[(variants[:, 0] < 2) & (variants[:, 1] == NO_OPERAND)]
-        return different if len(different) else variants[:1]
-
-    def _candidates(self, *, fine: bool) -> Integers:
-        g, array, fixed = self.work.geometry, self.work.array, self.fixed
-        variants = self._variants()
-        blocks = blocks_of(g, fixed, array, fine=fine)
-        channels = channel_sizes(g, fixed, array, fine=fine)
-        reductions = reduction_sizes(g, fixed, array, fine=fine)
-        groups = group_sizes(g, fixed, array)
-        found = []
-        if reductions[-1] == g.k:
-            found.append(self._listed(blocks, channels, reductions[-1:], groups, self._variants_of_whole()))
-            reductions = reductions[:-1]
-        if len(reductions):
-            if array.dataflow == OUTPUTS_STAY:
-                t = array.timing
-                blocks = blocks[blocks.prod(axis=1) <= t.rows]
-                channels, groups = channels[channels <= t.columns], groups[groups == 1]
-            found.append(self._listed(blocks, channels, reductions, groups, variants))
-        return np.concatenate(found)
-
-    def _listed(
-        self, blocks: Integers, channels: Integers, reductions: Integers, groups: Integers, variants: Integers
-    ) -> Integers:
-        room = len(blocks) * len(channels) * len(reductions) * len(groups) * len(variants)
-        found = np.empty((room, CANDIDATE), np.int64)
-        count = list_candidates(self.work, self.limits, blocks, channels, reductions, groups, variants, found)
-        return found[:count]
-
-    # --- playing
-
-    def _play(self, rows: Integers) -> bool:
-        """Play those rows that have not been played; whether there were any."""
-        fresh = []
-        for row in rows:
-            key = row[: WHOLE_K + 1].tobytes()
-            if key not in self.known:
-                self.known.add(key)
-                fresh.append(row)
-        if not fresh:
-            return False
-        played = np.array(fresh)
-        totals = np.empty((len(played), TOTALS), np.int64)
-        play_candidates(self.work, self.limits, played, totals)
-        self.rows = np.concatenate([self.rows, played])
-        self.totals = np.concatenate([self.totals, totals])
-        return True
-
-    def _play_promising(self, candidates: Integers) -> None:
-        by_score = np.lexsort((candidates[:, MOVED], self._estimated_scores(candidates)))
-        by_bytes = np.lexsort((candidates[:, ESTIMATED], candidates[:, MOVED]))
-        first = np.concatenate([by_score[: self.effort.first], by_bytes[: self.effort.near]])
-        self._play(candidates[first])
-        fewest = int(self.totals[:, END].min())
-        self._play_least_traffic(candidates[candidates[:, ESTIMATED] <= NEAR * fewest])
-
-    def _play_least_traffic(self, near: Integers) -> None:
-        """Of candidates that may come near the fewest cycles, those that move least, until one does."""
-        near = near[np.lexsort((near[:, ESTIMATED], near[:, MOVED]))]
-        at_once = self.effort.near
-        for begin in range(0, min(len(near), self.effort.most_near), at_once):
-            self._play(near[begin : begin + at_once])
-            if moved_bytes(self.totals[self._chosen()]) <= near[begin, MOVED]:
-                return
-
-    def _refine(self) -> None:
-        """Play the neighbours of the chosen and of the fastest candidate while that improves them."""
-        refined: set[int] = set()
-        for _ in range(self.effort.rounds):
-            starts = {self._chosen(), int(np.argmin(self.totals[:, END]))} - refined
-            if not starts:
-                return
-            refined |= starts
-            neighbours = np.concatenate([self._neighbours(self.rows[start]) for start in starts])
-            fewest = int(self.totals[:, END].min())
-            promising = neighbours
-            if self.fixed.objective == "latency":
-                promising = neighbours[neighbours[:, ESTIMATED] <= NEAR * fewest]
-            before = len(self.rows)
-            order = np.lexsort((promising[:, MOVED], self._estimated_scores(promising)))
-            self._play(promising[order[: self.effort.round]])
-            self._play_least_traffic(promising)
-            if len(self.rows) == before:
-                return
-
-    def _neighbours(self, row: Integers) -> Integers:
-        """Candidates with one loop cut otherwise."""
-        g, array, fixed = self.work.geometry, self.work.array, self.fixed
-        one_pixel_loop = g.rows.outputs == 1 and g.images == 1
-        lengths = (
-            (IMAGES, g.images, 1, fixed.tile_images or fixed.tile_m),
-            (ROWS, g.rows.outputs, 1, fixed.tile_rows or fixed.tile_m),
-            (
-                COLUMNS,
-                g.columns.outputs,
-                unit_of_pixels(array) if one_pixel_loop else 1,
-                fixed.tile_columns or fixed.tile_m,
-            ),
-            (N, g.n, unit_of_channels(array), fixed.tile_n),
-            (K, g.k, unit_of_reduction(g, array), fixed.tile_k),
-            (GROUPS, g.groups, 1, fixed.tile_groups),
+def _does_not_fit(search: Search) -> UserError:
+    g, array, edges, fixed = search.work.geometry, search.work.array, search.work.array.edges, search.fixed
+    blocks = blocks_of(g, fixed, array, fine=True)
+    images, rows, columns = (int(size) for size in blocks[np.argmin(blocks.prod(axis=1))])
+    n, k, groups = (
+        int(sizes.min())
+        for sizes in (
+            channel_sizes(g, fixed, array, fine=True),
+            reduction_sizes(g, fixed, array, fine=True),
+            group_sizes(g, fixed, array),
         )
-        found = []
-        whole_image = row[ROWS] == g.rows.outputs and row[COLUMNS] == g.columns.outputs
-        around: dict[int, Sizes] = {}
-        for column, length, unit, given in lengths:
-            if given is None:
-                around[column] = nearby_sizes(length, int(row[column]), unit)
-        for column, sizes in around.items():
-            if column != IMAGES or whole_image:
-                found += [_changed(row, {column: size}) for size in sizes]
-        if not one_pixel_loop:
-            pairs = product(around.get(ROWS, ()), around.get(COLUMNS, ()))
-            found += [_changed(row, {ROWS: rows, COLUMNS: columns}) for rows, columns in pairs]
-        if not found:
-            return np.empty((0, CANDIDATE), np.int64)
-        shapes = np.array(found)
-        rows = np.concatenate(
-            [
-                _with_variants(shapes[shapes[:, K] >= g.k], self._variants_of_whole()),
-                _with_variants(shapes[shapes[:, K] < g.k], self._variants()),
-            ]
-        )
-        return rows[: estimate_rows(self.work, self.limits, rows)]
-
-    def _estimated_scores(self, candidates: Integers) -> npt.NDArray[np.float64]:
-        """What candidates are ranked by before they are played: cycles, or the energy of cycles and bytes."""
-        cycles = candidates[:, ESTIMATED].astype(np.float64)
-        if self.weights is None:
-            return cycles
-        byte_pj = self.weights[BURSTS] / self.work.memory.burst_bytes
-        return cycles * self.weights[END] + candidates[:, MOVED] * byte_pj
-
-    # --- choosing
-
-    def _scores(self) -> npt.NDArray[np.float64]:
-        assert self.weights is not None
-        return self.totals @ self.weights
-
-    def _chosen(self) -> int:
-        """The row that is best for the objective; of rows as good as equal the one with the fewest steps."""
-        cycles, steps = self.totals[:, END], self.totals[:, STEPS]
-        moved = self.totals[:, BYTES : BYTES + 4].sum(axis=1)
-        if self.fixed.objective == "traffic":
-            return _fewest_steps(cycles, steps, moved == moved.min())
-        if self.fixed.objective == "energy":
-            return _fewest_steps(self._scores(), steps, np.ones(len(steps), bool))
-        near = cycles <= NEAR * cycles.min()
-        return _fewest_steps(cycles, steps, near & (moved == moved[near].min()))
-
-    def _tiling(self, chosen: int) -> Tiling:
-        b = Blocking(*(int(part) for part in self.rows[chosen, : WHOLE_K + 1]))
-        slots = slots_of(self.work, b, self.limits)
-        return Tiling(
-            blocking=b,
-            slots=dict(zip(OPERANDS, (int(count) for count in slots), strict=True)),
-            totals=self.totals[chosen].copy(),
-            reason=self._reason(chosen),
-            is_product=self.work.geometry.is_product,
-        )
-
-    def _reason(self, chosen: int) -> str:
-        b, totals = self.rows[chosen], self.totals[chosen]
-        order, loops = NEST_NAMES[int(b[NEST])]
-        sizes = f"{int(b[:3].prod())} x {int(b[N])} x {int(b[K])}"
-        reason = f"{order} ({loops}) with tiles of {sizes} (m x n x k)"
-        if b[GROUPS] > 1:
-            reason += f" in {int(b[GROUPS])} groups"
-        if b[WHOLE_K] != NO_OPERAND:
-            reason += f", the whole reduction of the {WHOLE_REDUCTION[int(b[WHOLE_K])]} kept"
-        reason += f" takes {int(totals[END]):,} cycles and moves {moved_bytes(totals):,} bytes"
-        others = self.rows[:, NEST] != b[NEST]
-        if not others.any():
-            return reason
-        other = self.totals[others][np.argmin(self.totals[others][:, END])]
-        name = NEST_NAMES[int(self.rows[others][np.argmin(self.totals[others][:, END]), NEST])][0]
-        return f"{reason}; {name} would take {int(other[END]):,} and move {moved_bytes(other):,}"
-
-    def _does_not_fit(self) -> UserError:
-        g, array, edges, fixed = self.work.geometry, self.work.array, self.work.array.edges, self.fixed
-        blocks = blocks_of(g, fixed, array, fine=True)
-        images, rows, columns = (int(size) for size in blocks[np.argmin(blocks.prod(axis=1))])
-        n, k, groups = (
-            int(sizes.min())
-            for sizes in (
-                channel_sizes(g, fixed, array, fine=True),
-                reduction_sizes(g, fixed, array, fine=True),
-                group_sizes(g, fixed, array),
+    )
+    pixels = images * rows * columns
+    needed = {
+        "ifmap": ifmap_sizes(g, rows, columns, k).largest * images * groups * edges.ifmap_bits,
+        "filter": n * k * groups * edges.filter_bits,
+        "ofmap": 8 * output_bytes(array, pixels * n * groups, k),
+    }
+    tile = f"{pixels} x {n} x {k}"
+    for name, available in zip(OPERANDS, search.limits[:3], strict=True):
+        missing = -(-int(needed[name]) // 8) - available
+        if missing > 0:
+            return UserError(
+                f"the {name} buffer is too small for layer {search.name!r}: its smallest tile ({tile} of "
+                f"m x n x k) needs {missing + available} bytes, it holds {available}; {missing} bytes "
+                "are missing",
+                location=f"sram.{name}.capacity_kib",
             )
-        )
-        pixels = images * rows * columns
-        sums = array.dataflow != OUTPUTS_STAY and (g.k > array.timing.rows or k < g.k)
-        needed = {
-            "ifmap": ifmap_sizes(g, rows, columns, k).largest * images * groups * edges.ifmap_bits,
-            "filter": n * k * groups * edges.filter_bits,
-            "ofmap": pixels * n * groups * (edges.sum_bits if sums else edges.result_bits),
-        }
-        tile = f"{pixels} x {n} x {k}"
-        for name, available in zip(OPERANDS, self.limits[:3], strict=True):
-            missing = -(-int(needed[name]) // 8) - available
-            if missing > 0:
-                return UserError(
-                    f"the {name} buffer is too small for layer {self.name!r}: its smallest tile ({tile} of "
-                    f"m x n x k) needs {missing + available} bytes, it holds {available}; {missing} bytes "
-                    "are missing",
-                    location=f"sram.{name}.capacity_kib",
-                )
-        return UserError(
-            f"layer {self.name!r} cannot be tiled as fixed: output stationary partial sums stay in the PEs, "
-            "so a tile shorter than the reduction must be one fold (tile_m <= rows, tile_n <= columns) under "
-            "loop_order ofmap_resident or auto",
-            location="tiling",
-            value=tile,
-        )
-
-
-def _changed(row: Integers, sizes: Mapping[int, int]) -> Integers:
-    changed = row.copy()
-    for column, size in sizes.items():
-        changed[column] = size
-        if column in (ROWS, COLUMNS):
-            changed[IMAGES] = 1
-    return changed
-
-
-def _with_variants(shapes: Integers, variants: Integers) -> Integers:
-    """Every row of sizes with every nest."""
-    rows = np.repeat(shapes, len(variants), axis=0)
-    rows[:, NEST : WHOLE_K + 1] = np.tile(variants, (len(shapes), 1))
-    return rows
-
-
-def _fewest_steps(scores: npt.NDArray[Any], steps: Integers, eligible: npt.NDArray[np.bool_]) -> int:
-    """Of the eligible rows, one with the fewest steps among those whose score is as good as the best."""
-    good = eligible & (scores <= AS_GOOD * scores[eligible].min())
-    return int(np.lexsort((scores, steps, ~good))[0])
+    return UserError(
+        f"layer {search.name!r} cannot be tiled as fixed: output stationary partial sums stay in the PEs, "
+        "so a tile shorter than the reduction must be one fold (tile_m <= rows, tile_n <= columns) under "
+        "loop_order ofmap_resident or auto",
+        location="tiling",
+        value=tile,
+    )

@@ -11,8 +11,8 @@ import numpy as np
 
 from simulator.numerics.engines.compiled import helper, kernel
 from simulator.system.footprint import Integers
-from simulator.system.geometry import Axis, Geometry, input_extent, taps_of
-from simulator.system.layer_work import LayerWork, Slots, all_results, result_share
+from simulator.system.geometry import Geometry
+from simulator.system.layer_work import LayerWork, all_results, result_share
 from simulator.system.nest import (
     FILTER,
     IFMAP,
@@ -22,91 +22,17 @@ from simulator.system.nest import (
     REDUCTION,
     Blocking,
     channel_cycles,
-    count_tiles,
-    mark_turns,
 )
 from simulator.system.ports import ceil_div
-from simulator.system.tile_cost import OUTPUTS_STAY, WEIGHTS_STAY
-
-_MANY_PIECES = 4096
-
-
-class Limits(NamedTuple):
-    """What the buffers hold: bytes of each, and 1 where it may hold two tiles, a half for each."""
-
-    ifmap: int
-    filter: int
-    ofmap: int
-    ifmap_halves: int
-    filter_halves: int
-    ofmap_halves: int
-
-
-class Extents(NamedTuple):
-    """Input positions along one axis, all tiles together and the largest tile."""
-
-    total: int
-    largest: int
-
-
-@helper
-def extents_of(axis: Axis, size: int, first_tap: int, stop_tap: int) -> Extents:
-    """Input extents of an axis cut into tiles of `size` outputs; takes time for tiles near padding only."""
-    tiles = (axis.outputs + size - 1) // size
-    whole = axis.outputs // size
-    step = size * axis.stride
-    reach = axis.dilation * (axis.kernel - 1) + 1
-    first = min(whole, (axis.padding + step - 1) // step)
-    room = axis.inputs + axis.padding - reach + axis.stride
-    stop = max(first, min(whole, room // step))
-    total, largest = 0, 0
-    if stop > first:
-        inner = input_extent(axis, first * size, (first + 1) * size, first_tap, stop_tap)
-        total, largest = inner * (stop - first), inner
-    for tile in range(first):
-        extent = input_extent(axis, tile * size, min(axis.outputs, (tile + 1) * size), first_tap, stop_tap)
-        total += extent
-        largest = max(largest, extent)
-    for tile in range(stop, tiles):
-        extent = input_extent(axis, tile * size, min(axis.outputs, (tile + 1) * size), first_tap, stop_tap)
-        total += extent
-        largest = max(largest, extent)
-    return Extents(total, largest)
-
-
-@helper
-def _common(a: int, b: int) -> int:
-    while b:
-        a, b = b, a % b
-    return a
-
-
-@kernel
-def ifmap_sizes(g: Geometry, rows: int, columns: int, k: int) -> Extents:
-    """Input elements of one image and group: all blocks and pieces of the reduction, and the largest one."""
-    size = g.rows.kernel * g.columns.kernel
-    pieces = (g.k + k - 1) // k
-    if k >= size or k >= g.k or pieces > _MANY_PIECES:
-        down = extents_of(g.rows, rows, 0, g.rows.kernel)
-        across = extents_of(g.columns, columns, 0, g.columns.kernel)
-        channels, touched = g.channels, g.channels
-        if k < g.k:
-            # A channel that a cut goes through is fetched for both pieces.
-            period = size // _common(k, size)
-            touched += (pieces - 1) - (pieces - 1) // period
-            channels = 0
-            for piece in range(min(pieces, period)):
-                last = min(g.k, (piece + 1) * k) - 1
-                channels = max(channels, last // size - piece * k // size + 1)
-        return Extents(down.total * across.total * touched, down.largest * across.largest * channels)
-    total, largest = 0, 0
-    for piece in range(pieces):
-        taps = taps_of(g, piece * k, min(g.k, (piece + 1) * k))
-        down = extents_of(g.rows, rows, taps.first_row, taps.stop_row)
-        across = extents_of(g.columns, columns, taps.first_column, taps.stop_column)
-        total += down.total * across.total * taps.channels
-        largest = max(largest, down.largest * across.largest * taps.channels)
-    return Extents(total, largest)
+from simulator.system.tile_work import OUTPUTS_STAY, WEIGHTS_STAY
+from simulator.system.tiling_needs import (
+    Extents,
+    Limits,
+    bytes_of,
+    ifmap_sizes,
+    is_possible,
+    needs_of,
+)
 
 
 @helper
@@ -131,35 +57,9 @@ def pixel_folds(g: Geometry, images: int, rows: int, columns: int, unit: int) ->
 
 
 @helper
-def bytes_of(elements: int, bits: int) -> int:
-    """Whole bytes of packed codes."""
-    return (elements * bits + 7) // 8
-
-
-@helper
-def slots_for(size: int, loads: int, capacity: int, halves: int) -> int:
-    """Tiles that a buffer holds: a single one may fill it; two where halves are enough; 0: no room."""
-    if loads == 1:
-        return 1 if size <= capacity else 0
-    if halves and 2 * size <= capacity:
-        return 2
-    return 1 if size <= capacity else 0
-
-
-@helper
-def _times(counts: Integers, turns: Integers) -> int:
-    """Tiles in an operand's sequence."""
-    total = 1
-    for kind in range(KINDS):
-        if turns[kind]:
-            total *= counts[kind]
-    return total
-
-
-@helper
 def _distinct(b: Blocking, counts: Integers, operand: int) -> int:
     """Different tiles of an operand."""
-    total = counts[0]
+    total = int(counts[0])
     if operand != FILTER:
         total *= counts[1] * counts[2] * counts[3]
     if operand != IFMAP:
@@ -167,22 +67,6 @@ def _distinct(b: Blocking, counts: Integers, operand: int) -> int:
     if operand != OFMAP and operand != b.whole_k:
         total *= counts[5]
     return total
-
-
-class Needs(NamedTuple):
-    """What a blocking needs of the buffers: bytes of its largest tiles, tiles in sequence, slots (0: none).
-
-    spills: 1 where partial sums leave with their tile and come back.
-    """
-
-    ifmap_tile: int
-    filter_tile: int
-    ofmap_tile: int
-    ifmap_loads: int
-    filter_loads: int
-    visits: int
-    slots: Slots
-    spills: int
 
 
 class Estimate(NamedTuple):
@@ -222,51 +106,13 @@ def array_cycles(work: LayerWork, b: Blocking, counts: Integers) -> int:
     pixels = g.images * g.rows.outputs * g.columns.outputs
     if array.dataflow == WEIGHTS_STAY:
         folds, streamed = down * channels * g.groups, pixels
-        tiles = counts[1] * counts[2] * counts[3]
+        tiles = int(counts[1] * counts[2] * counts[3])
     else:
         across = pixel_folds(g, b.images, b.rows, b.columns, t.columns)
-        folds, streamed, tiles = down * across * g.groups, g.n, counts[4]
+        folds, streamed, tiles = down * across * g.groups, g.n, int(counts[4])
     if t.overlap == 2:
         return folds * max(streamed, tiles * t.interval * t.rows)
     return folds * (streamed + tiles * fixed)
-
-
-@helper
-def needs_of(work: LayerWork, b: Blocking, limits: Limits, ifmap: Extents, scratch: Integers) -> Needs:
-    """What a blocking needs of the buffers; arguments as for `estimate`, which it prepares `scratch` for."""
-    g, array, edges = work.geometry, work.array, work.array.edges
-    counts = scratch[0]
-    count_tiles(g, b, counts)
-    for operand in range(3):
-        mark_turns(b, counts, operand, scratch[1 + operand])
-    filter_k = g.k if b.whole_k == FILTER else b.k
-    passes = array.dataflow != OUTPUTS_STAY and (g.k > array.timing.rows or counts[REDUCTION] > 1)
-    ofmap_bits = edges.sum_bits if passes else max(edges.result_bits, edges.residual_bits)
-    ifmap_tile = bytes_of(ifmap.largest * b.images * b.groups, edges.ifmap_bits)
-    filter_tile = bytes_of(filter_k * b.n * b.groups, edges.filter_bits)
-    ofmap_tile = bytes_of(b.images * b.rows * b.columns * b.n * b.groups, ofmap_bits)
-    ifmap_loads = _times(counts, scratch[1 + IFMAP])
-    filter_loads = _times(counts, scratch[1 + FILTER])
-    visits = _times(counts, scratch[1 + OFMAP])
-    slots = Slots(
-        slots_for(ifmap_tile, ifmap_loads, limits.ifmap, limits.ifmap_halves),
-        slots_for(filter_tile, filter_loads, limits.filter, limits.filter_halves),
-        slots_for(ofmap_tile, visits, limits.ofmap, limits.ofmap_halves),
-    )
-    spills = scratch[1 + OFMAP][REDUCTION]
-    return Needs(ifmap_tile, filter_tile, ofmap_tile, ifmap_loads, filter_loads, visits, slots, spills)
-
-
-@helper
-def is_possible(work: LayerWork, b: Blocking, needs: Needs) -> bool:
-    """Whether a blocking fits the buffers and leaves partial sums only where the dataflow lets them go."""
-    array, pieces = work.array, b.k < work.geometry.k
-    if needs.slots.ifmap == 0 or needs.slots.filter == 0 or needs.slots.ofmap == 0:
-        return False
-    if array.dataflow == OUTPUTS_STAY:
-        one_fold = b.images * b.rows * b.columns <= array.timing.rows and b.n <= array.timing.columns
-        return not pieces or (one_fold and b.groups == 1 and needs.spills == 0)
-    return not work.ofmap_stays or (not pieces and work.geometry.k <= array.timing.rows)
 
 
 @helper
@@ -329,15 +175,23 @@ def estimate(work: LayerWork, b: Blocking, limits: Limits, ifmap: Extents, scrat
 
 
 # Columns of a candidate.
-IMAGES, ROWS, COLUMNS, N, K, GROUPS, NEST, WHOLE_K, MOVED, ESTIMATED, STEP_COUNT = range(11)
-CANDIDATE = 11
+IMAGES, ROWS, COLUMNS, N, K, GROUPS, NEST, WHOLE_K, SINGLE, MOVED, ESTIMATED, STEP_COUNT = range(12)
+CANDIDATE = 12
 
 
 @helper
 def blocking_of(row: Integers) -> Blocking:
     """The blocking in a row of candidates."""
     return Blocking(
-        row[IMAGES], row[ROWS], row[COLUMNS], row[N], row[K], row[GROUPS], row[NEST], row[WHOLE_K]
+        row[IMAGES],
+        row[ROWS],
+        row[COLUMNS],
+        row[N],
+        row[K],
+        row[GROUPS],
+        row[NEST],
+        row[WHOLE_K],
+        row[SINGLE],
     )
 
 
@@ -353,7 +207,7 @@ nothing that the nest with the reduction innermost does not save too.
 def _write(row: Integers, b: Blocking, one: Estimate) -> None:
     row[IMAGES], row[ROWS], row[COLUMNS] = b.images, b.rows, b.columns
     row[N], row[K], row[GROUPS] = b.n, b.k, b.groups
-    row[NEST], row[WHOLE_K] = b.nest, b.whole_k
+    row[NEST], row[WHOLE_K], row[SINGLE] = b.nest, b.whole_k, b.single
     row[MOVED], row[ESTIMATED], row[STEP_COUNT] = one.bytes, one.cycles, one.steps
 
 
@@ -366,12 +220,13 @@ def list_candidates(
     k_sizes: Integers,
     group_sizes: Integers,
     variants: Integers,
+    single: int,
     found: Integers,
 ) -> int:
     """Write candidates that fit into `found` [rows, CANDIDATE]; how many there are, at most its length.
 
-    blocks: [count, 3], images, rows and columns. variants: some of `VARIANTS`; with the whole reduction in a
-    tile only the first nest of each innermost loop differs.
+    blocks: [count, 3], images, rows and columns. single: as in `Blocking`. variants: some of `VARIANTS`; with
+    the whole reduction in a tile only the first nest of each innermost loop differs.
     """
     g = work.geometry
     scratch = np.empty((4, KINDS), np.int64)
@@ -387,7 +242,7 @@ def list_candidates(
                         nest, whole_k = variants[variant]
                         if k >= g.k and whole_k != NO_OPERAND:
                             continue
-                        b = Blocking(images, rows, columns, n, k, groups, nest, whole_k)
+                        b = Blocking(images, rows, columns, n, k, groups, nest, whole_k, single)
                         one = estimate(work, b, limits, whole if whole_k == IFMAP else cut, scratch)
                         if one.fits and count < len(found):
                             _write(found[count], b, one)
@@ -411,11 +266,3 @@ def estimate_rows(work: LayerWork, limits: Limits, rows: Integers) -> int:
             _write(rows[count], b, one)
             count += 1
     return count
-
-
-@kernel
-def slots_of(work: LayerWork, b: Blocking, limits: Limits) -> Slots:
-    """Slots of a blocking; a zero where it does not fit."""
-    scratch = np.empty((4, KINDS), np.int64)
-    held = ifmap_sizes(work.geometry, b.rows, b.columns, work.geometry.k if b.whole_k == IFMAP else b.k)
-    return needs_of(work, b, limits, held, scratch).slots

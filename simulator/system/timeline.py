@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from simulator.foundation import UserError
-from simulator.system.machine import Times
+from simulator.system.lowering import LARGEST_PROGRAMME
 from simulator.system.plan import Stream
 from simulator.system.run import LayerRun
 
@@ -38,9 +38,10 @@ def layer_events(run: LayerRun) -> Iterator[TileEvent]:
     Cycles are counted from the beginning of the network.
 
     Raises:
-        UserError: the layer ran under `timing: scalesim`, which has no machine to show.
+        UserError: see `require_steps`.
     """
-    times, programme, origin = require_machine(run), run.played.lowered.programme, run.start_cycle
+    require_steps([run])
+    times, programme, origin = run.played.times, run.played.lowered.programme, run.start_cycle
     last = len(programme.steps) - 1
     for number, (step, when) in enumerate(zip(programme.steps, times.steps, strict=True)):
         yield TileEvent("array", "tile", origin + when.start, origin + when.end, number, 0)
@@ -54,17 +55,30 @@ def layer_events(run: LayerRun) -> Iterator[TileEvent]:
         yield TileEvent(track, name, start, end, transfer.index, transfer.bytes)
 
 
-def require_machine(run: LayerRun) -> Times:
-    """When everything of a layer happened.
+def require_steps(layers: Sequence[LayerRun]) -> None:
+    """Refuse layers whose steps cannot be shown together in one file.
 
     Raises:
-        UserError: the layer ran under `timing: scalesim`, which has no machine to show.
+        UserError: a layer ran under `timing: scalesim`, which has no machine to show, or there are more steps
+            than are written out; names the longest layer and gives its steps.
     """
-    if run.played.times is None:
+    if any(layer.played.timing.timing == "scalesim" for layer in layers):
         raise UserError(
             "has no timeline: SCALE-Sim's compute cycles know no machine around the array",
             location="array.timing",
             value="scalesim",
             allowed="reference",
         )
-    return run.played.times
+    steps = {layer.layer.name: layer.tiling.steps for layer in layers}
+    if sum(steps.values()) > LARGEST_PROGRAMME:
+        raise too_long("steps", steps, LARGEST_PROGRAMME)
+
+
+def too_long(what: str, counts: Mapping[str, int], limit: int) -> UserError:
+    """The error for layers that are too long together: how long they are, and which is the longest."""
+    longest = max(counts, key=lambda name: counts[name])
+    return UserError(
+        f"a trace of {sum(counts.values()):,} {what} is too long to be written; layer {longest!r} has "
+        f"{counts[longest]:,} of them",
+        allowed=f"at most {limit:,} {what}",
+    )

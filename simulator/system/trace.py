@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from simulator.foundation.files import whole_file
 from simulator.system.run import MachineRun
-from simulator.system.timeline import TRACKS, layer_events
+from simulator.system.timeline import TRACKS, layer_events, require_steps
 
 _LAYER_TRACK = 0
 
@@ -17,12 +17,15 @@ _LAYER_TRACK = 0
 def write_trace(run: MachineRun, path: Path) -> int:
     """Write the timeline of a run; returns the number of events.
 
-    Events are written as they are produced, so memory does not grow with the run. Time stamps are cycles: the
-    format counts microseconds, so a viewer's "1 us" is one cycle, which the file says in `otherData`.
+    Events are written as they are produced; memory grows with the steps of the layers (2 kB each). Time
+    stamps are cycles: the format counts microseconds, so a viewer's "1 us" is one cycle, which the file says
+    in `otherData`.
 
     Raises:
-        UserError: the file cannot be written, or the run has no timeline (`timing: scalesim`).
+        UserError: the file cannot be written, the run has no timeline (`timing: scalesim`), or it has too
+            many steps (gives their number).
     """
+    require_steps(run.layers)
     count = 0
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write('{"displayTimeUnit": "ms",\n "otherData": ')

@@ -1,4 +1,4 @@
-"""The accesses of DMA transfers: bursts of the DRAM, words of the buffers."""
+"""The accesses of DMA transfers: bursts of the DRAM, macro words of the buffers."""
 
 from __future__ import annotations
 
@@ -6,79 +6,108 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from simulator.system.accesses import Accesses, Kind
+from simulator.numerics.engines.compiled import kernel
+from simulator.system.accesses import ACCESSES_AT_ONCE, Accesses, Kind, WholeBytes
 from simulator.system.addresses import STREAM_OPERAND, Addresses
+from simulator.system.array_accesses import buffer_port
 from simulator.system.counts import Operand
 from simulator.system.footprint import Integers
-from simulator.system.lowering import Lowering
 from simulator.system.machine import TransferTimes
+from simulator.system.nest import Memory, end_of_transfer
 from simulator.system.plan import STREAMS, Stream, Transfer
 from simulator.system.run import LayerRun
 
 
 def transfer_accesses(run: LayerRun, addresses: Addresses) -> Iterator[tuple[Kind, Iterator[Accesses]]]:
     """Both ends of every transfer of a layer, each kind in order of time."""
-    on_chip = run.played.lowering.problem.ifmap_on_chip
     for stream in STREAMS:
         operand = STREAM_OPERAND[stream]
+        in_buffer, in_dram = _in_buffer(run, addresses, stream), _in_dram(run, addresses, stream)
         if stream == "ofmap_store":
-            outside, inside = (
-                Kind("dram", operand, "write", "transfer"),
-                Kind("sram", operand, "read", "transfer"),
-            )
+            yield Kind("sram", operand, "read", "transfer"), in_buffer
+            yield Kind("dram", operand, "write", "transfer"), in_dram
+        elif stream == "ifmap" and run.played.work.ifmap_on_chip:
+            yield Kind("sram", "ofmap", "read", "transfer"), _from_other_half(run, addresses)
+            yield Kind("sram", operand, "write", "transfer"), in_buffer
         else:
-            outside, inside = (
-                Kind("dram", operand, "read", "transfer"),
-                Kind("sram", operand, "write", "transfer"),
+            yield Kind("dram", operand, "read", "transfer"), in_dram
+            yield Kind("sram", operand, "write", "transfer"), in_buffer
+
+
+def _transfers(run: LayerRun, stream: Stream) -> Iterator[tuple[Transfer, TransferTimes]]:
+    pairs = zip(run.played.lowered.programme.transfers, run.played.times.transfers, strict=True)
+    return ((transfer, when) for transfer, when in pairs if transfer.stream == stream)
+
+
+def _begins(length: int, unit: int) -> Iterator[Integers]:
+    """Where the units of a length begin, in portions worth an array operation."""
+    for begin in range(0, length, unit * ACCESSES_AT_ONCE):
+        yield np.arange(begin, min(length, begin + unit * ACCESSES_AT_ONCE), unit, dtype=np.int64)
+
+
+def _in_dram(run: LayerRun, addresses: Addresses, stream: Stream) -> Iterator[Accesses]:
+    memory, base = run.played.work.memory, addresses.dram[STREAM_OPERAND[stream]]
+    for transfer, when in _transfers(run, stream):
+        for offsets in _begins(transfer.bytes, memory.burst_bytes):
+            yield Accesses(
+                cycles=run.start_cycle + _cycles_in_dram(memory, when.start, offsets),
+                addresses=base[transfer.index] + offsets,
+                bytes=np.minimum(memory.burst_bytes, transfer.bytes - offsets),
+                moved=np.full(len(offsets), memory.burst_bytes, np.int64),
             )
-        if stream == "ifmap" and on_chip:
-            outside = Kind("sram", "ofmap", "read", "transfer")
-        yield outside, _at_one_end(run, addresses, stream, at_buffer=False)
-        yield inside, _at_one_end(run, addresses, stream, at_buffer=True)
 
 
-def _at_one_end(
-    run: LayerRun, addresses: Addresses, stream: Stream, *, at_buffer: bool
-) -> Iterator[Accesses]:
-    times, programme, lowering = run.played.times, run.played.lowered.programme, run.played.lowering
-    assert times is not None, "layers without times have no trace"
-    operand = STREAM_OPERAND[stream]
-    for transfer, when in zip(programme.transfers, times.transfers, strict=True):
-        if transfer.stream != stream or not transfer.bytes:
-            continue
-        on_chip = transfer.channel == "chip"
-        if at_buffer:
-            unit, base = _word_bytes(lowering, operand), addresses.in_buffer(operand, transfer.index)
-        elif on_chip:
-            unit, base = _word_bytes(lowering, "ofmap"), 0
-        else:
-            unit, base = lowering.dram.burst_bytes, addresses.dram[operand][transfer.index]
-        offsets = np.arange(0, transfer.bytes, unit, dtype=np.int64)
-        places = base + offsets
-        if on_chip and not at_buffer:
-            half = lowering.problem.tile_bytes["ofmap"]
-            places = half + (addresses.dram[operand][transfer.index] + offsets) % half
-        yield Accesses(
-            cycles=run.start_cycle + _cycles(lowering, transfer, when, offsets, at_buffer=at_buffer),
-            addresses=places,
-            bytes=np.minimum(unit, transfer.bytes - offsets),
-        )
+def _cycles_in_dram(memory: Memory, start: int, offsets: Integers) -> Integers:
+    cycles = np.empty_like(offsets)
+    _write_cycles(memory, start, offsets, cycles)
+    return cycles
 
 
-def _word_bytes(lowering: Lowering, operand: Operand) -> int:
-    return lowering.work.edges.word_bits[operand] // 8
+@kernel
+def _write_cycles(memory: Memory, start: int, offsets: Integers, cycles: Integers) -> None:
+    """When the byte at each offset of a transfer moves: in the last of the cycles that it takes so far."""
+    for i in range(len(offsets)):
+        before = offsets[i] * memory.rate_cycles // memory.rate_bytes
+        cycles[i] = end_of_transfer(memory, start, before + 1) - 1
 
 
-def _cycles(
-    lowering: Lowering, transfer: Transfer, when: TransferTimes, offsets: Integers, *, at_buffer: bool
-) -> Integers:
-    """When bytes move: those that come from DRAM reach the buffer the latency later."""
-    if transfer.channel == "chip":
-        return when.start + offsets * 8 // lowering.on_chip_bits_per_cycle
-    rate, memory = lowering.dram.bytes_per_cycle, lowering.dram.memory
-    moved = offsets * rate.denominator // rate.numerator
-    if memory.refresh_interval:
-        moved = np.array([memory.end_of_transfer(when.start, n + 1) - 1 for n in moved.tolist()], np.int64)
-    else:
-        moved = when.start + moved
-    return moved + (when.arrived - when.end if at_buffer else 0)
+def _in_buffer(run: LayerRun, addresses: Addresses, stream: Stream) -> Iterator[Accesses]:
+    """The buffer's end: what comes from DRAM is there the latency later."""
+    work, operand = run.played.work, STREAM_OPERAND[stream]
+    port, useful, moved = buffer_port(work.array.edges, operand), WholeBytes(), WholeBytes()
+    for transfer, when in _transfers(run, stream):
+        base = _place(addresses, operand, transfer)
+        for begins in _begins(transfer.bytes * 8, port.macro_bits):
+            if transfer.channel == "chip":
+                cycles = when.start + begins // work.chip_rate
+            else:
+                later = when.arrived - when.end
+                cycles = later + _cycles_in_dram(work.memory, when.start, begins // 8)
+            yield Accesses(
+                cycles=run.start_cycle + cycles,
+                addresses=base + begins // 8,
+                bytes=useful.next(np.minimum(port.macro_bits, transfer.bytes * 8 - begins)),
+                moved=port.moved(len(begins), moved),
+            )
+
+
+def _place(addresses: Addresses, operand: Operand, transfer: Transfer) -> int:
+    if operand != "ofmap":
+        return addresses.in_buffer(operand, transfer.index)
+    place = addresses.ofmap[transfer.index]
+    return place.incoming if transfer.stream == "ofmap_load" else place.outgoing
+
+
+def _from_other_half(run: LayerRun, addresses: Addresses) -> Iterator[Accesses]:
+    """Copies on chip: words of the ofmap buffer, where the layer before left its result."""
+    work = run.played.work
+    port, useful, moved = buffer_port(work.array.edges, "ofmap"), WholeBytes(), WholeBytes()
+    for transfer, when in _transfers(run, "ifmap"):
+        for begins in _begins(transfer.bytes * 8, port.macro_bits):
+            places = addresses.dram["ifmap"][transfer.index] + begins // 8
+            yield Accesses(
+                cycles=run.start_cycle + when.start + begins // work.chip_rate,
+                addresses=addresses.in_other_half(places),
+                bytes=useful.next(np.minimum(port.macro_bits, transfer.bytes * 8 - begins)),
+                moved=port.moved(len(begins), moved),
+            )

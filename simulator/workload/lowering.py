@@ -46,8 +46,7 @@ def im2col(ifmap: NDArray[Code], convolution: Convolution, *, zero: float | Code
         return _windows(ifmap, convolution)
     # One gather with the places of a single image is about twice as fast as copying windows.
     places = np.arange(ifmap[0, :channels].size).reshape(1, channels, *ifmap.shape[2:])
-    single = replace(convolution, batch=1, channels=channels, filters=1, groups=1)
-    order = _windows(places, single).reshape(-1)
+    order = _windows(places, replace(convolution, channels=channels, groups=1)).reshape(-1)
     images = ifmap.reshape(convolution.batch, convolution.groups, -1).swapaxes(0, 1)
     rows = np.empty((convolution.groups, convolution.batch, order.size), ifmap.dtype)
     for group, lowered in zip(images, rows, strict=True):

@@ -1,4 +1,4 @@
-"""Random small layers on random small accelerators: dimensions up to 24, arrays up to 4 x 4, buffers up to 4 KiB."""
+"""Random small layers on random small accelerators: lengths to 24, arrays to 4 x 4, buffers to 4 KiB."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def draw_product(rnd: Random, largest: int = LARGEST) -> Layer:
 
 
 def draw_convolution(rnd: Random, largest: int = LARGEST) -> Layer:
-    """A convolution, one in groups, or a depthwise one; strides, padding and dilation of their own by axis."""
+    """A convolution, one in groups, or a depthwise one; strides, padding, dilation by axis."""
     while True:
         form = rnd.choice(["plain", "plain", "groups", "depthwise"])
         kernel = rnd.randint(1, 4), rnd.randint(1, 4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import tracemalloc
 from collections import defaultdict
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,14 @@ from simulator.arch import ArchConfig, load_arch
 from simulator.foundation import UserError
 from simulator.system import simulate_network
 from simulator.system.access_trace import layer_accesses, write_access_trace
-from simulator.system.addresses import DRAM_BASE, Addresses
+from simulator.system.addresses import DRAM_BASE, Addresses, Dimension
+from simulator.system.footprint import Integers
+from simulator.system.lowering import Visit
 from simulator.workload.layer import (
     Convolution,
     Layer,
     Network,
+    PostOperation,
     convolution_layer,
     matrix_layer,
 )
@@ -45,15 +49,17 @@ def test_bytes_sum_to_the_counts_and_time_never_goes_back(tmp_path: Path, datafl
     count = write_access_trace(run, path, ["second", "last"])
     rows = rows_of(path)
     assert len(rows) == count
-    moved: dict[tuple[str, str, str, str], int] = defaultdict(int)
+    shown: dict[tuple[str, str, str, str], list[int]] = defaultdict(lambda: [0, 0])
     for row in rows:
-        moved[row["layer"], row["memory"], row["operand"], row["direction"]] += int(row["bytes"])
+        sizes = shown[row["layer"], row["memory"], row["operand"], row["direction"]]
+        sizes[0] += int(row["bytes"])
+        sizes[1] += int(row["moved"])
     for layer in run.layers[1:]:
         for memory, counted in (("sram", layer.counts.sram), ("dram", layer.counts.dram)):
             for operand, traffic in counted.items():
                 key = layer.layer.name, memory, operand
-                assert moved.get((*key, "read"), 0) == traffic.read_bytes
-                assert moved.get((*key, "write"), 0) == traffic.write_bytes
+                assert shown[*key, "read"] == [traffic.read_bytes, traffic.moved_read_bytes]
+                assert shown[*key, "write"] == [traffic.write_bytes, traffic.moved_write_bytes]
     cycles = [int(row["cycle"]) for row in rows]
     assert all(before <= after for before, after in pairwise(cycles))
     assert run.layers[1].start_cycle <= cycles[0]
@@ -69,20 +75,47 @@ def test_results_that_stay_are_copied_from_the_other_half(dataflow: str) -> None
     fields = {
         "array.dataflow": dataflow,
         "tiling.keep_ofmap_on_chip": True,
+        "tiling.objective": "traffic",
         "dram.refresh_interval_ns": 500,
         "dram.refresh_duration_ns": 100,
     }
     run = simulate_network(load_arch("int8_32x32", fields), Network("chain", layers))
-    halves = []
+    half, size = 128 * 1024, 16 * 12 * 12
+    copied: dict[str, set[int]] = defaultdict(set)
+    stored: dict[str, set[int]] = defaultdict(set)
     for layer in run.layers:
         for _, kinds, (numbers, accesses) in layer_accesses(layer):
             for number, kind in enumerate(kinds):
+                places = accesses.addresses[numbers == number].tolist()
                 if kind[1:] == ("ofmap", "read", "transfer"):
-                    halves += [
-                        layer.layer.name + str(place // (128 * 1024))
-                        for place in accesses.addresses[numbers == number].tolist()
-                    ]
-    assert set(halves) == {"b1", "c1", "c0"}
+                    copied[layer.layer.name] |= set(places)
+                elif kind[1:] == ("ofmap", "write", "results"):
+                    stored[layer.layer.name] |= set(places)
+    # 256-bit words: copies and results that stay take every word of a result of 2,304 bytes once.
+    words = set(range(0, size, 32))
+    assert copied["a"] == set()
+    assert copied["b"] == {half + word for word in words}
+    assert {place for place in copied["c"] if place >= half} == {half + word for word in words}
+    assert {place // half for place in copied["c"]} == {0, 1}
+    for name in ("a", "b"):
+        assert min(stored[name]) == 0
+        assert size - 32 <= max(stored[name]) < size
+
+
+def test_a_layer_that_adds_more_than_it_stores_writes_its_result_back() -> None:
+    """8 x 8 x 8 operands come in for 4 x 4 x 8 pooled results: the result's place has no room for them."""
+    plain = convolution_layer("a", Convolution(1, 3, 8, (8, 8), (1, 1)))
+    reader = convolution_layer("b", Convolution(1, 8, 8, (4, 4), (1, 1)), inputs=("a",))
+    pool, add = PostOperation("pool", 512), PostOperation("add", 512)
+    arch = load_arch("int8_32x32", {"tiling.keep_ofmap_on_chip": True, "tiling.objective": "traffic"})
+    written = [
+        simulate_network(arch, Network("n", (replace(plain, post_operations=posts), reader)))
+        .layers[0]
+        .counts.dram["ofmap"]
+        .write_bytes
+        for posts in ((pool,), (add, pool))
+    ]
+    assert written == [0, 128]
 
 
 @settings(max_examples=25, deadline=None)
@@ -125,48 +158,46 @@ def test_buffers_are_read_where_they_were_written_before(layer: Layer, arch: Arc
                     assert written[kind.operand].get(address, cycle) < cycle
 
 
-@pytest.mark.parametrize(("stride", "dilation", "batch"), [(1, 1, 1), (2, 1, 2), (3, 1, 1), (1, 2, 2)])
-def test_activations_are_read_where_the_input_rows_put_them(stride: int, dilation: int, batch: int) -> None:
-    """Rows of the tile are collected one output pixel at a time, and laid out channel by channel."""
-    geometry = Convolution(
-        batch,
-        2,
-        3,
-        (9, 7),
-        (2, 3),
-        stride=(stride, 1),
-        dilation=(dilation, 1),
-        padding=(1, 1, 1, 1),
-    )
-    layer = convolution_layer("c", geometry)
-    arch = load_arch("int8_32x32", {"array.rows": 4, "array.columns": 4, "tiling.tile_m": 12})
-    run = simulate_network(arch, Network("n", (layer,))).layers[0]
-    addresses = Addresses.of(run.played.lowering, run.played.lowered)
-    out_height, out_width = geometry.ofmap
-    seen = 0
-    for visit in run.played.lowered.visits:
-        pixels = range(visit.origin.m, visit.origin.m + visit.tile.m)
-        stored: list[tuple[int, int]] = []
-        for pixel in pixels:
-            image, inside = divmod(pixel, out_height * out_width)
-            top = inside // out_width * stride - 1
-            window = range(max(0, top), min(9, top + dilation + 1))
-            stored += [(image, row) for row in window if (image, row) not in stored]
-        stored.sort()
-        for number, pixel in enumerate(pixels):
-            image, inside = divmod(pixel, out_height * out_width)
-            for k in range(12):
-                channel, tap = divmod(k, 6)
-                row = inside // out_width * stride - 1 + tap // 3 * dilation
-                column = inside % out_width - 1 + tap % 3
-                if 0 <= row < 9 and 0 <= column < 7:
-                    place = addresses.elements(
-                        "ifmap", visit, 0, {"m": np.array([number]), "k": np.array([k])}
-                    )
-                    expected = (channel * len(stored) + stored.index((image, row))) * 7 + column
-                    assert place.tolist() == [expected]
-                    seen += 1
-    assert seen > 100
+def addresses_of(layer: Layer, arch: ArchConfig) -> tuple[Addresses, tuple[Visit, ...]]:
+    played = simulate_network(arch, Network("n", (layer,))).layers[0].played
+    addresses = Addresses.of(played.work, played.tiling, played.limits, played.lowered)
+    return addresses, played.lowered.visits
+
+
+def test_a_block_holds_the_inputs_of_its_own_windows() -> None:
+    """3 x 3 kernel, stride 2, padding 1 on 8 x 8, blocks of 2 x 2: rows and columns 0 to 3, then 3 to 7."""
+    geometry = Convolution(1, 2, 3, (8, 8), (3, 3), stride=(2, 2), padding=(1, 1, 1, 1))
+    fixed = {"tiling.tile_rows": 2, "tiling.tile_columns": 2}
+    addresses, visits = addresses_of(convolution_layer("c", geometry), load_arch("int8_32x32", fixed))
+    assert [visit.pixels for visit in visits] == [(1, 2, 2)] * 4
+
+    def place(visit: Visit, pixel: int, k: int) -> int:
+        at: dict[Dimension, Integers] = {"m": np.array([pixel]), "k": np.array([k])}
+        return int(addresses.elements("ifmap", visit, 0, at)[0])
+
+    # First block, outputs (0, 0) to (1, 1): 4 x 4 inputs of each channel. Tap (0, 0) of output (0, 0) is
+    # padding beside input (0, 0); the middle tap is that input; tap (2, 1) of output (1, 1) is input (3, 2).
+    assert [place(visits[0], 0, k) for k in (0, 4)] == [0, 0]
+    assert place(visits[0], 3, 7) == 3 * 4 + 2
+    assert place(visits[0], 3, 9 + 7) == 16 + 3 * 4 + 2
+    # Last block, outputs (2, 2) to (3, 3): inputs 3 to 7 both ways, 5 x 5.
+    assert place(visits[3], 0, 0) == 0
+    assert place(visits[3], 3, 8) == 4 * 5 + 4
+    assert place(visits[3], 1, 9 + 3) == 25 + 1 * 5 + 2
+    # Second block, outputs (0, 2) to (1, 3): rows 0 to 3, columns 3 to 7.
+    assert place(visits[1], 2, 5) == 2 * 5 + 2
+
+
+def test_inputs_that_a_long_stride_jumps_over_have_no_place() -> None:
+    """2 x 2 kernel, stride 5 x 4, padding 1: windows are apart, and the first ones begin in the padding."""
+    geometry = Convolution(1, 1, 3, (7, 9), (2, 2), stride=(5, 4), padding=(1, 1, 1, 1))
+    addresses, (visit,) = addresses_of(convolution_layer("c", geometry), load_arch("int8_32x32"))
+    assert visit.pixels == (1, 2, 3)
+    m, k = np.divmod(np.arange(24), 4)
+    places = addresses.elements("ifmap", visit, 0, {"m": m, "k": k}).reshape(2, 3, 4)
+    # Input rows 0, 4, 5 and columns 0, 3, 4, 7, 8 are stored: 3 x 5.
+    assert places[0].tolist() == [[0, 0, 0, 0], [1, 2, 1, 2], [3, 4, 3, 4]]
+    assert places[1].tolist() == [[5, 5, 10, 10], [6, 7, 11, 12], [8, 9, 13, 14]]
 
 
 def test_the_reference_fold_reads_its_vectors_cycle_by_cycle(tmp_path: Path) -> None:
@@ -176,9 +207,7 @@ def test_the_reference_fold_reads_its_vectors_cycle_by_cycle(tmp_path: Path) -> 
     run = simulate_network(arch, Network("n", (layer,)))
     write_access_trace(run, tmp_path / "accesses.csv")
     rows = rows_of(tmp_path / "accesses.csv")
-    times = run.layers[0].played.times
-    assert times is not None
-    start = times.steps[0].start
+    start = run.layers[0].played.times.steps[0].start
 
     def shown(memory: str, operand: str, purpose: str) -> list[tuple[int, int, int]]:
         return [
@@ -191,9 +220,8 @@ def test_the_reference_fold_reads_its_vectors_cycle_by_cycle(tmp_path: Path) -> 
     assert shown("sram", "ifmap", "operands") == vectors
     assert shown("sram", "filter", "operands") == vectors
     leaving = start + 5 + 4 + 4 - 2
-    assert shown("sram", "ofmap", "results") == [
-        (leaving + 3 + order, 4 * row, 4) for order, row in enumerate((3, 2, 1, 0))
-    ]
+    # The bottom row leaves first, and lies first.
+    assert shown("sram", "ofmap", "results") == [(leaving + 3 + order, 4 * order, 4) for order in range(4)]
     assert [access[1:] for access in shown("dram", "filter", "transfer")] == [(DRAM_BASE["filter"], 20)]
 
 
@@ -204,6 +232,7 @@ def test_memory_does_not_grow_with_the_layer(tmp_path: Path) -> None:
         run = simulate_network(
             load_arch("int8_32x32", {"sram.filter.capacity_kib": 4, "sram.ofmap.capacity_kib": 4}), network
         )
+        assert len(run.layers[0].played.times.steps) > 100  # listed before, 2 kB a step
         tracemalloc.start()
         try:
             rows.append(write_access_trace(run, tmp_path / "accesses.csv"))

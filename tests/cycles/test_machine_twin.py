@@ -2,74 +2,174 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from dataclasses import dataclass, replace
+from math import ceil
+from random import Random
 
-from simulator.system.machine import play
-from simulator.system.plan import Memory, Programme, Step, Transfer, in_service_order
-from simulator.system.stalls import stalls_by_cause
-from tests.reference.pipeline import step_through
+import pytest
+
+from simulator.arch import ArchConfig, load_arch
+from simulator.array import ArrayTiming
+from simulator.system.dram import exact
+from simulator.system.lowering import LoweredLayer, lower
+from simulator.system.machine import Times, play
+from simulator.system.run import PlayedLayer
+from simulator.workload.layer import Layer, PostOperation
+from tests.cycles.random_layers import draw_case
+from tests.cycles.tiling_player import simulate, with_tiling
+from tests.reference.pipeline import Around, Stepped, step_through
+from tests.reference.steps import durations_of
+from tests.reference.tiling import (
+    LOOPS,
+    Bits,
+    Problem,
+    Tiling,
+    Walk,
+    Whole,
+    is_possible,
+    is_product,
+    problem_of,
+    slots_of,
+    walk,
+)
+
+NESTS: list[tuple[str, Whole]] = [(loops, "neither") for loops in LOOPS] + [
+    ("mnk", "ifmap"),
+    ("nmk", "filter"),
+]
+MOST_STEPS, MOST_CYCLES = 150, 4000
+WIDE = {f"sram.{name}.word_bits": 2**16 for name in ("ifmap", "filter", "ofmap")}
+NARROW = {"sram.ifmap.word_bits": 8, "sram.filter.word_bits": 16, "sram.ofmap.word_bits": 24}
 
 
-@st.composite
-def programmes(draw: st.DrawFn) -> Programme:
-    """Programmes as a lowering could make them: any reuse of tiles and any durations."""
-    count = draw(st.integers(1, 8))
-    durations = st.integers(0, 12)
-    delays = st.integers(0, 3)
-    numbers: dict[str, list[int]] = {}
-    for stream in ("ifmap", "filter", "ofmap"):
-        news = [0] + [draw(st.integers(0, 1)) for _ in range(count - 1)]
-        numbers[stream] = [sum(news[: i + 1]) for i in range(count)]
-    steps = tuple(
-        Step(
-            cycles=draw(st.integers(1, 12)),
-            port_cycles=draw(delays),
-            output_cycles=draw(delays),
-            tail_cycles=draw(delays),
-            ifmap=numbers["ifmap"][i],
-            filter=numbers["filter"][i],
-            ofmap=numbers["ofmap"][i],
+@dataclass(frozen=True)
+class Fixed:
+    """A layer with a fixed tiling on the machine, and what the reference knows of it."""
+
+    layer: Layer
+    arch: ArchConfig
+    problem: Problem
+    walk: Walk
+    played: PlayedLayer
+    ifmap_on_chip: bool
+    ofmap_stays: bool
+
+    @property
+    def lowered(self) -> LoweredLayer:
+        work = self.played.work._replace(
+            ifmap_on_chip=int(self.ifmap_on_chip), ofmap_stays=int(self.ofmap_stays)
         )
-        for i in range(count)
+        return lower(work, self.played.tiling)
+
+    @property
+    def slots(self) -> tuple[int, int, int]:
+        """Two tiles of an operand where they fit, unless the tiling has a single one."""
+        single = self.played.tiling.fixed()["single_buffered"]
+        most = zip(("ifmap", "filter", "ofmap"), slots_of(self.problem, self.walk), strict=True)
+        ifmap, filters, ofmap = (1 if name in single else slots for name, slots in most)
+        return ifmap, filters, ofmap
+
+    @property
+    def around(self) -> Around:
+        dram, sram = self.arch.dram, self.arch.sram
+        cycle_ns = 1000 / exact(self.arch.clock_mhz)
+        ports = [buffer.word_bits * buffer.ports for buffer in (sram.ifmap, sram.ofmap)]
+        return Around(
+            bytes_per_cycle=exact(dram.bandwidth_gbyte_per_s) * cycle_ns,
+            burst_bytes=dram.burst_bytes,
+            latency=ceil(exact(dram.latency_ns) / cycle_ns),
+            refresh_interval=ceil(exact(dram.refresh_interval_ns) / cycle_ns),
+            refresh_duration=ceil(exact(dram.refresh_duration_ns) / cycle_ns),
+            output_latency=self.arch.output_path.latency_cycles,
+            chip_bits=min(ports),
+            ifmap_on_chip=self.ifmap_on_chip,
+            ofmap_stays=self.ofmap_stays,
+            slots=self.slots,
+        )
+
+
+def draw_tiling(p: Problem, rnd: Random) -> Tiling:
+    images = rnd.randint(1, p.images)
+    whole_images = images > 1
+    k = rnd.choice([p.k, rnd.randint(1, p.k), rnd.randint(1, p.k)])
+    loops, whole = rnd.choice(NESTS if k < p.k else NESTS[: len(LOOPS)])
+    return Tiling(
+        images,
+        p.rows.outputs if whole_images else rnd.randint(1, p.rows.outputs),
+        p.columns.outputs if whole_images else rnd.randint(1, p.columns.outputs),
+        rnd.randint(1, p.n),
+        k,
+        rnd.randint(1, p.groups),
+        loops,
+        whole,
     )
-    transfers: list[Transfer] = []
-    for stream in ("ifmap", "filter"):
-        slots = draw(st.integers(1, 2))
-        channel = draw(st.sampled_from(["dram", "chip"])) if stream == "ifmap" else "dram"
-        for index in range(numbers[stream][-1] + 1):
-            readers = [i for i in range(count) if numbers[stream][i] == index]
-            leaving = [i for i in range(count) if numbers[stream][i] == index - slots]
-            transfers.append(
-                Transfer(stream, index, 0, draw(durations), max(leaving, default=-1), readers[0], channel)  # type: ignore[arg-type]
-            )
-    slots, stays = draw(st.integers(1, 2)), draw(st.booleans())
-    for visit in range(numbers["ofmap"][-1] + 1):
-        own = [i for i in range(count) if numbers["ofmap"][i] == visit]
-        leaving = [i for i in range(count) if numbers["ofmap"][i] == visit - slots]
-        if draw(st.booleans()):
-            enabled_by = max(leaving, default=-1)
-            transfers.append(Transfer("ofmap_load", visit, 0, draw(durations), enabled_by, own[0]))
-        if not stays:
-            transfers.append(Transfer("ofmap_store", visit, 0, draw(durations), own[-1], own[-1]))
-    interval = draw(st.sampled_from([0, 5, 9, 16]))
-    memory = Memory(draw(st.integers(0, 6)), interval, draw(st.integers(0, 4)) if interval else 0)
-    return Programme(steps, in_service_order(transfers), slots, draw(st.integers(0, 5)), memory)
 
 
-@settings(max_examples=600, deadline=None)
-@given(programmes())
-def test_every_start_and_end_is_as_stepped_through(programme: Programme) -> None:
-    times, stepped = play(programme), step_through(programme)
+def draw_fixed(seed: int, **fields: object) -> Fixed:
+    """A small layer with any tiling that is legal for it."""
+    rnd = Random(seed)
+    while True:
+        case = draw_case(rnd)
+        layer = case.layer
+        if rnd.random() < 0.3:
+            layer = replace(layer, post_operations=(PostOperation("add", layer.m * layer.n),))
+        interval = rnd.choice([0, 0, 30, 74])
+        refresh = {"dram.refresh_interval_ns": interval, "dram.refresh_duration_ns": rnd.choice([2, 14])}
+        arch = load_arch(case.arch, {**refresh, **fields})
+        product = is_product(layer) and (layer.convolution is None or rnd.random() < 0.5)
+        bits = Bits(residual=8 if layer.post_operations else 0)
+        problem = problem_of(layer, arch, product=product, bits=bits)
+        tiling = draw_tiling(problem, rnd)
+        walked = walk(problem, tiling)
+        few = len(walked.steps) < 3 and rnd.random() < 0.8
+        if few or len(walked.steps) > MOST_STEPS or not is_possible(problem, tiling, walked):
+            continue
+        if 0 in slots_of(problem, walked):
+            continue
+        single = tuple(name for name in ("ifmap", "filter", "ofmap") if rnd.random() < 0.15)
+        played = simulate(layer, with_tiling(arch, tiling, blocks=not product, single=single)).played
+        if played.tiling.cycles > MOST_CYCLES:
+            continue
+        stays = rnd.random() < 0.2 and walked.ofmap_tile == max(walked.outgoing)
+        return Fixed(layer, arch, problem, walked, played, rnd.random() < 0.2, stays)
+
+
+def compare(fixed: Fixed, stepped: Stepped, lowered: LoweredLayer, times: Times) -> None:
     assert [(step.start, step.end) for step in times.steps] == stepped.steps
-    assert {i: tuple(transfer) for i, transfer in enumerate(times.transfers)} == stepped.transfers
+    for channel in ("dram", "chip"):
+        machine = [
+            (transfer.stream, transfer.index, transfer.bytes, *when)
+            for transfer, when in zip(lowered.programme.transfers, times.transfers, strict=True)
+            if transfer.channel == channel
+        ]
+        twin = [
+            (moved.transfer.stream, moved.transfer.place, moved.transfer.bytes, *moved[1:])
+            for moved in stepped.moved
+            if moved.transfer.channel == channel
+        ]
+        assert machine == twin
+    for name, capacity in zip(("ifmap", "filter"), fixed.problem.capacity, strict=False):
+        assert stepped.most_held[name] <= capacity
 
 
-@settings(max_examples=150, deadline=None)
-@given(programmes())
-def test_work_and_stalls_sum_to_the_end(programme: Programme) -> None:
-    times = play(programme)
-    work = sum(step.cycles for step in programme.steps)
-    stalls = stalls_by_cause(programme, times)
-    assert all(cycles > 0 for cycles in stalls.values())
-    assert work + sum(stalls.values()) == times.end
+@pytest.mark.parametrize("first", range(0, 300, 25))
+def test_every_begin_and_end_is_as_stepped_through(first: int) -> None:
+    """With ports and an output path that take no time, the twin knows the steps' durations too."""
+    for seed in range(first, first + 25):
+        fixed = draw_fixed(seed, **WIDE)
+        assert tuple(fixed.played.tiling.slots.values()) == fixed.slots
+        lowered = fixed.lowered
+        timing = ArrayTiming.of(fixed.arch.array, ())
+        durations = durations_of(timing, fixed.problem, fixed.walk)
+        steps = lowered.programme.steps
+        assert [(step.duration, step.tail_cycles) for step in steps] == durations
+        compare(fixed, step_through(fixed.walk, fixed.around, durations), lowered, play(lowered.programme))
+
+
+@pytest.mark.parametrize("first", range(1000, 1150, 25))
+def test_narrow_ports_and_a_slow_output_path_only_change_durations(first: int) -> None:
+    for seed in range(first, first + 25):
+        fixed = draw_fixed(seed, **NARROW, **{"output_path.values_per_cycle": 1})
+        lowered = fixed.lowered
+        durations = [(step.duration, step.tail_cycles) for step in lowered.programme.steps]
+        compare(fixed, step_through(fixed.walk, fixed.around, durations), lowered, play(lowered.programme))

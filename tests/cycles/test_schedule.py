@@ -9,6 +9,7 @@ from itertools import product
 import pytest
 
 from simulator.array import ArrayTiming, ProductSchedule, schedule_product
+from simulator.array.schedule import fold_grid
 from simulator.foundation import UserError
 from tests.golden import golden_file
 
@@ -31,6 +32,16 @@ class TestOneFold:
         assert (phases.fill.first_cycle, phases.fill.last_cycle) == (0, 5)
         assert (phases.compute.first_cycle, phases.compute.last_cycle) == (6, 17)
         assert (phases.drain.first_cycle, phases.drain.last_cycle) == (18, 21)
+        assert [phase.cycles for phase in (phases.fill, phases.compute, phases.drain)] == [6, 12, 4]
+        assert (phases.first_cycle, phases.last_cycle) == (0, 21)
+
+    def test_a_single_pe_has_no_fill(self) -> None:
+        assert schedule_product(ArrayTiming(1, 1), m=1, n=1, k=3).phases_of(0).fill.cycles == 0
+
+    def test_utilization_and_decoded_operands(self) -> None:
+        schedule = schedule_product(ArrayTiming(4, 4), m=4, n=3, k=12)
+        assert schedule.utilization == pytest.approx(4 * 3 * 12 / (16 * 22))
+        assert schedule.decoder_operations == 4 * 12 + 3 * 12
 
     @pytest.mark.parametrize(("dataflow", "m", "n", "k"), [("ws", 7, 3, 4), ("is", 3, 7, 4)])
     def test_stationary_operands_cost_preload_and_the_way_down(
@@ -84,6 +95,35 @@ class TestManyFolds:
         # Three streamed operands on 8 rows: the second K tile reads back what takes 8 rows to come out.
         schedule = schedule_product(ArrayTiming(8, 2, "ws", "full"), m=3, n=2, k=16)
         assert schedule.start_of(1) == 8
+
+    def test_slow_sums_need_their_cycles_in_every_row_before_they_return(self) -> None:
+        timing = ArrayTiming(8, 2, "ws", "full", pipeline_depth=3, accumulation_interval=3)
+        # Two K tiles: three cycles in each of 8 rows. Two column tiles: 7 shadows wait two cycles, 8 load.
+        assert schedule_product(timing, m=3, n=2, k=16).start_of(1) == 3 * 8
+        assert schedule_product(timing, m=3, n=4, k=8).start_of(1) == 2 * 7 + 8
+
+    @pytest.mark.parametrize(
+        ("overlap", "compute", "fill", "drain", "issue"),
+        [
+            ("none", 4 * 12, 4 * 6, 4 * 4, 4 * 22),
+            ("drain", 4 * 12, 4 * 6, 4, 4 * 18),
+            ("full", 4 * 12, 6, 4, 4 * 12),
+        ],
+    )
+    def test_four_folds_spend_their_cycles_on(
+        self, overlap: str, compute: int, fill: int, drain: int, issue: int
+    ) -> None:
+        # 2 x 2 folds of K = 12 on 4 x 4: each fills for 6, computes for 12 and drains for 4 cycles.
+        schedule = schedule_product(ArrayTiming(4, 4, overlap=overlap), m=8, n=8, k=12)  # type: ignore[arg-type]
+        split = (schedule.compute_cycles, schedule.fill_cycles, schedule.drain_cycles)
+        assert split == (compute, fill, drain)
+        assert schedule.shifting_cycles == drain
+        assert (schedule.issue_cycles, schedule.tail_cycles) == (issue, sum(split) - issue)
+
+    def test_one_group_is_the_default(self) -> None:
+        tiles = fold_grid(ArrayTiming(4, 4), m=9, n=7, k=5)
+        assert (tiles.groups, tiles.folds) == (1, 3 * 2)
+        assert schedule_product(ArrayTiming(4, 4), m=9, n=7, k=5).groups == 1
 
     def test_trimmed_folds_end_with_their_last_used_pe(self) -> None:
         full = schedule_product(ArrayTiming(4, 4), m=5, n=4, k=9)
@@ -185,6 +225,10 @@ class TestScaleSim:
         schedule = schedule_product(timing, m=m, n=n, k=k)
         assert (schedule.folds, schedule.total_cycles) == (folds, folds * per_fold - 1)
 
+    def test_partial_sums_are_written_and_never_read_back(self) -> None:
+        accesses = schedule_product(ArrayTiming(4, 4, "ws", timing="scalesim"), m=9, n=7, k=10).accesses
+        assert (accesses.partial_sum_writes, accesses.partial_sum_reads) == (9 * 7 * 2, 0)
+
     def test_options_it_does_not_know_are_refused(self) -> None:
         with pytest.raises(UserError, match="overlap"):
             ArrayTiming(timing="scalesim", overlap="full")
@@ -208,6 +252,20 @@ class TestRefusals:
             schedule_product(ArrayTiming(), m=1, n=1, k=0)
         with pytest.raises(UserError, match="multiple of groups"):
             schedule_product(ArrayTiming(), m=1, n=3, k=1, groups=2)
+
+    @pytest.mark.parametrize("part", ["compute_cycles", "fill_cycles", "drain_cycles", "shifting_cycles"])
+    def test_no_part_of_a_schedule_is_negative(self, part: str) -> None:
+        schedule = schedule_product(ArrayTiming(4, 4), m=4, n=4, k=12)
+        with pytest.raises(ValueError, match="must not be negative"):
+            replace(schedule, **{part: -1})  # type: ignore[arg-type]
+
+    def test_no_schedule_has_more_products_than_pe_cycles(self) -> None:
+        # One PE with one cycle each to fill, compute and drain has three PE-cycles.
+        schedule = schedule_product(ArrayTiming(1, 1), m=1, n=1, k=1)
+        whole = replace(schedule, compute_cycles=1, fill_cycles=1, drain_cycles=1, shifting_cycles=0)
+        assert replace(whole, k=3).idle_pe_cycles == 0
+        with pytest.raises(ValueError, match="must not be negative"):
+            replace(whole, k=4)
 
     def test_a_fold_that_does_not_exist(self) -> None:
         with pytest.raises(UserError, match="has 6 folds"):

@@ -1,6 +1,6 @@
 """Is the chosen tiling one that nothing beats, whatever the layer, accelerator and objective?
 
-Law by law in `tiling_laws.py`. Layers are drawn from seeds, so that a failure names one that can be looked at.
+Law by law in `tiling_laws.py`. Layers are drawn from seeds, so that a failure names one to look at.
 """
 
 from __future__ import annotations

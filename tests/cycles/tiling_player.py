@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.arch import ArchConfig, load_arch
-from simulator.system.dram import exact
 from simulator.system import LayerRun, simulate_network
+from simulator.system.dram import exact
 from simulator.system.layer_work import BYTES, END, TOTALS, LayerWork
 from simulator.system.objective import MovePrices
-from simulator.system.tiling import play_candidates
-from simulator.system.tiling_candidates import CANDIDATE, Limits, estimate_rows
+from simulator.system.tiling_candidates import CANDIDATE, SINGLE, estimate_rows
+from simulator.system.tiling_needs import Limits
+from simulator.system.tiling_search import play_candidates
 from simulator.workload.layer import Layer, Network
 from tests.reference.legal_tilings import Pace
 from tests.reference.tiling import Tiling
@@ -33,7 +34,9 @@ def cost_of(run: LayerRun) -> tuple[int, int]:
     return run.counts.cycles.total, moved
 
 
-def with_tiling(arch: ArchConfig, tiling: Tiling, *, blocks: bool) -> ArchConfig:
+def with_tiling(
+    arch: ArchConfig, tiling: Tiling, *, blocks: bool, single: tuple[str, ...] = ()
+) -> ArchConfig:
     """The architecture with a tiling fixed; `blocks`: by images, rows and columns, else by pixels."""
     pixels = {
         "tiling.tile_images": tiling.images,
@@ -47,6 +50,7 @@ def with_tiling(arch: ArchConfig, tiling: Tiling, *, blocks: bool) -> ArchConfig
         "tiling.tile_groups": tiling.groups,
         "tiling.loops": tiling.loops,
         "tiling.whole_reduction": tiling.whole,
+        "tiling.single_buffered": single,
     }
     return load_arch(arch, fields)
 
@@ -98,11 +102,15 @@ class Player:
         """The machine of a simulated layer."""
         return cls(run.played.work, run.played.limits)
 
-    def play(self, rows: Integers) -> Played:
-        """Play tilings given as rows of `legal_tilings.Legal`; those that the machine refuses are left out."""
+    def play(self, rows: Integers, single: int = 0) -> Played:
+        """Play tilings given as rows of `legal_tilings.Legal`; those that the machine refuses are left out.
+
+        single: operands with one tile at a time, as in `Legal.with_single`.
+        """
         candidates = np.zeros((len(rows), CANDIDATE), np.int64)
         candidates[:, :8] = rows
         candidates[:, 7] -= 1  # neither, ifmap, filter are -1, 0, 1
+        candidates[:, SINGLE] = single
         wanted = {row.tobytes(): number for number, row in enumerate(candidates[:, :8])}
         kept = candidates[: estimate_rows(self.work, self.limits, candidates)]
         numbers = np.array([wanted[row.tobytes()] for row in kept[:, :8]], np.int64)

@@ -17,7 +17,11 @@ NETWORK = Network("net", (matrix_layer("conv1", "fc", m=8, n=8, k=8),))
     [
         ({"layers": {"conv_1": {"mac": "elma8"}}}, "network 'net' has no such layer (got 'conv_1')"),
         ({"layers": {"conv_1": {"mac": "elma8"}}}, "did you mean 'conv1'?"),
-        ({"sram.filter.capacity_kib": 0.01}, "the filter buffer is too small for layer 'conv1'"),
+        (
+            {"sram.filter.capacity_kib": 0.006, "tiling.tile_n": 8},
+            "the filter buffer is too small for layer 'conv1': its smallest tile (1 x 8 x 1 of m x n x k) "
+            "needs 8 bytes, it holds 6; 2 bytes are missing",
+        ),
         ({"dram.bandwidth_gbyte_per_s": 0}, "dram.bandwidth_gbyte_per_s"),
         ({"array.rows": 4, "tiling.tile_m": 8, "tiling.tile_k": 4}, "partial sums stay in the PEs"),
         ({"dram.refresh_interval_ns": 3, "dram.refresh_duration_ns": 2.5}, "dram.refresh_duration_ns"),

@@ -47,6 +47,9 @@ def nearest_formats() -> dict[str, Reference]:
         **_minifloats(),
         "e4m3fn": reference.standard_float(4, 3, infinities=False),
         "e5m2ieee": reference.standard_float(5, 2, infinities=True),
+        "e5m2sat": reference.standard_float(5, 2, infinities=True, saturates=True),
+        "e4m3fnuz": reference.fnuz_float(4, 3),
+        "e5m2fnuz": reference.fnuz_float(5, 2),
     }
 
 

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 from simulator.foundation import UserError
-from simulator.numerics import Mac, get_mac
-from simulator.numerics.activity import Dataflow, SwitchingActivity, switching_activity, total_activity
-from simulator.numerics.registers import hamming, register_bits, register_patterns, zero_pattern
-from simulator.numerics.switching import Counter, product_bits
-from tests.reference.activity import Array
+from simulator.numerics import Mac, get_format, get_mac
+from simulator.numerics.activity import (
+    Dataflow,
+    RegisterActivity,
+    SwitchingActivity,
+    expected_units,
+    switching_activity,
+    total_activity,
+)
+from simulator.numerics.counting_lanes import lanes_of
+from simulator.numerics.registers import (
+    hamming,
+    product_bits,
+    register_bits,
+    register_patterns,
+    zero_pattern,
+)
+from simulator.numerics.sampling import Array, Estimate, Sample
+from simulator.numerics.switching import Counter
+from tests.numbers.grid_toggles import operand_bits, operand_pattern
+from tests.reference.activity import Array as SlowArray
 
 SATURATING: dict[str, Any] = {
     "activation": "int8",
@@ -38,7 +55,7 @@ def values(mac: Mac, M: int, K: int, N: int, seed: int = 0) -> tuple[np.ndarray,
     return mac.activation.encode(a), mac.weight.encode(rng.normal(size=(K, N)) * scale)
 
 
-def slow_array(mac: Mac, R: int, C: int, *, swapped: bool = False) -> Array:
+def slow_array(mac: Mac, R: int, C: int, *, swapped: bool = False) -> SlowArray:
     """The per-PE array of a MAC; `swapped` when weights move right and activations down."""
 
     def step(acc: int, a: int, w: int) -> int:
@@ -60,7 +77,7 @@ def slow_array(mac: Mac, R: int, C: int, *, swapped: bool = False) -> Array:
         "p": product_bits(mac),
         "c": mac.accumulator_bits,
     }
-    return Array(R, C, step, product, pattern(right), pattern(down), bits, (zero(right), zero(down)))
+    return SlowArray(R, C, step, product, pattern(right), pattern(down), bits, (zero(right), zero(down)))
 
 
 def slow_counts(mac: Mac, a: np.ndarray, w: np.ndarray, dataflow: Dataflow, R: int, C: int) -> dict[str, int]:
@@ -74,9 +91,11 @@ def slow_counts(mac: Mac, a: np.ndarray, w: np.ndarray, dataflow: Dataflow, R: i
     else:
         streamed, placed = (w.T, a.T) if swapped else (a, w)
         for n in range(0, placed.shape[1], C):
+            cut = placed[:, n : n + C]
+            sums = [[0] * cut.shape[1] for _ in streamed]
             for k in range(0, placed.shape[0], R):
-                array.run_weight_stationary(
-                    streamed[:, k : k + R].tolist(), placed[k : k + R, n : n + C].tolist()
+                sums = array.run_weight_stationary(
+                    streamed[:, k : k + R].tolist(), cut[k : k + R].tolist(), sums
                 )
     right, down = ("weight", "activation") if swapped else ("activation", "weight")
     names = {right: "a", down: "w", "product": "p", "accumulator": "c"}
@@ -121,13 +140,9 @@ def test_compiled_counts_equal_plain_numpy(choice: str | dict[str, Any], dataflo
 def plain_counts(mac: Mac, a: np.ndarray, w: np.ndarray, dataflow: Dataflow) -> SwitchingActivity:
     """The activity on 16 x 8 PEs without compiled kernels."""
 
-    class Plain(Counter):
-        def __init__(self, mac: Mac, a: np.ndarray, w: np.ndarray) -> None:
-            super().__init__(mac, a, w)
-            self._kind, self._scaled = "numpy", None
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("simulator.numerics.activity.Counter", Plain)
+        for module in ("output_stationary", "operand_stationary"):
+            patch.setattr(f"simulator.numerics.{module}.Counter", partial(Counter, compiled=False))
         return switching_activity(mac, a, w, dataflow, rows=16, columns=8)
 
 
@@ -159,6 +174,57 @@ def test_subnormal_and_infinite_sums_are_counted(name: str, dataflow: Dataflow) 
     assert np.isinf(sums).any()
     compiled = switching_activity(mac, a, w, dataflow, rows=16, columns=8)
     assert compiled == plain_counts(mac, a, w, dataflow)
+
+
+def test_ties_of_every_float_accumulator_are_counted() -> None:
+    """Sums that a second rounding would put on the other side of a tie: bf16 in float64 lanes, fp16, fp32."""
+    rng = np.random.default_rng(13)
+    for accumulator in ("bf16", "fp16", "fp32", "e5m2ieee", "e8m4", "e5m2sat"):
+        mac = get_mac(
+            {"activation": "bf16", "weight": "e4m3", "accumulator": {"kind": "float", "format": accumulator}}
+        )
+        bits = mac.rounding.precision
+        w = mac.weight.encode(rng.choice([1.0, -1.0, 3.0], (6, 9)))
+        a = np.ldexp(1.0, rng.integers(-2 * bits, 4, (20, 6)))
+        a[:, 0], a[:, 1], a[:, 2] = 1.0, 2.0**-bits, 2.0 ** -min(3 * bits, 100)
+        for dataflow in ("os", "ws", "is"):
+            compiled = switching_activity(mac, mac.activation.encode(a), w, dataflow, rows=16, columns=8)
+            assert compiled == plain_counts(mac, mac.activation.encode(a), w, dataflow), accumulator
+
+
+LANES = {
+    "int8": np.int32, "mixed8": np.int32, "fp8": np.float64, "elma8": np.int64, "elma16": np.int64,
+    "posit8": np.float64, "e5m2 x e5m2": None, "fp16": np.float64, "fp8_fp16": np.float32, "bf16": np.float32,
+    "fp32": np.float32,
+}  # fmt: skip
+"""What counts ordinary values of each MAC: the lanes of a compiled kernel, None for numpy's."""
+
+
+@pytest.mark.parametrize("name", LANES)
+def test_ordinary_values_are_counted_by_compiled_kernels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    mac = get_mac(name)
+    a, w = values(mac, 9, 20, 9)
+    lanes = lanes_of(mac, a, w)
+    assert (None if lanes is None else np.asarray(lanes.zero).dtype.type) == LANES[name]
+    if lanes is None:
+        return
+
+    def slow(*_: Any) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(Counter, "_still_numpy", slow)
+    monkeypatch.setattr(Counter, "_steps_numpy", slow)
+    for dataflow in ("os", "ws", "is"):
+        assert switching_activity(mac, a, w, dataflow, rows=4, columns=4).accumulator.toggles > 0
+
+
+def test_sixty_bit_integers_have_lanes_of_64_bits() -> None:
+    mac = get_mac(
+        {"activation": "int16", "weight": "int16", "accumulator": {"kind": "fixed", "bits": 60, "lsb": 0}}
+    )
+    lanes = lanes_of(mac, *values(mac, 3, 4, 3))
+    assert lanes is not None
+    assert np.asarray(lanes.zero).dtype == np.int64
 
 
 def test_counts_do_not_depend_on_threads() -> None:
@@ -253,15 +319,120 @@ def test_sampled_intervals_hold_the_exact_count_about_as_often_as_they_promise(d
     mac = get_mac("int8")
     a, w = values(mac, 700, 90, 200, seed=9)
     exact = switching_activity(mac, a, w, dataflow, rows=16, columns=16)
-    held = 0
+    held, totals = 0, set()
     for seed in range(60):
         sampled = switching_activity(mac, a, w, dataflow, rows=16, columns=16, sampled_units=24, seed=seed)
+        totals.add(sampled.accumulator.toggles)
+        assert 0 < sampled.accumulator.standard_error < exact.accumulator.toggles / 10
+        assert 0 < sampled.product.standard_error < exact.product.toggles / 10
         assert sampled.activation == exact.activation
         assert sampled.weight == exact.weight
         low, high = sampled.accumulator.interval
         held += low <= exact.accumulator.toggles <= high
     # 95 % promised; with 60 draws, 48 is more than five standard deviations below.
     assert held >= 48
+    assert len(totals) == 60  # each seed draws units of its own
+
+
+def test_an_estimate_is_the_ratio_estimator() -> None:
+    """By hand: 3 of 6 units, counts 2, 5 and 8 of 1, 2 and 3 MACs, 12 MACs in all.
+
+    The ratio is 15 / 6, the total 30. Residuals are -0.5, 0 and 0.5, their squares 0.5 together; the variance
+    36 (1 - 3/6) 0.5 / 2 / 3 is 1.5.
+    """
+    estimate = Estimate.of([2, 5, 8], [1, 2, 3], 12, 6)
+    assert estimate.total == 30
+    assert estimate.standard_error == pytest.approx(1.5**0.5)
+    assert Estimate.of([2, 5, 8], [1, 2, 3], 6, 3) == Estimate(15, 0.0)
+    assert estimate.less(4) == Estimate(26, estimate.standard_error)
+
+
+def test_a_sample_draws_as_many_units_as_asked_for_each_once() -> None:
+    assert len(set(Sample(7, seed=3).draw(20))) == 7
+    assert Sample(30, seed=3).draw(20) == list(range(20))
+    assert Array(2, 3, None).drawn(["a", "b"]) == (["a", "b"], 2)
+    drawn, population = Array(2, 3, Sample(2, 0)).drawn(list("abcde"))
+    assert (len(set(drawn)), population) == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("dataflow", "shape", "units"),
+    [("os", (33, 65, 7), 2 * 3), ("os", (32, 64, 999), 1 * 2), ("ws", (129, 65, 100), 4 * 3 * 2),
+     ("ws", (128, 64, 96), 3 * 2 * 1), ("is", (65, 129, 100), 4 * 3 * 2), ("is", (64, 128, 96), 3 * 2 * 1)],
+)  # fmt: skip
+def test_units_to_draw_from_are_folds_and_blocks_of_128_of_their_streams(
+    dataflow: Dataflow, shape: tuple[int, int, int], units: int
+) -> None:
+    M, N, K = shape
+    assert expected_units(M, N, K, dataflow) == units
+    mac = get_mac("int8")
+    a, w = values(mac, M, K, N)
+    almost = switching_activity(mac, a, w, dataflow, sampled_units=max(2, units - 1))
+    assert (almost.accumulator.standard_error > 0) == (units > 2)
+    assert switching_activity(mac, a, w, dataflow, sampled_units=units).accumulator.standard_error == 0
+
+
+@pytest.mark.parametrize("dataflow", ["os", "ws", "is"])
+def test_steps_widths_and_rates_by_hand(dataflow: Dataflow) -> None:
+    """5 x 7 x 4 on 3 x 2 PEs: 2 x 2 folds (os), 3 x 2 (ws) or 3 x 3 (is) of all 6 PEs."""
+    mac = get_mac("elma8")
+    a, w = values(mac, 5, 7, 4)
+    activity = switching_activity(mac, a, w, dataflow, rows=3, columns=2)
+    folds, streamed = {"os": (4, 7), "ws": (6, 5), "is": (9, 4)}[dataflow]
+    placed = {"os": None, "ws": "weight", "is": "activation"}[dataflow]
+    bits = {"activation": 12, "weight": 12, "product": 38, "accumulator": 38}
+    for name, width in bits.items():
+        counted = getattr(activity, name)
+        steps = folds * 6 * (3 if name == placed else streamed)  # what stays is loaded over 3 rows
+        assert (counted.bits, counted.bit_steps) == (width, width * steps), name
+        assert counted.toggle_rate == counted.toggles / counted.bit_steps
+        assert counted.standard_error == 0
+        assert counted.interval == (counted.toggles, counted.toggles)
+        assert activity.toggles_per_mac(name) == counted.toggles / 140  # type: ignore[arg-type]
+    assert activity.macs == 140
+    assert activity.toggles == sum(counts(activity).values())
+    assert (activity.rows, activity.columns, activity.dataflow) == (3, 2, dataflow)
+    assert (activity.drain > 0) == (dataflow == "os")
+
+
+def test_the_usual_array_has_32_rows_and_columns() -> None:
+    mac = get_mac("int8")
+    a, w = values(mac, 3, 40, 3)
+    for dataflow in ("os", "ws", "is"):
+        usual = switching_activity(mac, a, w, dataflow)
+        assert usual == switching_activity(mac, a, w, dataflow, rows=32, columns=32)
+        assert (usual.rows, usual.columns) == (32, 32)
+
+
+def test_an_interval_is_1_96_standard_errors_wide_on_either_side() -> None:
+    activity = RegisterActivity(8, 1000.0, 4000, 10.0)
+    low, high = activity.interval
+    assert low == pytest.approx(980.4)
+    assert high == pytest.approx(1019.6)
+    assert activity.toggle_rate == 0.25
+    assert np.isnan(RegisterActivity(8, 0, 0).toggle_rate)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 2), (2, 0, 3), (3, 2, 0)])
+@pytest.mark.parametrize("name", ["int8", "elma8", "fp16", "posit8", "fp32"])
+def test_empty_products_toggle_no_sums(name: str, shape: tuple[int, int, int]) -> None:
+    mac = get_mac(name)
+    M, K, N = shape
+    a, w = np.zeros((M, K), np.uint8), np.zeros((K, N), np.uint8)
+    for dataflow in ("os", "ws", "is"):
+        for rows, columns in ((2, 2), (1, 1)):
+            activity = switching_activity(mac, a, w, dataflow, rows=rows, columns=columns)
+            assert (activity.accumulator.toggles, activity.product.toggles, activity.macs) == (0, 0, 0)
+            assert np.isnan(activity.toggles_per_mac("accumulator"))
+
+
+@pytest.mark.parametrize("spec", ["log8.1", "log9.1", "posit8.1", "posit12.0", "posit7.2", "log8.0"])
+def test_every_tapered_code_is_held_unpacked(spec: str) -> None:
+    """posit12.0 takes 17 bits unpacked: sign, infinity, zero, 5 of exponent, 9 of fraction."""
+    fmt = get_format(spec)
+    codes = np.arange(1 << fmt.bits, dtype=fmt.code_dtype)
+    assert register_bits(fmt) == operand_bits(fmt)
+    assert register_patterns(fmt, codes).tolist() == [operand_pattern(fmt, code) for code in codes.tolist()]
 
 
 def test_layers_add_up() -> None:
@@ -269,8 +440,20 @@ def test_layers_add_up() -> None:
     layers = [switching_activity(mac, *values(mac, 20, 30, 40, seed=i), "ws") for i in range(3)]
     total = total_activity(layers)
     assert total.macs == 3 * 20 * 30 * 40
-    assert total.accumulator.toggles == sum(layer.accumulator.toggles for layer in layers)
+    for name in ("activation", "weight", "product", "accumulator"):
+        parts = [getattr(layer, name) for layer in layers]
+        assert getattr(total, name).toggles == sum(part.toggles for part in parts)
+        assert getattr(total, name).bit_steps == sum(part.bit_steps for part in parts)
+        assert getattr(total, name).bits == parts[0].bits
     assert total.toggles == sum(layer.toggles for layer in layers)
+    assert total.drain == 0
+    drained = [switching_activity(mac, *values(mac, 20, 30, 40, seed=i), "os") for i in range(2)]
+    assert total_activity(drained).drain == drained[0].drain + drained[1].drain
+    assert total_activity(drained[:1]) == drained[0]
+    errors = RegisterActivity(8, 5, 100, 3.0) + RegisterActivity(8, 6, 100, 4.0)
+    assert errors == RegisterActivity(8, 11, 200, 5.0)
+    with pytest.raises(UserError, match="different widths"):
+        _ = RegisterActivity(8, 5, 100) + RegisterActivity(9, 6, 100)
 
 
 def test_relu_makes_ws_partial_sums_toggle_more_than_os_sums() -> None:

@@ -21,8 +21,8 @@ from tests.numbers.format_cases import BIASES, POSITS, nearest_formats, tapered_
 from tests.reference import formats as reference
 
 SAMPLES = """int8 uint4 int16 fix8.5 ufix8.5 e4m3 e3m0 ue4m4b9 e2m1 e1m6 ue8m0 e5m10 e4m3b-3 ue5m3b20
-    e4m3fn e5m2ieee fp16 bf16 fp32 log8.1 log8.1(5,8,7) log7.1 log16
-    posit8.1 posit8.0 posit9.1 posit16.1 posit16.4""".split()  # noqa: SIM905 - easier to read than 28 quoted names
+    e4m3fn e5m2ieee e5m2sat e4m3fnuz e5m2fnuz fp16 bf16 tf32 fp32 fp64 log8.1 log8.1(5,8,7) log7.1 log16
+    posit8.1 posit8.0 posit9.1 posit16.1 posit16.4""".split()  # noqa: SIM905 - easier to read than 33 quoted names
 
 
 def awkward_values(
@@ -69,9 +69,11 @@ def test_posits_round_to_even_on_the_tapered_string(bits: int, s: int) -> None:
 @pytest.mark.parametrize("spec", [spec for spec in SAMPLES if spec != "log16"])
 def test_every_value_encodes_to_its_own_code(spec: str) -> None:
     fmt = get_format(spec)
-    codes = np.arange(1 << fmt.bits) if fmt.bits <= 16 else np.arange(0, 1 << 32, 99_991)
+    everything, step = 1 << fmt.bits, max(1, (1 << fmt.bits) // 42_949)
+    codes = np.arange(0, min(everything, 1 << 63), step).astype(fmt.code_dtype)
+    codes = np.concatenate([codes, fmt.code_dtype.type(everything - 1) - codes])  # the negative half of fp64
     values = fmt.decode(codes)
-    kept = ~np.isnan(values)
+    kept = np.isfinite(values) if spec == "e5m2sat" else ~np.isnan(values)  # whose infinities saturate
     assert np.array_equal(fmt.encode(values[kept]), codes[kept])
 
 
@@ -130,6 +132,10 @@ def test_minifloats_agree_with_gfloat(
         ("bf16", ml_dtypes.bfloat16, False),
         ("fp16", np.float16, False),
         ("fp32", np.float32, False),
+        ("e5m2sat", ml_dtypes.float8_e5m2, True),
+        ("e4m3fnuz", ml_dtypes.float8_e4m3fnuz, True),
+        ("e5m2fnuz", ml_dtypes.float8_e5m2fnuz, True),
+        ("fp64", np.float64, False),
         ("int8", np.int8, True),
         ("e2m1", ml_dtypes.float4_e2m1fn, True),
         ("e2m3", ml_dtypes.float6_e2m3fn, True),
@@ -191,6 +197,11 @@ def test_each_family_says_what_nan_infinity_and_zeros_do() -> None:
         "ue4m4b9": [0, 0xFF, 0, 0, 0, 0],
         "e4m3fn": [0x7F, 0x7E, 0xFE, 0, 0x80, 0x80],
         "e5m2ieee": [0x7E, 0x7C, 0xFC, 0, 0x80, 0x80],
+        "e5m2sat": [0x7E, 0x7B, 0xFB, 0, 0x80, 0x80],
+        "e4m3fnuz": [0x80, 0x7F, 0xFF, 0, 0, 0],
+        "e5m2fnuz": [0x80, 0x7F, 0xFF, 0, 0, 0],
+        "tf32": [0x3FE00, 0x3FC00, 0x7FC00, 0, 1 << 18, 1 << 18],
+        "fp64": [0x7FF8 << 48, 0x7FF0 << 48, 0xFFF0 << 48, 0, 1 << 63, 0x81A56E1FC2F8F359],
         "fp16": [0x7E00, 0x7C00, 0xFC00, 0, 0x8000, 0x8000],
         "bf16": [0x7FC0, 0x7F80, 0xFF80, 0, 0x8000, 0x8000],
         "fp32": [0x7FC00000, 0x7F800000, 0xFF800000, 0, 1 << 31, 1 << 31],

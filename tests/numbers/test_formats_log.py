@@ -228,3 +228,14 @@ def test_quire_flags() -> None:
         0xFF,
         0,
     ]
+
+
+def test_zero_and_infinity_of_log16_read_as_the_least_exponent_of_a_positive_number() -> None:
+    fmt = get_format("log16")
+    assert isinstance(fmt, LogBase)
+    fields = fmt.unpack(np.array([0x0000, 0x8123, 0x7C00, 0xFFFF, 0x0400, 0xBC01]))
+    assert fields.sign.tolist() == [0, 0, 0, 0, 0, 1]
+    assert fields.exponent.tolist() == [-15, -15, -15, -15, -14, 0]
+    assert fields.fraction.tolist() == [0, 0, 0, 0, 0, 1]
+    assert fields.is_zero.tolist() == [True, True, False, False, False, False]
+    assert fields.is_infinite.tolist() == [False, False, True, True, False, False]

@@ -94,8 +94,8 @@ def test_the_canonical_spec_names_the_same_format(spec: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "significand_bits", "exponent_bits"),
     [("int8", 8, 0), ("fix8.5", 8, 0), ("e4m3", 4, 4), ("ue4m4b9", 5, 4), ("e3m0", 1, 3), ("fp16", 11, 5),
-     ("bf16", 8, 8), ("fp32", 24, 8), ("log8.1", 6, 5), ("log16", 12, 5), ("posit8.1", 5, 5),
-     ("posit8.0", 6, 4)],
+     ("bf16", 8, 8), ("tf32", 11, 8), ("fp32", 24, 8), ("fp64", 53, 11), ("log8.1", 6, 5), ("log16", 12, 5),
+     ("posit8.1", 5, 5), ("posit8.0", 6, 4)],
 )  # fmt: skip
 def test_widths_that_hardware_needs(spec: str, significand_bits: int, exponent_bits: int) -> None:
     fmt = get_format(spec)
@@ -107,6 +107,9 @@ def test_widths_that_hardware_needs(spec: str, significand_bits: int, exponent_b
     [
         ("e4m3fn", ml_dtypes.float8_e4m3fn),
         ("e5m2ieee", ml_dtypes.float8_e5m2),
+        ("e5m2sat", ml_dtypes.float8_e5m2),
+        ("e4m3fnuz", ml_dtypes.float8_e4m3fnuz),
+        ("e5m2fnuz", ml_dtypes.float8_e5m2fnuz),
         ("fp16", np.float16),
         ("bf16", ml_dtypes.bfloat16),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
-from simulator.workload import Convolution, convolution_layer
+from simulator.workload import Convolution, convolution_layer, lowering
 from simulator.workload.lowering import im2col, lower_filters, raise_ofmap
 
 
@@ -70,6 +71,15 @@ def direct(ifmap: NDArray[np.int64], filters: NDArray[np.int64], c: Convolution)
 def test_products_are_the_convolution(convolution: Convolution) -> None:
     ifmap, filters = operands(convolution)
     products = im2col(ifmap, convolution) @ lower_filters(filters, convolution)
+    assert np.array_equal(raise_ofmap(products, convolution), direct(ifmap, filters, convolution))
+
+
+@settings(max_examples=60, deadline=None)
+@given(convolutions())
+def test_large_images_take_another_way_to_the_same_products(convolution: Convolution) -> None:
+    ifmap, filters = operands(convolution)
+    with mock.patch.object(lowering, "_GATHERED", 0):  # as if every image were large
+        products = im2col(ifmap, convolution) @ lower_filters(filters, convolution)
     assert np.array_equal(raise_ofmap(products, convolution), direct(ifmap, filters, convolution))
 
 

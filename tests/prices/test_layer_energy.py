@@ -49,7 +49,8 @@ def counts(
     edge: int = 0,
     moved: int = 0,
 ) -> ActionCounts:
-    traffic = {operand: Traffic(2 * moved, moved) for operand in OPERANDS}
+    # Useful bytes are fewer than those that move, and cost nothing by themselves.
+    traffic = {operand: Traffic(moved, moved // 2, 2 * moved, moved) for operand in OPERANDS}
     return ActionCounts(
         macs=useful,
         cycles=CycleBreakdown(compute=cycles, fill=0, drain=0),
@@ -59,6 +60,7 @@ def counts(
         output_path_operations={"relu": edge, "bias": edge},
         sram=traffic,
         dram=traffic,
+        array_bytes=dict.fromkeys(OPERANDS, moved),
     )
 
 
@@ -95,7 +97,7 @@ def test_energy_is_additive_but_for_rounding_each_line(
             one.pe_cycles.holding + other.pe_cycles.holding,
             one.cycles.total + other.cycles.total,
             one.decoder_operations + other.decoder_operations,
-            one.dram["ifmap"].write_bytes + other.dram["ifmap"].write_bytes,
+            one.dram["ifmap"].moved_write_bytes + other.dram["ifmap"].moved_write_bytes,
         )
     )
     rounding_fj = 2 * len(together.lines)  # each line of the three layers is rounded to a femtojoule
@@ -117,7 +119,9 @@ def test_energy_grows_with_every_pe_count(mac: str, layer: ActionCounts, field: 
 @given(mac=drawn_mac, layer=drawn_counts, operand=st.sampled_from(OPERANDS), more=COUNT)
 def test_energy_grows_with_every_byte(mac: str, layer: ActionCounts, operand: Operand, more: int) -> None:
     def with_more(moved: Mapping[Operand, Traffic]) -> dict[Operand, Traffic]:
-        return {**moved, operand: Traffic(moved[operand].read_bytes + more, moved[operand].write_bytes)}
+        before = moved[operand]
+        reads, words = before.read_bytes + more, before.moved_read_bytes + more
+        return {**moved, operand: Traffic(reads, before.write_bytes, words, before.moved_write_bytes)}
 
     before_fj = total_fj(BY_MAC[mac].layer(layer))
     assert total_fj(BY_MAC[mac].layer(replace(layer, sram=with_more(layer.sram)))) >= before_fj
@@ -258,7 +262,9 @@ def test_sram_prices_hit_their_rows_and_lie_between_in_the_logarithm(
 ) -> None:
     priced = pricing(sram={"ifmap": {"capacity_kib": capacity_kib, "word_bits": word_bits}})
     parts = priced.layer(counts(moved=10**6)).lines
-    (read,) = (line for line in parts if line.component == "sram_ifmap" and line.counted == "bytes read")
+    (read,) = (
+        line for line in parts if line.component == "sram_ifmap" and line.counted == "bytes of words read"
+    )
     assert read.action.unit_pj == pytest.approx(read_pj_per_byte, rel=1e-9)
 
 

@@ -32,8 +32,9 @@ EVERYTHING = ActionCounts(
     decoder_operations=70,
     converter_operations=80,
     output_path_operations={"relu": 90, "bias": 90},
-    sram={operand: Traffic(2000, 1000) for operand in OPERANDS},
-    dram={operand: Traffic(3000, 500) for operand in OPERANDS},
+    sram={operand: Traffic(2000, 1000, 2048, 1024) for operand in OPERANDS},
+    dram={operand: Traffic(3000, 500, 3008, 512) for operand in OPERANDS},
+    array_bytes=dict.fromkeys(OPERANDS, 2000),
 )
 """Counts in which everything that has a price happens."""
 
@@ -249,7 +250,7 @@ def test_sram_rows_without_a_capacity_price_nothing(tmp_path: Path) -> None:
 
 
 def test_each_action_of_a_memory_is_priced_apart(tmp_path: Path) -> None:
-    """A table of reads and areas alone: 2000 bytes read cost 0.5 pJ each."""
+    """A table of reads and areas alone: 2048 bytes of words read cost 0.5 pJ each."""
     table = sram_table(
         tmp_path,
         [
@@ -260,8 +261,8 @@ def test_each_action_of_a_memory_is_priced_apart(tmp_path: Path) -> None:
     prices = pricing(tables=[*(name for name in ALL_TABLES if name != "sram_28nm"), table])
     energy = prices.layer(EVERYTHING)
     lines = {(line.component, line.counted): line.energy_fj for line in energy.lines}
-    assert lines["sram_filter", "bytes read"] == 1_000_000
-    assert lines["sram_filter", "bytes written"] is None
+    assert lines["sram_filter", "bytes of words read"] == 1_024_000
+    assert lines["sram_filter", "bytes of words written"] is None
     assert unpriced(energy) == SRAMS | {"leakage_sram"}
     assert prices.area.parts_um2["sram_ofmap"] == 10_000
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.arch.config import ArchConfig
+from simulator.arch.config import ArchConfig, ProcessConfig, ScalingConfig
 from simulator.cost.book import Prices
 from simulator.cost.price import NotPriced, Price
+from simulator.cost.scaling import PriceScaling
+from simulator.cost.table_schema import Conditions, PriceRow
+from simulator.cost.vocabulary import BaseUnit
 
 
 def price(**overrides: Any) -> Any:
@@ -42,6 +46,112 @@ def test_energy_from_45_nm_to_28_nm_lies_where_the_equations_put_it() -> None:
     assert 0.48 <= at_28[0.9] / at_45[0.9] <= 0.51
     assert 0.41 <= at_28[0.81] / at_45[0.9] <= 0.43
     assert area() / area(process={"node_nm": 45}, scaling=everything) == pytest.approx(0.37, abs=0.01)
+
+
+# a V^2 + b V + c of Stillmaker and Baas: 20 nm 0.2632, -0.14, 0.06841; 32 nm 0.9559, -0.7823, 0.471;
+# 45 nm 1.103, -0.362, 0.2767. Added up by hand; 28 nm lies 8/12 of the way from 20 to 32 nm, 36 nm 4/13 on.
+ENERGY = {
+    (20, 0.81): 0.12769552,
+    (20, 0.9): 0.155602,
+    (32, 0.81): 0.46450299,
+    (32, 0.9): 0.541209,
+    (45, 0.81): 0.7071583,
+    (45, 0.9): 0.84433,
+    (45, 1.0): 1.0177,
+    (28, 0.81): 0.12769552 + 8 / 12 * (0.46450299 - 0.12769552),
+    (28, 0.9): 0.155602 + 8 / 12 * (0.541209 - 0.155602),
+    (36, 0.9): 0.541209 + 4 / 13 * (0.84433 - 0.541209),
+}
+
+# 20, 32, 45 nm; in between a power of the node. 28 nm is log(28 / 20) / log(32 / 20) of the way.
+AREA = {20: 0.21, 32: 0.46, 45: 1.0, 28: 0.21 * (0.46 / 0.21) ** (math.log(1.4) / math.log(1.6))}
+AREA[36] = 0.46 * (1 / 0.46) ** (math.log(36 / 32) / math.log(45 / 32))
+
+EVERYTHING = ScalingConfig(voltage=True, frequency=True, node=True)
+
+
+def row(unit: BaseUnit = "pJ", **conditions: Any) -> PriceRow:
+    """A row of 2 at 28 nm; of logic at 0.81 V, 25 C, TT and 500 MHz."""
+    logic = {"voltage_v": 0.81, "temperature_c": 25, "corner": "TT", "clock_mhz": 500}
+    stated = {"scope": "logic", "node_nm": 28, "activity": "any"}
+    if conditions.get("scope", "logic") == "logic":
+        stated |= logic
+    return PriceRow(
+        "table", "key", "pe", "any", "operate", 2.0, unit, "published", "a source",
+        Conditions.model_validate(stated | conditions), None, None, None, "", "",
+    )  # fmt: skip
+
+
+def at(node: float = 28, volts: float = 0.81, clock_mhz: float = 500) -> PriceScaling:
+    return PriceScaling(ProcessConfig(node_nm=node, voltage_v=volts), clock_mhz, EVERYTHING)
+
+
+def priced(scaling: PriceScaling, priced_row: PriceRow) -> Price:
+    found = scaling.price(priced_row)
+    assert isinstance(found, Price)
+    return found
+
+
+@pytest.mark.parametrize("target", list(ENERGY))
+def test_energy_of_logic_follows_node_and_supply(target: tuple[int, float]) -> None:
+    expected = 2.0 * ENERGY[target] / ENERGY[28, 0.81]
+    assert priced(at(*target), row()).value == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("node", list(AREA))
+def test_area_and_leakage_follow_the_node_alone(node: int) -> None:
+    for volts in (0.81, 0.9):
+        larger = AREA[node] / AREA[28]
+        assert priced(at(node, volts), row("um2")).value == pytest.approx(2 * larger, rel=1e-12)
+        # The same leakage a gate on more area.
+        assert priced(at(node, volts), row("mW/um2")).value == pytest.approx(2 / larger, rel=1e-12)
+
+
+@pytest.mark.parametrize("volts", [0.81, 0.9])
+def test_leakage_in_watts_takes_the_node_step_of_energy_at_its_own_supply(volts: float) -> None:
+    expected = 2.0 * ENERGY[45, 0.81] / ENERGY[28, 0.81]
+    assert priced(at(45, volts), row("mW")).value == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("volts", [0.81, 1.0])
+@pytest.mark.parametrize("stated", [{}, {"voltage_v": 0.81}])
+def test_memories_take_the_node_step_at_900_millivolts(stated: dict[str, Any], volts: float) -> None:
+    memory = row(scope="macro", **stated)
+    expected = 2.0 * ENERGY[45, 0.9] / ENERGY[28, 0.9]
+    assert priced(at(45, volts), memory).value == pytest.approx(expected, rel=1e-12)
+    assert priced(at(28, volts), memory).value == 2.0
+
+
+def test_the_clock_changes_no_price() -> None:
+    slow = at(clock_mhz=250)
+    assert priced(slow, row()).value == 2.0
+    assert priced(slow, row()).steps == ("clock 500 -> 250 MHz: energy per action unchanged",)
+    assert priced(slow, row(scope="macro")).steps == (), "a memory states no clock"
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside"),
+    [
+        ({"node": 20}, {"node": 19.9}),
+        ({"node": 45}, {"node": 45.1}),
+        ({"volts": 0.7}, {"volts": 0.69}),
+        ({"volts": 1.05}, {"volts": 1.06}),
+        ({"clock_mhz": 10}, {"clock_mhz": 9.9}),
+        ({"clock_mhz": 1000}, {"clock_mhz": 1000.1}),
+    ],
+)
+def test_the_ends_of_a_validity_range_are_inside(inside: dict[str, float], outside: dict[str, float]) -> None:
+    assert isinstance(at(**inside).price(row()), Price)
+    assert isinstance(at(**outside).price(row()), NotPriced)
+
+
+def test_ranges_hold_only_for_steps_that_are_permitted() -> None:
+    far = ProcessConfig(node_nm=7, voltage_v=0.5)
+    scaling = PriceScaling(far, 2000, ScalingConfig())
+    external = scaling.price(row(scope="external", node_nm=None))
+    assert isinstance(external, Price)
+    assert external.value == 2.0
+    assert isinstance(scaling.price(row()), NotPriced)
 
 
 @given(low=st.floats(0.7, 1.05), high=st.floats(0.7, 1.05))

@@ -71,18 +71,26 @@ class Array:
             self.clock(self.a, self.w, self.p, [[0] * C, *self.c[:-1]])
         return sums
 
-    def run_weight_stationary(self, A: Matrix, W: Matrix) -> None:
-        """One fold: R edges load W (K' x N'), then A (T x K') streams to the right and sums move down."""
+    def run_weight_stationary(self, A: Matrix, W: Matrix, entering: Matrix) -> Matrix:
+        """One fold: R edges load W (K' x N'), then A (T x K') streams to the right and sums move down.
+
+        A row takes what the row above held as soon as that is a weight of this fold. `entering` (T x N') sums
+        come in at the top, skewed as their columns are; what leaves at the bottom is returned.
+        """
         R, C = self.R, self.C
         (za, zw), K, columns, T = self.zeros, len(W), len(W[0]), len(A)
-        for r in range(R - 1, -1, -1):
+        for edge in range(R):
+            r = R - 1 - edge
             top = [W[r][j] if r < K and j < columns else zw for j in range(C)]
-            self.clock(self.a, [top, *self.w[:-1]], self.p, self.c)
+            moved = [top, *self.w[:-1]]
+            self.clock(self.a, [moved[i] if i <= edge else self.w[i] for i in range(R)], self.p, self.c)
+        leaving = [[0] * columns for _ in range(T)]
         for edge in range(T + R + C):
             left = [A[edge - i][i] if i < K and 0 <= edge - i < T else za for i in range(R)]
             a = [[left[i], *self.a[i][:-1]] for i in range(R)]
-            above = [[0] * C, *self.c[:-1]]
             at = [[edge - i - j for j in range(C)] for i in range(R)]
+            inside = [j < columns and 0 <= edge - j < T for j in range(C)]
+            above = [[entering[edge - j][j] if inside[j] else 0 for j in range(C)], *self.c[:-1]]
             used = [[i < K and j < columns and 0 <= at[i][j] < T for j in range(C)] for i in range(R)]
             p = [
                 [self.product(a[i][j], self.w[i][j]) if used[i][j] else 0 for j in range(C)] for i in range(R)
@@ -95,3 +103,7 @@ class Array:
                 for i in range(R)
             ]
             self.clock(a, self.w, p, c)
+            for j in range(columns):
+                if 0 <= at[R - 1][j] < T:
+                    leaving[at[R - 1][j]][j] = c[R - 1][j]
+        return leaving

@@ -89,7 +89,10 @@ def _with_signs(positive: list[Value]) -> list[Value]:
     return positive + [negated(value) for value in positive]
 
 
-def standard_float(exponent_bits: int, fraction_bits: int, *, infinities: bool) -> Reference:
+def standard_float(
+    exponent_bits: int, fraction_bits: int, *, infinities: bool, saturates: bool | None = None
+) -> Reference:
+    """IEEE 754 where there are infinities; without them the highest code alone is NaN (OCP e4m3)."""
     bias = 2 ** (exponent_bits - 1) - 1
     positive: list[Value] = list(minifloat(exponent_bits, fraction_bits, bias, signed=False).values)
     if infinities:
@@ -98,7 +101,18 @@ def standard_float(exponent_bits: int, fraction_bits: int, *, infinities: bool) 
     else:
         positive[-1] = NAN
     bits = 1 + exponent_bits + fraction_bits
-    return Reference(tuple(_with_signs(positive)), bits, sign_magnitude=True, overflow_to_infinity=infinities)
+    to_infinity = infinities and not saturates
+    return Reference(
+        tuple(_with_signs(positive)), bits, sign_magnitude=True, overflow_to_infinity=to_infinity
+    )
+
+
+def fnuz_float(exponent_bits: int, fraction_bits: int) -> Reference:
+    """Finite, no minus zero, whose code is NaN; the bias is one more than that of IEEE 754."""
+    positive = minifloat(exponent_bits, fraction_bits, 2 ** (exponent_bits - 1), signed=False).values
+    values = _with_signs(list(positive))
+    values[len(positive)] = NAN
+    return Reference(tuple(values), 1 + exponent_bits + fraction_bits, sign_magnitude=True)
 
 
 def tapered_fields(code: int, bits: int, exponent_field_bits: int) -> tuple[int, int, Fraction] | str:

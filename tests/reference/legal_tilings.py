@@ -1,14 +1,14 @@
-"""Every tiling that an architecture file can fix for a small layer, with bytes and cycles that none goes below.
+"""Every tiling that an architecture file can fix for a small layer, with bytes and cycles none goes below.
 
 Shares no code with `simulator.system`. All tilings are worked out at once, as arrays over their sizes; the
-bounds are for leaving out tilings that cannot be better than a given one. `tiling.walk` is the definition that
+bounds are for leaving out tilings that cannot beat a given one. `tiling.walk` is the definition that
 the traffic here is held to.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import numpy as np
@@ -39,19 +39,48 @@ class Pace:
 class Legal:
     """Legal tilings, a row each: images, rows, columns, n, k, groups, number in `LOOPS`, number in `WHOLES`.
 
-    slots: tiles of each operand in its buffer. traffic: bytes of the four streams where codes are whole bytes.
-    cycles: no play takes fewer.
+    slots: tiles of each operand in its buffer. traffic: bytes of the four streams, of codes of whole bytes.
+    array: fewest cycles of the array. first: bytes of the first ifmap and filter tile. tiles: tiles of each
+    operand in order of their coming.
     """
 
     rows: Array
     slots: Array
     traffic: Array
-    cycles: Table
+    array: Table
+    first: Array
+    tiles: Array
 
     def tiling(self, row: int) -> Tiling:
         """One of them."""
-        *sizes, loops, whole = self.rows[row].tolist()
-        return Tiling(*sizes, LOOPS[loops], WHOLES[whole])
+        images, rows, columns, n, k, groups, loops, whole = self.rows[row].tolist()
+        return Tiling(images, rows, columns, n, k, groups, LOOPS[loops], WHOLES[whole])
+
+    def at(self, places: Array) -> Legal:
+        """Some of them."""
+        return Legal(*(getattr(self, part.name)[places] for part in fields(self)))
+
+    def with_single(self, operands: int) -> Legal:
+        """The same with one tile at a time of some operands (a sum of 1, 2 and 4), where two would fit."""
+        single = np.array([operands & 1, operands & 2, operands & 4]) > 0
+        changed = (single & (self.slots == 2)).any(axis=1)
+        slots = np.where(single, np.minimum(self.slots, 1), self.slots)
+        return replace(self, slots=slots).at(np.nonzero(changed)[0])
+
+    def cycles(self, pace: Pace) -> Table:
+        """No play takes fewer cycles: the array's own and what it waits for, or those of the channel."""
+        rate = pace.bytes_per_cycle
+        # The first tiles come one after the other before the first step; the last results leave at the end.
+        ends = pace.latency + self.first.sum(axis=1) / rate + pace.output_latency
+        # A buffer with room for one tile is filled, or emptied, while the array waits.
+        results = self.traffic[:, 3] / self.tiles[:, 2]
+        waits = np.zeros((len(self.rows), 3))
+        waits[:, :2] = (self.tiles[:, :2] - 1) * pace.latency + (self.traffic[:, :2] - self.first) / rate
+        waits[:, 2] = (self.tiles[:, 2] - 1) * (pace.output_latency + results / rate)
+        waits[self.slots != 1] = 0
+        in_turn = self.array + waits.max(axis=1) + ends
+        loads = self.traffic[:, :2].sum(axis=1) / rate + pace.latency + pace.output_latency
+        return np.asarray(np.maximum(np.maximum(in_turn, loads), self.traffic.sum(axis=1) / rate))
 
 
 # --- along one axis
@@ -193,102 +222,96 @@ def _slots(largest: Array, tiles: Array, capacity: int, halves: bool) -> Array:
 
 def legal_tilings(p: Problem, pace: Pace) -> Legal:
     """All legal tilings of a layer of codes of whole bytes."""
-    assert not (p.bits.activation % 8 or p.bits.weight % 8 or p.bits.result % 8)
-    blocks = _blocks(p)
-    sizes = {"n": np.arange(1, p.n + 1), "k": np.arange(1, p.k + 1), "g": np.arange(1, p.groups + 1)}
-    inputs = _inputs(p, blocks[:, 1], blocks[:, 2], sizes["k"])
-    array = _array_cycles(p, pace, blocks, sizes["n"], sizes["k"])
-    shape = (len(blocks), p.n, p.k, p.groups)
-    pixels = blocks.prod(axis=1)[:, None, None, None]
-    n, k, g = (sizes[x].reshape([-1 if y == x else 1 for y in "bnkg"]) for x in "nkg")
-    tiles_m = np.ones(len(blocks), np.int64)
-    for axis, length in enumerate((p.images, p.rows.outputs, p.columns.outputs)):
-        tiles_m *= -(-length // blocks[:, axis])
-    counts = {
-        "m": np.broadcast_to(tiles_m[:, None, None, None], shape),
-        "n": np.broadcast_to(-(-p.n // n), shape),
-        "k": np.broadcast_to(-(-p.k // k), shape),
-        "g": np.broadcast_to(-(-p.groups // g), shape),
-    }
-    passes = (k < p.k) | (p.k > p.array_rows) if p.dataflow != "os" else np.zeros_like(k, bool)
-    tile_bits = np.where(passes, p.bits.accumulator, max(p.bits.result, p.bits.residual))
-    ofmap_tile = (pixels * n * g * tile_bits + 7) // 8
-    activation, weight = p.bits.activation // 8, p.bits.weight // 8
-    sums = p.results * p.bits.accumulator // 8
-    added, stored = p.added * p.bits.residual // 8, p.stored * p.bits.result // 8
-    found = []
-    for loops, letters in enumerate(LOOPS):
-        order = "g" + letters
-        for number, whole in enumerate(WHOLES):
-            held_i = inputs.largest[:, -1:] if whole == "ifmap" else inputs.largest
-            held_i = held_i[:, None, :, None] * blocks[:, 0][:, None, None, None] * g * activation
-            held_f = n * (p.k if whole == "filter" else k) * g * weight
-            loads_i = _turns(order, "gm" if whole == "ifmap" else "gmk", counts)
-            loads_f = _turns(order, "gn" if whole == "filter" else "gnk", counts)
-            visits = _turns(order, "gmn", counts)
-            slots = np.stack(
-                [
-                    _slots(np.broadcast_to(held_i, shape), loads_i, p.capacity[0], p.halves[0]),
-                    _slots(np.broadcast_to(held_f, shape), loads_f, p.capacity[1], p.halves[1]),
-                    _slots(np.broadcast_to(ofmap_tile, shape), visits, p.capacity[2], p.halves[2]),
-                ],
-                axis=-1,
-            )
-            legal = (slots > 0).all(axis=-1)
-            distinct = counts["g"] * counts["m"] * counts["n"]
-            if whole != "neither":  # with the whole reduction in a tile all operands are whole anyway
-                legal &= counts["k"] > 1
-            if p.dataflow == "os":
-                one_fold = (pixels <= p.array_rows) & (n <= p.array_columns) & (g == 1)
-                legal &= (counts["k"] == 1) | (one_fold & (visits == distinct))
-            total_i = inputs.total[:, -1:] if whole == "ifmap" else inputs.total
-            again_i = loads_i // _turns("gmk", "gm" if whole == "ifmap" else "gmk", counts)
-            again_f = loads_f // _turns("gnk", "gn" if whole == "filter" else "gnk", counts)
-            spilled = sums * (visits // distinct - 1)
-            traffic = np.stack(
-                np.broadcast_arrays(
-                    total_i[:, None, :, None] * again_i * (p.images * p.groups * activation),
-                    p.k * p.n * p.groups * weight * again_f,
-                    spilled + added,
-                    spilled + stored,
-                ),
-                axis=-1,
-            )
-            place = np.nonzero(legal)
-            b = place[0]
-            rows = np.column_stack(
-                [blocks[b], place[1] + 1, place[2] + 1, place[3] + 1]
-                + [np.full(len(b), loops), np.full(len(b), number)]
-            )
-            first_i = inputs.first[:, -1:] if whole == "ifmap" else inputs.first
-            first_i = first_i[:, None, :, None] * blocks[:, 0][:, None, None, None] * g * activation
-            cycles = _bound(
-                pace,
-                array[place[:3]],
-                traffic[place],
-                np.broadcast_to(first_i, shape)[place],
-                np.broadcast_to(held_f, shape)[place],
-                np.stack([loads_i[place], loads_f[place], visits[place]], axis=-1),
-                slots[place],
-            )
-            found.append((rows, slots[place], traffic[place], cycles))
-    return Legal(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    assert all(bits % 8 == 0 for bits in (p.bits.activation, p.bits.weight, p.bits.result))
+    blocks, n_sizes, groups = _blocks(p), np.arange(1, p.n + 1), np.arange(1, p.groups + 1)
+    whole, pieces = np.array([p.k]), np.arange(1, p.k)
+    found = [_Sizes(p, pace, blocks, n_sizes, whole, groups).tilings(WHOLES[:1])]
+    if p.dataflow == "os":  # a piece of the reduction belongs to one fold
+        blocks = blocks[blocks.prod(axis=1) <= p.array_rows]
+        n_sizes, groups = n_sizes[: p.array_columns], groups[:1]
+    if len(blocks) and len(pieces):
+        found.append(_Sizes(p, pace, blocks, n_sizes, pieces, groups).tilings(WHOLES))
+    return Legal(*(np.concatenate([getattr(part, f.name) for part in found]) for f in fields(Legal)))
 
 
-def _bound(
-    pace: Pace, array: Table, traffic: Array, first_i: Array, first_f: Array, tiles: Array, slots: Array
-) -> Table:
-    """Cycles that any play takes: the array's own and what it waits for, or those of the channel."""
-    rate = pace.bytes_per_cycle
-    # The first tiles come one after the other before the first step; the last results leave after the last.
-    results = traffic[:, 3] / tiles[:, 2]
-    ends = pace.latency + (first_i + first_f) / rate + pace.output_latency
-    # A buffer with room for one tile is filled, or emptied, while the array waits.
-    waits = np.zeros((len(array), 3))
-    waits[:, 0] = (tiles[:, 0] - 1) * pace.latency + (traffic[:, 0] - first_i) / rate
-    waits[:, 1] = (tiles[:, 1] - 1) * pace.latency + (traffic[:, 1] - first_f) / rate
-    waits[:, 2] = (tiles[:, 2] - 1) * (pace.output_latency + results / rate)
-    waits[slots != 1] = 0
-    in_turn = array + waits.max(axis=1) + ends
-    loads = traffic[:, :2].sum(axis=1) / rate + pace.latency + pace.output_latency
-    return np.asarray(np.maximum(np.maximum(in_turn, loads), traffic.sum(axis=1) / rate))
+class _Sizes:
+    """Sizes of tiles, all combined: arrays over [block, n, k, groups]."""
+
+    def __init__(
+        self, p: Problem, pace: Pace, blocks: Array, n_sizes: Array, k_sizes: Array, groups: Array
+    ) -> None:
+        self.p, self.blocks, self.n_sizes, self.k_sizes, self.groups = p, blocks, n_sizes, k_sizes, groups
+        self.shape = (len(blocks), len(n_sizes), len(k_sizes), len(groups))
+        self.inputs = _inputs(p, blocks[:, 1], blocks[:, 2], k_sizes)
+        self.whole_inputs = _inputs(p, blocks[:, 1], blocks[:, 2], np.array([p.k]))
+        self.array = _array_cycles(p, pace, blocks, n_sizes, k_sizes)
+        self.images = blocks[:, 0][:, None, None, None]
+        self.pixels = blocks.prod(axis=1)[:, None, None, None]
+        self.n, self.k, self.g = n_sizes[None, :, None, None], k_sizes[None, None, :, None], groups
+        tiles_m = np.ones(len(blocks), np.int64)
+        for axis, length in enumerate((p.images, p.rows.outputs, p.columns.outputs)):
+            tiles_m *= -(-length // blocks[:, axis])
+        self.counts = {
+            "m": np.broadcast_to(tiles_m[:, None, None, None], self.shape),
+            "n": np.broadcast_to(-(-p.n // self.n), self.shape),
+            "k": np.broadcast_to(-(-p.k // self.k), self.shape),
+            "g": np.broadcast_to(-(-p.groups // self.g), self.shape),
+        }
+
+    @property
+    def ofmap_tile(self) -> Array:
+        """Bytes of an output tile: sums and what is added where sums pass it, else the wider of both."""
+        bits = self.p.bits
+        passes = (self.k < self.p.k) | (self.p.k > self.p.array_rows)
+        with_sums = max(bits.accumulator, bits.result) + bits.residual
+        width = np.where(passes & (self.p.dataflow != "os"), with_sums, max(bits.result, bits.residual))
+        return np.asarray((self.pixels * self.n * self.g * width + 7) // 8)
+
+    def tilings(self, wholes: tuple[Whole, ...]) -> Legal:
+        """The legal ones, with every order of loops."""
+        ordered = [self._ordered(loops, whole) for loops in range(len(LOOPS)) for whole in range(len(wholes))]
+        return Legal(*(np.concatenate([getattr(part, f.name) for part in ordered]) for f in fields(Legal)))
+
+    def _ordered(self, loops: int, number: int) -> Legal:
+        p, counts, shape = self.p, self.counts, self.shape
+        order, whole = "g" + LOOPS[loops], WHOLES[number]
+        own_i, own_f = "gm" if whole == "ifmap" else "gmk", "gn" if whole == "filter" else "gnk"
+        inputs = self.whole_inputs if whole == "ifmap" else self.inputs
+        activation, weight = p.bits.activation // 8, p.bits.weight // 8
+
+        def bytes_of_inputs(elements: Array) -> Array:
+            tile = elements[:, None, :, None] * self.images * self.g * activation
+            return np.broadcast_to(tile, shape)
+
+        held_f = np.broadcast_to(self.n * (p.k if whole == "filter" else self.k) * self.g * weight, shape)
+        loads_i, loads_f = _turns(order, own_i, counts), _turns(order, own_f, counts)
+        visits = _turns(order, "gmn", counts)
+        tiles = (loads_i, loads_f, visits)
+        largest = (bytes_of_inputs(inputs.largest), held_f, np.broadcast_to(self.ofmap_tile, shape))
+        slots = [_slots(*each) for each in zip(largest, tiles, p.capacity, p.halves, strict=True)]
+        legal = (slots[0] > 0) & (slots[1] > 0) & (slots[2] > 0)
+        distinct = counts["g"] * counts["m"] * counts["n"]
+        if p.dataflow == "os":
+            legal &= visits == distinct
+        place = np.nonzero(legal)
+        again_i = loads_i[place] // _turns(own_i, own_i, counts)[place]
+        again_f = loads_f[place] // _turns(own_f, own_f, counts)[place]
+        total_i = np.broadcast_to(inputs.total[:, None, :, None], shape)[place]
+        spilled = p.results * p.bits.accumulator // 8 * (visits[place] // distinct[place] - 1)
+        added, stored = p.added * p.bits.residual // 8, p.stored * p.bits.result // 8
+        streams = (
+            total_i * again_i * (p.images * p.groups * activation),
+            p.k * p.n * p.groups * weight * again_f,
+            spilled + added,
+            spilled + stored,
+        )
+        sizes = (self.n_sizes[place[1]], self.k_sizes[place[2]], self.groups[place[3]])
+        nest = (np.full(len(place[0]), loops), np.full(len(place[0]), number))
+        return Legal(
+            rows=np.column_stack([self.blocks[place[0]], *sizes, *nest]),
+            slots=np.stack([each[place] for each in slots], axis=-1),
+            traffic=np.stack(streams, axis=-1),
+            array=self.array[place[:3]],
+            first=np.stack([bytes_of_inputs(inputs.first)[place], held_f[place]], axis=-1),
+            tiles=np.stack([each[place] for each in tiles], axis=-1),
+        )

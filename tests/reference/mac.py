@@ -34,7 +34,7 @@ def tapered_fields(code: int, bits: int, es: int) -> tuple[int, int, int, bool, 
     run = len(text) - len(text.lstrip(text[0]))
     k = run - 1 if text[0] == "1" else -run
     tail = (text[run + 1 :] + "0" * bits)[: bits - 3]
-    return sign, (k << es) + int(tail[:es] or "0", 2), int(tail[es:], 2), False, False
+    return sign, (k << es) + int(tail[:es] or "0", 2), int(tail[es:] or "0", 2), False, False
 
 
 @cache
@@ -61,15 +61,26 @@ def value_of(spec: str, code: int) -> Value:
     return _float_value(spec, code)
 
 
-_STANDARD = {"e4m3fn": (4, 3), "e5m2ieee": (5, 2), "fp16": (5, 10), "bf16": (8, 7), "fp32": (8, 23)}
+_STANDARD = {
+    "e4m3fn": (4, 3, 7),
+    "e5m2ieee": (5, 2, 15),
+    "e5m2sat": (5, 2, 15),
+    "e4m3fnuz": (4, 3, 8),
+    "e5m2fnuz": (5, 2, 16),
+    "fp16": (5, 10, 15),
+    "bf16": (8, 7, 127),
+    "tf32": (8, 10, 127),
+    "fp32": (8, 23, 127),
+}
+_IEEE = ("e5m2ieee", "e5m2sat", "fp16", "bf16", "tf32", "fp32")
+_OVERFLOWING = ("e5m2ieee", "fp16", "bf16", "tf32", "fp32")
 
 
 @cache
 def float_layout(spec: str) -> tuple[bool, int, int, int]:
     """(signed, exponent bits, fraction bits, bias)."""
     if spec in _STANDARD:
-        E, M = _STANDARD[spec]
-        return True, E, M, (1 << (E - 1)) - 1
+        return True, *_STANDARD[spec]
     match = re.fullmatch(r"(u?)e(\d+)m(\d+)(b(-?\d+))?", spec)
     assert match is not None
     E, M = int(match[2]), int(match[3])
@@ -81,14 +92,12 @@ def _float_value(spec: str, code: int) -> Value:
     fraction, field = code & ((1 << M) - 1), (code >> M) & ((1 << E) - 1)
     negative = signed and code >> (E + M) == 1
     top = field == (1 << E) - 1
-    if spec in _STANDARD and top:
-        if spec == "e4m3fn":
-            if fraction == 7:
-                return "nan"
-        elif fraction:
-            return "nan"
-        else:
-            return "-inf" if negative else "inf"
+    if spec == "e4m3fn" and top and fraction == 7:
+        return "nan"
+    if spec.endswith("fnuz") and code == 1 << (E + M):
+        return "nan"
+    if spec in _IEEE and top:
+        return "nan" if fraction else "-inf" if negative else "inf"
     magnitude = (
         two_to(1 - bias - M) * fraction if field == 0 else two_to(field - bias - M) * ((1 << M) + fraction)
     )
@@ -211,7 +220,7 @@ class Float:
 
     def _zero(self, *, negative: bool) -> int:
         _, E, M, _ = float_layout(self.accumulator)
-        return (1 << (E + M)) if negative else 0
+        return (1 << (E + M)) if negative and not self.accumulator.endswith("fnuz") else 0
 
     def _encode(self, total: Value) -> int:
         return _encode_float(total, self.accumulator, flush=self.flush)
@@ -226,12 +235,23 @@ class Float:
 
 @cache
 def _encode_float(total: Value, accumulator: str, *, flush: bool) -> int:
-    """The code of a value that is not zero, rounded to nearest even."""
+    """The code of a value that is not zero, rounded to nearest even.
+
+    Without infinities, or where they saturate, what is past the largest becomes it; a NaN that the format
+    lacks becomes zero.
+    """
     _, E, M, bias = float_layout(accumulator)
-    infinity = ((1 << E) - 1) << M
+    sign_bit = 1 << (E + M)
+    field = ((1 << E) - 1) << M
+    if total == "nan":
+        if accumulator in _IEEE:
+            return field | 1 << (M - 1)
+        return {"e4m3fn": 0x7F, "e4m3fnuz": 0x80, "e5m2fnuz": 0x80}.get(accumulator, 0)
+    largest = field - 1 if accumulator in _IEEE else field | (1 << M) - 1 - (accumulator == "e4m3fn")
+    past = field if accumulator in _OVERFLOWING else largest
     if isinstance(total, str):
-        return {"inf": infinity, "-inf": infinity | 1 << (E + M), "nan": infinity | 1 << (M - 1)}[total]
-    sign = (1 << (E + M)) if total < 0 else 0
+        return past | (sign_bit if total == "-inf" else 0)
+    sign = sign_bit if total < 0 else 0
     magnitude = abs(total)
     exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
     if two_to(exponent) > magnitude:
@@ -239,15 +259,22 @@ def _encode_float(total: Value, accumulator: str, *, flush: bool) -> int:
     least = 1 - bias
     step = two_to((exponent if flush else max(exponent, least)) - M)
     rounded = round(magnitude / step) * step  # Python rounds fractions half to even
-    if flush and rounded < two_to(least):
-        return sign
-    if rounded >= two_to((1 << E) - 1 - bias):
-        return sign | infinity
+    zero = 0 if accumulator.endswith("fnuz") else sign
+    if rounded == 0 or (flush and rounded < two_to(least)):
+        return zero
+    if rounded > abs(_finite_value(accumulator, largest)):
+        return sign | past
     if rounded < two_to(least):
         return sign | int(rounded / two_to(least - M))
     if rounded == two_to(exponent + 1):
         exponent += 1
     return sign | (exponent + bias) << M | int(rounded / two_to(exponent - M)) - (1 << M)
+
+
+def _finite_value(spec: str, code: int) -> Fraction:
+    value = _float_value(spec, code)
+    assert isinstance(value, Fraction)
+    return value
 
 
 def _multiply(x: Value, y: Value, *, negative: bool) -> Value:

@@ -1,6 +1,6 @@
 """Tilings by definition: which elements every tile touches, what is fetched and written, what fits a buffer.
 
-Shares no code with `simulator.system`. Every step of a tiling is visited; the elements of a tile are collected
+Shares no code with `simulator.system`. Every step of a tiling is visited; elements of a tile are collected
 one output position at a time; a buffer remembers the tile of the step before and nothing else.
 """
 
@@ -34,7 +34,7 @@ class Axis(NamedTuple):
 
 @dataclass(frozen=True)
 class Bits:
-    """Stored bits of an activation, a weight, a partial sum, a result, and the other operand of an addition."""
+    """Stored bits of an activation, a weight, a partial sum, a result, and what is added to it."""
 
     activation: int = 8
     weight: int = 8
@@ -106,7 +106,7 @@ def is_product(layer: Layer) -> bool:
     if c is None:
         return True
     whole = all(d == 1 or k == 1 for d, k in zip(c.dilation, c.kernel, strict=True))
-    apart = all(s >= k for s, k in zip(c.stride, c.kernel, strict=True))
+    apart = all(s >= k or o == 1 for s, k, o in zip(c.stride, c.kernel, c.ofmap, strict=True))
     return whole and apart and not any(c.padding)
 
 
@@ -228,7 +228,7 @@ class Step(NamedTuple):
 
 @dataclass
 class Walk:
-    """Everything that happens under a tiling, in order; bytes of every load and of every visit to an output tile."""
+    """Everything that happens under a tiling, in order; bytes of every load and every visit of an output."""
 
     steps: list[Step] = field(default_factory=list)
     ifmap: list[int] = field(default_factory=list)
@@ -273,7 +273,9 @@ def walk(p: Problem, t: Tiling) -> Walk:
     held: dict[str, object] = {}
     finished: dict[tuple[range, ...], int] = {}
     passes = p.dataflow != "os" and (p.k > p.array_rows or t.k < p.k)
-    tile_bits = p.bits.accumulator if passes else max(p.bits.result, p.bits.residual)
+    # A result takes the place of its sum, or of what is added to it; what is added waits beside a sum.
+    tile_bits = max(p.bits.accumulator, p.bits.result) if passes else max(p.bits.result, p.bits.residual)
+    beside_bits = p.bits.residual if passes else 0
     before: tuple[range, ...] | None = None
     for at in _iterations(p, t):
         pixels = len(at["i"]) * len(at["r"]) * len(at["c"])
@@ -306,7 +308,8 @@ def walk(p: Problem, t: Tiling) -> Walk:
             w.outgoing[-1] = bytes_of(_share(p, results, p.stored), p.bits.result)
         else:
             w.outgoing[-1] = bytes_of(results, p.bits.accumulator)
-        w.ofmap_tile = max(w.ofmap_tile, bytes_of(results, tile_bits))
+        tile = bytes_of(results, tile_bits) + bytes_of(results, beside_bits)
+        w.ofmap_tile = max(w.ofmap_tile, tile)
         visit = Step(
             pixels,
             n,
@@ -326,7 +329,7 @@ def walk(p: Problem, t: Tiling) -> Walk:
 
 
 def slots_for(largest: int, tiles: int, capacity: int, halves: bool) -> int:
-    """How many tiles a buffer holds: one that comes once, and any that is larger than a half, all of it alone."""
+    """How many tiles a buffer holds: one that comes once, and one larger than a half, all of it alone."""
     if largest > capacity:
         return 0
     return 2 if tiles > 1 and halves and 2 * largest <= capacity else 1

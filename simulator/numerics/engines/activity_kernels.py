@@ -1,10 +1,12 @@
 """Compiled counts of the bits that accumulator and product registers toggle.
 
 `still` kernels: sums stay in their PE (output stationary) and change from one k to the next. `moving`
-kernels: the partial sums of one fold move down its rows, and each row's register changes from one
-streamed index m to the next; rows of PEs below the last weight pass its sum on. All kernels add to
-counts[0] (accumulators) and counts[1] (products), starting from and returning to zero, except that
-`still` sums stay where they end, in `sums` [M, N].
+kernels: the partial sums of one fold enter at the top as they are in `sums` [M, N], move down its rows and
+leave back into `sums`; each row's register changes from one streamed index m to the next, and rows of PEs
+below the last weight pass its sum on. Registers start from zero and return to it, except that `still` sums
+stay where they end, in `sums`. `still` kernels add to counts[0] (accumulators) and counts[1] (products).
+`moving` kernels do so in one row of counts [3, 2]: 0 for steps between streamed indices, `IN` for the step
+from zero to the first one and `OUT` for the step back.
 """
 
 from __future__ import annotations
@@ -29,8 +31,17 @@ from simulator.numerics.engines.sequential_kernels import round_to_format
 
 Array = npt.NDArray[Any]
 
+IN = 1
+OUT = 2
+
 _MAGNITUDE = 0x7FFF_FFFF_FFFF_FFFF
 _LOWER = 0xFFFF_FFFF
+
+
+@inlined
+def step_of(m: int, M: int) -> int:
+    """Which row of counts the step to streamed index `m` of `M` belongs to; the index M is the step back."""
+    return OUT if m == M else IN if m == 0 else 0
 
 
 def _still_exact(integer: Any) -> Callable[..., None]:
@@ -65,29 +76,37 @@ def _still_exact(integer: Any) -> Callable[..., None]:
 
 def _moving_exact(integer: Any) -> Callable[..., None]:
     @kernel
-    def moving_exact(a: Array, w: Array, passed_on: int, mask: int, product_mask: int, counts: Array) -> None:
+    def moving_exact(
+        a: Array, w: Array, sums: Array, passed_on: int, mask: int, product_mask: int, counts: Array
+    ) -> None:
         widest_vectors()
         (M, K), N = a.shape, w.shape[1]
-        sums, products = np.zeros((K, N), integer), np.zeros((K, N), integer)
+        held, products = np.zeros((K, N), integer), np.zeros((K, N), integer)
         row = np.zeros(N, integer)
         toggles, product_toggles = np.zeros(N, integer), np.zeros(N, integer)
         for m in range(M + 1):
             toggles[:] = 0
             product_toggles[:] = 0
-            row[:] = 0
+            if m < M:
+                row[:] = sums[m]
+            else:
+                row[:] = 0
             for k in range(K):
                 value = a[m, k] if m < M else integer(0)
                 times = integer(1 + passed_on if k == K - 1 else 1)
                 for n in range(N):
                     product = integer(value * w[k, n])
                     total = integer(row[n] + product)
-                    toggles[n] += times * count_ones(integer((total ^ sums[k, n]) & mask))
+                    toggles[n] += times * count_ones(integer((total ^ held[k, n]) & mask))
                     product_toggles[n] += count_ones(integer((product ^ products[k, n]) & product_mask))
                     row[n] = total
-                    sums[k, n] = total
+                    held[k, n] = total
                     products[k, n] = product
-            counts[0] += toggles.sum()
-            counts[1] += product_toggles.sum()
+            if m < M:
+                sums[m] = row
+            step = step_of(m, M)
+            counts[step, 0] += toggles.sum()
+            counts[step, 1] += product_toggles.sum()
 
     return moving_exact
 
@@ -143,22 +162,25 @@ def still_table(
 
 @kernel
 def moving_table(
-    table: Array, a: Array, w: Array, passed_on: int, mask: int, product_mask: int, counts: Array
+    table: Array, a: Array, w: Array, sums: Array, passed_on: int, mask: int, product_mask: int, counts: Array
 ) -> None:
     """As `still_table`, partial sums moving down. One lane counts sums, and products in its upper half."""
     widest_vectors()
     (M, K), N = a.shape, w.shape[1]
-    sums, last = np.zeros((K, N), np.int64), np.zeros((K, N), np.int64)
+    held, last = np.zeros((K, N), np.int64), np.zeros((K, N), np.int64)
     row, products, toggles = np.zeros(N, np.int64), np.zeros(N, np.int64), np.zeros(N, np.int64)
     for m in range(M + 1):
         toggles[:] = 0
-        row[:] = 0
+        if m < M:
+            row[:] = sums[m]
+        else:
+            row[:] = 0
         above = 0
         for k in range(K):
             if k == K - 1:
                 for n in range(N):
                     above += toggles[n] & _LOWER
-            weights, before, wires = w[k], sums[k], last[k]
+            weights, before, wires = w[k], held[k], last[k]
             if m < M and a[m, k] >= 0:
                 entries = table[a[m, k] :]
                 for n in range(N):
@@ -176,11 +198,13 @@ def moving_table(
                     toggles[n] += ones + (count_ones(wires[n] & product_mask) << 32)
                     before[n] = row[n]
                     wires[n] = 0
-        every = 0
+        if m < M:
+            sums[m] = row
+        every, step = 0, step_of(m, M)
         for n in range(N):
             every += toggles[n] & _LOWER
-            counts[1] += toggles[n] >> 32
-        counts[0] += every + passed_on * (every - above)
+            counts[step, 1] += toggles[n] >> 32
+        counts[step, 0] += every + passed_on * (every - above)
 
 
 @inlined
@@ -228,7 +252,13 @@ def still_rounding(
 
 @kernel
 def moving_rounding(
-    a: Array, w: Array, passed_on: int, rounding: tuple[Any, ...], layout: tuple[Any, ...], counts: Array
+    a: Array,
+    w: Array,
+    sums: Array,
+    passed_on: int,
+    rounding: tuple[Any, ...],
+    layout: tuple[Any, ...],
+    counts: Array,
 ) -> None:
     """As `still_rounding`, partial sums moving down."""
     anchor, least, smallest, largest, end = rounding
@@ -238,7 +268,7 @@ def moving_rounding(
     last, row, toggles = np.zeros((K, N), np.int64), np.zeros(N), np.zeros(N, np.int64)
     for m in range(M):
         toggles[:] = 0
-        row[:] = 0.0
+        row[:] = sums[m]
         for k in range(K):
             value = a[m, k]
             times = 1 + passed_on if k == K - 1 else 1
@@ -249,11 +279,12 @@ def moving_rounding(
                 toggles[n] += times * count_ones(pattern ^ last[k, n])
                 row[n] = total
                 last[k, n] = pattern
-        counts[0] += toggles.sum()
+        sums[m] = row
+        counts[step_of(m, M), 0] += toggles.sum()
     for k in range(K):
         times = 1 + passed_on if k == K - 1 else 1
         for n in range(N):
-            counts[0] += times * count_ones(last[k, n])
+            counts[OUT, 0] += times * count_ones(last[k, n])
 
 
 @kernel
@@ -276,25 +307,26 @@ def still_native(a: Array, w: Array, sums: Array, counts: Array) -> None:
 
 
 @kernel
-def moving_native(a: Array, w: Array, passed_on: int, counts: Array) -> None:
+def moving_native(a: Array, w: Array, sums: Array, passed_on: int, counts: Array) -> None:
     """As `still_native`, partial sums moving down."""
     widest_vectors()
     (M, K), N = a.shape, w.shape[1]
-    sums, row, toggles = np.zeros((K, N), np.float32), np.zeros(N, np.float32), np.zeros(N, np.int32)
+    held, row, toggles = np.zeros((K, N), np.float32), np.zeros(N, np.float32), np.zeros(N, np.int32)
     for m in range(M):
         toggles[:] = 0
-        row[:] = np.float32(0.0)
+        row[:] = sums[m]
         for k in range(K):
             value = a[m, k]
             times = np.int32(1 + passed_on if k == K - 1 else 1)
             for n in range(N):
                 total = fused_multiply_add(value, w[k, n], row[n])
-                ones = count_ones(np.int32(bits_of_single(total) ^ bits_of_single(sums[k, n])))
+                ones = count_ones(np.int32(bits_of_single(total) ^ bits_of_single(held[k, n])))
                 toggles[n] += np.int32(times * ones)
                 row[n] = total
-                sums[k, n] = total
-        counts[0] += toggles.sum()
+                held[k, n] = total
+        sums[m] = row
+        counts[step_of(m, M), 0] += toggles.sum()
     for k in range(K):
         times = np.int32(1 + passed_on if k == K - 1 else 1)
         for n in range(N):
-            counts[0] += times * count_ones(bits_of_single(sums[k, n]))
+            counts[OUT, 0] += times * count_ones(bits_of_single(held[k, n]))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,7 +84,8 @@ def attempt(problem: Problem) -> Answer | Refusal:
         if shift < 0 and bound:
             return Refusal("bits below the accumulator's lowest are cut off product by product")
         shift = max(shift, 0)
-    if bound <= 1 << SINGLE_BITS and fixed.overflow == "wrap":
+    singles = max(bound, a.largest, w.largest) <= 1 << SINGLE_BITS  # the bound is 0 beside zeros alone
+    if singles and fixed.overflow == "wrap":
         total = (a.matrix(np.float32) @ w.matrix(np.float32)).astype(np.int64)
         return _answer(
             problem, Wide64([(total, shift)]), f"sum of |a b| <= {bound} <= 2^24: exact in float32"
@@ -141,9 +143,13 @@ def _answer(problem: Problem, partial: Wide64, reason: str) -> Answer:
 
 def _norm_bound(A: Reals, W: Reals, largest_a: int, largest_w: int) -> int:
     """A bound on the sum of |a b| from 1-norms, rounded up by more than float64 sums could lose."""
-    rows = float(np.abs(A).sum(axis=1).max(initial=0.0)) * largest_w
-    columns = float(np.abs(W).sum(axis=0).max(initial=0.0)) * largest_a
-    return int(min(rows, columns) * (1 + 2.0**-20)) + 1 if min(rows, columns) else 0
+    with np.errstate(over="ignore"):
+        rows = float(np.abs(A).sum(axis=1).max(initial=0.0)) * largest_w
+        columns = float(np.abs(W).sum(axis=0).max(initial=0.0)) * largest_a
+    bound = min(rows, columns) * (1 + 2.0**-20)
+    if bound == inf:
+        return int(A.shape[1]) * largest_a * largest_w
+    return int(bound) + 1 if bound else 0
 
 
 def _largest(initial: npt.NDArray[Any] | None) -> int:

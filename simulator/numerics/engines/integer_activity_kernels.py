@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from simulator.numerics.engines.activity_kernels import step_of
 from simulator.numerics.engines.compiled import (
     bits_of,
     count_ones,
@@ -30,12 +31,12 @@ _LOWER = 0xFFFF_FFFF
 
 @kernel
 def still_integers(a: Array, w: Array, sums: Array, mask: int, product_mask: int, counts: Array) -> None:
-    """Integer-valued float64 a [M, K] and w [K, N]; sums start at 0 and end in `sums` [M, N]."""
+    """Integer-valued float64 a [M, K] and w [K, N]; sums [M, N] lie `ZERO` above the integers."""
     widest_vectors()
     (M, K), N = a.shape, w.shape[1]
     row, last, toggles = np.zeros(N), np.zeros(N), np.zeros(N, np.int64)
     for m in range(M):
-        row[:] = ZERO
+        row[:] = sums[m]
         last[:] = ZERO
         toggles[:] = 0
         for k in range(K):
@@ -53,26 +54,31 @@ def still_integers(a: Array, w: Array, sums: Array, mask: int, product_mask: int
             counts[1] += count_ones((bits_of(last[n]) ^ bits_of(ZERO)) & product_mask)
             counts[0] += toggles[n] & _LOWER
             counts[1] += toggles[n] >> 32
-            sums[m, n] = row[n] - ZERO
+        sums[m] = row
 
 
 @kernel
-def moving_integers(a: Array, w: Array, passed_on: int, mask: int, product_mask: int, counts: Array) -> None:
+def moving_integers(
+    a: Array, w: Array, sums: Array, passed_on: int, mask: int, product_mask: int, counts: Array
+) -> None:
     """As `still_integers`, partial sums moving down."""
     widest_vectors()
     (M, K), N = a.shape, w.shape[1]
-    sums, products = np.full((K, N), ZERO), np.full((K, N), ZERO)
+    held, products = np.full((K, N), ZERO), np.full((K, N), ZERO)
     row, toggles = np.zeros(N), np.zeros(N, np.int64)
     for m in range(M + 1):
         toggles[:] = 0
-        row[:] = ZERO
+        if m < M:
+            row[:] = sums[m]
+        else:
+            row[:] = ZERO
         above = 0
         for k in range(K):
             if k == K - 1:
                 for n in range(N):
                     above += toggles[n] & _LOWER
             value = a[m, k] if m < M else 0.0
-            weights, before, last = w[k], sums[k], products[k]
+            weights, before, last = w[k], held[k], products[k]
             for n in range(N):
                 product = fused_multiply_add(value, weights[n], ZERO)
                 total = fused_multiply_add(value, weights[n], row[n])
@@ -82,8 +88,10 @@ def moving_integers(a: Array, w: Array, passed_on: int, mask: int, product_mask:
                 row[n] = total
                 before[n] = total
                 last[n] = product
-        all_rows = 0
+        if m < M:
+            sums[m] = row
+        all_rows, step = 0, step_of(m, M)
         for n in range(N):
             all_rows += toggles[n] & _LOWER
-            counts[1] += toggles[n] >> 32
-        counts[0] += all_rows + passed_on * (all_rows - above)
+            counts[step, 1] += toggles[n] >> 32
+        counts[step, 0] += all_rows + passed_on * (all_rows - above)

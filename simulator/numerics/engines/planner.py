@@ -13,7 +13,7 @@ from simulator.foundation import UserError
 from simulator.numerics.engines import blas, sequential, stepwise, table
 from simulator.numerics.engines.problem import Answer, Problem, Refusal
 from simulator.numerics.formats import as_codes
-from simulator.numerics.formats.tables import is_special
+from simulator.numerics.formats.tables import TABLE_BITS, is_special
 from simulator.numerics.mac_spec import FixedAccumulator
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ class MatmulResult:
     """A matrix product and how it was computed.
 
     `accumulators` [M, N]: int64 (object above 64 bits) or codes of a float accumulator. `is_infinite` [M,
-    N]: an infinite or NaN operand took part (fixed accumulators), or the sum is infinite or NaN (float
-    ones). `overflow` [M, N]: +1 or -1 where a sticky accumulator overflowed, by the first direction; None
-    for others. `engine` computed it, and `reason` says why it is exact.
+    N]: an infinite or NaN operand took part (fixed accumulators, and float ones that saturate), or the sum
+    is infinite or NaN (any float one). `overflow` [M, N]: +1 or -1 where a sticky accumulator overflowed, by
+    the first direction; None for others. `engine` computed it, and `reason` says why it is exact.
     """
 
     accumulators: npt.NDArray[Any]
@@ -138,17 +138,22 @@ def _initial(mac: Mac, initial: npt.ArrayLike, shape: tuple[int, int]) -> npt.ND
 
 def _infinite(problem: Problem, answer: Answer) -> npt.NDArray[np.bool_]:
     mac = problem.mac
+    lost = np.zeros(answer.accumulators.shape, np.bool_)
     if not mac.is_fixed:
-        return ~np.isfinite(mac.accumulator_format.decode(answer.accumulators))
+        lost = ~np.isfinite(mac.accumulator_format.decode(answer.accumulators))
+        if mac.accumulator_format.overflows_to_infinity:
+            return lost
     rows = _has_special(mac.activation, problem.a, axis=1)
     columns = _has_special(mac.weight, problem.w, axis=0)
-    return rows[:, None] | columns[None, :]
+    return lost | rows[:, None] | columns[None, :]
 
 
 def _has_special(
     fmt: Format, codes: npt.NDArray[np.unsignedinteger[Any]], axis: int
 ) -> npt.NDArray[np.bool_]:
     """Which rows (axis 1) or columns (axis 0) hold an infinity or NaN."""
+    if fmt.bits > TABLE_BITS:
+        return np.asarray((~np.isfinite(fmt.decode(codes))).any(axis=axis))
     special = is_special(fmt, codes)
     if not special.any():
         return np.zeros(codes.shape[1 - axis], np.bool_)

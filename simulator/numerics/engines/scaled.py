@@ -93,7 +93,7 @@ class ScaledSteps:
         self._kernel("still")(a, w, sums, self.layout, counts)
 
     def moving(self, a: Reals, w: Reals, sums: Reals, passed_on: int, counts: npt.NDArray[np.int64]) -> None:
-        """Toggles of one fold's moving partial sums to counts[0]; what leaves the lowest row, to `sums`."""
+        """Toggles of a fold's moving partial sums to counts[:, 0]; `sums` enter at the top, leave below."""
         self._kernel("moving")(a, w, sums, passed_on, self.layout, counts)
 
     def _kernel(self, name: str) -> Callable[..., None]:
@@ -138,7 +138,7 @@ def _steps(mac: Mac) -> ScaledSteps | None:
     t, q = rounding.precision, activation.significand_bits + weight.significand_bits
     full = fmt.largest == (2.0 - 2.0 ** (1 - t)) * 2.0 ** _greatest_exponent(mac)
     above_grid = rounding.flush_subnormals or activation.lsb + weight.lsb >= fmt.lsb
-    if not (fmt.has_infinity and full and above_grid and activation.largest <= fmt.largest):
+    if not (fmt.overflows_to_infinity and full and above_grid and activation.largest <= fmt.largest):
         return None
     bits = _SINGLE_BITS
     span = 127 - _greatest_exponent(mac)

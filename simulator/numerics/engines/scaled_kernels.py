@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from simulator.numerics.engines.activity_kernels import OUT, step_of
 from simulator.numerics.engines.compiled import (
     bits_of,
     block_length,
@@ -115,7 +116,7 @@ def _moving(integer: Any, real: Any, *, flush: bool) -> Callable[..., None]:
         row, toggles = np.zeros(N, real), np.zeros(N, integer)
         for m in range(M):
             toggles[:] = 0
-            row[:] = real(0.0)
+            row[:] = sums[m]
             above = 0
             for k in range(K):
                 if k == K - 1:
@@ -133,11 +134,11 @@ def _moving(integer: Any, real: Any, *, flush: bool) -> Callable[..., None]:
                     row[n] = float_of(bits)
             sums[m] = row
             total = toggles.sum()
-            counts[0] += total + passed_on * (total - above)
+            counts[step_of(m, M), 0] += total + passed_on * (total - above)
         for k in range(K):
             times = 1 + passed_on if k == K - 1 else 1
             for n in range(N):
-                counts[0] += times * count_ones(codes[k, n])
+                counts[OUT, 0] += times * count_ones(codes[k, n])
 
     return moving
 

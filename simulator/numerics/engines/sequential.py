@@ -11,7 +11,7 @@ from simulator.numerics.accumulators import FloatRounding
 from simulator.numerics.engines.problem import Answer, Problem, Refusal
 from simulator.numerics.engines.threads import for_row_ranges
 from simulator.numerics.formats import TABLE_BITS, Format
-from simulator.numerics.formats.tables import look_up
+from simulator.numerics.formats.tables import has_special, look_up
 from simulator.numerics.mac_spec import FloatAccumulator
 
 if TYPE_CHECKING:
@@ -25,6 +25,12 @@ def attempt(problem: Problem) -> Answer | Refusal:
     mac = problem.mac
     if not isinstance(mac.accumulator, FloatAccumulator):
         return Refusal("a fixed accumulator does not round")
+    if not problem.shape[1]:
+        return Answer(problem.starting_sums(), "no product is added")
+    if not mac.accumulator_format.has_nan and (
+        has_special(mac.activation, problem.a) or has_special(mac.weight, problem.w)
+    ):
+        return Refusal("an accumulator without NaN makes a number of it at every step")
     if is_native(mac.accumulator_format, mac.accumulator, mac.activation, mac.weight):
         return _native(problem)
     from simulator.numerics.engines.scaled import ScaledSteps

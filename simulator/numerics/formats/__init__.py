@@ -5,38 +5,47 @@ A family of formats is one module with a tuple `FAMILIES`; it is registered by a
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from itertools import chain
 from typing import Final
 
 from simulator.foundation import UserError
 from simulator.numerics.formats import fixed_point, log, minifloat, posit, standard_float
-from simulator.numerics.formats.base import TABLE_BITS, Codes, Family, Format
+from simulator.numerics.formats.base import Codes, Family, Format
 from simulator.numerics.formats.codes import as_codes
+from simulator.numerics.formats.tables import TABLE_BITS
 
 _REGISTERED = (fixed_point, minifloat, standard_float, log, posit)
 
 FAMILIES: Final[tuple[Family, ...]] = tuple(chain.from_iterable(module.FAMILIES for module in _REGISTERED))
 
+_BLANKS_OUTSIDE_NUMBERS: Final = re.compile(r"(?<![0-9])\s+|\s+(?![0-9\s])", re.ASCII)
+
 
 def get_format(spec: str | Format) -> Format:
     """The format that a spec string names; a format is returned as it is.
 
-    Capitals and blanks do not matter. `docs/formats.md` describes the families.
+    Capitals do not matter, nor do blanks, except within a number. Numbers are ASCII digits without leading
+    zeros. `docs/formats.md` describes the families.
 
     Raises:
         UserError: no family has such a spec (the nearest one is suggested), or its widths cannot be.
     """
-    return spec if isinstance(spec, Format) else _format(spec)
-
-
-@lru_cache(maxsize=1024)
-def _format(spec: str) -> Format:
+    if isinstance(spec, Format):
+        return spec
     if not isinstance(spec, str):
         raise UserError(
             "a number format is named by a string", value=spec, allowed="such as 'int8' or 'e4m3'"
         )
-    name = "".join(spec.split()).lower()
+    if not spec.isascii():
+        raise UserError("a number format is written in ASCII characters", value=spec)
+    return _format(spec)
+
+
+@lru_cache(maxsize=1024)
+def _format(spec: str) -> Format:
+    name = _BLANKS_OUTSIDE_NUMBERS.sub("", spec).lower()
     for family in FAMILIES:
         if match := family.pattern.fullmatch(name):
             return family.build(match)

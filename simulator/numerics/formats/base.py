@@ -13,16 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
-from simulator.numerics.formats.codes import as_codes, as_reals, code_dtype
-from simulator.numerics.formats.tables import COMPILED_FROM, look_up
+from simulator.numerics.formats.codes import FLOAT64_SIGNIFICAND_BITS, as_codes, as_reals, code_dtype
+from simulator.numerics.formats.tables import COMPILED_FROM, TABLE_BITS, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TABLE_BITS = 16
-"""Formats up to this width have a table of all their values."""
-
 Codes = npt.NDArray[np.unsignedinteger[Any]]
+
+
+NUMBER = "(?:0|[1-9][0-9]{0,3})"
+"""A number in a spec, as a regular expression: ASCII digits without leading zeros."""
 
 
 class Format(ABC):
@@ -99,13 +100,14 @@ class Format(ABC):
     def encode(self, values: npt.ArrayLike) -> Codes:
         """The codes that real values round to, in the shape of `values` and of dtype `code_dtype`.
 
-        float64 input is rounded once, straight from float64; float16, float32 and integers are taken exactly.
+        float64 input is rounded once, straight from float64; float16, float32 and integers, Python's of any
+        size included, are taken exactly.
 
         Raises:
             UserError: values that are not real numbers.
         """
         with np.errstate(invalid="ignore"):  # numpy warns when it widens a signalling NaN
-            reals = as_reals(values)
+            reals = as_reals(values, nearest=self.significand_bits == FLOAT64_SIGNIFICAND_BITS)
             if reals.size < COMPILED_FROM:
                 return np.asarray(self._encode(reals.astype(np.float64)), self.code_dtype)
             codes = np.empty(reals.shape, self.code_dtype)
@@ -174,6 +176,11 @@ class Format(ABC):
     def has_infinity(self) -> bool:
         """Whether some code is an infinity."""
         return bool(np.isinf(self._landmarks()).any())
+
+    @property
+    def overflows_to_infinity(self) -> bool:
+        """Whether values past the largest become infinity as in IEEE 754, and do not saturate."""
+        return False
 
     @cached_property
     def has_nan(self) -> bool:

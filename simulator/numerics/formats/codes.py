@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf, ldexp
+from sys import float_info
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +14,17 @@ from simulator.foundation import UserError
 if TYPE_CHECKING:
     from simulator.numerics.formats.base import Format
 
-_FLOAT64_SIGNIFICAND_BITS = 53
-_DROPPED = 64 - _FLOAT64_SIGNIFICAND_BITS
+FLOAT64_SIGNIFICAND_BITS = 53
+_FLOAT64_LARGEST_BITS = 1024
+_DROPPED = 64 - FLOAT64_SIGNIFICAND_BITS
+_REAL = (int, float, np.integer, np.float16, np.float32, np.float64)
 
 
 def code_dtype(bits: int) -> np.dtype[np.unsignedinteger[Any]]:
-    """The smallest unsigned integer dtype of at least `bits` bits."""
-    return np.dtype(np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32)
+    """The smallest unsigned integer dtype of at least `bits` bits, up to 64."""
+    if bits <= 16:
+        return np.dtype(np.uint8 if bits <= 8 else np.uint16)
+    return np.dtype(np.uint32 if bits <= 32 else np.uint64)
 
 
 def as_codes(fmt: Format, codes: npt.ArrayLike) -> npt.NDArray[np.unsignedinteger[Any]]:
@@ -52,24 +58,30 @@ def as_codes(fmt: Format, codes: npt.ArrayLike) -> npt.NDArray[np.unsignedintege
         return array
     if array.dtype.kind == "u":
         return array.astype(fmt.code_dtype)
-    patterns = array.astype(np.int64) & high if array.dtype.itemsize * 8 != fmt.bits else array
+    masked = fmt.twos_complement and array.dtype.itemsize * 8 != fmt.bits
+    patterns = array.astype(np.int64) & high if masked else array
     return patterns.astype(fmt.code_dtype)
 
 
-def as_reals(values: npt.ArrayLike) -> npt.NDArray[np.float32 | np.float64]:
+def as_reals(values: npt.ArrayLike, *, nearest: bool = False) -> npt.NDArray[np.float32 | np.float64]:
     """`values` as a float32 or float64 array with nothing lost that rounding to a format could see.
 
-    float16 and small integers become float32 or float64 exactly. Integers past 2**53 are rounded to odd,
-    from which rounding to nearest with fewer than 52 bits gives what the integer itself would give.
+    float16 and small integers become float32 or float64 exactly; larger integers, Python's of any size
+    included, as `integers_as_reals` has it.
 
     Raises:
         UserError: not real numbers, or wider than float64.
     """
     array = np.asarray(values)
     if array.dtype.kind == "f" and array.dtype.itemsize <= 8:
-        return array.astype(np.float64 if array.dtype.itemsize == 8 else np.float32, copy=False)
+        if isinstance(values, np.ndarray | np.generic) or not (np.abs(array) >= 2.0**63).any():
+            return array.astype(np.float64 if array.dtype.itemsize == 8 else np.float32, copy=False)
+        array = np.asarray(values, object)  # numpy makes floats of lists in which no integer type fits all
     if array.dtype.kind == "b":
         return array.astype(np.float64)
+    if array.dtype.kind == "O" and all(isinstance(element, _REAL) for element in array.flat):
+        reals = [_as_real(element, nearest=nearest) for element in array.flat]
+        return np.array(reals, np.float64).reshape(array.shape)
     if array.dtype.kind not in "iu":
         raise UserError(
             "values to encode must be real numbers",
@@ -78,7 +90,44 @@ def as_reals(values: npt.ArrayLike) -> npt.NDArray[np.float32 | np.float64]:
         )
     if array.dtype.itemsize < 8:
         return array.astype(np.float64)
+    return integers_as_reals(array, nearest=nearest)
+
+
+def integers_as_reals(integers: npt.NDArray[Any], *, nearest: bool = False) -> npt.NDArray[np.float64]:
+    """float64 of int64, uint64 or Python integers (dtype object).
+
+    Those past 2**53 are rounded to odd: rounding that to nearest with fewer than 44 bits gives what the
+    integer itself would give, and ones past float64 become its largest value. With `nearest` they are
+    rounded to nearest, ties to even, for formats as precise as float64 is; past float64 is infinity.
+    """
+    if integers.dtype == object:
+        reals = [_as_real(int(element), nearest=nearest) for element in integers.flat]
+        return np.array(reals, np.float64).reshape(integers.shape)
+    rounded = integers.astype(np.float64)
+    exact = np.abs(rounded) < 2.0**FLOAT64_SIGNIFICAND_BITS
+    if nearest or exact.all():
+        return rounded
     tail = (1 << _DROPPED) - 1
-    odd = (array >> _DROPPED) | ((array & tail) != 0)
-    exact = np.abs(array.astype(np.float64)) < 2.0**_FLOAT64_SIGNIFICAND_BITS
-    return np.where(exact, array.astype(np.float64), odd.astype(np.float64) * 2.0**_DROPPED)
+    odd = (integers >> _DROPPED) | ((integers & tail) != 0)
+    return np.where(exact, rounded, odd.astype(np.float64) * 2.0**_DROPPED)
+
+
+def _as_real(number: Any, *, nearest: bool) -> float:
+    """float64 of a float, or of an integer as in `integers_as_reals`."""
+    if isinstance(number, float | np.floating) or abs(number) < 1 << FLOAT64_SIGNIFICAND_BITS:
+        return float(number)
+    sign, magnitude = -1.0 if number < 0 else 1.0, abs(int(number))
+    if nearest:
+        return sign * _nearest(magnitude)
+    if magnitude.bit_length() > _FLOAT64_LARGEST_BITS:
+        return sign * float_info.max
+    drop = magnitude.bit_length() - FLOAT64_SIGNIFICAND_BITS
+    odd = (magnitude >> drop) | (magnitude & ((1 << drop) - 1) != 0)
+    return sign * ldexp(float(odd), drop)
+
+
+def _nearest(magnitude: int) -> float:
+    try:
+        return float(magnitude)
+    except OverflowError:  # it rounds up to 2**1024, or is more
+        return inf

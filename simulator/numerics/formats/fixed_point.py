@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.formats.base import Codes, Family, Format, check_width
+from simulator.numerics.formats.base import NUMBER, Codes, Family, Format, check_width
 
 
 @dataclass(frozen=True, repr=False)
@@ -21,8 +21,8 @@ class FixedPoint(Format):
     """
 
     bits: int
-    fraction_bits: int = 0
-    signed: bool = True
+    fraction_bits: int
+    signed: bool
     twos_complement: ClassVar[bool] = True
 
     @property
@@ -95,7 +95,7 @@ class Integer(FixedPoint):
 def _integer(match: re.Match[str]) -> Format:
     bits = int(match["bits"])
     check_width(match[0], "width", bits, 2, 16)
-    return Integer(bits, signed=not match["unsigned"])
+    return Integer(bits, 0, signed=not match["unsigned"])
 
 
 def _fixed_point(match: re.Match[str]) -> Format:
@@ -109,7 +109,7 @@ FAMILIES = (
     Family(
         name="integer",
         syntax="int<bits> or uint<bits>, 2 to 16 bits",
-        pattern=re.compile(r"(?P<unsigned>u?)int(?P<bits>\d+)"),
+        pattern=re.compile(rf"(?P<unsigned>u?)int(?P<bits>{NUMBER})"),
         build=_integer,
         examples=("int8", "uint8", "int4", "uint4", "int16"),
         summary="two's complement or unsigned; rounds to nearest even, saturates; NaN becomes 0",
@@ -117,7 +117,7 @@ FAMILIES = (
     Family(
         name="fixed point",
         syntax="fix<bits>.<fraction bits> or ufix<bits>.<fraction bits>, 2 to 16 bits",
-        pattern=re.compile(r"(?P<unsigned>u?)fix(?P<bits>\d+)(\.(?P<fraction>\d+))?"),
+        pattern=re.compile(rf"(?P<unsigned>u?)fix(?P<bits>{NUMBER})(\.(?P<fraction>{NUMBER}))?"),
         build=_fixed_point,
         examples=("fix8.5", "ufix8.5", "fix8.0"),
         summary="two's complement or unsigned with a binary point; otherwise as integers",

@@ -85,6 +85,7 @@ def encode_minifloat(
     overflow: float,
     code_of_nan: int,
     sign_bit: int,
+    minus_zero: bool,  # noqa: FBT001 - compiled functions take no keyword-only arguments
     codes: Codes,
 ) -> None:
     """`Minifloat._encode`; sign_bit is the place of the sign, negative when unsigned."""
@@ -97,6 +98,7 @@ def encode_minifloat(
     anchor = _number(anchor_bits)
     sign_mask = (1 << sign_bit) if sign_bit >= 0 else 0
     negative_mask = -1 if sign_bit >= 0 else 0
+    zero_sign = sign_mask if minus_zero else 0
     for i in range(reals.size):
         pattern = _bits(np.float64(reals[i]))
         magnitude = pattern & _MAGNITUDE
@@ -106,7 +108,8 @@ def encode_minifloat(
         subnormal = _bits(_number(limited) + anchor) - anchor_bits
         code = subnormal if limited < least_normal else normal
         negative = pattern >> 63  # all ones where negative
-        code = (code & (negative_mask | ~negative)) | (negative & sign_mask)
+        sign = sign_mask if code != 0 else zero_sign
+        code = (code & (negative_mask | ~negative)) | (negative & sign)
         codes[i] = code_of_nan if magnitude > _INFINITY else code
 
 

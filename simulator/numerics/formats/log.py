@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.formats.base import Codes, Family, Format, check_width
+from simulator.numerics.formats.base import NUMBER, Codes, Family, Format, check_width
 from simulator.numerics.formats.pattern_table import PatternTable
 from simulator.numerics.logarithm import log2_table, log_to_code, pow2_table
 from simulator.numerics.tapered import Fields, IntArray, TaperedLayout
@@ -296,7 +296,9 @@ FAMILIES = (
     Family(
         name="tapered log",
         syntax="log<bits>.<s>[(<alpha>,<beta>,<gamma>)]",
-        pattern=re.compile(r"log(?P<bits>\d+)\.(?P<exponent>\d+)(\((?P<tables>\d+,\d+,\d+)\))?"),
+        pattern=re.compile(
+            rf"log(?P<bits>{NUMBER})\.(?P<exponent>{NUMBER})(\((?P<tables>{NUMBER},{NUMBER},{NUMBER})\))?"
+        ),
         build=_tapered,
         examples=("log8.1", "log8.1(5,8,7)", "log8.0", "log7.1", "log9.1"),
         summary="Johnson 2018, posit-tapered; rounds and saturates as the circuit does; infinity is also NaN",
@@ -304,7 +306,7 @@ FAMILIES = (
     Family(
         name="flat log",
         syntax="log16[(<alpha>,<beta>,10)]",
-        pattern=re.compile(r"log16(\((?P<tables>\d+,\d+,\d+)\))?"),
+        pattern=re.compile(rf"log16(\((?P<tables>{NUMBER},{NUMBER},{NUMBER})\))?"),
         build=_flat,
         examples=("log16",),
         summary="Johnson 2018, half-float layout of a log number; infinity is also NaN",

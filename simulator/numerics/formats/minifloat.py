@@ -1,4 +1,9 @@
-"""Minifloats whose every code is finite: `e4m3`, `e3m0`, `ue4m4b9` (FFP8, Huang et al. 2021)."""
+"""Minifloats whose every code is finite: `e4m3`, `e3m0`, `ue4m4b9`.
+
+The four factors (exponent bits, fraction bits, bias, sign) are those of FFP8 (Huang et al. 2021, arXiv
+2104.07329), of which only abstract and introduction were available: that exponent field 0 holds subnormals
+and that there are no special values is this project's reading.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
-from simulator.numerics.formats.base import Codes, Family, Format, check_width
+from simulator.numerics.formats.base import NUMBER, Codes, Family, Format, check_width
 
 _FRACTION64 = 52
 _BIAS64 = 1023
@@ -70,6 +75,11 @@ class Minifloat(Format):
         return 0
 
     @property
+    def keeps_minus_zero(self) -> bool:
+        """Whether zeros keep their sign: with a sign bit they do."""
+        return self.signed
+
+    @property
     def _least_exponent(self) -> int:
         return 1 - self.bias
 
@@ -104,6 +114,7 @@ class Minifloat(Format):
         codes = np.where(limited < np.float64(self.smallest_normal).view(np.int64), subnormal, normal)
         negative = patterns < 0
         if self.signed:
+            negative &= (codes != 0) | self.keeps_minus_zero
             codes = codes | (negative.astype(np.int64) << (self.bits - 1))
         else:
             codes = np.where(negative, 0, codes)
@@ -119,6 +130,7 @@ class Minifloat(Format):
             self._overflow,
             self.code_of_nan,
             self.bits - 1 if self.signed else -1,
+            self.keeps_minus_zero,
             codes,
         )
 
@@ -149,7 +161,9 @@ FAMILIES = (
     Family(
         name="minifloat",
         syntax="e<exponent bits>m<fraction bits>[b<bias>], with u in front for unsigned, 3 to 16 bits",
-        pattern=re.compile(r"(?P<unsigned>u?)e(?P<exponent>\d+)m(?P<fraction>\d+)(b(?P<bias>-?\d+))?"),
+        pattern=re.compile(
+            rf"(?P<unsigned>u?)e(?P<exponent>{NUMBER})m(?P<fraction>{NUMBER})(b(?P<bias>(?!-0)-?{NUMBER}))?"
+        ),
         build=_minifloat,
         examples=(
             "e4m3",

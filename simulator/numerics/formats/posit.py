@@ -1,4 +1,7 @@
-"""Posits in the sign-magnitude reading of Johnson 2018: `posit8.1`, `posit8.0`, `posit9.1`."""
+"""Posits in the sign-magnitude reading of Johnson 2018: `posit8.1`, `posit8.0`, `posit9.1`.
+
+They are not those of the Posit Standard of 2022: docs/formats.md lists the differences.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.formats.base import Codes, Family, Format, check_width
+from simulator.numerics.formats.base import NUMBER, Codes, Family, Format, check_width
 from simulator.numerics.formats.pattern_table import PatternTable
 from simulator.numerics.tapered import Fields, IntArray, TaperedLayout
 
@@ -118,7 +121,7 @@ FAMILIES = (
     Family(
         name="posit",
         syntax="posit<bits>.<s>",
-        pattern=re.compile(r"posit(?P<bits>\d+)\.(?P<exponent>\d+)"),
+        pattern=re.compile(rf"posit(?P<bits>{NUMBER})\.(?P<exponent>{NUMBER})"),
         build=_posit,
         examples=("posit8.1", "posit8.0", "posit8.2", "posit9.1", "posit7.1"),
         summary="sign-magnitude posits; saturate, below the smallest value 0; infinity is also NaN",

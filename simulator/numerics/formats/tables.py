@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 Real = TypeVar("Real", bound=np.floating[Any])
 Codes = npt.NDArray[np.unsignedinteger[Any]]
 
+TABLE_BITS: Final = 16
+"""Formats up to this width have a table of all their values."""
+
 COMPILED_FROM: Final = 1 << 16
 """Arrays of at least this many elements go through the compiled loops; smaller ones spare their import."""
 
@@ -47,6 +50,14 @@ def present_codes(codes: Codes, number: int) -> npt.NDArray[np.bool_]:
 @lru_cache(maxsize=256)
 def _special_codes(fmt: Format) -> npt.NDArray[np.intp]:
     return np.flatnonzero(~np.isfinite(fmt.values()))
+
+
+def has_special(fmt: Format, codes: npt.NDArray[np.unsignedinteger[Any]]) -> bool:
+    """Whether any code stands for infinity or NaN."""
+    if fmt.bits > TABLE_BITS:
+        return not np.isfinite(fmt.decode(codes)).all()
+    special = _special_codes(fmt)
+    return bool(special.size) and bool(present_codes(codes, 1 << fmt.bits)[special].any())
 
 
 def is_special(fmt: Format, codes: npt.NDArray[np.unsignedinteger[Any]]) -> npt.NDArray[np.bool_]:

@@ -91,8 +91,8 @@ def _with_whole_reduction(array: Array, tile: Tile) -> Tile:
     return Tile(tile.m, tile.n, array.k, tile.groups, 1, 1)
 
 
-@helper
-def _beside_next_fold(array: Array) -> int:
+@kernel
+def beside_next_fold(array: Array) -> int:
     """Cycles in which an output-stationary fold's results may leave while the next one is under way."""
     return 0 if array.timing.overlap == 0 else array.timing.interval * array.k
 
@@ -114,7 +114,7 @@ def _stays_delay(array: Array, tile: Tile, f: Folds) -> Delay:
             times = row_count * column_count * f.groups
             port += times * tile.k * (operand_pace(e, rows, columns, t.interval) - t.interval)
             if tile.ends:
-                late = delay_of_results(e, rows, columns, _beside_next_fold(array))
+                late = delay_of_results(e, rows, columns, beside_next_fold(array))
                 port += times * late.port
                 output += times * late.output
     return Delay(port, output)
@@ -239,7 +239,7 @@ def cost_of_step(
     if stays:
         rows, columns = last_rows(t, chain), last_columns(t, chain)
         slow = delay_of_results(array.edges, rows, columns, 0)
-        counted = delay_of_results(array.edges, rows, columns, _beside_next_fold(array))
+        counted = delay_of_results(array.edges, rows, columns, beside_next_fold(array))
         tail += slow.port + slow.output - counted.port - counted.output
     streamed_before = t.interval * (array.k - tile.k) if piece else 0
     row[TAIL] = tail

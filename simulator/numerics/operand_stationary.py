@@ -1,0 +1,125 @@
+"""Toggles of weight- and input-stationary products: operands are put in place, others stream past them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from simulator.numerics.register_activity import RegisterActivity, SwitchingActivity
+from simulator.numerics.registers import (
+    OperandRegisters,
+    differing_bits,
+    hamming,
+    path_toggles,
+    product_bits,
+)
+from simulator.numerics.sampling import Array, Estimate, blocks, length, map_units
+from simulator.numerics.switching import Codes, Counter, Fold
+
+if TYPE_CHECKING:
+    from simulator.numerics.mac import Mac
+
+STREAM_BLOCK = 128
+"""Streamed indices in one sampling unit of a fold."""
+
+_KEPT_SUMS = 1 << 21
+"""Partial sums that a thread keeps from fold to fold at most."""
+
+_LEAST_BLOCK = 64
+"""Streamed indices to take at a time at least: every block counts one more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """Folds over k in a row, on part of the stream and of the lanes."""
+
+    stream: slice
+    lanes: slice
+    folds: tuple[Fold, ...]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates."""
+        return length(self.stream) * length(self.lanes) * sum(length(fold.reduction) for fold in self.folds)
+
+
+def count(
+    mac: Mac, a: Codes, w: Codes, dataflow: Literal["ws", "is"], array: Array, threads: int
+) -> SwitchingActivity:
+    """Toggles of activations [M, K] times weights [K, N]; see `simulator.numerics.activity`."""
+    R, C = array.rows, array.columns
+    if dataflow == "ws":
+        streamed_format, streamed, placed_format, placed = mac.activation, a, mac.weight, w
+        counter = Counter(mac, a, w)
+    else:
+        streamed_format, streamed, placed_format, placed = mac.weight, w.T, mac.activation, a.T
+        counter = Counter(_swapped(mac), w.T, a.T)
+    (T, K), lanes = streamed.shape, placed.shape[1]
+    passing = OperandRegisters.of(streamed_format, streamed)
+    held = OperandRegisters.of(placed_format, placed)
+    cuts = blocks(lanes, C)
+    folds = tuple(Fold(part, passed_on=R - length(part)) for part in blocks(K, R))
+    if array.sample is None:  # all folds of a part of the stream at a time, so that its sums are at hand
+        step = max(min(_KEPT_SUMS // max(lanes, 1), ceil(T / threads)), _LEAST_BLOCK)
+        whole = [_Unit(stream, slice(0, lanes), folds) for stream in blocks(T, step)]
+        units, population = array.drawn(whole if lanes and folds else [])
+    else:
+        units, population = array.drawn(
+            [
+                _Unit(stream, cut, (fold,))
+                for fold in folds
+                for cut in cuts
+                for stream in blocks(T, STREAM_BLOCK)
+            ]
+        )
+    results = map_units(lambda unit: counter.moving(unit.stream, unit.lanes, unit.folds), units, threads)
+    sizes = [unit.macs for unit in units]
+    accumulator, product = (
+        Estimate.of(values, sizes, T * K * lanes, population)
+        for values in ([one.accumulator for one in results], [one.product for one in results])
+    )
+    pes = len(folds) * len(cuts) * R * C
+    passing_toggles = path_toggles(passing.patterns, passing.zero, passing.bits) * C * len(cuts)
+    passing_activity = RegisterActivity(passing.bits, passing_toggles, passing.bits * pes * T)
+    held_activity = RegisterActivity(held.bits, _loading_toggles(held, R, C), held.bits * pes * R)
+    ws = dataflow == "ws"
+    return SwitchingActivity(
+        dataflow,
+        R,
+        C,
+        T * K * lanes,
+        passing_activity if ws else held_activity,
+        held_activity if ws else passing_activity,
+        RegisterActivity.of(product_bits(mac), product, pes * T),
+        RegisterActivity.of(mac.accumulator_bits, accumulator, pes * T),
+    )
+
+
+def _swapped(mac: Mac) -> Mac:
+    """The same MAC with its operands exchanged: products and sums are symmetrical."""
+    from dataclasses import replace
+
+    from simulator.numerics.mac import get_mac
+
+    spec = mac.spec
+    return get_mac(replace(spec, activation=spec.weight, weight=spec.activation, output="nearest"))
+
+
+def _loading_toggles(held: OperandRegisters, R: int, C: int) -> int:
+    """Operands [K, lanes] that stay: each fold moves down from the top over the one before.
+
+    Row i of a fold goes from what it held to after[R - 1], then over after[R - 2] .. to after[i].
+    """
+    K, lanes = held.patterns.shape
+    k_folds, cuts = ceil(K / R), ceil(lanes / C)
+    padded = np.full((k_folds * R, cuts * C), held.zero, held.patterns.dtype)
+    padded[:K, :lanes] = held.patterns
+    folds = padded.reshape(k_folds, R, cuts, C).transpose(2, 0, 1, 3).reshape(-1, R, C)
+    cleared = np.full((1, R, C), held.zero, held.patterns.dtype)
+    folds = np.concatenate([cleared, folds])
+    replaced = hamming(folds[:-1], folds[1:, -1:], held.bits)
+    steps = differing_bits(folds[1:, 1:], folds[1:, :-1], held.bits).sum(axis=(0, 2), dtype=np.int64)
+    return replaced + int(steps @ np.arange(1, R))

@@ -1,0 +1,223 @@
+"""Every fold of a layer as the machine played it: when its vectors cross the array's edges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from simulator.array.fold_kernels import fold_alone
+from simulator.system import fold_times
+from simulator.system.accesses import ACCESSES_AT_ONCE
+from simulator.system.addresses import Dimension
+from simulator.system.footprint import Integers
+from simulator.system.lowering import Visit
+from simulator.system.plan import Step
+from simulator.system.ports import Pace, operand_pace, result_pace, stationary_pace
+from simulator.system.run import LayerRun
+from simulator.system.tile_work import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, Array
+
+_FOLDS_AT_ONCE = 4096
+
+_SIDES: dict[int, tuple[Dimension, Dimension, Dimension]] = {
+    OUTPUTS_STAY: ("m", "n", "k"),
+    WEIGHTS_STAY: ("k", "n", "m"),
+    INPUTS_STAY: ("k", "m", "n"),
+}
+"""What lies along the rows, along the columns, and what streams."""
+
+
+class Lanes(NamedTuple):
+    """Part of a dimension of the tile: its first element and how many."""
+
+    dimension: Dimension
+    first: int
+    used: int
+
+
+class Vectors(NamedTuple):
+    """Vectors that cross an edge at an even pace: the cycle of the first, cycles between them, how many."""
+
+    first_cycle: int
+    pace: int
+    length: int
+
+    def portions(self, words: int) -> Iterator[Integers]:
+        """Their numbers, in portions worth an array operation; `words` a vector."""
+        size = max(1, ACCESSES_AT_ONCE // words)
+        for begin in range(0, self.length, size):
+            yield np.arange(begin, min(self.length, begin + size), dtype=np.int64)
+
+    def cycles(self, numbers: Integers) -> Integers:
+        """The cycles of some of them."""
+        return self.first_cycle + numbers * self.pace
+
+
+class OperandVectors(NamedTuple):
+    """Vectors of an operand and the elements of the tile that each carries.
+
+    lanes: what lies along the vector. along, first, step: the other dimension, its element in the first
+    vector, and by how much it changes from one to the next.
+    """
+
+    vectors: Vectors
+    lanes: Lanes
+    along: Dimension
+    first: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One fold as the machine played it: `start` is the cycle of its first vector, port delays included.
+
+    rows, columns: what each side of the array holds; streamed: what passes.
+    position: how many results of the tile leave before this fold's.
+    begins, ends: whether sums start from nothing, and whether they are finished.
+    """
+
+    array: Array
+    visit: Visit
+    group: int
+    start: int
+    rows: Lanes
+    columns: Lanes
+    streamed: tuple[Dimension, int]
+    position: int
+    begins: bool
+    ends: bool
+
+    @property
+    def results_of_tile(self) -> int:
+        """Results of all folds of the tile."""
+        tile = self.visit.tile
+        return tile.m * tile.n * tile.groups
+
+    @property
+    def _pace(self) -> Pace:
+        weights_stay = int(self.array.dataflow == WEIGHTS_STAY)
+        rows, columns = self.rows.used, self.columns.used
+        pace = stationary_pace(
+            self.array.edges, weights_stay, rows, columns, int(self.begins), int(self.ends)
+        )
+        return Pace(*(int(cycles) for cycles in pace))
+
+    @property
+    def _stream_pace(self) -> int:
+        """Cycles between streamed vectors, with the sums that they make."""
+        pace = self._pace
+        return max(pace.port, pace.path)
+
+    @property
+    def _operand_pace(self) -> int:
+        interval = self.array.timing.interval
+        return int(operand_pace(self.array.edges, self.rows.used, self.columns.used, interval))
+
+    @property
+    def _extent_rows(self) -> int:
+        """Rows that the fold's skew crosses."""
+        return self.rows.used if self.array.timing.trimmed else self.array.timing.rows
+
+    @property
+    def _first_streamed(self) -> int:
+        """The cycle of the first streamed vector, behind the preload."""
+        return self.start + self._extent_rows + self.rows.used * (self._pace.preload - 1)
+
+    def operands(self, lanes: Lanes) -> OperandVectors:
+        """Output stationary: a vector of an operand for every step of the reduction."""
+        dimension, length = self.streamed
+        vectors = Vectors(self.start, self._operand_pace, length)
+        return OperandVectors(vectors, lanes, dimension, 0, 1)
+
+    def preload(self) -> OperandVectors:
+        """Weight and input stationary: a vector of what stays for every row, the bottom one first."""
+        dimension, first, used = self.rows
+        vectors = Vectors(self.start + self._extent_rows - used, self._pace.preload, used)
+        return OperandVectors(vectors, self.columns, dimension, first + used - 1, -1)
+
+    def stream(self) -> OperandVectors:
+        """Weight and input stationary: a vector of the streamed operand for each of its places."""
+        return OperandVectors(self._streamed(0), self.rows, self.streamed[0], 0, 1)
+
+    def sums_in(self) -> Vectors | None:
+        """Partial sums that come back; they meet their products in the adder."""
+        timing = self.array.timing
+        return None if self.begins else self._streamed(timing.depth - timing.interval)
+
+    def sums_out(self) -> Vectors | None:
+        """Partial sums that leave."""
+        return None if self.ends else self._leaving()
+
+    def results(self) -> Vectors | None:
+        """Results that leave: a vector for every row, the bottom one first, if outputs stay."""
+        if not self.ends:
+            return None
+        return self._shifted_out() if self.array.dataflow == OUTPUTS_STAY else self._leaving()
+
+    def _streamed(self, later: int) -> Vectors:
+        return Vectors(self._first_streamed + later, self._stream_pace, self.streamed[1])
+
+    def _leaving(self) -> Vectors:
+        timing = self.array.timing
+        return self._streamed(timing.interval * (timing.rows - 1) + timing.depth - 1)
+
+    def _shifted_out(self) -> Vectors:
+        timing, used, length = self.array.timing, self.rows.used, self.streamed[1]
+        own = fold_alone(timing, used, self.columns.used, length)
+        # With a drain register every column drains by itself, the first one without waiting for the others.
+        fill = own.fill if timing.overlap == 0 else timing.interval * (self._extent_rows - 1)
+        late = length * (self._operand_pace - timing.interval)
+        drain = self.start + late + int(fill) + int(own.compute)
+        pace = max(int(cycles) for cycles in result_pace(self.array.edges, self.columns.used))
+        return Vectors(drain + timing.rows - used, pace, used)
+
+
+def folds_of(run: LayerRun) -> Iterator[Fold]:
+    """Every fold of a layer, when and where the machine played it.
+
+    Raises:
+        ValueError: a step's folds are not as long as the machine took for it.
+    """
+    played = run.played
+    steps, array = played.lowered.programme.steps, played.work.array
+    for visit, step, when in zip(played.lowered.visits, steps, played.times.steps, strict=True):
+        yield from _folds_of_step(array, visit, step, run.start_cycle + when.start)
+
+
+def _folds_of_step(array: Array, visit: Visit, step: Step, begin: int) -> Iterator[Fold]:
+    count, late, first = int(fold_times.count_folds(array, visit.tile)), 0, 0
+    while first < count:
+        rows = np.empty((min(_FOLDS_AT_ONCE, count - first), fold_times.PLACES), np.int64)
+        late = int(fold_times.place_folds(array, visit.tile, first, late, rows))
+        first += len(rows)
+        for row in rows.tolist():
+            yield _fold(array, visit, begin, row)
+    if late != step.port_cycles + step.output_cycles:
+        delays = step.port_cycles + step.output_cycles
+        message = f"folds of {visit.tile} are {late} cycles late, the step was {delays}"
+        raise ValueError(message)
+
+
+def _fold(array: Array, visit: Visit, begin: int, place: list[int]) -> Fold:
+    group, column, row, rows, columns, start = place
+    tile, timing = visit.tile, array.timing
+    on_rows, on_columns, streamed = _SIDES[array.dataflow]
+    lengths: dict[Dimension, int] = {"m": tile.m, "n": tile.n, "k": tile.k}
+    stays = array.dataflow == OUTPUTS_STAY
+    down = 1 if stays else -(-lengths[on_rows] // timing.rows)
+    along = lengths[on_rows] if stays else lengths[streamed]
+    before = group * tile.m * tile.n + column * timing.columns * along
+    return Fold(
+        array=array,
+        visit=visit,
+        group=group,
+        start=begin + start,
+        rows=Lanes(on_rows, row * timing.rows, rows),
+        columns=Lanes(on_columns, column * timing.columns, columns),
+        streamed=(streamed, lengths[streamed]),
+        position=before + (row * timing.rows * columns if stays else 0),
+        begins=bool(tile.starts) and (down == 1 or row == 0),
+        ends=bool(tile.ends) and (down == 1 or row == down - 1),
+    )

@@ -1,0 +1,203 @@
+"""What a tiling needs of the buffers, compiled: bytes of its tiles, tiles in sequence, slots."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from simulator.numerics.engines.compiled import helper, kernel
+from simulator.system.footprint import Integers
+from simulator.system.geometry import Axis, Geometry, input_extent, taps_of
+from simulator.system.layer_work import LayerWork, Slots
+from simulator.system.nest import (
+    FILTER,
+    IFMAP,
+    KINDS,
+    OFMAP,
+    REDUCTION,
+    Blocking,
+    count_tiles,
+    mark_turns,
+)
+from simulator.system.tile_work import OUTPUTS_STAY, Array
+
+_MANY_PIECES = 4096
+
+
+class Limits(NamedTuple):
+    """What the buffers hold: bytes of each, and 1 where it may hold two tiles, a half for each."""
+
+    ifmap: int
+    filter: int
+    ofmap: int
+    ifmap_halves: int
+    filter_halves: int
+    ofmap_halves: int
+
+
+class Extents(NamedTuple):
+    """Input positions along one axis, all tiles together and the largest tile."""
+
+    total: int
+    largest: int
+
+
+@helper
+def extents_of(axis: Axis, size: int, first_tap: int, stop_tap: int) -> Extents:
+    """Input extents of an axis cut into tiles of `size` outputs; takes time for tiles near padding only."""
+    tiles = (axis.outputs + size - 1) // size
+    whole = axis.outputs // size
+    step = size * axis.stride
+    reach = axis.dilation * (axis.kernel - 1) + 1
+    first = min(whole, (axis.padding + step - 1) // step)
+    room = axis.inputs + axis.padding - reach + axis.stride
+    stop = max(first, min(whole, room // step))
+    total, largest = 0, 0
+    if stop > first:
+        inner = input_extent(axis, first * size, (first + 1) * size, first_tap, stop_tap)
+        total, largest = inner * (stop - first), inner
+    for tile in range(first):
+        extent = input_extent(axis, tile * size, min(axis.outputs, (tile + 1) * size), first_tap, stop_tap)
+        total += extent
+        largest = max(largest, extent)
+    for tile in range(stop, tiles):
+        extent = input_extent(axis, tile * size, min(axis.outputs, (tile + 1) * size), first_tap, stop_tap)
+        total += extent
+        largest = max(largest, extent)
+    return Extents(total, largest)
+
+
+@helper
+def _common(a: int, b: int) -> int:
+    while b:
+        a, b = b, a % b
+    return a
+
+
+@kernel
+def ifmap_sizes(g: Geometry, rows: int, columns: int, k: int) -> Extents:
+    """Input elements of one image and group: all blocks and pieces of the reduction, and the largest one."""
+    size = g.rows.kernel * g.columns.kernel
+    pieces = (g.k + k - 1) // k
+    if k >= size or k >= g.k or pieces > _MANY_PIECES:
+        down = extents_of(g.rows, rows, 0, g.rows.kernel)
+        across = extents_of(g.columns, columns, 0, g.columns.kernel)
+        channels, touched = g.channels, g.channels
+        if k < g.k:
+            # A channel that a cut goes through is fetched for both pieces.
+            period = size // _common(k, size)
+            touched += (pieces - 1) - (pieces - 1) // period
+            channels = 0
+            for piece in range(min(pieces, period)):
+                last = min(g.k, (piece + 1) * k) - 1
+                channels = max(channels, last // size - piece * k // size + 1)
+        return Extents(down.total * across.total * touched, down.largest * across.largest * channels)
+    total, largest = 0, 0
+    for piece in range(pieces):
+        taps = taps_of(g, piece * k, min(g.k, (piece + 1) * k))
+        down = extents_of(g.rows, rows, taps.first_row, taps.stop_row)
+        across = extents_of(g.columns, columns, taps.first_column, taps.stop_column)
+        total += down.total * across.total * taps.channels
+        largest = max(largest, down.largest * across.largest * taps.channels)
+    return Extents(total, largest)
+
+
+@helper
+def bytes_of(elements: int, bits: int) -> int:
+    """Whole bytes of packed codes."""
+    return (elements * bits + 7) // 8
+
+
+@helper
+def slots_for(size: int, loads: int, single: int, capacity: int, halves: int) -> int:
+    """Tiles that a buffer holds: a single one may fill it; two where halves are enough; 0: no room."""
+    if loads == 1 or single:
+        return 1 if size <= capacity else 0
+    if halves and 2 * size <= capacity:
+        return 2
+    return 1 if size <= capacity else 0
+
+
+@helper
+def _times(counts: Integers, turns: Integers) -> int:
+    """Tiles in an operand's sequence."""
+    total = 1
+    for kind in range(KINDS):
+        if turns[kind]:
+            total *= counts[kind]
+    return total
+
+
+class Needs(NamedTuple):
+    """What a blocking needs of the buffers: bytes of its largest tiles, tiles in sequence, slots (0: none).
+
+    spills: 1 where partial sums leave with their tile and come back.
+    """
+
+    ifmap_tile: int
+    filter_tile: int
+    ofmap_tile: int
+    ifmap_loads: int
+    filter_loads: int
+    visits: int
+    slots: Slots
+    spills: int
+
+
+@kernel
+def output_bytes(array: Array, outputs: int, k: int) -> int:
+    """Bytes that outputs need in the ofmap buffer when the reduction is cut into pieces of `k`.
+
+    A result takes the place of its partial sum, or of what is added to it; but where partial sums pass the
+    buffer, what is added waits there beside them.
+    """
+    edges = array.edges
+    if array.dataflow != OUTPUTS_STAY and (array.k > array.timing.rows or k < array.k):
+        sums = outputs * max(edges.sum_bits, edges.result_bits)
+        return (sums + 7) // 8 + (outputs * edges.residual_bits + 7) // 8
+    return (outputs * max(edges.result_bits, edges.residual_bits) + 7) // 8
+
+
+@helper
+def needs_of(work: LayerWork, b: Blocking, limits: Limits, ifmap: Extents, scratch: Integers) -> Needs:
+    """What a blocking needs of the buffers; arguments as for `estimate`, which it prepares `scratch` for."""
+    g, array, edges = work.geometry, work.array, work.array.edges
+    counts = scratch[0]
+    count_tiles(g, b, counts)
+    for operand in range(3):
+        mark_turns(b, counts, operand, scratch[1 + operand])
+    filter_k = g.k if b.whole_k == FILTER else b.k
+    ifmap_tile = bytes_of(ifmap.largest * b.images * b.groups, edges.ifmap_bits)
+    filter_tile = bytes_of(filter_k * b.n * b.groups, edges.filter_bits)
+    ofmap_tile = output_bytes(array, b.images * b.rows * b.columns * b.n * b.groups, b.k)
+    ifmap_loads = _times(counts, scratch[1 + IFMAP])
+    filter_loads = _times(counts, scratch[1 + FILTER])
+    visits = _times(counts, scratch[1 + OFMAP])
+    slots = Slots(
+        slots_for(ifmap_tile, ifmap_loads, b.single & 1, limits.ifmap, limits.ifmap_halves),
+        slots_for(filter_tile, filter_loads, b.single & 2, limits.filter, limits.filter_halves),
+        slots_for(ofmap_tile, visits, b.single & 4, limits.ofmap, limits.ofmap_halves),
+    )
+    spills = scratch[1 + OFMAP][REDUCTION]
+    return Needs(ifmap_tile, filter_tile, ofmap_tile, ifmap_loads, filter_loads, visits, slots, spills)
+
+
+@helper
+def is_possible(work: LayerWork, b: Blocking, needs: Needs) -> bool:
+    """Whether a blocking fits the buffers and leaves partial sums only where the dataflow lets them go."""
+    array, pieces = work.array, b.k < work.geometry.k
+    if needs.slots.ifmap == 0 or needs.slots.filter == 0 or needs.slots.ofmap == 0:
+        return False
+    if array.dataflow == OUTPUTS_STAY:
+        one_fold = b.images * b.rows * b.columns <= array.timing.rows and b.n <= array.timing.columns
+        return not pieces or (one_fold and b.groups == 1 and needs.spills == 0)
+    return not work.ofmap_stays or (not pieces and work.geometry.k <= array.timing.rows)
+
+
+@kernel
+def slots_of(work: LayerWork, b: Blocking, limits: Limits) -> Slots:
+    """Slots of a blocking; a zero where it does not fit."""
+    scratch = np.empty((4, KINDS), np.int64)
+    held = ifmap_sizes(work.geometry, b.rows, b.columns, work.geometry.k if b.whole_k == IFMAP else b.k)
+    return needs_of(work, b, limits, held, scratch).slots

@@ -1,0 +1,197 @@
+"""Does the compiled machine, which leaps over repetitions, do what the machine does that plays every step?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+
+import numpy as np
+import pytest
+
+from simulator.system.counts import OPERANDS, STALL_CAUSES
+from simulator.system.footprint import Integers
+from simulator.system.layer_work import (
+    BURSTS,
+    BYTES,
+    CHIP_BYTES,
+    END,
+    PLAYED,
+    STALL_IFMAP,
+    STEPS,
+    TOTALS,
+    TRANSFERS,
+    LayerWork,
+    Slots,
+)
+from simulator.system.lowering import LoweredLayer, lower
+from simulator.system.machine import play
+from simulator.system.nest import Blocking
+from simulator.system.nest_machine import play_nest
+from simulator.system.plan import STREAMS
+from simulator.system.stalls import stalls_by_cause
+from simulator.system.tile_work import COSTS, cost_of_step
+from simulator.system.tiling import Tiling
+from simulator.workload.layer import Convolution, Layer, convolution_layer, matrix_layer
+from tests.cycles.random_layers import Case
+from tests.cycles.tiling_player import simulate
+
+MOST_STEPS = 1500
+CHUNK = 50
+
+
+def draw_layer(rnd: Random) -> Layer:
+    """Long enough loops to leap over."""
+    if rnd.random() < 0.5:
+        m, n, k = (rnd.randint(1, 60) for _ in range(3))
+        return matrix_layer("l", "matmul", m=m, n=n, k=k, products=rnd.choice([1, 1, 2, 5, 9]))
+    groups = rnd.choice([1, 1, 3])
+    kernel = rnd.randint(1, 4), rnd.randint(1, 4)
+    convolution = Convolution(
+        rnd.choice([1, 1, 2, 3, 8]),
+        groups * rnd.randint(1, 6),
+        groups * rnd.randint(1, 6),
+        (rnd.randint(7, 30), rnd.randint(7, 30)),
+        kernel,
+        stride=(rnd.randint(1, 4), rnd.randint(1, 4)),
+        padding=(rnd.randint(0, 3), rnd.randint(0, 3), rnd.randint(0, 3), rnd.randint(0, 3)),
+        dilation=(rnd.randint(1, 2), rnd.randint(1, 2)),
+        groups=groups,
+    )
+    return convolution_layer("l", convolution)
+
+
+def draw_fields(rnd: Random) -> dict[str, object]:
+    """An accelerator whose ports may be narrow, output path slow and DRAM refreshed."""
+    refreshed = rnd.random() < 0.5
+    return {
+        "array.rows": rnd.randint(1, 5),
+        "array.columns": rnd.randint(1, 5),
+        "array.mac": rnd.choice(["int8", "int8", "int8 x int4", "fp16"]),
+        "array.dataflow": rnd.choice(["os", "ws", "is"]),
+        "array.overlap": rnd.choice(["none", "drain", "full"]),
+        "array.partial_folds": rnd.choice(["full", "trimmed"]),
+        "sram.ifmap.word_bits": rnd.choice([8, 32, 256]),
+        "sram.filter.word_bits": rnd.choice([8, 32, 256]),
+        "sram.ofmap.word_bits": rnd.choice([8, 64, 2048]),
+        "output_path.values_per_cycle": rnd.choice([1, 2, None]),
+        "output_path.latency_cycles": rnd.choice([0, 4]),
+        "dram.bandwidth_gbyte_per_s": rnd.choice([0.2, 0.7, 1.5, 8, 40]),
+        "dram.latency_ns": rnd.choice([0, 6, 60]),
+        "dram.burst_bytes": rnd.choice([1, 4, 64]),
+        "dram.refresh_interval_ns": rnd.choice([74, 200]) if refreshed else 0,
+        "dram.refresh_duration_ns": rnd.choice([2, 18]) if refreshed else 0,
+    }
+
+
+def draw_work(rnd: Random) -> LayerWork:
+    """Any layer on any accelerator; pooled, with a residual operand, from or into the ofmap buffer."""
+    layer = draw_layer(rnd)
+    work = simulate(layer, Case(layer, draw_fields(rnd)).arch).played.work
+    results = layer.m * layer.n
+    added = rnd.choice([0, 0, results, results // 2])
+    stored = rnd.choice([results, results, results // 3 + 1])
+    edges = work.array.edges._replace(residual_bits=work.array.edges.result_bits if added else 0)
+    array = work.array._replace(
+        edges=edges, whole_results=int(stored == results), whole_residuals=int(added == results)
+    )
+    return work._replace(
+        array=array,
+        stored_results=stored,
+        added_results=added,
+        ifmap_on_chip=rnd.choice([0, 0, 1]),
+        ofmap_stays=rnd.choice([0, 0, 0, 1]),
+    )
+
+
+def draw_blocking(work: LayerWork, rnd: Random) -> Blocking:
+    """Tiles of any size, small ones more often; buffers are as large as they need to be."""
+    g = work.geometry
+
+    def size(length: int) -> int:
+        return rnd.randint(1, length) if rnd.random() < 0.6 else max(1, length // rnd.randint(3, 12))
+
+    images = size(g.images)
+    stays = work.array.dataflow == 0
+    whole_k = stays or work.ofmap_stays or rnd.random() < 0.3
+    return Blocking(
+        images,
+        size(g.rows.outputs) if images == 1 else g.rows.outputs,
+        size(g.columns.outputs) if images == 1 else g.columns.outputs,
+        size(g.n),
+        g.k if whole_k else size(g.k),
+        size(g.groups),
+        rnd.randrange(4),
+        rnd.choice([-1, 0, 1]),
+    )
+
+
+def draw_fold_in_pieces(work: LayerWork, rnd: Random) -> Blocking:
+    """Output stationary folds whose reduction comes in pieces."""
+    g, t = work.geometry, work.array.timing
+    columns = rnd.randint(1, min(g.columns.outputs, t.rows))
+    rows = rnd.randint(1, max(1, min(g.rows.outputs, t.rows // columns)))
+    n, k = rnd.randint(1, min(g.n, t.columns)), rnd.randint(1, g.k)
+    nest, whole_k = rnd.choice([(2, -1), (3, -1), (2, 0), (3, 1)])
+    return Blocking(1, rows, columns, n, k, 1, nest, whole_k)
+
+
+def costs_of(work: LayerWork, lowered: LoweredLayer) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Every step's costs, one by one."""
+    total, row = np.zeros(COSTS, np.int64), np.zeros(COSTS, np.int64)
+    visits = lowered.visits
+    for number, visit in enumerate(visits):
+        following = visits[number + 1] if number + 1 < len(visits) else None
+        goes_on = following is not None and following.ofmap == visit.ofmap
+        after = visit.tile if following is None else following.tile
+        cost_of_step(work.array, visit.tile, after, int(following is not None), int(goes_on), row)
+        total += row
+    return total
+
+
+def differences(work: LayerWork, blocking: Blocking, slots: Slots, totals: Integers) -> list[str]:
+    """Everything in which the two machines differ for one layer."""
+    lowered = lower(work, Tiling(blocking, dict(zip(OPERANDS, slots, strict=True)), totals, ""))
+    programme = lowered.programme
+    times = play(programme)
+    causes = enumerate(STALL_CAUSES)
+    leapt_stalls = {cause: int(totals[STALL_IFMAP + i]) for i, cause in causes if totals[STALL_IFMAP + i]}
+    dram = [transfer for transfer in programme.transfers if transfer.channel == "dram"]
+    moved, bursts = Counter[str](), Counter[str]()
+    for transfer in dram:
+        moved[transfer.stream] += transfer.bytes
+        bursts[transfer.stream] += -(-transfer.bytes // work.memory.burst_bytes)
+    on_chip = sum(transfer.bytes for transfer in programme.transfers if transfer.channel == "chip")
+    pairs = {
+        "end": (totals[END], times.end),
+        "steps": (totals[STEPS], len(programme.steps)),
+        "transfers": (totals[TRANSFERS], len(programme.transfers)),
+        "stalls": (leapt_stalls, stalls_by_cause(programme, times)),
+        "bytes": (totals[BYTES : BYTES + 4].tolist(), [moved[stream] for stream in STREAMS]),
+        "bursts": (totals[BURSTS : BURSTS + 4].tolist(), [bursts[stream] for stream in STREAMS]),
+        "bytes on chip": (totals[CHIP_BYTES], on_chip),
+        "costs": (totals[:COSTS].tolist(), costs_of(work, lowered).tolist()),
+    }
+    return [f"{name}: {leapt} {stepped}" for name, (leapt, stepped) in pairs.items() if leapt != stepped]
+
+
+@pytest.mark.parametrize("first", range(0, 1000, CHUNK))
+def test_leaps_change_nothing(first: int) -> None:
+    found, leapt = [], 0
+    for seed in range(first, first + CHUNK):
+        rnd = Random(seed)
+        while True:
+            work = draw_work(rnd)
+            in_pieces = work.array.dataflow == 0 and not work.ofmap_stays and rnd.random() < 0.5
+            blocking = draw_fold_in_pieces(work, rnd) if in_pieces else draw_blocking(work, rnd)
+            slots = Slots(rnd.choice([1, 2]), rnd.choice([1, 2]), rnd.choice([1, 2]))
+            totals = np.empty(TOTALS, np.int64)
+            play_nest(work, blocking, slots, totals)
+            if 4 <= totals[STEPS] <= MOST_STEPS:
+                break
+        leapt += int(totals[PLAYED] < totals[STEPS])
+        found += [
+            f"seed {seed}: {line}\n    {work} {blocking} {slots}"
+            for line in differences(work, blocking, slots, totals)
+        ]
+    assert not found, "\n".join(found[:5])
+    assert leapt >= CHUNK // 10

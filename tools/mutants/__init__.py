@@ -1,0 +1,1 @@
+"""Single-token mutants of chosen modules against those modules' own tests; `make mutants`, docs/testing.md."""
