@@ -107,7 +107,7 @@ def _headline(page: Page, result: Result) -> Table:
     totals = result.totals
     figures = (
         ("latency", units.duration(totals.latency_ms)),
-        ("cycles", units.whole(totals.cycles)),
+        ("cycles", units.fitting(totals.cycles)),
         ("utilization", units.percent(totals.utilization)),
         ("energy", units.energy(totals.energy_pj)),
         ("power", units.power(totals.power_mw)),
@@ -158,7 +158,7 @@ def _cycles_by_cause(page: Page, result: Result) -> None:
         if cycles:
             table.add_row(
                 page.text(cause_label(cause)),
-                page.text(units.whole(cycles)),
+                page.text(units.fitting(cycles)),
                 page.text(units.percent(cycles / result.totals.cycles)),
                 page.bar(cycles / largest, _bar_width(page, 46), colour[cause]),
             )
@@ -190,7 +190,7 @@ def _layers(page: Page, result: Result, *, full: bool) -> None:
         table.add_row(
             page.text(layer.name),
             page.text(f"{layer.m}×{layer.n}×{layer.k}"),
-            page.text(units.whole(cycles.total)),
+            page.text(units.fitting(cycles.total)),
             page.text(units.percent(layer.utilization, 0)),
             page.text(units.percent(cycles.stall / cycles.total, 0) if cycles.total else "-"),
             page.text(scale.show(_layer_energy(layer))),

@@ -14,6 +14,9 @@ from simulator.result import TOTAL, PriceSource, Result, sum_known
 _NO_NUMBER = ("", units.NO_DATA, units.NOT_PRICED)
 """What may stand in a column of numbers instead of one."""
 
+_LEAST_INEXACT = 2**53
+"""Floats from here on are whole numbers that need not be the one that was meant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -176,7 +179,10 @@ def _bars_table(figure: StackedBars) -> TableView:
 def _number(value: float | None) -> Cell:
     if value is None:
         return Cell(units.NOT_PRICED)
-    return Cell(units.whole(int(value)) if value == int(value) else units.significant(value), value)
+    if isinstance(value, int):
+        return Cell(units.whole(value), value)
+    exact = value.is_integer() and abs(value) < _LEAST_INEXACT
+    return Cell(units.whole(int(value)) if exact else units.significant(value), value)
 
 
 def _flat(document: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, object]]:
