@@ -42,10 +42,14 @@ _PJ_PER_NS_IN_MW = 1.0
 
 @dataclass(frozen=True, slots=True)
 class MeasuredLayer:
-    """What real tensors tell of a layer: bits that toggled, and how far its outputs are from float32."""
+    """What real tensors tell of a layer.
+
+    Bits that toggled, how far its outputs are from float32, and how many sums left their accumulator.
+    """
 
     activity: SwitchingActivity | None = None
     accuracy: LayerAccuracy | None = None
+    overflowed_sums: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Measurements:
     layers: Mapping[str, MeasuredLayer]
     accuracy: Accuracy | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHIN
             notes=[*prices.notes(tensors_seen=bool(measured.layers)), *measured.notes],
         ),
         accuracy=measured.accuracy,
-        warnings=[*run.warnings, *_overflow_warnings(arch, run)],
+        warnings=[*run.warnings, *measured.warnings, *_overflow_warnings(arch, run, measured)],
     )
 
 
@@ -211,6 +216,7 @@ def _layer_result(
         pe_cycles=asdict(counts.pe_cycles),
         activity=asdict(measured.activity) if measured.activity else {},
         accuracy=measured.accuracy,
+        overflowed_sums=measured.overflowed_sums,
         formation=[line.shown() for line in energy.lines],
     )
 
@@ -266,11 +272,16 @@ def _totals(
     )
 
 
-def _overflow_warnings(arch: ArchConfig, run: MachineRun) -> list[str]:
-    """One warning for each MAC whose accumulator some layer could overflow, naming the worst layer."""
+def _overflow_warnings(arch: ArchConfig, run: MachineRun, measured: Measurements) -> list[str]:
+    """One warning for each MAC whose accumulator some layer could overflow, naming the worst layer.
+
+    Layers whose sums were counted are left out: what really overflowed is known.
+    """
     endangered: dict[str, list[Layer]] = {}
     bounds: dict[str, OverflowBound] = {}
     for layer in (layer_run.layer for layer_run in run.layers):
+        if measured.layers.get(layer.name, _NO_LAYER).overflowed_sums is not None:
+            continue
         for choice, _ in arch.mac_choices(layer.name):
             mac = get_mac(choice, custom=arch.macs)
             bound = overflow_bound(mac, layer.k)

@@ -7,7 +7,7 @@ to the last unit; JSON shows picojoules with at most three decimals.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -67,6 +67,13 @@ class OperandTraffic(_Part):
     ifmap: OperandBytes = OperandBytes()
     filter: OperandBytes = OperandBytes()
     ofmap: OperandBytes = OperandBytes()
+
+
+def pack_outcomes(right: Iterable[bool]) -> str:
+    """Bits in hexadecimal, as `Accuracy.right` holds them; the last byte is filled up with zeros."""
+    bits = "".join("1" if each else "0" for each in right)
+    bits += "0" * (-len(bits) % 8)
+    return "".join(f"{int(bits[start : start + 8], 2):02x}" for start in range(0, len(bits), 8))
 
 
 class LayerAccuracy(_Part):
@@ -151,6 +158,9 @@ class LayerResult(_Part):
     pe_cycles: dict[str, int] = Field(default_factory=dict)
     activity: dict[str, float] = Field(default_factory=dict)
     accuracy: LayerAccuracy | None = None
+    overflowed_sums: int | None = Field(
+        None, ge=0, description="Sums of real tensors that left the accumulator; None where no tensors ran."
+    )
     warnings: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -195,6 +205,19 @@ class Accuracy(_Part):
     agreement_with_float32: float
     policy: str = ""
     choices: dict[str, Any] = Field(default_factory=dict)
+    data: str = ""
+    images_hash: str = ""
+    right: str = Field(
+        "",
+        description="A bit for each image in hexadecimal, the first one the highest of the first byte:"
+        " whether top-1 is right, or agrees with float32 where there are no labels.",
+    )
+
+    @property
+    def outcomes(self) -> list[bool]:
+        """Whether each image is right; empty where the result does not say."""
+        bits = "".join(f"{int(digit, 16):04b}" for digit in self.right)
+        return [bit == "1" for bit in bits[: self.images]]
 
 
 class PriceSource(_Part):

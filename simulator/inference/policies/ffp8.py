@@ -1,60 +1,103 @@
-"""FFP8: exponent width, fraction width, bias and sign chosen for each tensor from its own distribution.
+"""FFP8: exponent width, fraction width, bias and sign chosen for each tensor from its own values.
 
 Huang et al. 2021, arXiv 2104.07329: weights and activations differ in largest magnitude and in spread, and
-activations behind a ReLU need no sign. The bias comes from the largest magnitude, the widths from the
-spread: among all splits of the bits the one with the least squared error is taken.
+activations behind a ReLU need no sign. All combinations are tried; the least squared error decides.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor, log2
+from itertools import product
+from math import inf, log10
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.inference.policies.scaling import SAMPLED_VALUES
+from simulator.inference.policies.distribution import Distribution
 from simulator.numerics.formats import Format, get_format
 
-_EXPONENT_BITS = (2, 3, 4, 5)
+MOST_EXPONENT_BITS = 8
+"""With 8 exponent bits a format spans all of float32 already: more would only take fraction bits away."""
+
+_OFFSETS = range(-8, 9)
+"""Binades from that of the largest magnitude up to the format's highest one."""
+
+_SAME = 1e-9
+"""Errors that differ by this share, or by so little beside all squares, are computed anew from the codes."""
 
 
 @dataclass(frozen=True, slots=True)
 class FormatChoice:
-    """The format chosen for a tensor, its signal-to-noise ratio in dB, and those of the other candidates."""
+    """The format chosen for a tensor, and its signal-to-noise ratio in dB over all values, `inf` if exact."""
 
     format: Format
     sqnr_db: float
-    others: dict[str, float]
 
 
-def choose_format(values: NDArray[Any], bits: int) -> FormatChoice:
-    """The minifloat of `bits` bits that follows a tensor best; unsigned where nothing is negative."""
-    flat = values.reshape(-1).astype(np.float64)
-    largest = float(np.abs(flat).max()) or 1.0
-    sample = flat[:: max(1, flat.size // SAMPLED_VALUES)]
-    prefix, left = ("u", bits) if flat.min() >= 0 else ("", bits - 1)
-    candidates = [
-        get_format(f"{prefix}e{exponent}m{left - exponent}b{bias}")
-        for exponent in _EXPONENT_BITS
-        if left >= exponent
-        for bias in _biases(exponent, left - exponent, largest)
-    ]
-    ranked = sorted(((_sqnr_db(sample, fmt), fmt) for fmt in candidates), key=lambda pair: -pair[0])
-    best_sqnr, best = ranked[0]
-    others = {fmt.spec: round(sqnr, 2) for sqnr, fmt in ranked[1:]}
-    return FormatChoice(best, best_sqnr, others)
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    signed: bool
+    exponent_bits: int
+    fraction_bits: int
+    offset: int
+    binade: int
+
+    @property
+    def format(self) -> Format:
+        bias = (1 << self.exponent_bits) - 1 - (self.binade + self.offset)
+        sign = "" if self.signed else "u"
+        return get_format(f"{sign}e{self.exponent_bits}m{self.fraction_bits}b{bias}")
 
 
-def _biases(exponent_bits: int, fraction_bits: int, largest: float) -> tuple[int, int]:
-    """The bias with which the format just reaches the largest magnitude, and the next one, which clips it."""
-    top = (2 - 2.0**-fraction_bits) * 2.0 ** ((1 << exponent_bits) - 1)
-    covering = floor(log2(top / largest))
-    return covering, covering + 1
+def choose_format(
+    values: NDArray[Any], bits: int, *, most_exponent_bits: int = MOST_EXPONENT_BITS
+) -> FormatChoice:
+    """The minifloat of `bits` bits with the least squared error over all of a tensor's values.
+
+    Candidates have 1 to `bits` - 1 exponent bits (at most `most_exponent_bits`), a sign or none, and every
+    bias at which the tensor's largest magnitude lies within 8 binades of the format's highest binade. Equal
+    errors are decided by, in this order: a sign only where some value is negative, fewer exponent bits, the
+    largest magnitude nearer to the highest binade, the higher one of two. Values must be finite.
+    """
+    distribution = Distribution.of(values)
+    binade = int(np.frexp(distribution.extent or 1.0)[1]) - 1
+    candidates, errors = _candidates(distribution, bits, most_exponent_bits, binade)
+    power = float(distribution.totals[2][-1])
+    near = errors <= errors.min() * (1 + _SAME) + power * _SAME**1.5
+    needs_sign = bool(values.min() < 0)
+    unscaled = np.ones(1)
+
+    def rank(candidate: _Candidate) -> tuple[float, bool, int, int, int]:
+        return (
+            float(distribution.squared_errors(candidate.format, unscaled)[0]),
+            candidate.signed != needs_sign,
+            candidate.exponent_bits,
+            abs(candidate.offset),
+            -candidate.offset,
+        )
+
+    ranked = min((rank(candidates[index]), index) for index in np.flatnonzero(near).tolist())
+    noise = ranked[0][0]
+    sqnr_db = 10 * log10(power / noise) if noise > 0 else inf
+    return FormatChoice(candidates[ranked[1]].format, sqnr_db)
 
 
-def _sqnr_db(values: NDArray[np.float64], fmt: Format) -> float:
-    noise = float(np.square(fmt.decode(fmt.encode(values)) - values).mean())
-    signal = float(np.square(values).mean())
-    return float("inf") if noise == 0 else 10 * log2(max(signal / noise, 1e-30)) / log2(10)
+def _candidates(
+    distribution: Distribution, bits: int, most_exponent_bits: int, binade: int
+) -> tuple[list[_Candidate], NDArray[np.float64]]:
+    """All candidates with their squared errors.
+
+    Another bias is the same format with another power of two as its scale.
+    """
+    candidates: list[_Candidate] = []
+    errors: list[NDArray[np.float64]] = []
+    scales = np.exp2(np.array(_OFFSETS, np.float64))[:, None]
+    for signed, exponent in product((True, False), range(1, min(bits - 1, most_exponent_bits) + 1)):
+        family = [
+            _Candidate(signed, exponent, bits - int(signed) - exponent, offset, binade) for offset in _OFFSETS
+        ]
+        level = family[_OFFSETS.index(0)].format
+        candidates += family
+        errors.append(distribution.fits(level, scales).errors[:, 0])
+    return candidates, np.concatenate(errors)
