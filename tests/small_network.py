@@ -1,9 +1,10 @@
-"""A small CNN with maps of 16 x 16, made without training: random filters and a last layer by least squares."""
+"""A small CNN with maps of 16 x 16, without training: random filters, the last layer by least squares."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,7 +22,7 @@ Reals = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class SmallNetwork:
-    """The network in an ONNX file, and its images; those for calibration are among the ones it was fitted to."""
+    """The network in an ONNX file, and its images; it was fitted to those for calibration, among others."""
 
     model: Model
     data: Images
@@ -54,7 +55,7 @@ def small_network(folder: Path, *, gain: float = 1.0) -> SmallNetwork:
 
 
 def _images(random: np.random.Generator, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Ten smooth patterns, shifted, of various brightness and noisy; dark towards the edges, never negative."""
+    """Ten smooth patterns, shifted, of various brightness, noisy; dark towards the edges, never negative."""
     waves = np.arange(-2, 3)
     places = 2 * np.pi * np.arange(SIDE) / SIDE
     basis = np.exp(1j * waves[:, None] * places)
@@ -105,7 +106,7 @@ def _least_squares(features: Reals, labels: NDArray[np.int64]) -> tuple[Reals, R
 
 def _write(path: Path, first: Reals, second: Reals, offsets: Reals, weights: Reals, bias: Reals) -> None:
     constants = {"w1": first, "b1": offsets[0], "w2": second, "b2": offsets[1], "w3": weights, "b3": bias}
-    same = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+    same: dict[str, Any] = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
     nodes = [
         helper.make_node("Conv", ["image", "w1", "b1"], ["conv1"], name="conv1", **same),
         helper.make_node("Relu", ["conv1"], ["relu1"], name="relu1"),
@@ -125,3 +126,29 @@ def _write(path: Path, first: Reals, second: Reals, offsets: Reals, weights: Rea
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
     onnx.save(model, path)
+
+
+def linear_network(path: Path, weights: list[Reals], biases: list[Reals]) -> Model:
+    """Layers [inputs, outputs] with their biases, a ReLU between them, in an ONNX file."""
+    nodes, x = [], "image"
+    constants: dict[str, Reals] = {}
+    for index, (matrix, bias) in enumerate(zip(weights, biases, strict=True)):
+        constants |= {f"w{index}": matrix, f"b{index}": bias}
+        name = f"fc{index}"
+        nodes.append(helper.make_node("Gemm", [x, f"w{index}", f"b{index}"], [name], name=name))
+        if index < len(weights) - 1:
+            nodes.append(helper.make_node("Relu", [name], [f"relu{index}"], name=f"relu{index}"))
+        x = nodes[-1].output[0]
+    nodes[-1].output[0] = "logits"
+    sizes = weights[0].shape[0], weights[-1].shape[1]
+    graph = helper.make_graph(
+        nodes,
+        "linear",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", sizes[0]])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", sizes[1]])],
+        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.save(model, path)
+    return load_model(path)

@@ -21,6 +21,8 @@ Reals = NDArray[np.float64]
 
 _BISECTIONS = 64
 _VALUES_AT_ONCE = 1 << 18
+_SEARCH = 8
+"""Looking up one threshold among values takes about as long as rounding so many values."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,23 +75,29 @@ class Scaled(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Distribution:
-    """Distinct values of one tensor in ascending order with their counts, and running totals over them.
+    """Distinct values of one tensor in ascending order with their counts, and totals over them.
 
-    The totals have one entry more than `values`: `totals[p][i]` is the sum of count x value**p over the
-    first i values, for p = 0, 1, 2.
+    Attributes:
+        values: ascending.
+        counts: how often each value occurs.
+        counts_before: of all values before the i-th, one entry more than `values`.
+        sums_before: the sum of all values before the i-th, likewise.
+        squares: the sum of squares of all values.
     """
 
     values: Reals
     counts: Reals
-    totals: tuple[Reals, Reals, Reals]
+    counts_before: Reals
+    sums_before: Reals
+    squares: float
 
     @classmethod
     def of(cls, tensor: NDArray[Any]) -> Distribution:
         """The distribution of a tensor of finite values."""
         values, counts = np.unique(tensor, return_counts=True)
         reals, weights = values.astype(np.float64), counts.astype(np.float64)
-        totals = (_running(weights), _running(weights * reals), _running(weights * np.square(reals)))
-        return cls(reals, weights, totals)
+        squares = float(np.dot(weights, np.square(reals)))
+        return cls(reals, weights, _running(weights), _running(weights * reals), squares)
 
     @property
     def extent(self) -> float:
@@ -108,7 +116,7 @@ class Distribution:
     @property
     def root_mean_squares(self) -> Reals:
         """The root of the mean square of all values, [1]."""
-        return np.sqrt(self.totals[2][-1:] / self.totals[0][-1:])
+        return np.sqrt(self.squares / self.counts_before[-1:])
 
     def squared_errors(self, fmt: Format, scales: Reals) -> Reals:
         """The sum of (code value x scale - value)**2 over all values, [1], from the codes themselves."""
@@ -117,20 +125,22 @@ class Distribution:
     def fits(self, fmt: Format, scales: Reals) -> Fits:
         """As `Scaled.fits`; errors come from running totals and are off by about 1e-13 of all squares."""
         steps = staircase(fmt)
-        if steps is None or steps.levels.size > self.values.size:
+        if steps is None or _SEARCH * steps.levels.size > self.values.size:
             return _fits(self.values[:, None], self.counts[:, None], fmt, scales)
         sums = np.array([self._sums(steps, scale) for scale in scales[:, 0].tolist()])
-        return Fits.of(scales, float(self.totals[2][-1]), sums[:, :1], sums[:, 1:])
+        return Fits.of(scales, self.squares, sums[:, :1], sums[:, 1:])
 
     def _sums(self, steps: Staircase, scale: float) -> tuple[float, float]:
         """The sums of code value x value and of code value**2."""
         inner = np.searchsorted(self.values, steps.thresholds * scale)
-        edges = np.concatenate([[0], np.maximum.accumulate(inner), [self.values.size]])
+        edges = np.concatenate([[0], inner, [self.values.size]])
         used = np.flatnonzero(np.diff(edges))
         levels = steps.levels[used]
         if not np.isfinite(levels).all():
             return 0.0, np.inf
-        count, total = (prefix[edges[used + 1]] - prefix[edges[used]] for prefix in self.totals[:2])
+        first, end = edges[used], edges[used + 1]
+        count = self.counts_before[end] - self.counts_before[first]
+        total = self.sums_before[end] - self.sums_before[first]
         return float(np.dot(levels, total)), float(np.dot(np.square(levels), count))
 
 

@@ -7,7 +7,6 @@ activations behind a ReLU need no sign. All combinations are tried; the least sq
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 from math import inf, log10
 from typing import Any
 
@@ -23,8 +22,8 @@ MOST_EXPONENT_BITS = 8
 _OFFSETS = range(-8, 9)
 """Binades from that of the largest magnitude up to the format's highest one."""
 
-_SAME = 1e-9
-"""Errors that differ by this share, or by so little beside all squares, are computed anew from the codes."""
+_SAME, _NOTHING = 1e-9, 1e-12
+"""Errors that differ by this share, or by this share of all squares, are computed anew from the codes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,39 +35,55 @@ class FormatChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
+class Candidate:
+    """A format by what tells it from the others; its highest binade lies `offset` above 2**`binade`."""
+
     signed: bool
     exponent_bits: int
     fraction_bits: int
-    offset: int
     binade: int
+    offset: int
 
     @property
     def format(self) -> Format:
+        """The format itself."""
         bias = (1 << self.exponent_bits) - 1 - (self.binade + self.offset)
         sign = "" if self.signed else "u"
         return get_format(f"{sign}e{self.exponent_bits}m{self.fraction_bits}b{bias}")
 
 
+def candidates(
+    largest: float, bits: int, *, most_exponent_bits: int = MOST_EXPONENT_BITS
+) -> list[list[Candidate]]:
+    """The formats for tensors of this largest magnitude; those that differ in their bias alone are together.
+
+    They have 1 to `bits` - 1 exponent bits (at most `most_exponent_bits`), a sign or none, and every bias
+    at which the largest magnitude lies within 8 binades of the format's highest binade.
+    """
+    binade = int(np.frexp(largest or 1.0)[1]) - 1
+    return [
+        [Candidate(signed, exponent, bits - int(signed) - exponent, binade, offset) for offset in _OFFSETS]
+        for signed in (True, False)
+        for exponent in range(1, min(bits - 1, most_exponent_bits) + 1)
+    ]
+
+
 def choose_format(
     values: NDArray[Any], bits: int, *, most_exponent_bits: int = MOST_EXPONENT_BITS
 ) -> FormatChoice:
-    """The minifloat of `bits` bits with the least squared error over all of a tensor's values.
+    """The minifloat of `bits` bits among the `candidates` with the least squared error over all values.
 
-    Candidates have 1 to `bits` - 1 exponent bits (at most `most_exponent_bits`), a sign or none, and every
-    bias at which the tensor's largest magnitude lies within 8 binades of the format's highest binade. Equal
-    errors are decided by, in this order: a sign only where some value is negative, fewer exponent bits, the
-    largest magnitude nearer to the highest binade, the higher one of two. Values must be finite.
+    Equal errors are decided by, in this order: a sign only where some value is negative, fewer exponent
+    bits, the largest magnitude nearer to the highest binade, the higher one of two. Values must be finite.
     """
     distribution = Distribution.of(values)
-    binade = int(np.frexp(distribution.extent or 1.0)[1]) - 1
-    candidates, errors = _candidates(distribution, bits, most_exponent_bits, binade)
-    power = float(distribution.totals[2][-1])
-    near = errors <= errors.min() * (1 + _SAME) + power * _SAME**1.5
+    families = candidates(distribution.extent, bits, most_exponent_bits=most_exponent_bits)
+    errors = np.concatenate([_errors(distribution, family) for family in families])
+    power = distribution.squares
     needs_sign = bool(values.min() < 0)
     unscaled = np.ones(1)
 
-    def rank(candidate: _Candidate) -> tuple[float, bool, int, int, int]:
+    def rank(candidate: Candidate) -> tuple[float, bool, int, int, int]:
         return (
             float(distribution.squared_errors(candidate.format, unscaled)[0]),
             candidate.signed != needs_sign,
@@ -77,27 +92,16 @@ def choose_format(
             -candidate.offset,
         )
 
-    ranked = min((rank(candidates[index]), index) for index in np.flatnonzero(near).tolist())
-    noise = ranked[0][0]
-    sqnr_db = 10 * log10(power / noise) if noise > 0 else inf
-    return FormatChoice(candidates[ranked[1]].format, sqnr_db)
+    flat = [candidate for family in families for candidate in family]
+    near = np.flatnonzero(errors <= errors.min() * (1 + _SAME) + power * _NOTHING).tolist()
+    ranks = {index: rank(flat[index]) for index in near}
+    best = min(near, key=lambda index: ranks[index])
+    noise = ranks[best][0]
+    return FormatChoice(flat[best].format, 10 * log10(power / noise) if noise > 0 else inf)
 
 
-def _candidates(
-    distribution: Distribution, bits: int, most_exponent_bits: int, binade: int
-) -> tuple[list[_Candidate], NDArray[np.float64]]:
-    """All candidates with their squared errors.
-
-    Another bias is the same format with another power of two as its scale.
-    """
-    candidates: list[_Candidate] = []
-    errors: list[NDArray[np.float64]] = []
-    scales = np.exp2(np.array(_OFFSETS, np.float64))[:, None]
-    for signed, exponent in product((True, False), range(1, min(bits - 1, most_exponent_bits) + 1)):
-        family = [
-            _Candidate(signed, exponent, bits - int(signed) - exponent, offset, binade) for offset in _OFFSETS
-        ]
-        level = family[_OFFSETS.index(0)].format
-        candidates += family
-        errors.append(distribution.fits(level, scales).errors[:, 0])
-    return candidates, np.concatenate(errors)
+def _errors(distribution: Distribution, family: list[Candidate]) -> NDArray[np.float64]:
+    """Squared errors of formats that differ in their bias: the same format with powers of two as scales."""
+    level = next(candidate for candidate in family if candidate.offset == 0)
+    scales = np.exp2(np.array([candidate.offset for candidate in family], np.float64))
+    return distribution.fits(level.format, scales[:, None]).errors[:, 0]

@@ -20,10 +20,11 @@ Rounding = Literal["nearest", "second_order", "learned"]
 
 _DAMPING = 0.01
 _ITERATIONS = 400
-_LEARNING_RATE = 0.02
-_REGULARIZATION = 0.05
+_LEARNING_RATE, _MOMENTUM, _MEMORY, _EPSILON = 0.02, 0.9, 0.999, 1e-8
+_REGULARIZATION, _SHARPEST, _BLUNTEST = 0.05, 20, 2
 # Stretch of the rectified sigmoid, Louizos et al. 2018, as AdaRound takes it.
 _LOW, _HIGH = -0.1, 1.1
+_NEAREST_TO_ENDS = 0.01
 _MOST_MOVES = 8
 _NEGLIGIBLE = 1e-12
 
@@ -119,35 +120,46 @@ def _compensated(weights: Tensor, fmt: Format, moments: Tensor) -> Codes:
 
 
 def _up_or_down(weights: Tensor, levels: Tensor, moments: Tensor) -> Tensor:
-    """AdaRound: the level below or above each weight."""
+    """The level below or above each weight, as `soft_shares` says."""
     above = np.clip(np.searchsorted(levels, weights, side="right"), 1, len(levels) - 1)
     lower, upper = levels[above - 1], levels[above]
+    return np.where(soft_shares(weights, lower, upper, moments) >= 0.5, upper, lower)
+
+
+def soft_shares(weights: Tensor, lower: Tensor, upper: Tensor, moments: Tensor) -> Tensor:
+    """AdaRound: how far each weight goes from `lower` to `upper`, learned; below 0 and above 1 mean 0 and 1.
+
+    The loss is the squared error of the layer's output, in units of the mean square of a weight's gap times
+    the mean of the moments' diagonal, plus the regularizer that drives shares to 0 and 1.
+    """
     gap = upper - lower
-    position = np.clip((weights - lower) / gap, 0.01, 0.99)
-    logits = _logit((position - _LOW) / (_HIGH - _LOW))
-    scale = moments / max(np.trace(moments) / len(moments), 1e-12)
-    unit = max(float(np.mean(np.square(gap))), 1e-30)
+    position = np.clip((weights - lower) / gap, _NEAREST_TO_ENDS, 1 - _NEAREST_TO_ENDS)
+    sigmoid = (position - _LOW) / (_HIGH - _LOW)
+    logits = np.log(sigmoid / (1 - sigmoid))
+    scale = moments / max(np.trace(moments) / len(moments), _NEGLIGIBLE) / float(np.mean(np.square(gap)))
     mean, square = np.zeros_like(logits), np.zeros_like(logits)
     for step in range(1, _ITERATIONS + 1):
         sigmoid = 1 / (1 + np.exp(-logits))
         stretched = sigmoid * (_HIGH - _LOW) + _LOW
         up = np.clip(stretched, 0, 1)
-        slope = np.where((stretched > 0) & (stretched < 1), (_HIGH - _LOW) * sigmoid * (1 - sigmoid), 0)
-        gradient = 2 * gap * (scale @ (lower + up * gap - weights)) / unit
-        sharpness = 20 - 18 * step / _ITERATIONS
-        distance = 2 * up - 1
-        weight = _REGULARIZATION if step > _ITERATIONS // 5 else 0.0
-        gradient -= weight * 2 * sharpness * np.sign(distance) * np.abs(distance) ** (sharpness - 1)
-        gradient *= slope
-        mean = 0.9 * mean + 0.1 * gradient
-        square = 0.999 * square + 0.001 * gradient**2
-        corrected = mean / (1 - 0.9**step), square / (1 - 0.999**step)
-        logits -= _LEARNING_RATE * corrected[0] / (np.sqrt(corrected[1]) + 1e-12)
-    return np.where(1 / (1 + np.exp(-logits)) * (_HIGH - _LOW) + _LOW >= 0.5, upper, lower)
+        gradient = 2 * gap * (scale @ (lower + up * gap - weights))
+        # From the first step on: at the start there is no output error, and Adam would follow rounding noise.
+        gradient += _REGULARIZATION * _regularizer_slope(up, step / _ITERATIONS)
+        # Where a share is clipped it does not move.
+        moves = (stretched > 0) & (stretched < 1)
+        gradient *= np.where(moves, (_HIGH - _LOW) * sigmoid * (1 - sigmoid), 0)
+        mean = _MOMENTUM * mean + (1 - _MOMENTUM) * gradient
+        square = _MEMORY * square + (1 - _MEMORY) * np.square(gradient)
+        unbiased = mean / (1 - _MOMENTUM**step), square / (1 - _MEMORY**step)
+        logits -= _LEARNING_RATE * unbiased[0] / (np.sqrt(unbiased[1]) + _EPSILON)
+    return np.asarray((_HIGH - _LOW) / (1 + np.exp(-logits)) + _LOW)
 
 
-def _logit(share: Tensor) -> Tensor:
-    return np.asarray(np.log(share / (1 - share)))
+def _regularizer_slope(up: Tensor, progress: float) -> Tensor:
+    """The derivative of 1 - |2 up - 1|**sharpness, the sharpness falling from 20 to 2."""
+    sharpness = _SHARPEST + (_BLUNTEST - _SHARPEST) * progress
+    distance = 2 * up - 1
+    return -2 * sharpness * np.sign(distance) * np.abs(distance) ** (sharpness - 1)
 
 
 ROUNDINGS: Mapping[Rounding, Callable[[Tensor, Format, Tensor], Codes]] = {

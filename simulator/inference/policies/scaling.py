@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -20,22 +21,15 @@ SMALLEST_SCALE = 2.0**-126
 _CLIPPED_FROM = 1 / 8
 """The search starts where the largest code stands for this share of the root mean square."""
 
-_HEADROOM_OCTAVES = 17
-"""The search ends where the largest code stands for the largest magnitude times 2 to this power.
-
-Integers and minifloats gain nothing past a factor of 2; tapered formats are finest far below their largest
-value, and very few values may hit a coarse grid by chance.
-"""
-
 _COARSE, _FINE, _FINEST = 8, 128, 1024
-"""Scales tried in an octave: with headroom and for wide formats, for many values, and for the fewest."""
+"""Scales tried in an octave: of wide formats, of many values, and of the fewest."""
 
 _MOST_ROUNDINGS = 1 << 18
 """Where trying every choice of codes takes no more roundings than this, the search is exhaustive."""
 
 _MANY_VALUES, _MANY_LEVELS = 2048, 1024
 _REFINED = 16
-_SUBDIVISIONS = 16
+_ALIKE = 1 + 2.0**-10
 _BLOCK = 1 << 16
 """Values of weights whose channels are searched together."""
 
@@ -103,7 +97,8 @@ def covering_scales(extents: Reals, fmt: Format, *, power_of_two: bool = False) 
 
 def _exceeds(extents: Reals, scales: Reals, fmt: Format) -> NDArray[np.bool_]:
     reciprocals = (1 / scales).astype(np.float32)
-    in_float32 = extents.astype(np.float32) * reciprocals
+    with np.errstate(over="ignore"):
+        in_float32 = extents.astype(np.float32) * reciprocals
     scaled = np.stack([in_float32.astype(np.float64), extents * reciprocals, extents / scales])
     return np.asarray((scaled > fmt.largest).any(axis=0))
 
@@ -112,31 +107,45 @@ def _least_error(columns: Scaled, bases: Reals, fmt: Format, *, power_of_two: bo
     """The scale of each column with the least squared error among many, at most that of `bases`."""
     lowest = np.log2(_CLIPPED_FROM * columns.root_mean_squares / (bases * fmt.largest))
     if power_of_two:
-        tried = _powers_of_two(bases, lowest)
+        tried = _powers_of_two(bases, lowest, headroom(fmt))
         errors = columns.fits(fmt, tried).errors
     else:
-        tried, errors = _refined(columns, fmt, _tried(columns, bases, lowest, fmt))
+        tried, errors = _refined(columns, fmt, _tried(columns, bases, lowest, headroom(fmt), fmt))
     best = tried[errors.argmin(axis=0), np.arange(bases.size)]
     better = columns.squared_errors(fmt, best) < columns.squared_errors(fmt, bases)
     return np.where(better, best, bases)
 
 
-def _powers_of_two(bases: Reals, lowest: Reals) -> Reals:
-    octaves = np.arange(int(np.floor(lowest.min())), _HEADROOM_OCTAVES + 1)
+def _powers_of_two(bases: Reals, lowest: Reals, highest: float) -> Reals:
+    octaves = np.arange(np.floor(lowest.min()), highest + 1)
     return np.maximum(bases * np.exp2(octaves)[:, None], SMALLEST_SCALE)
 
 
-def _tried(columns: Scaled, bases: Reals, lowest: Reals, fmt: Format) -> Reals:
+def _tried(columns: Scaled, bases: Reals, lowest: Reals, highest: float, fmt: Format) -> Reals:
     """Scales [tried, columns]: one for each choice of codes where these are few, else a grid."""
     steps, length = staircase(fmt), len(columns.values)
     if steps is not None and steps.thresholds.size * length * length <= _MOST_ROUNDINGS:
         return np.maximum(_between_steps(columns.values, steps.thresholds, bases), SMALLEST_SCALE)
     density = _density(length, None if steps is None else steps.levels.size)
-    span = 1 - lowest
-    inner = lowest + span * np.linspace(0, 1, int(np.ceil(density * span.max())) + 1)[:, None]
-    outer = np.linspace(1, _HEADROOM_OCTAVES, _COARSE * (_HEADROOM_OCTAVES - 1) + 1)[1:, None]
-    octaves = np.concatenate([inner, np.broadcast_to(outer, (len(outer), bases.size))])
+    span = highest - lowest
+    octaves = lowest + span * np.linspace(0, 1, int(np.ceil(density * span.max())) + 1)[:, None]
     return np.asarray(np.maximum(bases * np.exp2(octaves), SMALLEST_SCALE))
+
+
+@lru_cache(maxsize=256)
+def headroom(fmt: Format) -> float:
+    """Octaves from where a format is finest, relative to the value, up to its largest value, and 1 more.
+
+    A scale that puts the largest magnitude further down than this only takes precision away. It is 1 for
+    integers and floats; tapered formats are finest far below their largest value.
+    """
+    steps = staircase(fmt)
+    if steps is None:
+        return 1.0
+    levels = steps.levels[np.isfinite(steps.levels) & (steps.levels > 0)]
+    gaps = np.diff(levels) / levels[1:]
+    finest = levels[1:][gaps <= gaps.min(initial=np.inf) * _ALIKE]
+    return 1.0 + float(np.log2(levels[-1] / finest[-1])) if finest.size else 1.0
 
 
 def _density(length: int, levels: int | None) -> int:
@@ -158,19 +167,9 @@ def _between_steps(values: Reals, thresholds: Reals, bases: Reals) -> Reals:
 
 
 def _refined(columns: Scaled, fmt: Format, tried: Reals) -> tuple[Reals, Reals]:
-    """Scales with their errors: those given, some between the best one's neighbours, and fitted ones."""
+    """The scales tried, and those that were fitted to the most promising codes, with their errors."""
     fits = columns.fits(fmt, tried)
-    everyone = np.arange(tried.shape[1])
-    best = fits.errors.argmin(axis=0)
-    low = tried[np.maximum(best - 1, 0), everyone]
-    high = tried[np.minimum(best + 1, len(tried) - 1), everyone]
-    between = low + (high - low) * (np.arange(1, _SUBDIVISIONS) / _SUBDIVISIONS)[:, None]
-    chosen = np.argsort(fits.fitted_errors, axis=0)[:_REFINED]
-    following = np.concatenate([between, np.take_along_axis(fits.fitted, chosen, axis=0)])
-    found = [(tried, fits.errors)]
-    for _ in range(2):
-        following = np.maximum(following, SMALLEST_SCALE)
-        fits = columns.fits(fmt, following)
-        found.append((following, fits.errors))
-        following = fits.fitted
-    return np.concatenate([scales for scales, _ in found]), np.concatenate([each for _, each in found])
+    promising = np.argsort(fits.fitted_errors, axis=0)[:_REFINED]
+    fitted = np.maximum(np.take_along_axis(fits.fitted, promising, axis=0), SMALLEST_SCALE)
+    errors = columns.fits(fmt, fitted).errors
+    return np.concatenate([tried, fitted]), np.concatenate([fits.errors, errors])
