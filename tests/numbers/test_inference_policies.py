@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from simulator.inference.arithmetic import mac_product
 from simulator.inference.calibration import calibrate, second_moments
 from simulator.inference.execute import execute
 from simulator.inference.metrics import top_k
-from simulator.inference.plan import encode
+from simulator.inference.plan import LayerPlan, encode
 from simulator.inference.policies import POLICIES, Policy, default_policy, needs_calibration, unsuited
 from simulator.inference.policies.ffp8 import choose_format
 from simulator.inference.policies.migration import migration_factors
@@ -47,6 +48,11 @@ def two_layers(folder: Path, *, seed: int = 1) -> tuple[Model, Images]:
     )
     images = random.normal(size=(90, 12)).astype(np.float32)
     return model, Images("random", images[:20], random.integers(5, size=20), images[20:])
+
+
+def codes_of(layer: LayerPlan) -> NDArray[np.unsignedinteger[Any]]:
+    assert layer.weight_codes is not None
+    return layer.weight_codes
 
 
 # -- spelling ---------------------------------------------------------------------------------------------
@@ -253,7 +259,7 @@ def test_dropping_in_encodes_weights_as_they_are(tmp_path: Path) -> None:
         layer = plan.layers[product.name]
         assert (layer.activation_scale, layer.weight_scale, layer.through_output) == (1, 1, True)
         assert product.weights is not None
-        assert np.array_equal(layer.weight_codes, get_format("log8.1").encode(product.weights))
+        assert np.array_equal(codes_of(layer), get_format("log8.1").encode(product.weights))
         assert layer.bias is product.bias
         assert layer.migration is None
     assert [layer.output_exponent for layer in plan.layers.values()] == [0, -3]
@@ -367,7 +373,7 @@ def test_ffp8_chooses_for_each_tensor_of_each_layer(tmp_path: Path) -> None:
         assert choice["weight_sqnr_db"] == round(weight.sqnr_db, 2)
         assert "exponent_bits_limited" not in choice
         assert (layer.activation_scale, layer.weight_scale) == (1, 1)
-        assert np.array_equal(layer.weight_codes, weight.format.encode(product.weights))
+        assert np.array_equal(codes_of(layer), weight.format.encode(product.weights))
     assert not plan.layers["fc1"].mac.activation.signed  # behind a ReLU
 
 
@@ -446,7 +452,7 @@ def test_corrected_layers_have_the_means_of_float32(policy: str, tmp_path: Path)
         size = np.abs(exact).max()
         assert np.abs(rounded - exact).max() < 1e-4 * size
         assert np.abs(before[name][1] - exact).max() > 0.01 * size
-        assert np.array_equal(plain.layers[name].weight_codes, corrected.layers[name].weight_codes)
+        assert np.array_equal(codes_of(plain.layers[name]), codes_of(corrected.layers[name]))
 
 
 def test_a_layer_without_bias_gets_one(tmp_path: Path) -> None:
