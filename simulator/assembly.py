@@ -5,32 +5,33 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from simulator import __version__
 from simulator.arch import ArchConfig
+from simulator.arch.config import MacChoice
 from simulator.cost.activity import SwitchingActivity
+from simulator.cost.area import Area
 from simulator.cost.book import PriceBook
-from simulator.cost.lines import LayerEnergy, unit_prices
+from simulator.cost.lines import LayerEnergy
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
-from simulator.numerics import get_mac
+from simulator.cost.provenance import missing_prices, price_sources, unit_prices
+from simulator.cost.sums import EnergySum, PartEnergies
+from simulator.numerics import Mac, get_mac
 from simulator.numerics.overflow import OverflowBound, overflow_bound
 from simulator.result import (
     TOTAL,
     Accuracy,
-    AreaFormation,
     LayerAccuracy,
-    LayerCycles,
     LayerResult,
     NetworkSummary,
-    OperandBytes,
-    OperandTraffic,
-    PriceSource,
     Result,
     Sources,
     Totals,
-    femtojoules,
+    in_pj,
+    sum_known,
 )
 from simulator.system import LayerRun, MachineRun
 from simulator.system.counts import OPERANDS, Operand, Traffic
@@ -78,37 +79,65 @@ _NO_LAYER = MeasuredLayer()
 def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHING_MEASURED) -> Result:
     """The result of a run: cycles and bytes of the machine, priced by the architecture's tables.
 
+    What no table prices is None, with the reason in `not_priced`.
+
     Raises:
-        UserError: a price that is missing or whose conditions do not match the architecture.
+        UserError: a price table that cannot be read.
     """
     prices = _PriceLists(arch)
-    energies: list[LayerEnergy] = []
-    layers: list[LayerResult] = []
-    for layer_run in run.layers:
-        of_tensors = measured.layers.get(layer_run.layer.name, _NO_LAYER)
-        energy = prices.of_layer(layer_run.layer.name).layer(layer_run.counts, of_tensors.activity)
-        energies.append(energy)
-        layers.append(_layer_result(arch, layer_run, energy, of_tensors))
+    energies = EnergySum()
+    layers = _priced_layers(arch, run, prices, measured, energies)
+    actions = energies.actions
+    area_um2 = prices.area.parts_um2
     return Result(
         simulator_version=__version__,
         network=_summary(run.network),
         arch=arch.model_dump(mode="json"),
         mac=prices.name,
-        totals=_totals(arch, layers, energies, prices.area_um2),
+        totals=_totals(arch, layers, energies, prices.area.total_um2),
         layers=layers,
-        area_um2=prices.area_um2 | {TOTAL: sum(prices.area_um2.values())},
-        area_formation=prices.area_formation,
-        unit_prices=unit_prices(line for energy in energies for line in energy.lines),
+        area_um2=area_um2 | {TOTAL: prices.area.total_um2},
+        area_formation=[line.shown() for line in prices.area.lines],
+        unit_prices=unit_prices(actions),
+        not_priced=missing_prices(actions, prices.area.lines),
         sources=Sources(
             table_hashes=prices.book.hashes,
             arch_hash=_sha256(arch.model_dump(mode="json")),
-            network_hash=_sha256(asdict(run.network)),
-            prices=prices.sources(energies),
+            network_hash=_sha256(run.network),
+            prices=price_sources([*actions, *prices.area.lines]),
             notes=[*prices.notes(tensors_seen=bool(measured.layers)), *measured.notes],
         ),
         accuracy=measured.accuracy,
-        warnings=[*run.warnings, *measured.warnings, *_overflow_warnings(arch, run, measured)],
+        warnings=[*run.warnings, *measured.warnings, *_mac_warnings(arch, run, measured)],
     )
+
+
+def _priced_layers(
+    arch: ArchConfig,
+    run: MachineRun,
+    prices: _PriceLists,
+    measured: Measurements,
+    energies: EnergySum,
+) -> list[LayerResult]:
+    """Every layer, its energy added to `energies`; those played as one and not measured are priced as one."""
+    layers: list[LayerResult] = []
+    equal: dict[tuple[int, int], tuple[PartEnergies, LayerResult]] = {}
+    for layer_run in run.layers:
+        name = layer_run.layer.name
+        pricing, of_tensors = prices.of_layer(name), measured.layers.get(name)
+        shared = (id(layer_run.played), id(pricing))
+        if of_tensors is None and shared in equal:
+            parts, first = equal[shared]
+            layer = first.model_copy(update={"name": name, "start_cycle": layer_run.start_cycle})
+        else:
+            energy = pricing.layer(layer_run.counts, of_tensors.activity if of_tensors else None)
+            parts = energies.parts_of(energy)
+            layer = _layer_result(arch, layer_run, energy, of_tensors or _NO_LAYER)
+            if of_tensors is None:
+                equal[shared] = parts, layer
+        energies.add(parts)
+        layers.append(layer)
+    return layers
 
 
 class _PriceLists:
@@ -117,39 +146,31 @@ class _PriceLists:
     def __init__(self, arch: ArchConfig) -> None:
         self.book = PriceBook.load(arch.tables)
         self._arch = arch
-        self._general = self._pricing()
+        self._known: dict[str, ArchitecturePricing] = {}
+        self._general = self._pricing(arch.mac_choices())
         self._own = {
-            name: self._pricing(name) for name, config in arch.layers.items() if config.mac is not None
+            name: self._pricing(arch.mac_choices(name))
+            for name, config in arch.layers.items()
+            if config.mac is not None
         }
 
     @property
     def name(self) -> str:
         """The array's MACs, left to right."""
-        return " | ".join(pe.name for pe in self._general.pes)
+        return self._general.name
 
     @property
-    def area_um2(self) -> dict[str, float]:
-        """Area by component of the array as it is between layers with a MAC of their own."""
-        return self._general.area.parts_um2
-
-    @property
-    def area_formation(self) -> list[AreaFormation]:
-        """How each component's area was formed."""
-        return [line.shown() for line in self._general.area.lines]
+    def area(self) -> Area:
+        """Area of the array as it is between layers with a MAC of their own."""
+        return self._general.area
 
     def of_layer(self, layer: str) -> ArchitecturePricing:
         """The prices that hold while a layer runs."""
         return self._own.get(layer, self._general)
 
-    def sources(self, energies: Sequence[LayerEnergy]) -> list[PriceSource]:
-        """Provenance of every price that any layer or the area used."""
-        return self._general.sources(energies)
-
     def notes(self, *, tensors_seen: bool) -> list[str]:
         """What a reader must know about the prices."""
-        notes = list(self._general.notes)
-        for pricing in self._own.values():
-            notes += [note for note in pricing.notes if note not in notes]
+        notes = [note for pricing in self._known.values() for note in pricing.notes]
         if not tensors_seen:
             notes.append(
                 "no tensors were run: bits are taken to toggle as often as when the prices were characterised"
@@ -160,14 +181,18 @@ class _PriceLists:
             notes.append(
                 "area is that of the array's own MAC; PEs that can be configured to others take more"
             )
-        return notes
+        return list(dict.fromkeys(notes))
 
-    def _pricing(self, layer: str | None = None) -> ArchitecturePricing:
-        macs = [
-            MacBlock(structure_of(get_mac(choice, custom=self._arch.macs)), columns)
-            for choice, columns in self._arch.mac_choices(layer)
-        ]
-        return ArchitecturePricing(self._arch, macs, self.book)
+    def _pricing(self, choices: Sequence[tuple[MacChoice, int]]) -> ArchitecturePricing:
+        """Prices with some MACs in the columns, looked up once for all layers that have the same ones."""
+        key = _choices_key(choices)
+        if key not in self._known:
+            macs = [
+                MacBlock(structure_of(get_mac(choice, custom=self._arch.macs)), columns)
+                for choice, columns in choices
+            ]
+            self._known[key] = ArchitecturePricing(self._arch, macs, self.book)
+        return self._known[key]
 
 
 def _summary(network: Network) -> NetworkSummary:
@@ -184,9 +209,11 @@ def _summary(network: Network) -> NetworkSummary:
 def _layer_result(
     arch: ArchConfig, run: LayerRun, energy: LayerEnergy, measured: MeasuredLayer
 ) -> LayerResult:
+    """The result of a layer; nested parts go in as fields, which is faster by far than one object each."""
     layer, counts = run.layer, run.counts
     cycles = counts.cycles
     energy_pj = energy.energy_pj
+    total_pj = energy_pj[TOTAL]
     return LayerResult(
         name=layer.name,
         kind=layer.kind,
@@ -197,13 +224,13 @@ def _layer_result(
         groups=layer.groups,
         macs=layer.macs,
         folds=run.folds,
-        cycles=LayerCycles(
-            compute=cycles.compute,
-            fill=cycles.fill,
-            drain=cycles.drain,
-            stall=cycles.stall,
-            total=cycles.total,
-        ),
+        cycles={
+            "compute": cycles.compute,
+            "fill": cycles.fill,
+            "drain": cycles.drain,
+            "stall": cycles.stall,
+            "total": cycles.total,
+        },
         stalls=dict(cycles.stalls),
         start_cycle=run.start_cycle,
         utilization=counts.macs / counts.pe_cycles.total,
@@ -211,85 +238,88 @@ def _layer_result(
         sram_bytes=_traffic(counts.sram),
         dram_bytes=_traffic(counts.dram),
         energy_pj=energy_pj,
-        static_energy_pj=energy.static_fj / 1000,
-        power_mw=energy_pj[TOTAL] / (cycles.total * arch.cycle_ns) * _PJ_PER_NS_IN_MW,
+        static_energy_pj=in_pj(energy.static_fj),
+        power_mw=None if total_pj is None else total_pj / (cycles.total * arch.cycle_ns) * _PJ_PER_NS_IN_MW,
         pe_cycles=asdict(counts.pe_cycles),
         activity=asdict(measured.activity) if measured.activity else {},
         accuracy=measured.accuracy,
         overflowed_sums=measured.overflowed_sums,
-        formation=[line.shown() for line in energy.lines],
+        formation=energy.formation(),
     )
 
 
-def _traffic(moved: Mapping[Operand, Traffic]) -> OperandTraffic:
-    parts = {
-        operand: OperandBytes(read=moved[operand].read_bytes, write=moved[operand].write_bytes)
+def _traffic(moved: Mapping[Operand, Traffic]) -> dict[str, dict[str, int]]:
+    return {
+        operand: {"read": moved[operand].read_bytes, "write": moved[operand].write_bytes}
         for operand in OPERANDS
         if operand in moved
     }
-    return OperandTraffic.model_validate(parts)
 
 
 def _totals(
     arch: ArchConfig,
     layers: Sequence[LayerResult],
-    energies: Sequence[LayerEnergy],
-    area_um2: Mapping[str, float],
+    energies: EnergySum,
+    area_um2: float | None,
 ) -> Totals:
     cycles = sum(layer.cycles.total for layer in layers)
     macs = sum(layer.macs for layer in layers)
-    parts_fj: dict[str, int] = {}
+    parts_fj = energies.parts_fj
     causes: dict[str, int] = dict.fromkeys(("compute", "fill", "drain"), 0)
     for layer in layers:
-        for component, energy_pj in layer.energy_pj.items():
-            if component != TOTAL:
-                parts_fj[component] = parts_fj.get(component, 0) + femtojoules(energy_pj)
         for cause in ("compute", "fill", "drain"):
             causes[cause] += getattr(layer.cycles, cause)
         for cause, stalled in layer.stalls.items():
             causes[cause] = causes.get(cause, 0) + stalled
-    energy_pj = sum(parts_fj.values()) / 1000
+    energy_pj = in_pj(sum_known(parts_fj.values()))
     latency_ns = cycles * arch.cycle_ns
     operations = 2 * macs
-    total_area_um2 = sum(area_um2.values())
     tops = operations / latency_ns / 1000
+    powers_mw = [layer.power_mw for layer in layers]
     return Totals(
         cycles=cycles,
         macs=macs,
         latency_ms=latency_ns / 1e6,
         energy_pj=energy_pj,
-        static_energy_pj=sum(energy.static_fj for energy in energies) / 1000,
-        power_mw=energy_pj / latency_ns * _PJ_PER_NS_IN_MW,
-        peak_layer_power_mw=max(layer.power_mw for layer in layers),
-        area_um2=total_area_um2,
+        static_energy_pj=in_pj(energies.static_fj),
+        power_mw=None if energy_pj is None else energy_pj / latency_ns * _PJ_PER_NS_IN_MW,
+        peak_layer_power_mw=None if None in powers_mw else max(mw for mw in powers_mw if mw is not None),
+        area_um2=area_um2,
         utilization=macs / (arch.array.rows * arch.array.columns * cycles),
         tops=tops,
-        tops_per_w=operations / energy_pj,
-        tops_per_mm2=tops / (total_area_um2 / 1e6),
-        energy_delay_product_pj_ms=energy_pj * latency_ns / 1e6,
-        energy_by_component_pj={part: energy / 1000 for part, energy in parts_fj.items()},
+        tops_per_w=None if energy_pj is None else operations / energy_pj,
+        tops_per_mm2=None if area_um2 is None else tops / (area_um2 / 1e6),
+        energy_delay_product_pj_ms=None if energy_pj is None else energy_pj * latency_ns / 1e6,
+        energy_by_component_pj={part: in_pj(energy_fj) for part, energy_fj in parts_fj.items()},
         cycles_by_cause=causes,
     )
 
 
-def _overflow_warnings(arch: ArchConfig, run: MachineRun, measured: Measurements) -> list[str]:
-    """One warning for each MAC whose accumulator some layer could overflow, naming the worst layer.
+def _mac_warnings(arch: ArchConfig, run: MachineRun, measured: Measurements) -> list[str]:
+    """One warning for each MAC that is too slow for the clock, or that some layer could overflow.
 
-    Layers whose sums were counted are left out: what really overflowed is known.
+    The latter name the worst layer, and leave out layers whose sums were counted: there it is known.
     """
+    macs_of: dict[str, list[Mac]] = {}
     endangered: dict[str, list[Layer]] = {}
     bounds: dict[str, OverflowBound] = {}
+    known: dict[tuple[str, int], OverflowBound] = {}
     for layer in (layer_run.layer for layer_run in run.layers):
+        choices = arch.mac_choices(layer.name)
+        key = _choices_key(choices)
+        if key not in macs_of:
+            macs_of[key] = [get_mac(choice, custom=arch.macs) for choice, _ in choices]
         if measured.layers.get(layer.name, _NO_LAYER).overflowed_sums is not None:
             continue
-        for choice, _ in arch.mac_choices(layer.name):
-            mac = get_mac(choice, custom=arch.macs)
-            bound = overflow_bound(mac, layer.k)
+        for mac in macs_of[key]:
+            if (mac.name, layer.k) not in known:
+                known[mac.name, layer.k] = overflow_bound(mac, layer.k)
+            bound = known[mac.name, layer.k]
             if bound.may_overflow:
                 endangered.setdefault(mac.name, []).append(layer)
                 if mac.name not in bounds or layer.k > bounds[mac.name].reduction_length:
                     bounds[mac.name] = bound
-    warnings = []
+    warnings = _clock_warnings(arch, [mac for macs in macs_of.values() for mac in macs])
     for name, layers in endangered.items():
         worst = max(layers, key=lambda layer: layer.k)
         others = f" and {len(layers) - 1} other layers" if len(layers) > 1 else ""
@@ -297,6 +327,26 @@ def _overflow_warnings(arch: ArchConfig, run: MachineRun, measured: Measurements
     return warnings
 
 
+def _clock_warnings(arch: ArchConfig, macs: Sequence[Mac]) -> list[str]:
+    limits = {mac.name: mac.spec.max_clock_mhz for mac in macs}
+    return [
+        f"MAC {name!r} meets timing up to {limit_mhz:g} MHz only; cycles are those of {arch.clock_mhz:g} MHz "
+        "all the same, its energy and area are not priced"
+        for name, limit_mhz in limits.items()
+        if limit_mhz is not None and limit_mhz < arch.clock_mhz
+    ]
+
+
+def _choices_key(choices: Sequence[tuple[MacChoice, int]]) -> str:
+    """What tells the MACs of some columns from others."""
+    return json.dumps(choices, sort_keys=True, default=str)
+
+
 def _sha256(document: object) -> str:
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    """A hash of plain data and dataclasses, whatever the order of their fields."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), default=_fields)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _fields(instance: Any) -> dict[str, Any]:
+    return {field.name: getattr(instance, field.name) for field in fields(instance)}

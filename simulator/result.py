@@ -1,38 +1,38 @@
 """The one result that console, JSON, report, compare and sweep read; it closes when it is built.
 
-Energies are whole femtojoules inside (`Energy`), so that sums over layers, components and the total agree
+Energies are whole femtojoules inside, so that sums over layers, components and the total agree
 to the last unit; JSON shows picojoules with at most three decimals.
+
+A figure that no price table can give is None (`null` in JSON), and so is every figure that it is a part of; a
+sum of the parts that are known is never shown as the whole. `Result.not_priced` says why.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from simulator.foundation import UserError
-from simulator.foundation.documents import pretty_json, read_text
+from simulator.foundation import UserError, sums
+from simulator.foundation.documents import JsonText, pretty_json, read_text
 
-SCHEMA_VERSION = 1
-TOTAL = "total"
+TOTAL = sums.TOTAL
+close_energy = sums.close_energy
+femtojoules = sums.femtojoules
+in_pj = sums.in_pj
+priced = sums.priced
+sum_known = sums.sum_known
 
-ComponentEnergy = Mapping[str, float]
-"""Picojoules by component, with the key `total`."""
+SCHEMA_VERSION: Final = 2
+READ_VERSIONS = (1, SCHEMA_VERSION)
+"""Versions that `load_result` reads. In version 1 every figure had a price."""
 
-
-def femtojoules(energy_pj: float) -> int:
-    """Picojoules as the whole number of femtojoules that results are summed in."""
-    return round(energy_pj * 1000)
-
-
-def close_energy(parts_fj: Mapping[str, int]) -> dict[str, float]:
-    """Picojoules by component with their exact `total`, from whole femtojoules."""
-    closed = {component: energy / 1000 for component, energy in parts_fj.items()}
-    closed[TOTAL] = sum(parts_fj.values()) / 1000
-    return closed
+_FORMATION_DEPTH = 3
+"""Indentation of a layer's formation inside a result's JSON."""
 
 
 class _Part(BaseModel):
@@ -50,7 +50,7 @@ class LayerCycles(_Part):
 
     @model_validator(mode="after")
     def _closes(self) -> LayerCycles:
-        _require_equal("cycles", self.compute + self.fill + self.drain + self.stall, self.total)
+        sums.require_equal("cycles", self.compute + self.fill + self.drain + self.stall, self.total)
         return self
 
 
@@ -95,10 +95,22 @@ class UsedPrice(_Part):
     what: str = ""
 
 
+class NoPrice(_Part):
+    """Why something has no price.
+
+    reason: a sentence that ends with the way out; whatever shares a cause has the same one.
+    needs: the row, area or MAC that the price follows from and that has none.
+    """
+
+    reason: str
+    needs: str = ""
+
+
 class UnitPrice(_Part):
     """What one action of a component costs: the sum of quantity x price over `prices`, less their leakage.
 
-    For static energy it is milliwatts, which are picojoules per nanosecond.
+    For static energy it is milliwatts, which are picojoules per nanosecond. Without a price `price_pj` is
+    None, `prices` is empty and `not_priced` says why.
     """
 
     name: str
@@ -106,34 +118,46 @@ class UnitPrice(_Part):
     kind: Literal["dynamic", "static"]
     operand: Literal["ifmap", "filter", "ofmap"] | None = None
     counted: str
-    price_pj: float
+    price_pj: float | None
     less_leakage_pj: float = 0.0
     prices: list[UsedPrice]
+    not_priced: NoPrice | None = None
 
 
-class EnergyFormation(_Part):
-    """How a part of a layer's energy was formed: count x unit price x factor, to the whole femtojoule."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyFormation:
+    """How a part of a layer's energy was formed: count x unit price x factor, to the whole femtojoule.
+
+    `energy_pj` is None where the unit price is. A result has some twenty of these a layer, so they are plain
+    dataclasses, a fraction of a model's size.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     unit_price: str
     count: float
     factor: float = 1.0
     factor_reason: str = ""
-    energy_pj: float
+    energy_pj: float | None
 
 
 class AreaFormation(_Part):
-    """How a part of the area was formed: count x unit area, the sum of quantity x price over `prices`."""
+    """How a part of the area was formed: count x unit area, the sum of quantity x price over `prices`.
+
+    Without a price both areas are None, `prices` is empty and `not_priced` says why.
+    """
 
     component: str
     counted: str
     count: float
-    unit_area_um2: float
-    area_um2: float
+    unit_area_um2: float | None
+    area_um2: float | None
     prices: list[UsedPrice]
+    not_priced: NoPrice | None = None
 
 
 class LayerResult(_Part):
-    """One layer: its matrix product, cycles by cause, bytes and picojoules."""
+    """One layer: its matrix product, cycles by cause, bytes and picojoules (None: not priced)."""
 
     name: str
     kind: str
@@ -151,10 +175,10 @@ class LayerResult(_Part):
     tiling: dict[str, Any] = Field(default_factory=dict)
     sram_bytes: OperandTraffic
     dram_bytes: OperandTraffic
-    energy_pj: dict[str, float]
-    static_energy_pj: float = 0.0
+    energy_pj: dict[str, float | None]
+    static_energy_pj: float | None = 0.0
     formation: list[EnergyFormation] = Field(default_factory=list)
-    power_mw: float = 0.0
+    power_mw: float | None = 0.0
     pe_cycles: dict[str, int] = Field(default_factory=dict)
     activity: dict[str, float] = Field(default_factory=dict)
     accuracy: LayerAccuracy | None = None
@@ -165,32 +189,34 @@ class LayerResult(_Part):
 
     @model_validator(mode="after")
     def _closes(self) -> LayerResult:
-        _require_equal(f"{self.name}: MACs", self.m * self.n * self.k, self.macs)
-        _require_equal(f"{self.name}: stalls", sum(self.stalls.values()), self.cycles.stall)
-        _require_closed_energy(self.name, self.energy_pj)
+        sums.require_equal(f"{self.name}: MACs", self.m * self.n * self.k, self.macs)
+        sums.require_equal(f"{self.name}: stalls", sum(self.stalls.values()), self.cycles.stall)
+        sums.require_closed_energy(self.name, self.energy_pj)
+        sums.require_priced_alike(self.name, self.energy_pj[TOTAL], power_mw=self.power_mw)
         if self.formation:
-            formed_fj = sum(femtojoules(line.energy_pj) for line in self.formation)
-            _require_equal(f"{self.name}: femtojoules formed", formed_fj, femtojoules(self.energy_pj[TOTAL]))
+            formed_fj = sums.sum_femtojoules([line.energy_pj for line in self.formation])
+            whole_fj = sums.known_femtojoules(self.energy_pj[TOTAL])
+            sums.require_equal(f"{self.name}: femtojoules formed", formed_fj, whole_fj)
         return self
 
 
 class Totals(_Part):
-    """The headline figures of a run."""
+    """The headline figures of a run; what follows from a price that is missing is None."""
 
     cycles: int
     macs: int
     latency_ms: float
-    energy_pj: float
-    static_energy_pj: float = 0.0
-    power_mw: float
-    peak_layer_power_mw: float = 0.0
-    area_um2: float
+    energy_pj: float | None
+    static_energy_pj: float | None = 0.0
+    power_mw: float | None
+    peak_layer_power_mw: float | None = 0.0
+    area_um2: float | None
     utilization: float
     tops: float = 0.0
-    tops_per_w: float
-    tops_per_mm2: float = 0.0
-    energy_delay_product_pj_ms: float = 0.0
-    energy_by_component_pj: dict[str, float] = Field(default_factory=dict)
+    tops_per_w: float | None
+    tops_per_mm2: float | None = 0.0
+    energy_delay_product_pj_ms: float | None = 0.0
+    energy_by_component_pj: dict[str, float | None] = Field(default_factory=dict)
     cycles_by_cause: dict[str, int] = Field(default_factory=dict)
 
 
@@ -243,6 +269,13 @@ class PriceSource(_Part):
     used_for: list[str] = Field(default_factory=list)
 
 
+class MissingPrice(NoPrice):
+    """A component that has no energy, in some layer at least, or no area, and why."""
+
+    component: str
+    figure: Literal["energy", "area"]
+
+
 class Sources(_Part):
     """Hashes of every table and configuration that went in, and the provenance of every price used."""
 
@@ -271,45 +304,94 @@ class Result(_Part):
         ValueError: a sum over layers or components that does not meet its total.
     """
 
-    schema_version: Annotated[int, Field(ge=1)] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     simulator_version: str
     network: NetworkSummary
     arch: dict[str, Any]
     mac: str
     totals: Totals
     layers: list[LayerResult] = Field(min_length=1)
-    area_um2: dict[str, float]
+    area_um2: dict[str, float | None]
     area_formation: list[AreaFormation] = Field(default_factory=list)
     unit_prices: list[UnitPrice] = Field(default_factory=list)
+    not_priced: list[MissingPrice] = Field(default_factory=list)
     sources: Sources
     accuracy: Accuracy | None = None
     warnings: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _closes(self) -> Result:
-        layers = self.layers
-        _require_equal("cycles", sum(layer.cycles.total for layer in layers), self.totals.cycles)
-        _require_equal("MACs", sum(layer.macs for layer in layers), self.totals.macs)
-        total_fj = sum(femtojoules(layer.energy_pj[TOTAL]) for layer in layers)
-        _require_equal("femtojoules over layers", total_fj, femtojoules(self.totals.energy_pj))
-        by_component_fj = {name: femtojoules(e) for name, e in self.totals.energy_by_component_pj.items()}
-        _require_equal("femtojoules over components", sum(by_component_fj.values()), total_fj)
-        for component, energy_fj in by_component_fj.items():
-            over_layers_fj = sum(femtojoules(layer.energy_pj.get(component, 0.0)) for layer in layers)
-            _require_equal(f"femtojoules of {component}", over_layers_fj, energy_fj)
-        _require_equal("cycles by cause", sum(self.totals.cycles_by_cause.values()), self.totals.cycles)
-        area_um2 = sum(area for component, area in self.area_um2.items() if component != TOTAL)
-        if abs(area_um2 - self.totals.area_um2) > 1e-9 * max(area_um2, 1.0):
-            _not_closed("area", area_um2, self.totals.area_um2)
+        layers, totals = self.layers, self.totals
+        sums.require_equal("cycles", sum(layer.cycles.total for layer in layers), totals.cycles)
+        sums.require_equal("MACs", sum(layer.macs for layer in layers), totals.macs)
+        sums.require_equal("cycles by cause", sum(totals.cycles_by_cause.values()), totals.cycles)
+        self._require_closed_energies()
+        areas_um2 = [area for component, area in self.area_um2.items() if component != TOTAL]
+        sums.require_close("area", sum_known(areas_um2), totals.area_um2)
+        sums.require_priced_alike(
+            "totals",
+            totals.energy_pj,
+            power_mw=totals.power_mw,
+            peak_layer_power_mw=totals.peak_layer_power_mw,
+            tops_per_w=totals.tops_per_w,
+            energy_delay_product_pj_ms=totals.energy_delay_product_pj_ms,
+        )
+        sums.require_priced_alike("totals", totals.area_um2, tops_per_mm2=totals.tops_per_mm2)
+        self._require_reasons()
         return self
+
+    def _require_closed_energies(self) -> None:
+        parts_fj: dict[str, int | None] = {}
+        for layer in self.layers:
+            for part, energy_pj in layer.energy_pj.items():
+                before, more = parts_fj.get(part, 0), sums.known_femtojoules(energy_pj)
+                parts_fj[part] = None if before is None or more is None else before + more
+        whole_fj = sums.known_femtojoules(self.totals.energy_pj)
+        sums.require_equal("femtojoules over layers", parts_fj.pop(TOTAL, 0), whole_fj)
+        by_component_pj = self.totals.energy_by_component_pj
+        by_component_fj = {part: sums.known_femtojoules(pj) for part, pj in by_component_pj.items()}
+        sums.require_equal("femtojoules over components", sum_known(by_component_fj.values()), whole_fj)
+        for component in by_component_fj | parts_fj:
+            over_layers_fj = parts_fj.get(component, 0)
+            sums.require_equal(
+                f"femtojoules of {component}", over_layers_fj, by_component_fj.get(component, 0)
+            )
+
+    def _require_reasons(self) -> None:
+        """What is not priced has a reason, and nothing else has one."""
+        figures = {"energy": self.totals.energy_by_component_pj, "area": self.area_um2}
+        for figure, values in figures.items():
+            without = {part for part, value in values.items() if value is None and part != TOTAL}
+            told = {missing.component for missing in self.not_priced if missing.figure == figure}
+            if without != told:
+                message = f"{figure} is not priced for {sorted(without)}, reasons stand for {sorted(told)}"
+                raise ValueError(message)
 
     def to_json(self) -> str:
         """The result as JSON text; the same inputs give the same bytes."""
-        return pretty_json(self.model_dump(mode="json")) + "\n"
+        document = self.model_dump(mode="json", exclude={"layers"})
+        document["layers"] = self._layer_documents()
+        return pretty_json({name: document[name] for name in Result.model_fields}) + "\n"
+
+    def _layer_documents(self) -> list[dict[str, Any]]:
+        """Every layer as plain data; what equal layers share of their energy is put into words once."""
+        formations: dict[int, JsonText] = {}
+        documents = []
+        for layer in self.layers:
+            document = layer.model_dump(mode="json", exclude={"formation"})
+            shared = id(layer.formation)
+            if shared not in formations:
+                lines = layer.model_dump(mode="json", include={"formation"})["formation"]
+                formations[shared] = JsonText(pretty_json(lines, _FORMATION_DEPTH))
+            document["formation"] = formations[shared]
+            documents.append({name: document[name] for name in LayerResult.model_fields})
+        return documents
 
 
 def load_result(path: Path) -> Result:
     """A result read back from `result.json` (or the folder that holds it).
+
+    A file of schema version 1 is read as one of this version.
 
     Raises:
         UserError: unreadable, not a result, another schema version, or sums that do not close.
@@ -323,32 +405,17 @@ def load_result(path: Path) -> Result:
         raise UserError("is not JSON", source=path, location=f"line {error.lineno}") from error
     if not isinstance(document, dict) or "schema_version" not in document:
         raise UserError("is not a result of `systolic simulate`", source=path)
-    if document["schema_version"] != SCHEMA_VERSION:
+    if document["schema_version"] not in READ_VERSIONS:
         raise UserError(
             "was written with another schema version",
             source=path,
             location="schema_version",
             value=document["schema_version"],
-            allowed=str(SCHEMA_VERSION),
+            allowed=" or ".join(map(str, READ_VERSIONS)),
         )
     try:
-        return Result.model_validate(document)
+        return Result.model_validate(document | {"schema_version": SCHEMA_VERSION})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         location = ".".join(str(part) for part in first["loc"]) or None
         raise UserError(f"is not a valid result: {first['msg']}", source=path, location=location) from error
-
-
-def _require_closed_energy(name: str, energy_pj: Mapping[str, float]) -> None:
-    parts_fj = sum(femtojoules(energy) for part, energy in energy_pj.items() if part != TOTAL)
-    _require_equal(f"{name}: femtojoules", parts_fj, femtojoules(energy_pj[TOTAL]))
-
-
-def _require_equal(what: str, parts: int, whole: int) -> None:
-    if parts != whole:
-        _not_closed(what, parts, whole)
-
-
-def _not_closed(what: str, parts: float, whole: float) -> NoReturn:
-    message = f"{what} do not add up: the parts give {parts}, the whole says {whole}"
-    raise ValueError(message)

@@ -89,7 +89,7 @@ def run_machine(arch: ArchConfig, network: Network, *, progress: Progress | None
     """What the machine does, unpriced: cycles by cause, tilings, bytes, timeline.
 
     Raises:
-        UserError: a buffer too small for a layer, or a MAC too slow for the clock.
+        UserError: a buffer too small for a layer, or whatever else cannot run.
     """
 
     def advance(done: int, total: int, _layer: str) -> None:

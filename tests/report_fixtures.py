@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from simulator.result import (
@@ -10,6 +11,7 @@ from simulator.result import (
     LayerAccuracy,
     LayerCycles,
     LayerResult,
+    MissingPrice,
     NetworkSummary,
     OperandBytes,
     OperandTraffic,
@@ -19,6 +21,7 @@ from simulator.result import (
     Totals,
     close_energy,
     femtojoules,
+    in_pj,
 )
 
 COMPONENTS = (
@@ -50,22 +53,48 @@ def make_result(
     estimated: bool = False,
     arch_name: str | None = None,
     seed: int = 1,
+    without_energy: Mapping[str, str] | None = None,
+    without_area: Mapping[str, str] | None = None,
+    from_layer: int = 0,
 ) -> Result:
-    """A result of a made-up network of `layers` convolutions on a 32x32 array."""
+    """A result of a made-up network of `layers` convolutions on a 32x32 array.
+
+    without_energy, without_area: components that are not priced, with the reason. from_layer: the first
+    layer in which the energy of those components is not priced.
+    """
+    without_energy, without_area = without_energy or {}, without_area or {}
     shapes, draw = random.Random(network), random.Random(f"{network} {mac} {seed}")
     built = [
-        _layer(index, mac, shapes, draw, energy_scale=energy_scale, accuracy=accuracy)
+        _layer(
+            index,
+            mac,
+            shapes,
+            draw,
+            energy_scale=energy_scale,
+            accuracy=accuracy,
+            without=without_energy if index >= from_layer else {},
+        )
         for index in range(layers)
     ]
     cycles = sum(layer.cycles.total for layer in built)
     macs = sum(layer.macs for layer in built)
-    by_component_fj = {
-        part: sum(femtojoules(layer.energy_pj[part]) for layer in built) for part in COMPONENTS
+    by_component_fj: dict[str, int | None] = {
+        part: None
+        if part in without_energy
+        else sum(femtojoules(layer.energy_pj[part] or 0.0) for layer in built)
+        for part in COMPONENTS
     }
-    energy_pj = sum(by_component_fj.values()) / 1000
+    energy_pj = close_energy(by_component_fj)["total"]
     latency_ms = cycles / _CLOCK_MHZ / 1000
-    power_mw = energy_pj / latency_ms / 1e6
-    area = {"multiply": 124121.088, "registers": 99090.432, "sram_ifmap": 397000.0, "converters": 20000.5}
+    power_mw = None if energy_pj is None else energy_pj / latency_ms / 1e6
+    area: dict[str, float | None] = {
+        "multiply": 124121.088,
+        "registers": 99090.432,
+        "sram_ifmap": 397000.0,
+        "converters": 20000.5,
+    }
+    area |= dict.fromkeys(without_area)
+    area_um2 = None if without_area else sum(value or 0.0 for value in area.values())
     tops = 2 * macs / (latency_ms * 1e9)
     causes = {
         "compute": sum(layer.cycles.compute for layer in built),
@@ -84,18 +113,30 @@ def make_result(
             macs=macs,
             latency_ms=latency_ms,
             energy_pj=energy_pj,
-            static_energy_pj=by_component_fj["leakage"] / 1000,
+            static_energy_pj=close_energy(by_component_fj)["leakage"],
             power_mw=power_mw,
-            peak_layer_power_mw=power_mw * 1.2,
-            area_um2=sum(area.values()),
+            peak_layer_power_mw=None if power_mw is None else power_mw * 1.2,
+            area_um2=area_um2,
             utilization=macs / (cycles * _ROWS * _ROWS),
             tops=tops,
-            tops_per_w=tops / (power_mw / 1000),
-            energy_by_component_pj={part: fj / 1000 for part, fj in by_component_fj.items()},
+            tops_per_w=None if power_mw is None else tops / (power_mw / 1000),
+            tops_per_mm2=None if area_um2 is None else tops / (area_um2 / 1e6),
+            energy_delay_product_pj_ms=None if energy_pj is None else energy_pj * latency_ms,
+            energy_by_component_pj={part: in_pj(fj) for part, fj in by_component_fj.items()},
             cycles_by_cause=causes,
         ),
         layers=built,
-        area_um2={**area, "total": sum(area.values())},
+        area_um2={**area, "total": area_um2},
+        not_priced=[
+            *(
+                MissingPrice(component=part, figure="energy", reason=reason)
+                for part, reason in without_energy.items()
+            ),
+            *(
+                MissingPrice(component=part, figure="area", reason=reason)
+                for part, reason in without_area.items()
+            ),
+        ],
         sources=Sources(
             table_hashes={"tables/demo.yaml": "0" * 64},
             arch_hash="a" * 64,
@@ -113,7 +154,14 @@ def make_result(
 
 
 def _layer(
-    index: int, mac: str, shapes: random.Random, draw: random.Random, *, energy_scale: float, accuracy: bool
+    index: int,
+    mac: str,
+    shapes: random.Random,
+    draw: random.Random,
+    *,
+    energy_scale: float,
+    accuracy: bool,
+    without: Mapping[str, str],
 ) -> LayerResult:
     m, n, k = (
         shapes.choice([3136, 784, 196, 49]),
@@ -126,11 +174,13 @@ def _layer(
     stall = sum(stalls.values())
     total = compute + fill + drain + stall
     scale_fj = energy_scale * m * n * k
-    parts = {part: int(scale_fj * draw.uniform(5, 150)) for part in COMPONENTS}
+    priced = {part: int(scale_fj * draw.uniform(5, 150)) for part in COMPONENTS}
     if mac == "int8":
-        parts["table"] = parts["alignment_shift"] = 0
-    parts["dram"] *= 3
+        priced["table"] = priced["alignment_shift"] = 0
+    priced["dram"] *= 3
+    parts: dict[str, int | None] = {**priced, **dict.fromkeys(without)}
     energy_pj = close_energy(parts)
+    total_pj = energy_pj["total"]
     return LayerResult(
         name=f"conv_{index}",
         kind="conv",
@@ -147,7 +197,7 @@ def _layer(
         dram_bytes=_traffic(m * k // 8 + 1, n * k, m * n),
         energy_pj=energy_pj,
         static_energy_pj=energy_pj["leakage"],
-        power_mw=energy_pj["total"] / (total / _CLOCK_MHZ) / 1000,
+        power_mw=None if total_pj is None else total_pj / (total / _CLOCK_MHZ) / 1000,
         pe_cycles={
             "useful": m * n * k,
             "idle": total * 1024 - m * n * k - drain * 1024 - stall * 1024,

@@ -25,7 +25,7 @@ from simulator.inference import (
 from simulator.inference.policies.mixed import smallest_widths
 from simulator.measured import Tensors
 from simulator.numerics import preset_names
-from simulator.result import Result
+from simulator.result import Result, priced
 from simulator.simulation import simulate
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
@@ -96,7 +96,7 @@ def presets_section(bench: Bench) -> str:
             lines.append(
                 f"| {mac} | {accuracy.policy} | {_percent(accuracy.top1)} | {_percent(accuracy.top5)} "
                 f"| {_percent(accuracy.agreement_with_float32)} | {result.totals.cycles:,} "
-                f"| {result.totals.energy_pj / 1e6:.2f} |"
+                f"| {priced(result.totals.energy_pj) / 1e6:.2f} |"
             )
         lines.append("")
     return "\n".join(lines).rstrip()
@@ -106,7 +106,10 @@ def _simulated(bench: Bench, model: Model, mac: str) -> Result:
     """`systolic simulate MODEL --data ... --mac MAC` on the bundled 32 x 32 array."""
     tensors = Tensors(DATA, images=len(bench.data.images))
     result = simulate(str(model.path), "int8_32x32", mac=mac, tensors=tensors)
-    print(f"{model.name:16} {mac:14} {'with energy':24} {result.totals.energy_pj / 1e6:.2f} uJ", flush=True)
+    print(
+        f"{model.name:16} {mac:14} {'with energy':24} {priced(result.totals.energy_pj) / 1e6:.2f} uJ",
+        flush=True,
+    )
     return result
 
 

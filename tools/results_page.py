@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simulator.numerics import preset_names
-from simulator.result import Result
+from simulator.result import Result, priced
 from simulator.simulation import simulate
 from tools.accuracy_table import HEADING, PAGE
 
@@ -59,8 +59,8 @@ def _table(what: str, results: dict[str, Result]) -> str:
         totals = result.totals
         lines.append(
             f"| {name} | {_standing(result)} | {totals.cycles:,} | {totals.latency_ms:.3f} "
-            f"| {totals.energy_pj / 1e9:.3f} | {totals.power_mw:.1f} | {totals.area_um2 / 1e6:.3f} "
-            f"| {totals.tops_per_w:.3f} | {result.area_um2['pe_array'] / 1e6:.3f} |"
+            f"| {priced(totals.energy_pj) / 1e9:.3f} | {totals.power_mw:.1f} | {priced(totals.area_um2) / 1e6:.3f} "
+            f"| {totals.tops_per_w:.3f} | {priced(result.area_um2['pe_array']) / 1e6:.3f} |"
         )
     return "\n".join(lines)
 

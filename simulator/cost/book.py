@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.scaling import Price, PriceScaling
+from simulator.cost.price import NotPriced, Price
+from simulator.cost.scaling import PriceScaling
 from simulator.cost.table_schema import Characterisation, PriceRow, PriceTable
 from simulator.cost.tables import load_table
 from simulator.foundation import UserError
+from simulator.foundation.resources import bundled_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,21 @@ class PriceBook:
                 return rows
         return []
 
+    def missing(self, component: str, variant: str | None, action: str, chosen_by: str = "") -> NotPriced:
+        """Why a row that no table has cannot be priced, with the table to add or the field to change.
+
+        `variant` is None where any would do.
+        """
+        offered = sorted({row.variant for row in self.rows(component, action)})
+        bundled = _bundled_table_with(component, action, variant)
+        ways = [f"add the bundled table {bundled}" if bundled else "add a table that has it"]
+        if chosen_by and offered:
+            ways.append(f"set {chosen_by} to {' or '.join(offered)}")
+        return NotPriced(
+            f"no table in `tables` has the price: {', or '.join(ways)}",
+            f"row {component}/{variant or '*'}/{action}",
+        )
+
     def characterisation(self, variant: str) -> Characterisation | None:
         """Flip-flops and toggles under which a published variant's power was taken, where known."""
         return next((t.characterised[variant] for t in self.tables if variant in t.characterised), None)
@@ -62,59 +79,48 @@ class Prices:
 
     book: PriceBook
     scaling: PriceScaling
-    used: dict[str, Price] = field(default_factory=dict)
+    used: dict[str, Price | NotPriced] = field(default_factory=dict)
 
     @classmethod
     def of(cls, arch: ArchConfig, book: PriceBook | None = None) -> Prices:
-        """Prices for `arch`, from its own tables unless `book` is given."""
+        """Prices for `arch`, from its own tables unless `book` is given. Raises UserError as `load_table`."""
         return cls(book or PriceBook.load(arch.tables), PriceScaling.of(arch))
 
-    def get(self, component: str, variant: str, action: str) -> Price:
-        """The price of one action.
+    @property
+    def clock_mhz(self) -> float:
+        """The architecture's clock."""
+        return self.scaling.clock_mhz
 
-        Raises:
-            UserError: no table prices it, or its conditions do not match the architecture.
+    def has(self, component: str, variant: str, action: str) -> bool:
+        """Whether a table has the row, at whatever conditions."""
+        return self.book.find(component, variant, action) is not None
+
+    def get(self, component: str, variant: str, action: str, *, chosen_by: str = "") -> Price | NotPriced:
+        """The price of one action, or why there is none: no table has it, or its conditions do not match.
+
+        `chosen_by` is the architecture's field that chooses the variant, a way out where others are priced.
         """
-        price = self.find(component, variant, action)
-        if price is None:
-            offered = {row.variant for row in self.book.rows(component, action)}
-            raise UserError(
-                f"no price table has {component} / {action} of this variant",
-                value=variant,
-                candidates=offered,
-            )
-        return price
-
-    def find(self, component: str, variant: str, action: str) -> Price | None:
-        """As `get`, but None where no table has the row."""
         row = self.book.find(component, variant, action)
-        return None if row is None else self.take(row)
+        return self.book.missing(component, variant, action, chosen_by) if row is None else self.take(row)
 
-    def take(self, row: PriceRow) -> Price:
-        """The price of a row already found. Raises UserError as `get`."""
+    def take(self, row: PriceRow) -> Price | NotPriced:
+        """The price of a row already found, or why its conditions do not match the architecture's."""
         if row.reference not in self.used:
             self.used[row.reference] = self.scaling.price(row)
         return self.used[row.reference]
 
-    def part(self, part: str, action: str) -> Price:
+    def part(self, part: str, action: str) -> Price | NotPriced:
         """The price of one of the parts that MACs are composed of."""
         return self.get(part, "28nm", action)
 
 
-@dataclass(frozen=True, slots=True)
-class PriceUse:
-    """`quantity` of a price inside one unit price."""
-
-    price: Price
-    quantity: float
-    what: str = ""
-
-    @property
-    def value(self) -> float:
-        """Quantity times price."""
-        return self.quantity * self.price.value
-
-
-def total(uses: Iterable[PriceUse]) -> float:
-    """Sum of quantity times price."""
-    return sum(use.value for use in uses)
+def _bundled_table_with(component: str, action: str, variant: str | None) -> str | None:
+    """The bundled price table that has a row, of any variant where none is named."""
+    for name in bundled_names("energy_tables"):
+        table = load_table(name)
+        if table.role == "prices" and any(
+            (row.component, row.action) == (component, action) and variant in (None, row.variant)
+            for row in table.rows.values()
+        ):
+            return table.name
+    return None

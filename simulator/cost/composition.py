@@ -7,12 +7,13 @@ the published figure again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from simulator.cost.book import Prices, PriceUse, total
+from simulator.cost.book import Prices
 from simulator.cost.mac_structure import REGISTER_CLASSES, MacStructure, Parts, RegisterClass
+from simulator.cost.price import NotPriced, Uses, times, together, total, use
 
 COMPONENTS: Final = ("pe_multiply", "pe_table", "pe_shift", "pe_add")
 WHOLE: Final = "pe_multiply_add"
@@ -31,28 +32,32 @@ _PJ_PER_MW_PER_MHZ: Final = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class UnitCost:
-    """What one component costs per action, and the share of it that is leakage."""
+    """What one component costs per action, and the share of it that is leakage.
+
+    Energy and area are priced apart: either may be missing without the other. `holds_leakage` says that the
+    leakage inside the energy could not be told apart, for want of an area or a leakage row.
+    """
 
     component: str
-    energy: tuple[PriceUse, ...]
-    area: tuple[PriceUse, ...] = ()
+    energy: Uses
+    area: Uses = ()
     leakage_share_pj: float = 0.0
     composed: bool = False
+    holds_leakage: bool = False
 
     @property
-    def energy_pj(self) -> float:
-        """Picojoules per action, leakage included."""
+    def energy_pj(self) -> float | None:
+        """Picojoules per action, leakage included; None where not priced."""
         return total(self.energy)
 
     @property
-    def dynamic_pj(self) -> float:
-        """Picojoules per action without leakage."""
-        return self.energy_pj - self.leakage_share_pj
-
-    @property
-    def area_um2(self) -> float:
-        """Square micrometres."""
+    def area_um2(self) -> float | None:
+        """Square micrometres; None where not priced."""
         return total(self.area)
+
+    def unpriced(self, why: NotPriced) -> UnitCost:
+        """The same component when none of its prices may be used."""
+        return replace(self, energy=why, area=why, leakage_share_pj=0.0, holds_leakage=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +66,28 @@ class RegisterCost:
 
     characterised: UnitCost
     clock: UnitCost
-    toggle: PriceUse
+    toggle: Uses
     bits: Mapping[RegisterClass, int]
     toggles_per_cycle: Mapping[RegisterClass, float]
 
     def shifting(self, moving: RegisterClass) -> UnitCost:
         """A cycle in which all are clocked and only one class changes, as often as characterised."""
-        toggles = PriceUse(self.toggle.price, self.toggles_per_cycle[moving], f"{moving} bits toggled")
-        return replace(self.clock, energy=(*self.clock.energy, toggles))
+        toggles = times(self.toggle, self.toggles_per_cycle[moving], f"{moving} ")
+        return replace(self.clock, energy=together((self.clock.energy, toggles)))
 
     def as_composed(self) -> RegisterCost:
         """The same, told as composed from parts."""
         characterised, clock = replace(self.characterised, composed=True), replace(self.clock, composed=True)
         return replace(self, characterised=characterised, clock=clock)
+
+    def unpriced(self, why: NotPriced) -> RegisterCost:
+        """The same flip-flops when none of their prices may be used."""
+        return replace(
+            self,
+            characterised=self.characterised.unpriced(why),
+            clock=self.clock.unpriced(why),
+            toggle=why,
+        )
 
     @property
     def all_bits(self) -> int:
@@ -89,29 +103,51 @@ class PeCost:
     status: Status
     combinational: tuple[UnitCost, ...]
     registers: RegisterCost
-    area: tuple[PriceUse, ...]
+    area: Uses
     uncertainty: float | None
 
     @property
-    def area_um2(self) -> float:
-        """The whole PE."""
+    def area_um2(self) -> float | None:
+        """The whole PE; None where not priced."""
         return total(self.area)
 
     @property
-    def energy_pj(self) -> float:
-        """One useful MAC in one cycle at the characterised activity, leakage included."""
-        return sum(cost.energy_pj for cost in self.combinational) + self.registers.characterised.energy_pj
+    def energy_pj(self) -> float | None:
+        """One useful MAC in one cycle at the characterised activity, leakage included; None: not priced."""
+        costs = [*self.combinational, self.registers.characterised]
+        return total(together(cost.energy for cost in costs))
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether all its energies and its area have a price."""
+        return self.energy_pj is not None and self.area_um2 is not None
+
+    def unpriced(self, why: NotPriced) -> PeCost:
+        """The same PE when none of its prices may be used."""
+        combinational = tuple(cost.unpriced(why) for cost in self.combinational)
+        return replace(self, combinational=combinational, registers=self.registers.unpriced(why), area=why)
+
+
+def too_fast(structure: MacStructure, clock_mhz: float) -> NotPriced | None:
+    """Why a MAC has no price at a clock beyond its published timing closure; None where it keeps up."""
+    limit_mhz = structure.max_clock_mhz
+    if limit_mhz is None or clock_mhz <= limit_mhz:
+        return None
+    return NotPriced(
+        f"MAC {structure.name!r} meets timing up to {limit_mhz:g} MHz only, clock_mhz is {clock_mhz:g}: "
+        f"set clock_mhz to {limit_mhz:g} or choose a MAC that reaches {clock_mhz:g} MHz",
+        f"MAC {structure.name} at {clock_mhz:g} MHz",
+    )
 
 
 def pe_cost(structure: MacStructure, prices: Prices) -> PeCost:
-    """The cost of a PE of this structure, published where a row exists.
-
-    Raises:
-        UserError: a price that is missing or does not match the architecture.
-    """
-    if structure.published is not None and prices.find("pe", structure.published, "operate") is not None:
-        return _published(structure, structure.published, prices)
-    return composed_pe_cost(structure, prices)
+    """The cost of a PE of this structure, published where a row exists; nothing at a clock beyond its own."""
+    if structure.published is not None and prices.has("pe", structure.published, "operate"):
+        cost = _published(structure, structure.published, prices)
+    else:
+        cost = composed_pe_cost(structure, prices)
+    why = too_fast(structure, prices.clock_mhz)
+    return cost if why is None else cost.unpriced(why)
 
 
 def composed_pe_cost(
@@ -132,15 +168,15 @@ def composed_pe_cost(
         name: bits * DEFAULT_TOGGLE_RATE for name, bits in _register_bits(structure).items()
     }
     registers = _registers(structure, prices, toggles).as_composed()
-    area = tuple(use for cost in (*combinational, registers.characterised) for use in cost.area)
+    area = together(cost.area for cost in (*combinational, registers.characterised))
     return PeCost(
         structure.name, "composed", combinational, registers, area, UNCERTAINTY[structure.accumulator]
     )
 
 
-def part_uses(prices: Prices, parts: Parts, action: str = "operate") -> tuple[PriceUse, ...]:
+def part_uses(prices: Prices, parts: Parts, action: str = "operate") -> Uses:
     """Each part's price times its count."""
-    return tuple(PriceUse(prices.part(part.part, action), part.count, part.what) for part in parts)
+    return together(use(prices.part(part.part, action), part.count, part.what) for part in parts)
 
 
 def composed_cost(component: str, parts: Parts, prices: Prices) -> UnitCost:
@@ -150,7 +186,7 @@ def composed_cost(component: str, parts: Parts, prices: Prices) -> UnitCost:
 
 
 def _published(structure: MacStructure, variant: str, prices: Prices) -> PeCost:
-    whole_area = PriceUse(prices.get("pe", variant, "area"), 1, "published PE")
+    whole_area = use(prices.get("pe", variant, "area"), 1, "published PE")
     characterisation = prices.book.characterisation(variant)
     toggles = characterisation.toggles_per_cycle if characterisation else None
     registers = _registers(
@@ -159,30 +195,41 @@ def _published(structure: MacStructure, variant: str, prices: Prices) -> PeCost:
         toggles or {name: bits * DEFAULT_TOGGLE_RATE for name, bits in structure.registers.items()},
         variant=variant,
     )
-    register_area_um2 = registers.characterised.area_um2
-    listed = [name for name in COMPONENTS if prices.find(name, variant, "operate") is not None]
+    register_area = registers.characterised.area
+    listed = [name for name in COMPONENTS if prices.has(name, variant, "operate")]
     if listed:
-        listed_um2 = sum(prices.get(name, variant, "area").value for name in listed)
-        unlisted = (whole_area.value - register_area_um2) / listed_um2  # spreads the remainder's leakage
+        areas = [use(prices.get(name, variant, "area"), 1, "published component") for name in listed]
         combinational = tuple(
             _with_leakage(
                 prices,
                 name,
-                (PriceUse(prices.get(name, variant, "operate"), 1, "published component"),),
-                (PriceUse(prices.get(name, variant, "area"), unlisted, "published component"),),
+                use(prices.get(name, variant, "operate"), 1, "published component"),
+                area,
             )
-            for name in listed
+            for name, area in zip(listed, _filling(whole_area, register_area, areas), strict=True)
         )
     else:
-        whole = PriceUse(prices.get("pe", variant, "operate"), 1, "published PE")
-        less = tuple(
-            PriceUse(use.price, -use.quantity, f"less {use.what}") for use in registers.characterised.energy
+        whole = use(prices.get("pe", variant, "operate"), 1, "published PE")
+        less = times(registers.characterised.energy, -1, "less ")
+        less_area = times(register_area, -1, "less ")
+        combinational = (
+            _with_leakage(prices, WHOLE, together((whole, less)), together((whole_area, less_area))),
         )
-        less_area = tuple(
-            PriceUse(use.price, -use.quantity, f"less {use.what}") for use in registers.characterised.area
-        )
-        combinational = (_with_leakage(prices, WHOLE, (whole, *less), (whole_area, *less_area)),)
-    return PeCost(structure.name, "published", combinational, registers, (whole_area,), None)
+    return PeCost(structure.name, "published", combinational, registers, whole_area, None)
+
+
+def _filling(whole: Uses, registers: Uses, components: list[Uses]) -> list[Uses]:
+    """Areas of components, stretched alike so that they and the registers fill the whole PE.
+
+    Published components add up to less than their PE; the stretch spreads the remainder's leakage.
+    """
+    whole_um2, registers_um2 = total(whole), total(registers)
+    listed_um2 = total(together(components))
+    if whole_um2 is None or registers_um2 is None or listed_um2 is None:
+        return [together((whole, registers, *components)) for _ in components]
+    if not listed_um2:
+        return components
+    return [times(component, (whole_um2 - registers_um2) / listed_um2) for component in components]
 
 
 def _register_bits(structure: MacStructure) -> dict[RegisterClass, int]:
@@ -199,33 +246,35 @@ def _registers(
 ) -> RegisterCost:
     bits = _register_bits(structure)
     count = sum(bits.values())
-    clock = PriceUse(prices.part("flip_flop", "clock"), count, "flip-flops clocked")
-    toggle = PriceUse(prices.part("flip_flop", "toggle"), 1, "bits toggled")
-    area = (PriceUse(prices.part("flip_flop", "area"), count, "flip-flops"),)
-    published = prices.find("pe_registers", variant, "operate") if variant else None
-    if published is not None and variant is not None:
-        characterised: tuple[PriceUse, ...] = (PriceUse(published, 1, "published registers"),)
-        area = (PriceUse(prices.get("pe_registers", variant, "area"), 1, "published registers"),)
+    clock = use(prices.part("flip_flop", "clock"), count, "flip-flops clocked")
+    toggle = use(prices.part("flip_flop", "toggle"), 1, "bits toggled")
+    if variant is not None and prices.has("pe_registers", variant, "operate"):
+        characterised = use(prices.get("pe_registers", variant, "operate"), 1, "published registers")
+        area = use(prices.get("pe_registers", variant, "area"), 1, "published registers")
     else:
         toggled = sum(toggles[name] for name in REGISTER_CLASSES)
-        characterised = (clock, PriceUse(toggle.price, toggled, "bits toggled"))
+        characterised = together((clock, times(toggle, toggled)))
+        area = use(prices.part("flip_flop", "area"), count, "flip-flops")
     return RegisterCost(
         characterised=_with_leakage(prices, "pe_registers", characterised, area),
-        clock=_with_leakage(prices, "pe_registers", (clock,), area),
+        clock=_with_leakage(prices, "pe_registers", clock, area),
         toggle=toggle,
         bits=bits,
         toggles_per_cycle=toggles,
     )
 
 
-def _with_leakage(
-    prices: Prices, component: str, energy: Iterable[PriceUse], area: Iterable[PriceUse]
-) -> UnitCost:
+def _with_leakage(prices: Prices, component: str, energy: Uses, area: Uses) -> UnitCost:
     """A unit cost with its leakage share, taken at the silicon and clock of its own rows."""
-    energy, area = tuple(energy), tuple(area)
+    if isinstance(energy, NotPriced) or not energy:
+        return UnitCost(component, energy, area)
     first = energy[0].price
     clock_mhz = first.row.conditions.clock_mhz
-    leakage = prices.get("logic", "28nm", "leakage").row.value
-    area_um2 = sum(use.quantity * use.price.row.value for use in area)
-    share_pj = leakage * area_um2 / clock_mhz * _PJ_PER_MW_PER_MHZ if clock_mhz else 0.0
+    if clock_mhz is None:
+        return UnitCost(component, energy, area)
+    leakage = prices.book.find("logic", "28nm", "leakage")
+    if leakage is None or isinstance(area, NotPriced):
+        return UnitCost(component, energy, area, holds_leakage=True)
+    area_um2 = sum(each.quantity * each.price.row.value for each in area)
+    share_pj = leakage.value * area_um2 / clock_mhz * _PJ_PER_MW_PER_MHZ
     return UnitCost(component, energy, area, share_pj * first.factor)

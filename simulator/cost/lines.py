@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
-from simulator.cost.book import PriceUse, total
-from simulator.cost.scaling import Price
-from simulator.result import (
-    AreaFormation,
-    EnergyFormation,
-    PriceSource,
-    UnitPrice,
-    UsedPrice,
-    close_energy,
-    femtojoules,
-)
+from simulator.cost.composition import UnitCost
+from simulator.cost.price import NotPriced, Uses, total
+from simulator.result import NoPrice, UnitPrice, UsedPrice, close_energy, femtojoules, in_pj, sum_known
 
 Kind = Literal["dynamic", "static"]
 Operand = Literal["ifmap", "filter", "ofmap"]
@@ -25,52 +17,54 @@ _SHARED = frozenset({"wires", "leakage_sram"})
 """Components that have a line for each operand."""
 
 
-@dataclass(frozen=True, slots=True)
-class FormationLine:
-    """One line of a layer's energy.
+@dataclass(frozen=True)
+class Action:
+    """Something that is counted, with its unit price or the reason why it has none.
 
-    count: how often, in words of `counted`; for leakage the nanoseconds of the layer.
-    unit_pj: picojoules each (for leakage milliwatts, which are picojoules per nanosecond).
-    factor: activity or gating, with its reason; 1 where nothing applies.
+    counted: what, in words; for leakage the nanoseconds of the layer.
+    uses: the prices of one action, in picojoules (for leakage in milliwatts, which are picojoules per
+        nanosecond).
+    mac: the MACs that the price follows from, where `counted` does not name them.
     composed: whether the unit price was composed from parts rather than published.
-    less_leakage_pj: what was taken out of the rows' sum because leakage is priced by time.
+    less_leakage_pj: what is taken out of the rows' sum because leakage is priced by time.
     """
 
     component: str
     kind: Kind
     counted: str
-    count: float
-    unit_pj: float
-    uses: tuple[PriceUse, ...]
-    factor: float = 1.0
-    factor_reason: str = ""
-    less_leakage_pj: float = 0.0
+    uses: Uses
     operand: Operand | None = None
+    mac: str = ""
+    less_leakage_pj: float = 0.0
     composed: bool = False
 
-    @property
-    def energy_fj(self) -> int:
-        """The line's energy in whole femtojoules, the unit that results are summed in."""
-        return femtojoules(self.count * self.unit_pj * self.factor)
-
-    @property
-    def unit_name(self) -> str:
-        """What the unit price is called in a result: component, operand and what is counted."""
-        place = f"{self.component} {self.operand}" if self.component in _SHARED else self.component
-        return f"{place}: {self.counted}"
-
-    def shown(self) -> EnergyFormation:
-        """The line as it stands in a result."""
-        return EnergyFormation(
-            unit_price=self.unit_name,
-            count=self.count,
-            factor=self.factor,
-            factor_reason=self.factor_reason,
-            energy_pj=self.energy_fj / 1000,
+    @classmethod
+    def of_cost(cls, cost: UnitCost, counted: str, mac: str = "") -> Action:
+        """A dynamic action of logic; leakage is taken out of its price."""
+        return cls(
+            cost.component,
+            "dynamic",
+            counted,
+            cost.energy,
+            mac=mac,
+            less_leakage_pj=cost.leakage_share_pj,
+            composed=cost.composed,
         )
 
+    @cached_property
+    def unit_pj(self) -> float | None:
+        """Picojoules each; None where not priced."""
+        rows_pj = total(self.uses)
+        return None if rows_pj is None else rows_pj - self.less_leakage_pj
+
+    @cached_property
+    def unit_name(self) -> str:
+        """What the unit price is called in a result: component, operand, what is counted, of which MACs."""
+        place = f"{self.component} {self.operand}" if self.component in _SHARED else self.component
+        return f"{place}: {self.counted}{f' ({self.mac})' if self.mac else ''}"
+
     def unit_price(self) -> UnitPrice:
-        """The line's unit price as it stands in a result."""
+        """The unit price as it stands in a result."""
         return UnitPrice(
             name=self.unit_name,
             component=self.component,
@@ -79,134 +73,103 @@ class FormationLine:
             counted=self.counted,
             price_pj=self.unit_pj,
             less_leakage_pj=self.less_leakage_pj,
-            prices=_shown(self.uses),
+            prices=shown_uses(self.uses),
+            not_priced=shown_reason(self.uses),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class AreaLine:
-    """One line of an area: how many of something, each of some square micrometres."""
+class FormationLine:
+    """One line of a layer's energy: so many of an action, times a factor with its reason."""
 
-    component: str
-    counted: str
+    action: Action
     count: float
-    uses: tuple[PriceUse, ...]
-    composed: bool = False
+    factor: float = 1.0
+    factor_reason: str = ""
 
     @property
-    def unit_um2(self) -> float:
-        """The sum of the rows."""
-        return total(self.uses)
+    def component(self) -> str:
+        """The component that the line belongs to."""
+        return self.action.component
 
     @property
-    def area_um2(self) -> float:
-        """Count times the sum of the rows."""
-        return self.count * self.unit_um2
+    def kind(self) -> Kind:
+        """Whether the energy is dynamic or leaked."""
+        return self.action.kind
 
-    def shown(self) -> AreaFormation:
-        """The line as it stands in a result."""
-        return AreaFormation(
-            component=self.component,
-            counted=self.counted,
-            count=self.count,
-            unit_area_um2=self.unit_um2,
-            area_um2=self.area_um2,
-            prices=_shown(self.uses),
-        )
+    @property
+    def counted(self) -> str:
+        """What is counted."""
+        return self.action.counted
+
+    @property
+    def energy_fj(self) -> int | None:
+        """The line's energy in whole femtojoules, the unit that results are summed in; None: not priced."""
+        unit_pj = self.action.unit_pj
+        return None if unit_pj is None else femtojoules(self.count * unit_pj * self.factor)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LayerEnergy:
-    """A layer's energy in whole femtojoules: lines sum to components, components to the total."""
+    """A layer's energy in whole femtojoules: lines sum to components, components to the total.
+
+    A component that has a line without a price is None, and so is every sum that it is a part of.
+    """
 
     lines: tuple[FormationLine, ...]
 
-    @property
-    def parts_fj(self) -> dict[str, int]:
+    @cached_property
+    def lines_fj(self) -> tuple[int | None, ...]:
+        """Femtojoules by line."""
+        return tuple([line.energy_fj for line in self.lines])
+
+    @cached_property
+    def parts_fj(self) -> dict[str, int | None]:
         """Femtojoules by component, in the order of the lines."""
-        parts: dict[str, int] = {}
-        for line in self.lines:
-            parts[line.component] = parts.get(line.component, 0) + line.energy_fj
+        parts: dict[str, int | None] = {}
+        for line, more in zip(self.lines, self.lines_fj, strict=True):
+            component = line.action.component
+            before = parts.get(component, 0)
+            parts[component] = None if before is None or more is None else before + more
         return parts
 
-    @property
-    def energy_pj(self) -> dict[str, float]:
+    @cached_property
+    def energy_pj(self) -> dict[str, float | None]:
         """Picojoules by component with their exact `total`, as a result holds them."""
         return close_energy(self.parts_fj)
 
     @property
-    def total_fj(self) -> int:
+    def total_fj(self) -> int | None:
         """All lines together."""
-        return sum(line.energy_fj for line in self.lines)
+        return sum_known(self.parts_fj.values())
 
-    @property
-    def static_fj(self) -> int:
+    @cached_property
+    def static_fj(self) -> int | None:
         """What leaked."""
-        return sum(line.energy_fj for line in self.lines if line.kind == "static")
+        lines = zip(self.lines, self.lines_fj, strict=True)
+        return sum_known(energy_fj for line, energy_fj in lines if line.action.kind == "static")
+
+    def formation(self) -> list[dict[str, Any]]:
+        """The lines as fields of `EnergyFormation`."""
+        return [
+            {
+                "unit_price": line.action.unit_name,
+                "count": line.count,
+                "factor": line.factor,
+                "factor_reason": line.factor_reason,
+                "energy_pj": in_pj(energy_fj),
+            }
+            for line, energy_fj in zip(self.lines, self.lines_fj, strict=True)
+        ]
 
 
-@dataclass(frozen=True, slots=True)
-class Area:
-    """Area by component with the lines that formed it."""
-
-    lines: tuple[AreaLine, ...]
-
-    @property
-    def parts_um2(self) -> dict[str, float]:
-        """Square micrometres by component."""
-        parts: dict[str, float] = {}
-        for line in self.lines:
-            parts[line.component] = parts.get(line.component, 0.0) + line.area_um2
-        return parts
-
-    @property
-    def total_um2(self) -> float:
-        """All components together."""
-        return sum(self.parts_um2.values())
+def shown_reason(uses: Uses) -> NoPrice | None:
+    """Why a unit price is missing, as it stands in a result; None where it is not."""
+    return NoPrice(reason=uses.reason, needs=uses.needs) if isinstance(uses, NotPriced) else None
 
 
-def price_sources(lines: Iterable[FormationLine | AreaLine]) -> list[PriceSource]:
-    """The provenance of every price in `lines`: each row once, again as a part of what is composed."""
-    used: dict[tuple[str, bool], tuple[Price, list[str]]] = {}
-    for line in lines:
-        for use in line.uses:
-            key = (use.price.row.reference, line.composed)
-            _, components = used.setdefault(key, (use.price, []))
-            if line.component not in components:
-                components.append(line.component)
-    return [
-        _source(price, components, composed=composed) for (_, composed), (price, components) in used.items()
-    ]
-
-
-def unit_prices(lines: Iterable[FormationLine]) -> list[UnitPrice]:
-    """Every unit price in `lines` once, in the order of first use."""
-    return [line.unit_price() for line in {line.unit_name: line for line in lines}.values()]
-
-
-def _shown(uses: Iterable[PriceUse]) -> list[UsedPrice]:
+def shown_uses(uses: Uses) -> list[UsedPrice]:
+    """The rows of a unit price as they stand in a result; none where one is missing."""
+    if isinstance(uses, NotPriced):
+        return []
     return [UsedPrice(row=use.price.row.reference, quantity=use.quantity, what=use.what) for use in uses]
-
-
-def _source(price: Price, components: list[str], *, composed: bool) -> PriceSource:
-    row, conditions = price.row, price.row.conditions
-    return PriceSource(
-        component=row.component,
-        action=row.action,
-        value=price.value,
-        unit=row.unit,
-        status="composed" if composed else row.status,
-        source=row.source,
-        table=row.table,
-        row=row.key,
-        node_nm=conditions.node_nm,
-        voltage_v=conditions.voltage_v,
-        temperature_c=conditions.temperature_c,
-        corner=conditions.corner,
-        clock_mhz=conditions.clock_mhz,
-        activity=conditions.activity,
-        uncertainty=row.uncertainty,
-        formula=row.formula,
-        scaling=list(price.steps),
-        used_for=components,
-    )

@@ -40,6 +40,7 @@ def structure_of(mac: Any) -> MacStructure:
         pipeline_bits=stages * structure.accumulator_bits,
         decoder=_decoder(mac.activation),
         converter=_converter(mac),
+        max_clock_mhz=mac.spec.max_clock_mhz,
     )
 
 

@@ -40,6 +40,7 @@ class MacStructure:
     decoder: one code decoder on an input edge; empty where codes travel as they are.
     converter: one accumulator-to-code converter on the output edge; empty where accumulators leave raw.
     published: the variant of the price tables that this MAC is exactly, if any.
+    max_clock_mhz: its published timing closure; None where nobody published one.
     """
 
     name: str
@@ -52,6 +53,7 @@ class MacStructure:
     converter: Parts = ()
     published: str | None = None
     pipeline_bits: int = 0
+    max_clock_mhz: float | None = None
 
     @property
     def flip_flops(self) -> int:

@@ -1,4 +1,4 @@
-"""From the conditions of a price to an architecture's: logged steps inside their validity, or an error.
+"""From the conditions of a price to an architecture's: logged steps inside their validity, or a reason.
 
 Energy follows the general scaling equations of A. Stillmaker and B. Baas, "Scaling equations for the accurate
 prediction of CMOS device performance from 180 nm to 7 nm", Integration 58, 2017 (low-power models): a
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from simulator.arch.config import ArchConfig, ProcessConfig, ScalingConfig
+from simulator.cost.price import NotPriced, Price
 from simulator.cost.table_schema import PriceRow
-from simulator.foundation import UserError
 
 _ENERGY_POLYNOMIALS: Final = {
     20.0: (0.2632, -0.1400, 0.06841),
@@ -39,121 +39,99 @@ _MACRO_SUPPLY_V: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """What a row costs on an architecture: its value times `factor`, and the steps that made the factor."""
+class _Condition:
+    """One condition of a row beside the architecture's.
 
-    row: PriceRow
-    factor: float = 1.0
-    steps: tuple[str, ...] = ()
+    field: the architecture's field. permission: the field that permits a step, empty where no scaling exists.
+    limits: what a step may lead to; also where it may come from when `both_ends`.
+    """
 
-    @property
-    def value(self) -> float:
-        """The price in the row's base unit, scaled."""
-        return self.row.value * self.factor
-
-
-@dataclass(frozen=True, slots=True)
-class _Mismatch:
-    what: str
-    price: float | str
-    architecture: float | str
+    held: float | str | None
+    wanted: float | str
     unit: str
-    allowed: bool
-    permission: str
+    field: str
+    permission: str = ""
+    permitted: bool = False
+    limits: tuple[float, float] | None = None
+    both_ends: bool = False
 
 
 class PriceScaling:
-    """Takes rows to the process and clock of one architecture.
+    """Takes rows to the process and clock of one architecture, by the steps that it permits.
 
     Args:
         process: the silicon of the architecture.
         clock_mhz: its clock.
         permissions: which steps the architecture allows.
-
-    Raises:
-        UserError: a permitted step would leave its validity range.
     """
 
     def __init__(self, process: ProcessConfig, clock_mhz: float, permissions: ScalingConfig) -> None:
-        """Check the ranges of the steps that are permitted."""
         self._process = process
-        self._clock_mhz = clock_mhz
+        self.clock_mhz = clock_mhz
         self._permissions = permissions
-        if permissions.frequency:
-            _require_inside("clock_mhz", clock_mhz, CLOCK_RANGE_MHZ, "MHz")
-        if permissions.voltage:
-            _require_inside("process.voltage_v", process.voltage_v, VOLTAGE_RANGE_V, "V")
-        if permissions.node:
-            _require_inside("process.node_nm", process.node_nm, NODE_RANGE_NM, "nm")
 
     @classmethod
     def of(cls, arch: ArchConfig) -> PriceScaling:
         """The scaling that `arch` asks for."""
         return cls(arch.process, arch.clock_mhz, arch.scaling)
 
-    def price(self, row: PriceRow) -> Price:
+    def price(self, row: PriceRow) -> Price | NotPriced:
         """The row's price on this architecture.
 
-        Raises:
-            UserError: clock, node, voltage, temperature or corner differ and no permitted step bridges them.
+        Not priced where clock, node, voltage, temperature or corner differ and no permitted step bridges
+        them, or where a step would leave its validity range.
         """
         conditions = row.conditions
         if conditions.scope == "external":
             return Price(row)
-        for mismatch in self._mismatches(row):
-            if not mismatch.allowed:
-                raise UserError(
-                    f"row {row.key} holds at {mismatch.price} {mismatch.unit}, "
-                    f"the architecture has {mismatch.what} {mismatch.architecture} {mismatch.unit}",
-                    source=row.table,
-                    allowed=mismatch.permission,
-                )
+        problems = [problem for condition in self._conditions(row) if (problem := _problem(condition))]
+        if problems:
+            return NotPriced("; ".join(problems), f"row {row.reference}")
         steps: list[str] = []
         factor = self._node_and_voltage(row, steps)
-        if conditions.scope == "logic" and conditions.clock_mhz != self._clock_mhz:
+        if conditions.scope == "logic" and conditions.clock_mhz != self.clock_mhz:
             steps.append(
-                f"clock {conditions.clock_mhz:g} -> {self._clock_mhz:g} MHz: energy per action unchanged"
+                f"clock {conditions.clock_mhz:g} -> {self.clock_mhz:g} MHz: energy per action unchanged"
             )
         return Price(row, factor, tuple(steps))
 
-    def _mismatches(self, row: PriceRow) -> list[_Mismatch]:
+    def _conditions(self, row: PriceRow) -> list[_Condition]:
         conditions, process, allow = row.conditions, self._process, self._permissions
-        pairs: list[tuple[str, float | str | None, float | str, str, bool, str]] = [
-            ("node", conditions.node_nm, process.node_nm, "nm", allow.node, "scaling.node: true"),
-        ]
-        if conditions.scope == "logic":
-            pairs += [
-                (
-                    "voltage",
-                    conditions.voltage_v,
-                    process.voltage_v,
-                    "V",
-                    allow.voltage,
-                    "scaling.voltage: true",
-                ),
-                (
-                    "clock",
-                    conditions.clock_mhz,
-                    self._clock_mhz,
-                    "MHz",
-                    allow.frequency,
-                    "scaling.frequency: true",
-                ),
-                (
-                    "temperature",
-                    conditions.temperature_c,
-                    process.temperature_c,
-                    "C",
-                    False,
-                    "no scaling exists",
-                ),
-                ("corner", conditions.corner, process.corner, "", False, "no scaling exists"),
-            ]
-        return [
-            _Mismatch(what, price, architecture, unit, allowed, permission)
-            for what, price, architecture, unit, allowed, permission in pairs
-            if price is not None and price != architecture
-        ]
+        node = _Condition(
+            conditions.node_nm,
+            process.node_nm,
+            "nm",
+            "process.node_nm",
+            "scaling.node",
+            permitted=allow.node,
+            limits=NODE_RANGE_NM,
+            both_ends=True,
+        )
+        if conditions.scope != "logic":
+            return [node]
+        voltage = _Condition(
+            conditions.voltage_v,
+            process.voltage_v,
+            "V",
+            "process.voltage_v",
+            "scaling.voltage",
+            permitted=allow.voltage,
+            limits=VOLTAGE_RANGE_V,
+        )
+        clock = _Condition(
+            conditions.clock_mhz,
+            self.clock_mhz,
+            "MHz",
+            "clock_mhz",
+            "scaling.frequency",
+            permitted=allow.frequency,
+            limits=CLOCK_RANGE_MHZ,
+        )
+        temperature = _Condition(
+            conditions.temperature_c, process.temperature_c, "C", "process.temperature_c"
+        )
+        corner = _Condition(conditions.corner, process.corner, "", "process.corner")
+        return [node, voltage, clock, temperature, corner]
 
     def _node_and_voltage(self, row: PriceRow, steps: list[str]) -> float:
         conditions, process = row.conditions, self._process
@@ -200,17 +178,34 @@ def _area(node_nm: float) -> float:
 
 
 def _bracket(value: float, points: list[float]) -> tuple[float, float]:
-    _require_inside("process.node_nm", value, (points[0], points[-1]), "nm")
     above = next(index for index, point in enumerate(points[1:], start=1) if value <= point)
     return points[above - 1], points[above]
 
 
-def _require_inside(field: str, value: float, limits: tuple[float, float], unit: str) -> None:
-    low, high = limits
-    if not low <= value <= high:
-        raise UserError(
-            "is outside the range that prices can be scaled in",
-            location=field,
-            value=value,
-            allowed=f"{low:g} to {high:g} {unit}",
-        )
+def _problem(condition: _Condition) -> str:
+    """Why a row cannot be taken to the architecture's condition, with the way out; empty where it can."""
+    held, wanted, field = condition.held, condition.wanted, condition.field
+    if held is None or held == wanted:
+        return ""
+    apart = f"prices hold at {_shown(held, condition.unit)}, {field} is {_shown(wanted, condition.unit)}"
+    other_table = f"add a table with prices at {_shown(wanted, condition.unit)}"
+    if not condition.permission:
+        return f"{apart} and nothing scales it: set {field} to {_shown(held)} or {other_table}"
+    if not condition.permitted:
+        ways = f"set {condition.permission} to true, {field} to {_shown(held)}, or {other_table}"
+        return f"{apart}: {ways}"
+    if condition.limits is None:
+        return ""
+    low, high = condition.limits
+    ends = (held, wanted) if condition.both_ends else (wanted,)
+    outside = [end for end in ends if not isinstance(end, str) and not low <= end <= high]
+    if not outside:
+        return ""
+    ways = f"set {field} to {_shown(held)} or {other_table}"
+    if isinstance(wanted, float | int) and wanted in outside and held not in outside:
+        ways = f"the nearest is {field} {min(max(wanted, low), high):g}; {ways}"
+    return f"{apart}, and prices scale inside {low:g} to {high:g} {condition.unit} only: {ways}"
+
+
+def _shown(value: float | str, unit: str = "") -> str:
+    return value if isinstance(value, str) else f"{value:g} {unit}".rstrip()

@@ -15,13 +15,15 @@ from simulator.arch.config import ArchConfig
 from simulator.cost import bench
 from simulator.cost import mac_structure as structures
 from simulator.cost.activity import SwitchingActivity
-from simulator.cost.book import Prices, total
+from simulator.cost.book import Prices
 from simulator.cost.composition import PeCost, composed_pe_cost, part_uses, pe_cost
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.mac_structure import MacStructure, PartCount, RegisterClass
+from simulator.cost.price import NotPriced, Price, total
 from simulator.cost.pricing import ArchitecturePricing
 from simulator.cost.tables import load_table
 from simulator.numerics.mac import get_mac
+from simulator.result import priced
 
 Nature = Literal["prediction", "consistency"]
 """A prediction was not given what it predicts; a consistency check redoes the source's own arithmetic."""
@@ -81,7 +83,15 @@ def _structure(name: str) -> MacStructure:
 
 
 def _johnson(component: str, variant: str, action: str = "operate") -> float:
-    return _prices().get(component, variant, action).value
+    return _value(_prices().get(component, variant, action))
+
+
+def _value(price: Price | NotPriced) -> float:
+    """The value of a bundled price at its own conditions. Raises ValueError where the tables lack it."""
+    if isinstance(price, NotPriced):
+        message = f"{price.needs} is not priced: {price.reason}"
+        raise ValueError(message)
+    return price.value
 
 
 # The 32x32 arrays
@@ -122,7 +132,7 @@ def _array_checks() -> Iterator[Check]:
             f"{name} array area",
             "um2",
             _published(_FIGURES, "array", name, "area"),
-            sum(parts.get(component, 0.0) for component in _ARRAY),
+            sum(priced(parts[component]) for component in _ARRAY if component in parts),
             "prediction",
             ", ".join(f"{component} {parts[component]:.0f}" for component in _ARRAY if component in parts),
             rows[:2],
@@ -147,7 +157,7 @@ _POWER_CAUSES = {
 
 def _bench_power_mw(pricing: ArchitecturePricing, activity: SwitchingActivity | None) -> float:
     energy = pricing.layer(bench.bench_counts(), activity)
-    inside_fj = sum(fj for part, fj in energy.parts_fj.items() if part not in _OUTSIDE_THE_BENCH)
+    inside_fj = sum(priced(fj) for part, fj in energy.parts_fj.items() if part not in _OUTSIDE_THE_BENCH)
     return inside_fj / _MILLI / (bench.CYCLES * pricing.arch.cycle_ns)
 
 
@@ -204,8 +214,8 @@ def _whole_pe_checks() -> Iterator[Check]:
         yield Check(
             f"{name} PE energy, composed",
             "pJ",
-            published.energy_pj,
-            composed.energy_pj,
+            priced(published.energy_pj),
+            priced(composed.energy_pj),
             nature,
             how,
             ("parts_28nm",),
@@ -214,8 +224,8 @@ def _whole_pe_checks() -> Iterator[Check]:
         yield Check(
             f"{name} PE area, composed",
             "um2",
-            published.area_um2,
-            composed.area_um2,
+            priced(published.area_um2),
+            priced(composed.area_um2),
             nature,
             how,
             ("parts_28nm",),
@@ -226,7 +236,7 @@ def _whole_pe_checks() -> Iterator[Check]:
         "elma16 table area, composed",
         "um2",
         _johnson("pe_table", "elma16", "area"),
-        cells * _prices().part("table_cell", "area").value,
+        cells * _value(_prices().part("table_cell", "area")),
         "prediction",
         "11 x 1024 / 10 cells (Lupanov) of the 16x5 table's price",
         ("parts_28nm",),
@@ -259,10 +269,10 @@ def _library_checks() -> Iterator[Check]:
     for name, activation_bits in (("int8", 8), ("int16", 16)):
         structure = structures.integer_structure(name, activation_bits, activation_bits, 32)
         pe = composed_pe_cost(structure, _prices())
-        combinational = sum(cost.area_um2 for cost in pe.combinational)
+        combinational = sum(priced(cost.area_um2) for cost in pe.combinational)
         for what, component, predicted, how in (
             ("logic", "pe_combinational", combinational, "multiplier and adder"),
-            ("PE", "pe", pe.area_um2, "multiplier, adder and flip-flops"),
+            ("PE", "pe", priced(pe.area_um2), "multiplier, adder and flip-flops"),
         ):
             figure = _published(_SECOND, component, name, "area")
             title = f"28HPC+ {name}/32 {what} area"
@@ -281,7 +291,7 @@ def _library_checks() -> Iterator[Check]:
             f"28HPC+ {name.replace('_', ' into ')} PE area",
             "um2",
             _published(_SECOND, "pe", name, "area"),
-            composed_pe_cost(structure, _prices()).area_um2,
+            priced(composed_pe_cost(structure, _prices()).area_um2),
             "prediction",
             "textbook fused multiply-add",
             rows,
@@ -310,7 +320,7 @@ def _multiplier_checks() -> Iterator[Check]:
                 f"FDSOI {name} multiplier {'area' if action == 'area' else 'energy'}",
                 unit,
                 _published(_FIGURES, "multiplier", name, action) * scale,
-                total(part_uses(_prices(), parts, action)) * scale,
+                priced(total(part_uses(_prices(), parts, action))) * scale,
                 "prediction",
                 f"significand multiplier, exponent adder, rounding{assumed}; not scaled to 1.0 V",
                 ("parts_28nm",),

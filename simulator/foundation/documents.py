@@ -77,14 +77,29 @@ def parse_yaml(text: str, *, source: object) -> Any:
         raise UserError(f"is not valid YAML: {error}", source=source) from error
 
 
+class JsonText(str):
+    """Text that is JSON already, which `pretty_json` puts in as it stands."""
+
+    __slots__ = ()
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+_HELD = (dict, list, JsonText)
+
+
 def pretty_json(value: Any, indent: int = 0) -> str:
     """JSON text with a line for everything that holds only scalars, so that long results stay readable."""
+    if isinstance(value, JsonText):
+        return value
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    if not any(isinstance(part, dict | list) and part for part in inner):
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    for part in inner:
+        if part and isinstance(part, _HELD):
+            break
+    else:
+        return _encode(value)
     pad, end = "\n" + " " * (indent + 1), "\n" + " " * indent
     if isinstance(value, dict):
-        parts = [f"{json.dumps(key)}: {pretty_json(part, indent + 1)}" for key, part in value.items()]
+        parts = [f"{_encode(key)}: {pretty_json(part, indent + 1)}" for key, part in value.items()]
         return f"{{{pad}{(',' + pad).join(parts)}{end}}}"
     return f"[{pad}{(',' + pad).join(pretty_json(part, indent + 1) for part in value)}{end}]"
 

@@ -17,18 +17,29 @@ from simulator.result import Result
 class Metric:
     """A figure that variants are compared by.
 
-    `key` carries the unit, `read` gives None where there is no data, `scale` chooses the unit of a column.
+    `key` carries the unit, `read` gives None where there is no figure, `absent` says what that means, and
+    `scale` chooses the unit of a column.
     """
 
     key: str
     label: str
     better: Literal["lower", "higher"]
     read: Callable[[Result], float | None]
-    scale: Callable[[Iterable[float]], Scale]
+    scale: Callable[[Iterable[float | None]], Scale]
+    absent: str = units.NO_DATA
+
+    @property
+    def follows_prices(self) -> bool:
+        """Whether the figure is missing where a price is; it has its column all the same."""
+        return self.absent == units.NOT_PRICED
 
     def column_scale(self, results: Iterable[Result]) -> Scale:
         """The unit that suits the figures of all results."""
-        return self.scale(value for value in map(self.read, results) if value is not None)
+        return self.scale(map(self.read, results))
+
+    def show(self, scale: Scale, value: float | None) -> str:
+        """A figure of a column, or why there is none."""
+        return self.absent if value is None else scale.show(value)
 
 
 def _top1(result: Result) -> float | None:
@@ -42,10 +53,14 @@ def _agreement(result: Result) -> float | None:
 METRICS: tuple[Metric, ...] = (
     Metric("cycles", "cycles", "lower", lambda r: r.totals.cycles, units.whole_scale),
     Metric("latency_ms", "latency", "lower", lambda r: r.totals.latency_ms, units.time_scale),
-    Metric("energy_pj", "energy", "lower", lambda r: r.totals.energy_pj, units.energy_scale),
-    Metric("power_mw", "power", "lower", lambda r: r.totals.power_mw, units.power_scale),
-    Metric("area_um2", "area", "lower", lambda r: r.totals.area_um2, units.area_scale),
-    Metric("tops_per_w", "TOPS/W", "higher", lambda r: r.totals.tops_per_w, units.plain_scale),
+    Metric(
+        "energy_pj", "energy", "lower", lambda r: r.totals.energy_pj, units.energy_scale, units.NOT_PRICED
+    ),
+    Metric("power_mw", "power", "lower", lambda r: r.totals.power_mw, units.power_scale, units.NOT_PRICED),
+    Metric("area_um2", "area", "lower", lambda r: r.totals.area_um2, units.area_scale, units.NOT_PRICED),
+    Metric(
+        "tops_per_w", "TOPS/W", "higher", lambda r: r.totals.tops_per_w, units.plain_scale, units.NOT_PRICED
+    ),
     Metric("top1", "top-1", "higher", _top1, units.percent_scale),
     Metric("agreement_with_float32", "as float32", "higher", _agreement, units.percent_scale),
 )
@@ -53,7 +68,10 @@ METRICS: tuple[Metric, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A variant's figure: its value, its ratio to the first variant's, and whether none is better."""
+    """A variant's figure: its value, its ratio to the first variant's, and whether no other is better.
+
+    Where a figure is not priced, its ratio and those to it are None, and only the others are compared.
+    """
 
     value: float | None
     relative: float | None
@@ -74,7 +92,8 @@ class Variant:
 class Comparison:
     """Variants and the metrics for which at least one has data; `variant.cells` runs along `metrics`.
 
-    Agreement with float32 stands in for top-1 accuracy where no result has labels.
+    Figures that follow prices are always among them, so that one that is not priced is seen. Agreement
+    with float32 stands in for top-1 accuracy where no result has labels.
     """
 
     variants: tuple[Variant, ...]
@@ -84,6 +103,26 @@ class Comparison:
     def networks(self) -> tuple[str, ...]:
         """The networks compared; more than one only when mixing them was asked for."""
         return tuple(dict.fromkeys(variant.result.network.name for variant in self.variants))
+
+    @property
+    def named_results(self) -> list[tuple[str, Result]]:
+        """Every variant's name and result."""
+        return [(variant.name, variant.result) for variant in self.variants]
+
+    @property
+    def rules(self) -> str:
+        """What the marks and ratios mean here, as far as prices are missing."""
+        cells = [
+            [variant.cells[place] for variant in self.variants]
+            for place, metric in enumerate(self.metrics)
+            if metric.follows_prices
+        ]
+        rules = []
+        if any(None in (cell.value for cell in column) for column in cells):
+            rules.append("the best is that of the priced variants")
+        if any(column[0].value is None for column in cells):
+            rules.append("no ratio to a first variant that is not priced")
+        return "; ".join(rules)
 
 
 def compare_results(results: Sequence[Result], *, mixed: bool = False) -> Comparison:
@@ -100,7 +139,9 @@ def compare_results(results: Sequence[Result], *, mixed: bool = False) -> Compar
         raise UserError("there is no result to compare")
     if not mixed:
         _require_one_network(results)
-    metrics = tuple(m for m in METRICS if any(m.read(result) is not None for result in results))
+    metrics = tuple(
+        m for m in METRICS if m.follows_prices or any(m.read(result) is not None for result in results)
+    )
     if any(metric.key == "top1" for metric in metrics):
         metrics = tuple(metric for metric in metrics if metric.key != "agreement_with_float32")
     columns = [_column(metric, results) for metric in metrics]
@@ -139,7 +180,7 @@ def variant_names(results: Sequence[Result]) -> list[str]:
 def _column(metric: Metric, results: Sequence[Result]) -> list[Cell]:
     values = [metric.read(result) for result in results]
     known = [value for value in values if value is not None]
-    best = (min if metric.better == "lower" else max)(known)
+    best = (min if metric.better == "lower" else max)(known, default=None)
     differ = len(set(known)) > 1
     first = values[0]
     return [

@@ -9,13 +9,14 @@ from simulator.report import units
 from simulator.report.comparison import Comparison, Metric
 from simulator.report.components import cause_colours, cause_label, colours, in_order, label
 from simulator.report.figures import Figure, Point, Scatter, Series, StackedBars
+from simulator.report.result_figures import in_part
 from simulator.report.tabular import comparison_front, comparison_objectives
-from simulator.result import TOTAL, Result
+from simulator.result import TOTAL, Result, sum_known
 
 
 def comparison_figures(comparison: Comparison) -> list[Figure]:
     """Every figure that puts variants side by side."""
-    figures: list[Figure] = [
+    figures: list[Figure | None] = [
         _variants_by_part(
             comparison,
             "compare_energy",
@@ -34,7 +35,7 @@ def comparison_figures(comparison: Comparison) -> list[Figure]:
             units.area_scale,
         ),
     ]
-    return figures + pareto_figures(comparison)
+    return [figure for figure in figures if figure is not None] + pareto_figures(comparison)
 
 
 def pareto_figures(comparison: Comparison) -> list[Figure]:
@@ -49,12 +50,16 @@ def pareto_figures(comparison: Comparison) -> list[Figure]:
 def pareto_scatters(
     names: Sequence[str], results: Sequence[Result], objectives: Sequence[Metric], on_front: Sequence[bool]
 ) -> list[Figure]:
-    """A figure for every pair of objectives; `names` and `on_front` run along `results`."""
+    """A figure for every pair of objectives; `names` and `on_front` run along `results`.
+
+    A result without one of a pair's figures has no point; a pair without points has no figure.
+    """
     told = ", ".join(metric.label for metric in objectives)
-    return [
+    figures = (
         _pareto_scatter(x, y, names, results, on_front, told)
         for y, x in itertools.combinations(objectives, 2)
-    ]
+    )
+    return [figure for figure in figures if figure.points]
 
 
 def _pareto_scatter(
@@ -86,25 +91,34 @@ def _variants_by_part(
     key: str,
     title: str,
     text: str,
-    read: Callable[[Result], Mapping[str, float]],
+    read: Callable[[Result], Mapping[str, float | None]],
     choose: Callable[[Sequence[float]], units.Scale],
-) -> StackedBars:
+) -> StackedBars | None:
     values = [read(variant.result) for variant in comparison.variants]
-    scale = choose([sum(value.values()) for value in values])
-    parts = [p for p in in_order(part for value in values for part in value) if any(v.get(p) for v in values)]
+    if not any(part for value in values for part in value.values()):
+        return None
+    scale = choose([sum(filter(None, value.values())) for value in values])
+    parts = in_order(part for value in values for part in value)
+    parts = [part for part in parts if any(value.get(part, 0) != 0 for value in values)]
     colour = colours(parts)
     series = tuple(
-        Series(label(part), colour[part], tuple(value.get(part, 0.0) / scale.factor for value in values))
+        Series(label(part), colour[part], tuple(_scaled(value.get(part, 0.0), scale) for value in values))
         for part in parts
     )
+    totals = [sum_known(value.values()) for value in values]
+    lacking = "" if None not in totals else " Bars hold the priced parts only, less than the whole."
     return StackedBars(
         key,
         title,
-        f"{text}.",
+        f"{text}.{lacking}",
         f"{title.partition(' ')[0].lower()} [{scale.unit}]",
-        _variants(comparison),
+        in_part(_variants(comparison), totals),
         series,
     )
+
+
+def _scaled(value: float | None, scale: units.Scale) -> float | None:
+    return None if value is None else value / scale.factor
 
 
 def _variants_by_cause(comparison: Comparison) -> StackedBars:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from simulator.report import units
-from simulator.report.comparison import Cell, Comparison, Variant, compare_results
+from simulator.report.comparison import Cell, Comparison, Metric, Variant, compare_results
 from simulator.report.components import cause_colours, cause_label, colours, in_order, label
 from simulator.report.console_parts import Page
 from simulator.report.provenance import LEGEND, MAC_LEGEND, MARKS, Standing, component_standing, marked
+from simulator.report.unpriced import reasons, reasons_of_variants, shared_lines, unpriced_totals
 from simulator.result import TOTAL, LayerResult, Result
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _DATAFLOWS = {"os": "output stationary", "ws": "weight stationary", "is": "input
 
 
 def render_result(result: Result, console: Console, *, full: bool = False) -> None:
-    """Print one result: headline figures, energy by component, cycles by cause, layers, warnings.
+    """Print one result: headline figures, energy by component, cycles by cause, layers, what has no price.
 
     Args:
         result: what to show.
@@ -42,7 +43,10 @@ def render_result(result: Result, console: Console, *, full: bool = False) -> No
     if result.accuracy is not None:
         page.heading("Accuracy")
         page.line(describe_accuracy(result))
-    _legend(page, {component_standing(result, part) for part in result.totals.energy_by_component_pj})
+    _legend(page, _standings(result))
+    if result.not_priced:
+        page.heading("Not priced", _consequence(unpriced_totals(result)))
+        _list(page, reasons(result))
     _warnings(page, result.warnings)
 
 
@@ -57,16 +61,16 @@ def render_comparison(results: Sequence[Result], console: Console, *, mixed: boo
     title = f"{' and '.join(comparison.networks)}: {len(results)} variants"
     page.line(page.text(title, "bold"))
     page.line(_variants(page, comparison))
-    notes = ["* best of its column; × relative to the first variant"]
+    notes = [f"* best of its column; × relative to the first variant{_and(comparison.rules)}"]
     if any(variant.estimated for variant in comparison.variants):
         notes.append(f"{MARKS['estimate']} {MAC_LEGEND}")
     for note in notes:
         page.line(page.text(note, "dim"))
     _energy_of_variants(page, comparison)
-    _warnings(
-        page,
-        [f"{variant.name}: {text}" for variant in comparison.variants for text in variant.result.warnings],
-    )
+    if unpriced := reasons_of_variants(comparison.named_results):
+        page.heading("Not priced", "and no total that includes it")
+        _list(page, unpriced)
+    _warnings(page, shared_lines([(name, result.warnings) for name, result in comparison.named_results]))
 
 
 def describe_array(result: Result) -> str:
@@ -107,7 +111,7 @@ def _headline(page: Page, result: Result) -> Table:
         ("utilization", units.percent(totals.utilization)),
         ("energy", units.energy(totals.energy_pj)),
         ("power", units.power(totals.power_mw)),
-        ("TOPS/W", units.significant(totals.tops_per_w)),
+        ("TOPS/W", units.efficiency(totals.tops_per_w)),
         ("area", units.area(totals.area_um2)),
         ("MACs", units.quantity(totals.macs)),
         ("TOPS", units.significant(totals.tops)),
@@ -125,18 +129,21 @@ def _energy_by_component(page: Page, result: Result) -> None:
     parts = result.totals.energy_by_component_pj
     total_pj = result.totals.energy_pj
     colour = colours(parts)
-    largest = max(parts.values(), default=0.0) or 1.0
-    scale = units.energy_scale(parts.values())
+    known = [energy_pj for energy_pj in parts.values() if energy_pj is not None]
+    largest = max(known, default=0.0) or 1.0
+    scale = units.energy_scale(known)
     page.heading("Energy by component")
-    table = page.table([("component", "left"), (scale.unit, "right"), ("share", "right"), ("", "left")])
+    unit = scale.unit or "energy"
+    table = page.table([("component", "left"), (unit, "right"), ("share", "right"), ("", "left")])
     for part in in_order(parts):
-        if not parts[part]:
+        energy_pj = parts[part]
+        if energy_pj == 0:
             continue
         table.add_row(
-            page.text(marked(label(part), component_standing(result, part))),
-            page.text(scale.show(parts[part])),
-            page.text(units.percent(parts[part] / total_pj)),
-            page.bar(parts[part] / largest, _bar_width(page, 46), colour[part]),
+            page.text(marked(label(part), None if energy_pj is None else component_standing(result, part))),
+            page.text(scale.show(energy_pj)),
+            page.text(units.share(energy_pj, total_pj)),
+            page.bar((energy_pj or 0.0) / largest, _bar_width(page, 46), colour[part]),
         )
     page.line(table)
 
@@ -163,8 +170,8 @@ def _layers(page: Page, result: Result, *, full: bool) -> None:
     if full or len(layers) <= _TOP_LAYERS:
         page.heading("Layers", "in execution order")
     else:
-        layers = sorted(layers, key=_layer_energy, reverse=True)[:_TOP_LAYERS]
-        page.heading("Layers", f"the {_TOP_LAYERS} of {len(result.layers)} that take the most energy")
+        layers, what = _dearest(layers)
+        page.heading("Layers", f"the {_TOP_LAYERS} of {len(result.layers)} that take the most {what}")
     scale = units.energy_scale(map(_layer_energy, layers))
     table = page.table(
         [
@@ -173,7 +180,7 @@ def _layers(page: Page, result: Result, *, full: bool) -> None:
             ("cycles", "right"),
             ("util.", "right"),
             ("stall", "right"),
-            (scale.unit, "right"),
+            (scale.unit or "energy", "right"),
             ("share", "right"),
         ]
     )
@@ -187,12 +194,22 @@ def _layers(page: Page, result: Result, *, full: bool) -> None:
             page.text(units.percent(layer.utilization, 0)),
             page.text(units.percent(cycles.stall / cycles.total, 0) if cycles.total else "-"),
             page.text(scale.show(_layer_energy(layer))),
-            page.text(units.percent(_layer_energy(layer) / result.totals.energy_pj)),
+            page.text(units.share(_layer_energy(layer), result.totals.energy_pj)),
         )
     page.line(table)
 
 
-def _layer_energy(layer: LayerResult) -> float:
+def _dearest(layers: Sequence[LayerResult]) -> tuple[list[LayerResult], str]:
+    """The layers that take the most energy, or the most cycles where some energy is not priced."""
+    energies_pj = {layer.name: energy for layer in layers if (energy := _layer_energy(layer)) is not None}
+    if len(energies_pj) == len(layers):
+        ordered, what = sorted(layers, key=lambda layer: energies_pj[layer.name], reverse=True), "energy"
+    else:
+        ordered, what = sorted(layers, key=lambda layer: layer.cycles.total, reverse=True), "cycles"
+    return ordered[:_TOP_LAYERS], what
+
+
+def _layer_energy(layer: LayerResult) -> float | None:
     return layer.energy_pj[TOTAL]
 
 
@@ -212,7 +229,10 @@ def _variants(page: Page, comparison: Comparison) -> Table:
     name.no_wrap, name.overflow = False, "fold"
     name.min_width = min(_NARROW_NAME, max(len(_variant_name(variant)) for variant in comparison.variants))
     for variant in comparison.variants:
-        cells = (_cell(page, scale, cell) for scale, cell in zip(scales, variant.cells, strict=True))
+        cells = (
+            _cell(page, metric, scale, cell)
+            for metric, scale, cell in zip(comparison.metrics, scales, variant.cells, strict=True)
+        )
         table.add_row(page.text(_variant_name(variant)), *cells)
     return table
 
@@ -221,9 +241,9 @@ def _variant_name(variant: Variant) -> str:
     return marked(variant.name, "estimate" if variant.estimated else None)
 
 
-def _cell(page: Page, scale: units.Scale, cell: Cell) -> Text:
+def _cell(page: Page, metric: Metric, scale: units.Scale, cell: Cell) -> Text:
     if cell.value is None:
-        return page.text("–", "dim")
+        return page.text(metric.absent, "dim")
     star = "*" if cell.best else ""
     text = page.text(f"{star}{scale.show(cell.value)}", "bold green" if cell.best else "")
     return text.append("\n").append_text(page.text(units.ratio(cell.relative), "dim"))
@@ -233,15 +253,15 @@ def _energy_of_variants(page: Page, comparison: Comparison) -> None:
     """Components down, variants across; as many variants a table as the width holds."""
     variants = comparison.variants
     parts = in_order(part for v in variants for part in v.result.totals.energy_by_component_pj)
-    parts = [p for p in parts if any(v.result.totals.energy_by_component_pj.get(p) for v in variants)]
+    parts = [p for p in parts if any(v.result.totals.energy_by_component_pj.get(p, 0) != 0 for v in variants)]
     scale = units.energy_scale(v.result.totals.energy_pj for v in variants)
     widths = [max(len(_variant_name(variant)), len("~88.888  88.8 %")) + 3 for variant in variants]
     name_width = max(len(label(part)) for part in (*parts, TOTAL)) + 3
-    page.heading("Energy by component", f"in {scale.unit}, and its share of each variant's total")
+    unit = f"in {scale.unit}, and " if scale.unit else ""
+    page.heading("Energy by component", f"{unit}its share of each variant's total")
     for group in _fitting(list(zip(variants, widths, strict=True)), page.width - name_width):
         page.line(_energy_table(page, parts, group, scale))
-    levels = {component_standing(v.result, p) for v in variants for p in parts}
-    _legend(page, levels)
+    _legend(page, {level for variant in variants for level in _standings(variant.result)})
 
 
 def _fitting(items: list[tuple[Variant, int]], width: int) -> list[list[Variant]]:
@@ -263,18 +283,25 @@ def _energy_table(page: Page, parts: Sequence[str], variants: Sequence[Variant],
         name = page.text("█ ", colour[part].dark).append_text(page.text(label(part)))
         table.add_row(name, *(_energy_cell(page, variant.result, part, scale) for variant in variants))
     table.add_section()
-    totals = (f"{scale.show(v.result.totals.energy_pj)} {units.percent(1):>8}" for v in variants)
+    energies_pj = [v.result.totals.energy_pj for v in variants]
+    totals = (f"{scale.show(energy_pj)} {units.share(energy_pj, energy_pj):>8}" for energy_pj in energies_pj)
     table.add_row(page.text(TOTAL, "bold"), *(page.text(total, "bold") for total in totals))
     return table
 
 
 def _energy_cell(page: Page, result: Result, part: str, scale: units.Scale) -> Text:
     energy_pj = result.totals.energy_by_component_pj.get(part, 0.0)
-    if not energy_pj:
+    if energy_pj == 0:
         return page.text("–", "dim")
-    figure = marked(scale.show(energy_pj), component_standing(result, part))
-    share = units.percent(energy_pj / result.totals.energy_pj)
+    figure = marked(scale.show(energy_pj), None if energy_pj is None else component_standing(result, part))
+    share = units.share(energy_pj, result.totals.energy_pj)
     return page.text(f"{figure} ").append_text(page.text(f"{share:>7}", "dim"))
+
+
+def _standings(result: Result) -> set[Standing | None]:
+    """How far the energies shown may be trusted."""
+    parts = result.totals.energy_by_component_pj
+    return {component_standing(result, part) for part, energy_pj in parts.items() if energy_pj is not None}
 
 
 def _legend(page: Page, levels: set[Standing | None]) -> None:
@@ -283,16 +310,17 @@ def _legend(page: Page, levels: set[Standing | None]) -> None:
             page.line(page.text(f"{MARKS[level]} {LEGEND[level]}", "dim"))
 
 
-def _shared_warnings(variants: Sequence[Variant]) -> list[str]:
-    """Each warning once, behind the names of the variants it concerns unless it concerns all."""
-    concerned: dict[str, list[str]] = {}
-    for variant in variants:
-        for warning in variant.result.warnings:
-            concerned.setdefault(warning, []).append(variant.name)
-    return [
-        warning if len(names) == len(variants) else f"{', '.join(names)}: {warning}"
-        for warning, names in concerned.items()
-    ]
+def _consequence(totals: str) -> str:
+    return f"so {totals} of the whole cannot be given" if totals else ""
+
+
+def _and(rules: str) -> str:
+    return f"; {rules}" if rules else ""
+
+
+def _list(page: Page, lines: Sequence[str]) -> None:
+    for line in lines:
+        page.line(page.text(f"- {line}"))
 
 
 def _warnings(page: Page, warnings: Sequence[str]) -> None:

@@ -6,8 +6,9 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from simulator.foundation import UserError
+from simulator.report import units
 from simulator.report.components import label
-from simulator.result import TOTAL, LayerResult, PriceSource, Result, UsedPrice
+from simulator.result import TOTAL, AreaFormation, LayerResult, NoPrice, PriceSource, Result, UsedPrice
 
 _INDENT = "  "
 _WIDTH = 80
@@ -45,19 +46,25 @@ def _explain_layer(result: Result, name: str, component: str | None) -> Iterator
     if component is None:
         yield ""
         yield f"total  {_pj(layer.energy_pj[TOTAL])}"
+        if layer.energy_pj[TOTAL] is None:
+            parts = ", ".join(label(part) for part in components if layer.energy_pj[part] is None)
+            yield from _wrapped(f"a part of it is {units.NOT_PRICED}: {parts}", _INDENT)
 
 
 def _component(result: Result, layer: LayerResult, component: str) -> Iterator[str]:
-    units = {unit.name: unit for unit in result.unit_prices}
+    prices = {unit.name: unit for unit in result.unit_prices}
     yield f"{label(component)}  {_pj(layer.energy_pj[component])}"
     for line in layer.formation:
-        unit = units[line.unit_price]
+        unit = prices[line.unit_price]
         if unit.component != component:
             continue
         operand = f" ({unit.operand})" if unit.operand else ""
         static = unit.kind == "static"
-        each = f"{unit.price_pj:.6g} {'mW' if static else 'pJ'}"
         yield f"{_INDENT}{unit.counted}{operand}, {unit.kind}"
+        if unit.price_pj is None:
+            yield from _unpriced(f"{line.count:,.10g}", unit.not_priced)
+            continue
+        each = f"{unit.price_pj:.6g} {'mW' if static else 'pJ'}"
         factor = f" x {line.factor:.4g}" if line.factor != 1 else ""
         yield f"{_INDENT * 2}{line.count:,.10g} x {each}{factor} = {_pj(line.energy_pj)}"
         if line.factor_reason:
@@ -74,12 +81,27 @@ def _explain_area(result: Result, component: str | None) -> Iterator[str]:
     yield f"area of {result.mac}"
     for chosen in components:
         yield ""
-        yield f"{label(chosen)}  {result.area_um2[chosen]:,.1f} um2"
+        yield f"{label(chosen)}  {_um2(result.area_um2[chosen])}"
         for line in result.area_formation:
             if line.component == chosen:
                 yield f"{_INDENT}{line.counted}"
-                yield f"{_INDENT * 2}{line.count:g} x {line.unit_area_um2:.6g} um2 = {line.area_um2:,.1f} um2"
-                yield from _prices(result, line.prices, f"each {line.unit_area_um2:.6g} um2")
+                yield from _area_line(result, line)
+
+
+def _area_line(result: Result, line: AreaFormation) -> Iterator[str]:
+    if line.unit_area_um2 is None:
+        yield from _unpriced(f"{line.count:g}", line.not_priced)
+    else:
+        yield f"{_INDENT * 2}{line.count:g} x {line.unit_area_um2:.6g} um2 = {_um2(line.area_um2)}"
+        yield from _prices(result, line.prices, f"each {line.unit_area_um2:.6g} um2")
+
+
+def _unpriced(count: str, why: NoPrice | None) -> Iterator[str]:
+    """How many of something without a price, what it needs for one, why that is missing, and the way out."""
+    yield f"{_INDENT * 2}{count} x {units.NOT_PRICED}"
+    if why is not None:
+        needs = f"needs {why.needs}; " if why.needs else ""
+        yield from _wrapped(f"{needs}{why.reason}", _INDENT * 2)
 
 
 def _prices(result: Result, used: Sequence[UsedPrice], title: str) -> Iterator[str]:
@@ -91,7 +113,7 @@ def _prices(result: Result, used: Sequence[UsedPrice], title: str) -> Iterator[s
         yield f"{_INDENT * 3}{use.quantity:.6g} x {price.value:.6g} {price.unit}{what}"
         yield f"{_INDENT * 4}{use.row}, {price.status}"
         for line in _provenance(price):
-            yield from textwrap.wrap(line, _WIDTH, initial_indent=_INDENT * 4, subsequent_indent=_INDENT * 5)
+            yield from _wrapped(line, _INDENT * 4)
 
 
 def _provenance(price: PriceSource) -> Iterator[str]:
@@ -121,5 +143,13 @@ def _chosen(components: Sequence[str], component: str | None) -> Sequence[str]:
     return [component]
 
 
-def _pj(energy_pj: float) -> str:
-    return f"{energy_pj:,.3f} pJ"
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + _INDENT)
+
+
+def _pj(energy_pj: float | None) -> str:
+    return units.NOT_PRICED if energy_pj is None else f"{energy_pj:,.3f} pJ"
+
+
+def _um2(area_um2: float | None) -> str:
+    return units.NOT_PRICED if area_um2 is None else f"{area_um2:,.1f} um2"

@@ -10,11 +10,11 @@ from simulator.report.components import Colour
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One component's values, one a category, in the unit of its figure."""
+    """One component's values, one a category, in the unit of its figure; None: not priced, so not drawn."""
 
     name: str
     colour: Colour
-    values: tuple[float, ...]
+    values: tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from simulator.report.tables import (
     layers_table,
     prices_table,
 )
+from simulator.report.unpriced import reasons, reasons_of_variants
 from simulator.result import Result
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -63,6 +64,7 @@ class _Panel:
     name: str
     subtitle: str
     headline: tuple[tuple[str, str], ...]
+    not_priced: tuple[str, ...]
     warnings: tuple[str, ...]
     figures: tuple[_FigureView, ...]
     tables: tuple[tuple[str, TableView], ...]
@@ -111,7 +113,7 @@ def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
         ("Energy", units.energy(totals.energy_pj)),
         ("Area", units.area(totals.area_um2)),
         ("Power", units.power(totals.power_mw)),
-        ("TOPS/W", units.significant(totals.tops_per_w)),
+        ("TOPS/W", units.efficiency(totals.tops_per_w)),
         ("Utilization", units.percent(totals.utilization)),
         ("Cycles", units.whole(totals.cycles)),
         _eighth_figure(result),
@@ -127,6 +129,7 @@ def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
         name=variant.name,
         subtitle=subtitle,
         headline=headline,
+        not_priced=tuple(reasons(result)),
         warnings=tuple(result.warnings),
         figures=_views(result_figures(result), panel_id),
         tables=(
@@ -146,11 +149,15 @@ def _eighth_figure(result: Result) -> tuple[str, str]:
 
 def _comparison_panel(comparison: Comparison) -> _Panel:
     first = comparison.variants[0].name
+    rules = f"ratios are relative to {first}, the best is marked ★"
+    if comparison.rules:
+        rules += f"; {comparison.rules}"
     return _Panel(
         id="compare",
         name="Comparison",
-        subtitle=f"{len(comparison.variants)} variants; ratios are relative to {first}, the best is marked ★",
+        subtitle=f"{len(comparison.variants)} variants; {rules}",
         headline=(),
+        not_priced=tuple(reasons_of_variants(comparison.named_results)),
         warnings=(),
         figures=_views(comparison_figures(comparison), "compare"),
         tables=(("Variants side by side", comparison_table(comparison)),),

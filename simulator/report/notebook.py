@@ -20,6 +20,7 @@ from simulator.report.plots import draw
 from simulator.report.result_figures import result_figures
 from simulator.report.tables import TableView, comparison_table, layers_table
 from simulator.report.tabular import Row, comparison_rows, layer_rows
+from simulator.report.unpriced import reasons, reasons_of_variants
 from simulator.result import Result
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class ResultView(Result):
             ("energy", units.energy(totals.energy_pj)),
             ("power", units.power(totals.power_mw)),
             ("area", units.area(totals.area_um2)),
-            ("TOPS/W", units.significant(totals.tops_per_w)),
+            ("TOPS/W", units.efficiency(totals.tops_per_w)),
             ("utilization", units.percent(totals.utilization)),
             ("cycles", units.whole(totals.cycles)),
         )
@@ -57,7 +58,7 @@ class ResultView(Result):
         title = f"<b>{escape(self.network.name)}</b> on {escape(describe_array(self))}"
         summary = f"<summary>{len(self.layers)} layers</summary>"
         layers = f"<details>{summary}{_table_html(layers_table(self))}</details>"
-        return f"<div>{title}<br>{figures}{layers}</div>"
+        return f"<div>{title}<br>{figures}{_not_priced_html(reasons(self))}{layers}</div>"
 
 
 class ComparisonView(Sequence[ResultView]):
@@ -94,7 +95,8 @@ class ComparisonView(Sequence[ResultView]):
         return list(self)[place]
 
     def _repr_html_(self) -> str:
-        return _table_html(comparison_table(self._comparison))
+        table = _table_html(comparison_table(self._comparison))
+        return table + _not_priced_html(reasons_of_variants(self._comparison.named_results))
 
 
 def view(result: Result) -> ResultView:
@@ -130,6 +132,11 @@ def _table_html(table: TableView) -> str:
         for row in table.rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _not_priced_html(lines: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<div>Not priced, and no total that includes it:<ul>{items}</ul></div>" if items else ""
 
 
 def _note(note: str) -> str:

@@ -18,11 +18,13 @@ def pareto_front(points: Sequence[Sequence[float | None]], directions: Sequence[
 
     Returns:
         A flag a point. A point without data in some objective is never on the front and beats nobody. Points
-        that are equal in every objective do not beat each other.
+        that are equal in every objective do not beat each other. Without objectives there is no front.
 
     Raises:
         ValueError: a point with another number of values than there are directions.
     """
+    if not directions:
+        return [False] * len(points)
     signs = [1.0 if direction == "lower" else -1.0 for direction in directions]
     costs = [_costs(point, signs) for point in points]
     known = sorted({cost for cost in costs if cost is not None})

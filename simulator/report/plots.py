@@ -127,13 +127,12 @@ def _draw_bars(axes: Axes, figure: StackedBars) -> None:
     ends = [0.0] * len(figure.categories)
     for series in figure.series:
         options: dict[str, Any] = {"color": series.colour.light, "label": series.name}
+        drawn = [value or 0.0 for value in series.values]
         if figure.upright:
-            axes.bar(places, series.values, bottom=ends, width=0.85, **options)
+            axes.bar(places, drawn, bottom=ends, width=0.85, **options)
         else:
-            axes.barh(
-                places, series.values, left=ends, height=0.7, edgecolor="white", linewidth=0.6, **options
-            )
-        ends = [end + value for end, value in zip(ends, series.values, strict=True)]
+            axes.barh(places, drawn, left=ends, height=0.7, edgecolor="white", linewidth=0.6, **options)
+        ends = [end + value for end, value in zip(ends, drawn, strict=True)]
     if figure.upright:
         axes.set_xticks(places, figure.categories, rotation=60, ha="right", rotation_mode="anchor", size=7)
         axes.set_ylabel(figure.axis)
@@ -148,7 +147,8 @@ def _draw_bars(axes: Axes, figure: StackedBars) -> None:
         axes.grid(visible=False, axis="y")
     if figure.is_one_part_each:
         for place, end in zip(places, ends, strict=True):
-            axes.annotate(f"{end:.4g}", (end, place), (3, 0), textcoords="offset points", va="center", size=8)
+            told = f"{end:.4g}" if end else ""
+            axes.annotate(told, (end, place), (3, 0), textcoords="offset points", va="center", size=8)
         axes.margins(x=0.12)
     elif len(figure.series) > 1:
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, reverse=figure.upright)

@@ -9,7 +9,8 @@ from simulator.report.components import PE_USES, Colour, cause_colours, cause_la
 from simulator.report.figures import Figure, Point, Scatter, Series, StackedBars
 from simulator.report.pe_map import pe_utilization
 from simulator.report.provenance import LEGEND, MARKS, component_standing, marked
-from simulator.result import TOTAL, Result
+from simulator.report.unpriced import with_mark
+from simulator.result import TOTAL, Result, priced
 
 _PLAIN = Colour("#0072b2", "#4fa8e0")
 
@@ -29,38 +30,53 @@ def result_figures(result: Result) -> list[Figure]:
     return [figure for maker in makers if (figure := maker(result)) is not None]
 
 
-def energy_by_component(result: Result) -> StackedBars:
-    """One bar a component, in the order of every table."""
+def energy_by_component(result: Result) -> StackedBars | None:
+    """One bar a component, in the order of every table; None where nothing is priced."""
     parts = result.totals.energy_by_component_pj
+    if result.totals.energy_pj is None:
+        text = "The priced components of one inference. Their sum is not the whole, which is not priced."
+    else:
+        text = f"Together {units.energy(result.totals.energy_pj)} for one inference, leakage included."
     return _one_bar_each(
         "energy_by_component",
         "Energy by component",
-        f"Together {units.energy(result.totals.energy_pj)} for one inference, leakage included."
-        + _legend(result, parts),
+        text + _legend(result, parts),
         result,
         parts,
         units.energy_scale(parts.values()),
     )
 
 
-def energy_by_layer(result: Result) -> StackedBars:
-    """Stacked components, one bar a layer."""
-    scale = units.energy_scale(layer.energy_pj[TOTAL] for layer in result.layers)
+def energy_by_layer(result: Result) -> StackedBars | None:
+    """Stacked components, one bar a layer; None where nothing is priced."""
     parts = in_order(result.totals.energy_by_component_pj)
-    dearest = max(result.layers, key=lambda layer: layer.energy_pj[TOTAL])
+    values = {part: [layer.energy_pj.get(part, 0.0) for layer in result.layers] for part in parts}
+    if not any(value for row in values.values() for value in row):
+        return None
+    totals_pj = [layer.energy_pj[TOTAL] for layer in result.layers]
+    scale = units.energy_scale([sum(filter(None, column)) for column in zip(*values.values(), strict=True)])
+    scaled = {part: [_scaled(value, scale) for value in row] for part, row in values.items()}
     return StackedBars(
         "energy_by_layer",
         "Energy by layer",
-        f"{dearest.name} takes the most: {units.energy(dearest.energy_pj[TOTAL])}, "
-        f"{units.percent(dearest.energy_pj[TOTAL] / result.totals.energy_pj)} of the total.",
+        _layers_text(result, [part for part in parts if None in values[part]]),
         f"energy [{scale.unit}]",
-        _names(result),
-        _by_layer(
-            {p: [layer.energy_pj.get(p, 0.0) / scale.factor for layer in result.layers] for p in parts},
-            colours(parts),
-        ),
+        in_part(_names(result), totals_pj),
+        _by_layer(scaled, colours(parts)),
         upright=True,
     )
+
+
+def _layers_text(result: Result, unpriced: Sequence[str]) -> str:
+    """Which layer takes the most energy; where some energy is not priced, what the bars lack."""
+    if unpriced:
+        parts = ", ".join(map(label, unpriced))
+        return f"Bars hold the priced parts only; not priced: {parts}."
+    dearest_pj, dearest = max(
+        ((priced(layer.energy_pj[TOTAL]), layer.name) for layer in result.layers), key=lambda pair: pair[0]
+    )
+    share = units.share(dearest_pj, result.totals.energy_pj)
+    return f"{dearest} takes the most: {units.energy(dearest_pj)}, {share} of the total."
 
 
 def cycles_by_layer(result: Result) -> StackedBars:
@@ -107,13 +123,17 @@ def pe_use_by_layer(result: Result) -> StackedBars | None:
     )
 
 
-def area_by_component(result: Result) -> StackedBars:
-    """One bar a component of area."""
+def area_by_component(result: Result) -> StackedBars | None:
+    """One bar a component of area; None where nothing is priced."""
     parts = {part: um2 for part, um2 in result.area_um2.items() if part != TOTAL}
+    if result.totals.area_um2 is None:
+        text = "The priced components. Their sum is not the whole, which is not priced."
+    else:
+        text = f"Together {units.area(result.totals.area_um2)}."
     return _one_bar_each(
         "area",
         "Area",
-        f"Together {units.area(result.totals.area_um2)}." + _legend(result, parts),
+        text + _legend(result, parts),
         result,
         parts,
         units.area_scale(parts.values()),
@@ -182,24 +202,41 @@ def roofline(result: Result) -> Scatter | None:
 
 
 def _one_bar_each(
-    key: str, title: str, text: str, result: Result, parts: Mapping[str, float], scale: units.Scale
-) -> StackedBars:
+    key: str, title: str, text: str, result: Result, parts: Mapping[str, float | None], scale: units.Scale
+) -> StackedBars | None:
     """Each category is its own series, so that it keeps its colour; names bear the marks of their prices."""
-    names = [part for part in in_order(parts) if parts[part]]
-    labels = {part: marked(label(part), component_standing(result, part)) for part in names}
+    names = [part for part in in_order(parts) if parts[part] != 0]
+    if not any(parts.values()):
+        return None
+    labels = {
+        part: with_mark(marked(label(part), component_standing(result, part)), parts[part]) for part in names
+    }
     colour = colours(parts)
     series = tuple(
         Series(
             labels[part],
             colour[part],
-            tuple(parts[part] / scale.factor if other == part else 0.0 for other in names),
+            tuple(_scaled(parts[part], scale) if other == part else 0.0 for other in names),
         )
         for part in names
     )
     return StackedBars(key, title, text, f"[{scale.unit}]", tuple(labels.values()), series)
 
 
-def _legend(result: Result, parts: Mapping[str, float]) -> str:
+def in_part(names: Sequence[str], totals: Sequence[float | None]) -> tuple[str, ...]:
+    """Names of stacked bars, with a mark on those whose total is not priced, unless it holds for all."""
+    if not any(total is not None for total in totals):
+        return tuple(names)
+    return tuple(
+        name if total is not None else f"{name} (in part)" for name, total in zip(names, totals, strict=True)
+    )
+
+
+def _scaled(value: float | None, scale: units.Scale) -> float | None:
+    return None if value is None else value / scale.factor
+
+
+def _legend(result: Result, parts: Mapping[str, float | None]) -> str:
     """What the marks on the names of parts mean, as far as there are any."""
     levels = {component_standing(result, part) for part, value in parts.items() if value}
     told = [f" {MARKS[level]} {LEGEND[level]}." for level in MARKS if MARKS[level] and level in levels]
@@ -211,11 +248,13 @@ def _names(result: Result) -> tuple[str, ...]:
 
 
 def _by_layer(
-    values: Mapping[str, Sequence[float]],
+    values: Mapping[str, Sequence[float | None]],
     colour: Mapping[str, Colour],
     show: Callable[[str], str] = label,
 ) -> tuple[Series, ...]:
     """One series a part, those that are zero everywhere left out."""
     return tuple(
-        Series(show(part), colour[part], tuple(map(float, row))) for part, row in values.items() if any(row)
+        Series(show(part), colour[part], tuple(None if value is None else float(value) for value in row))
+        for part, row in values.items()
+        if any(value != 0 for value in row)
     )

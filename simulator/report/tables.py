@@ -9,7 +9,10 @@ from simulator.report import units
 from simulator.report.comparison import Comparison
 from simulator.report.figures import Figure, HeatMap, Scatter, StackedBars
 from simulator.report.provenance import marked, standing, uncertainty_note
-from simulator.result import TOTAL, PriceSource, Result
+from simulator.result import TOTAL, PriceSource, Result, sum_known
+
+_NO_NUMBER = ("", units.NO_DATA, units.NOT_PRICED)
+"""What may stand in a column of numbers instead of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class TableView:
     def numeric(self) -> tuple[bool, ...]:
         """Which columns hold numbers, and are set right-aligned."""
         return tuple(
-            bool(cells) and all(cell.value is not None or cell.text in ("", "–") for cell in cells)
+            bool(cells) and all(cell.value is not None or cell.text in _NO_NUMBER for cell in cells)
             for cells in (tuple(row[column] for row in self.rows) for column in range(len(self.columns)))
         )
 
@@ -92,7 +95,8 @@ def layers_table(result: Result) -> TableView:
                 Cell(units.power(layer.power_mw), layer.power_mw),
             )
         )
-    return TableView("Layers", (*columns, "DRAM", f"energy [{scale.unit}]", "power"), tuple(rows))
+    energy = f"energy [{scale.unit}]" if scale.unit else "energy"
+    return TableView("Layers", (*columns, "DRAM", energy, "power"), tuple(rows))
 
 
 def configuration_table(arch: Mapping[str, object]) -> TableView:
@@ -134,9 +138,9 @@ def comparison_table(comparison: Comparison) -> TableView:
     rows = []
     for variant in comparison.variants:
         row = [Cell(marked(variant.name, "estimate" if variant.estimated else None))]
-        for cell, scale in zip(variant.cells, scales, strict=True):
+        for metric, cell, scale in zip(comparison.metrics, variant.cells, scales, strict=True):
             if cell.value is None:
-                row.append(Cell("–"))
+                row.append(Cell(metric.absent))
             else:
                 best = "best" if cell.best else ""
                 row.append(Cell(scale.show(cell.value), cell.value, units.ratio(cell.relative), best))
@@ -152,7 +156,7 @@ def _bars_table(figure: StackedBars) -> TableView:
     one_each = figure.is_one_part_each
     if one_each:
         rows = tuple(
-            (Cell(name), _number(sum(series.values[index] for series in figure.series)))
+            (Cell(name), _number(sum_known(series.values[index] for series in figure.series)))
             for index, name in enumerate(figure.categories)
         )
         return TableView(figure.title, ("", figure.axis), rows)
@@ -162,14 +166,16 @@ def _bars_table(figure: StackedBars) -> TableView:
         (
             Cell(name),
             *(_number(series.values[index]) for series in figure.series),
-            *((_number(sum(series.values[index] for series in figure.series)),) if several else ()),
+            *((_number(sum_known(series.values[index] for series in figure.series)),) if several else ()),
         )
         for index, name in enumerate(figure.categories)
     )
     return TableView(f"{figure.title}: {figure.axis}", ("", *names, *(("total",) if several else ())), rows)
 
 
-def _number(value: float) -> Cell:
+def _number(value: float | None) -> Cell:
+    if value is None:
+        return Cell(units.NOT_PRICED)
     return Cell(units.whole(int(value)) if value == int(value) else units.significant(value), value)
 
 

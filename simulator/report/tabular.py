@@ -11,6 +11,7 @@ from typing import Any
 from simulator.report.comparison import Comparison, Metric
 from simulator.report.components import in_order
 from simulator.report.pareto import pareto_front
+from simulator.report.unpriced import reasons
 from simulator.result import LayerResult, OperandTraffic, Result
 
 Row = dict[str, Any]
@@ -20,13 +21,18 @@ _OBJECTIVES = ("top1", "agreement_with_float32", "energy_pj", "area_um2")
 
 
 def layer_rows(result: Result) -> list[Row]:
-    """One row a layer in execution order; every row has the same columns."""
+    """One row a layer in execution order; every row has the same columns.
+
+    Energies that are not priced are None, and the column `not_priced`, which is there only then, says why.
+    """
     components = in_order(result.totals.energy_by_component_pj)
     causes = list(dict.fromkeys(cause for layer in result.layers for cause in layer.stalls))
-    return [
-        _layer_row(layer, components, causes, with_accuracy=any(each.accuracy for each in result.layers))
-        for layer in result.layers
-    ]
+    with_accuracy = any(each.accuracy for each in result.layers)
+    rows = [_layer_row(layer, components, causes, with_accuracy=with_accuracy) for layer in result.layers]
+    if result.not_priced:
+        for row, layer in zip(rows, result.layers, strict=True):
+            row["not_priced"] = _reasons(result, [p for p, pj in layer.energy_pj.items() if pj is None])
+    return rows
 
 
 def layers_csv(result: Result) -> str:
@@ -35,7 +41,10 @@ def layers_csv(result: Result) -> str:
 
 
 def comparison_rows(comparison: Comparison) -> list[Row]:
-    """One row a variant: figures, their ratios to the first, energy by component, Pareto front."""
+    """One row a variant: figures, their ratios to the first, energy by component, Pareto front.
+
+    Figures that are not priced are None, and `not_priced` says why.
+    """
     components = in_order(
         part for variant in comparison.variants for part in variant.result.totals.energy_by_component_pj
     )
@@ -59,18 +68,33 @@ def comparison_rows(comparison: Comparison) -> list[Row]:
         )
         row["mac_is_estimated"] = variant.estimated
         row["on_pareto_front"] = on_front
+        row["not_priced"] = why_not_priced(result)
         rows.append(row)
     return rows
 
 
 def comparison_objectives(comparison: Comparison) -> list[Metric]:
-    """What the Pareto front is taken over: energy, area, and accuracy when every variant has it."""
+    """What the Pareto front is taken over: energy and area, and accuracy when every variant has it."""
+    metrics = [metric for metric in comparison.metrics if metric.key in _OBJECTIVES]
+    return usable_objectives(metrics, [variant.result for variant in comparison.variants])
+
+
+def usable_objectives(metrics: Sequence[Metric], results: Sequence[Result]) -> list[Metric]:
+    """Those of some metrics that results can be compared by.
+
+    A figure that follows prices is one as long as some result has it: results without a price take no part
+    in a front. Others are one only when every result has them.
+    """
     return [
         metric
-        for metric in comparison.metrics
-        if metric.key in _OBJECTIVES
-        and all(metric.read(variant.result) is not None for variant in comparison.variants)
+        for metric in metrics
+        if (any if metric.follows_prices else all)(metric.read(result) is not None for result in results)
     ]
+
+
+def why_not_priced(result: Result) -> str | None:
+    """Every reason why a figure is not priced, in one text; None where all are priced."""
+    return "; ".join(reasons(result)) or None
 
 
 def comparison_front(comparison: Comparison) -> list[bool]:
@@ -132,6 +156,12 @@ def _layer_row(
         row["sqnr_db"] = layer.accuracy.sqnr_db if layer.accuracy else None
         row["cosine"] = layer.accuracy.cosine if layer.accuracy else None
     return row
+
+
+def _reasons(result: Result, components: Sequence[str]) -> str | None:
+    """Why the energy of some components is not priced; None where there are none."""
+    missing = [m for m in result.not_priced if m.figure == "energy" and m.component in components]
+    return "; ".join(dict.fromkeys(each.reason for each in missing)) or None
 
 
 def _traffic(memory: str, traffic: OperandTraffic) -> Row:

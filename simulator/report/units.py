@@ -12,6 +12,12 @@ _TIME_UNITS = ((1e3, "s"), (1.0, "ms"), (1e-3, "µs"), (1e-6, "ns"))
 _AREA_UNITS = ((1e6, "mm²"), (1.0, "µm²"))
 _SMALLEST_AREA_IN_MM2 = 1e4
 
+NO_DATA = "–"
+"""Stands for a figure that was not asked for or not measured."""
+
+NOT_PRICED = "not priced"
+"""Stands for a figure that no price table can give."""
+
 _ASCII = str.maketrans({"µ": "u", "²": "2", "×": "x", "·": "-", "█": "#", "▌": "#", "–": "-", "…": "."})
 
 
@@ -42,66 +48,74 @@ class Scale:
     factor: float
     decimals: int
 
-    def show(self, value: float) -> str:
+    def show(self, value: float | None) -> str:
         """`value` in this unit, without the unit; what is too small to show is `<` the least shown."""
+        if value is None:
+            return NOT_PRICED
         least = 10.0**-self.decimals
         if 0 < value / self.factor < least / 2:
             return f"<{least:.{self.decimals}f}"
         return f"{value / self.factor:,.{self.decimals}f}"
 
 
-def _scale(values: Iterable[float], units: tuple[tuple[float, str], ...]) -> Scale:
-    """The unit in which the largest of the values has four significant digits and stays short."""
-    largest = max((abs(value) for value in values), default=0.0)
+def _scale(values: Iterable[float | None], units: tuple[tuple[float, str], ...]) -> Scale:
+    """The unit in which the largest of the values has four significant digits and stays short.
+
+    Without any known value there is no unit.
+    """
+    known = [abs(value) for value in values if value is not None]
+    if not known:
+        return Scale("", 1.0, 0)
+    largest = max(known)
     factor, unit = next((pair for pair in units if largest >= pair[0]), units[-1])
     return Scale(unit, factor, max(0, 4 - len(str(int(largest / factor)))))
 
 
-def energy_scale(energies_pj: Iterable[float]) -> Scale:
+def energy_scale(energies_pj: Iterable[float | None]) -> Scale:
     """The unit in which the largest of some energies has one to three digits before the point."""
     return _scale(energies_pj, _ENERGY_UNITS)
 
 
-def power_scale(powers_mw: Iterable[float]) -> Scale:
+def power_scale(powers_mw: Iterable[float | None]) -> Scale:
     """One unit for powers in mW."""
     return _scale(powers_mw, _POWER_UNITS)
 
 
-def time_scale(times_ms: Iterable[float]) -> Scale:
+def time_scale(times_ms: Iterable[float | None]) -> Scale:
     """One unit for durations in ms."""
     return _scale(times_ms, _TIME_UNITS)
 
 
-def area_scale(areas_um2: Iterable[float]) -> Scale:
+def area_scale(areas_um2: Iterable[float | None]) -> Scale:
     """One unit for areas in square micrometres."""
-    areas = list(areas_um2)
+    areas = [area_um2 for area_um2 in areas_um2 if area_um2 is not None]
     in_mm2 = max(areas, default=0.0) >= _SMALLEST_AREA_IN_MM2
     return _scale(areas, _AREA_UNITS[:1] if in_mm2 else _AREA_UNITS[1:])
 
 
-def plain_scale(values: Iterable[float]) -> Scale:
+def plain_scale(values: Iterable[float | None]) -> Scale:
     """No unit, four significant digits of the largest."""
     return _scale(values, ((1.0, ""),))
 
 
-def whole_scale(_: Iterable[float]) -> Scale:
+def whole_scale(_: Iterable[float | None]) -> Scale:
     """Counts, in full."""
     return Scale("", 1.0, 0)
 
 
-def percent_scale(_: Iterable[float]) -> Scale:
+def percent_scale(_: Iterable[float | None]) -> Scale:
     """Fractions of one, in percent with one decimal."""
     return Scale("%", 0.01, 1)
 
 
-def energy(energy_pj: float, digits: int = 4) -> str:
-    """Picojoules as fJ, pJ, nJ, µJ, mJ or J."""
-    return _in_units(energy_pj, _ENERGY_UNITS, digits)
+def energy(energy_pj: float | None, digits: int = 4) -> str:
+    """Picojoules as fJ, pJ, nJ, µJ, mJ or J; `not priced` for None."""
+    return NOT_PRICED if energy_pj is None else _in_units(energy_pj, _ENERGY_UNITS, digits)
 
 
-def power(power_mw: float, digits: int = 4) -> str:
-    """Milliwatts as nW, µW, mW or W."""
-    return _in_units(power_mw, _POWER_UNITS, digits)
+def power(power_mw: float | None, digits: int = 4) -> str:
+    """Milliwatts as nW, µW, mW or W; `not priced` for None."""
+    return NOT_PRICED if power_mw is None else _in_units(power_mw, _POWER_UNITS, digits)
 
 
 def duration(time_ms: float, digits: int = 4) -> str:
@@ -109,8 +123,15 @@ def duration(time_ms: float, digits: int = 4) -> str:
     return _in_units(time_ms, _TIME_UNITS, digits)
 
 
-def area(area_um2: float, digits: int = 4) -> str:
-    """Square micrometres, from 0.01 mm² upwards as mm²."""
+def efficiency(tops_per_w: float | None, digits: int = 4) -> str:
+    """TOPS/W without the unit; `not priced` for None."""
+    return NOT_PRICED if tops_per_w is None else significant(tops_per_w, digits)
+
+
+def area(area_um2: float | None, digits: int = 4) -> str:
+    """Square micrometres, from 0.01 mm² upwards as mm²; `not priced` for None."""
+    if area_um2 is None:
+        return NOT_PRICED
     factor, unit = _AREA_UNITS[0 if abs(area_um2) >= _SMALLEST_AREA_IN_MM2 else 1]
     return f"{significant(area_um2 / factor, digits)} {unit}"
 
@@ -134,6 +155,11 @@ def whole(count: int) -> str:
 def percent(share: float, decimals: int = 1) -> str:
     """A fraction of one as percent."""
     return f"{100 * share:.{decimals}f} %"
+
+
+def share(part: float | None, whole: float | None) -> str:
+    """A part of a whole in percent; `–` where one of them is not known."""
+    return NO_DATA if part is None or whole is None else percent(part / whole)
 
 
 def ratio(value: float | None) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from simulator.report.comparison import METRICS
 from simulator.report.console_parts import Page
+from simulator.report.units import NOT_PRICED
 from simulator.sweep.summary import SweepEntry, SweepSummary, short_label
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _SHOWN = ("latency_ms", "energy_pj", "power_mw", "area_um2", "tops_per_w", "top1")
 _SHORTEST_NAME = 16
+_MOST_REASONS = 8
 
 
 def render_summary(summary: SweepSummary, name: str, console: Console) -> None:
@@ -23,18 +25,39 @@ def render_summary(summary: SweepSummary, name: str, console: Console) -> None:
     done = len(entries) - len(summary.failures)
     page.line(page.text(f"{name}: {done} of {len(entries)} points have results", "bold"))
     told = ", ".join(metric.label for metric in summary.objectives)
-    groups = dict.fromkeys((entry.point.network, entry.point.batch) for entry in summary.front)
-    for network, batch in groups:
+    unpriced = ", ".join(metric.label for metric in summary.left_out if metric.follows_prices)
+    left_out = f" ({unpriced}: {NOT_PRICED})" if unpriced else ""
+    groups = dict.fromkeys((entry.point.network, entry.point.batch) for entry in entries if entry.result)
+    for network, batch in groups if told else ():
         front = [e for e in summary.front if (e.point.network, e.point.batch) == (network, batch)]
         of = sum((e.point.network, e.point.batch) == (network, batch) for e in entries if e.result)
         title = network if batch is None else f"{network}, batch {batch}"
-        page.heading(title, f"Pareto front of {told}: {len(front)} of {of} points")
-        page.line(_front_table(page, front))
+        page.heading(title, f"Pareto front of {told}{left_out}: {len(front)} of {of} points")
+        if front:
+            page.line(_front_table(page, front))
+    if not told and done:
+        lacking = ", ".join(metric.label for metric in summary.left_out)
+        page.line(f"No front: no point has {lacking}; choose others, such as --objective latency_ms")
+    _not_priced(page, summary.not_priced, done)
+
+
+def _not_priced(page: Page, reasons: dict[str, int], points: int) -> None:
+    if not reasons:
+        return
+    page.heading("Not priced", "points that lack an objective are on no front")
+    for reason, concerned in list(reasons.items())[:_MOST_REASONS]:
+        page.line(f"- {concerned} of {points} points: {reason}")
+    if len(reasons) > _MOST_REASONS:
+        page.line(f"- and {len(reasons) - _MOST_REASONS} more reasons, all in the CSV and JSON")
 
 
 def _front_table(page: Page, front: list[SweepEntry]) -> Table:
     results = [entry.result for entry in front if entry.result is not None]
-    metrics = [m for m in METRICS if m.key in _SHOWN and any(m.read(r) is not None for r in results)]
+    metrics = [
+        m
+        for m in METRICS
+        if m.key in _SHOWN and (m.follows_prices or any(m.read(r) is not None for r in results))
+    ]
     scales = [metric.column_scale(results) for metric in metrics]
     heads = (f"{metric.label}\n{scale.unit}" for metric, scale in zip(metrics, scales, strict=True))
     table = page.table([("point", "left"), *((head, "right") for head in heads)])
@@ -44,6 +67,6 @@ def _front_table(page: Page, front: list[SweepEntry]) -> Table:
         if entry.result is None:
             continue
         values = [metric.read(entry.result) for metric in metrics]
-        figures = ("–" if v is None else scale.show(v) for v, scale in zip(values, scales, strict=True))
+        figures = (m.show(scale, v) for m, v, scale in zip(metrics, values, scales, strict=True))
         table.add_row(page.text(short_label(entry.point)), *map(page.text, figures))
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,8 @@ from simulator.report.comparison_figures import pareto_scatters
 from simulator.report.figures import Figure
 from simulator.report.pareto import pareto_front
 from simulator.report.provenance import mac_is_estimated
-from simulator.report.tabular import Row
+from simulator.report.tabular import Row, usable_objectives, why_not_priced
+from simulator.report.unpriced import reasons
 from simulator.result import Result
 from simulator.sweep.jobs import Job
 from simulator.sweep.spec import SweepPoint
@@ -34,10 +36,14 @@ class SweepEntry:
 
 @dataclass(frozen=True, slots=True)
 class SweepSummary:
-    """Every point in the order of the specification; `objectives` are those that every result has."""
+    """Every point in the order of the specification.
+
+    `objectives` are what fronts are taken over, `left_out` those asked for that points have no figures for.
+    """
 
     entries: tuple[SweepEntry, ...]
     objectives: tuple[Metric, ...]
+    left_out: tuple[Metric, ...] = ()
 
     @property
     def failures(self) -> list[SweepEntry]:
@@ -48,6 +54,12 @@ class SweepSummary:
     def front(self) -> list[SweepEntry]:
         """Points on the front of their network."""
         return [entry for entry in self.entries if entry.on_front]
+
+    @property
+    def not_priced(self) -> dict[str, int]:
+        """Each reason why something is not priced, and in how many points."""
+        told = Counter(line for entry in self.entries if entry.result for line in reasons(entry.result))
+        return dict(told)
 
     def rows(self) -> list[Row]:
         """Coordinates, figures and place of every point; missing values are None."""
@@ -91,7 +103,8 @@ def summarize(
         jobs: what they were planned as, in the same order.
         store: where their results are.
         failures: by key, why a job has no result.
-        objectives: metric keys; those that some result has no data for are left out.
+        objectives: metric keys; one that some result has no data for is left out, and so is a figure that
+            no result has a price for. Points without a price are on no front.
 
     Raises:
         UserError: a corrupted store, or an unknown objective.
@@ -105,12 +118,10 @@ def summarize(
         else SweepEntry(point, results.get(job.key), failures.get(job.key))
         for point, job in zip(points, jobs, strict=True)
     ]
-    chosen = tuple(
-        metric
-        for metric in find_metrics(objectives)
-        if all(metric.read(result) is not None for result in results.values())
-    )
-    return SweepSummary(tuple(_with_fronts(entries, chosen)), chosen)
+    wanted = find_metrics(objectives)
+    chosen = tuple(usable_objectives(wanted, list(results.values())))
+    left_out = tuple(metric for metric in wanted if metric not in chosen)
+    return SweepSummary(tuple(_with_fronts(entries, chosen)), chosen, left_out)
 
 
 def find_metrics(keys: Sequence[str]) -> list[Metric]:
@@ -159,5 +170,6 @@ def _row(entry: SweepEntry) -> Row:
     row["utilization"] = None if result is None else result.totals.utilization
     row["mac_is_estimated"] = None if result is None else mac_is_estimated(result)
     row["on_pareto_front"] = entry.on_front
+    row["not_priced"] = None if result is None else why_not_priced(result)
     row["problem"] = entry.problem
     return row

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from simulator.arch import ArchConfig
 from simulator.foundation import UserError
-from simulator.system.mac_traits import MacTraits, TraitsOf, checked_clock, merged_traits
+from simulator.system.mac_traits import MacTraits, TraitsOf, merged_traits
 from simulator.workload.layer import Layer, Network
 
 
@@ -129,8 +129,8 @@ def macs_by_layer(arch: ArchConfig, network: Network, traits_of: TraitsOf) -> di
     """The MACs of every layer: the one its entry in `layers` names, else the array's, block by block.
 
     Raises:
-        UserError: an entry for a layer that the network does not have, a MAC too slow for the clock, or
-            blocks in an input-stationary array.
+        UserError: an entry for a layer that the network does not have, or blocks in an input-stationary
+            array.
     """
     _check_names(arch, network, arch.layers, "layers")
     for index, config in enumerate(arch.array.column_blocks):
@@ -147,31 +147,25 @@ def macs_by_layer(arch: ArchConfig, network: Network, traits_of: TraitsOf) -> di
 
 
 def macs_of_layer(arch: ArchConfig, layer: Layer, traits_of: TraitsOf) -> LayerMacs:
-    """The MACs of one layer. Raises UserError for a MAC too slow for the clock."""
+    """The MACs of one layer. Raises UserError for a MAC that cannot be."""
     own = arch.layers.get(layer.name)
     if own is not None and own.mac is not None:
-        mac = checked_clock(arch, traits_of(own.mac), f"layers.{layer.name}.mac")
-        return LayerMacs((Block(mac, arch.array.columns),))
-    return _array_macs(arch, layer.name, traits_of)
-
-
-def _array_macs(arch: ArchConfig, layer: str, traits_of: TraitsOf) -> LayerMacs:
+        return LayerMacs((Block(traits_of(own.mac), arch.array.columns),))
     if not arch.array.column_blocks:
-        mac = checked_clock(arch, traits_of(arch.array.mac), "array.mac")
-        return LayerMacs((Block(mac, arch.array.columns),))
+        return LayerMacs((Block(traits_of(arch.array.mac), arch.array.columns),))
     blocks = (
         Block(
-            checked_clock(arch, traits_of(config.mac), f"array.column_blocks.{index}.mac"),
+            traits_of(config.mac),
             config.columns,
-            tuple(sorted(config.channels.get(layer, ()))),
+            tuple(sorted(config.channels.get(layer.name, ()))),
         )
-        for index, config in enumerate(arch.array.column_blocks)
+        for config in arch.array.column_blocks
     )
     return LayerMacs(tuple(blocks))
 
 
 def _check_names(arch: ArchConfig, network: Network, names: Iterable[str], location: str) -> None:
-    known = [layer.name for layer in network.layers]
+    known = {layer.name: layer for layer in network.layers}
     for name in names:
         if name not in known:
             raise UserError(

@@ -14,7 +14,7 @@ from simulator.system.footprint import StorageBits
 
 @dataclass(frozen=True, slots=True)
 class MacTraits:
-    """Widths in bits, pipeline in cycles; `max_clock_mhz` is None where nobody published one.
+    """Widths in bits, pipeline in cycles; a clock beyond the MAC's own changes no cycles, only its price.
 
     `activation` is the activation format's name, which MACs that share rows must have in common.
     """
@@ -24,7 +24,6 @@ class MacTraits:
     activation: str = ""
     pipeline_depth: int = 1
     accumulation_interval: int = 1
-    max_clock_mhz: float | None = None
 
 
 TraitsOf = Callable[[MacChoice], MacTraits]
@@ -42,7 +41,6 @@ def configured_traits(arch: ArchConfig) -> TraitsOf:
             activation=mac.spec.activation,
             pipeline_depth=mac.spec.pipeline_depth,
             accumulation_interval=mac.spec.accumulation_interval,
-            max_clock_mhz=mac.spec.max_clock_mhz,
         )
 
     return traits_of
@@ -62,7 +60,6 @@ def merged_traits(macs: Sequence[MacTraits]) -> MacTraits:
                 value=mac.activation,
                 allowed=macs[0].activation,
             )
-    limits = [mac.max_clock_mhz for mac in macs if mac.max_clock_mhz is not None]
     return MacTraits(
         name=" | ".join(mac.name for mac in macs),
         bits=StorageBits(
@@ -73,19 +70,4 @@ def merged_traits(macs: Sequence[MacTraits]) -> MacTraits:
         activation=macs[0].activation,
         pipeline_depth=max(mac.pipeline_depth for mac in macs),
         accumulation_interval=max(mac.accumulation_interval for mac in macs),
-        max_clock_mhz=min(limits, default=None),
     )
-
-
-def checked_clock(arch: ArchConfig, traits: MacTraits, location: str) -> MacTraits:
-    """The MAC if it is fast enough for the clock. Raises UserError."""
-    limit = traits.max_clock_mhz
-    if limit is not None and limit < arch.clock_mhz:
-        raise UserError(
-            f"MAC {traits.name!r} meets timing up to {limit:g} MHz only",
-            source=arch.name,
-            location=location,
-            value=arch.clock_mhz,
-            allowed=f"clock_mhz <= {limit:g}",
-        )
-    return traits

@@ -15,10 +15,6 @@ NETWORK = Network("net", (matrix_layer("conv1", "fc", m=8, n=8, k=8),))
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        (
-            {"clock_mhz": 900},
-            "MAC 'int8' meets timing up to 500 MHz only (got 900.0); allowed: clock_mhz <= 500",
-        ),
         ({"layers": {"conv_1": {"mac": "elma8"}}}, "network 'net' has no such layer (got 'conv_1')"),
         ({"layers": {"conv_1": {"mac": "elma8"}}}, "did you mean 'conv1'?"),
         ({"sram.filter.capacity_kib": 0.01}, "the filter buffer is too small for layer 'conv1'"),

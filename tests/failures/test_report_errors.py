@@ -41,7 +41,7 @@ def test_results_of_different_networks(tmp_path: Path, capsys: Capture, command:
 def test_a_result_of_another_schema_version(tmp_path: Path, capsys: Capture, command: str) -> None:
     file = _result(tmp_path, "a")
     file.write_text(file.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'))
-    run(capsys, command, file).must_refuse(str(file), "schema_version", "99", f"allowed: {SCHEMA_VERSION}")
+    run(capsys, command, file).must_refuse(str(file), "schema_version", "99", "allowed: 1 or 2")
 
 
 def test_a_result_whose_sums_do_not_close(tmp_path: Path, capsys: Capture) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from simulator.foundation import UserError
 from simulator.report.explain import explain
-from simulator.result import TOTAL, Result, femtojoules
+from simulator.result import TOTAL, Result, femtojoules, priced
 from simulator.simulation import simulate
 
 
@@ -23,12 +23,13 @@ def test_every_line_is_its_count_times_its_price(result: Result) -> None:
         for line in layer.formation:
             unit = units[line.unit_price]
             rows_pj = sum(used.quantity * prices[used.row] for used in unit.prices)
-            assert rows_pj - unit.less_leakage_pj == pytest.approx(unit.price_pj, rel=1e-12)
-            assert line.energy_pj == pytest.approx(line.count * unit.price_pj * line.factor, abs=0.0006)
+            unit_pj, energy_pj = priced(unit.price_pj), priced(line.energy_pj)
+            assert rows_pj - unit.less_leakage_pj == pytest.approx(unit_pj, rel=1e-12)
+            assert energy_pj == pytest.approx(line.count * unit_pj * line.factor, abs=0.0006)
             component = by_component.get(unit.component, 0)
-            by_component[unit.component] = component + femtojoules(line.energy_pj)
+            by_component[unit.component] = component + femtojoules(energy_pj)
         assert by_component == {
-            part: femtojoules(pj) for part, pj in layer.energy_pj.items() if part != TOTAL
+            part: femtojoules(priced(pj)) for part, pj in layer.energy_pj.items() if part != TOTAL
         }
 
 
@@ -39,7 +40,7 @@ def test_every_area_is_its_count_times_its_price(result: Result) -> None:
         assert line.area_um2 == pytest.approx(line.count * unit_um2)
     for component, area_um2 in result.area_um2.items():
         lines = [line for line in result.area_formation if component in (line.component, TOTAL)]
-        assert sum(line.area_um2 for line in lines) == pytest.approx(area_um2)
+        assert sum(priced(line.area_um2) for line in lines) == pytest.approx(area_um2)
 
 
 def test_an_explanation_names_counts_price_row_and_source(result: Result) -> None:

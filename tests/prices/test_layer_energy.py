@@ -16,9 +16,8 @@ from simulator.cost.activity import SwitchingActivity
 from simulator.cost.lines import LayerEnergy
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
-from simulator.foundation import UserError
 from simulator.numerics import get_mac
-from simulator.result import TOTAL, femtojoules
+from simulator.result import TOTAL, femtojoules, priced
 from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, Operand, PECycles, Traffic
 
 MACS = ("int8", "elma8", "elma16", "fp16", "fp8", "mixed8")
@@ -27,6 +26,14 @@ COUNT = st.integers(0, 10**9)
 
 def pricing(mac: str = "int8", **overrides: Any) -> ArchitecturePricing:
     return ArchitecturePricing(ArchConfig.model_validate(overrides), structure_of(get_mac(mac)))
+
+
+def total_fj(energy: LayerEnergy) -> int:
+    return priced(energy.total_fj)
+
+
+def parts_fj(energy: LayerEnergy) -> dict[str, int]:
+    return {part: priced(fj) for part, fj in energy.parts_fj.items()}
 
 
 BY_MAC = {mac: pricing(mac) for mac in MACS}
@@ -60,7 +67,7 @@ drawn_mac = st.sampled_from(MACS)
 
 @given(mac=drawn_mac, layer=drawn_counts)
 def test_energies_are_never_negative(mac: str, layer: ActionCounts) -> None:
-    assert all(line.energy_fj >= 0 for line in BY_MAC[mac].layer(layer).lines)
+    assert all(priced(line.energy_fj) >= 0 for line in BY_MAC[mac].layer(layer).lines)
 
 
 @given(mac=drawn_mac, layer=drawn_counts)
@@ -68,8 +75,9 @@ def test_lines_sum_to_components_and_components_to_the_total_to_the_last_unit(
     mac: str, layer: ActionCounts
 ) -> None:
     energy = BY_MAC[mac].layer(layer)
-    assert sum(energy.parts_fj.values()) == energy.total_fj == sum(line.energy_fj for line in energy.lines)
-    shown = energy.energy_pj
+    lines_fj = sum(priced(line.energy_fj) for line in energy.lines)
+    assert sum(parts_fj(energy).values()) == energy.total_fj == lines_fj
+    shown = {part: priced(pj) for part, pj in energy.energy_pj.items()}
     assert femtojoules(shown[TOTAL]) == sum(femtojoules(pj) for part, pj in shown.items() if part != TOTAL)
 
 
@@ -90,7 +98,7 @@ def test_energy_is_additive_but_for_rounding_each_line(
         )
     )
     rounding_fj = 2 * len(together.lines)  # each line of the three layers is rounded to a femtojoule
-    assert abs(together.total_fj - sum(part.total_fj for part in parts)) <= rounding_fj
+    assert abs(total_fj(together) - sum(map(total_fj, parts))) <= rounding_fj
 
 
 @given(
@@ -102,7 +110,7 @@ def test_energy_is_additive_but_for_rounding_each_line(
 def test_energy_grows_with_every_pe_count(mac: str, layer: ActionCounts, field: str, more: int) -> None:
     pe_cycles = replace(layer.pe_cycles, **{field: getattr(layer.pe_cycles, field) + more})
     grown = replace(layer, pe_cycles=pe_cycles, macs=pe_cycles.useful)
-    assert BY_MAC[mac].layer(grown).total_fj >= BY_MAC[mac].layer(layer).total_fj
+    assert total_fj(BY_MAC[mac].layer(grown)) >= total_fj(BY_MAC[mac].layer(layer))
 
 
 @given(mac=drawn_mac, layer=drawn_counts, operand=st.sampled_from(OPERANDS), more=COUNT)
@@ -110,9 +118,9 @@ def test_energy_grows_with_every_byte(mac: str, layer: ActionCounts, operand: Op
     def with_more(moved: Mapping[Operand, Traffic]) -> dict[Operand, Traffic]:
         return {**moved, operand: Traffic(moved[operand].read_bytes + more, moved[operand].write_bytes)}
 
-    before_fj = BY_MAC[mac].layer(layer).total_fj
-    assert BY_MAC[mac].layer(replace(layer, sram=with_more(layer.sram))).total_fj >= before_fj
-    assert BY_MAC[mac].layer(replace(layer, dram=with_more(layer.dram))).total_fj >= before_fj
+    before_fj = total_fj(BY_MAC[mac].layer(layer))
+    assert total_fj(BY_MAC[mac].layer(replace(layer, sram=with_more(layer.sram)))) >= before_fj
+    assert total_fj(BY_MAC[mac].layer(replace(layer, dram=with_more(layer.dram)))) >= before_fj
 
 
 @given(layer=drawn_counts)
@@ -120,13 +128,14 @@ def test_energy_grows_with_every_byte(mac: str, layer: ActionCounts, operand: Op
 def test_doubling_the_clock_at_equal_cycles_halves_static_energy_and_leaves_dynamic(
     layer: ActionCounts,
 ) -> None:
-    slow, fast = (SCALED[clock_mhz].layer(layer) for clock_mhz in (500, 1000))
+    slow, fast = (SCALED[clock_mhz].layer(layer) for clock_mhz in (250, 500))
     static_lines = sum(line.kind == "static" for line in slow.lines)
-    assert abs(slow.static_fj - 2 * fast.static_fj) <= 2 * static_lines
-    assert slow.total_fj - slow.static_fj == fast.total_fj - fast.static_fj
+    slow_fj, fast_fj = priced(slow.static_fj), priced(fast.static_fj)
+    assert abs(slow_fj - 2 * fast_fj) <= 2 * static_lines
+    assert total_fj(slow) - slow_fj == total_fj(fast) - fast_fj
 
 
-SCALED = {clock: pricing(clock_mhz=clock, scaling={"frequency": True}) for clock in (500, 1000)}
+SCALED = {clock: pricing(clock_mhz=clock, scaling={"frequency": True}) for clock in (250, 500)}
 
 
 @pytest.mark.parametrize("mac", ["int8", "elma8", "elma16", "fp16"])
@@ -134,9 +143,9 @@ def test_a_fully_busy_pe_costs_what_was_published_static_and_dynamic_together(ma
     cycles = 10**6
     pes = 32 * 32
     energy = BY_MAC[mac].layer(counts(useful=pes * cycles, cycles=cycles))
-    dynamic_pj = sum(line.energy_fj for line in energy.lines if line.component.startswith("pe_")) / 1000
+    dynamic_pj = sum(pe_parts(energy).values()) / 1000
     pe = BY_MAC[mac].pes[0]
-    leaked_pj = 4.2e-6 * pe.area_um2 * pes * cycles * 2  # nW/um2 for 2 ns a cycle
+    leaked_pj = 4.2e-6 * priced(pe.area_um2) * pes * cycles * 2  # nW/um2 for 2 ns a cycle
     assert (dynamic_pj + leaked_pj) / (pes * cycles) == pytest.approx(pe.energy_pj, rel=1e-6)
 
 
@@ -158,7 +167,7 @@ TOGGLES = SwitchingActivity(4.02e6, 4.03e6, 6.68e6)
 
 
 def pe_parts(energy: LayerEnergy) -> dict[str, int]:
-    return {part: fj for part, fj in energy.parts_fj.items() if part.startswith("pe_")}
+    return {part: fj for part, fj in parts_fj(energy).items() if part.startswith("pe_")}
 
 
 def test_the_characterised_toggles_cost_the_same_as_no_tensors() -> None:
@@ -179,7 +188,8 @@ def test_silent_tensors_cost_the_clock_alone() -> None:
 def test_energy_follows_the_bits_that_toggle() -> None:
     layer = counts(useful=10**6, cycles=1000)
     more = SwitchingActivity(5e6, 5e6, 8e6)
-    assert BY_MAC["int8"].layer(layer, more).total_fj > BY_MAC["int8"].layer(layer, TOGGLES).total_fj
+    moved_fj, usual_fj = (total_fj(BY_MAC["int8"].layer(layer, toggled)) for toggled in (more, TOGGLES))
+    assert moved_fj > usual_fj
 
 
 def test_zero_gating_saves_what_zero_operands_would_have_switched() -> None:
@@ -200,7 +210,7 @@ def test_clock_gating_stops_the_registers_of_pes_without_work() -> None:
     gated = pricing(array={"clock_gating": True})
     idle = counts(idle=10**6, holding=10**6, cycles=1000)
     assert "pe_registers" not in gated.layer(idle).parts_fj
-    assert BY_MAC["int8"].layer(idle).parts_fj["pe_registers"] > 0
+    assert parts_fj(BY_MAC["int8"].layer(idle))["pe_registers"] > 0
     busy = counts(useful=10**6, shifting=10**6, cycles=1000)
     assert gated.layer(busy).parts_fj == BY_MAC["int8"].layer(busy).parts_fj
 
@@ -248,21 +258,7 @@ def test_sram_prices_hit_their_rows_and_lie_between_in_the_logarithm(
     priced = pricing(sram={"ifmap": {"capacity_kib": capacity_kib, "word_bits": word_bits}})
     parts = priced.layer(counts(moved=10**6)).lines
     (read,) = (line for line in parts if line.component == "sram_ifmap" and line.counted == "bytes read")
-    assert read.unit_pj == pytest.approx(read_pj_per_byte, rel=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("sram", "field"),
-    [
-        ({"capacity_kib": 15.9}, "sram.filter.capacity_kib"),
-        ({"capacity_kib": 2048}, "sram.filter.capacity_kib"),
-        ({"word_bits": 32}, "sram.filter.word_bits"),
-    ],
-)
-def test_sram_outside_the_tabulated_range_is_refused(sram: dict[str, float], field: str) -> None:
-    with pytest.raises(UserError, match="outside the range of the memory prices") as caught:
-        pricing(sram={"filter": sram})
-    assert field in str(caught.value)
+    assert read.action.unit_pj == pytest.approx(read_pj_per_byte, rel=1e-9)
 
 
 # Area
@@ -276,10 +272,10 @@ def test_area_has_the_components_that_the_format_needs(mac: str, components: set
     parts = BY_MAC[mac].area.parts_um2
     assert set(parts) == components | {"sram_ifmap", "sram_filter", "sram_ofmap"}
     assert parts["sram_ifmap"] == pytest.approx(397000)
-    assert sum(parts.values()) == pytest.approx(BY_MAC[mac].area.total_um2)
+    assert sum(map(priced, parts.values())) == pytest.approx(BY_MAC[mac].area.total_um2)
 
 
 def test_decoders_stand_on_two_edges_and_converters_on_one() -> None:
     small, large = (pricing("elma8", array={"rows": 32, "columns": n}).area.parts_um2 for n in (16, 32))
-    assert large["converters"] == pytest.approx(2 * small["converters"])
-    assert large["decoders"] / small["decoders"] == pytest.approx(64 / 48)
+    assert large["converters"] == pytest.approx(2 * priced(small["converters"]))
+    assert priced(large["decoders"]) / priced(small["decoders"]) == pytest.approx(64 / 48)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from simulator.arch.config import ArchConfig
 from simulator.cost.book import Prices
-from simulator.foundation import UserError
+from simulator.cost.price import NotPriced, Price
 
 
 def price(**overrides: Any) -> Any:
@@ -18,7 +18,9 @@ def price(**overrides: Any) -> Any:
 
 
 def area(**overrides: Any) -> float:
-    return Prices.of(ArchConfig.model_validate(overrides)).get("pe", "int8", "area").value
+    found = Prices.of(ArchConfig.model_validate(overrides)).get("pe", "int8", "area")
+    assert isinstance(found, Price)
+    return found.value
 
 
 def test_prices_at_their_own_conditions_are_not_scaled() -> None:
@@ -62,38 +64,64 @@ def test_every_step_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "field"),
+    ("overrides", "limits", "nearest"),
     [
-        ({"process": {"voltage_v": 0.5}, "scaling": {"voltage": True}}, "process.voltage_v"),
-        ({"process": {"voltage_v": 1.2}, "scaling": {"voltage": True}}, "process.voltage_v"),
-        ({"process": {"node_nm": 7}, "scaling": {"node": True}}, "process.node_nm"),
-        ({"process": {"node_nm": 65}, "scaling": {"node": True}}, "process.node_nm"),
-        ({"clock_mhz": 2000, "scaling": {"frequency": True}}, "clock_mhz"),
-        ({"clock_mhz": 1, "scaling": {"frequency": True}}, "clock_mhz"),
+        ({"process": {"voltage_v": 0.5}, "scaling": {"voltage": True}}, "0.7 to 1.05 V", "voltage_v 0.7;"),
+        ({"process": {"voltage_v": 1.2}, "scaling": {"voltage": True}}, "0.7 to 1.05 V", "voltage_v 1.05;"),
+        ({"process": {"node_nm": 7}, "scaling": {"node": True}}, "20 to 45 nm", "process.node_nm 20;"),
+        ({"process": {"node_nm": 65}, "scaling": {"node": True}}, "20 to 45 nm", "process.node_nm 45;"),
+        ({"clock_mhz": 2000, "scaling": {"frequency": True}}, "10 to 1000 MHz", "clock_mhz 1000;"),
+        ({"clock_mhz": 1, "scaling": {"frequency": True}}, "10 to 1000 MHz", "clock_mhz 10;"),
     ],
 )
-def test_scaling_outside_its_validity_is_refused(overrides: dict[str, Any], field: str) -> None:
-    with pytest.raises(UserError, match="outside the range that prices can be scaled in") as caught:
-        price(**overrides)
-    assert str(caught.value).startswith(field)
+def test_outside_the_validity_of_scaling_nothing_is_priced_and_the_nearest_value_is_named(
+    overrides: dict[str, Any], limits: str, nearest: str
+) -> None:
+    found = price(**overrides)
+    assert isinstance(found, NotPriced)
+    assert f"prices scale inside {limits} only" in found.reason
+    assert f"the nearest is {nearest}" in found.reason.replace("process.voltage_v", "voltage_v")
 
 
 @pytest.mark.parametrize(
-    ("overrides", "permission"),
+    ("overrides", "reason"),
     [
-        ({"clock_mhz": 400}, "scaling.frequency: true"),
-        ({"process": {"voltage_v": 0.9}}, "scaling.voltage: true"),
-        ({"process": {"node_nm": 32}}, "scaling.node: true"),
-        ({"process": {"corner": "SS"}}, "no scaling exists"),
-        ({"process": {"temperature_c": 85}}, "no scaling exists"),
+        (
+            {"clock_mhz": 400},
+            "prices hold at 500 MHz, clock_mhz is 400 MHz: set scaling.frequency to true, clock_mhz to 500, "
+            "or add a table with prices at 400 MHz",
+        ),
+        ({"process": {"voltage_v": 0.9}}, "set scaling.voltage to true, process.voltage_v to 0.81, or"),
+        ({"process": {"node_nm": 32}}, "set scaling.node to true, process.node_nm to 28, or"),
+        (
+            {"process": {"corner": "SS"}},
+            "prices hold at TT, process.corner is SS and nothing scales it: set process.corner to TT or add",
+        ),
+        ({"process": {"temperature_c": 85}}, "set process.temperature_c to 25 or add a table with prices"),
     ],
 )
-def test_nothing_is_scaled_without_being_asked_for(overrides: dict[str, Any], permission: str) -> None:
-    with pytest.raises(UserError, match="row pe_multiply/int8/operate holds at") as caught:
-        price(**overrides)
-    assert permission in str(caught.value)
+def test_nothing_is_scaled_without_being_asked_for(overrides: dict[str, Any], reason: str) -> None:
+    found = price(**overrides)
+    assert isinstance(found, NotPriced)
+    assert reason in found.reason
+    assert found.needs == "row johnson2018_28nm:pe_multiply/int8/operate"
+
+
+def test_every_condition_that_differs_is_told() -> None:
+    found = price(clock_mhz=400, process={"voltage_v": 0.9, "temperature_c": 85})
+    assert isinstance(found, NotPriced)
+    for field in ("scaling.frequency", "scaling.voltage", "process.temperature_c"):
+        assert f"set {field} to" in found.reason
+
+
+def test_a_permission_that_no_price_needs_does_no_harm() -> None:
+    """2000 MHz is outside the range of scaling, and the row of a DRAM holds at any clock."""
+    arch = ArchConfig.model_validate({"clock_mhz": 2000, "scaling": {"frequency": True}})
+    assert isinstance(Prices.of(arch).get("dram", "lpddr4", "transfer"), Price)
 
 
 def test_dram_is_another_chip_and_never_scaled() -> None:
     arch = ArchConfig.model_validate({"process": {"node_nm": 45}, "scaling": {"node": True}})
-    assert Prices.of(arch).get("dram", "lpddr4", "transfer").value == 8
+    found = Prices.of(arch).get("dram", "lpddr4", "transfer")
+    assert isinstance(found, Price)
+    assert found.value == 8

@@ -15,6 +15,7 @@ from simulator.report import units
 from simulator.report.comparison import compare_results, variant_names
 from simulator.report.components import colours, family_of, in_order
 from simulator.report.console import render_comparison, render_result
+from simulator.result import priced
 from tests.report_fixtures import COMPONENTS, make_result
 
 
@@ -61,13 +62,13 @@ def test_headline_figures_stand_on_the_page() -> None:
     page = _text(file)
     assert f"{result.totals.cycles:,}" in page
     for component, energy_pj in result.totals.energy_by_component_pj.items():
-        share = f"{100 * energy_pj / result.totals.energy_pj:.1f} %"
+        share = f"{100 * priced(energy_pj) / priced(result.totals.energy_pj):.1f} %"
         assert energy_pj == 0 or share in page, component
 
 
 def test_the_long_table_holds_every_layer_and_the_short_one_the_ten_dearest() -> None:
     result = make_result(layers=14)
-    dearest = sorted(result.layers, key=lambda layer: layer.energy_pj["total"])[-10:]
+    dearest = sorted(result.layers, key=lambda layer: priced(layer.energy_pj["total"]))[-10:]
     for full, expected in ((True, result.layers), (False, dearest)):
         console, file = _console(80)
         render_result(result.model_copy(update={"warnings": []}), console, full=full)
@@ -81,7 +82,7 @@ def test_each_variant_is_told_relative_to_the_first_and_the_best_is_marked() -> 
     energy = [metric.key for metric in comparison.metrics].index("energy_pj")
     cells = [variant.cells[energy] for variant in comparison.variants]
     assert cells[0].relative == 1.0
-    assert cells[1].relative == second.totals.energy_pj / first.totals.energy_pj
+    assert cells[1].relative == priced(second.totals.energy_pj) / priced(first.totals.energy_pj)
     assert [cell.best for cell in cells] == [False, True]
 
 

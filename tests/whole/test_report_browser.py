@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from simulator.report.html import render_html
-from simulator.result import Result
+from simulator.result import Result, priced
 from tests.report_fixtures import make_result
 
 webdriver = pytest.importorskip("selenium.webdriver")
@@ -165,7 +165,9 @@ def test_tables_sort_by_the_column_that_is_clicked(page: Browser, results: list[
     energy = next(head for head in heads if head.text.startswith("energy"))
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", energy)
     by_energy = sorted(
-        range(1, 21), key=lambda number: results[0].layers[number - 1].energy_pj["total"], reverse=True
+        range(1, 21),
+        key=lambda number: priced(results[0].layers[number - 1].energy_pj["total"]),
+        reverse=True,
     )
     assert _first_column(page, "#panel-v0 .table:first-of-type table") == [str(n) for n in range(1, 21)]
     energy.click()
@@ -182,7 +184,7 @@ def test_layers_of_a_chart_can_be_put_in_another_order_and_parts_hidden(
     page.find_element("id", "tab-v0").click()
     names = "return document.querySelector('#v0-energy_by_layer .plot').data[0].x"
     page.find_element("css selector", "#v0-energy_by_layer option[value=largest]").click()
-    dearest = max(results[0].layers, key=lambda layer: layer.energy_pj["total"])
+    dearest = max(results[0].layers, key=lambda layer: priced(layer.energy_pj["total"]))
     assert page.execute_script(names)[0] == dearest.name
     part = page.find_element("css selector", "#v0-energy_by_layer .legend button")
     part.click()

@@ -18,7 +18,7 @@ from simulator.report.html import render_html
 from simulator.report.pe_map import pe_utilization
 from simulator.report.result_figures import result_figures
 from simulator.report.tables import figure_table, prices_table
-from simulator.result import Result
+from simulator.result import Result, priced
 from tests.report_fixtures import make_result
 
 
@@ -71,14 +71,14 @@ def test_stacked_figures_sum_to_the_result() -> None:
     assert isinstance(energy, StackedBars)
     assert energy.axis == "energy [µJ]"
     for index, layer in enumerate(result.layers):
-        stacked = sum(series.values[index] for series in energy.series)
+        stacked = sum(priced(series.values[index]) for series in energy.series)
         assert stacked * 1e6 == pytest.approx(layer.energy_pj["total"], rel=1e-9)
     cycles = figures["cycles_by_cause"]
     assert isinstance(cycles, StackedBars)
-    assert sum(sum(series.values) for series in cycles.series) == result.totals.cycles
+    assert sum(sum(map(priced, series.values)) for series in cycles.series) == result.totals.cycles
     use = figures["pe_use_by_layer"]
     assert isinstance(use, StackedBars)
-    assert [sum(s.values[i] for s in use.series) for i in range(len(result.layers))] == pytest.approx(
+    assert [sum(priced(s.values[i]) for s in use.series) for i in range(len(result.layers))] == pytest.approx(
         [100] * len(result.layers)
     )
     assert "accuracy_by_layer" in figures

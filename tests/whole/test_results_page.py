@@ -7,6 +7,7 @@ import re
 import pytest
 
 from simulator.measured import Tensors
+from simulator.result import priced
 from simulator.simulation import simulate
 from tools.accuracy_table import DATA, PAGE
 
@@ -38,5 +39,5 @@ def test_a_published_row_is_what_a_run_gives(network: str, mac: str) -> None:
         f"{100 * accuracy.top5:.1f} %",
         f"{100 * accuracy.agreement_with_float32:.1f} %",
         f"{result.totals.cycles:,}",
-        f"{result.totals.energy_pj / 1e6:.2f}",
+        f"{priced(result.totals.energy_pj) / 1e6:.2f}",
     ]

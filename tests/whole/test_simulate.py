@@ -13,7 +13,7 @@ import pytest
 from simulator.arch import load_arch
 from simulator.arch.config import LayerConfig
 from simulator.foundation.resources import bundled_names
-from simulator.result import Result, load_result
+from simulator.result import Result, load_result, priced
 from simulator.simulation import simulate
 from simulator.workload import load_network
 from tests.command import run, run_process
@@ -77,8 +77,9 @@ def test_headline_figures_follow_from_each_other(resnet50: Result) -> None:
     totals = resnet50.totals
     assert totals.macs == 4_089_184_256
     assert totals.latency_ms == pytest.approx(totals.cycles / 500e6 * 1e3, rel=1e-12)
-    assert totals.power_mw == pytest.approx(totals.energy_pj / (totals.latency_ms * 1e6), rel=1e-12)
-    assert totals.tops_per_w == pytest.approx(2 * totals.macs / totals.energy_pj, rel=1e-12)
+    energy_pj = priced(totals.energy_pj)
+    assert totals.power_mw == pytest.approx(energy_pj / (totals.latency_ms * 1e6), rel=1e-12)
+    assert totals.tops_per_w == pytest.approx(2 * totals.macs / energy_pj, rel=1e-12)
     assert totals.utilization == pytest.approx(totals.macs / (1024 * totals.cycles), rel=1e-12)
 
 
@@ -156,7 +157,6 @@ def test_options_override_single_fields(capsys: pytest.CaptureFixture[str]) -> N
         (["resnet50", "--rows", "-4"], ["array.rows", "got -4"]),
         (["resnet50", "--dataflow", "sw"], ["array.dataflow", "got 'sw'", "'os', 'ws' or 'is'"]),
         (["resnet50", "--mac", "int88"], ["int88"]),
-        (["resnet50", "--clock-mhz", "900"], ["500", "900"]),
         (["resnet50", "--set", "array.rows"], ["FIELD=VALUE", "'array.rows'"]),
         (["resnet50", "--set", "array.rwos=3"], ["array.rwos", "did you mean 'rows'"]),
         (["resnet50", "--batch", "0"], ["batch"]),

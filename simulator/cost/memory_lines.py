@@ -1,0 +1,125 @@
+"""The energy of memories: buffers, DRAM, the wires between buffers and array, and what the buffers leak."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+from simulator.arch.config import ArchConfig
+from simulator.cost.area import Area, AreaLine
+from simulator.cost.book import Prices
+from simulator.cost.lines import Action, FormationLine
+from simulator.cost.memory import SramCost, sram_cost
+from simulator.cost.price import NotPriced, Uses, use
+from simulator.system.counts import OPERANDS, ActionCounts, Operand
+
+_BITS_PER_BYTE: Final = 8
+_UM_PER_MM: Final = 1000.0
+
+
+class Memories:
+    """The operand buffers and the DRAM behind them.
+
+    Args:
+        arch: the architecture.
+        prices: at its conditions.
+    """
+
+    def __init__(self, arch: ArchConfig, prices: Prices) -> None:
+        self.srams: dict[Operand, SramCost] = {
+            operand: sram_cost(getattr(arch.sram, operand), prices, field=f"sram.{operand}")
+            for operand in OPERANDS
+        }
+        dram = prices.get("dram", arch.dram.type, "transfer", chosen_by="dram.type")
+        self._reading = {
+            operand: Action(f"sram_{operand}", "dynamic", "bytes read", sram.read, operand)
+            for operand, sram in self.srams.items()
+        }
+        self._writing = {
+            operand: Action(f"sram_{operand}", "dynamic", "bytes written", sram.write, operand)
+            for operand, sram in self.srams.items()
+        }
+        self._dram = {
+            operand: Action(
+                f"dram_{operand}",
+                "dynamic",
+                "bytes read or written",
+                use(dram, _BITS_PER_BYTE, "bits a byte"),
+                operand,
+            )
+            for operand in OPERANDS
+        }
+        self._leaking = {
+            operand: Action("leakage_sram", "static", "nanoseconds", sram.leakage, operand)
+            for operand, sram in self.srams.items()
+        }
+
+    def area_lines(self) -> Iterator[AreaLine]:
+        """Area of the buffers."""
+        for operand, sram in self.srams.items():
+            yield AreaLine(f"sram_{operand}", "buffer", 1, sram.area)
+
+    def lines(self, counts: ActionCounts) -> Iterator[FormationLine]:
+        """Energy of the bytes that a layer moves."""
+        for operand in OPERANDS:
+            moved = counts.sram[operand]
+            yield FormationLine(self._reading[operand], moved.read_bytes)
+            yield FormationLine(self._writing[operand], moved.write_bytes)
+        for operand in OPERANDS:
+            yield FormationLine(self._dram[operand], counts.dram[operand].total_bytes)
+
+    def leakage_lines(self, time_ns: float) -> Iterator[FormationLine]:
+        """What the buffers leak in some nanoseconds."""
+        for operand in OPERANDS:
+            yield FormationLine(self._leaking[operand], time_ns)
+
+
+class Wires:
+    """The wires between buffers and array, as long as the areas of both say.
+
+    Args:
+        prices: of wires.
+        area: of the whole chip.
+        macs: the MACs of the array, whose area the length follows from.
+    """
+
+    def __init__(self, prices: Prices, area: Area, macs: str) -> None:
+        self._moving = {
+            operand: Action(
+                "wires",
+                "dynamic",
+                "bytes between buffer and array",
+                _wire_uses(prices, area, operand),
+                operand,
+                mac=macs,
+            )
+            for operand in OPERANDS
+        }
+
+    def lines(self, counts: ActionCounts) -> Iterator[FormationLine]:
+        """Energy of the bytes that pass between buffers and array."""
+        for operand in OPERANDS:
+            moved = counts.sram[operand]
+            at_array = moved.write_bytes if operand == "ofmap" else moved.read_bytes
+            yield FormationLine(self._moving[operand], at_array)
+
+
+def _wire_uses(prices: Prices, area: Area, operand: Operand) -> Uses:
+    wire = prices.get("wire", "intermediate", "transfer")
+    distance_mm = _distance_mm(area, operand)
+    if isinstance(wire, NotPriced):
+        return wire
+    if isinstance(distance_mm, NotPriced):
+        return distance_mm
+    return use(wire, _BITS_PER_BYTE * distance_mm, f"bits a byte over {distance_mm:.3f} mm")
+
+
+def _distance_mm(area: Area, operand: Operand) -> float | NotPriced:
+    """Centre to centre of buffer and array, both square and side by side: an estimate."""
+    array_um2, sram_um2 = area.of("pe_array"), area.of(f"sram_{operand}")
+    if isinstance(array_um2, NotPriced):
+        return array_um2
+    if isinstance(sram_um2, NotPriced):
+        return sram_um2
+    return (math.sqrt(array_um2) + math.sqrt(sram_um2)) / 2 / _UM_PER_MM

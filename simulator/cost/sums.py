@@ -1,0 +1,49 @@
+"""Energy over any number of layers, in the space of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from simulator.cost.lines import Action, LayerEnergy
+
+
+@dataclass(frozen=True, slots=True)
+class PartEnergies:
+    """A layer's whole femtojoules by component, and what of them leaked; None: not priced."""
+
+    parts_fj: Mapping[str, int | None]
+    static_fj: int | None
+
+
+class EnergySum:
+    """The sum of layers' energies, and every action that any of them has.
+
+    A component that is not priced in one layer is not priced in the sum.
+    """
+
+    def __init__(self) -> None:
+        self.parts_fj: dict[str, int | None] = {}
+        self.static_fj: int | None = 0
+        self._actions: dict[int, Action] = {}
+
+    @property
+    def actions(self) -> list[Action]:
+        """Every action once, in the order of first use."""
+        return list(self._actions.values())
+
+    def parts_of(self, energy: LayerEnergy) -> PartEnergies:
+        """What to add for a layer; the layer's actions are noted."""
+        for line in energy.lines:
+            self._actions[id(line.action)] = line.action
+        return PartEnergies(energy.parts_fj, energy.static_fj)
+
+    def add(self, layer: PartEnergies) -> None:
+        """Add a layer."""
+        for component, more in layer.parts_fj.items():
+            self.parts_fj[component] = _sum(self.parts_fj.get(component, 0), more)
+        self.static_fj = _sum(self.static_fj, layer.static_fj)
+
+
+def _sum(before: int | None, more: int | None) -> int | None:
+    return None if before is None or more is None else before + more
