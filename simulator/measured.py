@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +31,30 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Tensors:
-    """Which images a trained network runs on, and how it is put into its formats (docs/inference.md)."""
+    """Which images a trained network runs on, and how it is put into its formats (docs/inference.md).
+
+    Attributes:
+        data: a bundled name or a file.
+        policy: of all MACs that `policies` does not name; None: as each MAC's default says.
+        images: only the first so many; None: all.
+        policies: policies by the name of their MAC.
+    """
 
     data: str
     policy: str | None = None
     images: int | None = None
+    policies: tuple[tuple[str, str], ...] = ()
+
+    def of_macs(self, names: Collection[str]) -> Tensors:
+        """The same with the policies of some MACs alone."""
+        return replace(self, policies=tuple(pair for pair in self.policies if pair[0] in names))
+
+    def policy_choice(self, names: Iterable[str]) -> str | Mapping[str, str] | None:
+        """What `plan_network` takes for a network whose layers have these MACs."""
+        if not self.policies:
+            return self.policy
+        chosen = {} if self.policy is None else dict.fromkeys(names, self.policy)
+        return chosen | dict(self.policies)
 
 
 COUNTED_BATCHES = 8
@@ -66,9 +85,9 @@ def measure_on_images(
         for name, config in arch.layers.items()
         if config.mac is not None
     }
-    plan = plan_network(
-        model, chosen, get_mac(arch.array.mac, custom=arch.macs), tensors.policy, layer_macs=layer_macs
-    )
+    general = get_mac(arch.array.mac, custom=arch.macs)
+    names = [layer_macs.get(product.name, general).name for product in model.products]
+    plan = plan_network(model, chosen, general, tensors.policy_choice(names), layer_macs=layer_macs)
     network = load_network(model.path, batch=batch or 1)
     if len(chosen.images) < network.batch:
         raise UserError(

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from simulator.foundation import UserError, sums
 from simulator.foundation.documents import JsonText, pretty_json, read_text
+from simulator.foundation.paired import PairedDifference, paired_outcomes
 
 TOTAL = sums.TOTAL
 close_energy = sums.close_energy
@@ -74,6 +75,11 @@ def pack_outcomes(right: Iterable[bool]) -> str:
     bits = "".join("1" if each else "0" for each in right)
     bits += "0" * (-len(bits) % 8)
     return "".join(f"{int(bits[start : start + 8], 2):02x}" for start in range(0, len(bits), 8))
+
+
+def _unpacked(digits: str, count: int) -> list[bool]:
+    bits = "".join(f"{int(digit, 16):04b}" for digit in digits)
+    return [bit == "1" for bit in bits[:count]]
 
 
 class LayerAccuracy(_Part):
@@ -238,12 +244,18 @@ class Accuracy(_Part):
         description="A bit for each image in hexadecimal, the first one the highest of the first byte:"
         " whether top-1 is right, or agrees with float32 where there are no labels.",
     )
+    right_float32: str = Field("", description="Likewise for float32; empty where there are no labels.")
 
     @property
     def outcomes(self) -> list[bool]:
         """Whether each image is right; empty where the result does not say."""
-        bits = "".join(f"{int(digit, 16):04b}" for digit in self.right)
-        return [bit == "1" for bit in bits[: self.images]]
+        return _unpacked(self.right, self.images)
+
+    @property
+    def above_float32(self) -> PairedDifference | None:
+        """How far top-1 is above that of float32, on the same images; None where there are no labels."""
+        one, two = self.outcomes, _unpacked(self.right_float32, self.images)
+        return paired_outcomes(one, two) if one and two else None
 
 
 class PriceSource(_Part):

@@ -27,6 +27,7 @@ from simulator.cli.options import (
     SkipUnsupportedOption,
     TimingOption,
     arch_overrides,
+    require_data,
 )
 from simulator.cli.progress import progress_bar
 
@@ -131,6 +132,7 @@ def simulate_command(
         },
         assignments,
     )
+    require_data(data, policy, images)
     configured = configure(arch, overrides)
     folder = prepare_folder(out) if out is not None else None
     with progress_bar(quiet=quiet) as progress:

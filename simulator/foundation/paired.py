@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -47,6 +48,13 @@ def paired_difference(gained: int, lost: int, images: int) -> PairedDifference:
     points = 100 * (gained - lost) / images
     low, high = 100 * (middle - Z95 * deviation), 100 * (middle + Z95 * deviation)
     return PairedDifference(points, max(low, -100.0), min(high, 100.0), images)
+
+
+def paired_outcomes(right: Sequence[bool], beside: Sequence[bool]) -> PairedDifference:
+    """`paired_difference` of a classifier and another one from what each has right, image by image."""
+    pairs = list(zip(right, beside, strict=True))
+    gained, lost = sum(one and not two for one, two in pairs), sum(two and not one for one, two in pairs)
+    return paired_difference(gained, lost, len(pairs))
 
 
 def standard_error_points(share: float, images: int) -> float:

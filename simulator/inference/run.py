@@ -247,4 +247,5 @@ def _accuracy(data: Images, logits: Tensor, reference: Tensor, plan: NetworkPlan
         data=data.source,
         images_hash=data.fingerprint,
         right=pack_outcomes(answers == (wanted if labels is None else labels)),
+        right_float32="" if labels is None else pack_outcomes(wanted == labels),
     )

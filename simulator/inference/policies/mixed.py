@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.foundation.paired import PairedDifference, paired_difference, standard_error_points
+from simulator.foundation.paired import PairedDifference, paired_outcomes, standard_error_points
 from simulator.inference.arithmetic import Arithmetic, float32_product, mac_product
 from simulator.inference.calibration import Observation, calibrate
 from simulator.inference.execute import chunks, execute
@@ -140,9 +140,7 @@ def _widths(scorer: _Scorer, activation_bits: int, weight: str, *, exhaustive: b
     """The result, with what a reader must know about how sure it is."""
     right, reference = scorer.outcomes(activation_bits, weight), scorer.float32()
     images, loss = len(reference), scorer.policy.loss
-    above = paired_difference(
-        int(np.count_nonzero(right & ~reference)), int(np.count_nonzero(reference & ~right)), images
-    )
+    above = paired_outcomes(right.tolist(), reference.tolist())
     weight_bits = get_format(weight).bits
     tried = {pair: None if each is None else _percent(each) for pair, each in scorer.tried.items()}
     plan = scorer.plan(activation_bits, weight)
