@@ -190,7 +190,11 @@ def test_policies_tell_results_apart_where_macs_do_not() -> None:
     same = [make_result(arch_name="x"), make_result(mac="elma8", arch_name="x")]
     assert variant_names(same) == ["int8", "elma8"]
     assert variant_names([make_result("a"), make_result("b")]) == ["a", "b"]
-    assert variant_names([make_result("a"), make_result("a", "elma8"), make_result("b")]) == [
+    several = [
+        make_result(net, mac, arch_name="x")
+        for net, mac in zip("aab", ("int8", "elma8", "int8"), strict=True)
+    ]
+    assert variant_names(several) == [
         "a · int8",
         "a · elma8",
         "b · int8",
@@ -202,11 +206,11 @@ def test_policies_tell_results_apart_where_macs_do_not() -> None:
 
 def test_compare_takes_a_policy_for_each_mac(tmp_path: Path, capsys: Capture) -> None:
     table, kept = tmp_path / "out.csv", tmp_path / "kept"
-    outcome = run(
-        capsys, "compare", "lenet5_fashion", *DATA, "-n", "40", "-m", "int8", "-m", "elma8", "-m", "int4 x int4",
-        "-p", "mse+bias_correction", "-p", "elma8=drop_in", "-p", "int4 x int4=mse+smooth=0.7",
-        "--csv", table, "--out", kept, "--json",
-    ).must_succeed()  # fmt: skip
+    given = ["-p", "mse+bias_correction", "-p", "elma8=drop_in", "-p", "int4 x int4=mse+smooth=0.7"]
+    macs = ["-m", "int8", "-m", "elma8", "-m", "int4 x int4"]
+    places: list[str | Path] = ["--csv", table, "--out", kept, "--json"]
+    outcome = run(capsys, "compare", "lenet5_fashion", *DATA, "-n", "40", *macs, *given, *places)
+    outcome.must_succeed()
     variants = json.loads(outcome.stdout)["variants"]
     policies = ["mse+bias_correction", "drop_in", "mse+smooth=0.7"]
     assert [variant["policy"] for variant in variants] == policies
