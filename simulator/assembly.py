@@ -46,10 +46,14 @@ _PJ_PER_NS_IN_MW = 1.0
 
 @dataclass(frozen=True, slots=True)
 class MeasuredLayer:
-    """What real tensors tell of a layer: bits that toggled, and how far its outputs are from float32."""
+    """What real tensors tell of a layer.
+
+    Bits that toggled, how far its outputs are from float32, and how many sums left their accumulator.
+    """
 
     activity: SwitchingActivity | None = None
     accuracy: LayerAccuracy | None = None
+    overflowed_sums: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Measurements:
     layers: Mapping[str, MeasuredLayer]
     accuracy: Accuracy | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,12 @@ def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHIN
             notes=[*prices.notes(tensors_seen=bool(measured.layers)), *measured.notes],
         ),
         accuracy=measured.accuracy,
-        warnings=[*run.network.notes, *run.warnings, *_mac_warnings(arch, run)],
+        warnings=[
+            *run.network.notes,
+            *run.warnings,
+            *measured.warnings,
+            *_mac_warnings(arch, run, measured),
+        ],
     )
 
 
@@ -268,6 +278,7 @@ def _layer_result(
         pe_cycles={use: getattr(counts.pe_cycles, use) for use in _PE_USES},
         activity=asdict(measured.activity) if measured.activity else {},
         accuracy=measured.accuracy,
+        overflowed_sums=measured.overflowed_sums,
         formation=energy.formation(),
     )
 
@@ -328,10 +339,10 @@ def _totals(
     )
 
 
-def _mac_warnings(arch: ArchConfig, run: MachineRun) -> list[str]:
+def _mac_warnings(arch: ArchConfig, run: MachineRun, measured: Measurements) -> list[str]:
     """One warning for each MAC that is too slow for the clock, or that some layer could overflow.
 
-    The latter name the worst layer.
+    The latter name the worst layer, and leave out layers whose sums were counted: there it is known.
     """
     macs_of: dict[str, list[Mac]] = {}
     endangered: dict[str, list[Layer]] = {}
@@ -342,6 +353,8 @@ def _mac_warnings(arch: ArchConfig, run: MachineRun) -> list[str]:
         key = _choices_key(choices)
         if key not in macs_of:
             macs_of[key] = [get_mac(choice, custom=arch.macs) for choice, _ in choices]
+        if measured.layers.get(layer.name, _NO_LAYER).overflowed_sums is not None:
+            continue
         for mac in macs_of[key]:
             if (mac.name, layer.k) not in known:
                 known[mac.name, layer.k] = overflow_bound(mac, layer.k)

@@ -10,6 +10,7 @@ sum of the parts that are known is never shown as the whole. `Result.not_priced`
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -20,6 +21,7 @@ from simulator.formation import Part as _Part
 from simulator.foundation import UserError, sums
 from simulator.foundation.documents import JsonText, pretty_json, read_text
 from simulator.foundation.femtojoules import Femtojoules, in_pj
+from simulator.foundation.paired import PairedDifference, paired_outcomes
 from simulator.result_v1 import energies_as_integers
 
 TOTAL = sums.TOTAL
@@ -70,6 +72,18 @@ class OperandTraffic(_Part):
     ofmap: OperandBytes = OperandBytes()
 
 
+def pack_outcomes(right: Iterable[bool]) -> str:
+    """Bits in hexadecimal, as `Accuracy.right` holds them; the last byte is filled up with zeros."""
+    bits = "".join("1" if each else "0" for each in right)
+    bits += "0" * (-len(bits) % 8)
+    return "".join(f"{int(bits[start : start + 8], 2):02x}" for start in range(0, len(bits), 8))
+
+
+def _unpacked(digits: str, count: int) -> list[bool]:
+    bits = "".join(f"{int(digit, 16):04b}" for digit in digits)
+    return [bit == "1" for bit in bits[:count]]
+
+
 class LayerAccuracy(_Part):
     """A layer's output through the array's arithmetic against float32."""
 
@@ -109,6 +123,9 @@ class LayerResult(_Part):
     pe_cycles: dict[str, int] = Field(default_factory=dict)
     activity: dict[str, float] = Field(default_factory=dict)
     accuracy: LayerAccuracy | None = None
+    overflowed_sums: int | None = Field(
+        None, ge=0, description="Sums of real tensors that left the accumulator; None where no tensors ran."
+    )
     warnings: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -166,6 +183,25 @@ class Accuracy(_Part):
     agreement_with_float32: float
     policy: str = ""
     choices: dict[str, Any] = Field(default_factory=dict)
+    data: str = ""
+    images_hash: str = ""
+    right: str = Field(
+        "",
+        description="A bit for each image in hexadecimal, the first one the highest of the first byte:"
+        " whether top-1 is right, or agrees with float32 where there are no labels.",
+    )
+    right_float32: str = Field("", description="Likewise for float32; empty where there are no labels.")
+
+    @property
+    def outcomes(self) -> list[bool]:
+        """Whether each image is right; empty where the result does not say."""
+        return _unpacked(self.right, self.images)
+
+    @property
+    def above_float32(self) -> PairedDifference | None:
+        """How far top-1 is above that of float32, on the same images; None where there are no labels."""
+        one, two = self.outcomes, _unpacked(self.right_float32, self.images)
+        return paired_outcomes(one, two) if one and two else None
 
 
 class PriceSource(_Part):

@@ -140,13 +140,14 @@ def comparison_table(comparison: Comparison) -> TableView:
     scales = [metric.column_scale(results) for metric in comparison.metrics]
     rows = []
     for variant in comparison.variants:
-        row = [Cell(marked(variant.name, "estimate" if variant.estimated else None))]
+        name = marked(variant.name, "estimate" if variant.estimated else None)
+        row = [Cell(name, note=variant.conditions)]
         for metric, cell, scale in zip(comparison.metrics, variant.cells, scales, strict=True):
             if cell.value is None:
                 row.append(Cell(metric.absent))
             else:
                 best = "best" if cell.best else ""
-                row.append(Cell(scale.show(cell.value), cell.value, units.ratio(cell.relative), best))
+                row.append(Cell(scale.show(cell.value), cell.value, cell.beside_first, best))
         rows.append(tuple(row))
     heads = (
         f"{metric.label} [{scale.unit}]" if scale.unit else metric.label
