@@ -51,7 +51,9 @@ def nearby_sizes(length: int, size: int, unit: int) -> Sizes:
     found = {-(-length // count) for count in range(max(1, pieces - 2), pieces + 3)}
     for change in (-(size // 4), -(size // 8), size // 8, size // 4, -unit, unit):
         found.add(size + change)
-    found |= {size // 3, size // 2, size * 2, size * 3}
+    found |= {size // 3, size // 2, size * 2, size * 3, size - 4, size + 4, size + 8}
+    # As many pieces with a short last one, whose results leave sooner.
+    found.add(-(-length // max(1, pieces - 1)) - 1)
     found |= {-(-one // unit) * unit for one in found}
     return tuple(sorted(one for one in found - {size} if 0 < one <= length))
 
@@ -137,6 +139,13 @@ def _block_of_pixels(g: Geometry, pixels: int) -> Block:
 
 def _array(blocks: Iterable[Block]) -> Integers:
     return np.array(list(blocks), dtype=np.int64).reshape(-1, 3)
+
+
+def filling_sizes(length: int, capacity_bytes: int, halves: int, bytes_each: float) -> Sizes:
+    """The largest sizes that fill a buffer, or half of it, where one element takes so many bytes."""
+    rooms = (capacity_bytes, capacity_bytes // 2) if halves else (capacity_bytes,)
+    sizes = {int(room / bytes_each) for room in rooms}
+    return tuple(sorted(size for size in sizes if 0 < size < length))
 
 
 def _given(size: int | None, length: int) -> Sizes:

@@ -33,7 +33,14 @@ from simulator.system.tiling_candidates import (
     N,
 )
 from simulator.system.tiling_needs import Limits, ifmap_sizes, output_bytes, slots_of
-from simulator.system.tiling_search import SINGLE_BITS, WHOLE_REDUCTION, Search, Weights, moved_bytes
+from simulator.system.tiling_search import (
+    SINGLE_BITS,
+    WHOLE_REDUCTION,
+    Search,
+    Weights,
+    moved_bytes,
+    play_candidates,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +123,24 @@ def choose_tiling(
     Raises:
         UserError: not even the smallest tile fits, or a fixed tile cannot work; names the buffer.
     """
-    search = Search(name, work, limits, fixed, weights)
+    # Refresh takes the same share of every tiling's transfers, but its phase hides repetitions.
+    calm = work.memory._replace(refresh_interval=0, refresh_duration=0)
+    search = Search(name, work._replace(memory=calm), limits, fixed, weights)
     if not search.run():
         raise _does_not_fit(search)
-    return _tiling(search)
+    return _tiling(search, work)
 
 
-def _tiling(search: Search) -> Tiling:
+def _tiling(search: Search, work: LayerWork) -> Tiling:
     chosen = search.chosen()
     b = Blocking(*(int(part) for part in search.rows[chosen, : SINGLE + 1]))
-    slots = slots_of(search.work, b, search.limits)
+    slots, totals = slots_of(search.work, b, search.limits), search.totals[chosen].copy()
+    if work.memory != search.work.memory:
+        play_candidates(work, search.limits, search.rows[chosen : chosen + 1], totals[None])
     return Tiling(
         blocking=b,
         slots=dict(zip(OPERANDS, (int(count) for count in slots), strict=True)),
-        totals=search.totals[chosen].copy(),
+        totals=totals,
         reason=_reason(search, chosen),
         is_product=search.work.geometry.is_product,
     )
