@@ -41,7 +41,8 @@ def counts_of(layer: Layer, arch: ArchConfig) -> ActionCounts:
     cycles = CycleBreakdown(folds * layer.k, folds * 62, folds * 32, {"dram": 17})
     shifting, holding = cycles.drain * pes, cycles.stall * pes
     idle = cycles.total * pes - layer.macs - shifting - holding
-    moved = {operand: Traffic(layer.m * layer.k, layer.m * layer.n) for operand in OPERANDS}
+    read, written = layer.m * layer.k, layer.m * layer.n
+    moved = {operand: Traffic(read, written, read, written) for operand in OPERANDS}
     return ActionCounts(
         macs=layer.macs,
         cycles=cycles,
@@ -51,6 +52,7 @@ def counts_of(layer: Layer, arch: ArchConfig) -> ActionCounts:
         output_path_operations={"bias": layer.m * layer.n, "relu": layer.m * layer.n},
         sram=moved,
         dram=moved,
+        array_bytes=dict.fromkeys(OPERANDS, read),
     )
 
 

@@ -21,6 +21,7 @@ from simulator.cost.pricing import ArchitecturePricing, MacBlock
 from simulator.cost.provenance import missing_prices, price_sources, unit_prices
 from simulator.cost.sums import EnergySum, PartEnergies
 from simulator.foundation import UserError
+from simulator.foundation.femtojoules import in_pj, picojoules
 from simulator.numerics import Mac, get_mac
 from simulator.numerics.overflow import OverflowBound, overflow_bound
 from simulator.result import (
@@ -32,11 +33,10 @@ from simulator.result import (
     Result,
     Sources,
     Totals,
-    in_pj,
     sum_known,
 )
 from simulator.system import LayerRun, MachineRun
-from simulator.system.counts import OPERANDS, Operand, Traffic
+from simulator.system.counts import OPERANDS, Operand, PECycles, Traffic
 from simulator.system.objective import MovePrices
 from simulator.workload import Layer, Network
 
@@ -46,10 +46,14 @@ _PJ_PER_NS_IN_MW = 1.0
 
 @dataclass(frozen=True, slots=True)
 class MeasuredLayer:
-    """What real tensors tell of a layer: bits that toggled, and how far its outputs are from float32."""
+    """What real tensors tell of a layer.
+
+    Bits that toggled, how far its outputs are from float32, and how many sums left their accumulator.
+    """
 
     activity: SwitchingActivity | None = None
     accuracy: LayerAccuracy | None = None
+    overflowed_sums: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Measurements:
     layers: Mapping[str, MeasuredLayer]
     accuracy: Accuracy | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class MeasuredRun:
     measured: Measurements = field(default_factory=lambda: Measurements({}))
 
 
+_PE_USES = tuple(use.name for use in fields(PECycles))
 _NOTHING_MEASURED = Measurements({})
 _NO_LAYER = MeasuredLayer()
 
@@ -127,7 +133,12 @@ def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHIN
             notes=[*prices.notes(tensors_seen=bool(measured.layers)), *measured.notes],
         ),
         accuracy=measured.accuracy,
-        warnings=[*run.network.notes, *run.warnings, *_mac_warnings(arch, run)],
+        warnings=[
+            *run.network.notes,
+            *run.warnings,
+            *measured.warnings,
+            *_mac_warnings(arch, run, measured),
+        ],
     )
 
 
@@ -235,8 +246,7 @@ def _layer_result(
     """The result of a layer; nested parts go in as fields, which is faster by far than one object each."""
     layer, counts = run.layer, run.counts
     cycles = counts.cycles
-    energy_pj = energy.energy_pj
-    total_pj = energy_pj[TOTAL]
+    total_pj = energy.energy_pj[TOTAL]
     return LayerResult(
         name=layer.name,
         kind=layer.kind,
@@ -260,12 +270,15 @@ def _layer_result(
         tiling=run.tiling.summary(),
         sram_bytes=_traffic(counts.sram),
         dram_bytes=_traffic(counts.dram),
-        energy_pj=energy_pj,
+        energy_fj=energy.energy_fj,
+        energy_pj=energy.energy_pj,
+        static_energy_fj=energy.static_fj,
         static_energy_pj=in_pj(energy.static_fj),
         power_mw=None if total_pj is None else total_pj / (cycles.total * arch.cycle_ns) * _PJ_PER_NS_IN_MW,
-        pe_cycles=asdict(counts.pe_cycles),
+        pe_cycles={use: getattr(counts.pe_cycles, use) for use in _PE_USES},
         activity=asdict(measured.activity) if measured.activity else {},
         accuracy=measured.accuracy,
+        overflowed_sums=measured.overflowed_sums,
         formation=energy.formation(),
     )
 
@@ -298,7 +311,8 @@ def _totals(
             causes[cause] += getattr(layer.cycles, cause)
         for cause, stalled in layer.stalls.items():
             causes[cause] = causes.get(cause, 0) + stalled
-    energy_pj = in_pj(sum_known(parts_fj.values()))
+    energy_fj = sum_known(parts_fj.values())
+    energy_pj = in_pj(energy_fj)
     latency_ns = cycles * arch.cycle_ns
     operations = 2 * macs
     tops = operations / latency_ns / 1000
@@ -307,7 +321,9 @@ def _totals(
         cycles=cycles,
         macs=macs,
         latency_ms=latency_ns / 1e6,
+        energy_fj=energy_fj,
         energy_pj=energy_pj,
+        static_energy_fj=energies.static_fj,
         static_energy_pj=in_pj(energies.static_fj),
         power_mw=None if energy_pj is None else energy_pj / latency_ns * _PJ_PER_NS_IN_MW,
         peak_layer_power_mw=None if None in powers_mw else max(mw for mw in powers_mw if mw is not None),
@@ -317,15 +333,16 @@ def _totals(
         tops_per_w=None if energy_pj is None else operations / energy_pj,
         tops_per_mm2=None if area_um2 is None else tops / (area_um2 / 1e6),
         energy_delay_product_pj_ms=None if energy_pj is None else energy_pj * latency_ns / 1e6,
-        energy_by_component_pj={part: in_pj(energy_fj) for part, energy_fj in parts_fj.items()},
+        energy_by_component_fj=parts_fj,
+        energy_by_component_pj=picojoules(parts_fj),
         cycles_by_cause=causes,
     )
 
 
-def _mac_warnings(arch: ArchConfig, run: MachineRun) -> list[str]:
+def _mac_warnings(arch: ArchConfig, run: MachineRun, measured: Measurements) -> list[str]:
     """One warning for each MAC that is too slow for the clock, or that some layer could overflow.
 
-    The latter name the worst layer.
+    The latter name the worst layer, and leave out layers whose sums were counted: there it is known.
     """
     macs_of: dict[str, list[Mac]] = {}
     endangered: dict[str, list[Layer]] = {}
@@ -336,6 +353,8 @@ def _mac_warnings(arch: ArchConfig, run: MachineRun) -> list[str]:
         key = _choices_key(choices)
         if key not in macs_of:
             macs_of[key] = [get_mac(choice, custom=arch.macs) for choice, _ in choices]
+        if measured.layers.get(layer.name, _NO_LAYER).overflowed_sums is not None:
+            continue
         for mac in macs_of[key]:
             if (mac.name, layer.k) not in known:
                 known[mac.name, layer.k] = overflow_bound(mac, layer.k)

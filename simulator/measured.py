@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from simulator.workload import Layer, load_network
 
 if TYPE_CHECKING:
     from simulator.inference.arithmetic import MacOutput
+    from simulator.inference.overflow import SumsOutside
     from simulator.inference.products import Product
     from simulator.inference.trace import Trace
 
@@ -30,11 +31,30 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Tensors:
-    """Which images a trained network runs on, and how it is put into its formats (docs/inference.md)."""
+    """Which images a trained network runs on, and how it is put into its formats (docs/inference.md).
+
+    Attributes:
+        data: a bundled name or a file.
+        policy: of all MACs that `policies` does not name; None: as each MAC's default says.
+        images: only the first so many; None: all.
+        policies: policies by the name of their MAC.
+    """
 
     data: str
     policy: str | None = None
     images: int | None = None
+    policies: tuple[tuple[str, str], ...] = ()
+
+    def of_macs(self, names: Collection[str]) -> Tensors:
+        """The same with the policies of some MACs alone."""
+        return replace(self, policies=tuple(pair for pair in self.policies if pair[0] in names))
+
+    def policy_choice(self, names: Iterable[str]) -> str | Mapping[str, str] | None:
+        """What `plan_network` takes for a network whose layers have these MACs."""
+        if not self.policies:
+            return self.policy
+        chosen = {} if self.policy is None else dict.fromkeys(names, self.policy)
+        return chosen | dict(self.policies)
 
 
 COUNTED_BATCHES = 8
@@ -65,9 +85,9 @@ def measure_on_images(
         for name, config in arch.layers.items()
         if config.mac is not None
     }
-    plan = plan_network(
-        model, chosen, get_mac(arch.array.mac, custom=arch.macs), tensors.policy, layer_macs=layer_macs
-    )
+    general = get_mac(arch.array.mac, custom=arch.macs)
+    names = [layer_macs.get(product.name, general).name for product in model.products]
+    plan = plan_network(model, chosen, general, tensors.policy_choice(names), layer_macs=layer_macs)
     network = load_network(model.path, batch=batch or 1)
     if len(chosen.images) < network.batch:
         raise UserError(
@@ -82,12 +102,15 @@ def measure_on_images(
     advance = None if progress is None else lambda done, total: progress("images", done, total)
     result = run_plan(model, chosen, plan, observer=counter, progress=advance)
     layers = {
-        name: MeasuredLayer(counter.activity(name), accuracy) for name, accuracy in result.layers.items()
+        name: MeasuredLayer(counter.activity(name), accuracy, result.sums[name].outside)
+        for name, accuracy in result.layers.items()
     }
-    note = (
-        f"bits toggled: counted in every register over the first {counter.batches} batches of {chosen.source}"
+    notes = (
+        f"bits toggled: counted in every register over the first {counter.batches} batches of"
+        f" {chosen.source}",
+        _sums_note(result.sums, f"{len(chosen.images)} images of {chosen.source}"),
     )
-    return MeasuredRun(configured, network, Measurements(layers, result.accuracy, (note,)))
+    return MeasuredRun(configured, network, Measurements(layers, result.accuracy, notes, result.warnings))
 
 
 def measure_recorded(
@@ -134,11 +157,14 @@ def measure_trace(
         UserError: sums that differ from the recorded ones (with the first one's coordinates), or column
             blocks.
     """
+    from simulator.inference.overflow import SumsOutside, outside_warnings
+
     _require_one_mac(arch)
     general = get_mac(arch.array.mac, custom=arch.macs)
     specs = {layer.name: trace.mac(layer.name) for layer in trace.network.layers}
     macs = {name: general if spec is None else get_mac(spec) for name, spec in specs.items()}
     layers: dict[str, MeasuredLayer] = {}
+    outside: dict[str, SumsOutside] = {}
     compared = 0
     for done, layer in enumerate(trace.network.layers, 1):
         mac = macs[layer.name]
@@ -150,14 +176,26 @@ def measure_trace(
             compared += _require_recorded(trace, layer, sums)
         if outputs is not None:
             _save(outputs, layer.name, sums)
-        layers[layer.name] = MeasuredLayer(_activity_of(arch, layer.name, mac, activations, weights))
+        outside[layer.name] = SumsOutside.of(mac, np.asarray(activations), np.asarray(weights), sums)
+        activity = _activity_of(arch, layer.name, mac, activations, weights)
+        layers[layer.name] = MeasuredLayer(activity, overflowed_sums=outside[layer.name].outside)
         if progress is not None:
             progress(trace.network.name, done, len(trace.network.layers))
     notes = (
         f"bits toggled: counted in every register over the {trace.manifest.images} recorded images",
         f"functional output: {compared} sums equal to the recorded ones",
+        _sums_note(outside, f"the {trace.manifest.images} recorded images"),
     )
-    return MeasuredRun(_with_layer_macs(arch, macs), trace.network, Measurements(layers, None, notes))
+    warnings = tuple(outside_warnings(outside, macs))
+    return MeasuredRun(
+        _with_layer_macs(arch, macs), trace.network, Measurements(layers, None, notes, warnings)
+    )
+
+
+def _sums_note(sums: Mapping[str, SumsOutside], where: str) -> str:
+    total = sum(each.sums for each in sums.values())
+    outside = sum(each.outside for each in sums.values())
+    return f"accumulators: {outside:,} of {total:,} sums over {where} left them"
 
 
 def tensor_files(model_name: str, tensors: Tensors) -> tuple[Path, Path]:

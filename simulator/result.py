@@ -1,7 +1,7 @@
 """The one result that console, JSON, report, compare and sweep read; it closes when it is built.
 
-Energies are whole femtojoules inside, so that sums over layers, components and the total agree
-to the last unit; JSON shows picojoules with at most three decimals.
+Energies are whole femtojoules (`energy_fj`), so that sums over layers, components and the total agree to the
+last unit at any size; JSON holds them as decimal strings. Picojoules (`energy_pj`) are their rounded view.
 
 A figure that no price table can give is None (`null` in JSON), and so is every figure that it is a part of; a
 sum of the parts that are known is never shown as the whole. `Result.not_priced` says why.
@@ -10,19 +10,21 @@ sum of the parts that are known is never shown as the whole. `Result.not_priced`
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, model_validator
 
+from simulator.formation import AreaFormation, EnergyFormation, NoPrice, UnitPrice, require_formed
+from simulator.formation import Part as _Part
 from simulator.foundation import UserError, sums
 from simulator.foundation.documents import JsonText, pretty_json, read_text
+from simulator.foundation.femtojoules import Femtojoules, in_pj
+from simulator.foundation.paired import PairedDifference, paired_outcomes
+from simulator.result_v1 import energies_as_integers
 
 TOTAL = sums.TOTAL
-close_energy = sums.close_energy
-femtojoules = sums.femtojoules
-in_pj = sums.in_pj
 priced = sums.priced
 sum_known = sums.sum_known
 
@@ -32,10 +34,6 @@ READ_VERSIONS = (1, SCHEMA_VERSION)
 
 _FORMATION_DEPTH = 3
 """Indentation of a layer's formation inside a result's JSON."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class LayerCycles(_Part):
@@ -74,6 +72,18 @@ class OperandTraffic(_Part):
     ofmap: OperandBytes = OperandBytes()
 
 
+def pack_outcomes(right: Iterable[bool]) -> str:
+    """Bits in hexadecimal, as `Accuracy.right` holds them; the last byte is filled up with zeros."""
+    bits = "".join("1" if each else "0" for each in right)
+    bits += "0" * (-len(bits) % 8)
+    return "".join(f"{int(bits[start : start + 8], 2):02x}" for start in range(0, len(bits), 8))
+
+
+def _unpacked(digits: str, count: int) -> list[bool]:
+    bits = "".join(f"{int(digit, 16):04b}" for digit in digits)
+    return [bit == "1" for bit in bits[:count]]
+
+
 class LayerAccuracy(_Part):
     """A layer's output through the array's arithmetic against float32."""
 
@@ -85,77 +95,8 @@ class LayerAccuracy(_Part):
     elements: int = 0
 
 
-class UsedPrice(_Part):
-    """`quantity` of one price (`table:row` of `sources.prices`) inside a unit price."""
-
-    row: str
-    quantity: float
-    what: str = ""
-
-
-class NoPrice(_Part):
-    """Why something has no price.
-
-    reason: a sentence that ends with the way out; whatever shares a cause has the same one.
-    needs: the row, area or MAC that the price follows from and that has none.
-    """
-
-    reason: str
-    needs: str = ""
-
-
-class UnitPrice(_Part):
-    """What one action of a component costs: the sum of quantity x price over `prices`, less their leakage.
-
-    For static energy it is milliwatts, which are picojoules per nanosecond. Without a price `price_pj` is
-    None, `prices` is empty and `not_priced` says why.
-    """
-
-    name: str
-    component: str
-    kind: Literal["dynamic", "static"]
-    operand: Literal["ifmap", "filter", "ofmap"] | None = None
-    counted: str
-    price_pj: float | None
-    less_leakage_pj: float = 0.0
-    prices: list[UsedPrice]
-    not_priced: NoPrice | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnergyFormation:
-    """How a part of a layer's energy was formed: count x unit price x factor, to the whole femtojoule.
-
-    `energy_pj` is None where the unit price is. A result has some twenty of these a layer, so they are plain
-    dataclasses, a fraction of a model's size.
-    """
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    unit_price: str
-    count: float
-    factor: float = 1.0
-    factor_reason: str = ""
-    energy_pj: float | None
-
-
-class AreaFormation(_Part):
-    """How a part of the area was formed: count x unit area, the sum of quantity x price over `prices`.
-
-    Without a price both areas are None, `prices` is empty and `not_priced` says why.
-    """
-
-    component: str
-    counted: str
-    count: float
-    unit_area_um2: float | None
-    area_um2: float | None
-    prices: list[UsedPrice]
-    not_priced: NoPrice | None = None
-
-
 class LayerResult(_Part):
-    """One layer: its matrix product, cycles by cause, bytes and picojoules (None: not priced)."""
+    """One layer: its matrix product, cycles by cause, bytes and energy by component (None: not priced)."""
 
     name: str
     kind: str
@@ -173,25 +114,31 @@ class LayerResult(_Part):
     tiling: dict[str, Any] = Field(default_factory=dict)
     sram_bytes: OperandTraffic
     dram_bytes: OperandTraffic
+    energy_fj: dict[str, Femtojoules | None]
     energy_pj: dict[str, float | None]
+    static_energy_fj: Femtojoules | None = 0
     static_energy_pj: float | None = 0.0
     formation: list[EnergyFormation] = Field(default_factory=list)
     power_mw: float | None = 0.0
     pe_cycles: dict[str, int] = Field(default_factory=dict)
     activity: dict[str, float] = Field(default_factory=dict)
     accuracy: LayerAccuracy | None = None
+    overflowed_sums: int | None = Field(
+        None, ge=0, description="Sums of real tensors that left the accumulator; None where no tensors ran."
+    )
     warnings: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _closes(self) -> LayerResult:
         sums.require_equal(f"{self.name}: MACs", self.m * self.n * self.k, self.macs)
         sums.require_equal(f"{self.name}: stalls", sum(self.stalls.values()), self.cycles.stall)
-        sums.require_closed_energy(self.name, self.energy_pj)
-        sums.require_priced_alike(self.name, self.energy_pj[TOTAL], power_mw=self.power_mw)
-        if self.formation:
-            formed_fj = sums.sum_femtojoules([line.energy_pj for line in self.formation])
-            whole_fj = sums.known_femtojoules(self.energy_pj[TOTAL])
-            sums.require_equal(f"{self.name}: femtojoules formed", formed_fj, whole_fj)
+        sums.require_closed_energy(self.name, self.energy_fj)
+        sums.require_views(self.name, self.energy_fj, self.energy_pj)
+        sums.require_view(f"{self.name}: static energy", self.static_energy_fj, self.static_energy_pj)
+        sums.require_priced_alike(self.name, self.energy_fj[TOTAL], power_mw=self.power_mw)
+        for line in self.formation:
+            if in_pj(line.energy_fj) != line.energy_pj:
+                sums.require_view(f"{self.name}: {line.unit_price}", line.energy_fj, line.energy_pj)
         return self
 
 
@@ -201,7 +148,9 @@ class Totals(_Part):
     cycles: int
     macs: int
     latency_ms: float
+    energy_fj: Femtojoules | None
     energy_pj: float | None
+    static_energy_fj: Femtojoules | None = 0
     static_energy_pj: float | None = 0.0
     power_mw: float | None
     peak_layer_power_mw: float | None = 0.0
@@ -211,8 +160,16 @@ class Totals(_Part):
     tops_per_w: float | None
     tops_per_mm2: float | None = 0.0
     energy_delay_product_pj_ms: float | None = 0.0
+    energy_by_component_fj: dict[str, Femtojoules | None] = Field(default_factory=dict)
     energy_by_component_pj: dict[str, float | None] = Field(default_factory=dict)
     cycles_by_cause: dict[str, int] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _closes(self) -> Totals:
+        sums.require_view("totals", self.energy_fj, self.energy_pj)
+        sums.require_view("totals: static energy", self.static_energy_fj, self.static_energy_pj)
+        sums.require_views("totals", self.energy_by_component_fj, self.energy_by_component_pj)
+        return self
 
 
 class Accuracy(_Part):
@@ -226,6 +183,25 @@ class Accuracy(_Part):
     agreement_with_float32: float
     policy: str = ""
     choices: dict[str, Any] = Field(default_factory=dict)
+    data: str = ""
+    images_hash: str = ""
+    right: str = Field(
+        "",
+        description="A bit for each image in hexadecimal, the first one the highest of the first byte:"
+        " whether top-1 is right, or agrees with float32 where there are no labels.",
+    )
+    right_float32: str = Field("", description="Likewise for float32; empty where there are no labels.")
+
+    @property
+    def outcomes(self) -> list[bool]:
+        """Whether each image is right; empty where the result does not say."""
+        return _unpacked(self.right, self.images)
+
+    @property
+    def above_float32(self) -> PairedDifference | None:
+        """How far top-1 is above that of float32, on the same images; None where there are no labels."""
+        one, two = self.outcomes, _unpacked(self.right_float32, self.images)
+        return paired_outcomes(one, two) if one and two else None
 
 
 class PriceSource(_Part):
@@ -307,12 +283,15 @@ class Result(_Part):
         sums.require_equal("cycles", sum(layer.cycles.total for layer in layers), totals.cycles)
         sums.require_equal("MACs", sum(layer.macs for layer in layers), totals.macs)
         sums.require_equal("cycles by cause", sum(totals.cycles_by_cause.values()), totals.cycles)
-        self._require_closed_energies()
+        energies_fj = [layer.energy_fj for layer in layers]
+        sums.require_closed_layers(energies_fj, totals.energy_by_component_fj, totals.energy_fj)
+        static_fj = sum_known([layer.static_energy_fj for layer in layers])
+        sums.require_equal("femtojoules of static energy", static_fj, totals.static_energy_fj)
         areas_um2 = [area for component, area in self.area_um2.items() if component != TOTAL]
         sums.require_close("area", sum_known(areas_um2), totals.area_um2)
         sums.require_priced_alike(
             "totals",
-            totals.energy_pj,
+            totals.energy_fj,
             power_mw=totals.power_mw,
             peak_layer_power_mw=totals.peak_layer_power_mw,
             tops_per_w=totals.tops_per_w,
@@ -322,26 +301,29 @@ class Result(_Part):
         self._require_reasons()
         return self
 
-    def _require_closed_energies(self) -> None:
-        parts_fj: dict[str, int | None] = {}
+    @model_validator(mode="after")
+    def _is_formed(self, info: ValidationInfo) -> Result:
+        """Every line of every layer is what it says, and lines sum to components and to static energy.
+
+        Version 1 rounded its lines by another rule, so theirs are read as they stand.
+        """
+        if info.context and info.context.get("schema_version") == 1:
+            return self
+        units = {unit.name: unit for unit in self.unit_prices}
+        known: set[tuple[int, int]] = set()
         for layer in self.layers:
-            for part, energy_pj in layer.energy_pj.items():
-                before, more = parts_fj.get(part, 0), sums.known_femtojoules(energy_pj)
-                parts_fj[part] = None if before is None or more is None else before + more
-        whole_fj = sums.known_femtojoules(self.totals.energy_pj)
-        sums.require_equal("femtojoules over layers", parts_fj.pop(TOTAL, 0), whole_fj)
-        by_component_pj = self.totals.energy_by_component_pj
-        by_component_fj = {part: sums.known_femtojoules(pj) for part, pj in by_component_pj.items()}
-        sums.require_equal("femtojoules over components", sum_known(by_component_fj.values()), whole_fj)
-        for component in by_component_fj | parts_fj:
-            over_layers_fj = parts_fj.get(component, 0)
-            sums.require_equal(
-                f"femtojoules of {component}", over_layers_fj, by_component_fj.get(component, 0)
-            )
+            shared = id(layer.formation), id(layer.energy_fj)  # by layers that were priced as one
+            if layer.formation and shared not in known:
+                known.add(shared)
+                require_formed(layer.name, layer.formation, units, layer.energy_fj, layer.static_energy_fj)
+        return self
 
     def _require_reasons(self) -> None:
         """What is not priced has a reason, and nothing else has one."""
-        figures = {"energy": self.totals.energy_by_component_pj, "area": self.area_um2}
+        figures: dict[str, dict[str, int | None] | dict[str, float | None]] = {
+            "energy": self.totals.energy_by_component_fj,
+            "area": self.area_um2,
+        }
         for figure, values in figures.items():
             without = {part for part, value in values.items() if value is None and part != TOTAL}
             told = {missing.component for missing in self.not_priced if missing.figure == figure}
@@ -373,7 +355,8 @@ class Result(_Part):
 def load_result(path: Path) -> Result:
     """A result read back from `result.json` (or the folder that holds it).
 
-    A file of schema version 1 is read as one of this version.
+    A file of schema version 1 is read as one of this version: its picojoules become whole femtojoules, which
+    must close too.
 
     Raises:
         UserError: unreadable, not a result, another schema version, or sums that do not close.
@@ -395,8 +378,13 @@ def load_result(path: Path) -> Result:
             value=document["schema_version"],
             allowed=" or ".join(map(str, READ_VERSIONS)),
         )
+    version = document["schema_version"]
+    if version == 1:
+        document = energies_as_integers(document)
     try:
-        return Result.model_validate(document | {"schema_version": SCHEMA_VERSION})
+        return Result.model_validate(
+            document | {"schema_version": SCHEMA_VERSION}, context={"schema_version": version}
+        )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         location = ".".join(str(part) for part in first["loc"]) or None

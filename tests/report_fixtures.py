@@ -6,6 +6,8 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from simulator.foundation.femtojoules import in_pj, picojoules
+from simulator.foundation.sums import with_total
 from simulator.result import (
     Accuracy,
     LayerAccuracy,
@@ -19,9 +21,6 @@ from simulator.result import (
     Result,
     Sources,
     Totals,
-    close_energy,
-    femtojoules,
-    in_pj,
 )
 
 COMPONENTS = (
@@ -79,12 +78,12 @@ def make_result(
     cycles = sum(layer.cycles.total for layer in built)
     macs = sum(layer.macs for layer in built)
     by_component_fj: dict[str, int | None] = {
-        part: None
-        if part in without_energy
-        else sum(femtojoules(layer.energy_pj[part] or 0.0) for layer in built)
+        part: None if part in without_energy else sum(layer.energy_fj[part] or 0 for layer in built)
         for part in COMPONENTS
     }
-    energy_pj = close_energy(by_component_fj)["total"]
+    energy_fj = with_total(by_component_fj)["total"]
+    energy_pj = in_pj(energy_fj)
+    static_fj = by_component_fj["leakage"]
     latency_ms = cycles / _CLOCK_MHZ / 1000
     power_mw = None if energy_pj is None else energy_pj / latency_ms / 1e6
     area: dict[str, float | None] = {
@@ -112,8 +111,10 @@ def make_result(
             cycles=cycles,
             macs=macs,
             latency_ms=latency_ms,
+            energy_fj=energy_fj,
             energy_pj=energy_pj,
-            static_energy_pj=close_energy(by_component_fj)["leakage"],
+            static_energy_fj=static_fj,
+            static_energy_pj=in_pj(static_fj),
             power_mw=power_mw,
             peak_layer_power_mw=None if power_mw is None else power_mw * 1.2,
             area_um2=area_um2,
@@ -122,7 +123,8 @@ def make_result(
             tops_per_w=None if power_mw is None else tops / (power_mw / 1000),
             tops_per_mm2=None if area_um2 is None else tops / (area_um2 / 1e6),
             energy_delay_product_pj_ms=None if energy_pj is None else energy_pj * latency_ms,
-            energy_by_component_pj={part: in_pj(fj) for part, fj in by_component_fj.items()},
+            energy_by_component_fj=by_component_fj,
+            energy_by_component_pj=picojoules(by_component_fj),
             cycles_by_cause=causes,
         ),
         layers=built,
@@ -179,7 +181,8 @@ def _layer(
         priced["table"] = priced["alignment_shift"] = 0
     priced["dram"] *= 3
     parts: dict[str, int | None] = {**priced, **dict.fromkeys(without)}
-    energy_pj = close_energy(parts)
+    energy_fj = with_total(parts)
+    energy_pj = picojoules(energy_fj)
     total_pj = energy_pj["total"]
     return LayerResult(
         name=f"conv_{index}",
@@ -195,7 +198,9 @@ def _layer(
         utilization=m * n * k / (total * _ROWS * _ROWS),
         sram_bytes=_traffic(m * k, n * k, m * n),
         dram_bytes=_traffic(m * k // 8 + 1, n * k, m * n),
+        energy_fj=energy_fj,
         energy_pj=energy_pj,
+        static_energy_fj=energy_fj["leakage"],
         static_energy_pj=energy_pj["leakage"],
         power_mw=None if total_pj is None else total_pj / (total / _CLOCK_MHZ) / 1000,
         pe_cycles={

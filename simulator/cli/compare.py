@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.infer import ImagesOption, PolicyOption
+from simulator.cli.infer import ImagesOption, PoliciesOption
 from simulator.cli.options import (
     BatchOption,
     DataOption,
@@ -18,6 +18,8 @@ from simulator.cli.options import (
     SetOption,
     SkipUnsupportedOption,
     arch_overrides,
+    parse_policies,
+    require_data,
 )
 from simulator.cli.progress import progress_bar
 from simulator.foundation import UserError
@@ -66,7 +68,7 @@ def compare_command(
     archs: ArchsOption = None,
     batch: BatchOption = None,
     data: DataOption = None,
-    policy: PolicyOption = None,
+    policies: PoliciesOption = None,
     images: ImagesOption = None,
     assignments: SetOption = None,
     skip_unsupported: SkipUnsupportedOption = False,
@@ -79,8 +81,9 @@ def compare_command(
 ) -> None:
     """Put variants side by side, each relative to the first, the best of each column marked.
 
-    Without --mac and --arch, NETWORK runs with every MAC preset. A variant that cannot be simulated is
-    reported; the others are shown, and the exit code is 1.
+    Without --mac and --arch, NETWORK runs with every MAC preset. Accuracies are compared by points, with
+    the 95 % interval on the same images. A variant that cannot be simulated is reported; the others are
+    shown, and the exit code is 1.
 
     Examples:
         systolic compare resnet50
@@ -91,6 +94,8 @@ def compare_command(
 
         systolic compare lenet5_fashion --data fashion_mnist_1000 --mac int8 --mac elma8
 
+        systolic compare lenet5_fashion --data fashion_mnist_1000 -p int8=mse -p elma8=drop_in
+
         systolic compare results/int8 results/elma8/result.json --json
     """
     from simulator.measured import Tensors
@@ -98,10 +103,14 @@ def compare_command(
     from simulator.sweep.side_by_side import VariantRuns
 
     if all(map(_is_result, targets)):
-        if macs or archs or batch or assignments or data:
-            raise UserError("finished results cannot be given --mac, --arch, --batch, --data or --set")
+        if macs or archs or batch or assignments or data or policies or images:
+            raise UserError(
+                "finished results cannot be given --mac, --arch, --batch, --data, --policy, --images or --set"
+            )
         runs = VariantRuns(tuple(_load(targets)), {})
     else:
+        require_data(data, policies, images)
+        policy, by_mac = parse_policies(policies)
         runs = _simulate(
             targets,
             macs=macs or (),
@@ -109,7 +118,7 @@ def compare_command(
             batch=batch,
             assignments=assignments,
             skip_unsupported=skip_unsupported,
-            tensors=Tensors(data, policy, images) if data is not None else None,
+            tensors=Tensors(data, policy, images, by_mac) if data is not None else None,
             jobs=jobs,
             quiet=quiet or as_json,
         )

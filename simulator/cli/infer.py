@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +11,8 @@ from simulator.cli.options import JsonOption, QuietOption
 from simulator.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from simulator.inference import InferenceResult
 
 ModelArgument = Annotated[
@@ -39,6 +42,16 @@ PolicyOption = Annotated[
         "-p",
         help="How the network gets its formats: drop_in, max, percentile, mse, ffp8 or mixed, with options"
         " such as mse+gptq+bias_correction (docs/inference.md). By default what the MAC needs.",
+    ),
+]
+PoliciesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--policy",
+        "-p",
+        metavar="[MAC=]POLICY",
+        help="How the network gets its formats, as in `systolic infer`; again for a MAC of its own:"
+        " -p mse -p elma8=drop_in. By default what each MAC needs.",
     ),
 ]
 ImagesOption = Annotated[int | None, typer.Option("--images", "-n", help="Only the first so many images.")]
@@ -94,7 +107,9 @@ def _print_json(network: str, mac: str, result: InferenceResult) -> None:
         "mac": mac,
         "accuracy": result.accuracy.model_dump(mode="json"),
         "layers": {name: layer.model_dump(mode="json") for name, layer in result.layers.items()},
+        "sums": {name: {"outside": s.outside, "sums": s.sums} for name, s in result.sums.items()},
         "engines": dict(result.engines),
+        "warnings": list(result.warnings),
     }
     typer.echo(json.dumps(document, indent=1))
 
@@ -116,16 +131,30 @@ def _print_tables(network: str, mac: str, result: InferenceResult, *, layers: bo
     table.add_row("top-1", _percent(accuracy.top1), _percent(accuracy.top1_float32))
     table.add_row("top-5", _percent(accuracy.top5), _percent(accuracy.top5_float32))
     table.add_row("agreement with float32", _percent(accuracy.agreement_with_float32), "")
+    above = accuracy.above_float32
+    if above is not None:
+        table.add_row("points above float32", f"{above.points:+.2f} ±{above.margin:.2f}", "")
     console.print(table)
     widths = accuracy.choices.get("widths")
     if widths is not None:
-        saved = _percent(widths["weight_storage_saved_against_8_bits"])
-        console.print(
-            f"chosen: activations {widths['activation']}, weights {widths['weight']}; "
-            f"weight storage saved against 8 bits: {saved}"
-        )
+        _print_widths(console, widths)
+    for warning in result.warnings:
+        console.print(f"! {warning}", style="yellow", highlight=False, markup=False)
     if layers:
         console.print(_layer_table(result))
+
+
+def _print_widths(console: Console, widths: Mapping[str, Any]) -> None:
+    points, low, high = widths["above_float32_points"]
+    saved = _percent(widths["weight_storage_saved_against_8_bits"])
+    for line in (
+        f"chosen: activations {widths['activation']}, weights {widths['weight']}; "
+        f"weight storage saved against 8 bits: {saved}",
+        f"on {widths['calibration_images']} calibration images: {points:+.2f} points above float32 "
+        f"({low:+.2f} to {high:+.2f}), standard error {widths['standard_error_points']} points",
+        f"search: {widths['search']}",
+    ):
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _layer_table(result: InferenceResult) -> object:

@@ -55,6 +55,43 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on st
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables and no progress.")]
 
 
+def parse_policies(texts: Sequence[str] | None) -> tuple[str | None, tuple[tuple[str, str], ...]]:
+    """Policies from options: one for all MACs, and pairs of a MAC's name and its policy.
+
+    `mse+smooth=0.7` starts with the name of a policy and is one for all; `elma8=drop_in` is for a MAC.
+
+    Raises:
+        UserError: more than one policy for all, or for one MAC.
+    """
+    from simulator.inference.policies import POLICIES
+
+    general: list[str] = []
+    by_mac: dict[str, str] = {}
+    for text in texts or ():
+        mac, equals, policy = (part.strip() for part in text.partition("="))
+        if not equals or mac.partition("+")[0].strip() in POLICIES:
+            general.append(text.strip())
+            continue
+        if mac in by_mac:
+            raise UserError("two policies for one MAC", location="--policy", value=mac)
+        by_mac[mac] = policy
+    if len(general) > 1:
+        raise UserError(
+            "more than one policy for all MACs",
+            location="--policy",
+            value=", ".join(general),
+            allowed="one, and MAC=POLICY for others",
+        )
+    return (general[0] if general else None), tuple(by_mac.items())
+
+
+def require_data(data: str | None, policy: object, images: int | None) -> None:
+    """Refuse what is for networks that run on images where there are none. Raises UserError."""
+    for option, value in (("--policy", policy), ("--images", images)):
+        if data is None and value:
+            raise UserError(f"{option} is for networks that run on images: give --data", value=value)
+
+
 def arch_overrides(fields: Mapping[str, object], assignments: Sequence[str] | None) -> dict[str, Any]:
     """Overrides by dotted field, from options that were given and from `--set FIELD=VALUE`.
 

@@ -27,6 +27,7 @@ from simulator.cli.options import (
     SkipUnsupportedOption,
     TimingOption,
     arch_overrides,
+    require_data,
 )
 from simulator.cli.progress import progress_bar
 
@@ -142,6 +143,7 @@ def simulate_command(
         },
         assignments,
     )
+    require_data(data, policy, images)
     scalesim = read_scalesim_cfg(scalesim_cfg) if scalesim_cfg is not None else None
     configured = configure(arch, overrides, scalesim=scalesim, mapping=mapping)
     folder = prepare_folder(out) if out is not None else None

@@ -8,7 +8,8 @@ from functools import cached_property
 
 from simulator.cost.lines import shown_reason, shown_uses
 from simulator.cost.price import NotPriced, Uses, total
-from simulator.result import AreaFormation, sum_known
+from simulator.formation import AreaFormation
+from simulator.foundation.sums import sum_known
 
 
 @dataclass(frozen=True)

@@ -52,12 +52,16 @@ class EdgeLines:
     def lines(self, counts: ActionCounts) -> Iterator[FormationLine]:
         """Energy of the codes that enter and the results that leave through this block."""
         if self._decoding:
-            yield FormationLine(self._decoding, counts.decoder_operations * self._share)
-        results = counts.converter_operations * self._share
+            yield FormationLine(self._decoding, self._own(counts.decoder_operations))
+        results = self._own(counts.converter_operations)
         if self._converting:
             yield FormationLine(self._converting, results)
         if self._rescaling:
             yield FormationLine(self._rescaling, results)
+
+    def _own(self, count: int) -> float:
+        """This block's part of a count of the whole array."""
+        return count if self._share == 1 else count * self._share
 
     def area_lines(self, rows: int, lanes: int) -> Iterator[AreaLine]:
         """Area of the edges, for an array of so many rows whose output path takes so many values a cycle."""

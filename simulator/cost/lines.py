@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from simulator.cost.composition import UnitCost
 from simulator.cost.price import NotPriced, Uses, total
-from simulator.result import NoPrice, UnitPrice, UsedPrice, close_energy, femtojoules, in_pj, sum_known
+from simulator.formation import NoPrice, UnitPrice, UsedPrice
+from simulator.foundation.femtojoules import formed_fj, in_pj, picojoules
+from simulator.foundation.sums import sum_known, with_total
 
 Kind = Literal["dynamic", "static"]
 Operand = Literal["ifmap", "filter", "ofmap"]
@@ -80,7 +82,11 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class FormationLine:
-    """One line of a layer's energy: so many of an action, times a factor with its reason."""
+    """One line of a layer's energy: so many of an action, times a factor with its reason.
+
+    A count of things is an int, so that no digit is lost; nanoseconds, toggled bits and parts of counts are
+    floats.
+    """
 
     action: Action
     count: float
@@ -104,9 +110,9 @@ class FormationLine:
 
     @property
     def energy_fj(self) -> int | None:
-        """The line's energy in whole femtojoules, the unit that results are summed in; None: not priced."""
+        """The line's energy in whole femtojoules, by the rule of `formed_fj`; None: not priced."""
         unit_pj = self.action.unit_pj
-        return None if unit_pj is None else femtojoules(self.count * unit_pj * self.factor)
+        return None if unit_pj is None else formed_fj(self.count, unit_pj, self.factor)
 
 
 @dataclass(frozen=True)
@@ -134,9 +140,14 @@ class LayerEnergy:
         return parts
 
     @cached_property
+    def energy_fj(self) -> dict[str, int | None]:
+        """Femtojoules by component with their exact `total`, as a result holds them."""
+        return with_total(self.parts_fj)
+
+    @cached_property
     def energy_pj(self) -> dict[str, float | None]:
-        """Picojoules by component with their exact `total`, as a result holds them."""
-        return close_energy(self.parts_fj)
+        """Their rounded view in picojoules."""
+        return picojoules(self.energy_fj)
 
     @property
     def total_fj(self) -> int | None:
@@ -157,6 +168,7 @@ class LayerEnergy:
                 "count": line.count,
                 "factor": line.factor,
                 "factor_reason": line.factor_reason,
+                "energy_fj": energy_fj,
                 "energy_pj": in_pj(energy_fj),
             }
             for line, energy_fj in zip(self.lines, self.lines_fj, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Final
 
 from simulator.arch.config import ArrayConfig, Dataflow
@@ -127,7 +128,8 @@ class PeLines:
 def cycles_by_block(counts: ActionCounts, blocks: Sequence[tuple[str, int]]) -> list[PECycles]:
     """PE-cycles of each block, given as MAC and columns.
 
-    A block's useful cycles are known, the others follow its share of the columns.
+    A block's useful cycles are known, the others follow its share of the columns. Counts stay whole and sum
+    to those of the array, at any size.
 
     Raises:
         ValueError: `macs_by_name` names a MAC that no block has.
@@ -138,17 +140,27 @@ def cycles_by_block(counts: ActionCounts, blocks: Sequence[tuple[str, int]]) -> 
     if unknown:
         message = f"counts name MACs that no column block has: {sorted(unknown)}"
         raise ValueError(message)
-    all_columns = sum(columns for _, columns in blocks)
-    shares = []
-    for name, columns in blocks:
-        same = sum(others for other, others in blocks if other == name)
-        useful = counts.macs_by_name.get(name, 0) * columns // same
-        fraction = columns / all_columns
-        shifting = round(counts.pe_cycles.shifting * fraction)
-        holding = round(counts.pe_cycles.holding * fraction)
-        idle = max(0, round(counts.pe_cycles.total * fraction) - useful - shifting - holding)
-        shares.append(PECycles(useful, idle, shifting, holding))
-    return shares
+    useful = [0] * len(blocks)
+    for name in dict.fromkeys(name for name, _ in blocks):
+        places = [place for place, (other, _) in enumerate(blocks) if other == name]
+        dealt = _dealt(counts.macs_by_name.get(name, 0), [blocks[place][1] for place in places])
+        for place, macs in zip(places, dealt, strict=True):
+            useful[place] = macs
+    widths = [columns for _, columns in blocks]
+    cycles = counts.pe_cycles
+    others = zip(
+        useful, *(_dealt(c, widths) for c in (cycles.total, cycles.shifting, cycles.holding)), strict=True
+    )
+    return [
+        PECycles(macs, max(0, total - macs - shifting - holding), shifting, holding)
+        for macs, total, shifting, holding in others
+    ]
+
+
+def _dealt(count: int, widths: Sequence[int]) -> list[int]:
+    """A count cut in proportion to widths into whole ones that sum to it."""
+    ends = [count * end // sum(widths) for end in accumulate(widths, initial=0)]
+    return [end - start for start, end in pairwise(ends)]
 
 
 def part_of(activity: SwitchingActivity | None, share: float) -> SwitchingActivity | None:

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from simulator.cost.area import AreaLine
 from simulator.cost.lines import Action
 from simulator.cost.price import NotPriced, Price
-from simulator.result import MissingPrice, PriceSource, UnitPrice
+from simulator.formation import UnitPrice
+from simulator.result import MissingPrice, PriceSource
 
 
 def unit_prices(actions: Iterable[Action]) -> list[UnitPrice]:

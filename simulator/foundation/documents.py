@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -88,19 +88,20 @@ class JsonText(str):
     __slots__ = ()
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
-_HELD = (dict, list, JsonText)
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False).encode
+_HELD = frozenset({dict, list, JsonText})
 
 
 def pretty_json(value: Any, indent: int = 0) -> str:
     """JSON text with a line for everything that holds only scalars, so that long results stay readable."""
-    if isinstance(value, JsonText):
-        return value
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for part in inner:
-        if part and isinstance(part, _HELD):
-            break
+    inner: Collection[Any]
+    if isinstance(value, dict):
+        inner = value.values()
+    elif isinstance(value, list):
+        inner = value
     else:
+        return value if isinstance(value, JsonText) else _encode(value)
+    if _HELD.isdisjoint(map(type, inner)) or not any(part and type(part) in _HELD for part in inner):
         return _encode(value)
     pad, end = "\n" + " " * (indent + 1), "\n" + " " * indent
     if isinstance(value, dict):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, TypeVar
 
+from simulator.foundation.femtojoules import in_pj, picojoules
+
 TOTAL = "total"
 """The key of a sum beside its parts."""
 
@@ -15,21 +17,9 @@ Number = TypeVar("Number", int, float)
 Figure = TypeVar("Figure")
 
 
-def femtojoules(energy_pj: float) -> int:
-    """Picojoules as the whole number of femtojoules that results are summed in."""
-    return round(energy_pj * 1000)
-
-
-def close_energy(parts_fj: Mapping[str, int | None]) -> dict[str, float | None]:
-    """Picojoules by component with their exact `total`, from whole femtojoules; None: not priced."""
-    return {component: in_pj(energy) for component, energy in parts_fj.items()} | {
-        TOTAL: in_pj(sum_known(parts_fj.values()))
-    }
-
-
-def in_pj(energy_fj: int | None) -> float | None:
-    """Whole femtojoules as picojoules; None: not priced."""
-    return None if energy_fj is None else energy_fj / 1000
+def with_total(parts_fj: Mapping[str, int | None]) -> dict[str, int | None]:
+    """Whole femtojoules by component with their exact `total`; None: not priced."""
+    return {**parts_fj, TOTAL: sum_known(parts_fj.values())}
 
 
 def priced(figure: Figure | None) -> Figure:
@@ -51,21 +41,54 @@ def sum_known(parts: Iterable[Number | None]) -> Number | None:
     return known
 
 
-def known_femtojoules(energy_pj: float | None) -> int | None:
-    """Picojoules as whole femtojoules; None: not priced."""
-    return None if energy_pj is None else femtojoules(energy_pj)
+def require_closed_energy(name: str, energy_fj: Mapping[str, int | None]) -> None:
+    """Femtojoules by component that sum to their `total`, exactly. Raises ValueError."""
+    if TOTAL not in energy_fj:
+        message = f"{name}: energies have no {TOTAL!r}"
+        raise ValueError(message)
+    parts_fj = sum_known([energy for part, energy in energy_fj.items() if part != TOTAL])
+    require_equal(f"{name}: femtojoules", parts_fj, energy_fj[TOTAL])
 
 
-def sum_femtojoules(energies_pj: list[float | None]) -> int | None:
-    """The sum in whole femtojoules; None where a part is not priced."""
-    known = [energy_pj for energy_pj in energies_pj if energy_pj is not None]
-    return sum([round(energy_pj * 1000) for energy_pj in known]) if len(known) == len(energies_pj) else None
+def require_view(what: str, energy_fj: int | None, energy_pj: float | None) -> None:
+    """Picojoules that are the rounded view of whole femtojoules. Raises ValueError."""
+    if in_pj(energy_fj) != energy_pj:
+        shown = "not priced" if energy_pj is None else f"{energy_pj} pJ"
+        whole = "what is not priced" if energy_fj is None else f"{energy_fj} fJ"
+        message = f"{what}: {shown} is not the rounded view of {whole}"
+        raise ValueError(message)
 
 
-def require_closed_energy(name: str, energy_pj: Mapping[str, float | None]) -> None:
-    """Picojoules by component that sum to their `total`, to the femtojoule. Raises ValueError."""
-    parts_fj = sum_femtojoules([energy for part, energy in energy_pj.items() if part != TOTAL])
-    require_equal(f"{name}: femtojoules", parts_fj, known_femtojoules(energy_pj[TOTAL]))
+def require_views(
+    what: str, energies_fj: Mapping[str, int | None], energies_pj: Mapping[str, float | None]
+) -> None:
+    """Picojoules by component that are the rounded view of their femtojoules. Raises ValueError."""
+    if picojoules(energies_fj) == energies_pj:
+        return
+    if energies_fj.keys() != energies_pj.keys():
+        parts = ", ".join(sorted(energies_fj.keys() ^ energies_pj.keys()))
+        message = f"{what}: femtojoules and picojoules are of different components: {parts}"
+        raise ValueError(message)
+    for part, energy_fj in energies_fj.items():
+        require_view(f"{what}: {part}", energy_fj, energies_pj[part])
+
+
+def require_closed_layers(
+    layers_fj: Iterable[Mapping[str, int | None]],
+    by_component_fj: Mapping[str, int | None],
+    whole_fj: int | None,
+) -> None:
+    """Layers that sum to their components and to the whole, exactly. Raises ValueError."""
+    parts_fj: dict[str, int | None] = {}
+    for energy_fj in layers_fj:
+        for part, more in energy_fj.items():
+            before = parts_fj.get(part, 0)
+            parts_fj[part] = None if before is None or more is None else before + more
+    require_equal("femtojoules over layers", parts_fj.pop(TOTAL, 0), whole_fj)
+    require_equal("femtojoules over components", sum_known(by_component_fj.values()), whole_fj)
+    for component in {**by_component_fj, **parts_fj}:
+        over_layers_fj = parts_fj.get(component, 0)
+        require_equal(f"femtojoules of {component}", over_layers_fj, by_component_fj.get(component, 0))
 
 
 def require_equal(what: str, parts: int | None, whole: int | None) -> None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.foundation import UserError
 from simulator.inference.arithmetic import float32_product
 from simulator.inference.execute import chunks, execute
 from simulator.inference.model import Model
+from simulator.inference.plan import encode
 from simulator.inference.products import Product
+from simulator.numerics.formats import Format
 
 Tensor = NDArray[Any]
 
-SAMPLED_ROWS = 8192
-"""Rows of a layer's left operand that enter its second moments, evenly spaced over the calibration images."""
+_VALUES_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +30,27 @@ class Observation:
     activations: Tensor
     second: Tensor | None
     outputs: Tensor
+    scales: dict[Hashable, float] = field(default_factory=dict)
+    """Scales of the activations that were found already, by what they were asked for."""
 
-    def rows(self) -> NDArray[np.float32]:
-        """Up to `SAMPLED_ROWS` rows of the lowered left operand, [groups, rows, K]."""
-        images = len(self.activations)
-        per_image = self.product.lower(self.activations[:1]).shape[1]
-        wanted = max(1, min(images, SAMPLED_ROWS // per_image))
-        chosen = np.linspace(0, images - 1, wanted).astype(int)
-        lowered = self.product.lower(np.ascontiguousarray(self.activations[chosen]))
-        step = max(1, lowered.shape[1] // SAMPLED_ROWS)
-        return lowered[:, ::step]
+    @property
+    def macs_per_image(self) -> int:
+        """Multiply-accumulates of the layer for one image."""
+        columns = self.second if self.product.weights is None else self.product.weights
+        assert columns is not None
+        return int(self.product.lower(self.activations[:1]).size * columns.shape[-1])
 
 
 def calibrate(model: Model, images: NDArray[np.float32]) -> Mapping[str, Observation]:
-    """Every layer's operands and results by layer name, from a float32 run."""
+    """Every layer's operands and results by layer name, from a float32 run.
+
+    Raises:
+        UserError: a layer whose operands are NaN or infinite on these images.
+    """
     seen: dict[str, list[tuple[Tensor, Tensor | None, Tensor]]] = {}
 
     def observe(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
+        _require_finite(model, product, activations, second)
         outputs = float32_product(product, activations, second)
         seen.setdefault(product.name, []).append((activations, second, outputs))
         return outputs
@@ -57,6 +63,43 @@ def calibrate(model: Model, images: NDArray[np.float32]) -> Mapping[str, Observa
         )
         for product in model.products
     }
+
+
+def second_moments(product: Product, activations: Tensor, fmt: Format, scale: float) -> NDArray[np.float64]:
+    """X^T X of a layer's rounded inputs, [groups, K, K], over every row of every calibration image.
+
+    Args:
+        product: the layer.
+        activations: its float32 input tensor, images first.
+        fmt: the format that the inputs are rounded to.
+        scale: of the inputs.
+    """
+    zero = int(fmt.encode(np.zeros(1))[0])
+    total: NDArray[np.float64] | None = None
+    for part in _parts(product, activations):
+        rows = fmt.decode(product.lower(encode(part, fmt, scale).codes, zero=zero)) * scale
+        moments = rows.transpose(0, 2, 1) @ rows
+        total = moments if total is None else total + moments
+    assert total is not None
+    return total
+
+
+def _parts(product: Product, activations: Tensor) -> Iterator[Tensor]:
+    """The input tensor in parts whose lowered operands fit in memory."""
+    lowered = product.lower(np.ascontiguousarray(activations[:1])).size
+    images = max(1, _VALUES_AT_ONCE // lowered)
+    for start in range(0, len(activations), images):
+        yield np.ascontiguousarray(activations[start : start + images])
+
+
+def _require_finite(model: Model, product: Product, *operands: Tensor | None) -> None:
+    for operand in operands:
+        if operand is not None and not np.isfinite(operand).all():
+            raise UserError(
+                "operands are NaN or infinite on the calibration images in float32",
+                source=model.path,
+                location=product.name,
+            )
 
 
 def _joined(parts: tuple[Tensor | None, ...]) -> Any:

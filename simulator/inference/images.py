@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,15 @@ class Images:
             )
         labels = None if self.labels is None else self.labels[:count]
         return Images(self.source, self.images[:count], labels, self.calibration, self.calibration_labels)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the images and their labels: equal for the same images in the same order."""
+        digest = hashlib.sha256(repr(self.images.shape).encode())
+        digest.update(np.ascontiguousarray(self.images).data)
+        if self.labels is not None:
+            digest.update(np.ascontiguousarray(self.labels).data)
+        return digest.hexdigest()
 
     @property
     def for_calibration(self) -> NDArray[np.float32]:

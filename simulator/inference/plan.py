@@ -45,11 +45,15 @@ class LayerPlan:
 
 @dataclass(frozen=True, slots=True)
 class NetworkPlan:
-    """The layers' plans by name, the policy that made them, and what it chose, in words and numbers."""
+    """The layers' plans by name, the policy that made them, and what it chose, in words and numbers.
+
+    `warnings` say where a policy does not suit a MAC.
+    """
 
     policy: str
     layers: Mapping[str, LayerPlan]
     choices: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,16 +17,27 @@ from simulator.inference.execute import chunks, execute
 from simulator.inference.images import Images, require_labels, require_shape
 from simulator.inference.metrics import Deviation, deviation, ranking, top_k
 from simulator.inference.model import Model
+from simulator.inference.overflow import SumsOutside, outside_warnings
 from simulator.inference.plan import NetworkPlan
-from simulator.inference.policies import Policy, convert, default_policy, get_policy, needs_calibration
+from simulator.inference.policies import (
+    Policy,
+    convert,
+    default_policy,
+    get_policy,
+    needs_calibration,
+    unsuited,
+)
 from simulator.inference.policies.mixed import smallest_widths
 from simulator.inference.products import Product
 from simulator.numerics import Mac, MacSpec, get_mac
 from simulator.numerics.engines.threads import available_cores
-from simulator.result import Accuracy, LayerAccuracy
+from simulator.result import Accuracy, LayerAccuracy, pack_outcomes
 
 Tensor = NDArray[Any]
 MacChoice = str | Mapping[str, Any] | MacSpec | Mac
+PolicyChoice = str | Policy | Mapping[str, str | Policy] | None
+"""A policy for all MACs, or by name of the MAC; None, and a MAC without one: as `default_policy` says."""
+
 Progress = Callable[[int, int], None]
 """Called with the images done and the images to do."""
 
@@ -36,7 +47,10 @@ Observer = Callable[[Product, MacOutput], None]
 
 @dataclass(frozen=True, slots=True)
 class InferenceResult:
-    """Accuracy of the whole and of every layer, the outputs [N, classes] of both runs, and the plan."""
+    """Accuracy of the whole and of every layer, the outputs [N, classes] of both runs, and the plan.
+
+    `sums` says for each layer how many sums left their accumulator.
+    """
 
     accuracy: Accuracy
     layers: Mapping[str, LayerAccuracy]
@@ -44,13 +58,20 @@ class InferenceResult:
     float32_logits: NDArray[np.float32]
     plan: NetworkPlan
     engines: Mapping[str, str]
+    sums: Mapping[str, SumsOutside]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Policies that do not suit a MAC, and layers whose sums left the accumulator."""
+        macs = {name: layer.mac for name, layer in self.plan.layers.items()}
+        return (*self.plan.warnings, *outside_warnings(self.sums, macs))
 
 
 def infer(
     model: Model,
     data: Images,
     mac: MacChoice = "int8",
-    policy: str | Policy | None = None,
+    policy: PolicyChoice = None,
     *,
     layer_macs: Mapping[str, MacChoice] | None = None,
     observer: Observer | None = None,
@@ -62,7 +83,8 @@ def infer(
         model: from `load_model`.
         data: from `load_images`.
         mac: the MAC of every layer.
-        policy: how the network is put into its formats (docs/inference.md); None: as `default_policy` says.
+        policy: how the network is put into its formats (docs/inference.md), one for all MACs or by name of
+            the MAC; None: as `default_policy` says for each.
         layer_macs: MACs of single layers by name, where they differ.
         observer: sees the operands and accumulators of every layer of every chunk; then one chunk runs at a
             time, in order.
@@ -83,18 +105,42 @@ def plan_network(
     model: Model,
     data: Images,
     mac: MacChoice = "int8",
-    policy: str | Policy | None = None,
+    policy: PolicyChoice = None,
     *,
     layer_macs: Mapping[str, MacChoice] | None = None,
 ) -> NetworkPlan:
     """Put a network into number formats; see `infer` for arguments and errors."""
     require_shape(data, model.input_shape, network=model.name)
     macs = _macs(model, mac, layer_macs or {})
-    chosen = get_policy(default_policy(get_mac(mac)) if policy is None else policy)
-    if chosen.search:
-        return smallest_widths(model, data, chosen).plan
-    observed = calibrate(model, data.for_calibration) if needs_calibration(chosen) else {}
-    return convert(model, chosen, macs, observed)
+    policies = _policies(model, macs, policy)
+    searching = [policy for policy in policies.values() if policy.search]
+    if searching:
+        if layer_macs or len(set(policies.values())) > 1:
+            raise UserError(
+                "chooses the MAC of all layers and leaves no room for others",
+                location="policy",
+                value=searching[0].name,
+            )
+        return smallest_widths(model, data, searching[0]).plan
+    look = any(map(needs_calibration, policies.values()))
+    observed = calibrate(model, data.for_calibration) if look else {}
+    plan = convert(model, policies, macs, observed, data.for_calibration)
+    problems = (unsuited(policies[name], macs[name]) for name in macs)
+    return replace(plan, warnings=tuple(dict.fromkeys(filter(None, problems))))
+
+
+def _policies(model: Model, macs: Mapping[str, Mac], choice: PolicyChoice) -> dict[str, Policy]:
+    """The policy of each layer, by name."""
+    if choice is not None and not isinstance(choice, Mapping):
+        return dict.fromkeys(macs, get_policy(choice))
+    given = choice or {}
+    known = {mac.name for mac in macs.values()}
+    for name in given:
+        if name not in known:
+            raise UserError(
+                "policy is for a MAC that no layer has", source=model.path, value=name, candidates=known
+            )
+    return {layer: get_policy(given.get(mac.name, default_policy(mac))) for layer, mac in macs.items()}
 
 
 def _macs(model: Model, mac: MacChoice, layer_macs: Mapping[str, MacChoice]) -> dict[str, Mac]:
@@ -110,6 +156,7 @@ class _Chunk:
     logits: Tensor
     float32_logits: Tensor
     deviations: Mapping[str, Deviation]
+    sums: Mapping[str, SumsOutside]
     engines: Mapping[str, str]
 
 
@@ -134,9 +181,11 @@ def run_plan(
     reference = np.concatenate([chunk.float32_logits for chunk in done])
     require_labels(data, logits.shape[1])
     totals: dict[str, Deviation] = {product.name: Deviation() for product in model.products}
+    sums: dict[str, SumsOutside] = {product.name: SumsOutside() for product in model.products}
     for chunk in done:
         for name, part in chunk.deviations.items():
             totals[name] = totals[name] + part
+            sums[name] = sums[name] + chunk.sums[name]
     return InferenceResult(
         _accuracy(data, logits, reference, plan),
         {name: total.summary() for name, total in totals.items()},
@@ -144,6 +193,7 @@ def run_plan(
         reference,
         plan,
         done[0].engines,
+        sums,
     )
 
 
@@ -152,6 +202,7 @@ def _run_chunk(
 ) -> _Chunk:
     expected: dict[str, Tensor] = {}
     deviations: dict[str, Deviation] = {}
+    sums: dict[str, SumsOutside] = {}
     engines: dict[str, str] = {}
 
     def in_float32(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
@@ -162,6 +213,8 @@ def _run_chunk(
         output = mac_product(product, plan.layers[product.name], activations, second)
         reference = expected.pop(product.name)
         deviations[product.name] = deviation(reference, output.values, output.operands)
+        mac, operands = plan.layers[product.name].mac, output.operands
+        sums[product.name] = SumsOutside.of(mac, operands.activations, operands.weights, output.accumulators)
         engines[product.name] = f"{output.engine}: {output.reason}"
         if observer is not None:
             observer(product, output)
@@ -176,19 +229,23 @@ def _run_chunk(
             location=model.output,
             value=float32_logits.shape,
         )
-    return _Chunk(logits, float32_logits, deviations, engines)
+    return _Chunk(logits, float32_logits, deviations, sums, engines)
 
 
 def _accuracy(data: Images, logits: Tensor, reference: Tensor, plan: NetworkPlan) -> Accuracy:
     labels = data.labels
-    agreement = float((ranking(logits)[:, 0] == ranking(reference)[:, 0]).mean())
+    answers, wanted = ranking(logits)[:, 0], ranking(reference)[:, 0]
     return Accuracy(
         images=len(data.images),
         top1=None if labels is None else top_k(logits, labels, 1),
         top5=None if labels is None else top_k(logits, labels, 5),
         top1_float32=None if labels is None else top_k(reference, labels, 1),
         top5_float32=None if labels is None else top_k(reference, labels, 5),
-        agreement_with_float32=agreement,
+        agreement_with_float32=float((answers == wanted).mean()),
         policy=plan.policy,
         choices=dict(plan.choices),
+        data=data.source,
+        images_hash=data.fingerprint,
+        right=pack_outcomes(answers == (wanted if labels is None else labels)),
+        right_float32="" if labels is None else pack_outcomes(wanted == labels),
     )

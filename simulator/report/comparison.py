@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from simulator.foundation import UserError
+from simulator.foundation.paired import PairedDifference
 from simulator.report import units
+from simulator.report.accuracy import NOT_THE_SAME_IMAGES, RULE, above, conditions, in_points, is_best
 from simulator.report.provenance import mac_is_estimated
 from simulator.report.units import Scale
 from simulator.result import Result
@@ -18,7 +20,7 @@ class Metric:
     """A figure that variants are compared by.
 
     `key` carries the unit, `read` gives None where there is no figure, `absent` says what that means, and
-    `scale` chooses the unit of a column.
+    `scale` chooses the unit of a column. An `is_accuracy` is compared by points and their noise.
     """
 
     key: str
@@ -27,6 +29,7 @@ class Metric:
     read: Callable[[Result], float | None]
     scale: Callable[[Iterable[float | None]], Scale]
     absent: str = units.NO_DATA
+    is_accuracy: bool = False
 
     @property
     def follows_prices(self) -> bool:
@@ -61,8 +64,10 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "tops_per_w", "TOPS/W", "higher", lambda r: r.totals.tops_per_w, units.plain_scale, units.NOT_PRICED
     ),
-    Metric("top1", "top-1", "higher", _top1, units.percent_scale),
-    Metric("agreement_with_float32", "as float32", "higher", _agreement, units.percent_scale),
+    Metric("top1", "top-1", "higher", _top1, units.percent_scale, is_accuracy=True),
+    Metric(
+        "agreement_with_float32", "as float32", "higher", _agreement, units.percent_scale, is_accuracy=True
+    ),
 )
 
 
@@ -70,12 +75,20 @@ METRICS: tuple[Metric, ...] = (
 class Cell:
     """A variant's figure: its value, its ratio to the first variant's, and whether no other is better.
 
-    Where a figure is not priced, its ratio and those to it are None, and only the others are compared.
+    Where a figure is not priced, its ratio and those to it are None, and only the others are compared. An
+    accuracy has no ratio but a `difference` from the first variant's, where both are of the same images,
+    and is the best only where it exceeds all others by more than their noise.
     """
 
     value: float | None
     relative: float | None
     best: bool
+    difference: PairedDifference | None = None
+
+    @property
+    def beside_first(self) -> str:
+        """The ratio to the first variant's figure, or the points above it."""
+        return units.ratio(self.relative) if self.relative is not None else in_points(self.difference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,11 @@ class Variant:
     result: Result
     cells: tuple[Cell, ...]
     estimated: bool
+
+    @property
+    def conditions(self) -> str:
+        """The policy and the number of images of its accuracy; empty without one."""
+        return conditions(self.result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +129,19 @@ class Comparison:
 
     @property
     def rules(self) -> str:
-        """What the marks and ratios mean here, as far as prices are missing."""
+        """What marks, ratios and differences mean here, beyond the best of a column."""
         cells = [
             [variant.cells[place] for variant in self.variants]
             for place, metric in enumerate(self.metrics)
             if metric.follows_prices
         ]
         rules = []
+        accuracies = [place for place, metric in enumerate(self.metrics) if metric.is_accuracy]
+        if accuracies and len(self.variants) > 1:
+            rules.append(RULE)
+            cells_with_accuracy = [variant.cells[place] for variant in self.variants for place in accuracies]
+            if any(cell.value is not None and cell.difference is None for cell in cells_with_accuracy):
+                rules.append(NOT_THE_SAME_IMAGES)
         if any(None in (cell.value for cell in column) for column in cells):
             rules.append("the best is that of the priced variants")
         if any(column[0].value is None for column in cells):
@@ -155,29 +179,48 @@ def compare_results(results: Sequence[Result], *, mixed: bool = False) -> Compar
 
 
 def variant_names(results: Sequence[Result]) -> list[str]:
-    """The shortest names that tell results apart: architecture, MAC, both, with the network, numbered."""
-    makers: tuple[Callable[[Result], str], ...] = (
-        lambda r: str(r.arch.get("name", "unnamed")),
-        lambda r: r.mac,
-        lambda r: f"{r.arch.get('name', 'unnamed')} · {r.mac}",
-        lambda r: r.network.name,
-        lambda r: f"{r.network.name} · {r.arch.get('name', 'unnamed')}",
-        lambda r: f"{r.network.name} · {r.mac}",
-        lambda r: f"{r.network.name} · {r.arch.get('name', 'unnamed')} · {r.mac}",
-    )
+    """The shortest names that tell results apart: architecture, MAC, policy, with the network, numbered."""
     several_networks = len({result.network.name for result in results}) > 1
-    for maker in makers[3 if several_networks else 0 :]:
-        names = [maker(result) for result in results]
-        if len(set(names)) == len(names):
+    makers: tuple[Sequence[Callable[[Result], str]], ...] = (
+        (_arch,),
+        (_mac,),
+        (_arch, _mac),
+        (_policy,),
+        (_mac, _policy),
+        (_arch, _mac, _policy),
+    )
+    for maker in makers if not several_networks else [(), *makers]:
+        parts = (_network, *maker) if several_networks else maker
+        names = [" · ".join(filter(None, (part(result) for part in parts))) for result in results]
+        if all(names) and len(set(names)) == len(names):
             return names
-    names = [makers[6 if several_networks else 2](result) for result in results]
+    parts = (_network, _arch, _mac) if several_networks else (_arch, _mac)
+    names = [" · ".join(part(result) for part in parts) for result in results]
     return [
         f"{name} #{names[: i + 1].count(name)}" if names.count(name) > 1 else name
         for i, name in enumerate(names)
     ]
 
 
+def _arch(result: Result) -> str:
+    return str(result.arch.get("name", "unnamed"))
+
+
+def _mac(result: Result) -> str:
+    return result.mac
+
+
+def _network(result: Result) -> str:
+    return result.network.name
+
+
+def _policy(result: Result) -> str:
+    return "" if result.accuracy is None else result.accuracy.policy
+
+
 def _column(metric: Metric, results: Sequence[Result]) -> list[Cell]:
+    if metric.is_accuracy:
+        return [_accuracy_cell(metric, results, place) for place in range(len(results))]
     values = [metric.read(result) for result in results]
     known = [value for value in values if value is not None]
     best = (min if metric.better == "lower" else max)(known, default=None)
@@ -191,6 +234,15 @@ def _column(metric: Metric, results: Sequence[Result]) -> list[Cell]:
         )
         for value in values
     ]
+
+
+def _accuracy_cell(metric: Metric, results: Sequence[Result], place: int) -> Cell:
+    value = metric.read(results[place])
+    if value is None:
+        return Cell(None, None, best=False)
+    others = [other for i, other in enumerate(results) if i != place and metric.read(other) is not None]
+    difference = None if metric.read(results[0]) is None else above(results[place], results[0])
+    return Cell(value, None, is_best(results[place], others), difference)
 
 
 def _require_one_network(results: Sequence[Result]) -> None:

@@ -130,7 +130,7 @@ def _variants_by_cause(comparison: Comparison) -> StackedBars:
         Series(
             cause_label(cause),
             colour[cause],
-            tuple(float(v.result.totals.cycles_by_cause.get(cause, 0)) for v in comparison.variants),
+            tuple(v.result.totals.cycles_by_cause.get(cause, 0) for v in comparison.variants),
         )
         for cause in causes
     )

@@ -89,11 +89,13 @@ def describe_array(result: Result) -> str:
 
 
 def describe_accuracy(result: Result) -> str:
-    """Top-1 and agreement with float32 in one line; empty without data."""
+    """Images, policy, top-1 and agreement with float32 in one line; empty without data."""
     accuracy = result.accuracy
     if accuracy is None:
         return ""
     parts = [f"{units.whole(accuracy.images)} images"]
+    if accuracy.policy:
+        parts.append(f"policy {accuracy.policy}")
     if accuracy.top1 is not None:
         beside = "" if accuracy.top1_float32 is None else f" (float32 {units.percent(accuracy.top1_float32)})"
         parts.append(f"top-1 {units.percent(accuracy.top1)}{beside}")
@@ -107,7 +109,7 @@ def _headline(page: Page, result: Result) -> Table:
     totals = result.totals
     figures = (
         ("latency", units.duration(totals.latency_ms)),
-        ("cycles", units.whole(totals.cycles)),
+        ("cycles", units.fitting(totals.cycles)),
         ("utilization", units.percent(totals.utilization)),
         ("energy", units.energy(totals.energy_pj)),
         ("power", units.power(totals.power_mw)),
@@ -158,7 +160,7 @@ def _cycles_by_cause(page: Page, result: Result) -> None:
         if cycles:
             table.add_row(
                 page.text(cause_label(cause)),
-                page.text(units.whole(cycles)),
+                page.text(units.fitting(cycles)),
                 page.text(units.percent(cycles / result.totals.cycles)),
                 page.bar(cycles / largest, _bar_width(page, 46), colour[cause]),
             )
@@ -190,7 +192,7 @@ def _layers(page: Page, result: Result, *, full: bool) -> None:
         table.add_row(
             page.text(layer.name),
             page.text(f"{layer.m}×{layer.n}×{layer.k}"),
-            page.text(units.whole(cycles.total)),
+            page.text(units.fitting(cycles.total)),
             page.text(units.percent(layer.utilization, 0)),
             page.text(units.percent(cycles.stall / cycles.total, 0) if cycles.total else "-"),
             page.text(scale.show(_layer_energy(layer))),
@@ -225,15 +227,18 @@ def _variants(page: Page, comparison: Comparison) -> Table:
             ),
         ]
     )
-    name = table.columns[0]
-    name.no_wrap, name.overflow = False, "fold"
-    name.min_width = min(_NARROW_NAME, max(len(_variant_name(variant)) for variant in comparison.variants))
+    first = table.columns[0]
+    first.no_wrap, first.overflow = False, "fold"
+    first.min_width = min(_NARROW_NAME, max(len(_variant_name(variant)) for variant in comparison.variants))
     for variant in comparison.variants:
         cells = (
             _cell(page, metric, scale, cell)
             for metric, scale, cell in zip(comparison.metrics, scales, variant.cells, strict=True)
         )
-        table.add_row(page.text(_variant_name(variant)), *cells)
+        name = page.text(_variant_name(variant))
+        if variant.conditions:
+            name = name.append("\n").append_text(page.text(variant.conditions, "dim"))
+        table.add_row(name, *cells)
     return table
 
 
@@ -246,7 +251,7 @@ def _cell(page: Page, metric: Metric, scale: units.Scale, cell: Cell) -> Text:
         return page.text(metric.absent, "dim")
     star = "*" if cell.best else ""
     text = page.text(f"{star}{scale.show(cell.value)}", "bold green" if cell.best else "")
-    return text.append("\n").append_text(page.text(units.ratio(cell.relative), "dim"))
+    return text.append("\n").append_text(page.text(cell.beside_first, "dim"))
 
 
 def _energy_of_variants(page: Page, comparison: Comparison) -> None:

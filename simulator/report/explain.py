@@ -5,10 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from simulator.formation import AreaFormation, NoPrice, UsedPrice
 from simulator.foundation import UserError
+from simulator.foundation.femtojoules import decimal_pj
 from simulator.report import units
 from simulator.report.components import label
-from simulator.result import TOTAL, AreaFormation, LayerResult, NoPrice, PriceSource, Result, UsedPrice
+from simulator.result import TOTAL, LayerResult, PriceSource, Result
 
 _INDENT = "  "
 _WIDTH = 80
@@ -36,7 +38,7 @@ def _explain_layer(result: Result, name: str, component: str | None) -> Iterator
     if layer is None:
         names = [layer.name for layer in result.layers]
         raise UserError("the result has no such layer", location="--layer", value=name, candidates=names)
-    components = _chosen([key for key in layer.energy_pj if key != TOTAL], component)
+    components = _chosen([key for key in layer.energy_fj if key != TOTAL], component)
     if not layer.formation:
         raise UserError("the result does not say how its energies were formed", location="formation")
     yield f"{layer.name} of {result.network.name} on {layer.mac}"
@@ -45,15 +47,15 @@ def _explain_layer(result: Result, name: str, component: str | None) -> Iterator
         yield from _component(result, layer, chosen)
     if component is None:
         yield ""
-        yield f"total  {_pj(layer.energy_pj[TOTAL])}"
-        if layer.energy_pj[TOTAL] is None:
-            parts = ", ".join(label(part) for part in components if layer.energy_pj[part] is None)
+        yield f"total  {_pj(layer.energy_fj[TOTAL])}"
+        if layer.energy_fj[TOTAL] is None:
+            parts = ", ".join(label(part) for part in components if layer.energy_fj[part] is None)
             yield from _wrapped(f"a part of it is {units.NOT_PRICED}: {parts}", _INDENT)
 
 
 def _component(result: Result, layer: LayerResult, component: str) -> Iterator[str]:
     prices = {unit.name: unit for unit in result.unit_prices}
-    yield f"{label(component)}  {_pj(layer.energy_pj[component])}"
+    yield f"{label(component)}  {_pj(layer.energy_fj[component])}"
     for line in layer.formation:
         unit = prices[line.unit_price]
         if unit.component != component:
@@ -62,11 +64,11 @@ def _component(result: Result, layer: LayerResult, component: str) -> Iterator[s
         static = unit.kind == "static"
         yield f"{_INDENT}{unit.counted}{operand}, {unit.kind}"
         if unit.price_pj is None:
-            yield from _unpriced(f"{line.count:,.10g}", unit.not_priced)
+            yield from _unpriced(_count(line.count), unit.not_priced)
             continue
         each = f"{unit.price_pj:.6g} {'mW' if static else 'pJ'}"
         factor = f" x {line.factor:.4g}" if line.factor != 1 else ""
-        yield f"{_INDENT * 2}{line.count:,.10g} x {each}{factor} = {_pj(line.energy_pj)}"
+        yield f"{_INDENT * 2}{_count(line.count)} x {each}{factor} = {_pj(line.energy_fj)}"
         if line.factor_reason:
             yield f"{_INDENT * 2}activity: {line.factor_reason}"
         yield from _prices(result, unit.prices, f"each {each}")
@@ -147,8 +149,13 @@ def _wrapped(text: str, indent: str) -> list[str]:
     return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + _INDENT)
 
 
-def _pj(energy_pj: float | None) -> str:
-    return units.NOT_PRICED if energy_pj is None else f"{energy_pj:,.3f} pJ"
+def _count(count: float) -> str:
+    """A whole count in full, whatever its size, any other to ten digits."""
+    return f"{count:,}" if isinstance(count, int) else f"{count:,.10g}"
+
+
+def _pj(energy_fj: int | None) -> str:
+    return units.NOT_PRICED if energy_fj is None else f"{decimal_pj(energy_fj)} pJ"
 
 
 def _um2(area_um2: float | None) -> str:

@@ -10,7 +10,10 @@ from simulator.report.components import Colour
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One component's values, one a category, in the unit of its figure; None: not priced, so not drawn."""
+    """One component's values, one a category, in the unit of its figure; None: not priced, so not drawn.
+
+    Counts are ints, so that the table behind a chart has every digit; charts draw floats.
+    """
 
     name: str
     colour: Colour

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from simulator.report import units
 from simulator.report.comparison import Comparison, Variant, compare_results
@@ -33,6 +34,8 @@ from simulator.report.unpriced import reasons, reasons_of_variants
 from simulator.result import Result
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_LARGEST_SAFE_INTEGER = 2**53 - 1
+"""JavaScript's `Number.MAX_SAFE_INTEGER`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def render_html(results: Sequence[Result], *, mixed: bool = False) -> str:
         undefined=StrictUndefined,
     )
     scripts = (_plotly_js(), (_TEMPLATES / "report.js").read_text(encoding="utf-8"))
-    figures = {view.id: asdict(view.figure) for panel in panels for view in panel.figures}
+    figures = {view.id: _drawn(asdict(view.figure)) for panel in panels for view in panel.figures}
     return environment.get_template("report.html.j2").render(
         title=" and ".join(comparison.networks),
         panels=panels,
@@ -180,6 +183,18 @@ def _plotly_js() -> str:
 def _source_hash(script: str) -> str:
     digest = hashlib.sha256(script.encode("utf-8")).digest()
     return f"sha256-{base64.b64encode(digest).decode('ascii')}"
+
+
+def _drawn(value: Any) -> Any:
+    """A figure's data with every integer that JavaScript cannot hold as the float that is drawn instead.
+
+    The tables of the page have such integers in full.
+    """
+    if isinstance(value, dict):
+        return {key: _drawn(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_drawn(part) for part in value]
+    return float(value) if isinstance(value, int) and abs(value) > _LARGEST_SAFE_INTEGER else value
 
 
 def _json_for_html(document: object) -> str:

@@ -31,13 +31,13 @@ def pe_utilization(result: Result) -> HeatMap | None:
     array = result.arch.get("array", {})
     if array.get("column_blocks") or not {"rows", "columns", "dataflow"} <= array.keys():
         return None
-    useful = np.zeros((array["rows"], array["columns"]), np.int64)
+    useful = np.zeros((array["rows"], array["columns"]))  # floats, as the sum over layers may exceed 64 bits
     for layer in result.layers:
         cycles = _useful_cycles(layer, array)
         if cycles is None:
             return None
         useful += cycles
-    shares = useful / result.totals.cycles
+    shares = useful / float(result.totals.cycles)
     return HeatMap(
         "pe_utilization",
         "PE utilization",
@@ -52,6 +52,8 @@ def pe_utilization(result: Result) -> HeatMap | None:
 def _useful_cycles(layer: LayerResult, array: dict[str, Any]) -> NDArray[np.int64] | None:
     """Cycles in which each PE multiplies for a layer; None when the layer's folds or MACs do not come out."""
     sizes = {"m": layer.m, "n": layer.n // layer.groups, "k": layer.k}
+    if layer.macs > np.iinfo(np.int64).max:
+        return None
     dataflow = array["dataflow"]
     on_rows, on_columns = _ON_ROWS[dataflow], _ON_COLUMNS[dataflow]
     (streamed,) = sizes.keys() - {on_rows, on_columns}

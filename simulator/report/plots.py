@@ -127,7 +127,7 @@ def _draw_bars(axes: Axes, figure: StackedBars) -> None:
     ends = [0.0] * len(figure.categories)
     for series in figure.series:
         options: dict[str, Any] = {"color": series.colour.light, "label": series.name}
-        drawn = [value or 0.0 for value in series.values]
+        drawn = [float(value or 0) for value in series.values]
         if figure.upright:
             axes.bar(places, drawn, bottom=ends, width=0.85, **options)
         else:

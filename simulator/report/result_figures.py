@@ -254,7 +254,7 @@ def _by_layer(
 ) -> tuple[Series, ...]:
     """One series a part, those that are zero everywhere left out."""
     return tuple(
-        Series(show(part), colour[part], tuple(None if value is None else float(value) for value in row))
+        Series(show(part), colour[part], tuple(row))
         for part, row in values.items()
         if any(value != 0 for value in row)
     )

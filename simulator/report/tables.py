@@ -14,6 +14,9 @@ from simulator.result import TOTAL, PriceSource, Result, sum_known
 _NO_NUMBER = ("", units.NO_DATA, units.NOT_PRICED)
 """What may stand in a column of numbers instead of one."""
 
+_LEAST_INEXACT = 2**53
+"""Floats from here on are whole numbers that need not be the one that was meant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -137,13 +140,14 @@ def comparison_table(comparison: Comparison) -> TableView:
     scales = [metric.column_scale(results) for metric in comparison.metrics]
     rows = []
     for variant in comparison.variants:
-        row = [Cell(marked(variant.name, "estimate" if variant.estimated else None))]
+        name = marked(variant.name, "estimate" if variant.estimated else None)
+        row = [Cell(name, note=variant.conditions)]
         for metric, cell, scale in zip(comparison.metrics, variant.cells, scales, strict=True):
             if cell.value is None:
                 row.append(Cell(metric.absent))
             else:
                 best = "best" if cell.best else ""
-                row.append(Cell(scale.show(cell.value), cell.value, units.ratio(cell.relative), best))
+                row.append(Cell(scale.show(cell.value), cell.value, cell.beside_first, best))
         rows.append(tuple(row))
     heads = (
         f"{metric.label} [{scale.unit}]" if scale.unit else metric.label
@@ -176,7 +180,10 @@ def _bars_table(figure: StackedBars) -> TableView:
 def _number(value: float | None) -> Cell:
     if value is None:
         return Cell(units.NOT_PRICED)
-    return Cell(units.whole(int(value)) if value == int(value) else units.significant(value), value)
+    if isinstance(value, int):
+        return Cell(units.whole(value), value)
+    exact = value.is_integer() and abs(value) < _LEAST_INEXACT
+    return Cell(units.whole(int(value)) if exact else units.significant(value), value)
 
 
 def _flat(document: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, object]]:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from simulator.foundation.paired import PairedDifference
 from simulator.report.comparison import Comparison, Metric
 from simulator.report.components import in_order
 from simulator.report.pareto import pareto_front
@@ -41,7 +42,7 @@ def layers_csv(result: Result) -> str:
 
 
 def comparison_rows(comparison: Comparison) -> list[Row]:
-    """One row a variant: figures, their ratios to the first, energy by component, Pareto front.
+    """One row a variant: figures, ratios to the first (points for accuracies), energy by component, front.
 
     Figures that are not priced are None, and `not_priced` says why.
     """
@@ -57,10 +58,15 @@ def comparison_rows(comparison: Comparison) -> list[Row]:
             "batch": result.network.batch,
             "arch": result.arch.get("name", "unnamed"),
             "mac": result.mac,
+            "policy": None if result.accuracy is None else result.accuracy.policy,
+            "images": None if result.accuracy is None else result.accuracy.images,
         }
         for metric, cell in zip(comparison.metrics, variant.cells, strict=True):
             row[metric.key] = cell.value
-            row[f"{metric.key}_relative"] = cell.relative
+            if metric.is_accuracy:
+                row |= points_columns(metric.key, cell.difference)
+            else:
+                row[f"{metric.key}_relative"] = cell.relative
         for part in components:
             row[f"energy_{part}_pj"] = result.totals.energy_by_component_pj.get(part, 0.0)
         row["best_in"] = " ".join(
@@ -71,6 +77,15 @@ def comparison_rows(comparison: Comparison) -> list[Row]:
         row["not_priced"] = why_not_priced(result)
         rows.append(row)
     return rows
+
+
+def points_columns(key: str, difference: PairedDifference | None) -> Row:
+    """How far an accuracy is above that of the first variant or point, with its 95 % interval, in points."""
+    return {
+        f"{key}_points": None if difference is None else difference.points,
+        f"{key}_points_low": None if difference is None else difference.low,
+        f"{key}_points_high": None if difference is None else difference.high,
+    }
 
 
 def comparison_objectives(comparison: Comparison) -> list[Metric]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+_PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 _ENERGY_UNITS = ((1e12, "J"), (1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"), (1e-3, "fJ"))
 _POWER_UNITS = ((1e3, "W"), (1.0, "mW"), (1e-3, "µW"), (1e-6, "nW"))
 _TIME_UNITS = ((1e3, "s"), (1.0, "ms"), (1e-3, "µs"), (1e-6, "ns"))
 _AREA_UNITS = ((1e6, "mm²"), (1.0, "µm²"))
 _SMALLEST_AREA_IN_MM2 = 1e4
+_LEAST_WITH_PREFIX = 10**15
 
 NO_DATA = "–"
 """Stands for a figure that was not asked for or not measured."""
@@ -52,6 +53,8 @@ class Scale:
         """`value` in this unit, without the unit; what is too small to show is `<` the least shown."""
         if value is None:
             return NOT_PRICED
+        if isinstance(value, int) and self.factor == 1 and not self.decimals:
+            return whole(value)
         least = 10.0**-self.decimals
         if 0 < value / self.factor < least / 2:
             return f"<{least:.{self.decimals}f}"
@@ -150,6 +153,11 @@ def data_size(size_bytes: float, digits: int = 3) -> str:
 def whole(count: int) -> str:
     """An integer with thousands separators."""
     return f"{count:,}"
+
+
+def fitting(count: int) -> str:
+    """An integer in full where a narrow table holds it, up to 15 digits, else with a prefix: `19.53 P`."""
+    return whole(count) if count < _LEAST_WITH_PREFIX else quantity(count)
 
 
 def percent(share: float, decimals: int = 1) -> str:

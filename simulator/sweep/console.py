@@ -39,6 +39,8 @@ def render_summary(summary: SweepSummary, name: str, console: Console) -> None:
         lacking = ", ".join(metric.label for metric in summary.left_out)
         page.line(f"No front: no point has {lacking}; choose others, such as --objective latency_ms")
     _not_priced(page, summary.not_priced, done)
+    for warning, concerned in summary.warnings.items():
+        page.line(page.text(f"! {concerned} of {done} points: {warning}", "yellow"))
 
 
 def _not_priced(page: Page, reasons: dict[str, int], points: int) -> None:

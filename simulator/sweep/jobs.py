@@ -13,6 +13,7 @@ from simulator.arch import ArchConfig
 from simulator.cost.book import PriceBook
 from simulator.foundation import UserError
 from simulator.measured import Tensors, tensor_files
+from simulator.numerics import get_mac
 from simulator.result import SCHEMA_VERSION, Result
 from simulator.simulation import configure, load_workload, simulate
 from simulator.sweep.spec import SweepPoint
@@ -59,10 +60,14 @@ def plan(
     With `tensors` every network is a trained one and runs them in the point's own arithmetic.
 
     Raises:
-        UserError: a network that cannot be loaded, as every point with it would fail alike.
+        UserError: a network that cannot be loaded, as every point with it would fail alike, an unknown
+            policy, or one for a MAC that no point has.
     """
     networks: dict[tuple[str, int | None], Network] = {}
+    if tensors is not None:
+        _require_policies(tensors)
     planned: list[Job | UserError] = []
+    macs: set[str] = set()
     for point in points:
         name = (point.network, point.batch)
         if name not in networks:
@@ -71,11 +76,36 @@ def plan(
             )
         try:
             arch = configure(point.arch, {"array.mac": point.mac, **point.overrides})
-            trained = TrainedNetwork(point.network, tensors, point.batch) if tensors else None
+            macs |= mac_names(arch)
+            trained = None
+            if tensors is not None:
+                trained = TrainedNetwork(point.network, tensors.of_macs(mac_names(arch)), point.batch)
             planned.append(make_job(networks[name], arch, point.label, trained))
         except UserError as error:
             planned.append(error)
+    for name_of_mac, policy in tensors.policies if tensors is not None else ():
+        if macs and name_of_mac not in macs:
+            raise UserError(
+                "is a policy for a MAC that no variant has",
+                location="policy",
+                value=f"{name_of_mac}={policy}",
+                candidates=macs,
+            )
     return planned
+
+
+def _require_policies(tensors: Tensors) -> None:
+    from simulator.inference.policies import get_policy
+
+    for policy in (tensors.policy, *dict(tensors.policies).values()):
+        if policy is not None:
+            get_policy(policy)
+
+
+def mac_names(arch: ArchConfig) -> set[str]:
+    """Names of the MACs of an architecture, those of single layers included."""
+    choices = [choice for layer in (None, *arch.layers) for choice, _ in arch.mac_choices(layer)]
+    return {get_mac(choice, custom=arch.macs).name for choice in choices}
 
 
 def make_job(network: Network, arch: ArchConfig, label: str, trained: TrainedNetwork | None = None) -> Job:

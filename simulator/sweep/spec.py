@@ -43,7 +43,10 @@ class SweepSpec(BaseModel):
     data: str | None = Field(
         None, description="Images for trained networks: adds accuracy and measured toggles to every point."
     )
-    policy: str | None = Field(None, description="How networks get their formats (docs/inference.md).")
+    policy: str | dict[str, str] | None = Field(
+        None,
+        description="How networks get their formats (docs/inference.md): a policy for all MACs, or by MAC.",
+    )
     images: int | None = Field(None, ge=1, description="Only the first so many images.")
 
     @model_validator(mode="after")
@@ -55,6 +58,9 @@ class SweepSpec(BaseModel):
         if any(batch < 1 for batch in self.batches):
             message = "batches must be positive"
             raise ValueError(message)
+        if self.data is None and (self.policy is not None or self.images is not None):
+            message = "policy and images are for networks that run on data, and there is none"
+            raise ValueError(message)
         if self.size > MAX_POINTS:
             message = f"the sweep has {self.size} points, more than {MAX_POINTS}"
             raise ValueError(message)
@@ -63,7 +69,11 @@ class SweepSpec(BaseModel):
     @property
     def tensors(self) -> Tensors | None:
         """What every point's trained network runs on, where the sweep has data."""
-        return Tensors(self.data, self.policy, self.images) if self.data is not None else None
+        if self.data is None:
+            return None
+        if isinstance(self.policy, dict):
+            return Tensors(self.data, None, self.images, tuple(self.policy.items()))
+        return Tensors(self.data, self.policy, self.images)
 
     @property
     def size(self) -> int:

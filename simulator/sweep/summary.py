@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from simulator.foundation import UserError
+from simulator.report.accuracy import above
 from simulator.report.comparison import METRICS, Metric
 from simulator.report.comparison_figures import pareto_scatters
 from simulator.report.figures import Figure
 from simulator.report.pareto import pareto_front
 from simulator.report.provenance import mac_is_estimated
-from simulator.report.tabular import Row, usable_objectives, why_not_priced
+from simulator.report.tabular import Row, points_columns, usable_objectives, why_not_priced
 from simulator.report.unpriced import reasons
 from simulator.result import Result
 from simulator.sweep.jobs import Job
@@ -62,8 +63,25 @@ class SweepSummary:
         return dict(told)
 
     def rows(self) -> list[Row]:
-        """Coordinates, figures and place of every point; missing values are None."""
-        return [_row(entry) for entry in self.entries]
+        """Coordinates, figures and place of every point; missing values are None.
+
+        Accuracies also have the points above that of the network's first point with a result, with the 95 %
+        interval on the same images.
+        """
+        first: dict[tuple[str, int | None], Result] = {}
+        rows = []
+        for entry in self.entries:
+            key = (entry.point.network, entry.point.batch)
+            if entry.result is not None:
+                first.setdefault(key, entry.result)
+            rows.append(_row(entry, first.get(key)))
+        return rows
+
+    @property
+    def warnings(self) -> dict[str, int]:
+        """Each warning of points that ran tensors, and of how many points it is."""
+        ran = [entry.result for entry in self.entries if entry.result and entry.result.accuracy]
+        return dict(Counter(warning for result in ran for warning in result.warnings))
 
     def to_json(self, name: str) -> str:
         """The summary as JSON text; the same results give the same text."""
@@ -162,14 +180,23 @@ def _values(result: Result | None, objectives: Sequence[Metric]) -> list[float |
     return [None if result is None else metric.read(result) for metric in objectives]
 
 
-def _row(entry: SweepEntry) -> Row:
+def _row(entry: SweepEntry, first: Result | None) -> Row:
     result = entry.result
     row: Row = dict(entry.point.coordinates)
+    accuracy = None if result is None else result.accuracy
+    row["policy"] = None if accuracy is None else accuracy.policy
+    row["images"] = None if accuracy is None else accuracy.images
     for metric in METRICS:
         row[metric.key] = None if result is None else metric.read(result)
+        if metric.is_accuracy:
+            difference = None
+            if result is not None and first is not None and metric.read(result) is not None:
+                difference = above(result, first)
+            row |= points_columns(metric.key, difference)
     row["utilization"] = None if result is None else result.totals.utilization
     row["mac_is_estimated"] = None if result is None else mac_is_estimated(result)
     row["on_pareto_front"] = entry.on_front
     row["not_priced"] = None if result is None else why_not_priced(result)
+    row["warnings"] = None if accuracy is None or result is None else "; ".join(result.warnings)
     row["problem"] = entry.problem
     return row

@@ -51,6 +51,7 @@ def nearby_sizes(length: int, size: int, unit: int) -> Sizes:
     found = {-(-length // count) for count in range(max(1, pieces - 2), pieces + 3)}
     for change in (-(size // 4), -(size // 8), size // 8, size // 4, -unit, unit):
         found.add(size + change)
+    found |= {size // 3, size // 2, size * 2, size * 3}
     found |= {-(-one // unit) * unit for one in found}
     return tuple(sorted(one for one in found - {size} if 0 < one <= length))
 
@@ -112,14 +113,16 @@ def blocks_of(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = Fa
 
 
 def _whole_folds(height: int, width: int, unit: int) -> Iterator[Block]:
-    """Blocks of whole folds of pixels: columns a power of two, rows to go with them, 1, 2, 4 ... times."""
-    columns = 1
-    while columns <= min(width, unit):
-        rows = unit // columns if unit % columns == 0 else unit
-        while rows <= height:
-            yield 1, rows, columns
-            rows *= 2
-        columns *= 2
+    """Blocks of whole folds of pixels, upright and lying: one side a power of two or a divisor of a fold."""
+    sides = {1 << power for power in range(unit.bit_length())} | {n for n in range(1, 33) if unit % n == 0}
+    for side in sides:
+        other = max(1, unit // side)
+        while other <= max(height, width):
+            if side <= height and other <= width:
+                yield 1, side, other
+            if other <= height and side <= width:
+                yield 1, other, side
+            other *= 2
 
 
 def _block_of_pixels(g: Geometry, pixels: int) -> Block:

@@ -90,6 +90,8 @@ class _Effort(NamedTuple):
 
 
 _USUAL = _Effort(first=12, near=6, most_near=30, round=20, rounds=5)
+_CAREFUL = _Effort(first=24, near=10, most_near=120, round=40, rounds=8)
+"""For convolutions, whose blocks have two sides."""
 _THOROUGH = _Effort(first=800, near=40, most_near=400, round=100, rounds=8)
 """For small arrays, whose layers take few steps."""
 
@@ -105,7 +107,8 @@ class Search:
         self.totals = np.empty((0, TOTALS), np.int64)
         self.known: set[bytes] = set()
         self.single = sum(SINGLE_BITS[operand] for operand in fixed.single_buffered)
-        self.effort = _THOROUGH if is_small(work.array) else _USUAL
+        usual = _USUAL if work.geometry.is_product else _CAREFUL
+        self.effort = _THOROUGH if is_small(work.array) else usual
 
     def run(self) -> bool:
         """Play what is promising, and its neighbours; False where nothing fits."""

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from simulator.foundation import UserError
-from simulator.workload.layer import Layer, Network, PostOperation, convolution_layer, matrix_layer
+from simulator.workload.layer import (
+    BeyondRangeError,
+    Layer,
+    Network,
+    PostOperation,
+    convolution_layer,
+    matrix_layer,
+)
 
 
 def with_batch(network: Network, batch: int) -> Network:
@@ -16,14 +23,42 @@ def with_batch(network: Network, batch: int) -> Network:
     two computed tensors has its own second operand for every input, so the number of products grows.
 
     Raises:
-        UserError: the batch is not positive, or a layer's size does not split into the inputs it stood for.
+        UserError: the batch is not positive, a layer's size does not split into the inputs it stood for, or
+            grows beyond the simulator's range; then it says the largest batch of the network.
     """
     if batch < 1:
         raise UserError("must be positive", location="batch", value=batch)
     if batch == network.batch:
         return network
-    layers = tuple(_scale(layer, network, batch) for layer in network.layers)
+    try:
+        layers = _scaled_layers(network, batch)
+    except BeyondRangeError as error:
+        raise BeyondRangeError(
+            f"is too large: {error.location} would be beyond the simulator's range",
+            source=network.name,
+            location="batch",
+            value=batch,
+            allowed=f"at most {_largest_batch(network, batch):,}",
+        ) from error
     return replace(network, layers=layers, batch=batch)
+
+
+def _scaled_layers(network: Network, batch: int) -> tuple[Layer, ...]:
+    return tuple(_scale(layer, network, batch) for layer in network.layers)
+
+
+def _largest_batch(network: Network, too_large: int) -> int:
+    """The largest batch whose layers are all within the simulator's range, found by halving."""
+    possible = network.batch
+    while too_large - possible > 1:
+        middle = (possible + too_large) // 2
+        try:
+            _scaled_layers(network, middle)
+        except BeyondRangeError:
+            too_large = middle
+        else:
+            possible = middle
+    return possible
 
 
 def _scale(layer: Layer, network: Network, batch: int) -> Layer:

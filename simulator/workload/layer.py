@@ -11,6 +11,11 @@ LARGEST_LENGTH = 10**12
 LARGEST_MACS = 10**17
 """Range of the simulator: every count of a layer within it fits whole numbers of 64 bits."""
 
+
+class BeyondRangeError(UserError):
+    """A layer that is too large to be counted."""
+
+
 LayerKind = Literal["conv", "depthwise", "fc", "matmul"]
 PostOperationKind = Literal["bias", "relu", "pool", "add", "other"]
 
@@ -121,7 +126,7 @@ class Layer:
     weights: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse empty products. Raises UserError."""
+        """Refuse empty products and those beyond the simulator's range. Raises UserError."""
         for name in ("m", "n", "k", "groups"):
             if getattr(self, name) < 1:
                 raise UserError("must be positive", location=f"{self.name}.{name}", value=getattr(self, name))
@@ -135,7 +140,7 @@ class Layer:
 
     def _check_range(self, name: str, value: int, largest: int) -> None:
         if value > largest:
-            raise UserError(
+            raise BeyondRangeError(
                 "is beyond the simulator's range",
                 location=f"{self.name}.{name}",
                 value=value,

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Final
 
 from simulator.foundation import UserError
-from simulator.workload.layer import Convolution, Layer, Network, convolution_layer, matrix_layer
+from simulator.workload.layer import (
+    LARGEST_LENGTH,
+    Convolution,
+    Layer,
+    Network,
+    convolution_layer,
+    matrix_layer,
+)
 from simulator.workload.scalesim_columns import (
     BATCH,
     FORMS,
@@ -31,8 +38,7 @@ from simulator.workload.scalesim_columns import (
 )
 from simulator.workload.scalesim_rows import Row, is_number, read_rows
 
-_LARGEST: Final = 10**18 - 1
-_NUMBER: Final = re.compile(r"[+]?([0-9]+[.]?[0-9]*)(?:[eE][+]?[0-9]{1,2})?")
+_NUMBER: Final = re.compile(r"[+]?([0-9]+[.]?[0-9]*)(?:[eE][+]?[0-9]{1,4})?")
 _SPARSITY: Final = re.compile(r"([0-9]{1,9})\s*:\s*([0-9]{1,9})")
 _DEPTHWISE: Final = re.compile(r"(?<![A-Za-z])DP(?![A-Za-z])")
 
@@ -58,7 +64,12 @@ def read_scalesim(path: Path) -> Network:
         raise UserError("has no layers", source=path, allowed=f"one line a layer: {FORMS}")
     reading = _Reading(path, columns)
     for row in layer_rows:
-        reading.add(row)
+        try:
+            reading.add(row)
+        except UserError as error:
+            if error.source == path:
+                raise
+            raise UserError(str(error), source=path, location=f"line {row.line}") from error
     return Network(
         path.stem,
         tuple(reading.layers.values()),
@@ -219,14 +230,14 @@ class _Reading:
         text = value.text
         number = Decimal(text) if _NUMBER.fullmatch(text) else Decimal(0)
         whole = number == number.to_integral_value()
-        if not whole or not 1 <= number <= _LARGEST:
-            too_large = whole and number > _LARGEST
+        if not whole or not 1 <= number <= LARGEST_LENGTH:
+            too_large = whole and number > LARGEST_LENGTH
             raise UserError(
-                "is beyond what the simulator can count" if too_large else "is not a positive whole number",
+                "is beyond the simulator's range" if too_large else "is not a positive whole number",
                 source=self.path,
                 location=f"line {value.line}, {value.column}",
                 value=text,
-                allowed=f"at most {_LARGEST:,}" if too_large else "1, 2, 3, ...",
+                allowed=f"at most {LARGEST_LENGTH:,}" if too_large else "1, 2, 3, ...",
             )
         return int(number)
 

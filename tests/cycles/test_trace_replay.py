@@ -58,7 +58,10 @@ def problem_of(layer: Layer, arch: ArchConfig) -> Problem:
     if c is None:
         return plain
     free = fixed.tile_rows is None and fixed.tile_columns is None and fixed.tile_images is None
-    meet = any(c.stride[i] < c.kernel[i] or (c.dilation[i] > 1 and c.kernel[i] > 1) for i in (0, 1))
+    meet = any(
+        (c.stride[i] < c.kernel[i] and c.ofmap[i] > 1) or (c.dilation[i] > 1 and c.kernel[i] > 1)
+        for i in (0, 1)
+    )
     if free and not meet and not any(c.padding):
         return plain
     return replace(
@@ -78,7 +81,11 @@ def tiles_of(run: LayerRun) -> Tiles:
     chosen: dict[str, Any] = run.tiling.summary()
     return Tiles(
         loops=chosen["loops"],
-        pixels=(chosen["tile_images"], chosen["tile_rows"], chosen["tile_columns"]),
+        pixels=(
+            chosen.get("tile_images", 1),
+            chosen.get("tile_rows", 1),
+            chosen.get("tile_columns", chosen["tile_m"]),
+        ),
         n=chosen["tile_n"],
         k=chosen["tile_k"],
         groups=chosen["tile_groups"],

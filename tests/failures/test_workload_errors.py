@@ -130,9 +130,9 @@ HEADER = (
         ("l,M,N,K\ng,1,0,3", ["line 2, N", "got '0'"]),
         (
             HEADER + "c,4,4,3,3,3,64,99999999999999999999,",
-            ["stride height (column 8)", "at most 999,999,999"],
+            ["stride height (column 8)", "at most 1,000,000,000,000"],
         ),
-        (HEADER + "c,4,4,3,3,3,64,1e99,", ["line 2, stride height (column 8)", "at most 999,999,999"]),
+        (HEADER + "c,4,4,3,3,3,64,1e99,", ["line 2, stride height (column 8)", "at most 1,000,000,000,000"]),
         (HEADER + '"c,4,4,3,3,3,64,1', ["line 2", "quotation mark is not closed"]),
         (
             HEADER.replace("Height, IFMAP", "Heigth, IFMAP") + "c,4,4,3,3,3,64,1",

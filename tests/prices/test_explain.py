@@ -6,7 +6,7 @@ import pytest
 
 from simulator.foundation import UserError
 from simulator.report.explain import explain
-from simulator.result import TOTAL, Result, femtojoules, priced
+from simulator.result import TOTAL, Result, priced
 from simulator.simulation import simulate
 
 
@@ -23,14 +23,12 @@ def test_every_line_is_its_count_times_its_price(result: Result) -> None:
         for line in layer.formation:
             unit = units[line.unit_price]
             rows_pj = sum(used.quantity * prices[used.row] for used in unit.prices)
-            unit_pj, energy_pj = priced(unit.price_pj), priced(line.energy_pj)
+            unit_pj, energy_fj = priced(unit.price_pj), priced(line.energy_fj)
             assert rows_pj - unit.less_leakage_pj == pytest.approx(unit_pj, rel=1e-12)
-            assert energy_pj == pytest.approx(line.count * unit_pj * line.factor, abs=0.0006)
-            component = by_component.get(unit.component, 0)
-            by_component[unit.component] = component + femtojoules(energy_pj)
-        assert by_component == {
-            part: femtojoules(priced(pj)) for part, pj in layer.energy_pj.items() if part != TOTAL
-        }
+            assert abs(energy_fj - line.count * unit_pj * line.factor * 1000) < 0.501
+            assert line.energy_pj == energy_fj / 1000
+            by_component[unit.component] = by_component.get(unit.component, 0) + energy_fj
+        assert by_component == {part: fj for part, fj in layer.energy_fj.items() if part != TOTAL}
 
 
 def test_every_area_is_its_count_times_its_price(result: Result) -> None:

@@ -207,13 +207,17 @@ def test_json_has_null_and_the_reason_and_is_read_back(
 
 
 def test_a_result_of_version_1_is_read(network: Path, tmp_path: Path) -> None:
-    """In version 1 nothing could be without a price, and nothing said why."""
+    """In version 1 nothing could be without a price, nothing said why, and energies were picojoules alone."""
     result = simulate(network)
     document = json.loads(result.to_json())
     document["schema_version"] = 1
     del document["not_priced"]
     for entry in (*document["unit_prices"], *document["area_formation"]):
         del entry["not_priced"]
+    for layer in document["layers"]:
+        for holder in (layer, document["totals"], *layer["formation"]):
+            for field in [name for name in holder if name.endswith("_fj")]:
+                del holder[field]
     file = tmp_path / "old.json"
     file.write_text(json.dumps(document))
     assert load_result(file) == result
@@ -223,11 +227,27 @@ def test_a_result_of_version_1_is_read(network: Path, tmp_path: Path) -> None:
     ("change", "complaint"),
     [
         (lambda d: d["not_priced"].clear(), "energy is not priced for"),
-        (lambda d: d["totals"].update(energy_pj=1.0), "femtojoules over layers do not add up"),
+        (lambda d: d["totals"].update(energy_pj=1.0), "1.0 pJ is not the rounded view of what is not priced"),
+        (
+            lambda d: d["totals"].update(energy_pj=1.0, energy_fj="1000"),
+            "femtojoules over layers do not add up",
+        ),
         (lambda d: d["totals"].update(power_mw=1.0), "totals: power_mw do not add up"),
         (lambda d: d["totals"].update(area_um2=1.0), "area do not add up"),
-        (lambda d: d["totals"]["energy_by_component_pj"].update(sram_ifmap=0.0), "femtojoules of sram_ifmap"),
-        (lambda d: d["layers"][0]["energy_pj"].update(total=1.0), "one: femtojoules do not add up"),
+        (
+            lambda d: (
+                d["totals"]["energy_by_component_pj"].update(sram_ifmap=0.0),
+                d["totals"]["energy_by_component_fj"].update(sram_ifmap="0"),
+            ),
+            "femtojoules of sram_ifmap",
+        ),
+        (
+            lambda d: (
+                d["layers"][0]["energy_pj"].update(total=1.0),
+                d["layers"][0]["energy_fj"].update(total="1000"),
+            ),
+            "one: femtojoules do not add up",
+        ),
         (lambda d: d["layers"][0].update(power_mw=0.0), "one: power_mw do not add up"),
     ],
 )

@@ -2,5 +2,15 @@
 
 from simulator.inference.policies.convert import convert, needs_calibration
 from simulator.inference.policies.policy import OPTIONS, POLICIES, Policy, default_policy, get_policy
+from simulator.inference.policies.suitability import unsuited
 
-__all__ = ["OPTIONS", "POLICIES", "Policy", "convert", "default_policy", "get_policy", "needs_calibration"]
+__all__ = [
+    "OPTIONS",
+    "POLICIES",
+    "Policy",
+    "convert",
+    "default_policy",
+    "get_policy",
+    "needs_calibration",
+    "unsuited",
+]

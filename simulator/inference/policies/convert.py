@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.inference.calibration import Observation
+from simulator.foundation import UserError
+from simulator.inference.calibration import Observation, second_moments
 from simulator.inference.model import Model
-from simulator.inference.plan import LayerPlan, NetworkPlan, encode, to_codes
-from simulator.inference.policies.bias_correction import corrected_bias
-from simulator.inference.policies.ffp8 import choose_format
+from simulator.inference.plan import LayerPlan, NetworkPlan, to_codes
+from simulator.inference.policies.bias_correction import corrected
+from simulator.inference.policies.ffp8 import MOST_EXPONENT_BITS, choose_format
 from simulator.inference.policies.migration import migration_factors
 from simulator.inference.policies.policy import Policy
 from simulator.inference.policies.rounding import ROUNDINGS
@@ -22,6 +24,9 @@ from simulator.inference.products import Product
 from simulator.numerics import Mac, get_mac
 
 Tensor = NDArray[Any]
+
+_ACCUMULATED_EXPONENT_BITS = 5
+"""Exact sums of products of formats with more exponent bits may need wider accumulators than there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +46,45 @@ def needs_calibration(policy: Policy) -> bool:
 
 
 def convert(
-    model: Model, policy: Policy, macs: Mapping[str, Mac], observed: Mapping[str, Observation]
+    model: Model,
+    policies: Mapping[str, Policy],
+    macs: Mapping[str, Mac],
+    observed: Mapping[str, Observation],
+    images: NDArray[np.float32],
 ) -> NetworkPlan:
     """The plan of every layer.
 
     Args:
         model: the trained network.
-        policy: what to do; one that searches must have been resolved before.
+        policies: what to do with each layer, by name; one that searches must have been resolved before.
         macs: the MAC of each layer, by name.
-        observed: what `calibrate` saw; may be empty when the policy does not look at images.
+        observed: what `calibrate` saw; may be empty when no policy looks at images.
+        images: the calibration images.
     """
     layers: dict[str, LayerPlan] = {}
     choices: dict[str, Any] = {}
     for product in model.products:
-        plan, choice = _layer(product, policy, macs[product.name], observed.get(product.name))
+        policy = policies[product.name]
+        seen = observed.get(product.name) if needs_calibration(policy) else None
+        plan, choice = _layer(product, policy, macs[product.name], seen)
         if policy.last_exponent and product.name == model.last_product:
             plan = replace(plan, output_exponent=policy.last_exponent)
             choice["output_exponent"] = policy.last_exponent
         layers[product.name] = plan
         if choice:
             choices[product.name] = choice
-    return NetworkPlan(policy.name, layers, choices)
+    names = {name for name, policy in policies.items() if policy.bias_correction}
+    if names:
+        layers = corrected(model, layers, observed, images, names)
+    return NetworkPlan(_described(policies, macs), layers, choices)
+
+
+def _described(policies: Mapping[str, Policy], macs: Mapping[str, Mac]) -> str:
+    """The policy's name, or those of each MAC where they differ."""
+    by_mac = {macs[layer].name: policy.name for layer, policy in policies.items()}
+    if len(set(by_mac.values())) == 1:
+        return next(iter(by_mac.values()))
+    return ", ".join(f"{mac}={name}" for mac, name in by_mac.items())
 
 
 def _layer(
@@ -73,7 +96,7 @@ def _layer(
     choice: dict[str, Any] = {}
     if policy.formats == "ffp8":
         mac, choice = _chosen_formats(mac, operands)
-    activation_scale, weight_scale = _scales(product, policy, mac, operands)
+    activation_scale, weight_scale = _scales(product, policy, mac, seen, operands)
     if policy.scaling != "none":
         choice["activation_scale"] = activation_scale
     plan = LayerPlan(
@@ -86,7 +109,7 @@ def _layer(
     )
     if product.weights is None:
         return plan, choice
-    return _with_weights(product, policy, plan, seen, operands), choice
+    return replace(plan, weight_codes=_weight_codes(product, policy, plan, operands)), choice
 
 
 def _dropped_in(product: Product, policy: Policy, mac: Mac) -> LayerPlan:
@@ -105,61 +128,59 @@ def _operands(product: Product, policy: Policy, seen: Observation) -> _Operands:
 
 
 def _chosen_formats(mac: Mac, operands: _Operands) -> tuple[Mac, dict[str, Any]]:
-    activation = choose_format(operands.activations, mac.activation.bits)
-    weight = choose_format(operands.right, mac.weight.bits)
-    choice = {
-        "activation": activation.format.spec,
-        "weight": weight.format.spec,
-        "activation_sqnr_db": round(activation.sqnr_db, 2),
-        "weight_sqnr_db": round(weight.sqnr_db, 2),
-    }
-    return get_mac(f"{activation.format.spec} x {weight.format.spec}"), choice
+    """The MAC of the formats that suit activations and right operand best, and what was chosen."""
+    choice: dict[str, Any] = {}
+    for most_exponent_bits in (MOST_EXPONENT_BITS, _ACCUMULATED_EXPONENT_BITS):
+        activation = choose_format(
+            operands.activations, mac.activation.bits, most_exponent_bits=most_exponent_bits
+        )
+        weight = choose_format(operands.right, mac.weight.bits, most_exponent_bits=most_exponent_bits)
+        choice |= {
+            "activation": activation.format.spec,
+            "weight": weight.format.spec,
+            "activation_sqnr_db": _decibels(activation.sqnr_db),
+            "weight_sqnr_db": _decibels(weight.sqnr_db),
+        }
+        try:
+            return get_mac(f"{activation.format.spec} x {weight.format.spec}"), choice
+        except UserError as error:
+            choice["exponent_bits_limited"] = str(error)
+            refused = error
+    raise refused
+
+
+def _decibels(sqnr_db: float) -> float | None:
+    """Two decimals; None where nothing was rounded."""
+    return round(sqnr_db, 2) if isfinite(sqnr_db) else None
 
 
 def _scales(
-    product: Product, policy: Policy, mac: Mac, operands: _Operands
+    product: Product, policy: Policy, mac: Mac, seen: Observation, operands: _Operands
 ) -> tuple[float, float | NDArray[np.float64]]:
     if policy.scaling == "none":
         return 1.0, 1.0
     method, percentile, power_of_two = policy.scaling, policy.percentile, policy.power_of_two
-    activation = tensor_scale(
-        operands.activations, mac.activation, method, percentile=percentile, power_of_two=power_of_two
-    )
+    asked = (mac.activation, method, percentile, power_of_two, policy.migration)
+    if asked not in seen.scales:
+        seen.scales[asked] = tensor_scale(
+            operands.activations, mac.activation, method, percentile=percentile, power_of_two=power_of_two
+        )
     # A percentile is for the long tails of activations; weights have no outliers to give up.
     for_weights = "max" if method == "percentile" and product.weights is not None else method
-    if product.weights is None or policy.weight_scales == "tensor":
-        return activation, tensor_scale(
-            operands.right, mac.weight, for_weights, percentile=percentile, power_of_two=power_of_two
-        )
-    return activation, channel_scales(
+    whole = product.weights is None or policy.weight_scales == "tensor"
+    of_weights = tensor_scale if whole else channel_scales
+    return seen.scales[asked], of_weights(
         operands.right, mac.weight, for_weights, percentile=percentile, power_of_two=power_of_two
     )
 
 
-def _with_weights(
-    product: Product, policy: Policy, plan: LayerPlan, seen: Observation, operands: _Operands
-) -> LayerPlan:
-    """The plan with weight codes and, if wanted, a corrected bias."""
-    fmt, scale = plan.mac.weight, np.asarray(plan.weight_scale)
-    scaled = operands.right.astype(np.float64) / scale
-    if policy.rounding == "nearest" and not policy.bias_correction:
-        return replace(plan, weight_codes=to_codes(scaled, fmt))
-    rows = _rows(seen, operands)
-    encoded = encode(rows, plan.mac.activation, plan.activation_scale)
-    rounded_rows = plan.mac.activation.decode(encoded.codes) * plan.activation_scale
-    codes = np.stack(
-        [
-            ROUNDINGS[policy.rounding](weights, fmt, inputs.T @ inputs)
-            for weights, inputs in zip(scaled, rounded_rows, strict=True)
-        ]
-    )
-    plan = replace(plan, weight_codes=codes)
-    if not policy.bias_correction:
-        return plan
-    bias = corrected_bias(product.bias, rows, rounded_rows, operands.right, fmt.decode(codes) * scale)
-    return replace(plan, bias=bias)
-
-
-def _rows(seen: Observation, operands: _Operands) -> NDArray[np.float32]:
-    rows = seen.rows()
-    return rows if operands.migration is None else rows / operands.migration
+def _weight_codes(
+    product: Product, policy: Policy, plan: LayerPlan, operands: _Operands
+) -> NDArray[np.unsignedinteger[Any]]:
+    fmt = plan.mac.weight
+    scaled = operands.right.astype(np.float64) / np.asarray(plan.weight_scale)
+    if policy.rounding == "nearest":
+        return to_codes(scaled, fmt)
+    moments = second_moments(product, operands.activations, plan.mac.activation, plan.activation_scale)
+    rounding = ROUNDINGS[policy.rounding]
+    return np.stack([rounding(weights, fmt, each) for weights, each in zip(scaled, moments, strict=True)])

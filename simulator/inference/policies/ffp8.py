@@ -1,60 +1,107 @@
-"""FFP8: exponent width, fraction width, bias and sign chosen for each tensor from its own distribution.
+"""FFP8: exponent width, fraction width, bias and sign chosen for each tensor from its own values.
 
 Huang et al. 2021, arXiv 2104.07329: weights and activations differ in largest magnitude and in spread, and
-activations behind a ReLU need no sign. The bias comes from the largest magnitude, the widths from the
-spread: among all splits of the bits the one with the least squared error is taken.
+activations behind a ReLU need no sign. All combinations are tried; the least squared error decides.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor, log2
+from math import inf, log10
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.inference.policies.scaling import SAMPLED_VALUES
+from simulator.inference.policies.distribution import Distribution
 from simulator.numerics.formats import Format, get_format
 
-_EXPONENT_BITS = (2, 3, 4, 5)
+MOST_EXPONENT_BITS = 8
+"""With 8 exponent bits a format spans all of float32 already: more would only take fraction bits away."""
+
+_OFFSETS = range(-8, 9)
+"""Binades from that of the largest magnitude up to the format's highest one."""
+
+_SAME, _NOTHING = 1e-9, 1e-12
+"""Errors that differ by this share, or by this share of all squares, are computed anew from the codes."""
 
 
 @dataclass(frozen=True, slots=True)
 class FormatChoice:
-    """The format chosen for a tensor, its signal-to-noise ratio in dB, and those of the other candidates."""
+    """The format chosen for a tensor, and its signal-to-noise ratio in dB over all values, `inf` if exact."""
 
     format: Format
     sqnr_db: float
-    others: dict[str, float]
 
 
-def choose_format(values: NDArray[Any], bits: int) -> FormatChoice:
-    """The minifloat of `bits` bits that follows a tensor best; unsigned where nothing is negative."""
-    flat = values.reshape(-1).astype(np.float64)
-    largest = float(np.abs(flat).max()) or 1.0
-    sample = flat[:: max(1, flat.size // SAMPLED_VALUES)]
-    prefix, left = ("u", bits) if flat.min() >= 0 else ("", bits - 1)
-    candidates = [
-        get_format(f"{prefix}e{exponent}m{left - exponent}b{bias}")
-        for exponent in _EXPONENT_BITS
-        if left >= exponent
-        for bias in _biases(exponent, left - exponent, largest)
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A format by what tells it from the others; its highest binade lies `offset` above 2**`binade`."""
+
+    signed: bool
+    exponent_bits: int
+    fraction_bits: int
+    binade: int
+    offset: int
+
+    @property
+    def format(self) -> Format:
+        """The format itself."""
+        bias = (1 << self.exponent_bits) - 1 - (self.binade + self.offset)
+        sign = "" if self.signed else "u"
+        return get_format(f"{sign}e{self.exponent_bits}m{self.fraction_bits}b{bias}")
+
+
+def candidates(
+    largest: float, bits: int, *, most_exponent_bits: int = MOST_EXPONENT_BITS
+) -> list[list[Candidate]]:
+    """The formats for tensors of this largest magnitude; those that differ in their bias alone are together.
+
+    They have 1 to `bits` - 1 exponent bits (at most `most_exponent_bits`), a sign or none, and every bias
+    at which the largest magnitude lies within 8 binades of the format's highest binade.
+    """
+    binade = int(np.frexp(largest or 1.0)[1]) - 1
+    return [
+        [Candidate(signed, exponent, bits - int(signed) - exponent, binade, offset) for offset in _OFFSETS]
+        for signed in (True, False)
+        for exponent in range(1, min(bits - 1, most_exponent_bits) + 1)
     ]
-    ranked = sorted(((_sqnr_db(sample, fmt), fmt) for fmt in candidates), key=lambda pair: -pair[0])
-    best_sqnr, best = ranked[0]
-    others = {fmt.spec: round(sqnr, 2) for sqnr, fmt in ranked[1:]}
-    return FormatChoice(best, best_sqnr, others)
 
 
-def _biases(exponent_bits: int, fraction_bits: int, largest: float) -> tuple[int, int]:
-    """The bias with which the format just reaches the largest magnitude, and the next one, which clips it."""
-    top = (2 - 2.0**-fraction_bits) * 2.0 ** ((1 << exponent_bits) - 1)
-    covering = floor(log2(top / largest))
-    return covering, covering + 1
+def choose_format(
+    values: NDArray[Any], bits: int, *, most_exponent_bits: int = MOST_EXPONENT_BITS
+) -> FormatChoice:
+    """The minifloat of `bits` bits among the `candidates` with the least squared error over all values.
+
+    Equal errors are decided by, in this order: a sign only where some value is negative, fewer exponent
+    bits, the largest magnitude nearer to the highest binade, the higher one of two. Values must be finite.
+    """
+    distribution = Distribution.of(values)
+    families = candidates(distribution.extent, bits, most_exponent_bits=most_exponent_bits)
+    errors = np.concatenate([_errors(distribution, family) for family in families])
+    power = distribution.squares
+    needs_sign = bool(values.min() < 0)
+    unscaled = np.ones(1)
+
+    def rank(candidate: Candidate) -> tuple[float, bool, int, int, int]:
+        return (
+            float(distribution.squared_errors(candidate.format, unscaled)[0]),
+            candidate.signed != needs_sign,
+            candidate.exponent_bits,
+            abs(candidate.offset),
+            -candidate.offset,
+        )
+
+    flat = [candidate for family in families for candidate in family]
+    near = np.flatnonzero(errors <= errors.min() * (1 + _SAME) + power * _NOTHING).tolist()
+    ranks = {index: rank(flat[index]) for index in near}
+    best = min(near, key=lambda index: ranks[index])
+    noise = ranks[best][0]
+    return FormatChoice(flat[best].format, 10 * log10(power / noise) if noise > 0 else inf)
 
 
-def _sqnr_db(values: NDArray[np.float64], fmt: Format) -> float:
-    noise = float(np.square(fmt.decode(fmt.encode(values)) - values).mean())
-    signal = float(np.square(values).mean())
-    return float("inf") if noise == 0 else 10 * log2(max(signal / noise, 1e-30)) / log2(10)
+def _errors(distribution: Distribution, family: list[Candidate]) -> NDArray[np.float64]:
+    """Squared errors of formats that differ in their bias: the same format with powers of two as scales."""
+    level = next(candidate for candidate in family if candidate.offset == 0)
+    scales = np.exp2(np.array([candidate.offset for candidate in family], np.float64))
+    return distribution.fits(level.format, scales[:, None]).errors[:, 0]

@@ -33,7 +33,7 @@ class Policy:
 
     name: str
     scaling: Literal["none"] | Method = "none"
-    percentile: float = 99.9
+    percentile: float = 99.99
     weight_scales: Literal["channel", "tensor"] = "channel"
     power_of_two: bool = False
     rounding: Rounding = "nearest"

@@ -178,9 +178,12 @@
   function sortBy(table, column, ascending) {
     const key = (row) => {
       const cell = row.children[column];
-      return cell.dataset.value === undefined ? cell.textContent.trim() : Number(cell.dataset.value);
+      const value = cell.dataset.value;
+      if (value === undefined) return cell.textContent.trim();
+      return /^-?\d+$/.test(value) ? BigInt(value) : Number(value); // a Number would lose digits of large counts
     };
-    const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
+    const compare = (a, b) =>
+      typeof a !== "string" && typeof b !== "string" ? (a < b ? -1 : a > b ? 1 : 0) : String(a).localeCompare(String(b), "en", { numeric: true });
     const rows = [...table.tBodies[0].rows].sort((a, b) => (ascending ? 1 : -1) * compare(key(a), key(b)));
     table.tBodies[0].append(...rows);
     [...table.tHead.rows[0].cells].forEach((cell, place) => {

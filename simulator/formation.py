@@ -1,0 +1,137 @@
+"""How energies and areas were formed: counts times unit prices, down to the rows of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, FiniteFloat
+
+from simulator.foundation import sums
+from simulator.foundation.femtojoules import Femtojoules, formed_fj
+
+
+class Part(BaseModel):
+    """A part of a result: frozen, without fields of other names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class UsedPrice(Part):
+    """`quantity` of one price (`table:row` of `sources.prices`) inside a unit price."""
+
+    row: str
+    quantity: float
+    what: str = ""
+
+
+class NoPrice(Part):
+    """Why something has no price.
+
+    reason: a sentence that ends with the way out; whatever shares a cause has the same one.
+    needs: the row, area or MAC that the price follows from and that has none.
+    """
+
+    reason: str
+    needs: str = ""
+
+
+class UnitPrice(Part):
+    """What one action of a component costs: the sum of quantity x price over `prices`, less their leakage.
+
+    For static energy it is milliwatts, which are picojoules per nanosecond. Without a price `price_pj` is
+    None, `prices` is empty and `not_priced` says why.
+    """
+
+    name: str
+    component: str
+    kind: Literal["dynamic", "static"]
+    operand: Literal["ifmap", "filter", "ofmap"] | None = None
+    counted: str
+    price_pj: FiniteFloat | None
+    less_leakage_pj: float = 0.0
+    prices: list[UsedPrice]
+    not_priced: NoPrice | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyFormation:
+    """How a part of a layer's energy was formed: count x unit price x factor, by the rule of `formed_fj`.
+
+    A count of things is an int, a time a float. The energy is None where the unit price is. A result has some
+    twenty of these a layer, so they are plain dataclasses, a fraction of a model's size.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    unit_price: str
+    count: int | FiniteFloat
+    factor: FiniteFloat = 1.0
+    factor_reason: str = ""
+    energy_fj: Femtojoules | None
+    energy_pj: float | None
+
+
+class AreaFormation(Part):
+    """How a part of the area was formed: count x unit area, the sum of quantity x price over `prices`.
+
+    Without a price both areas are None, `prices` is empty and `not_priced` says why.
+    """
+
+    component: str
+    counted: str
+    count: float
+    unit_area_um2: float | None
+    area_um2: float | None
+    prices: list[UsedPrice]
+    not_priced: NoPrice | None = None
+
+
+def require_formed(
+    name: str,
+    lines: Sequence[EnergyFormation],
+    units: Mapping[str, UnitPrice],
+    energy_fj: Mapping[str, int | None],
+    static_fj: int | None,
+) -> None:
+    """Lines that are their products, and sum to a layer's components and to its static energy, exactly.
+
+    Args:
+        name: the layer's.
+        lines: of its formation.
+        units: unit prices by name.
+        energy_fj: femtojoules by component, with their total.
+        static_fj: what of them leaked.
+
+    Raises:
+        ValueError: they do not.
+    """
+    parts_fj: dict[str, int | None] = {}
+    leaked_fj: int | None = 0
+    for line in lines:
+        if line.unit_price not in units:
+            message = f"{name}: there is no unit price {line.unit_price!r}"
+            raise ValueError(message)
+        unit = units[line.unit_price]
+        line_fj = line.energy_fj
+        if line_fj != (product_fj := _product_fj(name, line, unit)):
+            sums.require_equal(f"{name}: femtojoules of {line.unit_price}", product_fj, line_fj)
+        before_fj = parts_fj.get(unit.component, 0)
+        parts_fj[unit.component] = None if before_fj is None or line_fj is None else before_fj + line_fj
+        if unit.kind == "static":
+            leaked_fj = None if leaked_fj is None or line_fj is None else leaked_fj + line_fj
+    for component in parts_fj.keys() | energy_fj.keys() - {sums.TOTAL}:
+        formed, told = parts_fj.get(component, 0), energy_fj.get(component, 0)
+        sums.require_equal(f"{name}: femtojoules of {component}", formed, told)
+    sums.require_equal(f"{name}: femtojoules of static energy", leaked_fj, static_fj)
+
+
+def _product_fj(name: str, line: EnergyFormation, unit: UnitPrice) -> int | None:
+    if unit.price_pj is None:
+        return None
+    try:
+        return formed_fj(line.count, unit.price_pj, line.factor)
+    except OverflowError as error:
+        message = f"{name}: {line.unit_price}: {line.count} is beyond any range"
+        raise ValueError(message) from error
