@@ -81,6 +81,12 @@ class Subject:
         """What the reference takes."""
         return problem_of(self.case.layer, self.arch, product=product)
 
+    @cached_property
+    def legal(self) -> tuple[Legal, ...]:
+        """Every legal tiling, form by form."""
+        pace = pace_of(self.arch)
+        return tuple(legal_tilings(self.problem(product=form), pace) for form in self.forms)
+
     def player(self, legal: Legal, *, product: bool) -> Player:
         """The machine for one form of the layer."""
         if product or not is_product(self.case.layer):
@@ -97,9 +103,8 @@ def energy_of(run: LayerRun) -> float:
 def no_legal_tiling_is_better(subject: Subject, rnd: Random) -> Iterator[str]:
     """(a) Every legal tiling, left out only where its bounds say that it cannot be better."""
     pace = pace_of(subject.arch)
-    for product in subject.forms:
+    for product, legal in zip(subject.forms, subject.legal, strict=True):
         problem = subject.problem(product=product)
-        legal = legal_tilings(problem, pace)
         if not len(legal.rows):
             continue
         places = np.nonzero(_may_be_better(subject, legal, rnd))[0]
@@ -214,8 +219,7 @@ def more_bandwidth_takes_no_longer(subject: Subject, rnd: Random) -> Iterator[st
         before, after = subject.cost(subject.run), subject.cost(faster)
         if after > before * subject.allowance:
             yield f"(d) {factor} times the bandwidth takes {after}, {after / before - 1:.2%} above {before}"
-    product = subject.forms[0]
-    legal = legal_tilings(subject.problem(product=product), pace_of(subject.arch))
+    legal = subject.legal[0]
     rows = legal.rows[rnd.sample(range(len(legal.rows)), min(SAMPLED, len(legal.rows)))]
     slow = Player.of(subject.run).play(rows)
     fast = Player.of(faster).play(rows)
@@ -246,10 +250,7 @@ def violations(case: Case, objective: Objective, rnd: Random) -> list[str]:
     try:
         chosen = subject.run
     except UserError as error:
-        fits = [
-            len(legal_tilings(subject.problem(product=form), pace_of(subject.arch)).rows)
-            for form in subject.forms
-        ]
-        return [f"(a) refused though {max(fits)} tilings are legal: {error}"] if max(fits) else []
+        fits = max(len(legal.rows) for legal in subject.legal)
+        return [f"(a) refused though {fits} tilings are legal: {error}"] if fits else []
     assert chosen.layer == case.layer
     return [found for law in LAWS for found in law(subject, rnd)]
