@@ -15,7 +15,7 @@ from simulator.arch import ArchConfig, load_arch
 from simulator.foundation import UserError
 from simulator.system import simulate_network
 from simulator.system.layer_work import PLAYED, STEPS
-from simulator.workload.layer import Convolution, Layer, Network, convolution_layer, matrix_layer
+from simulator.workload.layer import Convolution, Network, convolution_layer, matrix_layer
 from tests.cycles.tiling_player import cost_of, simulate
 
 DATAFLOWS = ("os", "ws", "is")
@@ -57,7 +57,9 @@ BIG = {
 def test_a_big_product_takes_little_time_and_memory(name: str, dataflow: str) -> None:
     """Cycles are those of all multiplications at least, and of all bytes; no more than either twice over."""
     m, n, k = BIG[name]
-    simulate(matrix_layer("l", "fc", m=100, n=100, k=100), bundled(dataflow))  # compiled, or read from a cache
+    simulate(
+        matrix_layer("l", "fc", m=100, n=100, k=100), bundled(dataflow)
+    )  # compiled, or read from a cache
     with within(3, 400):
         run = simulate(matrix_layer("l", "fc", m=m, n=n, k=k), bundled(dataflow))
     cycles, moved = cost_of(run)
@@ -133,7 +135,9 @@ def test_steps_of_a_big_layer_are_refused_with_their_number(fields: dict[str, ob
         ((10**30, 10**30, 10**30), "big.m:"),
     ],
 )
-def test_a_size_beyond_the_range_is_refused_with_what_is_allowed(size: tuple[int, int, int], field: str) -> None:
+def test_a_size_beyond_the_range_is_refused_with_what_is_allowed(
+    size: tuple[int, int, int], field: str
+) -> None:
     m, n, k = size
     with pytest.raises(UserError) as caught:
         simulate(matrix_layer("big", "fc", m=m, n=n, k=k), bundled())
@@ -147,7 +151,9 @@ def test_times_beyond_the_range_are_refused() -> None:
     slow = {"dram.latency_ns": 10000, "clock_mhz": 5000, "dram.bandwidth_gbyte_per_s": 0.001}
     single = {"tiling.tile_m": 1, "tiling.tile_n": 1, "tiling.tile_k": 1, "array.rows": 1, "array.columns": 1}
     with pytest.raises(UserError):
-        simulate(matrix_layer("l", "fc", m=464158, n=464158, k=464158), load_arch("int8_32x32", slow | single))
+        simulate(
+            matrix_layer("l", "fc", m=464158, n=464158, k=464158), load_arch("int8_32x32", slow | single)
+        )
 
 
 @pytest.mark.slow
