@@ -15,8 +15,8 @@ from simulator.system.tile_work import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, 
 DENSE = 24
 """Lengths up to which every size is tried where the array is small."""
 _DENSE_IMAGE = 150
-SMALL_ARRAY = 16
-"""PEs of a small array."""
+SMALL_ARRAY, SMALL_LAYER = 16, 2_000_000
+"""PEs of a small array, and multiply-accumulates of a layer that takes few steps on it."""
 
 Sizes = tuple[int, ...]
 Block = tuple[int, int, int]
@@ -58,9 +58,14 @@ def nearby_sizes(length: int, size: int, unit: int) -> Sizes:
     return tuple(sorted(one for one in found - {size} if 0 < one <= length))
 
 
-def is_small(array: Array) -> bool:
+def is_small(g: Geometry, array: Array) -> bool:
     """Whether every size of short loops is tried."""
-    return array.timing.rows * array.timing.columns <= SMALL_ARRAY
+    return array.timing.rows * array.timing.columns <= SMALL_ARRAY and g.macs <= SMALL_LAYER
+
+
+def thinned(sizes: Integers) -> Integers:
+    """Every second size, the largest one included."""
+    return sizes[::-1][::2][::-1]
 
 
 def unit_of_pixels(array: Array) -> int:
@@ -86,7 +91,7 @@ def blocks_of(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = Fa
     them; blocks that cut both are fewer.
     """
     height, width, per_image = g.rows.outputs, g.columns.outputs, g.rows.outputs * g.columns.outputs
-    dense = is_small(array)
+    dense = is_small(g, array)
     if fixed.tile_m is not None:
         return _array([_block_of_pixels(g, fixed.tile_m)])
     if per_image == width and g.images == 1:
@@ -154,7 +159,7 @@ def _given(size: int | None, length: int) -> Sizes:
 
 def channel_sizes(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = False) -> Integers:
     """Sizes of output channels to try."""
-    dense, unit = is_small(array), unit_of_channels(array)
+    dense, unit = is_small(g, array), unit_of_channels(array)
     return np.array(_given(fixed.tile_n, g.n) or sizes_of_length(g.n, unit, dense=dense, fine=fine), np.int64)
 
 
@@ -162,7 +167,7 @@ def reduction_sizes(g: Geometry, fixed: TilingConfig, array: Array, *, fine: boo
     """Sizes of the reduction to try, the whole one last."""
     if fixed.tile_k is not None:
         return np.array(_given(fixed.tile_k, g.k), np.int64)
-    kernel, dense = g.rows.kernel * g.columns.kernel, is_small(array)
+    kernel, dense = g.rows.kernel * g.columns.kernel, is_small(g, array)
     if array.dataflow == OUTPUTS_STAY:
         sizes = (
             set(sizes_of_length(g.k, 1, dense=dense))
@@ -188,7 +193,7 @@ def _channels_and_taps(g: Geometry, *, dense: bool, fine: bool) -> set[int]:
 
 def group_sizes(g: Geometry, fixed: TilingConfig, array: Array) -> Integers:
     """Numbers of groups to try."""
-    dense = is_small(array)
+    dense = is_small(g, array)
     return np.array(
         _given(fixed.tile_groups, g.groups) or sizes_of_length(g.groups, 1, dense=dense), np.int64
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import product
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from simulator.system.tile_sizes import (
     is_small,
     nearby_sizes,
     reduction_sizes,
+    thinned,
     unit_of_channels,
     unit_of_pixels,
     unit_of_reduction,
@@ -91,6 +93,7 @@ class _Effort(NamedTuple):
 
 
 _OF_EACH_NEST = 2
+_MOST_CANDIDATES = 400_000
 _MAY_BE_NEAR = 1.05
 """Estimates up to 5 % above the fewest cycles are worth a play: some are too high by that much."""
 _USUAL = _Effort(first=12, near=8, most_near=48, round=40, rounds=6)
@@ -98,7 +101,6 @@ _CAREFUL = _Effort(first=24, near=10, most_near=120, round=60, rounds=8)
 """For convolutions, whose blocks have two sides."""
 _THOROUGH = _Effort(first=800, near=40, most_near=400, round=100, rounds=8)
 """For small layers on small arrays, which take few steps."""
-_SMALL_LAYER = 2_000_000
 
 
 class Search:
@@ -113,8 +115,7 @@ class Search:
         self.known: set[bytes] = set()
         self.single = sum(SINGLE_BITS[operand] for operand in fixed.single_buffered)
         usual = _USUAL if work.geometry.is_product else _CAREFUL
-        small = is_small(work.array) and work.geometry.macs <= _SMALL_LAYER
-        self.effort = _THOROUGH if small else usual
+        self.effort = _THOROUGH if is_small(work.geometry, work.array) else usual
 
     def run(self) -> bool:
         """Play what is promising, and its neighbours; False where nothing fits."""
@@ -190,6 +191,11 @@ class Search:
     def _listed(
         self, blocks: Integers, channels: Integers, reductions: Integers, groups: Integers, variants: Integers
     ) -> Integers:
+        sizes = [blocks, channels, reductions, groups]
+        while len(variants) * math.prod(map(len, sizes)) > _MOST_CANDIDATES:
+            longest = max(range(len(sizes)), key=lambda place: len(sizes[place]))
+            sizes[longest] = thinned(sizes[longest])
+        blocks, channels, reductions, groups = sizes
         room = len(blocks) * len(channels) * len(reductions) * len(groups) * len(variants)
         found = np.empty((room, CANDIDATE), np.int64)
         count = list_candidates(
