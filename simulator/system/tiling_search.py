@@ -93,7 +93,7 @@ class _Effort(NamedTuple):
 
 
 _OF_EACH_NEST = 2
-_MOST_CANDIDATES = 400_000
+_MOST_CANDIDATES = 2_000_000
 _MAY_BE_NEAR = 1.05
 """Estimates up to 5 % above the fewest cycles are worth a play: some are too high by that much."""
 _USUAL = _Effort(first=12, near=8, most_near=48, round=40, rounds=6)
