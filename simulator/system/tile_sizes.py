@@ -168,6 +168,8 @@ def reduction_sizes(g: Geometry, fixed: TilingConfig, array: Array, *, fine: boo
     if fixed.tile_k is not None:
         return np.array(_given(fixed.tile_k, g.k), np.int64)
     kernel, dense = g.rows.kernel * g.columns.kernel, is_small(g, array)
+    if dense and g.k <= DENSE:
+        return np.arange(1, g.k + 1, dtype=np.int64)
     if array.dataflow == OUTPUTS_STAY:
         sizes = (
             set(sizes_of_length(g.k, 1, dense=dense))

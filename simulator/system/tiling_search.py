@@ -157,7 +157,7 @@ class Search:
         variants = self._variants()
         blocks = blocks_of(g, fixed, array, fine=fine)
         channels = channel_sizes(g, fixed, array, fine=fine)
-        if g.is_product and fixed.tile_m is None:
+        if g.is_product and fixed.tile_m is None and fixed.tile_columns is None:
             filling = [(1, 1, size) for size in self._filling_pixels()]
             blocks = np.unique(np.concatenate([blocks, np.array(filling, np.int64).reshape(-1, 3)]), axis=0)
         if fixed.tile_n is None:

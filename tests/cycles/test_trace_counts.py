@@ -277,7 +277,8 @@ def test_traces_of_too_many_steps_are_refused_with_their_number(tmp_path: Path) 
 def test_traces_of_too_many_rows_are_refused_with_their_number(tmp_path: Path) -> None:
     """K = 500,000,000: for each, two vectors of a word, fetched into words of 32 bytes as half bursts."""
     run = simulate_network(
-        load_arch("int8_32x32"), Network("n", (matrix_layer("deep", "fc", m=32, n=32, k=500_000_000),))
+        load_arch("int8_32x32", {"tiling.tile_k": 4000}),
+        Network("n", (matrix_layer("deep", "fc", m=32, n=32, k=500_000_000),)),
     )
     rows = 2 * 500_000_000 + 2 * 500_000_000 + 2 * 250_000_000
     # 1,024 results of a byte: 32 vectors in, 32 words and 16 bursts out.
