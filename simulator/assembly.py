@@ -18,7 +18,7 @@ from simulator.cost.lines import LayerEnergy
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.price import NotPriced
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
-from simulator.cost.provenance import missing_prices, price_sources, unit_prices
+from simulator.cost.provenance import missing_prices, price_sources
 from simulator.cost.sums import EnergySum, PartEnergies
 from simulator.foundation import UserError
 from simulator.foundation.femtojoules import in_pj, picojoules
@@ -123,7 +123,7 @@ def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHIN
         layers=layers,
         area_um2=area_um2 | {TOTAL: prices.area.total_um2},
         area_formation=[line.shown() for line in prices.area.lines],
-        unit_prices=unit_prices(actions),
+        unit_prices=energies.unit_prices,
         not_priced=missing_prices(actions, prices.area.lines),
         sources=Sources(
             table_hashes=prices.book.hashes,
@@ -162,7 +162,8 @@ def _priced_layers(
         else:
             energy = pricing.layer(layer_run.counts, of_tensors.activity if of_tensors else None)
             parts = energies.parts_of(energy)
-            layer = _layer_result(arch, layer_run, energy, of_tensors or _NO_LAYER)
+            formation = energy.formation(energies.name_of)
+            layer = _layer_result(arch, layer_run, energy, formation, of_tensors or _NO_LAYER)
             if of_tensors is None:
                 equal[shared] = parts, layer
         energies.add(parts)
@@ -241,7 +242,11 @@ def _summary(network: Network) -> NetworkSummary:
 
 
 def _layer_result(
-    arch: ArchConfig, run: LayerRun, energy: LayerEnergy, measured: MeasuredLayer
+    arch: ArchConfig,
+    run: LayerRun,
+    energy: LayerEnergy,
+    formation: list[dict[str, Any]],
+    measured: MeasuredLayer,
 ) -> LayerResult:
     """The result of a layer; nested parts go in as fields, which is faster by far than one object each."""
     layer, counts = run.layer, run.counts
@@ -279,7 +284,7 @@ def _layer_result(
         activity=asdict(measured.activity) if measured.activity else {},
         accuracy=measured.accuracy,
         overflowed_sums=measured.overflowed_sums,
-        formation=energy.formation(),
+        formation=formation,
     )
 
 

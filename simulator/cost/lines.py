@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -61,14 +62,14 @@ class Action:
 
     @cached_property
     def unit_name(self) -> str:
-        """What the unit price is called in a result: component, operand, what is counted, of which MACs."""
+        """What the unit price is called: component, operand, what is counted, of which MACs."""
         place = f"{self.component} {self.operand}" if self.component in _SHARED else self.component
         return f"{place}: {self.counted}{f' ({self.mac})' if self.mac else ''}"
 
-    def unit_price(self) -> UnitPrice:
-        """The unit price as it stands in a result."""
+    def unit_price(self, name: str) -> UnitPrice:
+        """The unit price as it stands in a result, under a name."""
         return UnitPrice(
-            name=self.unit_name,
+            name=name,
             component=self.component,
             kind=self.kind,
             operand=self.operand,
@@ -160,11 +161,11 @@ class LayerEnergy:
         lines = zip(self.lines, self.lines_fj, strict=True)
         return sum_known(energy_fj for line, energy_fj in lines if line.action.kind == "static")
 
-    def formation(self) -> list[dict[str, Any]]:
-        """The lines as fields of `EnergyFormation`."""
+    def formation(self, name_of: Callable[[Action], str]) -> list[dict[str, Any]]:
+        """The lines as fields of `EnergyFormation`; `name_of` names the unit price of an action."""
         return [
             {
-                "unit_price": line.action.unit_name,
+                "unit_price": name_of(line.action),
                 "count": line.count,
                 "factor": line.factor,
                 "factor_reason": line.factor_reason,

@@ -1,4 +1,4 @@
-"""What a result says of its prices: every row that was used, every unit price, and what has none."""
+"""What a result says of its prices: every row that was used, and what has none."""
 
 from __future__ import annotations
 
@@ -7,13 +7,7 @@ from collections.abc import Iterable
 from simulator.cost.area import AreaLine
 from simulator.cost.lines import Action
 from simulator.cost.price import NotPriced, Price
-from simulator.formation import UnitPrice
 from simulator.result import MissingPrice, PriceSource
-
-
-def unit_prices(actions: Iterable[Action]) -> list[UnitPrice]:
-    """Every unit price once by its name."""
-    return [action.unit_price() for action in {action.unit_name: action for action in actions}.values()]
 
 
 def price_sources(used_by: Iterable[Action | AreaLine]) -> list[PriceSource]:
