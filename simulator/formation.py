@@ -110,28 +110,26 @@ def require_formed(
     parts_fj: dict[str, int | None] = {}
     leaked_fj: int | None = 0
     for line in lines:
-        if line.unit_price not in units:
+        unit, line_fj = units.get(line.unit_price), line.energy_fj
+        if unit is None:
             message = f"{name}: there is no unit price {line.unit_price!r}"
             raise ValueError(message)
-        unit = units[line.unit_price]
-        line_fj = line.energy_fj
-        if line_fj != (product_fj := _product_fj(name, line, unit)):
-            sums.require_equal(f"{name}: femtojoules of {line.unit_price}", product_fj, line_fj)
-        before_fj = parts_fj.get(unit.component, 0)
-        parts_fj[unit.component] = None if before_fj is None or line_fj is None else before_fj + line_fj
+        price_pj = unit.price_pj
+        try:
+            formed = None if price_pj is None else formed_fj(line.count, price_pj, line.factor)
+        except OverflowError as error:
+            message = f"{name}: {line.unit_price}: {line.count} is beyond any range"
+            raise ValueError(message) from error
+        if formed != line_fj:
+            sums.require_equal(f"{name}: femtojoules of {line.unit_price}", formed, line_fj)
+        component = unit.component
+        before_fj = parts_fj.get(component, 0)
+        parts_fj[component] = None if before_fj is None or line_fj is None else before_fj + line_fj
         if unit.kind == "static":
             leaked_fj = None if leaked_fj is None or line_fj is None else leaked_fj + line_fj
-    for component in parts_fj.keys() | energy_fj.keys() - {sums.TOTAL}:
-        formed, told = parts_fj.get(component, 0), energy_fj.get(component, 0)
-        sums.require_equal(f"{name}: femtojoules of {component}", formed, told)
+    if parts_fj != {part: energy for part, energy in energy_fj.items() if part != sums.TOTAL}:
+        for part in parts_fj.keys() | energy_fj.keys() - {sums.TOTAL}:
+            sums.require_equal(
+                f"{name}: femtojoules of {part}", parts_fj.get(part, 0), energy_fj.get(part, 0)
+            )
     sums.require_equal(f"{name}: femtojoules of static energy", leaked_fj, static_fj)
-
-
-def _product_fj(name: str, line: EnergyFormation, unit: UnitPrice) -> int | None:
-    if unit.price_pj is None:
-        return None
-    try:
-        return formed_fj(line.count, unit.price_pj, line.factor)
-    except OverflowError as error:
-        message = f"{name}: {line.unit_price}: {line.count} is beyond any range"
-        raise ValueError(message) from error
