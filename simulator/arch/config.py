@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Dataflow = Literal["os", "ws", "is"]
 Overlap = Literal["none", "drain", "full"]
@@ -16,6 +16,14 @@ DramType = Literal["lpddr4", "ddr3", "ddr4", "gddr5", "hbm2"]
 LoopOrder = Literal["auto", "ifmap_resident", "filter_resident", "ofmap_resident"]
 Loops = Literal["auto", "mkn", "nkm", "mnk", "nmk"]
 Objective = Literal["latency", "traffic", "energy"]
+
+ORDER_OF_LOOPS: dict[Loops, LoopOrder] = {
+    "mkn": "ifmap_resident",
+    "nkm": "filter_resident",
+    "mnk": "ofmap_resident",
+    "nmk": "ofmap_resident",
+}
+"""The operand whose tile the innermost loop leaves in place."""
 
 MacChoice = str | dict[str, Any]
 """A MAC preset's name, a spec string such as `e4m3 x e4m3`, or a MAC written out (docs/macs.md)."""
@@ -174,9 +182,18 @@ class TilingChoice(_Section):
         description="Operand that is held with its whole reduction while the other passes in pieces.",
     )
 
-    single_buffered: tuple[Literal["ifmap", "filter", "ofmap"], ...] = Field(
-        (), description="Operands of which the buffer holds one tile although two would fit."
-    )
+    single_buffered: Annotated[
+        tuple[Literal["ifmap", "filter", "ofmap"], ...],
+        BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    ] = Field((), description="Operands of which the buffer holds one tile although two would fit.")
+
+    @model_validator(mode="after")
+    def _loops_and_order_agree(self) -> Self:
+        order = ORDER_OF_LOOPS.get(self.loops, self.loop_order)
+        if self.loop_order not in ("auto", order):
+            message = f"loops {self.loops} are {order}, which contradicts loop_order {self.loop_order}"
+            raise ValueError(message)
+        return self
 
 
 class TilingConfig(TilingChoice):

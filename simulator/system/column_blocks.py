@@ -42,12 +42,24 @@ def deal_channels(layer: Layer, blocks: Sequence[Block]) -> Dealt:
     Raises:
         UserError: a channel that the layer does not have, or one listed twice.
     """
-    slots = place_channels(layer, blocks)
     widths = [block.columns for block in blocks]
+    if not any(block.listed for block in blocks):
+        return Dealt(_dealt_in_turn(layer, widths), layer.n_per_group)
+    slots = place_channels(layer, blocks)
     owner = np.repeat(np.arange(len(blocks)), widths)[np.arange(slots.shape[1]) % sum(widths)]
     taken = (slots >= 0).sum(axis=0)
     counts = np.bincount(owner, weights=taken, minlength=len(blocks)).astype(np.int64)
     return Dealt(tuple(counts.tolist()), slots.shape[1])
+
+
+def _dealt_in_turn(layer: Layer, widths: Sequence[int]) -> tuple[int, ...]:
+    """Channels of each block when columns take them from left to right, fold after fold."""
+    folds, rest = divmod(layer.n_per_group, sum(widths))
+    before, counts = 0, []
+    for width in widths:
+        counts.append((folds * width + min(width, max(0, rest - before))) * layer.groups)
+        before += width
+    return tuple(counts)
 
 
 def place_channels(layer: Layer, blocks: Sequence[Block]) -> NDArray[np.int64]:

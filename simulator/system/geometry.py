@@ -62,6 +62,11 @@ class Geometry(NamedTuple):
         return self.images * self.rows.outputs * self.columns.outputs
 
     @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all groups."""
+        return self.m * self.n * self.k * self.groups
+
+    @property
     def is_product(self) -> bool:
         """Whether output pixels are one run, each with inputs that no other one reads."""
         return self.images == self.rows.outputs == self.columns.kernel == 1 and not self.columns.padding

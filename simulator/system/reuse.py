@@ -34,7 +34,9 @@ class Readers:
                     self.adding[name].add(layer.name)
 
     def only_input_of(self, layer: Layer, reader: Layer) -> bool:
-        """Whether `reader` alone reads a layer's result, as its only input, and nobody adds it."""
+        """Whether `reader` alone reads a layer's result, as its only input and once, and no layer adds it."""
+        if reader.weights_are_activations:
+            return False  # both operands come from it, and only activations are copied on chip
         return (
             self.of[layer.name] == [reader] and reader.inputs == (layer.name,) and not self.adding[layer.name]
         )

@@ -15,8 +15,8 @@ from simulator.system.tile_work import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, 
 DENSE = 24
 """Lengths up to which every size is tried where the array is small."""
 _DENSE_IMAGE = 150
-SMALL_ARRAY = 16
-"""PEs of a small array."""
+SMALL_ARRAY, SMALL_LAYER = 16, 2_000_000
+"""PEs of a small array, and multiply-accumulates of a layer that takes few steps on it."""
 
 Sizes = tuple[int, ...]
 Block = tuple[int, int, int]
@@ -51,14 +51,21 @@ def nearby_sizes(length: int, size: int, unit: int) -> Sizes:
     found = {-(-length // count) for count in range(max(1, pieces - 2), pieces + 3)}
     for change in (-(size // 4), -(size // 8), size // 8, size // 4, -unit, unit):
         found.add(size + change)
-    found |= {size // 3, size // 2, size * 2, size * 3}
+    found |= {size // 3, size // 2, size * 2, size * 3, size - 4, size + 4, size + 8}
+    # As many pieces with a short last one, whose results leave sooner.
+    found.add(-(-length // max(1, pieces - 1)) - 1)
     found |= {-(-one // unit) * unit for one in found}
     return tuple(sorted(one for one in found - {size} if 0 < one <= length))
 
 
-def is_small(array: Array) -> bool:
+def is_small(g: Geometry, array: Array) -> bool:
     """Whether every size of short loops is tried."""
-    return array.timing.rows * array.timing.columns <= SMALL_ARRAY
+    return array.timing.rows * array.timing.columns <= SMALL_ARRAY and g.macs <= SMALL_LAYER
+
+
+def thinned(sizes: Integers) -> Integers:
+    """Every second size, the largest one included."""
+    return sizes[::-1][::2][::-1]
 
 
 def unit_of_pixels(array: Array) -> int:
@@ -84,7 +91,7 @@ def blocks_of(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = Fa
     them; blocks that cut both are fewer.
     """
     height, width, per_image = g.rows.outputs, g.columns.outputs, g.rows.outputs * g.columns.outputs
-    dense = is_small(array)
+    dense = is_small(g, array)
     if fixed.tile_m is not None:
         return _array([_block_of_pixels(g, fixed.tile_m)])
     if per_image == width and g.images == 1:
@@ -139,13 +146,20 @@ def _array(blocks: Iterable[Block]) -> Integers:
     return np.array(list(blocks), dtype=np.int64).reshape(-1, 3)
 
 
+def filling_sizes(length: int, capacity_bytes: int, halves: int, bytes_each: float) -> Sizes:
+    """The largest sizes that fill a buffer, or half of it, where one element takes so many bytes."""
+    rooms = (capacity_bytes, capacity_bytes // 2) if halves else (capacity_bytes,)
+    sizes = {int(room / bytes_each) for room in rooms}
+    return tuple(sorted(size for size in sizes if 0 < size < length))
+
+
 def _given(size: int | None, length: int) -> Sizes:
     return () if size is None else (min(size, length),)
 
 
 def channel_sizes(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = False) -> Integers:
     """Sizes of output channels to try."""
-    dense, unit = is_small(array), unit_of_channels(array)
+    dense, unit = is_small(g, array), unit_of_channels(array)
     return np.array(_given(fixed.tile_n, g.n) or sizes_of_length(g.n, unit, dense=dense, fine=fine), np.int64)
 
 
@@ -153,7 +167,9 @@ def reduction_sizes(g: Geometry, fixed: TilingConfig, array: Array, *, fine: boo
     """Sizes of the reduction to try, the whole one last."""
     if fixed.tile_k is not None:
         return np.array(_given(fixed.tile_k, g.k), np.int64)
-    kernel, dense = g.rows.kernel * g.columns.kernel, is_small(array)
+    kernel, dense = g.rows.kernel * g.columns.kernel, is_small(g, array)
+    if dense and g.k <= DENSE:
+        return np.arange(1, g.k + 1, dtype=np.int64)
     if array.dataflow == OUTPUTS_STAY:
         sizes = (
             set(sizes_of_length(g.k, 1, dense=dense))
@@ -179,7 +195,7 @@ def _channels_and_taps(g: Geometry, *, dense: bool, fine: bool) -> set[int]:
 
 def group_sizes(g: Geometry, fixed: TilingConfig, array: Array) -> Integers:
     """Numbers of groups to try."""
-    dense = is_small(array)
+    dense = is_small(g, array)
     return np.array(
         _given(fixed.tile_groups, g.groups) or sizes_of_length(g.groups, 1, dense=dense), np.int64
     )

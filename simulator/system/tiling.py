@@ -6,6 +6,7 @@ are played until none is better.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from simulator.foundation import UserError
 from simulator.system.counts import OPERANDS, Operand
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import END, STEPS, LayerWork
-from simulator.system.nest import NEST_NAMES, NO_OPERAND, Blocking
+from simulator.system.nest import NEST_NAMES, NO_OPERAND, Blocking, lengths_of
 from simulator.system.tile_sizes import (
     blocks_of,
     channel_sizes,
@@ -33,7 +34,18 @@ from simulator.system.tiling_candidates import (
     N,
 )
 from simulator.system.tiling_needs import Limits, ifmap_sizes, output_bytes, slots_of
-from simulator.system.tiling_search import SINGLE_BITS, WHOLE_REDUCTION, Search, Weights, moved_bytes
+from simulator.system.tiling_search import (
+    SINGLE_BITS,
+    WHOLE_REDUCTION,
+    Search,
+    Weights,
+    moved_bytes,
+    play_candidates,
+)
+
+_MOST_CYCLES = 1 << 60
+_SIZES = [5, 0, 1, 2, 3, 4]
+"""Columns of a candidate in the order of `lengths_of`: groups, images, rows, columns, channels, reduction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +128,44 @@ def choose_tiling(
     Raises:
         UserError: not even the smallest tile fits, or a fixed tile cannot work; names the buffer.
     """
-    search = Search(name, work, limits, fixed, weights)
+    # Refresh takes the same share of every tiling's transfers, but its phase hides repetitions.
+    calm = work.memory._replace(refresh_interval=0, refresh_duration=0)
+    search = Search(name, work._replace(memory=calm), limits, fixed, weights)
     if not search.run():
         raise _does_not_fit(search)
-    return _tiling(search)
+    _require_countable(name, search)
+    return _tiling(search, work)
 
 
-def _tiling(search: Search) -> Tiling:
+def _require_countable(name: str, search: Search) -> None:
+    """Refuse a tiling whose cycles 64 bits may not hold. Raises UserError."""
+    row, memory = search.rows[search.chosen()], search.work.memory
+    counts = [
+        -(-length // int(size))
+        for length, size in zip(lengths_of(search.work.geometry), row[:6][_SIZES], strict=True)
+    ]
+    steps = math.prod(int(count) for count in counts)
+    waits = memory.latency + -(-memory.burst_bytes * memory.rate_cycles // memory.rate_bytes)
+    if steps * waits > _MOST_CYCLES:
+        raise UserError(
+            f"layer {name!r} may take more cycles than the simulator counts: {steps:,} tiles, "
+            f"{waits:,} cycles for the DRAM each",
+            location="tiling",
+            value=steps,
+            allowed=f"at most {_MOST_CYCLES // waits:,} tiles, larger ones or a DRAM with less latency",
+        )
+
+
+def _tiling(search: Search, work: LayerWork) -> Tiling:
     chosen = search.chosen()
     b = Blocking(*(int(part) for part in search.rows[chosen, : SINGLE + 1]))
-    slots = slots_of(search.work, b, search.limits)
+    slots, totals = slots_of(search.work, b, search.limits), search.totals[chosen].copy()
+    if work.memory != search.work.memory:
+        play_candidates(work, search.limits, search.rows[chosen : chosen + 1], totals[None])
     return Tiling(
         blocking=b,
         slots=dict(zip(OPERANDS, (int(count) for count in slots), strict=True)),
-        totals=search.totals[chosen].copy(),
+        totals=totals,
         reason=_reason(search, chosen),
         is_product=search.work.geometry.is_product,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import product
 from typing import Any, NamedTuple
@@ -20,10 +21,12 @@ from simulator.system.tile_sizes import (
     Sizes,
     blocks_of,
     channel_sizes,
+    filling_sizes,
     group_sizes,
     is_small,
     nearby_sizes,
     reduction_sizes,
+    thinned,
     unit_of_channels,
     unit_of_pixels,
     unit_of_reduction,
@@ -89,11 +92,15 @@ class _Effort(NamedTuple):
     rounds: int
 
 
-_USUAL = _Effort(first=12, near=6, most_near=30, round=20, rounds=5)
-_CAREFUL = _Effort(first=24, near=10, most_near=120, round=40, rounds=8)
+_OF_EACH_NEST = 2
+_MOST_CANDIDATES = 2_000_000
+_MAY_BE_NEAR = 1.05
+"""Estimates up to 5 % above the fewest cycles are worth a play: some are too high by that much."""
+_USUAL = _Effort(first=12, near=8, most_near=48, round=40, rounds=6)
+_CAREFUL = _Effort(first=24, near=10, most_near=120, round=60, rounds=8)
 """For convolutions, whose blocks have two sides."""
 _THOROUGH = _Effort(first=800, near=40, most_near=400, round=100, rounds=8)
-"""For small arrays, whose layers take few steps."""
+"""For small layers on small arrays, which take few steps."""
 
 
 class Search:
@@ -108,7 +115,7 @@ class Search:
         self.known: set[bytes] = set()
         self.single = sum(SINGLE_BITS[operand] for operand in fixed.single_buffered)
         usual = _USUAL if work.geometry.is_product else _CAREFUL
-        self.effort = _THOROUGH if is_small(work.array) else usual
+        self.effort = _THOROUGH if is_small(work.geometry, work.array) else usual
 
     def run(self) -> bool:
         """Play what is promising, and its neighbours; False where nothing fits."""
@@ -119,6 +126,7 @@ class Search:
             return False
         self._play_promising(candidates)
         self._refine()
+        self._polish(candidates)
         return True
 
     # --- candidates
@@ -149,6 +157,11 @@ class Search:
         variants = self._variants()
         blocks = blocks_of(g, fixed, array, fine=fine)
         channels = channel_sizes(g, fixed, array, fine=fine)
+        if g.is_product and fixed.tile_m is None and fixed.tile_columns is None:
+            filling = [(1, 1, size) for size in self._filling_pixels()]
+            blocks = np.unique(np.concatenate([blocks, np.array(filling, np.int64).reshape(-1, 3)]), axis=0)
+        if fixed.tile_n is None:
+            channels = np.union1d(channels, np.array(self._filling_channels(), np.int64))
         reductions = reduction_sizes(g, fixed, array, fine=fine)
         groups = group_sizes(g, fixed, array)
         found = []
@@ -163,9 +176,26 @@ class Search:
             found.append(self._listed(blocks, channels, reductions, groups, variants))
         return np.concatenate(found)
 
+    def _filling_pixels(self) -> Sizes:
+        """Output pixels whose whole reduction fills the ifmap buffer."""
+        g, limits = self.work.geometry, self.limits
+        each = g.k * self.work.array.edges.ifmap_bits / 8
+        return filling_sizes(g.columns.outputs, limits.ifmap, limits.ifmap_halves, each)
+
+    def _filling_channels(self) -> Sizes:
+        """Output channels whose whole reduction fills the filter buffer."""
+        g, limits = self.work.geometry, self.limits
+        each = g.k * self.work.array.edges.filter_bits / 8
+        return filling_sizes(g.n, limits.filter, limits.filter_halves, each)
+
     def _listed(
         self, blocks: Integers, channels: Integers, reductions: Integers, groups: Integers, variants: Integers
     ) -> Integers:
+        sizes = [blocks, channels, reductions, groups]
+        while len(variants) * math.prod(map(len, sizes)) > _MOST_CANDIDATES:
+            longest = max(range(len(sizes)), key=lambda place: len(sizes[place]))
+            sizes[longest] = thinned(sizes[longest])
+        blocks, channels, reductions, groups = sizes
         room = len(blocks) * len(channels) * len(reductions) * len(groups) * len(variants)
         found = np.empty((room, CANDIDATE), np.int64)
         count = list_candidates(
@@ -195,10 +225,13 @@ class Search:
     def _play_promising(self, candidates: Integers) -> None:
         by_score = np.lexsort((candidates[:, MOVED], self._estimated_scores(candidates)))
         by_bytes = np.lexsort((candidates[:, ESTIMATED], candidates[:, MOVED]))
-        first = np.concatenate([by_score[: self.effort.first], by_bytes[: self.effort.near]])
-        self._play(candidates[first])
+        first = [by_score[: self.effort.first], by_bytes[: self.effort.near]]
+        for variant in np.unique(candidates[:, NEST : WHOLE_K + 1], axis=0):
+            alike = (candidates[:, NEST : WHOLE_K + 1] == variant).all(axis=1)
+            first += [order[alike[order]][:_OF_EACH_NEST] for order in (by_score, by_bytes)]
+        self._play(candidates[np.concatenate(first)])
         fewest = int(self.totals[:, END].min())
-        self._play_least_traffic(candidates[candidates[:, ESTIMATED] <= NEAR * fewest])
+        self._play_least_traffic(candidates[candidates[:, ESTIMATED] <= _MAY_BE_NEAR * fewest])
 
     def _play_least_traffic(self, near: Integers) -> None:
         """Of candidates that may come near the fewest cycles, those that move least, until one does."""
@@ -221,13 +254,20 @@ class Search:
             fewest = int(self.totals[:, END].min())
             promising = neighbours
             if self.fixed.objective == "latency":
-                promising = neighbours[neighbours[:, ESTIMATED] <= NEAR * fewest]
+                promising = neighbours[neighbours[:, ESTIMATED] <= _MAY_BE_NEAR * fewest]
             before = len(self.rows)
             order = np.lexsort((promising[:, MOVED], self._estimated_scores(promising)))
             self._play(promising[order[: self.effort.round]])
             self._play_least_traffic(promising)
             if len(self.rows) == before:
                 return
+
+    def _polish(self, candidates: Integers) -> None:
+        """Play what moves no more than the chosen candidate and may take no longer."""
+        chosen = self.chosen()
+        rivals = candidates[candidates[:, MOVED] <= moved_bytes(self.totals[chosen])]
+        rivals = rivals[rivals[:, ESTIMATED] <= self.totals[chosen, END]]
+        self._play(rivals[np.argsort(rivals[:, ESTIMATED], kind="stable")[: self.effort.round]])
 
     def _neighbours(self, row: Integers) -> Integers:
         """Candidates with one loop cut otherwise."""

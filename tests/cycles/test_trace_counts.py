@@ -145,6 +145,24 @@ def test_the_last_fold_of_a_reduction_reads_sums_and_writes_results_through_one_
     assert run.played.times.steps[0].end - start == 16 + 18 + 16 + 6 * 4
 
 
+@pytest.mark.parametrize(("overlap", "apart"), [("none", 6 + 4 + 3 + 3 + 4 - 1), ("full", 6)])
+def test_partial_sums_come_back_when_the_adder_takes_them(overlap: str, apart: int) -> None:
+    """A product takes 4 cycles, the sum joins in the last: 3 cycles behind the operands of its vector."""
+    layer = matrix_layer("l", "fc", m=6, n=4, k=8)
+    fields = {"array.rows": 4, "array.columns": 4, "array.dataflow": "ws", "array.overlap": overlap}
+    mac = MacTraits("m", StorageBits(8, 8, 32), pipeline_depth=4)
+    run = simulate_network(
+        load_arch("int8_32x32", fields), Network("n", (layer,)), traits_of=lambda _: mac
+    ).layers[0]
+    start = run.played.times.steps[0].start
+    # First fold: 4 cycles of preload, sums out R - 1 + d - 1 cycles behind their operands. The second one's
+    # stream follows T + R - 1 + d - 1 + C - 1 + R cycles later, or T with fold overlap.
+    for direction, first in (("write", 4 + 3 + 3), ("read", 4 + apart + 3)):
+        kind = ("sram", "ofmap", direction, "partial sums")
+        cycles = [access.cycle - start for access in accesses_of(run) if access.kind == kind]
+        assert cycles == [first + m for m in range(6)]
+
+
 @st.composite
 def networks(draw: st.DrawFn) -> Network:
     """A layer, and one that reads it: pooled, added to, grouped or depthwise."""
@@ -259,7 +277,8 @@ def test_traces_of_too_many_steps_are_refused_with_their_number(tmp_path: Path) 
 def test_traces_of_too_many_rows_are_refused_with_their_number(tmp_path: Path) -> None:
     """K = 500,000,000: for each, two vectors of a word, fetched into words of 32 bytes as half bursts."""
     run = simulate_network(
-        load_arch("int8_32x32"), Network("n", (matrix_layer("deep", "fc", m=32, n=32, k=500_000_000),))
+        load_arch("int8_32x32", {"tiling.tile_k": 4000}),
+        Network("n", (matrix_layer("deep", "fc", m=32, n=32, k=500_000_000),)),
     )
     rows = 2 * 500_000_000 + 2 * 500_000_000 + 2 * 250_000_000
     # 1,024 results of a byte: 32 vectors in, 32 words and 16 bursts out.

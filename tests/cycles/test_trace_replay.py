@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from simulator.arch import ArchConfig, load_arch
-from simulator.arch.config import TilingConfig
+from simulator.arch.config import LayerConfig, TilingConfig
 from simulator.foundation import UserError
 from simulator.system import LayerRun, simulate_network
 from simulator.system.access_trace import layer_accesses
@@ -168,41 +168,55 @@ def macs(draw: st.DrawFn) -> MacTraits:
     )
 
 
-def replayed(arch: ArchConfig, mac: MacTraits, *layers: Layer) -> Replay:
-    """The first of some layers, played back."""
-    layer = layers[0]
+def replayed(arch: ArchConfig, mac: MacTraits, layer: Layer, reader: Layer, wanted: int | None) -> Replay:
+    """A layer played back whose results another layer reads, in codes of `wanted` bits (None: of its own)."""
+    wide = replace(mac, bits=StorageBits(wanted or mac.bits.activation, 8, 32))
+    own = arch.model_copy(update={"layers": {reader.name: LayerConfig(mac="elma8")}})
     try:
-        run = simulate_network(arch, Network("n", layers), traits_of=lambda _: mac).layers[0]
+        run = simulate_network(
+            own, Network("n", (layer, reader)), traits_of=lambda choice: wide if choice == "elma8" else mac
+        ).layers[0]
     except UserError:
         assume(False)
     bits = mac.bits
-    residual = bits.activation // 8 if layer.post_operations else 0
-    widths = Widths(
-        bits.activation // 8, bits.weight // 8, bits.accumulator // 8, bits.activation // 8, residual, BURST
+    replay = Replay(
+        problem_of(layer, arch),
+        tiles_of(run),
+        Widths(
+            ifmap=bits.activation // 8,
+            filter=bits.weight // 8,
+            sums=bits.accumulator // 8,
+            result=wide.bits.activation // 8,
+            residual=bits.activation // 8 if layer.post_operations else 0,
+            burst=BURST,
+        ),
     )
-    replay = Replay(problem_of(layer, arch), tiles_of(run), widths)
     replay.play(rows_of(run))
     return replay
 
 
+def reader_of(layer: Layer) -> Layer:
+    return matrix_layer("reader", "fc", m=layer.m, n=2, k=layer.n, inputs=("l",))
+
+
 @settings(max_examples=120, deadline=None)
-@given(small_layers(), byte_machines(), macs())
-def test_the_array_finds_what_a_convolution_needs(layer: Layer, arch: ArchConfig, mac: MacTraits) -> None:
+@given(small_layers(), byte_machines(), macs(), st.sampled_from([8, 16, 24]))
+def test_the_array_finds_what_a_convolution_needs(
+    layer: Layer, arch: ArchConfig, mac: MacTraits, wanted: int
+) -> None:
     """Operands, sums and residuals are read where they were brought, before anything replaces them."""
-    replay = replayed(arch, mac, layer)
-    width = mac.bits.activation // 8
-    stored = sorted(replay.dram["ofmap"].items())
-    wanted = {(*token, byte) for token in replay.results for byte in range(width)}
-    assert wanted <= {token for _, token in stored}
+    replay = replayed(arch, mac, layer, reader_of(layer), wanted)
+    stored = {token for token in replay.dram["ofmap"].values() if token[0] == "result"}
+    assert stored == {(*token, byte) for token in replay.results for byte in range(wanted // 8)}
     if layer.post_operations:
-        assert len(replay.residuals) == len(set(replay.residuals)) == layer.m * layer.n * width
+        residuals = layer.m * layer.n * mac.bits.activation // 8
+        assert len(replay.residuals) == len(set(replay.residuals)) == residuals
         assert {token[0] for token in replay.residuals} == {"initial"}
 
 
 @settings(max_examples=40, deadline=None)
 @given(small_layers(), byte_machines(), macs())
 def test_results_that_stay_are_whole_in_one_half(layer: Layer, arch: ArchConfig, mac: MacTraits) -> None:
-    reader = matrix_layer("reader", "fc", m=layer.m, n=2, k=layer.n, inputs=("l",))
     sram = {
         name: getattr(arch.sram, name).model_copy(update={"double_buffered": True, "capacity_kib": 4})
         for name in ("ifmap", "filter", "ofmap")
@@ -216,7 +230,7 @@ def test_results_that_stay_are_whole_in_one_half(layer: Layer, arch: ArchConfig,
             "sram": arch.sram.model_copy(update=sram),
         }
     )
-    replay = replayed(kept, mac, layer, reader)
+    replay = replayed(kept, mac, layer, reader_of(layer), None)
     width = mac.bits.activation // 8
     wanted = {(*token, byte) for token in replay.results for byte in range(width)}
     assume(not any(token[0] == "result" for token in replay.dram["ofmap"].values()))

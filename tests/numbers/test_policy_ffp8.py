@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
+from simulator.inference.policies.distribution import Distribution
 from simulator.inference.policies.ffp8 import candidates, choose_format
-from simulator.numerics import get_format
+from simulator.numerics import Format, get_format
 
 Reals = NDArray[np.float64]
 
@@ -106,6 +107,20 @@ def test_zeros_and_single_values() -> None:
     assert (zeros.format, zeros.sqnr_db) == (get_format("ue1m7b1"), inf)
     assert choose_format(np.array([0.75]), 4).format == get_format("ue1m3b2")
     assert choose_format(np.array([-0.75]), 4).format == get_format("e1m2b2")
+
+
+def test_only_near_ties_are_computed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Running totals decide between 238 candidates; only near ties are rounded again."""
+    rounded: list[str] = []
+    whole = Distribution.squared_errors
+
+    def counted(self: Distribution, fmt: Format, scales: Reals) -> Reals:
+        rounded.append(fmt.spec)
+        return whole(self, fmt, scales)
+
+    monkeypatch.setattr(Distribution, "squared_errors", counted)
+    choose_format(np.random.default_rng(1).normal(size=20000), 8)
+    assert 1 <= len(rounded) <= 3
 
 
 @pytest.mark.parametrize("name", ["normal", "relu", "wide", "outlier", "slightly negative", "tails"])

@@ -12,6 +12,7 @@ from simulator.inference.policies.rounding import (
     descended,
     learned,
     nearest,
+    neighbours,
     output_errors,
     second_order,
     soft_shares,
@@ -29,7 +30,9 @@ def problem(spec: str, length: int, channels: int, *, seed: int = 1) -> tuple[Re
     random = np.random.default_rng(seed)
     mixed = random.normal(size=(400, 3)) @ random.normal(size=(3, length))
     inputs = np.maximum(mixed + 0.5 * random.normal(size=(400, length)), 0)
-    return random.normal(size=(length, channels)) * get_format(spec).largest / 3, inputs.T @ inputs
+    inside = 0.95 * get_format(spec).largest
+    weights = np.clip(random.normal(size=(length, channels)) * inside / 3, -inside, inside)
+    return weights, inputs.T @ inputs
 
 
 def error(weights: Reals, rounded: Reals, moments: Reals) -> Reals:
@@ -37,16 +40,17 @@ def error(weights: Reals, rounded: Reals, moments: Reals) -> Reals:
     return np.array([d @ moments @ d for d in (rounded - weights).T])
 
 
-def neighbours(spec: str, weights: Reals) -> tuple[Reals, Reals]:
-    """The format's values below and above each weight; the two last ones past an end."""
+def around(spec: str, weights: Reals) -> tuple[Reals, Reals]:
+    """The format's values below and above each weight, which must lie between its ends."""
     levels = np.unique(get_format(spec).values())
-    above = np.clip(np.searchsorted(levels, weights, side="right"), 1, len(levels) - 1)
-    return levels[above - 1], levels[above]
+    below = np.array([[levels[levels <= weight].max() for weight in row] for row in weights])
+    above = np.array([[levels[levels > weight].min() for weight in row] for row in weights])
+    return below, above
 
 
 def flipped_one_after_the_other(weights: Reals, spec: str, moments: Reals) -> Reals:
     """Coordinate descent from the nearest codes: weight by weight to its other neighbour, while it helps."""
-    lower, upper = neighbours(spec, weights)
+    lower, upper = around(spec, weights)
     fmt = get_format(spec)
     rounded = fmt.decode(fmt.encode(weights))
     for channel in range(weights.shape[1]):
@@ -68,6 +72,14 @@ def test_errors_of_the_output_by_channel() -> None:
     weights, rounded = np.array([[0.4, 1.0], [0.4, 0.0]]), np.array([[0.0, 1.0], [1.0, 0.5]])
     # Channel 0: d = (-0.4, 0.6), d^T M d = 2 * 0.16 + 2 * 1 * -0.24 + 3 * 0.36; channel 1: 3 * 0.25.
     assert output_errors(weights, rounded, np.array([[2.0, 1.0], [1.0, 3.0]])) == pytest.approx([0.92, 0.75])
+
+
+def test_the_levels_around_a_weight() -> None:
+    levels = np.array([-2.0, 0, 1, 4])
+    weights = np.array([-5.0, -2, -0.1, 0, 0.9, 1, 3.9, 4, 7])
+    lower, upper = neighbours(weights, levels)
+    assert lower.tolist() == [-2, -2, -2, 0, 0, 1, 1, 1, 1]
+    assert upper.tolist() == [0, 0, 0, 1, 1, 4, 4, 4, 4]
 
 
 def test_two_inputs_that_are_always_equal() -> None:
@@ -109,7 +121,7 @@ def test_learned_rounding_is_near_the_best_of_all_choices(spec: str) -> None:
     fmt = get_format(spec)
     for seed in range(3):
         weights, moments = problem(spec, 10, 12, seed=seed)
-        lower, upper = neighbours(spec, weights)
+        lower, upper = around(spec, weights)
         ups = np.array(list(product([False, True], repeat=10)))
         best = 0.0
         for channel in range(12):
@@ -186,6 +198,6 @@ def test_weights_past_the_ends_stay_at_the_ends(spec: str) -> None:
 def test_soft_rounding_is_that_of_the_paper(spec: str, seed: int) -> None:
     weights, moments = problem(spec, 7, 3, seed=seed)
     weights[0, 0] = np.unique(get_format(spec).values())[2]  # on a level: the share starts next to 0
-    lower, upper = neighbours(spec, weights)
+    lower, upper = around(spec, weights)
     expected = soft_roundings(weights.tolist(), lower.tolist(), upper.tolist(), moments.tolist())
     assert soft_shares(weights, lower, upper, moments) == pytest.approx(np.array(expected), abs=1e-7)

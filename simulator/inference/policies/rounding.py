@@ -75,7 +75,7 @@ def descended(weights: Tensor, levels: Tensor, start: Tensor, moments: Tensor) -
     last = len(levels) - 1
     slope = moments @ (levels[index] - weights)
     curvature = np.diag(moments)[:, None]
-    smallest_gain = _NEGLIGIBLE * max(float(curvature.max()), 0.0) * float(np.square(np.diff(levels)).max())
+    smallest_gain = _NEGLIGIBLE * float(curvature.max()) * float(np.square(np.diff(levels)).max())
     columns = np.arange(weights.shape[1])
     for _ in range(_MOST_MOVES * len(weights)):
         up = levels[np.minimum(index + 1, last)] - levels[index]
@@ -121,9 +121,14 @@ def _compensated(weights: Tensor, fmt: Format, moments: Tensor) -> Codes:
 
 def _up_or_down(weights: Tensor, levels: Tensor, moments: Tensor) -> Tensor:
     """The level below or above each weight, as `soft_shares` says."""
-    above = np.clip(np.searchsorted(levels, weights, side="right"), 1, len(levels) - 1)
-    lower, upper = levels[above - 1], levels[above]
+    lower, upper = neighbours(weights, levels)
     return np.where(soft_shares(weights, lower, upper, moments) >= 0.5, upper, lower)
+
+
+def neighbours(weights: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
+    """The level at or below each weight and the next one; past an end the two levels there."""
+    above = np.clip(np.searchsorted(levels, weights, side="right"), 1, len(levels) - 1)
+    return levels[above - 1], levels[above]
 
 
 def soft_shares(weights: Tensor, lower: Tensor, upper: Tensor, moments: Tensor) -> Tensor:
