@@ -114,6 +114,7 @@ def test_steps_of_a_big_layer_are_refused_with_their_number(fields: dict[str, ob
         _ = run.played.lowered
     assert f"{run.tiling.steps:,} steps" in str(caught.value)
     assert steps == "each step" or steps in str(caught.value)
+    assert "at most 250,000 steps" in str(caught.value)
 
 
 @pytest.mark.parametrize(

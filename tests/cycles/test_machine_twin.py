@@ -10,11 +10,13 @@ import pytest
 
 from simulator.arch import ArchConfig, load_arch
 from simulator.array import ArrayTiming
+from simulator.foundation import UserError
+from simulator.system import lowering
 from simulator.system.dram import exact
 from simulator.system.lowering import LoweredLayer, lower
 from simulator.system.machine import Times, play
 from simulator.system.run import PlayedLayer
-from simulator.workload.layer import Layer, PostOperation
+from simulator.workload.layer import Layer, PostOperation, matrix_layer
 from tests.cycles.random_layers import draw_case
 from tests.cycles.tiling_player import simulate, with_tiling
 from tests.reference.pipeline import Around, Stepped, step_through
@@ -150,6 +152,31 @@ def compare(fixed: Fixed, stepped: Stepped, lowered: LoweredLayer, times: Times)
         assert machine == twin
     for name, capacity in zip(("ifmap", "filter"), fixed.problem.capacity, strict=False):
         assert stepped.most_held[name] <= capacity
+
+
+def test_a_layer_is_listed_up_to_a_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 x 96 outputs in tiles of 32 x 32 are 6 steps."""
+    fixed = {"tiling.tile_m": 32, "tiling.tile_n": 32, "tiling.tile_k": 50}
+    played = simulate(matrix_layer("l", "fc", m=64, n=96, k=50), load_arch("int8_32x32", fixed)).played
+    monkeypatch.setattr(lowering, "LARGEST_PROGRAMME", 6)
+    assert len(lower(played.work, played.tiling).visits) == 6
+    monkeypatch.setattr(lowering, "LARGEST_PROGRAMME", 5)
+    with pytest.raises(UserError, match="a layer of 6 steps is too long.*at most 5 steps"):
+        lower(played.work, played.tiling)
+
+
+@pytest.mark.parametrize("first", range(0, 300, 25))
+def test_every_step_covers_its_part_of_the_layer(first: int) -> None:
+    for seed in range(first, first + 25):
+        fixed = draw_fixed(seed, **WIDE)
+        visits = fixed.lowered.visits
+        assert len(visits) == len(fixed.walk.steps)
+        for visit, step, places in zip(visits, fixed.walk.steps, fixed.walk.places, strict=True):
+            assert tuple(visit.origin) == tuple(place.start for place in places)
+            _, images, rows, columns, _, _ = (len(place) for place in places)
+            assert visit.pixels == (images, rows, columns)
+            assert tuple(visit.tile) == (step.pixels, step.n, step.k, step.groups, step.starts, step.ends)
+            assert (visit.ifmap, visit.filter, visit.ofmap) == (step.ifmap, step.filter, step.ofmap)
 
 
 @pytest.mark.parametrize("first", range(0, 300, 25))

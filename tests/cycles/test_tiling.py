@@ -205,6 +205,7 @@ def test_tile_m_means_whole_images_else_whole_rows_else_part_of_a_row(
     layer = convolution_layer("c", Convolution(3, 4, 8, (4, 6), (3, 3), padding=(1, 1, 1, 1)))
     summary = simulate(layer, bundled(tiling__tile_m=tile_m)).tiling.summary()
     assert (summary["tile_images"], summary["tile_rows"], summary["tile_columns"]) == block
+    assert summary["tile_m"] == block[0] * block[1] * block[2]
 
 
 def test_a_channel_that_a_cut_goes_through_is_fetched_for_both_pieces() -> None:
@@ -231,6 +232,26 @@ def test_partial_sums_that_leave_are_written_and_read_at_full_width() -> None:
     run = simulate(layer, bundled(array__dataflow="ws", **fields))
     sums = 10 * 12 * 4
     assert streams_of(run) == (10 * 30, 2 * 12 * 30, 2 * sums, 2 * sums + 10 * 12)
+
+
+@pytest.mark.parametrize(
+    ("loops", "order"),
+    [
+        ("mkn", "ifmap_resident"),
+        ("nkm", "filter_resident"),
+        ("mnk", "ofmap_resident"),
+        ("nmk", "ofmap_resident"),
+    ],
+)
+def test_loops_are_named_by_the_operand_that_the_innermost_one_leaves_in_place(loops: str, order: str) -> None:
+    layer = matrix_layer("l", "fc", m=64, n=64, k=64)
+    sizes = {"tile_m": 16, "tile_n": 16, "tile_k": 16, "whole_reduction": "neither"}
+    fields = {f"tiling__{name}": value for name, value in sizes.items()}
+    by_loops = simulate(layer, bundled(array__dataflow="ws", tiling__loops=loops, **fields)).tiling
+    assert (by_loops.summary()["loops"], by_loops.summary()["loop_order"]) == (loops, order)
+    by_order = simulate(layer, bundled(array__dataflow="ws", tiling__loop_order=order, **fields)).tiling
+    assert by_order.summary()["loop_order"] == order
+    assert by_order.cycles <= by_loops.cycles * 1.01 * 1.001
 
 
 def test_the_reason_has_the_numbers() -> None:

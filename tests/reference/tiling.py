@@ -228,9 +228,13 @@ class Step(NamedTuple):
 
 @dataclass
 class Walk:
-    """Everything that happens under a tiling, in order; bytes of every load and every visit of an output."""
+    """Everything that happens under a tiling, in order; bytes of every load and every visit of an output.
+
+    places: of every step, what it covers of groups, images, rows, columns, channels and the reduction.
+    """
 
     steps: list[Step] = field(default_factory=list)
+    places: list[tuple[range, ...]] = field(default_factory=list)
     ifmap: list[int] = field(default_factory=list)
     filter: list[int] = field(default_factory=list)
     incoming: list[int] = field(default_factory=list)
@@ -322,6 +326,7 @@ def walk(p: Problem, t: Tiling) -> Walk:
             ends,
         )
         w.steps.append(visit)
+        w.places.append(tuple(at[letter] for letter in "gircnk"))
     return w
 
 
