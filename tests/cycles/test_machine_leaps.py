@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from fractions import Fraction
+from itertools import zip_longest
+from math import ceil
 from random import Random
 
 import numpy as np
@@ -11,11 +14,15 @@ import pytest
 from simulator.system.counts import OPERANDS, STALL_CAUSES
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import (
+    BUFFER_WORDS,
     BURSTS,
     BYTES,
     CHIP_BYTES,
+    CHIP_WORDS,
     END,
     PLAYED,
+    RESIDUAL_BYTES,
+    RESULT_BYTES,
     STALL_IFMAP,
     STEPS,
     TOTALS,
@@ -148,6 +155,20 @@ def costs_of(work: LayerWork, lowered: LoweredLayer) -> np.ndarray[tuple[int], n
     return total
 
 
+def finished_bytes(work: LayerWork, lowered: LoweredLayer) -> tuple[int, int]:
+    """Bytes of finished results that reach the buffer, and of residual operands that are read for them."""
+    g, edges = work.geometry, work.array.edges
+    results = g.images * g.rows.outputs * g.columns.outputs * g.n * g.groups
+    stored, added = 0, 0
+    for visit, following in zip_longest(lowered.visits, lowered.visits[1:]):
+        leaves = following is None or following.ofmap != visit.ofmap
+        if leaves and visit.tile.ends:
+            own = visit.tile.m * visit.tile.n * visit.tile.groups
+            stored += ceil(ceil(Fraction(own * work.stored_results, results)) * edges.result_bits / 8)
+            added += ceil(ceil(Fraction(own * work.added_results, results)) * edges.residual_bits / 8)
+    return stored, added
+
+
 def differences(work: LayerWork, blocking: Blocking, slots: Slots, totals: Integers) -> list[str]:
     """Everything in which the two machines differ for one layer."""
     lowered = lower(work, Tiling(blocking, dict(zip(OPERANDS, slots, strict=True)), totals, ""))
@@ -160,7 +181,14 @@ def differences(work: LayerWork, blocking: Blocking, slots: Slots, totals: Integ
     for transfer in dram:
         moved[transfer.stream] += transfer.bytes
         bursts[transfer.stream] += -(-transfer.bytes // work.memory.burst_bytes)
-    on_chip = sum(transfer.bytes for transfer in programme.transfers if transfer.channel == "chip")
+    chip = [transfer.bytes for transfer in programme.transfers if transfer.channel == "chip"]
+    edges = work.array.edges
+    macros = dict(
+        zip(STREAMS, (edges.ifmap_macro, edges.filter_macro, *2 * (edges.ofmap_macro,)), strict=True)
+    )
+    words = Counter[str]()
+    for transfer in programme.transfers:
+        words[transfer.stream] += ceil(transfer.bytes * 8 / macros[transfer.stream])
     pairs = {
         "end": (totals[END], times.end),
         "steps": (totals[STEPS], len(programme.steps)),
@@ -168,7 +196,16 @@ def differences(work: LayerWork, blocking: Blocking, slots: Slots, totals: Integ
         "stalls": (leapt_stalls, stalls_by_cause(programme, times)),
         "bytes": (totals[BYTES : BYTES + 4].tolist(), [moved[stream] for stream in STREAMS]),
         "bursts": (totals[BURSTS : BURSTS + 4].tolist(), [bursts[stream] for stream in STREAMS]),
-        "bytes on chip": (totals[CHIP_BYTES], on_chip),
+        "bytes on chip": (totals[CHIP_BYTES], sum(chip)),
+        "words on chip": (totals[CHIP_WORDS], sum(ceil(size * 8 / edges.ofmap_macro) for size in chip)),
+        "buffer words": (
+            totals[BUFFER_WORDS : BUFFER_WORDS + 4].tolist(),
+            [words[stream] for stream in STREAMS],
+        ),
+        "finished": (
+            (totals[RESULT_BYTES], totals[RESIDUAL_BYTES]),
+            finished_bytes(work, lowered),
+        ),
         "costs": (totals[:COSTS].tolist(), costs_of(work, lowered).tolist()),
     }
     return [f"{name}: {leapt} {stepped}" for name, (leapt, stepped) in pairs.items() if leapt != stepped]

@@ -161,7 +161,7 @@ def test_a_layer_is_listed_up_to_a_length(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(lowering, "LARGEST_PROGRAMME", 6)
     assert len(lower(played.work, played.tiling).visits) == 6
     monkeypatch.setattr(lowering, "LARGEST_PROGRAMME", 5)
-    with pytest.raises(UserError, match="a layer of 6 steps is too long.*at most 5 steps"):
+    with pytest.raises(UserError, match=r"a layer of 6 steps is too long.*at most 5 steps"):
         lower(played.work, played.tiling)
 
 

@@ -243,7 +243,9 @@ def test_partial_sums_that_leave_are_written_and_read_at_full_width() -> None:
         ("nmk", "ofmap_resident"),
     ],
 )
-def test_loops_are_named_by_the_operand_that_the_innermost_one_leaves_in_place(loops: str, order: str) -> None:
+def test_loops_are_named_by_the_operand_that_the_innermost_one_leaves_in_place(
+    loops: str, order: str
+) -> None:
     layer = matrix_layer("l", "fc", m=64, n=64, k=64)
     sizes = {"tile_m": 16, "tile_n": 16, "tile_k": 16, "whole_reduction": "neither"}
     fields = {f"tiling__{name}": value for name, value in sizes.items()}
