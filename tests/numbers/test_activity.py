@@ -240,6 +240,11 @@ def test_counts_do_not_depend_on_threads() -> None:
         assert switching_activity(mac, a, w, dataflow, rows=8, columns=8, threads=5) == one
 
 
+VANISHING: dict[str, Any] = {
+    "activation": "log8.1",
+    "weight": "log8.1",
+    "accumulator": {"kind": "fixed", "bits": 38, "lsb": 99},
+}
 WIRES: list[tuple[str | dict[str, Any], int]] = [
     ("int8", 16),  # -128 x -128 = 2**14
     ("elma8", 38),
