@@ -28,6 +28,8 @@ def test_a_malformed_spec_suggests_the_nearest(spec: str, nearest: str) -> None:
     [
         ("int1", "impossible width (got 1); allowed: 2 to 16"),
         ("uint17", "impossible width (got 17); allowed: 2 to 16"),
+        ("fix17.0", "impossible width (got 17); allowed: 2 to 16"),
+        ("ufix1.0", "impossible width (got 1); allowed: 2 to 16"),
         ("fix8.9", "impossible number of fraction bits (got 9); allowed: 0 to 8"),
         ("e1m0", "impossible width (got 2); allowed: 3 to 16"),
         ("e8m8", "impossible width (got 17); allowed: 3 to 16"),

@@ -177,16 +177,21 @@ def test_subnormal_and_infinite_sums_are_counted(name: str, dataflow: Dataflow) 
 
 
 def test_ties_of_every_float_accumulator_are_counted() -> None:
-    """Sums that a second rounding would put on the other side of a tie: bf16 in float64 lanes, fp16, fp32."""
+    """Sums that a second rounding would put on the other side of a tie.
+
+    (1 + 2**-7) 1.5 = 1 + 1/2 + 2**-7 + 2**-8 lies between two bf16 numbers. A sum of 2**-100 before it
+    decides where it goes, and float64 loses that.
+    """
     rng = np.random.default_rng(13)
-    for accumulator in ("bf16", "fp16", "fp32", "e5m2ieee", "e8m4", "e5m2sat"):
+    for accumulator in ("bf16", "fp16", "fp32", "e5m2ieee", "e8m4", "e5m2sat", "tf32"):
         mac = get_mac(
             {"activation": "bf16", "weight": "e4m3", "accumulator": {"kind": "float", "format": accumulator}}
         )
+        w = mac.weight.encode(rng.choice([1.0, -1.0, 1.5, 3.0], (7, 9)))
+        w[1:, :3] = mac.weight.encode(1.5)
         bits = mac.rounding.precision
-        w = mac.weight.encode(rng.choice([1.0, -1.0, 3.0], (6, 9)))
-        a = np.ldexp(1.0, rng.integers(-2 * bits, 4, (20, 6)))
-        a[:, 0], a[:, 1], a[:, 2] = 1.0, 2.0**-bits, 2.0 ** -min(3 * bits, 100)
+        a = np.ldexp(1.0, rng.integers(-2 * bits, 4, (20, 7)))
+        a[:, 0], a[:10, 1], a[10:, 1] = 2.0**-100, 1 + 2.0**-7, -1 - 2.0**-7
         for dataflow in ("os", "ws", "is"):
             compiled = switching_activity(mac, mac.activation.encode(a), w, dataflow, rows=16, columns=8)
             assert compiled == plain_counts(mac, mac.activation.encode(a), w, dataflow), accumulator
@@ -233,6 +238,32 @@ def test_counts_do_not_depend_on_threads() -> None:
     for dataflow in ("os", "ws", "is"):
         one = switching_activity(mac, a, w, dataflow, rows=8, columns=8, threads=1)
         assert switching_activity(mac, a, w, dataflow, rows=8, columns=8, threads=5) == one
+
+
+VANISHING: dict[str, Any] = {
+    "activation": "log8.1",
+    "weight": "log8.1",
+    "accumulator": {"kind": "fixed", "bits": 38, "lsb": 99},
+}
+WIRES: list[tuple[str | dict[str, Any], int]] = [
+    ("int8", 16),  # -128 x -128 = 2**14
+    ("elma8", 38),
+    ("uint3 x uint3", 7),  # 7 x 7 = 49, and a sign
+    ("ue3m0 x int4", 10),  # 16 x -8 in units of 2**-2 is -2**9: two's complement spares a bit
+    ("int2 x uint2", 4),  # -2 x 3 = -6
+    ("fp16", 0),
+    (SATURATING | {"accumulator": {"kind": "fixed", "bits": 9, "lsb": 0, "overflow": "sticky"}}, 9),
+    # Everything vanishes: 0 and -1.
+    (
+        {"activation": "log8.1", "weight": "log8.1", "accumulator": {"kind": "fixed", "bits": 38, "lsb": 99}},
+        1,
+    ),
+]
+
+
+@pytest.mark.parametrize(("choice", "bits"), WIRES, ids=str)
+def test_the_wire_of_products_has_the_fewest_bits_that_hold_every_one(choice: Any, bits: int) -> None:
+    assert product_bits(get_mac(choice)) == bits
 
 
 def test_log8_registers_hold_twelve_unpacked_bits() -> None:

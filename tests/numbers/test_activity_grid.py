@@ -44,6 +44,16 @@ OTHER_MACS: dict[str, dict[str, Any]] = {
         "weight": "int16",
         "accumulator": {"kind": "fixed", "bits": 60, "lsb": 0},
     },
+    "shifted products": {
+        "activation": "fix8.5",
+        "weight": "int8",
+        "accumulator": {"kind": "fixed", "bits": 31, "lsb": -8},
+    },
+    "shifted products in 64-bit lanes": {
+        "activation": "int16",
+        "weight": "fix12.2",
+        "accumulator": {"kind": "fixed", "bits": 62, "lsb": -7},
+    },
     "float without NaN": {
         "activation": "e4m3fn",
         "weight": "e4m3",

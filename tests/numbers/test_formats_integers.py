@@ -110,3 +110,16 @@ def test_lists_that_mix_integers_and_floats_are_taken_one_by_one() -> None:
 def test_what_is_no_real_number_is_refused(values: Any) -> None:
     with pytest.raises(UserError, match="must be real numbers"):
         get_format("int8").encode(values)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, object])
+@pytest.mark.parametrize("exponent", [54, 55, 58, 60, 62])
+def test_bits_that_float64_drops_decide_ties_of_integer_arrays(dtype: Any, exponent: int) -> None:
+    """Half of fp32's step above 2**exponent: whatever is above that, down to the lowest bit, goes up."""
+    fmt, power, half = get_format("fp32"), 1 << exponent, 1 << (exponent - 24)
+    for bit in (1, 2, 4, 64, 512, 1024, 2048):
+        numbers = np.array([power + half - bit, power + half, power + half + bit], dtype)
+        below, above = float(power), float(power + 2 * half)
+        assert fmt.decode(fmt.encode(numbers)).tolist() == [below, below, above]
+        if dtype is not np.uint64:
+            assert fmt.decode(fmt.encode(-numbers)).tolist() == [-below, -below, -above]

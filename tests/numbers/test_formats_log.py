@@ -239,3 +239,17 @@ def test_zero_and_infinity_of_log16_read_as_the_least_exponent_of_a_positive_num
     assert fields.fraction.tolist() == [0, 0, 0, 0, 0, 1]
     assert fields.is_zero.tolist() == [True, True, False, False, False, False]
     assert fields.is_infinite.tolist() == [False, False, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("spec", "bits", "lsb"),
+    [("posit8.1", 38, -24), ("posit8.0", 20, -12), ("posit8.2", 74, -48), ("posit16.1", 86, -56),
+     ("log8.1", 38, -24), ("log8.0", 20, -12), ("log12.1", 62, -40), ("log16", 49, -32)],
+)  # fmt: skip
+def test_published_accumulators_hold_products_of_the_smallest_and_sums_past_the_largest(
+    spec: str, bits: int, lsb: int
+) -> None:
+    """Twice the least exponent down, the greatest up, a sign and one more: 38 bits of (8,1), 49 of log16."""
+    fmt = get_format(spec)
+    assert isinstance(fmt, Posit | LogBase)
+    assert (fmt.accumulator_bits, fmt.accumulator_lsb) == (bits, lsb)

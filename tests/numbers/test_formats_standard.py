@@ -13,6 +13,7 @@ from gfloat.formats import format_info_ocp_e4m3, format_info_ocp_e5m2
 from simulator.foundation import UserError
 from simulator.numerics import get_format
 from simulator.numerics.formats import FAMILIES
+from simulator.numerics.formats.codes import code_dtype
 from simulator.numerics.formats.tables import COMPILED_FROM
 
 
@@ -216,3 +217,12 @@ def test_biases_that_float64_holds(spec: str, possible: bool) -> None:
     else:
         with pytest.raises(UserError, match="impossible bias"):
             get_format(spec)
+
+
+def test_codes_take_the_smallest_unsigned_dtype() -> None:
+    widths = {1: 8, 8: 8, 9: 16, 16: 16, 17: 32, 19: 32, 32: 32, 33: 64, 64: 64}
+    for bits, dtype_bits in widths.items():
+        assert code_dtype(bits) == np.dtype(f"uint{dtype_bits}"), bits
+    assert [get_format(spec).code_dtype for spec in ("int8", "posit9.1", "fp16", "tf32", "fp64")] == [
+        np.uint8, np.uint16, np.uint16, np.uint32, np.uint64,
+    ]  # fmt: skip

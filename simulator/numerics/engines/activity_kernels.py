@@ -82,15 +82,12 @@ def _moving_exact(integer: Any) -> Callable[..., None]:
         widest_vectors()
         (M, K), N = a.shape, w.shape[1]
         held, products = np.zeros((K, N), integer), np.zeros((K, N), integer)
-        row = np.zeros(N, integer)
+        rest = np.zeros(N, integer)
         toggles, product_toggles = np.zeros(N, integer), np.zeros(N, integer)
         for m in range(M + 1):
             toggles[:] = 0
             product_toggles[:] = 0
-            if m < M:
-                row[:] = sums[m]
-            else:
-                row[:] = 0
+            row = sums[m] if m < M else rest
             for k in range(K):
                 value = a[m, k] if m < M else integer(0)
                 times = integer(1 + passed_on if k == K - 1 else 1)
@@ -102,8 +99,6 @@ def _moving_exact(integer: Any) -> Callable[..., None]:
                     row[n] = total
                     held[k, n] = total
                     products[k, n] = product
-            if m < M:
-                sums[m] = row
             step = step_of(m, M)
             counts[step, 0] += toggles.sum()
             counts[step, 1] += product_toggles.sum()
@@ -168,13 +163,10 @@ def moving_table(
     widest_vectors()
     (M, K), N = a.shape, w.shape[1]
     held, last = np.zeros((K, N), np.int64), np.zeros((K, N), np.int64)
-    row, products, toggles = np.zeros(N, np.int64), np.zeros(N, np.int64), np.zeros(N, np.int64)
+    rest, products, toggles = np.zeros(N, np.int64), np.zeros(N, np.int64), np.zeros(N, np.int64)
     for m in range(M + 1):
         toggles[:] = 0
-        if m < M:
-            row[:] = sums[m]
-        else:
-            row[:] = 0
+        row = sums[m] if m < M else rest
         above = 0
         for k in range(K):
             if k == K - 1:
@@ -198,8 +190,6 @@ def moving_table(
                     toggles[n] += ones + (count_ones(wires[n] & product_mask) << 32)
                     before[n] = row[n]
                     wires[n] = 0
-        if m < M:
-            sums[m] = row
         every, step = 0, step_of(m, M)
         for n in range(N):
             every += toggles[n] & _LOWER
@@ -265,10 +255,10 @@ def moving_rounding(
     fraction_bits, bias, smallest_normal, sign_shift = layout
     widest_vectors()
     (M, K), N = a.shape, w.shape[1]
-    last, row, toggles = np.zeros((K, N), np.int64), np.zeros(N), np.zeros(N, np.int64)
+    last, toggles = np.zeros((K, N), np.int64), np.zeros(N, np.int64)
     for m in range(M):
         toggles[:] = 0
-        row[:] = sums[m]
+        row = sums[m]
         for k in range(K):
             value = a[m, k]
             times = 1 + passed_on if k == K - 1 else 1
@@ -279,7 +269,6 @@ def moving_rounding(
                 toggles[n] += times * count_ones(pattern ^ last[k, n])
                 row[n] = total
                 last[k, n] = pattern
-        sums[m] = row
         counts[step_of(m, M), 0] += toggles.sum()
     for k in range(K):
         times = 1 + passed_on if k == K - 1 else 1
@@ -311,10 +300,10 @@ def moving_native(a: Array, w: Array, sums: Array, passed_on: int, counts: Array
     """As `still_native`, partial sums moving down."""
     widest_vectors()
     (M, K), N = a.shape, w.shape[1]
-    held, row, toggles = np.zeros((K, N), np.float32), np.zeros(N, np.float32), np.zeros(N, np.int32)
+    held, toggles = np.zeros((K, N), np.float32), np.zeros(N, np.int32)
     for m in range(M):
         toggles[:] = 0
-        row[:] = sums[m]
+        row = sums[m]
         for k in range(K):
             value = a[m, k]
             times = np.int32(1 + passed_on if k == K - 1 else 1)
@@ -324,7 +313,6 @@ def moving_native(a: Array, w: Array, sums: Array, passed_on: int, counts: Array
                 toggles[n] += np.int32(times * ones)
                 row[n] = total
                 held[k, n] = total
-        sums[m] = row
         counts[step_of(m, M), 0] += toggles.sum()
     for k in range(K):
         times = np.int32(1 + passed_on if k == K - 1 else 1)

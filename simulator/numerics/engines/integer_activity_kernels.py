@@ -65,13 +65,11 @@ def moving_integers(
     widest_vectors()
     (M, K), N = a.shape, w.shape[1]
     held, products = np.full((K, N), ZERO), np.full((K, N), ZERO)
-    row, toggles = np.zeros(N), np.zeros(N, np.int64)
+    rest, toggles = np.zeros(N), np.zeros(N, np.int64)
+    rest[:] = ZERO
     for m in range(M + 1):
         toggles[:] = 0
-        if m < M:
-            row[:] = sums[m]
-        else:
-            row[:] = ZERO
+        row = sums[m] if m < M else rest
         above = 0
         for k in range(K):
             if k == K - 1:
@@ -88,8 +86,6 @@ def moving_integers(
                 row[n] = total
                 before[n] = total
                 last[n] = product
-        if m < M:
-            sums[m] = row
         all_rows, step = 0, step_of(m, M)
         for n in range(N):
             all_rows += toggles[n] & _LOWER

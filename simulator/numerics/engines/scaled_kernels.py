@@ -104,7 +104,7 @@ def _still(integer: Any, real: Any, *, flush: bool) -> Callable[..., None]:
     return still
 
 
-def _moving(integer: Any, real: Any, *, flush: bool) -> Callable[..., None]:
+def _moving(integer: Any, *, flush: bool) -> Callable[..., None]:
     @kernel
     def moving(
         a: Array, w: Array, sums: Array, passed_on: int, layout: tuple[Any, ...], counts: Array
@@ -113,10 +113,10 @@ def _moving(integer: Any, real: Any, *, flush: bool) -> Callable[..., None]:
         lowest, below, kept, smallest, magnitude = layout[:5]
         (M, K), N = a.shape, w.shape[1]
         codes = np.zeros((K, N), integer)
-        row, toggles = np.zeros(N, real), np.zeros(N, integer)
+        toggles = np.zeros(N, integer)
         for m in range(M):
             toggles[:] = 0
-            row[:] = sums[m]
+            row = sums[m]
             above = 0
             for k in range(K):
                 if k == K - 1:
@@ -132,7 +132,6 @@ def _moving(integer: Any, real: Any, *, flush: bool) -> Callable[..., None]:
                     toggles[n] += count_ones(integer(after ^ before[n]))
                     before[n] = after
                     row[n] = float_of(bits)
-            sums[m] = row
             total = toggles.sum()
             counts[step_of(m, M), 0] += total + passed_on * (total - above)
         for k in range(K):
@@ -151,7 +150,7 @@ still_single = _still(np.int32, np.float32, flush=False)
 still_single_flushing = _still(np.int32, np.float32, flush=True)
 still_double = _still(np.int64, np.float64, flush=False)
 still_double_flushing = _still(np.int64, np.float64, flush=True)
-moving_single = _moving(np.int32, np.float32, flush=False)
-moving_single_flushing = _moving(np.int32, np.float32, flush=True)
-moving_double = _moving(np.int64, np.float64, flush=False)
-moving_double_flushing = _moving(np.int64, np.float64, flush=True)
+moving_single = _moving(np.int32, flush=False)
+moving_single_flushing = _moving(np.int32, flush=True)
+moving_double = _moving(np.int64, flush=False)
+moving_double_flushing = _moving(np.int64, flush=True)
