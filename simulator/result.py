@@ -211,7 +211,7 @@ class PriceSource(_Part):
     action: str
     value: float
     unit: Literal["pJ", "um2", "mW", "pJ/byte", "pJ/bit", "pJ/bit/mm", "mW/um2"]
-    status: Literal["published", "derived", "model", "ratio", "composed"]
+    status: Literal["published", "derived", "model", "ratio", "own", "composed"]
     source: str
     table: str
     row: str
@@ -234,6 +234,19 @@ class MissingPrice(NoPrice):
     figure: Literal["energy", "area"]
 
 
+class UnusedPrice(_Part):
+    """Rows of one of your own tables that no figure of the result follows from, and why.
+
+    never: whether no network could use them with these tables and MACs; a name or the order of the tables
+        is likely wrong, so the result warns.
+    """
+
+    table: str
+    rows: list[str]
+    reason: str
+    never: bool
+
+
 class Sources(_Part):
     """Hashes of every table and configuration that went in, and the provenance of every price used."""
 
@@ -241,6 +254,7 @@ class Sources(_Part):
     arch_hash: str
     network_hash: str
     prices: list[PriceSource]
+    unused: list[UnusedPrice] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
 
 
