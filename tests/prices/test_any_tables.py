@@ -136,8 +136,9 @@ def test_no_component_is_negative_in_any_combination_of_tables(
         tables.insert(place, own)
     if not tables:
         return
-    macs = {**MACS, "int8": {}, "elma8": {}, "fp16": {}, "posit8": {}}
-    macs = {name: {**fields, "price": {"energy": energy, "area": area}} for name, fields in macs.items()}
+    fields_of: dict[str, dict[str, str]] = {**MACS, "int8": {}, "elma8": {}, "fp16": {}, "posit8": {}}
+    price = {"energy": energy, "area": area}
+    macs = {name: {**fields, "price": price} for name, fields in fields_of.items()}
     arch = ArchConfig.model_validate(
         {
             "tables": [table.name for table in tables],
