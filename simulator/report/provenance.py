@@ -16,7 +16,7 @@ MARKS: dict[Standing, str] = {"published": "", "model": "'", "estimate": "~"}
 
 LEGEND: dict[Standing, str] = {
     "published": "price printed in the source, or arithmetic on printed prices",
-    "model": "price from a modelling tool",
+    "model": "price from a modelling tool, or a constant that a tool ships",
     "estimate": "price composed from parts, or scaled from other conditions",
 }
 
@@ -24,6 +24,7 @@ _STANDING: dict[str, Standing] = {
     "published": "published",
     "derived": "published",
     "model": "model",
+    "tool_default": "model",
     "ratio": "estimate",
     "composed": "estimate",
 }

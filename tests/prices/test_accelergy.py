@@ -52,7 +52,7 @@ def test_provenance_goes_into_comments() -> None:
 
 
 def test_what_has_no_place_in_an_ert_is_counted() -> None:
-    assert "# 2 rows of leakage or wires" in export_ert(load_table("interconnect_28nm"))
+    assert "# 2 rows of leakage, wires or times" in export_ert(load_table("interconnect_28nm"))
 
 
 @pytest.mark.parametrize("missing", ["source", "status", "conditions"])
