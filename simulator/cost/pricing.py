@@ -86,7 +86,7 @@ class ArchitecturePricing:
                 f"{', '.join(dict.fromkeys(holding))}: leakage is inside their dynamic energy, as no area or "
                 "no leakage density tells it apart"
             )
-        return list(dict.fromkeys(notes))
+        return list(dict.fromkeys([*notes, *self._memories.notes]))
 
     def layer(self, counts: ActionCounts, activity: SwitchingActivity | None = None) -> LayerEnergy:
         """The energy of one layer.

@@ -63,6 +63,7 @@ class _TableReader:
         document = self._document
         written = [self._row(index, fields) for index, fields in enumerate(document.rows)]
         self._refuse_doubled(written)
+        self._refuse_two_kinds_of_memory(written)
         rows = {row.key: self._resolve(index, row) for index, row in enumerate(written) if row.fitted is None}
         rows |= self._fitted(written)
         for index, row in enumerate(written):
@@ -177,6 +178,15 @@ class _TableReader:
             raise self._error(index, row.key, "has exponents, so the table needs fitted_memories")
         if is_energy and not per_access:
             raise self._error(index, row.key, "has exponents, so it needs energy_pj, the energy of an access")
+
+    def _refuse_two_kinds_of_memory(self, rows: Iterable[TableRow]) -> None:
+        """A table either gives its memories or fits them, so that none of its rows goes unused."""
+        srams = [(index, row) for index, row in enumerate(rows) if row.component == "sram"]
+        if any(row.capacity_exponent is not None for _, row in srams):
+            for index, row in srams:
+                if row.capacity_exponent is None:
+                    problem = "gives a memory in a table that fits memories: put it into a table of its own"
+                    raise self._error(index, row.key, problem)
 
     def _refuse_doubled(self, rows: Iterable[TableRow]) -> None:
         first: dict[str, int] = {}
