@@ -210,8 +210,8 @@ class PriceSource(_Part):
     component: str
     action: str
     value: float
-    unit: Literal["pJ", "um2", "mW", "pJ/byte", "pJ/bit", "pJ/bit/mm", "mW/um2"]
-    status: Literal["published", "derived", "model", "ratio", "own", "composed"]
+    unit: Literal["pJ", "um2", "mW", "pJ/byte", "pJ/bit", "pJ/bit/mm", "mW/um2", "ns"]
+    status: Literal["published", "derived", "model", "tool_default", "ratio", "own", "composed"]
     source: str
     table: str
     row: str

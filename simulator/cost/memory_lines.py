@@ -55,6 +55,11 @@ class Memories:
             for operand, sram in self.srams.items()
         }
 
+    @property
+    def notes(self) -> list[str]:
+        """What the buffers are built of, what was extrapolated, and which macro is slower than the clock."""
+        return [note for sram in self.srams.values() for note in sram.notes]
+
     def area_lines(self) -> Iterator[AreaLine]:
         """Area of the buffers."""
         for operand, sram in self.srams.items():

@@ -93,7 +93,7 @@ class ArchitecturePricing:
                 f"{', '.join(dict.fromkeys(holding))}: leakage is inside their dynamic energy, as no area or "
                 "no leakage density tells it apart"
             )
-        return list(dict.fromkeys(notes))
+        return list(dict.fromkeys([*notes, *self._memories.notes]))
 
     @property
     def warnings(self) -> list[str]:

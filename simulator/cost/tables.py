@@ -66,6 +66,7 @@ class _TableReader:
         document = self._document
         written = [self._row(index, fields) for index, fields in enumerate(document.rows)]
         self._refuse_doubled(written)
+        self._refuse_two_kinds_of_memory(written)
         rows = {row.key: self._resolve(index, row) for index, row in enumerate(written) if row.fitted is None}
         rows |= self._fitted(written)
         for index, row in enumerate(written):
@@ -85,6 +86,7 @@ class _TableReader:
                 equation.row.partition(":")[0] for fit in document.fits.values() for equation in fit.equations
             ),
             bundled=bundled,
+            fitted_memories=document.fitted_memories,
         )
 
     def _row(self, index: int, fields: dict[str, Any]) -> TableRow:
@@ -94,6 +96,7 @@ class _TableReader:
             raise self._explain(index, fields, error) from error
         self._check_names(index, row)
         self._check_value(index, row)
+        self._check_memory(index, row)
         return row
 
     def _check_names(self, index: int, row: TableRow) -> None:
@@ -172,8 +175,44 @@ class _TableReader:
             )
         is_area = VALUE_FIELDS[row.given[0]].unit == "um2"
         is_leakage = VALUE_FIELDS[row.given[0]].unit in {"mW", "mW/um2"}
-        if is_area != (row.action == "area") or is_leakage != (row.action == "leakage"):
+        is_time = VALUE_FIELDS[row.given[0]].unit == "ns"
+        kinds = ((is_area, "area"), (is_leakage, "leakage"), (is_time, "access"))
+        if any(is_kind != (row.action == action) for is_kind, action in kinds):
             raise self._error(index, row.key, f"{row.given[0]} is no value of this action", value=row.action)
+
+    def _check_memory(self, index: int, row: TableRow) -> None:
+        """Fitted terms have both exponents and a stated range; an access has a word to be divided by."""
+        exponents = (row.capacity_exponent, row.word_exponent)
+        if row.component != "sram":
+            if exponents != (None, None):
+                raise self._error(index, row.key, "only sram rows have exponents", value=row.component)
+            return
+        if row.given and VALUE_FIELDS[row.given[0]].unit not in {"pJ", "pJ/byte", "um2", "mW", "ns"}:
+            allowed = "energy_pj or energy_fj of an access, energy_pj_per_byte"
+            raise self._error(index, row.key, "is no energy of an SRAM", value=row.given[0], allowed=allowed)
+        is_energy = row.action in {"read", "write"}
+        per_access = bool(row.given) and VALUE_FIELDS[row.given[0]].unit == "pJ"
+        if exponents == (None, None):
+            if is_energy and per_access and row.word_bits is None:
+                raise self._error(index, row.key, "is the energy of an access, so it needs word_bits")
+            return
+        if None in exponents:
+            raise self._error(index, row.key, "needs both capacity_exponent and word_exponent, or neither")
+        if row.capacity_kib is not None or row.word_bits is not None:
+            raise self._error(index, row.key, "has exponents, so it holds for no single capacity or word")
+        if self._document.fitted_memories is None:
+            raise self._error(index, row.key, "has exponents, so the table needs fitted_memories")
+        if is_energy and not per_access:
+            raise self._error(index, row.key, "has exponents, so it needs energy_pj, the energy of an access")
+
+    def _refuse_two_kinds_of_memory(self, rows: Iterable[TableRow]) -> None:
+        """A table either gives its memories or fits them, so that none of its rows goes unused."""
+        srams = [(index, row) for index, row in enumerate(rows) if row.component == "sram"]
+        if any(row.capacity_exponent is not None for _, row in srams):
+            for index, row in srams:
+                if row.capacity_exponent is None:
+                    problem = "gives a memory in a table that fits memories: put it into a table of its own"
+                    raise self._error(index, row.key, problem)
 
     def _refuse_doubled(self, rows: Iterable[TableRow]) -> None:
         first: dict[str, int] = {}
@@ -216,6 +255,8 @@ class _TableReader:
             max_clock_mhz=row.max_clock_mhz,
             formats=row.formats,
             accumulator=row.accumulator,
+            capacity_exponent=row.capacity_exponent,
+            word_exponent=row.word_exponent,
         )
 
     def _fitted(self, written: list[TableRow]) -> dict[str, PriceRow]:

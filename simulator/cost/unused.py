@@ -26,6 +26,7 @@ _LEAKAGE_ALONE = (
 _LOOKED_UP = {
     ("pe", "operate"): _ITS_PARTS,
     ("pe_combinational", "operate"): _ITS_PARTS,
+    ("sram", "access"): "an access time is compared with the clock and enters no figure",
     **{(component, "area"): _LEAKAGE_ALONE for component in PE_ROWS - {"pe"}},
 }
 """Why a price that was looked up entered no figure, by component and action."""
@@ -78,9 +79,14 @@ class RowUse:
         if row.variant != only:
             return Unused(f"{row.component} is looked up as variant {only!r} alone", never=True)
         group = source_group(row.component)
-        first = next(other for other in self.book.tables if other.has_rows(group, row.variant))
-        if first.name != table.name and row.component != "sram":
-            return Unused(f"table {first.name} comes before it and prices {row.variant}", never=True)
+        tables = self.book.tables
+        if row.component == "sram":
+            first = next(other for other in tables if any(r.component == "sram" for r in other.rows.values()))
+        else:
+            first = next(other for other in tables if other.has_rows(group, row.variant))
+        if first.name != table.name:
+            what = "memories" if row.component == "sram" else row.variant
+            return Unused(f"table {first.name} comes before it and prices {what}", never=True)
         if row.component in PE_ROWS:
             return self._of_a_pe(table, row)
         if row.component == "dram" and row.variant != self.arch.dram.type:

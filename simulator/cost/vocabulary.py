@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-BaseUnit = Literal["pJ", "pJ/byte", "pJ/bit", "pJ/bit/mm", "um2", "mW", "mW/um2"]
+BaseUnit = Literal["pJ", "pJ/byte", "pJ/bit", "pJ/bit/mm", "um2", "mW", "mW/um2", "ns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ VALUE_FIELDS: Final[Mapping[str, ValueField]] = MappingProxyType(
         "area_mm2": ValueField("um2", 1e6),
         "leakage_mw": ValueField("mW", 1.0),
         "leakage_nw_per_um2": ValueField("mW/um2", 1e-6),
+        "time_ns": ValueField("ns", 1.0),
     }
 )
 
@@ -83,7 +84,7 @@ COMPONENTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "table_cell": _LOGIC,
         "flip_flop": frozenset({"clock", "toggle", "area"}),
         # memories, wires, leakage
-        "sram": frozenset({"read", "write", "leakage", "area"}),
+        "sram": frozenset({"read", "write", "leakage", "area", "access"}),
         "dram": frozenset({"transfer"}),
         "wire": frozenset({"transfer"}),
         "logic": frozenset({"leakage"}),

@@ -17,7 +17,7 @@ MARKS: dict[Standing, str] = {"published": "", "own": "+", "model": "'", "estima
 LEGEND: dict[Standing, str] = {
     "published": "price printed in the source, or arithmetic on printed prices",
     "own": "price of your own tables",
-    "model": "price from a modelling tool",
+    "model": "price from a modelling tool, or a constant that a tool ships",
     "estimate": "price composed from parts, or scaled from other conditions",
 }
 
@@ -26,6 +26,7 @@ _STANDING: dict[str, Standing] = {
     "derived": "published",
     "own": "own",
     "model": "model",
+    "tool_default": "model",
     "ratio": "estimate",
     "composed": "estimate",
 }
