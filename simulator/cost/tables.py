@@ -136,6 +136,9 @@ class _TableReader:
 
     def _check_value(self, index: int, row: TableRow) -> None:
         given = [*row.given, *(["fitted"] if row.fitted is not None else [])]
+        empty = [name for name in VALUE_FIELDS if name in row.model_fields_set and name not in given]
+        if empty and not given:
+            raise self._error(index, row.key, f"{empty[0]} is empty: fill it in, or delete the row")
         if len(given) != 1:
             raise self._error(
                 index,

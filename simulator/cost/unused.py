@@ -19,13 +19,13 @@ _ONLY_VARIANT = {"wire": "intermediate", "logic": PARTS_VARIANT, **dict.fromkeys
 """Components that are looked up under one name."""
 
 _NOTHING_HAPPENS = "nothing that happens in this run is priced from it"
-_ITS_PARTS = "its components are used instead, which add up to it"
+_COVERED = "other rows of the PE are used instead, which cover it"
 _LEAKAGE_ALONE = (
     "it only tells how much of its component's energy is leakage; the area is that of the whole PE"
 )
 _LOOKED_UP = {
-    ("pe", "operate"): _ITS_PARTS,
-    ("pe_combinational", "operate"): _ITS_PARTS,
+    ("pe", "operate"): _COVERED,
+    ("pe_combinational", "operate"): _COVERED,
     ("sram", "access"): "an access time is compared with the clock and enters no figure",
     **{(component, "area"): _LEAKAGE_ALONE for component in PE_ROWS - {"pe"}},
 }

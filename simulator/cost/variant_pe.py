@@ -11,7 +11,7 @@ the published figure again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -298,29 +298,29 @@ def _logic(
     """The combinational components, with what they leave of their whole."""
     logic = dict(energies.parts)
     apart = energies.registers is not None or registers.toggle != ()
-    if energies.whole is not None and apart:
-        if not logic or _leaves_something(rows):
-            logic[WHOLE] = _left(rows, energies.whole, [registers.characterised, *energies.parts.values()])
-    elif energies.logic is not None:
-        if not logic or _leaves_something(rows):
-            logic[WHOLE] = _left(rows, energies.logic, list(energies.parts.values()))
-    elif energies.whole is None and not logic:
+    if energies.logic is not None and not logic:
+        logic[WHOLE] = energies.logic
+    elif energies.logic is not None and _is_more(rows, "pe_combinational", PE_PARTS):
+        logic[WHOLE] = _left(rows, energies.logic, list(energies.parts.values()))
+    listed = PE_PARTS if energies.logic is None else ("pe_combinational",)
+    if (
+        energies.whole is not None
+        and apart
+        and (not logic or _is_more(rows, "pe", (*listed, "pe_registers")))
+    ):
+        logic[WHOLE] = _left(rows, energies.whole, [registers.characterised, *energies.parts.values()])
+    if not logic and energies.whole is None:
         logic[WHOLE] = _lacking(structure, rows, "pe_combinational", "operate")
     return logic
 
 
-def _leaves_something(rows: MacRows) -> bool:
-    """Whether the components that rows list are less than the whole that rows give, as written."""
-
-    def value(component: str) -> float | None:
-        row = rows.row(component, "operate")
-        return None if row is None else row.value
-
-    parts = [found for name in PE_PARTS if (found := value(name)) is not None]
-    whole, logic, registers = value("pe"), value("pe_combinational"), value("pe_registers")
-    if whole is not None and registers is not None:
-        return whole - registers - sum(parts) > _REST * whole
-    return logic is None or logic - sum(parts) > _REST * logic
+def _is_more(rows: MacRows, whole: str, parts: Iterable[str]) -> bool:
+    """Whether a whole is more than its parts, as rows give them."""
+    row = rows.row(whole, "operate")
+    found = [part for name in parts if (part := rows.row(name, "operate")) is not None]
+    if row is None:
+        return False
+    return row.value - sum(part.value for part in found) > _REST * row.value
 
 
 def _left(rows: MacRows, whole: Uses, inside: list[Uses]) -> Uses:

@@ -255,6 +255,26 @@ def test_a_whole_keeps_what_its_components_leave(tmp_path: Path) -> None:
     assert pe.energy_pj == pytest.approx(0.30)
 
 
+def test_logic_is_what_its_row_says_where_the_whole_is_no_more_than_both(tmp_path: Path) -> None:
+    """0.30 = 0.18 + 0.12; a whole of 0.34 leaves 0.04 more, of logic that 0.10 of multiplier is a part of."""
+    logic = row("pe_combinational/mine/operate", 0.18)
+    exact = [row("pe/mine/operate", 0.30), logic, SPLIT[2], SPLIT[3]]
+    pe = pe_of([write(tmp_path, *exact), *NO_LEAKAGE])
+    assert parts_of(pe) == {"pe_multiply_add": 0.18, "clocked pe_registers": 0.12}
+    more = [row("pe/mine/operate", 0.34), logic, SPLIT[0], SPLIT[2], SPLIT[3]]
+    assert parts_of(pe_of([write(tmp_path, *more), *NO_LEAKAGE])) == {
+        "pe_multiply": 0.10,
+        "pe_multiply_add": pytest.approx(0.12),
+        "clocked pe_registers": 0.12,
+    }
+    without = [logic, SPLIT[0], SPLIT[2], SPLIT[3]]
+    assert parts_of(pe_of([write(tmp_path, *without), *NO_LEAKAGE])) == {
+        "pe_multiply": 0.10,
+        "pe_multiply_add": pytest.approx(0.08),
+        "clocked pe_registers": 0.12,
+    }
+
+
 def test_registers_are_what_the_logic_leaves_of_the_whole(tmp_path: Path) -> None:
     """0.30 - 0.18 = 0.12 pJ in every clocked cycle."""
     rows = [row("pe/mine/operate", 0.30), row("pe_combinational/mine/operate", 0.18)]
@@ -296,6 +316,21 @@ def test_own_flip_flops_of_the_same_table_split_a_whole(tmp_path: Path) -> None:
         "pe_multiply_add": pytest.approx(0.27 - registers_pj),
         "clocked pe_registers": pytest.approx(registers_pj),
     }
+
+
+def test_what_components_and_flip_flops_leave_of_a_whole_is_priced(tmp_path: Path) -> None:
+    """0.27 pJ less 0.10 of the multiplier, less the flip-flops; a combinational row leaves nothing."""
+    flip_flops = [row("flip_flop/28nm/clock", 0.001), row("flip_flop/28nm/toggle", 0.004)]
+    registers_pj = 36 * 0.001 + 36 * 14.73 / 48 * 0.004
+    own = write(tmp_path, row("pe/mine/operate", 0.27), SPLIT[0], *flip_flops)
+    assert parts_of(pe_of([own, *NO_LEAKAGE])) == {
+        "pe_multiply": 0.10,
+        "pe_multiply_add": pytest.approx(0.17 - registers_pj),
+        "clocked pe_registers": pytest.approx(registers_pj),
+    }
+    logic = row("pe_combinational/mine/operate", 0.27 - registers_pj)
+    own = write(tmp_path, row("pe/mine/operate", 0.27), logic, *flip_flops)
+    assert parts_of(pe_of([own, *NO_LEAKAGE]))["pe_multiply_add"] == 0.27 - registers_pj
 
 
 def test_flip_flops_that_cost_more_than_their_whole_do_not_split_it(tmp_path: Path) -> None:
@@ -496,7 +531,7 @@ def test_a_misspelt_variant_is_a_warning_with_the_nearest_name(tmp_path: Path) -
         (row("pe/int8/operate", 0.3), "no MAC of this run takes its price from int8", False),
         (row("flip_flop/22nm/clock", 0.001), "flip_flop is looked up as variant '28nm' alone", True),
         (row("array/mine/operate", 3.0), "rows of array are only compared with", True),
-        (row("pe/mine/operate", 0.27), "its components are used instead, which add up to it", False),
+        (row("pe/mine/operate", 0.27), "other rows of the PE are used instead, which cover it", False),
     ],
 )
 def test_rows_that_a_run_does_not_need_say_why(
