@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from simulator import __version__
 from simulator.arch import ArchConfig
 from simulator.arch.config import MacChoice
 from simulator.cost.activity import SwitchingActivity
@@ -22,6 +21,7 @@ from simulator.cost.provenance import missing_prices, price_sources
 from simulator.cost.sums import EnergySum, PartEnergies
 from simulator.cost.unused import RowUse, grouped
 from simulator.foundation import UserError
+from simulator.foundation.code_version import code_version
 from simulator.foundation.femtojoules import in_pj, picojoules
 from simulator.numerics import Mac, get_mac
 from simulator.numerics.overflow import OverflowBound, overflow_bound
@@ -31,6 +31,7 @@ from simulator.result import (
     LayerAccuracy,
     LayerResult,
     NetworkSummary,
+    Origin,
     PriceSource,
     Result,
     Sources,
@@ -104,10 +105,17 @@ def move_prices_of(arch: ArchConfig) -> MovePrices | None:
     return found
 
 
-def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHING_MEASURED) -> Result:
+def assemble(
+    arch: ArchConfig,
+    run: MachineRun,
+    measured: Measurements = _NOTHING_MEASURED,
+    *,
+    made_from: Origin | None = None,
+) -> Result:
     """The result of a run: cycles and bytes of the machine, priced by the architecture's tables.
 
-    What no table prices is None, with the reason in `not_priced`.
+    What no table prices is None, with the reason in `not_priced`. `made_from` is what the run was given, so
+    that it can be run again.
 
     Raises:
         UserError: a price table that cannot be read.
@@ -120,7 +128,7 @@ def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHIN
     sources = price_sources([*actions, *prices.area.lines])
     unused = prices.unused(sources)
     return Result(
-        simulator_version=__version__,
+        simulator_version=code_version(),
         network=_summary(run.network),
         arch=arch.model_dump(mode="json"),
         mac=prices.name,
@@ -130,6 +138,7 @@ def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHIN
         area_formation=[line.shown() for line in prices.area.lines],
         unit_prices=energies.unit_prices,
         not_priced=missing_prices(actions, prices.area.lines),
+        made_from=made_from,
         sources=Sources(
             table_hashes=prices.book.hashes,
             arch_hash=_sha256(arch.model_dump(mode="json")),

@@ -269,6 +269,24 @@ class NetworkSummary(_Part):
     skipped_operators: list[str] = Field(default_factory=list)
 
 
+class Origin(_Part):
+    """What a run was given by name, from which it can be run again (`systolic reproduce`).
+
+    arch: the architecture before a policy chose formats for its layers; None: `arch` of the result.
+    data, policy, policies, images: what a trained network ran on. scalesim_cfg: a SCALE-Sim configuration.
+    """
+
+    network: str
+    batch: int | None = None
+    skip_unsupported: bool = False
+    data: str | None = None
+    policy: str | None = None
+    policies: dict[str, str] = Field(default_factory=dict)
+    images: int | None = None
+    scalesim_cfg: str | None = None
+    arch: dict[str, Any] | None = None
+
+
 class Result(_Part):
     """A whole simulation. Building one checks that everything adds up.
 
@@ -287,6 +305,7 @@ class Result(_Part):
     area_formation: list[AreaFormation] = Field(default_factory=list)
     unit_prices: list[UnitPrice] = Field(default_factory=list)
     not_priced: list[MissingPrice] = Field(default_factory=list)
+    made_from: Origin | None = None
     sources: Sources
     accuracy: Accuracy | None = None
     warnings: list[str] = Field(default_factory=list)
