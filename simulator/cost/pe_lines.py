@@ -35,15 +35,15 @@ class PeLines:
         self.pe = pe
         self._array = array
         name, registers = pe.name, pe.registers
-        gated = array.clock_gating
         self._logic = [Action.of_cost(cost, f"useful MACs of {name}") for cost in pe.combinational]
         self._shifting_adders = [
             Action.of_cost(cost, f"shifting PE-cycles of {name}")
             for cost in pe.combinational
             if cost.component == "pe_add"
         ]
-        self._working = Action.of_cost(
-            registers.characterised, f"useful{'' if gated else ' and idle'} PE-cycles of {name}"
+        self._working = Action.of_cost(registers.characterised, f"useful PE-cycles of {name}")
+        self._toggling_idle = Action.of_cost(
+            registers.characterised, f"idle PE-cycles of {name}, as if useful"
         )
         self._shifting = {
             dataflow: Action.of_cost(
@@ -51,10 +51,10 @@ class PeLines:
             )
             for dataflow, moving in _MOVES_IN_SHIFTS.items()
         }
-        self._holding = Action.of_cost(registers.clock, f"holding PE-cycles of {name}, clock alone")
+        self._resting = Action.of_cost(registers.clock, f"idle and holding PE-cycles of {name}, clock alone")
         self._clocked = Action.of_cost(registers.clock, f"clocked PE-cycles of {name}")
-        self._not_clocked = Action.of_cost(
-            registers.clock, f"zero-operand MACs of {name}, accumulator not clocked"
+        self._gated = Action.of_cost(
+            registers.clock, f"PE-cycles of {name} with a zero operand, accumulator not clocked"
         )
         self._toggling = Action(
             "pe_registers",
@@ -71,20 +71,33 @@ class PeLines:
         yield from self._combinational(cycles, activity)
         if dataflow == "os":
             yield from self._moving_sums(cycles, activity)
-        yield from self._untold(cycles, dataflow) if activity is None else self._measured(cycles, activity)
+        yield from (
+            self._untold(cycles, dataflow) if activity is None else self._measured(cycles, activity, dataflow)
+        )
+
+    def toggling_idle_fj(self, cycles: PECycles, activity: SwitchingActivity | None) -> int | None:
+        """Femtojoules that `lines` would have more if idle PEs toggled as many register bits as useful ones.
+
+        An upper bound where no tensors tell what toggled; 0 with tensors or clock gating; None: not priced.
+        """
+        if activity is not None or self._array.clock_gating:
+            return 0
+        least = FormationLine(self._resting, cycles.idle).energy_fj
+        most = FormationLine(self._toggling_idle, cycles.idle).energy_fj
+        return None if least is None or most is None else most - least
 
     def _combinational(self, cycles: PECycles, activity: SwitchingActivity | None) -> Iterator[FormationLine]:
-        macs, gated = cycles.useful, ""
-        if self._array.zero_gating and activity is not None:
-            macs -= activity.zero_operand_macs
-            gated = f"; {activity.zero_operand_macs} MACs with a zero operand gated"
-        relative = (
-            relative_activity(activity, macs, self.pe.registers.toggles_per_cycle) if activity else None
-        )
-        reason = "bits toggled, relative to the characterised" if relative else _DEFAULT_ACTIVITY
+        if activity is None:
+            for action in self._logic:
+                yield FormationLine(action, cycles.useful, 1.0, _DEFAULT_ACTIVITY)
+            return
+        gated = activity.zero_operand_macs if self._array.zero_gating else 0
+        relative = relative_activity(activity, cycles.useful, self.pe.registers.toggles_per_cycle, gated)
+        reason = "bits toggled, relative to the characterised"
+        if self._array.zero_gating:
+            reason += f"; {gated} MACs with a zero operand gated"
         for action in self._logic:
-            factor = relative.of(action.component) if relative else 1.0
-            yield FormationLine(action, macs, factor, reason + gated)
+            yield FormationLine(action, cycles.useful - gated, relative.of(action.component), reason)
 
     def _moving_sums(self, cycles: PECycles, activity: SwitchingActivity | None) -> Iterator[FormationLine]:
         """Sums that shift out pass the adder's input, which nothing isolates, while the product rests."""
@@ -101,28 +114,33 @@ class PeLines:
             )
 
     def _untold(self, cycles: PECycles, dataflow: Dataflow) -> Iterator[FormationLine]:
-        """Registers without tensors: they toggle as often as when the price was taken."""
-        gated = self._array.clock_gating
-        working = cycles.useful + (0 if gated else cycles.idle)
-        yield FormationLine(self._working, working, factor_reason=_DEFAULT_ACTIVITY)
+        """Registers without tensors: busy ones toggle as when the price was taken, idle ones rest."""
+        yield FormationLine(self._working, cycles.useful, factor_reason=_DEFAULT_ACTIVITY)
         moving = _MOVES_IN_SHIFTS[dataflow]
         reason = f"only the {moving} register moves, as often as when the price was taken"
         yield FormationLine(self._shifting[dataflow], cycles.shifting, factor_reason=reason)
-        yield FormationLine(self._holding, 0 if gated else cycles.holding)
+        yield FormationLine(self._resting, self._without_work(cycles))
 
-    def _measured(self, cycles: PECycles, activity: SwitchingActivity) -> Iterator[FormationLine]:
+    def _measured(
+        self, cycles: PECycles, activity: SwitchingActivity, dataflow: Dataflow
+    ) -> Iterator[FormationLine]:
         """Registers with tensors: the clock in every clocked cycle, and each bit that toggled."""
         registers = self.pe.registers
-        without_work = 0 if self._array.clock_gating else cycles.idle + cycles.holding
-        yield FormationLine(self._clocked, cycles.useful + cycles.shifting + without_work)
-        if self._array.zero_gating and activity.zero_operand_macs:
-            yield FormationLine(
-                self._not_clocked,
-                -activity.zero_operand_macs,
-                registers.bits["accumulator"] / registers.all_bits,
-                "accumulator's share of the flip-flops",
-            )
+        stays = self._array.zero_gating and dataflow == "os"  # elsewhere the sums of other PEs pass
+        gated = activity.zero_operand_macs if stays else 0
+        clocked = cycles.useful + cycles.shifting + self._without_work(cycles)
+        yield FormationLine(self._clocked, clocked - gated)
+        yield FormationLine(
+            self._gated,
+            gated,
+            1 - registers.bits["accumulator"] / registers.all_bits,
+            "operands' share of the flip-flops",
+        )
         yield FormationLine(self._toggling, activity.toggles)
+
+    def _without_work(self, cycles: PECycles) -> int:
+        """Idle and holding PE-cycles that are clocked."""
+        return 0 if self._array.clock_gating else cycles.idle + cycles.holding
 
 
 def cycles_by_block(counts: ActionCounts, blocks: Sequence[tuple[str, int]]) -> list[PECycles]:

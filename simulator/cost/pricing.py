@@ -16,7 +16,8 @@ from simulator.cost.mac_structure import MacStructure
 from simulator.cost.memory_lines import Memories, Wires
 from simulator.cost.pe_lines import PeLines, cycles_by_block, part_of
 from simulator.cost.price import NotPriced, Uses, total, use
-from simulator.system.counts import OPERANDS, ActionCounts
+from simulator.foundation.sums import sum_known
+from simulator.system.counts import OPERANDS, ActionCounts, PECycles
 from simulator.system.objective import MovePrices
 
 
@@ -111,7 +112,9 @@ class ArchitecturePricing:
             FormationLine(self._leaking, time_ns),
             *self._memories.leakage_lines(time_ns),
         ]
-        return LayerEnergy(tuple(line for line in lines if line.count))
+        return LayerEnergy(
+            tuple(line for line in lines if line.count), self._toggling_idle_fj(counts, activity)
+        )
 
     def move_prices(self) -> MovePrices | NotPriced:
         """What moves and cycles cost, for tilings of the least energy; which price is missing, if one is."""
@@ -145,8 +148,17 @@ class ArchitecturePricing:
         leaking_pj = sum(mw for mw in leaking_mw if mw is not None) * self.arch.cycle_ns
         return leaking_pj + sum(c * n for c, n in zip(clocks, counts, strict=True) if c is not None)
 
+    def _toggling_idle_fj(self, counts: ActionCounts, activity: SwitchingActivity | None) -> int | None:
+        return sum_known(
+            pes.toggling_idle_fj(cycles, activity)
+            for pes, cycles in zip(self._pes, self._cycles_by_block(counts), strict=True)
+        )
+
+    def _cycles_by_block(self, counts: ActionCounts) -> list[PECycles]:
+        return cycles_by_block(counts, [(block.structure.name, block.columns) for block in self._blocks])
+
     def _pe_lines(self, counts: ActionCounts, activity: SwitchingActivity | None) -> Iterator[FormationLine]:
-        shares = cycles_by_block(counts, [(block.structure.name, block.columns) for block in self._blocks])
+        shares = self._cycles_by_block(counts)
         for block, pes, cycles in zip(self._blocks, self._pes, shares, strict=True):
             share = cycles.useful / counts.macs if counts.macs else block.columns / self._columns
             yield from pes.lines(cycles, part_of(activity, share), counts.dataflow)

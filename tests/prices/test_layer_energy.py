@@ -190,32 +190,12 @@ def test_silent_tensors_cost_the_clock_alone() -> None:
     assert parts["pe_registers"] == pytest.approx(1e9 * (48 * 0.0018384214 - share_pj), rel=1e-5)
 
 
-def test_energy_follows_the_bits_that_toggle() -> None:
-    layer = counts(useful=10**6, cycles=1000)
-    more = SwitchingActivity(5e6, 5e6, 8e6)
-    moved_fj, usual_fj = (total_fj(BY_MAC["int8"].layer(layer, toggled)) for toggled in (more, TOGGLES))
-    assert moved_fj > usual_fj
-
-
-def test_zero_gating_saves_what_zero_operands_would_have_switched() -> None:
-    gated = pricing(array={"zero_gating": True})
-    half = replace(TOGGLES, zero_operand_macs=500_000)
-    layer = counts(useful=10**6, cycles=1000)
-    assert (
-        pe_parts(gated.layer(layer, half))["pe_registers"]
-        < pe_parts(gated.layer(layer, TOGGLES))["pe_registers"]
-    )
-    lines = {
-        line.component: line for line in gated.layer(layer, half).lines if line.component == "pe_multiply"
-    }
-    assert lines["pe_multiply"].count == 500_000
-
-
 def test_clock_gating_stops_the_registers_of_pes_without_work() -> None:
     gated = pricing(array={"clock_gating": True})
     idle = counts(idle=10**6, holding=10**6, cycles=1000)
     assert "pe_registers" not in gated.layer(idle).parts_fj
-    assert parts_fj(BY_MAC["int8"].layer(idle))["pe_registers"] > 0
+    # 2 x 10^6 PE-cycles of 48 flip-flops at 1.83842 fJ, less their leakage of 0.8129 fJ
+    assert parts_fj(BY_MAC["int8"].layer(idle))["pe_registers"] == pytest.approx(174_862_000, rel=1e-5)
     busy = counts(useful=10**6, shifting=10**6, cycles=1000)
     assert gated.layer(busy).parts_fj == BY_MAC["int8"].layer(busy).parts_fj
 
