@@ -28,12 +28,13 @@ SKEW: Final = "skew registers at the array's edges (array.skew_registers is off)
 def left_out(arch: ArchConfig) -> list[str]:
     """What has no price in an architecture, from what is largest in most designs on."""
     array = arch.array
-    dataflows = {array.dataflow} | {layer.dataflow for layer in arch.layers.values() if layer.dataflow}
     parts = list(ALWAYS)
-    if "os" in dataflows:
+    if "os" in arch.dataflows:
         parts.append(SHIFT_OUT)
-    if dataflows != {"os"} or array.overlap != "none":
+    if set(arch.dataflows) != {"os"} or array.overlap != "none":
         parts.append(DESKEW)
+    if not array.skew_registers:
+        parts.append(SKEW)
     if array.zero_gating:
         parts.append(GATES)
     if array.clock_gating:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 RegisterClass = Literal["activation", "weight", "accumulator"]
+OperandClass = Literal["activation", "weight"]
+OPERAND_CLASSES: tuple[OperandClass, ...] = ("activation", "weight")
 REGISTER_CLASSES: tuple[RegisterClass, ...] = ("activation", "weight", "accumulator")
 
 UNPACKED_FLAG_BITS = 3
@@ -37,8 +39,10 @@ class MacStructure:
 
     combinational: parts by component (`pe_multiply`, `pe_table`, `pe_shift`, `pe_add`).
     registers: flip-flops by register class, status flags counted with the accumulator.
-    decoder: one code decoder on an input edge; empty where codes travel as they are.
+    activation_decoder, weight_decoder: one code decoder on the edge where these enter; empty where codes
+        travel as they are.
     converter: one accumulator-to-code converter on the output edge; empty where accumulators leave raw.
+    activation_code_bits, weight_code_bits: of codes in front of their decoders; None: as their registers.
     published: the variant of the price tables that this MAC is exactly, if any.
     max_clock_mhz: its published timing closure; None where nobody published one.
     """
@@ -49,16 +53,28 @@ class MacStructure:
     accumulator_bits: int
     output_bits: int
     accumulator: Literal["fixed", "float"] = "fixed"
-    decoder: Parts = ()
+    activation_decoder: Parts = ()
+    weight_decoder: Parts = ()
     converter: Parts = ()
     published: str | None = None
     pipeline_bits: int = 0
     max_clock_mhz: float | None = None
+    activation_code_bits: int | None = None
+    weight_code_bits: int | None = None
 
     @property
     def flip_flops(self) -> int:
         """All flip-flops of a PE."""
         return sum(self.registers.values()) + self.pipeline_bits
+
+    def decoder(self, operand: OperandClass) -> Parts:
+        """The decoder of an operand's codes."""
+        return self.activation_decoder if operand == "activation" else self.weight_decoder
+
+    def code_bits(self, operand: OperandClass) -> int:
+        """Bits of an operand's codes in front of their decoder."""
+        bits = self.activation_code_bits if operand == "activation" else self.weight_code_bits
+        return self.registers[operand] if bits is None else bits
 
 
 def table_cells(inputs: int, outputs: int) -> float:

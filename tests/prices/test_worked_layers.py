@@ -1,11 +1,7 @@
-"""Is every line of a PE's energy the amount that is worked out by hand, with zeros, idle cycles and shifts?
-
-Prices are those of arXiv 1811.01721, Table 3, at 500 MHz; leakage is 4.2 nW/um2 for 2 ns a cycle.
-"""
+"""Is every line of a PE's energy the amount worked out by hand, with zeros, idle cycles and shifts?"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,24 +17,17 @@ from simulator.numerics import get_mac
 from simulator.numerics.activity import switching_activity
 from simulator.result import priced
 from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic
-
-LEAKED_PJ_PER_UM2 = 4.2e-6 * 2  # 4.2 nW are 4.2e-6 mW, and a mW is a pJ/ns
-
-# Two equations, 48 c + 14.73 t = 0.2254 pJ (int8) and 63 c + 14.26 t = 0.2486 pJ (elma8), by Cramer's rule.
-_DETERMINANT = 48 * 14.26 - 63 * 14.73
-CLOCK_PJ = (0.2254 * 14.26 - 0.2486 * 14.73) / _DETERMINANT  # of one flip-flop and cycle
-TOGGLE_PJ = (48 * 0.2486 - 63 * 0.2254) / _DETERMINANT  # of one bit
-
-# An int8 PE of 336.672 um2: registers 96.768, multiplier 121.212 and adder 117.810 fill the rest.
-STRETCH = (336.672 - 96.768) / (121.212 + 117.810)
-MULTIPLY_PJ = 108.0 / 500 - 121.212 * STRETCH * LEAKED_PJ_PER_UM2
-ADD_PJ = 62.3 / 500 - 117.810 * STRETCH * LEAKED_PJ_PER_UM2
-REGISTERS_LEAK_PJ = 96.768 * LEAKED_PJ_PER_UM2
-USEFUL_PJ = 112.7 / 500 - REGISTERS_LEAK_PJ
-CLOCKED_PJ = 48 * CLOCK_PJ - REGISTERS_LEAK_PJ
-
-OPERAND_TOGGLES = 4.02 + 4.03
-SUM_TOGGLES = 6.68
+from tests.prices.worked import (
+    ADD_PJ,
+    CLOCKED_PJ,
+    MULTIPLY_PJ,
+    OPERAND_TOGGLES,
+    SUM_TOGGLES,
+    TOGGLE_PJ,
+    USEFUL_PJ,
+    lines_of,
+    require_lines,
+)
 
 
 def pricing(**array: Any) -> ArchitecturePricing:
@@ -52,29 +41,14 @@ def counts(
         macs=useful,
         cycles=CycleBreakdown(compute=0, fill=0, drain=0),
         pe_cycles=PECycles(useful, idle, shifting, holding),
-        decoder_operations=0,
+        activation_codes=0,
+        weight_codes=0,
         converter_operations=0,
         output_path_operations={},
         sram={operand: Traffic() for operand in OPERANDS},
         dram={operand: Traffic() for operand in OPERANDS},
         dataflow=dataflow,
     )
-
-
-def lines_of(energy: LayerEnergy) -> list[tuple[str, float, float]]:
-    """Component, count and picojoules of every line of the PEs."""
-    return [
-        (line.component, line.count, priced(line.energy_fj) / 1000)
-        for line in energy.lines
-        if line.component.startswith("pe_")
-    ]
-
-
-def require_lines(energy: LayerEnergy, expected: Sequence[tuple[str, float, float]]) -> None:
-    shown = lines_of(energy)
-    assert [line[:2] for line in shown] == [line[:2] for line in expected]
-    for (component, _, energy_pj), (_, _, expected_pj) in zip(shown, expected, strict=True):
-        assert energy_pj == pytest.approx(expected_pj, abs=0.00051), component  # a line is whole femtojoules
 
 
 def require_gated(energy: LayerEnergy, useful: int, gated: int, toggled: SwitchingActivity) -> None:
@@ -164,7 +138,7 @@ def test_a_layer_of_zeros_alone_switches_no_logic() -> None:
 def test_gating_without_tensors_takes_no_operand_to_be_zero() -> None:
     layer = counts(1000, idle=200, shifting=50)
     gated, plain = pricing(zero_gating=True).layer(layer), pricing().layer(layer)
-    assert lines_of(gated) == lines_of(plain)
+    assert lines_of(gated, "pe_") == lines_of(plain, "pe_")
 
 
 # Idle, shifting and holding cycles
@@ -211,17 +185,17 @@ def test_with_tensors_idle_cycles_are_clocked_and_the_bound_is_the_energy() -> N
 def test_gated_clocks_leave_useful_and_shifting_cycles() -> None:
     layer = counts(1000, idle=300, shifting=70, holding=20)
     untold = pricing(clock_gating=True).layer(layer)
-    assert [line for line in lines_of(untold) if line[1] in (300, 320, 20)] == []
+    assert [line for line in lines_of(untold, "pe_") if line[1] in (300, 320, 20)] == []
     assert untold.bound_fj == untold.total_fj
     told = pricing(clock_gating=True).layer(layer, SwitchingActivity(3e3, 4e3, 5e3, 600))
-    assert ("pe_registers", 1070) in [line[:2] for line in lines_of(told)]
+    assert ("pe_registers", 1070) in [line[:2] for line in lines_of(told, "pe_")]
 
 
 def test_no_line_is_negative_with_any_gating() -> None:
     toggled = SwitchingActivity(3e3, 4e3, 5e3, 600, zero_operand_macs=1000)
     for gating in ({"zero_gating": True}, {"zero_gating": True, "clock_gating": True}):
         energy = pricing(**gating).layer(counts(1000, 300, 70, 20), toggled)
-        assert min(energy_pj for *_, energy_pj in lines_of(energy)) >= 0
+        assert min(energy_pj for *_, energy_pj in lines_of(energy, "")) >= 0
 
 
 def test_an_unpriced_pe_has_no_bound() -> None:
