@@ -15,7 +15,15 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, model_validator
 
-from simulator.formation import AreaFormation, EnergyFormation, NoPrice, UnitPrice, require_formed
+from simulator.formation import (
+    AreaFormation,
+    EnergyFormation,
+    NoPrice,
+    UnitPrice,
+    require_areas,
+    require_formed,
+    require_unit_prices,
+)
 from simulator.formation import Part as _Part
 from simulator.foundation import UserError, sums
 from simulator.foundation.documents import JsonText, pretty_json, read_text
@@ -125,7 +133,6 @@ class LayerResult(_Part):
         sums.require_view(f"{self.name}: static energy", self.static_energy_fj, self.static_energy_pj)
         sums.require_priced_alike(self.name, self.energy_fj[TOTAL], power_mw=self.power_mw)
         sums.require_view(f"{self.name}: bound", self.energy_bound_fj, self.energy_bound_pj)
-        sums.require_bound(self.name, self.energy_fj[TOTAL], self.energy_bound_fj)
         for line in self.formation:
             if in_pj(line.energy_fj) != line.energy_pj:
                 sums.require_view(f"{self.name}: {line.unit_price}", line.energy_fj, line.energy_pj)
@@ -179,11 +186,10 @@ class Totals(_Part):
         sums.require_view("totals: static energy", self.static_energy_fj, self.static_energy_pj)
         sums.require_views("totals", self.energy_by_component_fj, self.energy_by_component_pj)
         sums.require_view("totals: bound", self.energy_bound_fj, self.energy_bound_pj)
-        self._has_parts()
         return self
 
-    def _has_parts(self) -> None:
-        """Chip and DRAM are what their components sum to, and priced where these are."""
+    def require_parts(self) -> None:
+        """Chip and DRAM are what their components sum to, and priced where these are. Raises ValueError."""
         parts = self.energy_by_component_fj
         sums.require_equal("femtojoules of the chip", chip_fj(parts), self.chip_energy_fj)
         sums.require_equal("femtojoules of the DRAM", dram_fj(parts), self.dram_energy_fj)
@@ -281,9 +287,6 @@ class Result(_Part):
         sums.require_closed_layers(energies_fj, totals.energy_by_component_fj, totals.energy_fj)
         static_fj = sum_known([layer.static_energy_fj for layer in layers])
         sums.require_equal("femtojoules of static energy", static_fj, totals.static_energy_fj)
-        bound_fj = sum_known([layer.energy_bound_fj for layer in layers])
-        sums.require_equal("femtojoules of the bound", bound_fj, totals.energy_bound_fj)
-        sums.require_bound("totals", totals.energy_fj, totals.energy_bound_fj)
         areas_um2 = [area for component, area in self.area_um2.items() if component != TOTAL]
         sums.require_close("area", sum_known(areas_um2), totals.area_um2)
         sums.require_priced_alike(
@@ -300,12 +303,13 @@ class Result(_Part):
 
     @model_validator(mode="after")
     def _is_formed(self, info: ValidationInfo) -> Result:
-        """Every line of every layer is what it says, and lines sum to components and to static energy.
+        """Every line is what it says, down to the prices, and lines sum to components and to static energy.
 
         Version 1 rounded its lines by another rule, so theirs are read as they stand.
         """
         if info.context and info.context.get("schema_version") == 1:
             return self
+        prices = {f"{price.table}:{price.row}": price.value for price in self.sources.prices}
         units = {unit.name: unit for unit in self.unit_prices}
         known: set[tuple[int, int]] = set()
         for layer in self.layers:
@@ -313,6 +317,19 @@ class Result(_Part):
             if layer.formation and shared not in known:
                 known.add(shared)
                 require_formed(layer.name, layer.formation, units, layer.energy_fj, layer.static_energy_fj)
+        require_unit_prices(self.unit_prices, prices)
+        if self.area_formation:
+            require_areas(self.area_formation, prices, self.area_um2)
+        return self
+
+    @model_validator(mode="after")
+    def _is_bounded(self) -> Result:
+        """Chip and DRAM make the total; energies do not exceed their bounds, which sum like them."""
+        self.totals.require_parts()
+        for layer in self.layers:
+            sums.require_bound(layer.name, layer.energy_fj[TOTAL], layer.energy_bound_fj)
+        bound_fj = sum_known([layer.energy_bound_fj for layer in self.layers])
+        sums.require_equal("femtojoules of the bound", bound_fj, self.totals.energy_bound_fj)
         return self
 
     def _require_reasons(self) -> None:
