@@ -141,13 +141,13 @@ class PriceScaling:
         target_volts = process.voltage_v if follows_supply else volts
         if row.unit == "mW/um2":
             return _leakage_density(node, target_node, steps)
+        if row.unit == "mW":
+            return _leakage_of_a_memory(node, target_node, steps)
         if row.unit == "um2":
             return _stepped(steps, "node", node, target_node, "nm", _area(target_node) / _area(node))
         factor = _stepped(
             steps, "node", node, target_node, "nm", _energy(target_node, volts) / _energy(node, volts)
         )
-        if row.unit == "mW":
-            return factor
         voltage = _energy(target_node, target_volts) / _energy(target_node, volts)
         return factor * _stepped(steps, "voltage", volts, target_volts, "V", voltage)
 
@@ -155,6 +155,13 @@ class PriceScaling:
 def _leakage_density(node: float, target: float, steps: list[str]) -> float:
     """The same leakage a gate, so a density that grows as gates shrink; an assumption, and said so."""
     return _stepped(steps, "node (same leakage a gate)", node, target, "nm", _area(node) / _area(target))
+
+
+def _leakage_of_a_memory(node: float, target: float, steps: list[str]) -> float:
+    """The same leakage a cell, and as many cells: no change; an assumption, and said so."""
+    if node != target:
+        steps.append(f"node {node:g} -> {target:g} nm: leakage unchanged (the same a cell)")
+    return 1.0
 
 
 def _stepped(steps: list[str], what: str, before: float, after: float, unit: str, factor: float) -> float:

@@ -135,7 +135,7 @@ def test_only_formats_that_need_them_have_decoders_and_converters(
     mac: str, decoders: bool, converters: bool
 ) -> None:
     structure = structure_of(get_mac(mac))
-    assert bool(structure.decoder) == decoders
+    assert bool(structure.activation_decoder) == bool(structure.weight_decoder) == decoders
     assert bool(structure.converter) == converters
 
 

@@ -108,9 +108,12 @@ def test_area_and_leakage_follow_the_node_alone(node: int) -> None:
 
 
 @pytest.mark.parametrize("volts", [0.81, 0.9])
-def test_leakage_in_watts_takes_the_node_step_of_energy_at_its_own_supply(volts: float) -> None:
-    expected = 2.0 * ENERGY[45, 0.81] / ENERGY[28, 0.81]
-    assert priced(at(45, volts), row("mW")).value == pytest.approx(expected, rel=1e-12)
+@pytest.mark.parametrize("scope", ["logic", "macro"])
+def test_leakage_in_watts_is_the_same_a_cell_on_every_node_and_supply(volts: float, scope: str) -> None:
+    scaled = priced(at(45, volts), row("mW", scope=scope))
+    assert scaled.value == 2.0
+    assert "node 28 -> 45 nm: leakage unchanged (the same a cell)" in scaled.steps
+    assert priced(at(28, volts), row("mW", scope=scope)).steps == ()
 
 
 @pytest.mark.parametrize("volts", [0.81, 1.0])
