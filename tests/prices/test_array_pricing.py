@@ -197,3 +197,33 @@ def test_a_mac_is_warned_of_beyond_its_clock_and_not_at_it(clock_mhz: float, war
         else []
     )
     assert prices.pes[0].is_priced != warned
+
+
+def test_prices_of_what_nobody_published_are_said_to_be_composed() -> None:
+    """Skew registers and second registers are of flip-flops that are fitted, whatever prices the PE."""
+    prices = pricing("int8", array={"overlap": "full", "dataflow": "ws"})
+    moving = counts(
+        10,
+        pe_cycles=PECycles(0, 100, 100, 100),
+        activation_codes=100,
+        weight_codes=100,
+        converter_operations=100,
+        hidden_shifts=100,
+        handovers=100,
+        dataflow="ws",
+    )
+    composed = {
+        (line.component, line.action.composed)
+        for line in prices.layer(moving).lines
+        if line.component.startswith(("pe_", "skew", "second", "output"))
+    }
+    assert {component for component, is_composed in composed if is_composed} >= {
+        "skew_registers",
+        "output_path",
+    }
+    assert ("skew_registers", False) not in {
+        (line.component, line.action.composed)
+        for line in prices.layer(moving).lines
+        if "clock" in line.counted
+    }
+    assert ("pe_registers", False) in composed
