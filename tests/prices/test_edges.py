@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -260,3 +261,43 @@ def test_gated_skew_registers_are_clocked_where_codes_pass() -> None:
         ("skew_registers", 900, 900 * 15.5 * 4.03 * TOGGLE_PJ),
     ]
     require_lines(energy, expected, "skew")
+
+
+# What results pass behind the array
+
+ADDER = (117.810 / 32, 62.3 / 500 / 32)
+
+
+def step_pj(bits: int, part: tuple[float, float]) -> float:
+    """An adder, or a comparison, of so many bits."""
+    return bits * (part[1] - part[0] * LEAKED_PJ_PER_UM2)
+
+
+@pytest.mark.parametrize(("mac", "bits", "rescales"), [("int8", 32, 1), ("fp16", 16, 0), ("elma8", 8, 0)])
+def test_steps_are_as_wide_as_what_leaves_the_array(mac: str, bits: int, rescales: int) -> None:
+    """Sums of int8 leave raw and are rescaled; floats leave as they are, log numbers as codes."""
+    layer = replace(
+        counts(converter_operations=800),
+        output_path_operations={"bias": 100, "relu": 200, "pool": 300, "add": 400, "other": 500},
+    )
+    prices = pricing(mac)
+    expected = [("output_path", 800, 800 * rescale_pj(32))] * rescales
+    add, compare = step_pj(bits, ADDER), step_pj(bits, SMALL_ADDER)
+    for count, each in ((100, add), (200, compare), (300, compare), (400, add), (500, add)):
+        expected.append(("output_path", count, count * each))
+    require_lines(prices.layer(layer), expected, "output_path")
+    # 32 lanes, each with an adder for bias and addition, a comparison for ReLU and pooling
+    rescale_um2 = rescales * (32 * SHIFTER[0] + 8 * SMALL_ADDER[0])
+    lane_um2 = rescale_um2 + 2 * bits * ADDER[0] + 2 * bits * SMALL_ADDER[0]
+    assert prices.area.parts_um2["output_path"] == pytest.approx(32 * lane_um2)
+
+
+def test_lanes_are_those_of_the_output_path() -> None:
+    arch = ArchConfig.model_validate({"output_path": {"values_per_cycle": 5}})
+    parts = ArchitecturePricing(arch, structure_of(get_mac("fp16"))).area.parts_um2
+    assert parts["output_path"] == pytest.approx(5 * 2 * 16 * (ADDER[0] + SMALL_ADDER[0]))
+
+
+def test_converters_stand_below_every_column() -> None:
+    one, other = (pricing("elma8", columns=n).area.parts_um2["converters"] for n in (16, 48))
+    assert priced(other) == pytest.approx(3 * priced(one))
