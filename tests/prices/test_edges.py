@@ -301,3 +301,25 @@ def test_lanes_are_those_of_the_output_path() -> None:
 def test_converters_stand_below_every_column() -> None:
     one, other = (pricing("elma8", columns=n).area.parts_um2["converters"] for n in (16, 48))
     assert priced(other) == pytest.approx(3 * priced(one))
+
+
+def test_steps_are_as_wide_as_the_widest_block() -> None:
+    own = {"short": {"activation": "int8", "weight": "int8", "accumulator": {"kind": "fixed", "bits": 24}}}
+    blocks = [MacBlock(structure_of(get_mac(name, custom=own)), 16) for name in ("short", "int8", "fp16")]
+    arch = ArchConfig.model_validate({"macs": own, "array": {"columns": 48}})
+    layer = replace(counts(results_by_block=(0, 0, 0)), output_path_operations={"bias": 100})
+    energy = ArchitecturePricing(arch, blocks).layer(layer)
+    require_lines(energy, [("output_path", 100, 100 * step_pj(32, ADDER))], "output_path")
+
+
+@pytest.mark.parametrize("mac", ["int8", "posit8"])
+def test_all_but_published_pes_says_that_it_is_composed(mac: str) -> None:
+    prices = pricing(mac, overlap="full")
+    composed = {line.component for line in prices.area.lines if line.composed}
+    edges = {"decoders", "converters"} if mac == "posit8" else set()
+    assert composed == {"pe_array", "skew_registers", "output_path"} | edges
+    told = {line.counted: line.composed for line in prices.area.lines}
+    assert not told.pop("buffer")
+    assert [counted for counted, is_composed in told.items() if not is_composed] == (
+        ["PEs of int8"] if mac == "int8" else []
+    )
