@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -97,7 +97,12 @@ def sram_figure() -> bytes:
     drawn = points()
     memories = read_figures(FIGURES, "lstp", "hp")
     factor = (TARGET_V / SUPPLY_V["hp"]) ** 2
-    style = {"svg.hashsalt": "systolic", "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 9}
+    style: Any = {
+        "svg.hashsalt": "systolic",
+        "svg.fonttype": "none",
+        "font.family": "DejaVu Sans",
+        "font.size": 9,
+    }
     with mpl.rc_context(style):
         canvas = Figure(figsize=(10, 4.6), layout="constrained")
         energy, area = canvas.subplots(1, 2)
