@@ -35,7 +35,7 @@ def test_no_rate_is_above_its_bound(macs: int) -> None:
 
 
 def test_eyeriss_has_the_shares_of_its_measured_layers() -> None:
-    """Processing 16.5, 39.2, 21.8, 16.0, 10.0 of 103.5 ms; mW x ms together the published 278 mW x 115.3 ms."""
+    """Processing 16.5, 39.2, 21.8, 16.0, 10.0 of 103.5 ms; mW x ms add up to 278 mW x 115.3 ms."""
     times = [CHECKS[f"Eyeriss AlexNet conv{n}, share of time"] for n in range(1, 6)]
     energies = [CHECKS[f"Eyeriss AlexNet conv{n}, share of energy"] for n in range(1, 6)]
     assert [c.published for c in times] == pytest.approx(
