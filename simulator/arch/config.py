@@ -269,11 +269,13 @@ class ArchConfig(_Section):
     tables: tuple[str, ...] = Field(
         ("johnson2018_28nm", "parts_28nm", "sram_28nm", "dram", "interconnect_28nm"),
         min_length=1,
-        description="Price tables, bundled names or files; the first that has a row prices it.",
+        description="Price tables, bundled names or files (relative to this file); the first with any row of "
+        "a variant prices all of it.",
     )
     scaling: ScalingConfig = Field(default_factory=ScalingConfig, description="Allowed scaling of prices.")
     macs: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="MACs of one's own by name (docs/macs.md)."
+        default_factory=dict,
+        description="Your own MACs by name, or fields laid over a preset (docs/macs.md).",
     )
     layers: dict[str, LayerConfig] = Field(default_factory=dict, description="Exceptions by layer name.")
 

@@ -9,13 +9,14 @@ from simulator.arch.config import ArchConfig
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import Area, AreaLine
 from simulator.cost.book import PriceBook, Prices
-from simulator.cost.composition import PeCost, UnitCost, pe_cost
+from simulator.cost.composition import PeCost, UnitCost
 from simulator.cost.edge_lines import EdgeLines, OutputSteps
 from simulator.cost.lines import Action, FormationLine, LayerEnergy
 from simulator.cost.mac_structure import MacStructure
 from simulator.cost.memory_lines import Memories, Wires
 from simulator.cost.pe_lines import PeLines, cycles_by_block, part_of
 from simulator.cost.price import NotPriced, Uses, total, use
+from simulator.cost.variant_pe import pe_cost
 from simulator.system.counts import OPERANDS, ActionCounts
 from simulator.system.objective import MovePrices
 
@@ -50,7 +51,7 @@ class ArchitecturePricing:
         self.prices = Prices.of(arch, book)
         self._blocks = [MacBlock(macs, arch.array.columns)] if isinstance(macs, MacStructure) else list(macs)
         self._columns = sum(block.columns for block in self._blocks)
-        structures = [block.structure for block in self._blocks]
+        structures = self.structures
         self._pes = [PeLines(arch.array, pe_cost(structure, self.prices)) for structure in structures]
         self._edges = [
             EdgeLines(block.structure, block.columns, block.columns / self._columns, self.prices)
@@ -68,6 +69,11 @@ class ArchitecturePricing:
         return " | ".join(block.structure.name for block in self._blocks)
 
     @property
+    def structures(self) -> list[MacStructure]:
+        """The MACs, left to right."""
+        return [block.structure for block in self._blocks]
+
+    @property
     def pes(self) -> list[PeCost]:
         """The PE of each block, left to right."""
         return [lines.pe for lines in self._pes]
@@ -80,6 +86,7 @@ class ArchitecturePricing:
             for pe in self.pes
             if pe.status == "composed" and pe.is_priced
         ]
+        notes += [note for pe in self.pes for note in pe.notes]
         holding = [cost.component for cost in self._logic_costs() if cost.holds_leakage]
         if holding:
             notes.append(
@@ -87,6 +94,19 @@ class ArchitecturePricing:
                 "no leakage density tells it apart"
             )
         return list(dict.fromkeys([*notes, *self._memories.notes]))
+
+    @property
+    def warnings(self) -> list[str]:
+        """Where the rows of a MAC do not fit it, or do not reach the clock."""
+        warnings = [text for pe in self.pes for text in pe.warnings]
+        clock_mhz = self.arch.clock_mhz
+        warnings += [
+            f"MAC {pe.name!r} meets timing up to {pe.max_clock_mhz:g} MHz only; cycles are those of "
+            f"{clock_mhz:g} MHz all the same, its energy and area are not priced"
+            for pe in self.pes
+            if pe.max_clock_mhz is not None and pe.max_clock_mhz < clock_mhz
+        ]
+        return list(dict.fromkeys(warnings))
 
     def layer(self, counts: ActionCounts, activity: SwitchingActivity | None = None) -> LayerEnergy:
         """The energy of one layer.
@@ -163,7 +183,7 @@ class ArchitecturePricing:
         lanes = self.arch.output_path.values_per_cycle or self._columns
         for block, pe in zip(self._blocks, self.pes, strict=True):
             count = rows * block.columns
-            composed = pe.status == "composed"
+            composed = pe.area_status == "composed"
             yield AreaLine("pe_array", f"PEs of {pe.name}", count, pe.area, composed=composed)
         for edge in self._edges:
             yield from edge.area_lines(rows, lanes)

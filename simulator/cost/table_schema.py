@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simulator.cost.vocabulary import VALUE_FIELDS, BaseUnit
 
-Status = Literal["published", "derived", "model", "tool_default", "ratio"]
+Status = Literal["published", "derived", "model", "tool_default", "ratio", "own"]
 Role = Literal["prices", "cross_check", "validation"]
 Scope = Literal["logic", "macro", "external", "bound"]
 
@@ -51,6 +51,16 @@ class Conditions(_Strict):
         return self
 
 
+class MacMatch(_Strict):
+    """The MAC that a variant is, whatever it is called: all fields must agree with it."""
+
+    activation: str
+    weight: str
+    product: Literal["exact", "log", "fused"]
+    accumulator: int | str = Field(description="Bits of a fixed accumulator, or the format of a float one.")
+    pipeline_depth: int = 1
+
+
 class TableRow(_Strict):
     """One row as written: exactly one value, its provenance, and what it is part of or made of."""
 
@@ -83,6 +93,13 @@ class TableRow(_Strict):
     parts: tuple[str, ...] = Field((), description="Rows that add up to this one.")
     remainder: float | None = Field(None, description="What the parts leave unlisted, in the row's own unit.")
     uncertainty: float | None = Field(None, ge=0, description="Relative, 0.1 for 10 %.")
+    max_clock_mhz: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Clock up to which the PE meets timing."
+    )
+    formats: str | None = Field(None, description="What the PE multiplies, `int8 x int4`, to be checked.")
+    accumulator: int | str | None = Field(
+        None, description="Bits of its fixed accumulator or format of its float one, to be checked."
+    )
     reason: str | None = Field(None, min_length=1, description="Why a value is zero.")
     note: str = ""
 
@@ -157,6 +174,10 @@ class TableDocument(_Strict):
     conditions: dict[str, Conditions] = Field(min_length=1)
     fits: dict[str, Fit] = Field(default_factory=dict)
     characterised: dict[str, Characterisation] = Field(default_factory=dict)
+    macs: dict[str, MacMatch] = Field(
+        default_factory=dict,
+        description="Variants that price every MAC with these numerics. Other variants price MACs by name.",
+    )
     fitted_memories: MemoryRange | None = Field(
         None, description="What rows with exponents were fitted to; needed where a table has such rows."
     )
@@ -182,6 +203,9 @@ class PriceRow:
     word_bits: int | None
     formula: str
     note: str
+    max_clock_mhz: float | None = None
+    formats: str | None = None
+    accumulator: int | str | None = None
     capacity_exponent: float | None = None
     word_exponent: float | None = None
 
@@ -193,7 +217,11 @@ class PriceRow:
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
-    """A checked table: its rows by key, and the hash of its text."""
+    """A checked table: its rows by key, and the hash of its text.
+
+    fitted_to: names of the tables whose rows its fits solve; their prices are of one source with its own.
+    bundled: whether it comes with the simulator.
+    """
 
     name: str
     description: str
@@ -201,4 +229,15 @@ class PriceTable:
     rows: Mapping[str, PriceRow]
     characterised: Mapping[str, Characterisation]
     sha256: str
+    macs: Mapping[str, MacMatch]
+    fitted_to: frozenset[str]
+    bundled: bool
     fitted_memories: MemoryRange | None = None
+
+    def has_rows(self, components: frozenset[str], variant: str) -> bool:
+        """Whether it has any row of a variant among some components."""
+        return any(row.variant == variant and row.component in components for row in self.rows.values())
+
+    def row(self, component: str, variant: str, action: str) -> PriceRow | None:
+        """One row, or None."""
+        return self.rows.get(f"{component}/{variant}/{action}")

@@ -15,13 +15,14 @@ from simulator.cost import mac_structure as structures
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.book import Prices
 from simulator.cost.check import Check, Nature
-from simulator.cost.composition import PeCost, composed_pe_cost, part_uses, pe_cost
+from simulator.cost.composition import PeCost, composed_pe_cost, part_uses
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.mac_structure import MacStructure, PartCount, RegisterClass
 from simulator.cost.price import NotPriced, Price, total
 from simulator.cost.pricing import ArchitecturePricing
 from simulator.cost.tables import load_table
 from simulator.cost.validation_memory import memory_checks
+from simulator.cost.variant_pe import pe_cost
 from simulator.numerics.mac import get_mac
 from simulator.result import priced
 

@@ -115,15 +115,18 @@ def test_area_and_what_follows_from_it_have_no_value_when_a_part_has_none(networ
 
 def test_a_clock_beyond_a_mac_is_a_warning_and_leaves_it_without_a_price(network: Path) -> None:
     fast = {"clock_mhz": 800, "scaling.frequency": True}
-    result = simulate(network, overrides=fast)
-    assert result.warnings == [
-        "MAC 'int8' meets timing up to 500 MHz only; cycles are those of 800 MHz all the same, its energy "
+    result = simulate(network, mac="elma8", overrides=fast)
+    assert result.warnings[0] == (
+        "MAC 'elma8' meets timing up to 500 MHz only; cycles are those of 800 MHz all the same, its energy "
         "and area are not priced"
-    ]
+    )
+    assert all("may overflow" in warning for warning in result.warnings[1:])
     assert result.area_um2["pe_array"] is None
     assert result.area_um2["output_path"] is not None
     assert result.totals.latency_ms == pytest.approx(result.totals.cycles / 800e3)
     assert simulate(network, mac="fp8", overrides=fast).warnings == []
+    int8 = simulate(network, overrides=fast)
+    assert (int8.warnings, int8.not_priced) == ([], [])
 
 
 def test_a_layer_whose_own_mac_has_no_price_is_alone_without_one(network: Path) -> None:
