@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from simulator import __version__
 from simulator.arch import ArchConfig
 from simulator.arch.config import MacChoice
 from simulator.cost.activity import SwitchingActivity
@@ -21,7 +20,9 @@ from simulator.cost.price import NotPriced
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
 from simulator.cost.provenance import missing_prices, price_sources
 from simulator.cost.sums import EnergySum, PartEnergies
+from simulator.cost.unused import RowUse, grouped
 from simulator.foundation import UserError
+from simulator.foundation.code_version import code_version
 from simulator.foundation.femtojoules import in_pj, picojoules
 from simulator.numerics import Mac, get_mac
 from simulator.numerics.overflow import OverflowBound, overflow_bound
@@ -29,9 +30,12 @@ from simulator.result import (
     TOTAL,
     LayerResult,
     NetworkSummary,
+    Origin,
+    PriceSource,
     Result,
     Sources,
     Totals,
+    UnusedPrice,
     sum_known,
 )
 from simulator.result_accuracy import Accuracy, LayerAccuracy
@@ -102,10 +106,17 @@ def move_prices_of(arch: ArchConfig) -> MovePrices | None:
     return found
 
 
-def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHING_MEASURED) -> Result:
+def assemble(
+    arch: ArchConfig,
+    run: MachineRun,
+    measured: Measurements = _NOTHING_MEASURED,
+    *,
+    made_from: Origin | None = None,
+) -> Result:
     """The result of a run: cycles and bytes of the machine, priced by the architecture's tables.
 
-    What no table prices is None, with the reason in `not_priced`.
+    What no table prices is None, with the reason in `not_priced`. `made_from` is what the run was given, so
+    that it can be run again.
 
     Raises:
         UserError: a price table that cannot be read.
@@ -115,8 +126,10 @@ def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHIN
     layers = _priced_layers(arch, run, prices, measured, energies)
     actions = energies.actions
     area_um2 = prices.area.parts_um2
+    sources = price_sources([*actions, *prices.area.lines])
+    unused = prices.unused(sources)
     return Result(
-        simulator_version=__version__,
+        simulator_version=code_version(),
         network=_summary(run.network),
         arch=arch.model_dump(mode="json"),
         mac=prices.name,
@@ -127,11 +140,13 @@ def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHIN
         unit_prices=energies.unit_prices,
         not_priced=missing_prices(actions, prices.area.lines),
         left_out=left_out(arch),
+        made_from=made_from,
         sources=Sources(
             table_hashes=prices.book.hashes,
             arch_hash=_sha256(arch.model_dump(mode="json")),
             network_hash=_sha256(run.network),
-            prices=price_sources([*actions, *prices.area.lines]),
+            prices=sources,
+            unused=unused,
             notes=[*prices.notes(tensors_seen=bool(measured.layers)), *measured.notes],
         ),
         accuracy=measured.accuracy,
@@ -139,6 +154,8 @@ def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHIN
             *run.network.notes,
             *run.warnings,
             *measured.warnings,
+            *prices.warnings,
+            *(_unused_warning(rows) for rows in unused if rows.never),
             *_mac_warnings(arch, run, measured),
         ],
     )
@@ -204,6 +221,26 @@ class _PriceLists:
     def of_layer(self, layer: str) -> ArchitecturePricing:
         """The prices that hold while a layer runs."""
         return self._own.get(layer, self._general)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is wrong with the prices of some MAC."""
+        return list(dict.fromkeys(text for pricing in self._known.values() for text in pricing.warnings))
+
+    def unused(self, sources: Sequence[PriceSource]) -> list[UnusedPrice]:
+        """Rows of the user's own tables that none of the prices used is."""
+        known = self._known.values()
+        use = RowUse(
+            self._arch,
+            self.book,
+            [structure for pricing in known for structure in pricing.structures],
+            {reference: price for pricing in known for reference, price in pricing.prices.used.items()},
+        )
+        used = {f"{source.table}:{source.row}" for source in sources}
+        return [
+            UnusedPrice(table=table, rows=rows, reason=reason, never=never)
+            for (table, reason, never), rows in grouped(use.unused(used)).items()
+        ]
 
     def notes(self, *, tensors_seen: bool) -> list[str]:
         """What a reader must know about the prices."""
@@ -367,10 +404,15 @@ def _power_mw(energy_pj: float | None, time_ns: float) -> float | None:
     return None if energy_pj is None else energy_pj / time_ns * _PJ_PER_NS_IN_MW
 
 
-def _mac_warnings(arch: ArchConfig, run: MachineRun, measured: Measurements) -> list[str]:
-    """One warning for each MAC that is too slow for the clock, or that some layer could overflow.
+def _unused_warning(unused: UnusedPrice) -> str:
+    rows = ", ".join(unused.rows[:3]) + (f" and {len(unused.rows) - 3} more" if len(unused.rows) > 3 else "")
+    return f"table {unused.table}: {rows} can never be used: {unused.reason}"
 
-    The latter name the worst layer, and leave out layers whose sums were counted: there it is known.
+
+def _mac_warnings(arch: ArchConfig, run: MachineRun, measured: Measurements) -> list[str]:
+    """One warning for each MAC that some layer could overflow, which names the worst layer.
+
+    Layers whose sums were counted are left out: there it is known.
     """
     macs_of: dict[str, list[Mac]] = {}
     endangered: dict[str, list[Layer]] = {}
@@ -391,22 +433,12 @@ def _mac_warnings(arch: ArchConfig, run: MachineRun, measured: Measurements) -> 
                 endangered.setdefault(mac.name, []).append(layer)
                 if mac.name not in bounds or layer.k > bounds[mac.name].reduction_length:
                     bounds[mac.name] = bound
-    warnings = _clock_warnings(arch, [mac for macs in macs_of.values() for mac in macs])
+    warnings: list[str] = []
     for name, layers in endangered.items():
         worst = max(layers, key=lambda layer: layer.k)
         others = f" and {len(layers) - 1} other layers" if len(layers) > 1 else ""
         warnings.append(f"{worst.name}{others}: {bounds[name]}")
     return warnings
-
-
-def _clock_warnings(arch: ArchConfig, macs: Sequence[Mac]) -> list[str]:
-    limits = {mac.name: mac.spec.max_clock_mhz for mac in macs}
-    return [
-        f"MAC {name!r} meets timing up to {limit_mhz:g} MHz only; cycles are those of {arch.clock_mhz:g} MHz "
-        "all the same, its energy and area are not priced"
-        for name, limit_mhz in limits.items()
-        if limit_mhz is not None and limit_mhz < arch.clock_mhz
-    ]
 
 
 def _choices_key(choices: Sequence[tuple[MacChoice, int]]) -> str:

@@ -207,8 +207,8 @@ class PriceSource(_Part):
     component: str
     action: str
     value: float
-    unit: Literal["pJ", "um2", "mW", "pJ/byte", "pJ/bit", "pJ/bit/mm", "mW/um2"]
-    status: Literal["published", "derived", "model", "ratio", "composed"]
+    unit: Literal["pJ", "um2", "mW", "pJ/byte", "pJ/bit", "pJ/bit/mm", "mW/um2", "ns"]
+    status: Literal["published", "derived", "model", "tool_default", "ratio", "own", "composed"]
     source: str
     table: str
     row: str
@@ -231,6 +231,19 @@ class MissingPrice(NoPrice):
     figure: Literal["energy", "area"]
 
 
+class UnusedPrice(_Part):
+    """Rows of one of your own tables that no figure of the result follows from, and why.
+
+    never: whether no network could use them with these tables and MACs; a name or the order of the tables
+        is likely wrong, so the result warns.
+    """
+
+    table: str
+    rows: list[str]
+    reason: str
+    never: bool
+
+
 class Sources(_Part):
     """Hashes of every table and configuration that went in, and the provenance of every price used."""
 
@@ -238,6 +251,7 @@ class Sources(_Part):
     arch_hash: str
     network_hash: str
     prices: list[PriceSource]
+    unused: list[UnusedPrice] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
 
 
@@ -250,6 +264,24 @@ class NetworkSummary(_Part):
     layers: int
     macs: int
     skipped_operators: list[str] = Field(default_factory=list)
+
+
+class Origin(_Part):
+    """What a run was given by name, from which it can be run again (`systolic reproduce`).
+
+    arch: the architecture before a policy chose formats for its layers; None: `arch` of the result.
+    data, policy, policies, images: what a trained network ran on. scalesim_cfg: a SCALE-Sim configuration.
+    """
+
+    network: str
+    batch: int | None = None
+    skip_unsupported: bool = False
+    data: str | None = None
+    policy: str | None = None
+    policies: dict[str, str] = Field(default_factory=dict)
+    images: int | None = None
+    scalesim_cfg: str | None = None
+    arch: dict[str, Any] | None = None
 
 
 class Result(_Part):
@@ -273,6 +305,7 @@ class Result(_Part):
     left_out: list[str] = Field(
         default_factory=list, description="Parts of a real chip that no figure contains."
     )
+    made_from: Origin | None = None
     sources: Sources
     accuracy: Accuracy | None = None
     warnings: list[str] = Field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The energy and area of one PE: from its published row, or composed from the parts of its structure.
+"""What a PE costs, and a PE composed from the parts of its structure (`variant_pe` prices one from rows).
 
 Published powers contain the PE's leakage at the clock they were taken at. It is taken out here, in
 proportion to area, and comes back as static energy of every cycle: at full utilisation and that clock both
@@ -14,10 +14,7 @@ from typing import Final, Literal
 from simulator.cost.book import Prices
 from simulator.cost.mac_structure import REGISTER_CLASSES, MacStructure, Parts, RegisterClass
 from simulator.cost.price import NotPriced, Uses, times, together, total, use
-
-COMPONENTS: Final = ("pe_multiply", "pe_table", "pe_shift", "pe_add")
-WHOLE: Final = "pe_multiply_add"
-"""The combinational part of a PE that is published only as a whole."""
+from simulator.cost.table_schema import Status
 
 DEFAULT_TOGGLE_RATE: Final = 14.73 / 48
 """Bits that toggle per flip-flop and cycle where nothing better is known: the published int8 PE's."""
@@ -26,7 +23,7 @@ UNCERTAINTY: Final[Mapping[str, float]] = {"fixed": 0.2, "float": 0.45}
 """Of composed prices by kind of accumulator: the largest error against published PEs that the parts were not
 fitted to (docs/validation.md): the 16-bit log PE for fixed accumulators, the float16 FMA for float ones."""
 
-Status = Literal["published", "composed"]
+PeStatus = Status | Literal["composed"]
 _PJ_PER_MW_PER_MHZ: Final = 1000.0
 
 
@@ -97,14 +94,22 @@ class RegisterCost:
 
 @dataclass(frozen=True, slots=True)
 class PeCost:
-    """One PE: its combinational components per useful MAC, its registers per clocked cycle, its area."""
+    """One PE: its combinational components per useful MAC, its registers per clocked cycle, its area.
+
+    status: where its energy comes from. area_status: likewise. notes: what a reader must know about them.
+    warnings: where its rows do not fit the MAC. max_clock_mhz: up to which its rows meet timing.
+    """
 
     name: str
-    status: Status
+    status: PeStatus
     combinational: tuple[UnitCost, ...]
     registers: RegisterCost
     area: Uses
     uncertainty: float | None
+    area_status: PeStatus = "composed"
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    max_clock_mhz: float | None = None
 
     @property
     def area_um2(self) -> float | None:
@@ -140,16 +145,6 @@ def too_fast(structure: MacStructure, clock_mhz: float) -> NotPriced | None:
     )
 
 
-def pe_cost(structure: MacStructure, prices: Prices) -> PeCost:
-    """The cost of a PE of this structure, published where a row exists; nothing at a clock beyond its own."""
-    if structure.published is not None and prices.has("pe", structure.published, "operate"):
-        cost = _published(structure, structure.published, prices)
-    else:
-        cost = composed_pe_cost(structure, prices)
-    why = too_fast(structure, prices.clock_mhz)
-    return cost if why is None else cost.unpriced(why)
-
-
 def composed_pe_cost(
     structure: MacStructure, prices: Prices, toggles_per_cycle: Mapping[RegisterClass, float] | None = None
 ) -> PeCost:
@@ -165,7 +160,7 @@ def composed_pe_cost(
         composed_cost(component, parts, prices) for component, parts in structure.combinational.items()
     )
     toggles = toggles_per_cycle or {
-        name: bits * DEFAULT_TOGGLE_RATE for name, bits in _register_bits(structure).items()
+        name: bits * DEFAULT_TOGGLE_RATE for name, bits in register_bits(structure).items()
     }
     registers = _registers(structure, prices, toggles).as_composed()
     area = together(cost.area for cost in (*combinational, registers.characterised))
@@ -181,7 +176,7 @@ def part_uses(prices: Prices, parts: Parts, action: str = "operate") -> Uses:
 
 def composed_cost(component: str, parts: Parts, prices: Prices) -> UnitCost:
     """Whatever is composed from parts: a PE's component, a boundary decoder or converter, an output step."""
-    cost = _with_leakage(prices, component, part_uses(prices, parts), part_uses(prices, parts, "area"))
+    cost = with_leakage(prices, component, part_uses(prices, parts), part_uses(prices, parts, "area"))
     return replace(cost, composed=True)
 
 
@@ -189,90 +184,62 @@ def flip_flops_cost(prices: Prices, component: str, bits: float, what: str) -> U
     """Flip-flops beside those of a PE: the energy of a clocked cycle without toggles, and their area."""
     clock = use(prices.part("flip_flop", "clock"), bits, f"{what}, clocked")
     area = use(prices.part("flip_flop", "area"), bits, what)
-    return replace(_with_leakage(prices, component, clock, area), composed=True)
+    return replace(with_leakage(prices, component, clock, area), composed=True)
 
 
-def _published(structure: MacStructure, variant: str, prices: Prices) -> PeCost:
-    whole_area = use(prices.get("pe", variant, "area"), 1, "published PE")
-    characterisation = prices.book.characterisation(variant)
-    toggles = characterisation.toggles_per_cycle if characterisation else None
-    registers = _registers(
-        structure,
-        prices,
-        toggles or {name: bits * DEFAULT_TOGGLE_RATE for name, bits in structure.registers.items()},
-        variant=variant,
-    )
-    register_area = registers.characterised.area
-    listed = [name for name in COMPONENTS if prices.has(name, variant, "operate")]
-    if listed:
-        areas = [use(prices.get(name, variant, "area"), 1, "published component") for name in listed]
-        combinational = tuple(
-            _with_leakage(
-                prices,
-                name,
-                use(prices.get(name, variant, "operate"), 1, "published component"),
-                area,
-            )
-            for name, area in zip(listed, _filling(whole_area, register_area, areas), strict=True)
-        )
-    else:
-        whole = use(prices.get("pe", variant, "operate"), 1, "published PE")
-        less = times(registers.characterised.energy, -1, "less ")
-        less_area = times(register_area, -1, "less ")
-        combinational = (
-            _with_leakage(prices, WHOLE, together((whole, less)), together((whole_area, less_area))),
-        )
-    return PeCost(structure.name, "published", combinational, registers, whole_area, None)
-
-
-def _filling(whole: Uses, registers: Uses, components: list[Uses]) -> list[Uses]:
-    """Areas of components, stretched alike so that they and the registers fill the whole PE.
-
-    Published components add up to less than their PE; the stretch spreads the remainder's leakage.
-    """
-    whole_um2, registers_um2 = total(whole), total(registers)
-    listed_um2 = total(together(components))
-    if whole_um2 is None or registers_um2 is None or listed_um2 is None:
-        return [together((whole, registers, *components)) for _ in components]
-    if not listed_um2:
-        return components
-    return [times(component, (whole_um2 - registers_um2) / listed_um2) for component in components]
-
-
-def _register_bits(structure: MacStructure) -> dict[RegisterClass, int]:
+def register_bits(structure: MacStructure) -> dict[RegisterClass, int]:
+    """Flip-flops by register class, pipeline registers counted with the accumulator."""
     bits = dict(structure.registers)
     bits["accumulator"] += structure.pipeline_bits
     return bits
 
 
 def _registers(
-    structure: MacStructure,
-    prices: Prices,
-    toggles: Mapping[RegisterClass, float],
-    variant: str | None = None,
+    structure: MacStructure, prices: Prices, toggles: Mapping[RegisterClass, float]
 ) -> RegisterCost:
-    bits = _register_bits(structure)
+    bits = register_bits(structure)
     count = sum(bits.values())
     clock = use(prices.part("flip_flop", "clock"), count, "flip-flops clocked")
     toggle = use(prices.part("flip_flop", "toggle"), 1, "bits toggled")
-    if variant is not None and prices.has("pe_registers", variant, "operate"):
-        characterised = use(prices.get("pe_registers", variant, "operate"), 1, "published registers")
-        area = use(prices.get("pe_registers", variant, "area"), 1, "published registers")
-    else:
-        toggled = sum(toggles[name] for name in REGISTER_CLASSES)
-        characterised = together((clock, times(toggle, toggled)))
-        area = use(prices.part("flip_flop", "area"), count, "flip-flops")
+    toggled = sum(toggles[name] for name in REGISTER_CLASSES)
+    area = use(prices.part("flip_flop", "area"), count, "flip-flops")
+    return register_cost(
+        prices,
+        characterised=together((clock, times(toggle, toggled))),
+        clock=clock,
+        toggle=toggle,
+        area=area,
+        bits=bits,
+        toggles=toggles,
+    )
+
+
+def register_cost(
+    prices: Prices,
+    *,
+    characterised: Uses,
+    clock: Uses,
+    toggle: Uses,
+    area: Uses,
+    bits: Mapping[RegisterClass, int],
+    toggles: Mapping[RegisterClass, float],
+    component: str = "pe_registers",
+) -> RegisterCost:
+    """Flip-flops of a PE, the leakage of their area told apart; `component` is what results call them."""
     return RegisterCost(
-        characterised=_with_leakage(prices, "pe_registers", characterised, area),
-        clock=_with_leakage(prices, "pe_registers", clock, area),
+        characterised=with_leakage(prices, component, characterised, area),
+        clock=with_leakage(prices, component, clock, area),
         toggle=toggle,
         bits=bits,
         toggles_per_cycle=toggles,
     )
 
 
-def _with_leakage(prices: Prices, component: str, energy: Uses, area: Uses) -> UnitCost:
-    """A unit cost with its leakage share: what its area leaks here in a cycle of its own rows' clock."""
+def with_leakage(prices: Prices, component: str, energy: Uses, area: Uses) -> UnitCost:
+    """A unit cost with its leakage share: what its area leaks here in a cycle of its own rows' clock.
+
+    The density of leakage comes from another source than the energy, so the share is at most all of it.
+    """
     if isinstance(energy, NotPriced) or not energy:
         return UnitCost(component, energy, area)
     clock_mhz = energy[0].price.row.conditions.clock_mhz
@@ -282,4 +249,5 @@ def _with_leakage(prices: Prices, component: str, energy: Uses, area: Uses) -> U
     area_um2 = total(area)
     if isinstance(leakage, NotPriced) or area_um2 is None:
         return UnitCost(component, energy, area, holds_leakage=True)
-    return UnitCost(component, energy, area, leakage.value * area_um2 / clock_mhz * _PJ_PER_MW_PER_MHZ)
+    share_pj = leakage.value * area_um2 / clock_mhz * _PJ_PER_MW_PER_MHZ
+    return UnitCost(component, energy, area, max(0.0, min(share_pj, total(energy) or 0.0)))

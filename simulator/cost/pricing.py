@@ -10,7 +10,7 @@ from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import Area, AreaLine
 from simulator.cost.block_counts import BlockCounts, block_counts, part_of
 from simulator.cost.book import PriceBook, Prices
-from simulator.cost.composition import PeCost, UnitCost, pe_cost
+from simulator.cost.composition import PeCost, UnitCost
 from simulator.cost.edge_lines import Decoders, EdgeLines, OutputSteps
 from simulator.cost.lines import Action, FormationLine, LayerEnergy
 from simulator.cost.mac_structure import MacStructure
@@ -19,6 +19,7 @@ from simulator.cost.pe_lines import PeLines
 from simulator.cost.price import NotPriced, Uses, total, use
 from simulator.cost.second_registers import SecondRegisters
 from simulator.cost.skew_lines import SkewBlock, SkewRegisters
+from simulator.cost.variant_pe import pe_cost
 from simulator.foundation.sums import sum_known
 from simulator.system.counts import OPERANDS, ActionCounts
 from simulator.system.objective import MovePrices
@@ -54,7 +55,7 @@ class ArchitecturePricing:
         self.prices = Prices.of(arch, book)
         self._blocks = [MacBlock(macs, arch.array.columns)] if isinstance(macs, MacStructure) else list(macs)
         self._columns = sum(block.columns for block in self._blocks)
-        structures = [block.structure for block in self._blocks]
+        structures = self.structures
         pes = [pe_cost(structure, self.prices) for structure in structures]
         self._pes = [
             PeLines(arch.array, pe, SecondRegisters(arch, structure, pe, self.prices))
@@ -81,6 +82,11 @@ class ArchitecturePricing:
         return " | ".join(block.structure.name for block in self._blocks)
 
     @property
+    def structures(self) -> list[MacStructure]:
+        """The MACs, left to right."""
+        return [block.structure for block in self._blocks]
+
+    @property
     def pes(self) -> list[PeCost]:
         """The PE of each block, left to right."""
         return [lines.pe for lines in self._pes]
@@ -93,13 +99,27 @@ class ArchitecturePricing:
             for pe in self.pes
             if pe.status == "composed" and pe.is_priced
         ]
+        notes += [note for pe in self.pes for note in pe.notes]
         holding = [cost.component for cost in self._logic_costs() if cost.holds_leakage]
         if holding:
             notes.append(
                 f"{', '.join(dict.fromkeys(holding))}: leakage is inside their dynamic energy, as no area or "
                 "no leakage density tells it apart"
             )
-        return list(dict.fromkeys(notes))
+        return list(dict.fromkeys([*notes, *self._memories.notes]))
+
+    @property
+    def warnings(self) -> list[str]:
+        """Where the rows of a MAC do not fit it, or do not reach the clock."""
+        warnings = [text for pe in self.pes for text in pe.warnings]
+        clock_mhz = self.arch.clock_mhz
+        warnings += [
+            f"MAC {pe.name!r} meets timing up to {pe.max_clock_mhz:g} MHz only; cycles are those of "
+            f"{clock_mhz:g} MHz all the same, its energy and area are not priced"
+            for pe in self.pes
+            if pe.max_clock_mhz is not None and pe.max_clock_mhz < clock_mhz
+        ]
+        return list(dict.fromkeys(warnings))
 
     def layer(self, counts: ActionCounts, activity: SwitchingActivity | None = None) -> LayerEnergy:
         """The energy of one layer.
@@ -209,7 +229,7 @@ class ArchitecturePricing:
         lanes = self.arch.output_path.values_per_cycle or self._columns
         for block, pe in zip(self._blocks, self.pes, strict=True):
             count = rows * block.columns
-            composed = pe.status == "composed"
+            composed = pe.area_status == "composed"
             yield AreaLine("pe_array", f"PEs of {pe.name}", count, pe.area, composed=composed)
         for block, pes in zip(self._blocks, self._pes, strict=True):
             yield from pes.second.area_lines(rows * block.columns)

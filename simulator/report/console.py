@@ -324,7 +324,7 @@ def _standings(result: Result) -> set[Standing | None]:
 
 
 def _legend(page: Page, levels: set[Standing | None]) -> None:
-    for level in ("model", "estimate"):
+    for level in ("own", "model", "estimate"):
         if level in levels:
             page.line(page.text(f"{MARKS[level]} {LEGEND[level]}", "dim"))
 

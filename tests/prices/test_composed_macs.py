@@ -10,10 +10,11 @@ import pytest
 
 from simulator.arch.config import ArchConfig
 from simulator.cost.book import Prices
-from simulator.cost.composition import composed_pe_cost, pe_cost
+from simulator.cost.composition import composed_pe_cost
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.price import Price
 from simulator.cost.tables import load_table
+from simulator.cost.variant_pe import pe_cost
 from simulator.numerics import get_mac
 from simulator.result import priced
 

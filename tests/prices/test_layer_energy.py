@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -186,16 +185,23 @@ def test_a_busy_pe_costs_what_was_published_at_every_node_and_voltage(
     assert prices.pes[0].area_um2 == pytest.approx(published_um2 * larger, rel=1e-5)
 
 
+# A buffer of 256 KiB x 256 bit, added up by hand from the terms of sram_28nm: 256^0.5 is 16, 256^0.75 is 64.
+# Read 0.24813 + 5.40896 + 20.09088 + 7.24566 and write 0.05912 + 6.11318 + 2.56464 + 26.44787 + 0.36999 +
+# 1.24066 pJ an access of 32 bytes; leakage 0.76116 + 1.93264 + 0.33796 mW; area 2475.1 + 379750.4 um2.
+READ_FJ_PER_BYTE = 1e3 * 32.99363 / 32
+WRITE_FJ_PER_BYTE = 1e3 * 36.79546 / 32
+
+
 def test_sram_and_dram_bytes_cost_what_the_tables_say() -> None:
     layer = counts(moved=500)
     parts = BY_MAC["int8"].layer(layer).parts_fj
-    assert parts["sram_ifmap"] == femtojoules(1000 * 0.690) + femtojoules(500 * 0.673)
+    assert parts["sram_ifmap"] == pytest.approx(1000 * READ_FJ_PER_BYTE + 500 * WRITE_FJ_PER_BYTE, abs=1)
     assert parts["dram_filter"] == femtojoules(1500 * 8 * 8)
 
 
 def test_leakage_is_power_times_time() -> None:
     parts = BY_MAC["int8"].layer(counts(cycles=1000)).parts_fj
-    assert parts["leakage_sram"] == 3 * femtojoules(16.1 * 2000)
+    assert parts["leakage_sram"] == pytest.approx(3 * 3031.765 * 2000, rel=1e-5)
 
 
 # Activity and gating
@@ -257,30 +263,6 @@ def test_counts_of_another_number_of_blocks_are_refused(results: tuple[int, ...]
         ArchitecturePricing(ArchConfig(), blocks).layer(layer)
 
 
-# Memories
-
-
-@pytest.mark.parametrize(
-    ("capacity_kib", "word_bits", "read_pj_per_byte"),
-    [
-        (64, 256, 0.227),
-        (1024, 64, 1.803),
-        (math.sqrt(64 * 128), 256, (0.227 + 0.379) / 2),
-        (64, 128, (0.227 + 0.477) / 2),
-        (256, 512, 0.379),
-    ],
-)
-def test_sram_prices_hit_their_rows_and_lie_between_in_the_logarithm(
-    capacity_kib: float, word_bits: int, read_pj_per_byte: float
-) -> None:
-    priced = pricing(sram={"ifmap": {"capacity_kib": capacity_kib, "word_bits": word_bits}})
-    parts = priced.layer(counts(moved=10**6)).lines
-    (read,) = (
-        line for line in parts if line.component == "sram_ifmap" and line.counted == "bytes of words read"
-    )
-    assert read.action.unit_pj == pytest.approx(read_pj_per_byte, rel=1e-9)
-
-
 # Area
 
 
@@ -291,7 +273,7 @@ def test_sram_prices_hit_their_rows_and_lie_between_in_the_logarithm(
 def test_area_has_the_components_that_the_format_needs(mac: str, components: set[str]) -> None:
     parts = BY_MAC[mac].area.parts_um2
     assert set(parts) == components | {"skew_registers", "sram_ifmap", "sram_filter", "sram_ofmap"}
-    assert parts["sram_ifmap"] == pytest.approx(397000)
+    assert parts["sram_ifmap"] == pytest.approx(382225.5, rel=1e-5)
     assert sum(map(priced, parts.values())) == pytest.approx(BY_MAC[mac].area.total_um2)
 
 
