@@ -184,7 +184,9 @@ class ArchitecturePricing:
         for block, pe in zip(self._blocks, self.pes, strict=True):
             count = rows * block.columns
             composed = pe.area_status == "composed"
-            yield AreaLine("pe_array", f"PEs of {pe.name}", count, pe.area, composed=composed)
+            yield AreaLine(
+                "pe_array", f"PEs of {pe.name}", count, pe.area, composed=composed, uncertainty=pe.uncertainty
+            )
         for edge in self._edges:
             yield from edge.area_lines(rows, lanes)
         yield from self._steps.area_lines(lanes)
