@@ -24,7 +24,8 @@ prediction closer. docs/energy.md describes the model. Data for "by toggles" is 
 prices state, *inside* whether the published figure lies in it; both are empty where no uncertainty is stated.
 {count}
 
-The configurations of NVDLA and the layers of Eyeriss are other kinds of array: they check the scale, and ratios between layers.
+The multipliers of another library (FDSOI, synthesised for maximum frequency) have no interval: their conditions are not those that the
+parts' uncertainty was taken at. The configurations of NVDLA and the layers of Eyeriss are other kinds of array: they check the scale, and ratios between layers.
 
 """
 

@@ -132,6 +132,13 @@ def test_memories_take_the_node_step_at_their_own_supply(
     assert priced(at(28, volts), memory).value == 2.0
 
 
+def test_a_row_of_a_clock_beyond_the_range_may_be_used_inside_it() -> None:
+    """Energy an action does not follow the clock, so only the clock that it is used at has to be in range."""
+    fast = row(clock_mhz=2000)
+    assert priced(at(), fast).value == 2.0
+    assert priced(at(), fast).steps == ("clock 2000 -> 500 MHz: energy per action unchanged",)
+
+
 def test_the_clock_changes_no_price() -> None:
     slow = at(clock_mhz=250)
     assert priced(slow, row()).value == 2.0
