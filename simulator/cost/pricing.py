@@ -16,7 +16,7 @@ from simulator.cost.lines import Action, FormationLine, LayerEnergy
 from simulator.cost.mac_structure import MacStructure
 from simulator.cost.memory_lines import Memories, Wires
 from simulator.cost.pe_lines import PeLines
-from simulator.cost.price import NotPriced, Uses, total, use
+from simulator.cost.price import NotPriced, Uses, use
 from simulator.cost.second_registers import SecondRegisters
 from simulator.cost.skew_lines import SkewBlock, SkewRegisters
 from simulator.cost.variant_pe import pe_cost
@@ -176,20 +176,21 @@ class ArchitecturePricing:
         leaking_mw = [self._leaking.unit_pj, *(sram.leakage_mw for sram in self._memories.srams.values())]
         pes = [self.arch.array.rows * block.columns for block in self._blocks]
         clocks = [
-            (total(cost.energy), count)
+            (cost, count)
             for lines, count in zip(self._pes, pes, strict=True)
             for cost in (lines.pe.registers.clock, *lines.second.costs.values())
         ]
         if self._skew:
-            clocks.append((self._skew.cost.energy_pj, 1))
-        if self.arch.array.clock_gating:
-            clocks = [(clock_pj, 0) for clock_pj, _ in clocks]
-        return sum_known(
-            (
-                *(None if mw is None else mw * self.arch.cycle_ns for mw in leaking_mw),
-                *(None if clock_pj is None else clock_pj * count for clock_pj, count in clocks),
-            )
-        )
+            clocks.append((self._skew.cost, 1))
+        gated = self.arch.array.clock_gating
+        clocks_pj = [
+            None
+            if cost.energy_pj is None
+            else (cost.energy_pj - cost.leakage_share_pj) * (0 if gated else count)
+            for cost, count in clocks
+        ]
+        leaked_pj = [None if mw is None else mw * self.arch.cycle_ns for mw in leaking_mw]
+        return sum_known([*clocks_pj, *leaked_pj])
 
     def _skew_registers(self, pes: Sequence[PeCost]) -> SkewRegisters:
         blocks = [

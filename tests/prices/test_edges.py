@@ -11,13 +11,21 @@ from simulator.arch import load_arch
 from simulator.arch.config import ArchConfig
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.mac_parts import structure_of
+from simulator.cost.price import NotPriced
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
 from simulator.numerics import get_mac
 from simulator.result import priced
 from simulator.system import simulate_network
 from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic
 from simulator.workload.layer import Network, matrix_layer
-from tests.prices.worked import FLIP_FLOP_UM2, LEAKED_PJ_PER_UM2, TOGGLE_PJ, flip_flops_pj, require_lines
+from tests.prices.worked import (
+    CLOCKED_PJ,
+    FLIP_FLOP_UM2,
+    LEAKED_PJ_PER_UM2,
+    TOGGLE_PJ,
+    flip_flops_pj,
+    require_lines,
+)
 
 SMALL_ADDER = (32.760 / 9, 17.1 / 500 / 9)  # um2, pJ a bit
 SHIFTER = (81.774 / 38, 71.0 / 500 / 38)
@@ -323,3 +331,24 @@ def test_all_but_published_pes_says_that_it_is_composed(mac: str) -> None:
     assert [counted for counted, is_composed in told.items() if not is_composed] == (
         ["PEs of int8"] if mac == "int8" else []
     )
+
+
+# A cycle in which nothing happens
+
+
+@pytest.mark.parametrize("gated", [False, True])
+@pytest.mark.parametrize("overlap", ["none", "full"])
+def test_a_cycle_in_which_nothing_happens_costs_what_a_stalled_layer_does(overlap: str, gated: bool) -> None:
+    """What tilings of the least energy are chosen by: leakage, and all clocks where they are not gated."""
+    prices = pricing("int8", overlap=overlap, clock_gating=gated)
+    moves = prices.move_prices()
+    assert not isinstance(moves, NotPriced)
+    million = 10**6
+    still = counts(activations=0, weights=0, cycles=million)
+    stalled = replace(still, pe_cycles=PECycles(0, 0, 0, 512 * million))
+    energy = prices.layer(stalled)
+    assert moves.cycle_pj == pytest.approx(priced(energy.total_fj) / 1000 / million, rel=1e-9)
+    clocks_pj = 512 * (CLOCKED_PJ + (flip_flops_pj(32) if overlap == "full" else 0))
+    clocks_pj += flip_flops_pj(8 * (120 + 496))
+    leaked_pj = priced(energy.static_fj) / 1000 / million
+    assert moves.cycle_pj - leaked_pj == pytest.approx(0 if gated else clocks_pj, abs=1e-6)
