@@ -139,8 +139,8 @@ def assemble(
         area_formation=[line.shown() for line in prices.area.lines],
         unit_prices=energies.unit_prices,
         not_priced=missing_prices(actions, prices.area.lines),
-        left_out=left_out(arch),
         made_from=made_from,
+        left_out=left_out(arch),
         sources=Sources(
             table_hashes=prices.book.hashes,
             arch_hash=_sha256(arch.model_dump(mode="json")),

@@ -302,10 +302,10 @@ class Result(_Part):
     area_formation: list[AreaFormation] = Field(default_factory=list)
     unit_prices: list[UnitPrice] = Field(default_factory=list)
     not_priced: list[MissingPrice] = Field(default_factory=list)
+    made_from: Origin | None = None
     left_out: list[str] = Field(
         default_factory=list, description="Parts of a real chip that no figure contains."
     )
-    made_from: Origin | None = None
     sources: Sources
     accuracy: Accuracy | None = None
     warnings: list[str] = Field(default_factory=list)

@@ -50,6 +50,12 @@ class UnitCost:
         return total(self.energy)
 
     @property
+    def dynamic_pj(self) -> float | None:
+        """Picojoules per action without the leakage that is charged by time; None where not priced."""
+        energy_pj = self.energy_pj
+        return None if energy_pj is None else energy_pj - self.leakage_share_pj
+
+    @property
     def area_um2(self) -> float | None:
         """Square micrometres; None where not priced."""
         return total(self.area)

@@ -63,10 +63,10 @@ class MacStructure:
     activation_decoder, weight_decoder: one code decoder on the edge where these enter; empty where codes
         travel as they are.
     converter: one accumulator-to-code converter on the output edge; empty where accumulators leave raw.
-    activation_code_bits, weight_code_bits: of codes in front of their decoders; None: as their registers.
     identity: its numerics, which published rows are matched by; None matches none.
     price: which rows it takes energy and area from.
     max_clock_mhz: the limit that its author sets, None without one.
+    activation_code_bits, weight_code_bits: of codes in front of their decoders; None: as their registers.
     """
 
     name: str

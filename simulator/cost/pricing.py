@@ -21,6 +21,7 @@ from simulator.cost.second_registers import SecondRegisters
 from simulator.cost.skew_lines import SkewBlock, SkewRegisters
 from simulator.cost.variant_pe import pe_cost
 from simulator.foundation.sums import sum_known
+from simulator.numerics.mac_spec import COMPOSED
 from simulator.system.counts import OPERANDS, ActionCounts
 from simulator.system.objective import MovePrices
 
@@ -95,8 +96,8 @@ class ArchitecturePricing:
     def notes(self) -> list[str]:
         """What a reader of the result must know about its prices."""
         notes = [
-            f"{pe.name}: no published row; composed from parts, to about {pe.uncertainty or 0:.0%}"
-            for pe in self.pes
+            f"{pe.name}: {_why_composed(structure)}composed from parts, to about {pe.uncertainty or 0:.0%}"
+            for structure, pe in zip(self.structures, self.pes, strict=True)
             if pe.status == "composed" and pe.is_priced
         ]
         notes += [note for pe in self.pes for note in pe.notes]
@@ -176,21 +177,20 @@ class ArchitecturePricing:
         leaking_mw = [self._leaking.unit_pj, *(sram.leakage_mw for sram in self._memories.srams.values())]
         pes = [self.arch.array.rows * block.columns for block in self._blocks]
         clocks = [
-            (cost, count)
+            (cost.dynamic_pj, count)
             for lines, count in zip(self._pes, pes, strict=True)
             for cost in (lines.pe.registers.clock, *lines.second.costs.values())
         ]
         if self._skew:
-            clocks.append((self._skew.cost, 1))
-        gated = self.arch.array.clock_gating
-        clocks_pj = [
-            None
-            if cost.energy_pj is None
-            else (cost.energy_pj - cost.leakage_share_pj) * (0 if gated else count)
-            for cost, count in clocks
-        ]
-        leaked_pj = [None if mw is None else mw * self.arch.cycle_ns for mw in leaking_mw]
-        return sum_known([*clocks_pj, *leaked_pj])
+            clocks.append((self._skew.cost.dynamic_pj, 1))
+        if self.arch.array.clock_gating:
+            clocks = [(clock_pj, 0) for clock_pj, _ in clocks]
+        return sum_known(
+            (
+                *(None if mw is None else mw * self.arch.cycle_ns for mw in leaking_mw),
+                *(None if clock_pj is None else clock_pj * count for clock_pj, count in clocks),
+            )
+        )
 
     def _skew_registers(self, pes: Sequence[PeCost]) -> SkewRegisters:
         blocks = [
@@ -255,3 +255,7 @@ class ArchitecturePricing:
         for edge in self._edges:
             yield from edge.costs
         yield from self._steps.costs.values()
+
+
+def _why_composed(structure: MacStructure) -> str:
+    return "as its `price` says, " if structure.price.energy == COMPOSED else "no published row; "
