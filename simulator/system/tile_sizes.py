@@ -134,10 +134,14 @@ def _array(blocks: Iterable[Block]) -> Integers:
 
 
 def filling_sizes(length: int, capacity_bytes: int, halves: int, bytes_each: float) -> Sizes:
-    """The largest sizes that fill a buffer, or half of it, where one element takes so many bytes."""
+    """The largest sizes that fill a buffer, or half of it, where one element takes so many bytes.
+
+    With each goes the size that cuts the length into as many equal pieces.
+    """
     rooms = (capacity_bytes, capacity_bytes // 2) if halves else (capacity_bytes,)
-    sizes = {int(room / bytes_each) for room in rooms}
-    return tuple(sorted(size for size in sizes if 0 < size < length))
+    largest = {size for size in (int(room / bytes_each) for room in rooms) if 0 < size < length}
+    equal = {-(-length // -(-length // size)) for size in largest}
+    return tuple(sorted(largest | equal))
 
 
 def _given(size: int | None, length: int) -> Sizes:

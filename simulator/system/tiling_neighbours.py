@@ -70,7 +70,7 @@ def sizes_around(length: int, size: int, unit: int, sizes: Integers) -> int:
         count = _add(sizes, count, length, size, unit, ceil_div(length, number))
     for part in (2, 3, 4, 8):
         count = _add(sizes, count, length, size, unit, size // part)
-    for more in (size // 4, size // 8, unit, 4, 8):
+    for more in (size // 4, size // 8, unit, 1, 2, 4, 8):
         count = _add(sizes, count, length, size, unit, size + more)
         count = _add(sizes, count, length, size, unit, size - more)
     count = _add(sizes, count, length, size, unit, 2 * size)

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.arch.config import TilingConfig
-from simulator.system.counts import Operand
+from simulator.system.counts import OPERANDS, Operand
 from simulator.system.footprint import Integers
-from simulator.system.layer_work import BURSTS, END, LayerWork
+from simulator.system.layer_work import BURSTS, BYTES, END, LayerWork
 from simulator.system.nest import NEST_NAMES, NO_OPERAND
 from simulator.system.nest_state import new_scratch
 from simulator.system.tile_sizes import (
@@ -37,9 +37,10 @@ from simulator.system.tiling_candidates import (
     NEST,
     VARIANTS,
     WHOLE_K,
+    K,
     list_candidates,
 )
-from simulator.system.tiling_needs import Limits
+from simulator.system.tiling_needs import Limits, output_bytes
 from simulator.system.tiling_neighbours import MOST_SIZES, Around, list_neighbours
 from simulator.system.tiling_trials import (
     LATENCY,
@@ -111,7 +112,7 @@ class Search:
 
     def run(self) -> bool:
         """Play what is promising, and its neighbours; False where nothing fits."""
-        candidates = self._candidates(fine=False)
+        candidates = self._candidates(fine=self.fixed.objective == "traffic")
         if not len(candidates):
             candidates = self._candidates(fine=True)  # not even one fold fits
         if not len(candidates):
@@ -169,10 +170,14 @@ class Search:
         return np.concatenate(found)
 
     def _filling_pixels(self) -> Sizes:
-        """Output pixels whose whole reduction fills the ifmap buffer."""
+        """Output pixels whose whole reduction fills the ifmap buffer, or all whose results the ofmap buffer."""
         g, limits = self.work.geometry, self.limits
         each = g.k * self.work.array.edges.ifmap_bits / 8
-        return filling_sizes(g.columns.outputs, limits.ifmap, limits.ifmap_halves, each)
+        results = output_bytes(self.work.array, g.n, g.k)
+        return (
+            *filling_sizes(g.columns.outputs, limits.ifmap, limits.ifmap_halves, each),
+            *filling_sizes(g.columns.outputs, limits.ofmap, limits.ofmap_halves, results),
+        )
 
     def _filling_channels(self) -> Sizes:
         """Output channels whose whole reduction fills the filter buffer."""
@@ -241,8 +246,11 @@ class Search:
         around = self._around()
         found = np.empty((_MOST_NEIGHBOURS, CANDIDATE), np.int64)
         refined: set[int] = set()
-        for _ in range(self.effort.rounds):
-            starts = {self.trials.chosen, self.trials.fastest} - refined
+        for turn in range(self.effort.rounds):
+            starts = {self.trials.chosen, self.trials.fastest}
+            if turn == 0:
+                starts |= set(self._best_of_each_kind())
+            starts -= refined
             if not starts:
                 return
             refined |= starts
@@ -253,6 +261,13 @@ class Search:
                 played += self._play_neighbours(found[:count])
             if not played:
                 return
+
+    def _best_of_each_kind(self) -> list[int]:
+        """The best played row with the whole reduction in a tile, and of those that hold an operand whole."""
+        rows, totals = self.rows, self.totals
+        kinds = np.where(rows[:, K] >= self.work.geometry.k, len(OPERANDS), rows[:, WHOLE_K])
+        score = self._weighed(totals[:, END], totals[:, BYTES : BYTES + 4].sum(axis=1))
+        return [int(np.where(kinds == kind, score, np.inf).argmin()) for kind in set(kinds.tolist())]
 
     def _play_neighbours(self, neighbours: Integers) -> int:
         before = self.trials.played
