@@ -41,7 +41,8 @@ class UnitPrice(Part):
     """What one action of a component costs: the sum of quantity x price over `prices`, less their leakage.
 
     For static energy it is milliwatts, which are picojoules per nanosecond. Without a price `price_pj` is
-    None, `prices` is empty and `not_priced` says why.
+    None, `prices` is empty and `not_priced` says why. `uncertainty` is relative, of a price that was composed
+    from parts.
     """
 
     name: str
@@ -51,6 +52,7 @@ class UnitPrice(Part):
     counted: str
     price_pj: FiniteFloat | None
     less_leakage_pj: float = 0.0
+    uncertainty: float | None = None
     prices: list[UsedPrice]
     not_priced: NoPrice | None = None
 
@@ -76,7 +78,8 @@ class EnergyFormation:
 class AreaFormation(Part):
     """How a part of the area was formed: count x unit area, the sum of quantity x price over `prices`.
 
-    Without a price both areas are None, `prices` is empty and `not_priced` says why.
+    Without a price both areas are None, `prices` is empty and `not_priced` says why. `uncertainty` is
+    relative, of an area that was composed from parts.
     """
 
     component: str
@@ -84,6 +87,7 @@ class AreaFormation(Part):
     count: float
     unit_area_um2: float | None
     area_um2: float | None
+    uncertainty: float | None = None
     prices: list[UsedPrice]
     not_priced: NoPrice | None = None
 

@@ -19,7 +19,7 @@ from simulator.cost.table_schema import Status
 DEFAULT_TOGGLE_RATE: Final = 14.73 / 48
 """Bits that toggle per flip-flop and cycle where nothing better is known: the published int8 PE's."""
 
-UNCERTAINTY: Final[Mapping[str, float]] = {"fixed": 0.2, "float": 0.45}
+UNCERTAINTY: Final[Mapping[str, float]] = {"fixed": 0.25, "float": 0.5}
 """Of composed prices by kind of accumulator: the largest error against published PEs that the parts were not
 fitted to (docs/validation.md): the 16-bit log PE for fixed accumulators, the float16 FMA for float ones."""
 
@@ -32,7 +32,8 @@ class UnitCost:
     """What one component costs per action, and the share of it that is leakage.
 
     Energy and area are priced apart: either may be missing without the other. `holds_leakage` says that the
-    leakage inside the energy could not be told apart, for want of an area or a leakage row.
+    leakage inside the energy could not be told apart, for want of an area or a leakage row. `uncertainty` is
+    that of what was composed, relative; None where it follows from the rows.
     """
 
     component: str
@@ -41,6 +42,7 @@ class UnitCost:
     leakage_share_pj: float = 0.0
     composed: bool = False
     holds_leakage: bool = False
+    uncertainty: float | None = None
 
     @property
     def energy_pj(self) -> float | None:
@@ -80,7 +82,10 @@ class RegisterCost:
 
     def as_composed(self) -> RegisterCost:
         """The same, told as composed from parts."""
-        characterised, clock = replace(self.characterised, composed=True), replace(self.clock, composed=True)
+        characterised, clock = (
+            replace(cost, composed=True, uncertainty=UNCERTAINTY["fixed"])
+            for cost in (self.characterised, self.clock)
+        )
         return replace(self, characterised=characterised, clock=clock)
 
     def unpriced(self, why: NotPriced) -> RegisterCost:
@@ -163,7 +168,8 @@ def composed_pe_cost(
             bit.
     """
     combinational = tuple(
-        composed_cost(component, parts, prices) for component, parts in structure.combinational.items()
+        composed_cost(component, parts, prices, structure.accumulator)
+        for component, parts in structure.combinational.items()
     )
     toggles = toggles_per_cycle or {
         name: bits * DEFAULT_TOGGLE_RATE for name, bits in register_bits(structure).items()
@@ -180,10 +186,17 @@ def part_uses(prices: Prices, parts: Parts, action: str = "operate") -> Uses:
     return together(use(prices.part(part.part, action), part.count, part.what) for part in parts)
 
 
-def composed_cost(component: str, parts: Parts, prices: Prices) -> UnitCost:
-    """Whatever is composed from parts: a PE's component, a boundary decoder or converter, an output step."""
+def composed_cost(component: str, parts: Parts, prices: Prices, accumulator: str = "fixed") -> UnitCost:
+    """Whatever is composed from parts: a PE's component, a boundary decoder or converter, an output step.
+
+    Args:
+        component: what it is called.
+        parts: what it is made of.
+        prices: of the parts.
+        accumulator: of the MAC it belongs to, `fixed` or `float`: how well its price is known.
+    """
     cost = with_leakage(prices, component, part_uses(prices, parts), part_uses(prices, parts, "area"))
-    return replace(cost, composed=True)
+    return replace(cost, composed=True, uncertainty=UNCERTAINTY[accumulator])
 
 
 def flip_flops_cost(prices: Prices, component: str, bits: float, what: str) -> UnitCost:

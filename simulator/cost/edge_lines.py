@@ -72,9 +72,7 @@ class Decoders:
             if operand in operands_at(edge, dataflows) and parts not in kinds:
                 self.costs.append(cost)
                 kinds.append(parts)
-                self._areas.append(
-                    AreaLine("decoders", f"{operand} decoders of {edge}", lanes, cost.area, composed=True)
-                )
+                self._areas.append(_composed_area(f"{operand} decoders of {edge}", lanes, cost))
         return actions
 
 
@@ -117,10 +115,15 @@ class EdgeLines:
     def area_lines(self, lanes: int) -> Iterator[AreaLine]:
         """Area of what results leave through, for an output path that takes so many values a cycle."""
         if self.converter:
-            yield AreaLine("converters", "columns", self._columns, self.converter.area, composed=True)
+            yield _composed_area("columns", self._columns, self.converter)
         if self.rescale:
             count = lanes * self._share
-            yield AreaLine("output_path", "lanes that rescale", count, self.rescale.area, composed=True)
+            yield _composed_area("lanes that rescale", count, self.rescale)
+
+
+def _composed_area(counted: str, count: float, cost: UnitCost) -> AreaLine:
+    """Area of so many of what was composed from parts."""
+    return AreaLine(cost.component, counted, count, cost.area, composed=True, uncertainty=cost.uncertainty)
 
 
 def _edge_cost(component: str, parts: Parts, structure: MacStructure, prices: Prices) -> UnitCost | None:
@@ -161,7 +164,7 @@ class OutputSteps:
     def area_lines(self, lanes: int) -> Iterator[AreaLine]:
         """Area of every step in every lane."""
         for kind in _LISTED_STEPS:
-            yield AreaLine("output_path", f"lanes of {kind}", lanes, self.costs[kind].area, composed=True)
+            yield _composed_area(f"lanes of {kind}", lanes, self.costs[kind])
 
     def _action(self, kind: str) -> Action:
         if kind not in self._actions:

@@ -29,6 +29,7 @@ class Action:
         nanosecond).
     mac: the MACs that the price follows from, where `counted` does not name them.
     composed: whether the unit price was composed from parts rather than published.
+    uncertainty: relative, of what was composed; None where it follows from the rows.
     less_leakage_pj: what is taken out of the rows' sum because leakage is priced by time.
     """
 
@@ -40,6 +41,7 @@ class Action:
     mac: str = ""
     less_leakage_pj: float = 0.0
     composed: bool = False
+    uncertainty: float | None = None
 
     @classmethod
     def of_cost(cls, cost: UnitCost, counted: str, mac: str = "") -> Action:
@@ -52,6 +54,7 @@ class Action:
             mac=mac,
             less_leakage_pj=cost.leakage_share_pj,
             composed=cost.composed,
+            uncertainty=cost.uncertainty,
         )
 
     @cached_property
@@ -76,6 +79,7 @@ class Action:
             counted=self.counted,
             price_pj=self.unit_pj,
             less_leakage_pj=self.less_leakage_pj,
+            uncertainty=self.uncertainty,
             prices=shown_uses(self.uses),
             not_priced=shown_reason(self.uses),
         )

@@ -231,7 +231,9 @@ class ArchitecturePricing:
         for block, pe in zip(self._blocks, self.pes, strict=True):
             count = rows * block.columns
             composed = pe.area_status == "composed"
-            yield AreaLine("pe_array", f"PEs of {pe.name}", count, pe.area, composed=composed)
+            yield AreaLine(
+                "pe_array", f"PEs of {pe.name}", count, pe.area, composed=composed, uncertainty=pe.uncertainty
+            )
         for block, pes in zip(self._blocks, self._pes, strict=True):
             yield from pes.second.area_lines(rows * block.columns)
         if self._skew:

@@ -7,6 +7,7 @@ that runs several dataflows has what each of them needs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from simulator.arch.config import ArchConfig, Dataflow
@@ -15,10 +16,10 @@ from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import AreaLine
 from simulator.cost.block_counts import BlockCounts
 from simulator.cost.book import Prices
-from simulator.cost.composition import PeCost, UnitCost, flip_flops_cost, too_fast
+from simulator.cost.composition import PeCost, UnitCost, flip_flops_cost
 from simulator.cost.lines import Action, FormationLine
 from simulator.cost.mac_structure import MacStructure, RegisterClass
-from simulator.cost.price import times
+from simulator.cost.price import NotPriced, times, use
 
 MOVES_IN_SHIFTS: Final[Mapping[Dataflow, RegisterClass]] = {
     "os": "accumulator",
@@ -39,7 +40,7 @@ class SecondRegisters:
         arch: which dataflows run, and how folds overlap.
         structure: of a PE.
         pe: its cost.
-        prices: of flip-flops; a MAC too slow for the clock has no priced second register either.
+        prices: of flip-flops; what has no price in the PE, registers or area, has none here either.
     """
 
     def __init__(self, arch: ArchConfig, structure: MacStructure, pe: PeCost, prices: Prices) -> None:
@@ -51,17 +52,18 @@ class SecondRegisters:
             for flow in arch.dataflows
             if has_second_register(flow, arch.array.overlap)
         }
-        why = too_fast(structure, prices.clock_mhz)
         self.costs: dict[RegisterClass, UnitCost] = {}
         for register in self._of.values():
             bits = structure.registers[register]
             cost = flip_flops_cost(prices, "pe_registers", bits, f"second {register} register")
-            self.costs[register] = cost if why is None else cost.unpriced(why)
+            self.costs[register] = _priced_like(pe, cost)
         self._clocked = {
             register: Action.of_cost(cost, f"clocked PE-cycles of {pe.name}, second {register} register")
             for register, cost in self.costs.items()
         }
-        toggle = pe.registers.toggle
+        toggle = pe.registers.clock.energy
+        if not isinstance(toggle, NotPriced):
+            toggle = use(prices.part("flip_flop", "toggle"), 1, "bits toggled")
         self._moving = {
             flow: Action(
                 "pe_registers",
@@ -113,3 +115,14 @@ class SecondRegisters:
             yield AreaLine(
                 "pe_array", f"second {register} registers of {self._name}", pes, cost.area, composed=True
             )
+
+
+def _priced_like(pe: PeCost, cost: UnitCost) -> UnitCost:
+    """Flip-flops without the prices that the PE does not have, for the same reason."""
+    clock = pe.registers.clock.energy
+    return replace(
+        cost,
+        energy=clock if isinstance(clock, NotPriced) else cost.energy,
+        leakage_share_pj=0.0 if isinstance(clock, NotPriced) else cost.leakage_share_pj,
+        area=pe.area if isinstance(pe.area, NotPriced) else cost.area,
+    )

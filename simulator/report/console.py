@@ -9,6 +9,7 @@ from simulator.report import units
 from simulator.report.comparison import Cell, Comparison, Metric, Variant, compare_results
 from simulator.report.components import cause_colours, cause_label, colours, in_order, label
 from simulator.report.console_parts import Page
+from simulator.report.intervals import shown_differences, shown_interval
 from simulator.report.provenance import LEGEND, MAC_LEGEND, MARKS, Standing, component_standing, marked
 from simulator.report.unpriced import reasons, reasons_of_variants, shared_lines, unpriced_totals
 from simulator.result import TOTAL, LayerResult, Result
@@ -37,6 +38,8 @@ def render_result(result: Result, console: Console, *, full: bool = False) -> No
     page = Page(console)
     page.line(page.text(f"{result.network.name} on {describe_array(result)}", "bold"))
     page.line(_headline(page, result))
+    if known := shown_interval(result):
+        page.line(page.text(f"  90 % interval of the prices: {known}", "dim"))
     page.line(page.text(_what_figures_are(result), "dim"))
     _energy_by_component(page, result)
     _cycles_by_cause(page, result)
@@ -73,6 +76,9 @@ def render_comparison(results: Sequence[Result], console: Console, *, mixed: boo
     page.heading("The chip without its DRAM", "one MAC is two operations")
     page.line(_variants(page, comparison, of_chip=True))
     _energy_of_variants(page, comparison)
+    if apart := shown_differences(comparison.named_results):
+        page.heading("Differences", f"from {comparison.variants[0].name}, as well as prices know them")
+        _list(page, apart)
     if unpriced := reasons_of_variants(comparison.named_results):
         page.heading("Not priced", "and no total that includes it")
         _list(page, unpriced)

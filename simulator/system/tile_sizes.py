@@ -45,19 +45,6 @@ def sizes_of_length(length: int, unit: int, *, dense: bool, fine: bool = False) 
     return tuple(sorted(size for size in sizes if size <= length))
 
 
-def nearby_sizes(length: int, size: int, unit: int) -> Sizes:
-    """Sizes around one: pieces more or less, an eighth or a quarter larger or smaller, whole units."""
-    pieces = -(-length // size)
-    found = {-(-length // count) for count in range(max(1, pieces - 2), pieces + 3)}
-    for change in (-(size // 4), -(size // 8), size // 8, size // 4, -unit, unit):
-        found.add(size + change)
-    found |= {size // 3, size // 2, size * 2, size * 3, size - 4, size + 4, size + 8}
-    # As many pieces with a short last one, whose results leave sooner.
-    found.add(-(-length // max(1, pieces - 1)) - 1)
-    found |= {-(-one // unit) * unit for one in found}
-    return tuple(sorted(one for one in found - {size} if 0 < one <= length))
-
-
 def is_small(g: Geometry, array: Array) -> bool:
     """Whether every size of short loops is tried."""
     return array.timing.rows * array.timing.columns <= SMALL_ARRAY and g.macs <= SMALL_LAYER
@@ -147,10 +134,14 @@ def _array(blocks: Iterable[Block]) -> Integers:
 
 
 def filling_sizes(length: int, capacity_bytes: int, halves: int, bytes_each: float) -> Sizes:
-    """The largest sizes that fill a buffer, or half of it, where one element takes so many bytes."""
+    """The largest sizes that fill a buffer, or half of it, where one element takes so many bytes.
+
+    With each goes the size that cuts the length into as many equal pieces.
+    """
     rooms = (capacity_bytes, capacity_bytes // 2) if halves else (capacity_bytes,)
-    sizes = {int(room / bytes_each) for room in rooms}
-    return tuple(sorted(size for size in sizes if 0 < size < length))
+    largest = {size for size in (int(room / bytes_each) for room in rooms) if 0 < size < length}
+    equal = {-(-length // -(-length // size)) for size in largest}
+    return tuple(sorted(largest | equal))
 
 
 def _given(size: int | None, length: int) -> Sizes:

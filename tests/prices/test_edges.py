@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,13 +11,21 @@ from simulator.arch import load_arch
 from simulator.arch.config import ArchConfig
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.mac_parts import structure_of
+from simulator.cost.price import NotPriced
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
 from simulator.numerics import get_mac
 from simulator.result import priced
 from simulator.system import simulate_network
 from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic
 from simulator.workload.layer import Network, matrix_layer
-from tests.prices.worked import FLIP_FLOP_UM2, LEAKED_PJ_PER_UM2, TOGGLE_PJ, flip_flops_pj, require_lines
+from tests.prices.worked import (
+    CLOCKED_PJ,
+    FLIP_FLOP_UM2,
+    LEAKED_PJ_PER_UM2,
+    TOGGLE_PJ,
+    flip_flops_pj,
+    require_lines,
+)
 
 SMALL_ADDER = (32.760 / 9, 17.1 / 500 / 9)  # um2, pJ a bit
 SHIFTER = (81.774 / 38, 71.0 / 500 / 38)
@@ -260,3 +269,86 @@ def test_gated_skew_registers_are_clocked_where_codes_pass() -> None:
         ("skew_registers", 900, 900 * 15.5 * 4.03 * TOGGLE_PJ),
     ]
     require_lines(energy, expected, "skew")
+
+
+# What results pass behind the array
+
+ADDER = (117.810 / 32, 62.3 / 500 / 32)
+
+
+def step_pj(bits: int, part: tuple[float, float]) -> float:
+    """An adder, or a comparison, of so many bits."""
+    return bits * (part[1] - part[0] * LEAKED_PJ_PER_UM2)
+
+
+@pytest.mark.parametrize(("mac", "bits", "rescales"), [("int8", 32, 1), ("fp16", 16, 0), ("elma8", 8, 0)])
+def test_steps_are_as_wide_as_what_leaves_the_array(mac: str, bits: int, rescales: int) -> None:
+    """Sums of int8 leave raw and are rescaled; floats leave as they are, log numbers as codes."""
+    layer = replace(
+        counts(converter_operations=800),
+        output_path_operations={"bias": 100, "relu": 200, "pool": 300, "add": 400, "other": 500},
+    )
+    prices = pricing(mac)
+    expected = [("output_path", 800, 800 * rescale_pj(32))] * rescales
+    add, compare = step_pj(bits, ADDER), step_pj(bits, SMALL_ADDER)
+    for count, each in ((100, add), (200, compare), (300, compare), (400, add), (500, add)):
+        expected.append(("output_path", count, count * each))
+    require_lines(prices.layer(layer), expected, "output_path")
+    # 32 lanes, each with an adder for bias and addition, a comparison for ReLU and pooling
+    rescale_um2 = rescales * (32 * SHIFTER[0] + 8 * SMALL_ADDER[0])
+    lane_um2 = rescale_um2 + 2 * bits * ADDER[0] + 2 * bits * SMALL_ADDER[0]
+    assert prices.area.parts_um2["output_path"] == pytest.approx(32 * lane_um2)
+
+
+def test_lanes_are_those_of_the_output_path() -> None:
+    arch = ArchConfig.model_validate({"output_path": {"values_per_cycle": 5}})
+    parts = ArchitecturePricing(arch, structure_of(get_mac("fp16"))).area.parts_um2
+    assert parts["output_path"] == pytest.approx(5 * 2 * 16 * (ADDER[0] + SMALL_ADDER[0]))
+
+
+def test_converters_stand_below_every_column() -> None:
+    one, other = (pricing("elma8", columns=n).area.parts_um2["converters"] for n in (16, 48))
+    assert priced(other) == pytest.approx(3 * priced(one))
+
+
+def test_steps_are_as_wide_as_the_widest_block() -> None:
+    own = {"short": {"activation": "int8", "weight": "int8", "accumulator": {"kind": "fixed", "bits": 24}}}
+    blocks = [MacBlock(structure_of(get_mac(name, custom=own)), 16) for name in ("short", "int8", "fp16")]
+    arch = ArchConfig.model_validate({"macs": own, "array": {"columns": 48}})
+    layer = replace(counts(results_by_block=(0, 0, 0)), output_path_operations={"bias": 100})
+    energy = ArchitecturePricing(arch, blocks).layer(layer)
+    require_lines(energy, [("output_path", 100, 100 * step_pj(32, ADDER))], "output_path")
+
+
+@pytest.mark.parametrize("mac", ["int8", "posit8"])
+def test_all_but_published_pes_says_that_it_is_composed(mac: str) -> None:
+    prices = pricing(mac, overlap="full")
+    composed = {line.component for line in prices.area.lines if line.composed}
+    edges = {"decoders", "converters"} if mac == "posit8" else set()
+    assert composed == {"pe_array", "skew_registers", "output_path"} | edges
+    told = {line.counted: line.composed for line in prices.area.lines}
+    assert not told.pop("buffer")
+    assert [counted for counted, is_composed in told.items() if not is_composed] == (
+        ["PEs of int8"] if mac == "int8" else []
+    )
+
+
+# A cycle in which nothing happens
+
+
+@pytest.mark.parametrize("gated", [False, True])
+@pytest.mark.parametrize("overlap", ["none", "full"])
+def test_a_cycle_in_which_nothing_happens_costs_what_a_stalled_layer_does(overlap: str, gated: bool) -> None:
+    """What tilings of the least energy are chosen by: leakage, and all clocks where they are not gated."""
+    prices = pricing("int8", overlap=overlap, clock_gating=gated)
+    moves = prices.move_prices()
+    assert not isinstance(moves, NotPriced)
+    million = 10**6
+    still = counts(activations=0, weights=0, cycles=million)
+    stalled = replace(still, pe_cycles=PECycles(0, 0, 0, 512 * million))
+    energy = prices.layer(stalled)
+    assert moves.cycle_pj == pytest.approx(priced(energy.total_fj) / 1000 / million, rel=1e-9)
+    clocks_pj = 512 * (CLOCKED_PJ + (flip_flops_pj(32) if overlap == "full" else 0))
+    clocks_pj += flip_flops_pj(8 * (120 + 496))
+    leaked_pj = priced(energy.static_fj) / 1000 / million
+    assert moves.cycle_pj - leaked_pj == pytest.approx(0 if gated else clocks_pj, abs=1e-6)

@@ -116,6 +116,51 @@ def test_a_layer_with_a_mac_of_its_own_has_its_leakage_and_wires() -> None:
     assert "leakage_array: nanoseconds (elma8)" not in by_layer[2]
 
 
+def test_the_result_says_what_is_assumed_without_tensors() -> None:
+    def notes(measured: bool, **overrides: Any) -> str:
+        return " | ".join(result_of(measured, **overrides).sources.notes)
+
+    assumed = "zero gating: without tensors no operand is taken to be zero, so it saves nothing here"
+    resting = "registers of idle PEs to be clocked and not to toggle; energy_bound is the energy if they"
+    assert assumed in notes(False, array__zero_gating=True)
+    assert assumed not in notes(True, array__zero_gating=True)
+    assert assumed not in notes(False)
+    assert resting in notes(False)
+    assert resting not in notes(True)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "part"),
+    [
+        ({}, "multiplexers that shift accumulators out"),
+        ({"array__dataflow": "ws"}, "registers that align results of columns"),
+        ({"array__overlap": "drain"}, "registers that align results of columns"),
+        ({"layers": {"two": {"dataflow": "is"}}}, "registers that align results of columns"),
+        ({"array__zero_gating": True}, "detectors of zeros"),
+        ({"array__clock_gating": True}, "clock gates"),
+        ({"array__skew_registers": False}, "skew registers at the array's edges"),
+    ],
+)
+def test_what_the_architecture_has_without_a_price_is_listed(overrides: dict[str, Any], part: str) -> None:
+    always = [
+        "DMA and address generators",
+        "DRAM controller and PHY",
+        "control logic and configuration registers",
+        "clock tree above the flip-flops",
+        "wires inside the array",
+        "placement overhead (areas are of cells alone)",
+        "I/O pads",
+        "DRAM background power",
+    ]
+    left_out = result_of(False, **overrides).left_out
+    assert left_out[:8] == always
+    assert [each for each in left_out[8:] if each.startswith(part)]
+    plain = result_of(False).left_out
+    assert plain == [*always, "multiplexers that shift accumulators out"]
+    if overrides == {"array__dataflow": "ws"}:
+        assert "multiplexers that shift accumulators out" not in left_out
+
+
 # A result that says otherwise is refused
 
 

@@ -102,6 +102,17 @@ def test_the_bytes_of_a_touched_macro_cost_the_same_in_a_word_of_2048_bits() -> 
     assert eight.area_um2 == pytest.approx(1483.4 * 256 + 9.6685 * 2048)
 
 
+@pytest.mark.parametrize(
+    ("bits", "ports", "macros"), [(256, 1, 1), (257, 1, 2), (320, 3, 6), (512, 1, 2), (513, 2, 6), (8, 4, 4)]
+)
+def test_a_word_is_made_of_as_many_macros_as_it_needs(bits: int, ports: int, macros: int) -> None:
+    """9.6685 um2 a bit of each macro's word, of 32 bits at least; the capacity is shared."""
+    cost = buffer(word_bits=bits, ports=ports)
+    assert cost.macros == macros
+    word = max(32, min(bits, 256))
+    assert cost.area_um2 == pytest.approx(1483.4 * 256 + 9.6685 * word * macros)
+
+
 def test_a_small_memory_costs_the_sum_of_its_terms() -> None:
     """16 KiB x 64 bit: 16^0.25 is 2, 16^0.5 is 4, 16^0.75 is 8; 64^0.5 is 8, 64^-0.25 is 1 / 8^0.5."""
     cost = buffer(capacity_kib=16, word_bits=64)
@@ -272,6 +283,23 @@ def test_among_several_macros_the_one_of_least_area_is_taken(tmp_path: Path) -> 
     assert buffer(mine, capacity_kib=128, word_bits=64).built_of == "b (128 KiB x 64 bit)"
     assert buffer(mine, capacity_kib=64, word_bits=64).built_of == "2 x a (32 KiB x 64 bit)"
     assert buffer(mine, capacity_kib=128, word_bits=256).built_of == "4 x a (32 KiB x 64 bit)"
+
+
+def test_a_larger_macro_of_less_area_is_taken(tmp_path: Path) -> None:
+    dense = macro(128, 64, 9, 9, 1, 40_000, 1.8, name="b")
+    assert buffer([table(tmp_path, SMALL + dense)], capacity_kib=32, word_bits=64).built_of == (
+        "b (128 KiB x 64 bit)"
+    )
+
+
+def test_without_areas_the_least_capacity_is_taken(tmp_path: Path) -> None:
+    rows = [
+        {"variant": name, "action": "read", "energy_pj": 4, "capacity_kib": kib, "word_bits": 64}
+        for name, kib in (("big", 128), ("small", 48))
+    ]
+    mine = [table(tmp_path, rows)]
+    assert buffer(mine, capacity_kib=40, word_bits=64).built_of == "small (48 KiB x 64 bit)"
+    assert buffer(mine, capacity_kib=128, word_bits=64).built_of == "big (128 KiB x 64 bit)"
 
 
 def test_a_macro_that_lacks_rows_is_taken_last(tmp_path: Path) -> None:

@@ -208,3 +208,38 @@ def test_an_unpriced_pe_has_no_bound() -> None:
 def test_parts_of_a_layer_that_is_measured_keep_their_bound() -> None:
     energy = pricing().layer(counts(10, idle=5))
     assert replace(energy, toggling_idle_fj=7).bound_fj == priced(energy.total_fj) + 7
+
+
+# Counts of toggles
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_no_count_of_toggles_is_negative(place: int) -> None:
+    counted = [1, 2, 3, 4, 5]
+    counted[place] = -1
+    with pytest.raises(ValueError, match="must not be negative"):
+        SwitchingActivity(*counted)
+
+
+def test_what_is_not_counted_is_nothing() -> None:
+    assert SwitchingActivity(1, 2, 3) == SwitchingActivity(1, 2, 3, 0.0, 0)
+    mac = get_mac("int8")
+    counted = switching_activity(
+        mac, np.array([[3]], np.uint8), np.array([[1]], np.uint8), "os", rows=1, columns=1
+    )
+    assert counted_activity(counted) == SwitchingActivity(4, 2, 2, 2, 0)
+
+
+def test_a_line_says_how_many_macs_are_gated() -> None:
+    toggled = SwitchingActivity(4e3, 4e3, 5e3, zero_operand_macs=400)
+    reasons = [
+        pricing(zero_gating=gating).layer(counts(1000), toggled).lines[0].factor_reason
+        for gating in (False, True)
+    ]
+    plain = "bits toggled, relative to the characterised"
+    assert reasons == [plain, f"{plain}; 400 MACs with a zero operand gated"]
+
+
+def test_without_useful_macs_no_logic_switches() -> None:
+    energy = pricing().layer(counts(0, idle=10), SwitchingActivity(7, 0, 0))
+    require_lines(energy, [("pe_registers", 10, 10 * CLOCKED_PJ), ("pe_registers", 7, 7 * TOGGLE_PJ)])

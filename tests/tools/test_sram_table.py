@@ -9,7 +9,7 @@ import pytest
 
 from simulator.cost.sram_fit import Term, fitted_terms, leave_one_out
 from simulator.cost.tables import load_table
-from tools import sram_table
+from tools import sram_plot, sram_table
 
 KIB = [1.0, 2, 8, 32, 64, 256, 1024, 4096]
 BITS = [32.0, 64, 128, 256, 512, 64, 32, 128]
@@ -111,3 +111,16 @@ def test_the_command_writes_checks_and_refuses(tmp_path: Path, capsys: pytest.Ca
     assert "high-performance cells, high-performance periphery" in table.description
     assert sram_table.main(["--cells", "hp", "--periphery", "lop"]) == 2
     assert "no memories with hp cells and lop periphery" in capsys.readouterr().err
+
+
+def test_the_page_has_every_size_of_the_figure_and_marks_what_is_extrapolated() -> None:
+    rows = [
+        line for line in sram_plot.sram_page().splitlines() if line.startswith("| ") and "KiB" not in line
+    ]
+    assert len(rows) == 10 * 6
+    assert [row for row in rows if "\\*" in row] == [row for row in rows if row.startswith("| 8192")]
+    one = next(row for row in rows if row.startswith("| 256 | 256 |"))
+    assert one == "| 256 | 256 | 1 | 33 | 36.8 | 1.03 | 0.382 | 3.03 | 0.922 |"
+    picture = sram_plot.sram_figure()
+    assert picture == sram_plot.sram_figure()
+    assert all(f">{bits} bit<".encode() in picture for bits in (64, 2048))
