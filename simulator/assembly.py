@@ -13,6 +13,7 @@ from simulator.arch.config import MacChoice
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import Area
 from simulator.cost.book import PriceBook
+from simulator.cost.left_out import left_out
 from simulator.cost.lines import LayerEnergy
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.price import NotPriced
@@ -27,8 +28,6 @@ from simulator.numerics import Mac, get_mac
 from simulator.numerics.overflow import OverflowBound, overflow_bound
 from simulator.result import (
     TOTAL,
-    Accuracy,
-    LayerAccuracy,
     LayerResult,
     NetworkSummary,
     Origin,
@@ -39,6 +38,8 @@ from simulator.result import (
     UnusedPrice,
     sum_known,
 )
+from simulator.result_accuracy import Accuracy, LayerAccuracy
+from simulator.result_defaults import OPERATIONS_PER_MAC, chip_fj, dram_fj
 from simulator.system import LayerRun, MachineRun
 from simulator.system.counts import OPERANDS, Operand, PECycles, Traffic
 from simulator.system.objective import MovePrices
@@ -139,6 +140,7 @@ def assemble(
         unit_prices=energies.unit_prices,
         not_priced=missing_prices(actions, prices.area.lines),
         made_from=made_from,
+        left_out=left_out(arch),
         sources=Sources(
             table_hashes=prices.book.hashes,
             arch_hash=_sha256(arch.model_dump(mode="json")),
@@ -245,10 +247,14 @@ class _PriceLists:
         notes = [note for pricing in self._known.values() for note in pricing.notes]
         if not tensors_seen:
             notes.append(
-                "no tensors were run: bits are taken to toggle as often as when the prices were characterised"
+                "no tensors were run: bits in busy PEs are taken to toggle as often as when the prices were"
+                " characterised, registers of idle PEs to be clocked and not to toggle; energy_bound is the"
+                " energy if they toggled as busy ones"
             )
             if self._arch.array.zero_gating:
-                notes.append("zero gating saves nothing here: only tensors tell which operands are zero")
+                notes.append(
+                    "zero gating: without tensors no operand is taken to be zero, so it saves nothing here"
+                )
         if self._own:
             notes.append(
                 "area is that of the array's own MAC; PEs that can be configured to others take more"
@@ -316,7 +322,9 @@ def _layer_result(
         energy_pj=energy.energy_pj,
         static_energy_fj=energy.static_fj,
         static_energy_pj=in_pj(energy.static_fj),
-        power_mw=None if total_pj is None else total_pj / (cycles.total * arch.cycle_ns) * _PJ_PER_NS_IN_MW,
+        energy_bound_fj=energy.bound_fj,
+        energy_bound_pj=in_pj(energy.bound_fj),
+        power_mw=_power_mw(total_pj, cycles.total * arch.cycle_ns),
         pe_cycles={use: getattr(counts.pe_cycles, use) for use in _PE_USES},
         activity=asdict(measured.activity) if measured.activity else {},
         accuracy=measured.accuracy,
@@ -356,8 +364,10 @@ def _totals(
     energy_fj = sum_known(parts_fj.values())
     energy_pj = in_pj(energy_fj)
     latency_ns = cycles * arch.cycle_ns
-    operations = 2 * macs
+    operations = OPERATIONS_PER_MAC * macs
     tops = operations / latency_ns / 1000
+    chip_energy_fj, dram_energy_fj = chip_fj(parts_fj), dram_fj(parts_fj)
+    chip_pj, dram_pj = in_pj(chip_energy_fj), in_pj(dram_energy_fj)
     powers_mw = [layer.power_mw for layer in layers]
     return Totals(
         cycles=cycles,
@@ -367,18 +377,31 @@ def _totals(
         energy_pj=energy_pj,
         static_energy_fj=energies.static_fj,
         static_energy_pj=in_pj(energies.static_fj),
-        power_mw=None if energy_pj is None else energy_pj / latency_ns * _PJ_PER_NS_IN_MW,
+        chip_energy_fj=chip_energy_fj,
+        chip_energy_pj=chip_pj,
+        dram_energy_fj=dram_energy_fj,
+        dram_energy_pj=dram_pj,
+        energy_bound_fj=energies.bound_fj,
+        energy_bound_pj=in_pj(energies.bound_fj),
+        power_mw=_power_mw(energy_pj, latency_ns),
+        chip_power_mw=_power_mw(chip_pj, latency_ns),
+        dram_power_mw=_power_mw(dram_pj, latency_ns),
         peak_layer_power_mw=None if None in powers_mw else max(mw for mw in powers_mw if mw is not None),
         area_um2=area_um2,
         utilization=macs / (arch.array.rows * arch.array.columns * cycles),
         tops=tops,
         tops_per_w=None if energy_pj is None else operations / energy_pj,
+        chip_tops_per_w=None if not chip_pj else operations / chip_pj,
         tops_per_mm2=None if area_um2 is None else tops / (area_um2 / 1e6),
         energy_delay_product_pj_ms=None if energy_pj is None else energy_pj * latency_ns / 1e6,
         energy_by_component_fj=parts_fj,
         energy_by_component_pj=picojoules(parts_fj),
         cycles_by_cause=causes,
     )
+
+
+def _power_mw(energy_pj: float | None, time_ns: float) -> float | None:
+    return None if energy_pj is None else energy_pj / time_ns * _PJ_PER_NS_IN_MW
 
 
 def _unused_warning(unused: UnusedPrice) -> str:

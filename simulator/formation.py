@@ -92,6 +92,69 @@ class AreaFormation(Part):
     not_priced: NoPrice | None = None
 
 
+def require_unit_prices(units: Sequence[UnitPrice], prices: Mapping[str, float]) -> None:
+    """Unit prices that are their quantities times prices, less their leakage, but for binary rounding.
+
+    Args:
+        units: of a result.
+        prices: by `table:row`.
+
+    Raises:
+        ValueError: one is not, or names a price that is not there.
+    """
+    for unit in units:
+        if unit.price_pj is None:
+            continue
+        _require_formed_of(
+            f"unit price {unit.name!r}", unit.prices, prices, unit.price_pj, unit.less_leakage_pj
+        )
+
+
+def require_areas(
+    lines: Sequence[AreaFormation], prices: Mapping[str, float], area_um2: Mapping[str, float | None]
+) -> None:
+    """Areas that are count x unit area, which is quantities times prices, and sum to their components.
+
+    Args:
+        lines: of a result.
+        prices: by `table:row`.
+        area_um2: by component, with their total.
+
+    Raises:
+        ValueError: one is not, or names a price that is not there.
+    """
+    parts_um2: dict[str, list[float | None]] = {}
+    for line in lines:
+        what = f"area of {line.component} ({line.counted})"
+        if line.unit_area_um2 is not None:
+            _require_formed_of(f"unit {what}", line.prices, prices, line.unit_area_um2)
+        formed_um2 = None if line.unit_area_um2 is None else line.count * line.unit_area_um2
+        if formed_um2 != line.area_um2:
+            sums.require_close(what, formed_um2, line.area_um2)
+        parts_um2.setdefault(line.component, []).append(line.area_um2)
+    for part in (parts_um2.keys() | area_um2.keys()) - {sums.TOTAL}:
+        whole = sums.sum_known(parts_um2.get(part, []))
+        sums.require_close(f"area of {part}", whole, area_um2.get(part, 0.0))
+
+
+_BINARY_ROUNDING = 1e-12
+"""Relative to the largest part of a sum; a dozen products and sums of floats err by less."""
+
+
+def _require_formed_of(
+    what: str, used: Sequence[UsedPrice], prices: Mapping[str, float], stated: float, less: float = 0.0
+) -> None:
+    """A stated number that is quantities times prices, less something. Raises ValueError."""
+    unknown = [each.row for each in used if each.row not in prices]
+    if unknown:
+        message = f"{what}: there is no price {unknown[0]!r}"
+        raise ValueError(message)
+    parts = [*(each.quantity * prices[each.row] for each in used), -less]
+    if abs(sum(parts) - stated) > _BINARY_ROUNDING * max(map(abs, parts)):
+        message = f"{what}: its prices give {sum(parts)}, it says {stated}"
+        raise ValueError(message)
+
+
 def require_formed(
     name: str,
     lines: Sequence[EnergyFormation],

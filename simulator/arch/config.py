@@ -81,6 +81,11 @@ class ArrayConfig(_Section):
         default=False, description="A zero operand switches neither multiplier nor accumulator."
     )
     clock_gating: bool = Field(default=False, description="Registers of PEs without work get no clock.")
+    skew_registers: bool = Field(
+        default=True,
+        description="Registers at the edges delay the operands of each row and column by one cycle more than "
+        "those of the one before; without them the buffers must deliver skewed operands.",
+    )
 
     @model_validator(mode="after")
     def _blocks_cover_the_columns(self) -> ArrayConfig:
@@ -295,6 +300,12 @@ class ArchConfig(_Section):
         """The dataflow while a layer runs: its own, where `layers` gives one, else the array's."""
         own = self.layers.get(layer)
         return self.array.dataflow if own is None or own.dataflow is None else own.dataflow
+
+    @property
+    def dataflows(self) -> tuple[Dataflow, ...]:
+        """Every dataflow that the array can run, its own first, then those of single layers."""
+        own = (layer.dataflow for layer in self.layers.values() if layer.dataflow is not None)
+        return tuple(dict.fromkeys((self.array.dataflow, *own)))
 
     def tiling_of(self, layer: str) -> TilingConfig:
         """What is fixed of a layer's tiling: its own, where `layers` gives one, else the section `tiling`."""

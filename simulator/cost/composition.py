@@ -1,8 +1,8 @@
 """What a PE costs, and a PE composed from the parts of its structure (`variant_pe` prices one from rows).
 
 Published powers contain the PE's leakage at the clock they were taken at. It is taken out here, in
-proportion to area, and comes back as static energy of every cycle: at full utilisation both together are
-the published figure again.
+proportion to area, and comes back as static energy of every cycle: at full utilisation and that clock both
+together are the published figure again, scaled to the architecture's node and voltage.
 """
 
 from __future__ import annotations
@@ -48,6 +48,12 @@ class UnitCost:
     def energy_pj(self) -> float | None:
         """Picojoules per action, leakage included; None where not priced."""
         return total(self.energy)
+
+    @property
+    def dynamic_pj(self) -> float | None:
+        """Picojoules per action without the leakage that is charged by time; None where not priced."""
+        energy_pj = self.energy_pj
+        return None if energy_pj is None else energy_pj - self.leakage_share_pj
 
     @property
     def area_um2(self) -> float | None:
@@ -193,6 +199,13 @@ def composed_cost(component: str, parts: Parts, prices: Prices, accumulator: str
     return replace(cost, composed=True, uncertainty=UNCERTAINTY[accumulator])
 
 
+def flip_flops_cost(prices: Prices, component: str, bits: float, what: str) -> UnitCost:
+    """Flip-flops beside those of a PE: the energy of a clocked cycle without toggles, and their area."""
+    clock = use(prices.part("flip_flop", "clock"), bits, f"{what}, clocked")
+    area = use(prices.part("flip_flop", "area"), bits, what)
+    return replace(with_leakage(prices, component, clock, area), composed=True)
+
+
 def register_bits(structure: MacStructure) -> dict[RegisterClass, int]:
     """Flip-flops by register class, pipeline registers counted with the accumulator."""
     bits = dict(structure.registers)
@@ -242,19 +255,18 @@ def register_cost(
 
 
 def with_leakage(prices: Prices, component: str, energy: Uses, area: Uses) -> UnitCost:
-    """A unit cost with its leakage share, taken at the silicon and clock of its own rows.
+    """A unit cost with its leakage share: what its area leaks here in a cycle of its own rows' clock.
 
     The density of leakage comes from another source than the energy, so the share is at most all of it.
     """
     if isinstance(energy, NotPriced) or not energy:
         return UnitCost(component, energy, area)
-    first = energy[0].price
-    clock_mhz = first.row.conditions.clock_mhz
+    clock_mhz = energy[0].price.row.conditions.clock_mhz
     if clock_mhz is None:
         return UnitCost(component, energy, area)
-    leakage = prices.book.find("logic", "28nm", "leakage")
-    if leakage is None or isinstance(area, NotPriced):
+    leakage = prices.get("logic", "28nm", "leakage")
+    area_um2 = total(area)
+    if isinstance(leakage, NotPriced) or area_um2 is None:
         return UnitCost(component, energy, area, holds_leakage=True)
-    area_um2 = sum(each.quantity * each.price.row.value for each in area)
-    share_pj = leakage.value * area_um2 / clock_mhz * _PJ_PER_MW_PER_MHZ * first.factor
+    share_pj = leakage.value * area_um2 / clock_mhz * _PJ_PER_MW_PER_MHZ
     return UnitCost(component, energy, area, max(0.0, min(share_pj, total(energy) or 0.0)))

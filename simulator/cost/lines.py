@@ -125,9 +125,13 @@ class LayerEnergy:
     """A layer's energy in whole femtojoules: lines sum to components, components to the total.
 
     A component that has a line without a price is None, and so is every sum that it is a part of.
+
+    toggling_idle_fj: what registers of idle PEs would take beyond the lines if they toggled as busy ones do;
+        None: not priced.
     """
 
     lines: tuple[FormationLine, ...]
+    toggling_idle_fj: int | None = 0
 
     @cached_property
     def lines_fj(self) -> tuple[int | None, ...]:
@@ -158,6 +162,11 @@ class LayerEnergy:
     def total_fj(self) -> int | None:
         """All lines together."""
         return sum_known(self.parts_fj.values())
+
+    @property
+    def bound_fj(self) -> int | None:
+        """All lines together if idle PEs toggled as busy ones do."""
+        return sum_known((self.total_fj, self.toggling_idle_fj))
 
     @cached_property
     def static_fj(self) -> int | None:

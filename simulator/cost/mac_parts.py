@@ -18,7 +18,7 @@ _INTEGER_FAMILIES = frozenset({"integer", "fixed point"})
 
 
 def structure_of(mac: Any) -> MacStructure:
-    """The parts of a MAC of `simulator.numerics` (a `Mac`): one PE, an edge decoder and an edge converter."""
+    """The parts of a MAC of `simulator.numerics` (a `Mac`): one PE, its edge decoders and converter."""
     structure = _pe(mac)
     stages = mac.spec.pipeline_depth - 1
     return replace(
@@ -32,7 +32,10 @@ def structure_of(mac: Any) -> MacStructure:
         ),
         price=mac.spec.price,
         pipeline_bits=stages * structure.accumulator_bits,
-        decoder=_decoder(mac.activation),
+        activation_decoder=_decoder(mac.activation),
+        weight_decoder=_decoder(mac.weight),
+        activation_code_bits=mac.activation.bits,
+        weight_code_bits=mac.weight.bits,
         converter=_converter(mac),
         max_clock_mhz=mac.spec.max_clock_mhz,
     )

@@ -15,6 +15,8 @@ from typing import Literal
 from simulator.numerics.mac_spec import DEFAULT_PRICE, MacPrice
 
 RegisterClass = Literal["activation", "weight", "accumulator"]
+OperandClass = Literal["activation", "weight"]
+OPERAND_CLASSES: tuple[OperandClass, ...] = ("activation", "weight")
 REGISTER_CLASSES: tuple[RegisterClass, ...] = ("activation", "weight", "accumulator")
 
 UNPACKED_FLAG_BITS = 3
@@ -58,11 +60,13 @@ class MacStructure:
 
     combinational: parts by component (`pe_multiply`, `pe_table`, `pe_shift`, `pe_add`).
     registers: flip-flops by register class, status flags counted with the accumulator.
-    decoder: one code decoder on an input edge; empty where codes travel as they are.
+    activation_decoder, weight_decoder: one code decoder on the edge where these enter; empty where codes
+        travel as they are.
     converter: one accumulator-to-code converter on the output edge; empty where accumulators leave raw.
     identity: its numerics, which published rows are matched by; None matches none.
     price: which rows it takes energy and area from.
     max_clock_mhz: the limit that its author sets, None without one.
+    activation_code_bits, weight_code_bits: of codes in front of their decoders; None: as their registers.
     """
 
     name: str
@@ -71,17 +75,29 @@ class MacStructure:
     accumulator_bits: int
     output_bits: int
     accumulator: Literal["fixed", "float"] = "fixed"
-    decoder: Parts = ()
+    activation_decoder: Parts = ()
+    weight_decoder: Parts = ()
     converter: Parts = ()
     identity: MacIdentity | None = None
     price: MacPrice = DEFAULT_PRICE
     pipeline_bits: int = 0
     max_clock_mhz: float | None = None
+    activation_code_bits: int | None = None
+    weight_code_bits: int | None = None
 
     @property
     def flip_flops(self) -> int:
         """All flip-flops of a PE."""
         return sum(self.registers.values()) + self.pipeline_bits
+
+    def decoder(self, operand: OperandClass) -> Parts:
+        """The decoder of an operand's codes."""
+        return self.activation_decoder if operand == "activation" else self.weight_decoder
+
+    def code_bits(self, operand: OperandClass) -> int:
+        """Bits of an operand's codes in front of their decoder."""
+        bits = self.activation_code_bits if operand == "activation" else self.weight_code_bits
+        return self.registers[operand] if bits is None else bits
 
 
 def table_cells(inputs: int, outputs: int) -> float:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-from simulator.arch.config import ArchConfig
+from simulator.arch.config import ArchConfig, Dataflow
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import AreaLine
 from simulator.cost.book import PriceBook
@@ -21,18 +20,34 @@ from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECy
 
 _STEPS: Final = ("bias", "relu", "pool", "add")
 
-_EVERYTHING: Final = ActionCounts(
-    macs=1,
-    cycles=CycleBreakdown(compute=1, fill=1, drain=1),
-    pe_cycles=PECycles(useful=1, idle=1, shifting=1, holding=1),
-    decoder_operations=1,
-    converter_operations=1,
-    output_path_operations=dict.fromkeys(_STEPS, 1),
-    sram={operand: Traffic(1, 1, 1, 1) for operand in OPERANDS},
-    dram={operand: Traffic(1, 1, 1, 1) for operand in OPERANDS},
-    array_bytes=dict.fromkeys(OPERANDS, 1),
-)
-"""One of everything that has a price."""
+_MANY: Final = 1 << 20
+"""So many that every block of columns has some."""
+
+
+def _everything(pricing: ArchitecturePricing, dataflow: Dataflow) -> ActionCounts:
+    """Counts of a layer in which everything happens that has a price."""
+    names = [structure.name for structure in pricing.structures]
+    macs = _MANY * len(set(names))
+    results = _MANY * len(names)
+    traffic = Traffic(_MANY, _MANY, _MANY, _MANY)
+    return ActionCounts(
+        macs=macs,
+        cycles=CycleBreakdown(compute=_MANY, fill=_MANY, drain=_MANY),
+        pe_cycles=PECycles(useful=macs, idle=macs, shifting=macs, holding=macs),
+        activation_codes=_MANY,
+        weight_codes=_MANY,
+        converter_operations=results,
+        output_path_operations=dict.fromkeys(_STEPS, _MANY),
+        sram=dict.fromkeys(OPERANDS, traffic),
+        dram=dict.fromkeys(OPERANDS, traffic),
+        macs_by_name=dict.fromkeys(names, _MANY),
+        array_bytes=dict.fromkeys(OPERANDS, _MANY),
+        dataflow=dataflow,
+        results_by_block=(_MANY,) * len(names) if len(names) > 1 else (),
+        hidden_shifts=_MANY,
+        handovers=_MANY,
+    )
+
 
 _TOGGLES: Final = SwitchingActivity(1, 1, 1, 1)
 
@@ -61,11 +76,7 @@ def check_tables(arch: ArchConfig) -> TableCheck:
     areas: list[AreaLine] = []
     for layer, pricing in zip((None, *arch.layers), pricings, strict=True):
         dataflow = arch.array.dataflow if layer is None else arch.dataflow_of(layer)
-        names = [structure.name for structure in pricing.structures]
-        counts = replace(_EVERYTHING, dataflow=dataflow, macs_by_name=_one_each(names))
-        counts = replace(
-            counts, macs=len(set(names)), pe_cycles=replace(counts.pe_cycles, useful=len(set(names)))
-        )
+        counts = _everything(pricing, dataflow)
         for activity in (None, _TOGGLES):
             actions += [line.action for line in pricing.layer(counts, activity).lines]
         areas += pricing.area.lines
@@ -95,7 +106,3 @@ def _pricing(arch: ArchConfig, layer: str | None, book: PriceBook) -> Architectu
         for choice, columns in arch.mac_choices(layer)
     ]
     return ArchitecturePricing(arch, blocks, book)
-
-
-def _one_each(names: Sequence[str]) -> dict[str, int]:
-    return dict.fromkeys(names, 1)

@@ -109,6 +109,17 @@ def render_html(results: Sequence[Result], *, mixed: bool = False) -> str:
     )
 
 
+def _notes(result: Result) -> list[str]:
+    """What a reader must know of the figures: what belongs to them, and what has no price."""
+    notes = ["energy, power and TOPS/W are with DRAM, those of the chip without; one MAC is two operations"]
+    bound_pj = result.totals.energy_bound_pj
+    if bound_pj != result.totals.energy_pj:
+        notes.append(f"energy is at most {units.energy(bound_pj)} if idle PEs toggled as busy ones do")
+    if result.left_out:
+        notes.append(f"left out, parts of a real chip that no figure contains: {'; '.join(result.left_out)}")
+    return [*notes, *result.sources.notes]
+
+
 def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
     result = variant.result
     totals = result.totals
@@ -118,6 +129,9 @@ def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
         ("Area", units.area(totals.area_um2)),
         ("Power", units.power(totals.power_mw)),
         ("TOPS/W", units.efficiency(totals.tops_per_w)),
+        ("Chip energy", units.energy(totals.chip_energy_pj)),
+        ("Chip power", units.power(totals.chip_power_mw)),
+        ("Chip TOPS/W", units.efficiency(totals.chip_tops_per_w)),
         ("Utilization", units.percent(totals.utilization)),
         ("Cycles", units.whole(totals.cycles)),
         _eighth_figure(result),
@@ -141,7 +155,7 @@ def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
             ("Prices and where they come from", prices_table(result.sources.prices)),
             ("Configuration", configuration_table(result.arch)),
         ),
-        notes=(*_interval_note(result), *result.sources.notes, *hashes),
+        notes=(*_interval_note(result), *_notes(result), *hashes),
     )
 
 

@@ -93,7 +93,7 @@ def test_nothing_is_imported_without_provenance(missing: str) -> None:
         ("ART: {tables: [{name: system.pe.int8, area: 0}]}", "is zero without a reason"),
         ("ART: {tables: [{name: system.pe.int8, area: 1}, {name: system.pe.int8, area: 1}]}", "is doubled"),
         ("ERT: {tables: [{name: system.pe.x, actions: [{name: run, energy: 1}]}]}", "no such action"),
-        ("ERT: {tables: [{name: system.pe.x, actions: [{name: operate}]}]}", "needs exactly one value"),
+        ("ERT: {tables: [{name: system.pe.x, actions: [{name: operate}]}]}", "energy_pj is empty"),
     ],
 )
 def test_what_cannot_be_imported_is_said_in_one_message(text: str, expected: str) -> None:

@@ -29,7 +29,8 @@ EVERYTHING = ActionCounts(
     macs=1000,
     cycles=CycleBreakdown(compute=100, fill=20, drain=10),
     pe_cycles=PECycles(useful=1000, idle=200, shifting=100, holding=50),
-    decoder_operations=70,
+    activation_codes=40,
+    weight_codes=30,
     converter_operations=80,
     output_path_operations={"relu": 90, "bias": 90},
     sram={operand: Traffic(2000, 1000, 2048, 1024) for operand in OPERANDS},
@@ -42,7 +43,7 @@ PE = {"pe_multiply", "pe_add", "pe_registers"}
 SRAMS = {"sram_ifmap", "sram_filter", "sram_ofmap"}
 DRAMS = {"dram_ifmap", "dram_filter", "dram_ofmap"}
 LEAKAGE = {"leakage_array", "leakage_sram"}
-INT8 = PE | SRAMS | DRAMS | LEAKAGE | {"output_path", "wires"}
+INT8 = PE | SRAMS | DRAMS | LEAKAGE | {"skew_registers", "output_path", "wires"}
 """Components of the energy of an int8 array, which has neither decoders nor converters."""
 
 
@@ -103,7 +104,8 @@ def test_what_does_not_happen_costs_nothing_whether_it_has_a_price_or_not() -> N
         macs=0,
         cycles=CycleBreakdown(0, 0, 0),
         pe_cycles=PECycles(0, 0, 0, 0),
-        decoder_operations=0,
+        activation_codes=0,
+        weight_codes=0,
         converter_operations=0,
         output_path_operations={},
         sram={operand: Traffic() for operand in OPERANDS},
@@ -121,7 +123,11 @@ def test_what_does_not_happen_costs_nothing_whether_it_has_a_price_or_not() -> N
         ("sram_28nm", SRAMS | {"leakage_sram", "wires"}, SRAMS),
         ("dram", DRAMS, set()),
         ("interconnect_28nm", {"wires", "leakage_array"}, set()),
-        ("parts_28nm", {"output_path", "leakage_array", "pe_registers"}, {"output_path"}),
+        (
+            "parts_28nm",
+            {"output_path", "leakage_array", "pe_registers", "skew_registers"},
+            {"output_path", "skew_registers"},
+        ),
     ],
 )
 def test_a_kind_of_row_that_no_table_has_leaves_its_components_alone_without_a_price(
@@ -153,7 +159,9 @@ def test_without_a_leakage_row_published_energies_keep_their_leakage_and_say_so(
     parts = prices.layer(EVERYTHING).parts_fj
     assert parts["pe_multiply"] == round(1000 * multiply_pj * 1000)
     (note,) = (note for note in prices.notes if "leakage" in note)
-    assert note.startswith("pe_multiply, pe_add, pe_registers, output_path: leakage is inside")
+    assert note.startswith(
+        "pe_multiply, pe_add, pe_registers, skew_registers, output_path: leakage is inside"
+    )
     assert not [note for note in pricing().notes if "leakage" in note]
 
 
@@ -337,7 +345,7 @@ def test_in_column_blocks_one_mac_without_a_price_leaves_the_lines_of_the_other(
     arch = ArchConfig.model_validate({"macs": own})
     blocks = [MacBlock(structure_of(get_mac(name, custom=own)), 16) for name in ("int8", "slow")]
     prices = ArchitecturePricing(arch, blocks)
-    counts = replace(EVERYTHING, macs_by_name={"int8": 600, "slow": 400})
+    counts = replace(EVERYTHING, results_by_block=(48, 32))
     energy = prices.layer(counts)
     lines = {line.counted: line for line in energy.lines if line.component == "pe_multiply"}
     alone = pricing().layer(EVERYTHING)

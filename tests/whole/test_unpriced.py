@@ -213,20 +213,26 @@ def test_json_has_null_and_the_reason_and_is_read_back(
 
 
 def test_a_result_of_version_1_is_read(network: Path, tmp_path: Path) -> None:
-    """In version 1 nothing could be without a price, nothing said why, and energies were picojoules alone."""
-    result = simulate(network)
+    """In version 1 nothing could be without a price, nothing said why, and energies were picojoules alone.
+
+    With gated clocks idle PEs take nothing, so that the energy is its own bound, as it was in version 1.
+    """
+    result = simulate(network, load_arch("int8_32x32", {"array.clock_gating": True}))
     document = json.loads(result.to_json())
     document["schema_version"] = 1
-    del document["not_priced"]
+    del document["not_priced"], document["left_out"]
+    for name in [name for name in document["totals"] if name.startswith(("chip_", "dram_", "energy_bound"))]:
+        del document["totals"][name]
     for entry in (*document["unit_prices"], *document["area_formation"]):
         del entry["not_priced"]
     for layer in document["layers"]:
+        del layer["energy_bound_pj"]
         for holder in (layer, document["totals"], *layer["formation"]):
             for field in [name for name in holder if name.endswith("_fj")]:
                 del holder[field]
     file = tmp_path / "old.json"
     file.write_text(json.dumps(document))
-    assert load_result(file) == result
+    assert load_result(file) == result.model_copy(update={"left_out": []})
 
 
 @pytest.mark.parametrize(
