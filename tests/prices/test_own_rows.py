@@ -574,6 +574,54 @@ def test_rows_behind_another_table_say_which_comes_first(tmp_path: Path) -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("price", "figure", "unused_rows"),
+    [
+        ({"energy": "composed"}, "energy", {r["component"] + "/mine/" + r["action"] for r in SPLIT[:4]}),
+        ({"area": "composed"}, "area", {"pe/mine/area"}),
+    ],
+)
+def test_a_figure_that_price_takes_from_elsewhere_leaves_its_rows_unused(
+    tmp_path: Path, price: dict[str, str], figure: str, unused_rows: set[str]
+) -> None:
+    result = run(tmp_path, *SPLIT, **{"macs.mine": {**MINE, "price": price}})
+    (unused,) = result.sources.unused
+    assert set(unused.rows) == unused_rows
+    assert unused.reason == f"MAC 'mine' takes its {figure} from elsewhere"
+    assert not unused.never
+
+
+def test_memories_of_your_own_are_used_first_or_said_to_be_behind_others(tmp_path: Path) -> None:
+    """One macro of 256 KiB with its energies, leakage, area and access time, and a DRAM that is not chosen."""
+    shared = {"component": "sram", "variant": "macro", "capacity_kib": 256, "word_bits": 256}
+    values = {
+        "read": {"energy_pj": 20},
+        "write": {"energy_pj": 22},
+        "leakage": {"leakage_mw": 1},
+        "area": {"area_um2": 300_000},
+        "access": {"time_ns": 1},
+    }
+    said = {"conditions": "cells", "source": "report", "status": "own"}
+    rows = [shared | said | {"action": action} | value for action, value in values.items()]
+    rows.append({"component": "dram", "variant": "ddr9", "action": "transfer", "energy_pj_per_bit": 1} | said)
+    text = document(*rows)
+    text["conditions"] = {"cells": {"scope": "macro", "node_nm": 28, "activity": "whole words"}}
+    own = tmp_path / "mine.yaml"
+    own.write_text(yaml.safe_dump(text))
+    bundled = [*NO_LEAKAGE, "interconnect_28nm"]
+
+    def told(tables: list[str]) -> list[tuple[list[str], str, bool]]:
+        unused = simulate(network(tmp_path), overrides={"tables": tables}).sources.unused
+        return [(each.rows, each.reason, each.never) for each in unused]
+
+    access = "an access time is compared with the clock and enters no figure"
+    behind = "table sram_28nm comes before it and prices memories"
+    keys = [f"sram/macro/{action}/256KiB/256bit" for action in values]
+    not_chosen = (["dram/ddr9/transfer"], "dram.type is lpddr4", False)
+    assert told([str(own), *bundled]) == [(keys[4:], access, False), not_chosen]
+    assert told([*bundled, str(own)]) == [(keys, behind, True), not_chosen]
+
+
 def test_rows_at_other_conditions_are_named_with_their_way_out(tmp_path: Path) -> None:
     result = run(tmp_path, *SPLIT, clock_mhz=400)
     (unused,) = result.sources.unused
