@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -464,6 +465,48 @@ def test_a_layer_without_bias_gets_one(tmp_path: Path) -> None:
     layer = plan.layers["fc0"]
     assert (layer.activation_scale, layer.weight_scale) == (1, 1)
     assert layer.bias == pytest.approx([4 * 0.4, 0])
+
+
+def one_weight_that_becomes_zero(folder: Path, inputs: Sequence[float]) -> tuple[Model, Images]:
+    """Outputs 0.4 x, 0.8 and 7 x - 100: in steps of 1 the first weight is 0, and only the mean comes back."""
+    model = linear_network(folder / "one.onnx", [np.array([[0.4, 0, 7]])], [np.array([0, 0.8, -100])])
+    images = np.array(inputs, np.float32)[:, None]
+    return model, Images("few", images, None, images)
+
+
+def test_a_correction_that_costs_classes_is_left_out_and_told(tmp_path: Path) -> None:
+    # Float32 gives 1 the class 1 and 7 the class 0. Without correction all get 1. The mean of 0.4 x is 1,
+    # which is above 0.8: with it all get 0.
+    model, data = one_weight_that_becomes_zero(tmp_path, [1, 1, 1, 7])
+    plan = plan_network(model, data, "int4 x int4", "max+per_tensor+bias_correction")
+    assert plan.layers["fc0"].bias is model.products[0].bias
+    told = "1 of 4 calibration images get the class of float32 with it, 3 without it"
+    assert plan.choices["bias_correction"] == told
+    assert plan.warnings == (f"policy max+per_tensor+bias_correction leaves out bias_correction: {told}",)
+    assert run_plan(model, data, plan).warnings == plan.warnings
+
+
+def test_a_correction_that_wins_classes_or_costs_none_is_kept(tmp_path: Path) -> None:
+    # The mean of 0.4 x is 2.2: with it all get 0, without it all get 1.
+    model, data = one_weight_that_becomes_zero(tmp_path, [7, 7, 7, 1])
+    plan = plan_network(model, data, "int4 x int4", "max+per_tensor+bias_correction")
+    assert plan.layers["fc0"].bias == pytest.approx([2.2, 0.8, -100])
+    told = "3 of 4 calibration images get the class of float32 with it, 1 without it"
+    assert (plan.choices["bias_correction"], plan.warnings) == (told, ())
+    # The mean is 1.6: two against two.
+    model, data = one_weight_that_becomes_zero(tmp_path, [7, 7, 1, 1])
+    plan = plan_network(model, data, "int4 x int4", "max+per_tensor+bias_correction")
+    assert plan.layers["fc0"].bias == pytest.approx([1.6, 0.8, -100])
+    assert "2 of 4 calibration images get the class of float32 with it, 2 without" in str(plan.choices)
+
+
+def test_all_calibration_images_are_counted_and_both_warnings_are_told(tmp_path: Path) -> None:
+    model, data = one_weight_that_becomes_zero(tmp_path, [1] * 150 + [7] * 50)
+    plan = plan_network(model, data, "int4 x int4", "drop_in+bias_correction")
+    # 0.4 * (150 + 7 * 50) / 200 = 1: as above, fifty times.
+    uncalibrated, left_out = plan.warnings
+    assert "leaves int4 x int4 uncalibrated" in uncalibrated
+    assert "50 of 200 calibration images get the class of float32 with it, 150 without it" in left_out
 
 
 def test_bias_correction_reaches_outputs_that_are_codes(tmp_path: Path) -> None:
