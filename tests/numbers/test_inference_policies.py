@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
 from simulator.foundation import UserError
 from simulator.inference import (
@@ -28,6 +30,7 @@ from simulator.inference.execute import execute
 from simulator.inference.metrics import top_k
 from simulator.inference.plan import LayerPlan, encode
 from simulator.inference.policies import POLICIES, Policy, default_policy, needs_calibration, unsuited
+from simulator.inference.policies.bias_correction import corrected
 from simulator.inference.policies.ffp8 import choose_format
 from simulator.inference.policies.migration import migration_factors
 from simulator.inference.policies.rounding import learned, second_order
@@ -190,6 +193,27 @@ def test_a_policy_that_leaves_formats_uncalibrated_is_told(mac: str, policy: str
 )
 def test_policies_that_suit_are_not_warned_of(mac: str, policy: str) -> None:
     assert unsuited(get_policy(policy), get_mac(mac)) is None
+
+
+@pytest.mark.parametrize(
+    ("activation", "weight", "largest_sum", "told"),
+    [
+        # -128 x -128 is 16,384: just held, and past 16,320; 127 x 128 would fit there.
+        ("int8", "int8", "e5m0b17", False),
+        ("int8", "int8", "e5m7b18", True),
+        # 255 x -128 is 32,640, which is (2 - 2**-7) x 2**14; and past 32,512.
+        ("uint8", "int8", "e5m7b17", False),
+        ("int8", "uint8", "e5m7b17", False),
+        ("uint8", "int8", "e5m6b17", True),
+        ("int8", "uint8", "e5m6b17", True),
+    ],
+)
+def test_accumulators_must_hold_the_product_of_the_largest_codes(
+    activation: str, weight: str, largest_sum: str, told: bool
+) -> None:
+    accumulator = {"kind": "float", "format": largest_sum}
+    mac = get_mac({"activation": activation, "weight": weight, "accumulator": accumulator})
+    assert (unsuited(get_policy("max"), mac) is not None) == told
 
 
 # -- steps ------------------------------------------------------------------------------------------------
@@ -454,6 +478,59 @@ def test_corrected_layers_have_the_means_of_float32(policy: str, tmp_path: Path)
         assert np.abs(rounded - exact).max() < 1e-4 * size
         assert np.abs(before[name][1] - exact).max() > 0.01 * size
         assert np.array_equal(codes_of(plain.layers[name]), codes_of(corrected.layers[name]))
+
+
+def test_channels_of_weights_on_the_left_are_corrected(tmp_path: Path) -> None:
+    """Weights [channels, K] times a computed [K, places]: the channel is the last axis but one."""
+    random = np.random.default_rng(11)
+    left, right = random.normal(size=(3, 4)), random.normal(size=(3 * 5, 2))
+    constants = {"left": left, "right": right, "bias": np.zeros(2)}
+    nodes = [
+        helper.make_node("MatMul", ["left", "image"], ["product"], name="product"),
+        helper.make_node("Flatten", ["product"], ["flat"], name="flat"),
+        helper.make_node("Gemm", ["flat", "right", "bias"], ["logits"], name="fc"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "left",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 4, 5])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 2])],
+        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()],
+    )
+    file = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    file.ir_version = 8
+    onnx.save(file, tmp_path / "left.onnx")
+    model = load_model(tmp_path / "left.onnx")
+    images = (1 + random.normal(size=(40, 4, 5))).astype(np.float32)
+    data = Images("left", images, None, images)
+    plan = plan_network(model, data, "int4 x int4", "max+bias_correction")
+    assert "leaves out" not in str(plan.warnings)
+    product = model.products[0]
+    assert product.transposed
+    exact = np.einsum("ck,nkt->c", left, images) / (40 * 5)
+    outputs = [
+        mac_product(product, layers["product"], images, None).values
+        for layers in (plan_network(model, data, "int4 x int4", "max").layers, plan.layers)
+    ]
+    before, after = (values.mean(axis=(0, 2), dtype=np.float64) for values in outputs)
+    assert np.abs(before - exact).max() > 0.1
+    assert after == pytest.approx(exact, abs=1e-5)
+
+
+def test_layers_around_attention_are_corrected() -> None:
+    """Computed right operands have no bias; their layers run as they are, image by image."""
+    model, data = load_model("vit_fashion"), load_images("fashion_mnist_1000").first(2)
+    data = Images(data.source, data.images, data.labels, data.for_calibration[:6])
+    seen = calibrate(model, data.for_calibration)
+    layers = plan_network(model, data, "int4 x int4", "max").layers
+    correction = corrected(model, layers, seen, data.for_calibration, set(layers))
+    after = means_by_layer(model, data, correction.layers)
+    for product in model.products:
+        exact, rounded = after[product.name]
+        if product.weights is None:
+            assert correction.layers[product.name] is layers[product.name]
+        else:
+            assert np.abs(rounded - exact).max() < 1e-4 * np.abs(exact).max()
 
 
 def test_a_layer_without_bias_gets_one(tmp_path: Path) -> None:
