@@ -517,6 +517,17 @@ def test_channels_of_weights_on_the_left_are_corrected(tmp_path: Path) -> None:
     assert after == pytest.approx(exact, abs=1e-5)
 
 
+def test_only_layers_whose_policy_says_so_are_corrected(tmp_path: Path) -> None:
+    model, data = two_layers(tmp_path)
+    policies = {"int4 x int4": "max+bias_correction", "int8": "max"}
+    plan = plan_network(model, data, "int4 x int4", policies, layer_macs={"fc1": "int8"})
+    assert "leaves out" not in str(plan.warnings)
+    assert plan.layers["fc1"].bias is model.products[1].bias
+    after = means_by_layer(model, data, plan.layers)
+    assert after["fc0"][1] == pytest.approx(after["fc0"][0], abs=1e-5)
+    assert np.abs(after["fc1"][1] - after["fc1"][0]).max() > 0.01
+
+
 def test_layers_around_attention_are_corrected() -> None:
     """Computed right operands have no bias; their layers run as they are, image by image."""
     model, data = load_model("vit_fashion"), load_images("fashion_mnist_1000").first(2)
