@@ -30,7 +30,7 @@ from simulator.inference.execute import execute
 from simulator.inference.metrics import top_k
 from simulator.inference.plan import LayerPlan, encode
 from simulator.inference.policies import POLICIES, Policy, default_policy, needs_calibration, unsuited
-from simulator.inference.policies.bias_correction import corrected
+from simulator.inference.policies.bias_correction import Correction, corrected
 from simulator.inference.policies.ffp8 import choose_format
 from simulator.inference.policies.migration import migration_factors
 from simulator.inference.policies.rounding import learned, second_order
@@ -586,6 +586,27 @@ def test_a_correction_that_wins_classes_or_costs_none_is_kept(tmp_path: Path) ->
     plan = plan_network(model, data, "int4 x int4", "max+per_tensor+bias_correction")
     assert plan.layers["fc0"].bias == pytest.approx([1.6, 0.8, -100])
     assert "2 of 4 calibration images get the class of float32 with it, 2 without" in str(plan.choices)
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "harm"),
+    [
+        (0, 0, False),
+        (3, 0, False),
+        (0, 1, True),
+        (10, 11, False),
+        (23, 29, True),
+        (7, 9, False),
+        (7, 10, True),
+    ],
+)
+def test_harm_is_more_than_half_a_standard_error(won: int, lost: int, harm: bool) -> None:
+    # 9 - 7 is half of the root of 16.
+    correction = Correction({}, 100, 60, won, lost)
+    assert correction.does_harm == harm
+    assert correction.describe() == (
+        f"60 of 100 calibration images get the class of float32 with it, {60 - won + lost} without it"
+    )
 
 
 def test_all_calibration_images_are_counted_and_both_warnings_are_told(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -29,28 +30,34 @@ from simulator.inference.products import Product
 Tensor = NDArray[Any]
 
 
+_HARM = 0.5
+"""Standard errors of the difference that a correction may cost; as most of them help, more is hardly chance."""
+
+
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Plans with corrected biases, and on how many calibration images they are right about the class.
+    """Plans with corrected biases, and what they do to the classes of the calibration images.
 
-    `agreeing` images get the class that float32 gives them; without correction it is `agreeing_before`.
+    `agreeing` images get the class that float32 gives them. Without correction, `lost` more would and `won`
+    of them would not.
     """
 
     layers: dict[str, LayerPlan]
     images: int
     agreeing: int
-    agreeing_before: int
+    won: int
+    lost: int
 
     @property
     def does_harm(self) -> bool:
-        """Fewer images get the class of float32 than without correction."""
-        return self.agreeing < self.agreeing_before
+        """More images lose the class of float32 than win it, by more than half a standard error."""
+        return self.lost - self.won > _HARM * sqrt(self.lost + self.won)
 
     def describe(self) -> str:
         """What was counted, in a sentence."""
         return (
             f"{self.agreeing} of {self.images} calibration images get the class of float32 with it,"
-            f" {self.agreeing_before} without it"
+            f" {self.agreeing - self.won + self.lost} without it"
         )
 
 
@@ -88,12 +95,9 @@ def corrected(
         return mac_product(product, layers[product.name], activations, second).values
 
     before, wanted = (_classes_of(model, images, each) for each in (uncorrected, float32_product))
-    return Correction(
-        found,
-        len(images),
-        int(np.count_nonzero(after == wanted)),
-        int(np.count_nonzero(before == wanted)),
-    )
+    is_right, was_right = after == wanted, before == wanted
+    counted = (is_right, is_right & ~was_right, was_right & ~is_right)
+    return Correction(found, len(images), *(int(np.count_nonzero(each)) for each in counted))
 
 
 def _classes_of(model: Model, images: NDArray[np.float32], arithmetic: Arithmetic) -> NDArray[np.int64]:
