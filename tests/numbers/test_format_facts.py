@@ -70,6 +70,15 @@ def test_floats_overflow_to_infinity_as_in_ieee_754(spec: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("spec", "code"), [("log8.1", 0x80), ("log12.1", 0x800), ("log16", 0x7C00), ("posit8.1", 0x80)]
+)
+def test_tapered_and_log_numbers_have_one_code_for_all_that_is_not_finite(spec: str, code: int) -> None:
+    fmt = get_format(spec)
+    assert fmt.encode([np.inf, -np.inf, np.nan]).tolist() == [code] * 3
+    assert fmt.decode([code]).tolist() == [np.inf]
+
+
+@pytest.mark.parametrize(
     ("widest", "past_it", "what"),
     [
         ("posit16.4", "posit16.5", "exponent field .*5.*0 to 4"),
@@ -85,8 +94,19 @@ def test_floats_overflow_to_infinity_as_in_ieee_754(spec: str) -> None:
 )
 def test_widths_end_where_the_message_says(widest: str, past_it: str, what: str) -> None:
     assert get_format(widest).spec == widest
-    with pytest.raises(UserError, match=what):
+    with pytest.raises(UserError, match=f"format '{past_it}' has impossible .*{what}"):
         get_format(past_it)
+
+
+@pytest.mark.parametrize("spec", ["int8", "fix12.5", "e4m3", "fp16", "posit8.1", "log8.1"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_arrays_are_encoded_as_their_rows_are(spec: str, dtype: type) -> None:
+    fmt, random = get_format(spec), np.random.default_rng(3)
+    values = (random.normal(size=(257, 256, 2)) * 10).astype(dtype)[..., 0]  # compiled, and not contiguous
+    codes = fmt.encode(values)
+    assert codes.shape == values.shape
+    assert codes.dtype == fmt.code_dtype
+    assert (codes == np.stack([fmt.encode(row) for row in values])).all()
 
 
 # None; one; the two signs of one; more than four; a format without a table.

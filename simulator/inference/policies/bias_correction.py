@@ -31,7 +31,7 @@ Tensor = NDArray[Any]
 
 
 _HARM = 0.5
-"""Standard errors of the difference that a correction may cost; as most of them help, more is hardly chance."""
+"""Standard errors of the difference that a correction may cost. Most help, so that more is hardly chance."""
 
 
 @dataclass(frozen=True, slots=True)
