@@ -86,6 +86,7 @@ def test_tapered_and_log_numbers_have_one_code_for_all_that_is_not_finite(spec: 
         ("posit16.0", "posit17.0", "width .*17.*3 to 16"),
         ("log16.0", "log17.0", "width .*17.*4 to 16"),
         ("int16", "int17", "width .*17.*2 to 16"),
+        ("fix16.8", "fix17.8", "width .*17.*2 to 16"),
         ("fix16.16", "fix16.17", "fraction bits .*17.*0 to 16"),
         ("e10m5", "e11m4", "exponent bits .*11.*1 to 10"),
         ("e5m10", "e5m11", "width .*17.*3 to 16"),
