@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from simulator.foundation import UserError
 from simulator.numerics import Format, get_format
-from simulator.numerics.formats.codes import code_dtype, integers_as_reals
+from simulator.numerics.formats.codes import as_reals, code_dtype, integers_as_reals
 from tests.reference import formats as reference
 
 FORMATS = [
@@ -139,3 +139,16 @@ def test_only_integers_below_two_to_the_53_are_exact() -> None:
     reals = integers_as_reals(integers, nearest=False)
     assert reals.tolist() == [2.0**53 - 1, 2.0**53, 2.0**53 + 2048, -(2.0**53) - 2048, 2.0**62 + 2048]
     assert integers_as_reals(integers, nearest=True).tolist() == [float(each) for each in integers.tolist()]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("float16", "float32"), ("float32", "float32"), ("float64", "float64")]
+)
+def test_floats_lose_nothing_on_their_way_to_a_format(given: str, kept: str) -> None:
+    values = np.array([1 + 2.0**-10, -(2.0**-24), 65504.0], given)
+    reals = as_reals(values)
+    assert reals.dtype == kept
+    assert reals.tolist() == [1 + 2.0**-10, -(2.0**-24), 65504.0]
+    # 2**-40 past a tie of fp16: as a float32 it would be the tie.
+    past = np.array([1 + 2.0**-11 + 2.0**-40])
+    assert get_format("fp16").decode(get_format("fp16").encode(past)).tolist() == [1 + 2.0**-10]
