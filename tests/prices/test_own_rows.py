@@ -592,7 +592,7 @@ def test_a_figure_that_price_takes_from_elsewhere_leaves_its_rows_unused(
 
 
 def test_memories_of_your_own_are_used_first_or_said_to_be_behind_others(tmp_path: Path) -> None:
-    """One macro of 256 KiB with its energies, leakage, area and access time, and a DRAM that is not chosen."""
+    """One macro of 256 KiB with energies, leakage, area and access time, and a DRAM not chosen."""
     shared = {"component": "sram", "variant": "macro", "capacity_kib": 256, "word_bits": 256}
     values = {
         "read": {"energy_pj": 20},
