@@ -21,8 +21,8 @@ class BlockCounts:
     cycles: PECycles
     results: int
     weight_codes: int
-    hidden_shifts: int = 0
-    handovers: int = 0
+    hidden_shifts: int
+    handovers: int
 
 
 def block_counts(counts: ActionCounts, columns: Sequence[int]) -> list[BlockCounts]:

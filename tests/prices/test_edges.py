@@ -260,6 +260,12 @@ def test_with_tensors_they_follow_the_toggles_of_the_pes(dataflow: Any, rows: fl
     assert shown == pytest.approx([rows * TOGGLE_PJ, columns * TOGGLE_PJ], abs=0.00051)
 
 
+@pytest.mark.parametrize("activity", [None, SwitchingActivity(3000, 4000, 5000)])
+def test_every_line_of_skew_registers_says_that_it_is_composed(activity: SwitchingActivity | None) -> None:
+    lines = pricing("int8", clock_gating=True).layer(counts(cycles=100), activity).lines
+    assert [line.action.composed for line in lines if line.component == "skew_registers"] == [True] * 4
+
+
 def test_gated_skew_registers_are_clocked_where_codes_pass() -> None:
     energy = pricing("int8", clock_gating=True).layer(counts(cycles=100))
     expected = [

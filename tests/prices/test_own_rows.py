@@ -383,6 +383,15 @@ def test_components_without_areas_share_leakage_as_they_share_energy(tmp_path: P
     assert multiply.leakage_share_pj == pytest.approx(0.0021 * 0.10 / 0.27)
 
 
+def test_leakage_is_shared_among_the_components_that_have_a_price(tmp_path: Path) -> None:
+    """Registers have none, so 2.1 fJ of 250 um2 are shared by 0.10 and 0.05 pJ."""
+    own = write(tmp_path, *SPLIT[:2], SPLIT[4])
+    (pe,) = pricing([own, *NO_LEAKAGE, "interconnect_28nm"]).pes
+    assert pe.registers.characterised.energy_pj is None
+    shares = {cost.component: cost.leakage_share_pj for cost in pe.combinational}
+    assert shares == pytest.approx({"pe_multiply": 0.0014, "pe_add": 0.0007})
+
+
 # Clocks, formats, mistakes
 
 
@@ -396,6 +405,19 @@ def test_a_row_may_state_the_clock_that_it_reaches(tmp_path: Path) -> None:
     assert "the rows of MAC 'mine' meet timing up to 700 MHz only" in reason_of(slow.area)
     prices = pricing([own, *NO_LEAKAGE], clock_mhz=701, **fast)
     assert any("meets timing up to 700 MHz only" in warning for warning in prices.warnings)
+
+
+def test_of_several_clocks_the_lowest_holds_and_those_of_other_variants_do_not(tmp_path: Path) -> None:
+    """Rows of `mine` reach 700 and 600 MHz, those of `other` 100 MHz with other formats."""
+    fast = {"frequency": True}
+    other = row("pe/other/operate", 0.2) | {"max_clock_mhz": 100, "formats": "int8 x int8", "accumulator": 32}
+    rows = [SPLIT[0] | {"max_clock_mhz": 700}, SPLIT[1] | {"max_clock_mhz": 600}, *SPLIT[2:], other]
+    own = write(tmp_path, *rows)
+    prices = pricing([own, *NO_LEAKAGE], clock_mhz=600, scaling=fast)
+    assert prices.pes[0].max_clock_mhz == 600
+    assert prices.pes[0].is_priced
+    assert prices.warnings == []
+    assert not pe_of([own, *NO_LEAKAGE], clock_mhz=601, scaling=fast).is_priced
 
 
 def test_rows_at_the_architectures_clock_need_no_permission(tmp_path: Path) -> None:
@@ -557,6 +579,8 @@ def test_rows_at_other_conditions_are_named_with_their_way_out(tmp_path: Path) -
     (unused,) = result.sources.unused
     assert len(unused.rows) == len(SPLIT)
     assert "set scaling.frequency to true" in unused.reason
+    assert not unused.never
+    assert not [warning for warning in result.warnings if "never be used" in warning]
 
 
 # Paths

@@ -163,6 +163,31 @@ def test_an_array_of_two_dataflows_has_what_each_of_them_needs() -> None:
     }
 
 
+def test_gated_registers_of_another_dataflow_get_no_clock() -> None:
+    array = {"overlap": "full", "clock_gating": True}
+    arch = ArchConfig.model_validate({"array": array, "layers": {"one": {"dataflow": "ws"}}})
+    energy = ArchitecturePricing(arch, structure_of(get_mac("int8"))).layer(counts("ws"))
+    lines = {line.counted: line.count for line in energy.lines if "second" in line.counted}
+    assert lines == {
+        "clocked PE-cycles of int8, second weight register": 570,
+        "weight moves of second registers in PEs of int8": 610,
+    }
+
+
+@pytest.mark.parametrize("activity", [None, SwitchingActivity(3e3, 4e3, 5e3, 600)])
+def test_they_say_that_they_are_composed(activity: SwitchingActivity | None) -> None:
+    prices = pricing(overlap="full")
+    lines = [
+        line
+        for line in prices.layer(counts("os"), activity).lines
+        if "second" in line.counted or "handover" in line.counted
+    ]
+    assert len(lines) == 2
+    assert all(line.action.composed for line in lines)
+    areas = {line.counted: line.composed for line in prices.area.lines if line.component == "pe_array"}
+    assert areas == {"PEs of int8": False, "second accumulator registers of int8": True}
+
+
 # What the machine counts
 
 
