@@ -83,7 +83,7 @@ class PeLines:
             return 0
         least = FormationLine(self._resting, cycles.idle).energy_fj
         most = FormationLine(self._toggling_idle, cycles.idle).energy_fj
-        return None if least is None or most is None else most - least
+        return None if least is None or most is None else max(0, most - least)
 
     def _combinational(self, cycles: PECycles, activity: SwitchingActivity | None) -> Iterator[FormationLine]:
         if activity is None:
