@@ -26,7 +26,7 @@ class SramCost:
     """One operand buffer: prices as weighted table rows; each of them may be missing without the others.
 
     macros: how many equal memories the buffer is made of. built_of: them in words. access: the time of one
-    macro, in nanoseconds. notes: what a reader of the prices must know.
+    macro, in nanoseconds. notes: what a reader of the prices must know. warnings: macros that are too slow.
     """
 
     read: Uses
@@ -37,6 +37,7 @@ class SramCost:
     macros: int
     built_of: str
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def read_pj_per_byte(self) -> float | None:
@@ -96,16 +97,16 @@ def _unpriced(reason: NotPriced, prices: Prices) -> SramCost:
     )
 
 
-def _too_slow(access: Uses, macro: str, prices: Prices, field: str) -> list[str]:
+def _too_slow(access: Uses, macro: str, prices: Prices, field: str) -> tuple[str, ...]:
     """A warning where a macro does not answer within a clock cycle."""
     access_ns, cycle_ns = total(access), 1e3 / prices.clock_mhz
     if access_ns is None or access_ns <= cycle_ns:
-        return []
-    return [
+        return ()
+    return (
         f"{field}: a macro of {macro} takes {access_ns:.3g} ns, longer than the {cycle_ns:.3g} ns of a cycle "
         f"at {prices.clock_mhz:g} MHz: use a pipelined or faster memory, smaller macros (more ports, a wider "
-        "word) or a slower clock; cycles and energy are counted as if it answered in time"
-    ]
+        "word) or a slower clock; cycles and energy are counted as if it answered in time",
+    )
 
 
 # Fitted memories
@@ -156,7 +157,8 @@ class _Fitted:
             access,
             self.macros,
             self.built_of,
-            (*self._extrapolated(), *_too_slow(access, macro, self.prices, self.field)),
+            tuple(self._extrapolated()),
+            _too_slow(access, macro, self.prices, self.field),
         )
 
     def _terms(self, action: Action, capacity_kib: float, times: float, what: str) -> Uses:
@@ -272,7 +274,8 @@ class _Given:
             access,
             self.macros,
             built_of,
-            (*self._notes(built_of), *_too_slow(access, str(self.macro), self.prices, self.field)),
+            tuple(self._notes(built_of)),
+            _too_slow(access, str(self.macro), self.prices, self.field),
         )
 
     def _one(self, action: Action, times: float, what: str) -> Uses:

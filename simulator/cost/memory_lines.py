@@ -63,8 +63,13 @@ class Memories:
 
     @property
     def notes(self) -> list[str]:
-        """What the buffers are built of, what was extrapolated, and which macro is slower than the clock."""
+        """What the buffers are built of, and what was extrapolated."""
         return [note for sram in self.srams.values() for note in sram.notes]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Macros that do not answer within a clock cycle."""
+        return [warning for sram in self.srams.values() for warning in sram.warnings]
 
     def area_lines(self) -> Iterator[AreaLine]:
         """Area of the buffers."""

@@ -111,8 +111,8 @@ class ArchitecturePricing:
 
     @property
     def warnings(self) -> list[str]:
-        """Where the rows of a MAC do not fit it, or do not reach the clock."""
-        warnings = [text for pe in self.pes for text in pe.warnings]
+        """Where the rows of a MAC do not fit it, or a MAC or memory does not reach the clock."""
+        warnings = [text for pe in self.pes for text in pe.warnings] + self._memories.warnings
         clock_mhz = self.arch.clock_mhz
         warnings += [
             f"MAC {pe.name!r} meets timing up to {pe.max_clock_mhz:g} MHz only; cycles are those of "

@@ -79,11 +79,11 @@ def fitted_terms(
             for kib, bits in zip(capacity_kib, word_bits, strict=True)
         ]
     )
-    found = _least_squares(columns / wanted[:, None], np.ones_like(wanted))
+    found = non_negative_least_squares(columns / wanted[:, None], np.ones_like(wanted))
     for _ in range(_STEPS):
         now = columns @ found
         off = np.log(now / wanted)
-        found += _DAMPING * (_least_squares(columns / now[:, None], 1 - off) - found)
+        found += _DAMPING * (non_negative_least_squares(columns / now[:, None], 1 - off) - found)
     found[found < _NEGLIGIBLE * found.max()] = 0.0
     return tuple(
         Term(term.capacity_exponent, term.word_exponent, float(coefficient))
@@ -110,10 +110,16 @@ def leave_one_out(
     return LeaveOneOut(np.array(errors))
 
 
-def _least_squares(matrix: Floats, wanted: Floats) -> Floats:
+def non_negative_least_squares(matrix: Floats, wanted: Floats) -> Floats:
     """The vector without negative entries that makes `matrix @ vector` nearest to `wanted`.
 
-    The active set method of Lawson and Hanson, "Solving Least Squares Problems", 1974, chapter 23.
+    Args:
+        matrix: of shape [m, n], no column all zero.
+        wanted: of shape [m].
+
+    Returns:
+        A vector of shape [n], by the active set method of Lawson and Hanson, "Solving Least Squares
+        Problems", 1974, chapter 23.
     """
     scale = np.linalg.norm(matrix, axis=0)
     scaled = matrix / scale

@@ -55,8 +55,8 @@ def pe_cost(structure: MacStructure, prices: Prices) -> PeCost:
     sources = [rows for rows in (energy, area) if isinstance(rows, MacRows)]
     limits = [structure.max_clock_mhz, *(rows.max_clock_mhz for rows in sources)]
     limit_mhz = min((limit for limit in limits if limit is not None), default=None)
-    warnings = tuple(dict.fromkeys(text for rows in sources for text in rows.mismatches(structure)))
-    cost = replace(cost, warnings=warnings, max_clock_mhz=limit_mhz)
+    mismatches = dict.fromkeys(text for rows in sources for text in rows.mismatches(structure))
+    cost = replace(cost, warnings=(*cost.warnings, *mismatches), max_clock_mhz=limit_mhz)
     why = too_fast(structure, prices.clock_mhz) or _beyond_rows(structure, limit_mhz, prices)
     return cost if why is None else cost.unpriced(why)
 
@@ -155,6 +155,7 @@ class _Registers:
     area: Uses | None = None
     component: str = "pe_registers"
     note: str = ""
+    warning: str = ""
 
 
 def _called(component: str) -> str:
@@ -188,6 +189,7 @@ def _from_rows(structure: MacStructure, rows: MacRows, area: Uses, prices: Price
         area,
         None,
         notes=(registers.note,) if registers.note else (),
+        warnings=(registers.warning,) if registers.warning else (),
     )
 
 
@@ -233,12 +235,13 @@ def _registers(
         return _Registers(why, why, why, area)
     inside = [energies.logic] if energies.logic is not None else list(energies.parts.values())
     left = _left(rows, energies.whole, inside)
-    note = (
+    warning = (
         f"{structure.name}: table {table} does not tell the registers of {variant} from its logic; "
         f"{'what its components leave of the PE' if inside else 'the whole PE'} is charged in every clocked "
         f"cycle, an upper bound for those without work: add the row pe_registers/{variant}/operate"
     )
-    return _Registers(left, left, (), area if inside else None, "pe_registers" if inside else WHOLE, note)
+    component = "pe_registers" if inside else WHOLE
+    return _Registers(left, left, (), area if inside else None, component, warning=warning)
 
 
 def _from_flip_flops(

@@ -20,6 +20,7 @@ from simulator.report.comparison import Comparison, Variant, compare_results
 from simulator.report.comparison_figures import comparison_figures
 from simulator.report.console import describe_accuracy, describe_array
 from simulator.report.figures import Figure, StackedBars
+from simulator.report.intervals import shown_differences, shown_interval
 from simulator.report.provenance import MAC_LEGEND, MARKS
 from simulator.report.result_figures import result_figures
 from simulator.report.tables import (
@@ -154,7 +155,7 @@ def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
             ("Prices and where they come from", prices_table(result.sources.prices)),
             ("Configuration", configuration_table(result.arch)),
         ),
-        notes=(*_notes(result), *hashes),
+        notes=(*_interval_note(result), *_notes(result), *hashes),
     )
 
 
@@ -162,6 +163,11 @@ def _eighth_figure(result: Result) -> tuple[str, str]:
     if result.accuracy is not None and result.accuracy.top1 is not None:
         return "Top-1", units.percent(result.accuracy.top1)
     return "MACs", units.quantity(result.totals.macs)
+
+
+def _interval_note(result: Result) -> list[str]:
+    known = shown_interval(result)
+    return [f"90 % interval of the prices: {known}"] if known else []
 
 
 def _comparison_panel(comparison: Comparison) -> _Panel:
@@ -178,7 +184,7 @@ def _comparison_panel(comparison: Comparison) -> _Panel:
         warnings=(),
         figures=_views(comparison_figures(comparison), "compare"),
         tables=(("Variants side by side", comparison_table(comparison)),),
-        notes=(),
+        notes=tuple(shown_differences(comparison.named_results)),
     )
 
 

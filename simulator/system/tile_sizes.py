@@ -45,6 +45,11 @@ def sizes_of_length(length: int, unit: int, *, dense: bool, fine: bool = False) 
     return tuple(sorted(size for size in sizes if size <= length))
 
 
+def with_folds(sizes: Sizes, length: int, fold: int) -> Sizes:
+    """The sizes, and one, two and three folds."""
+    return tuple(sorted({*sizes, *(size for size in (fold, 2 * fold, 3 * fold) if size < length)}))
+
+
 def is_small(g: Geometry, array: Array) -> bool:
     """Whether every size of short loops is tried."""
     return array.timing.rows * array.timing.columns <= SMALL_ARRAY and g.macs <= SMALL_LAYER
@@ -71,6 +76,11 @@ def unit_of_reduction(g: Geometry, array: Array) -> int:
     return g.rows.kernel * g.columns.kernel if array.dataflow == OUTPUTS_STAY else array.timing.rows
 
 
+def fold_of_pixels(array: Array) -> int:
+    """Output pixels of a fold; where they stream, as many as hide the loading of the next fold's operands."""
+    return array.timing.rows if array.dataflow == WEIGHTS_STAY else unit_of_pixels(array)
+
+
 def blocks_of(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = False) -> Integers:
     """Blocks of output pixels to try: [count, 3], images, rows and columns.
 
@@ -82,8 +92,10 @@ def blocks_of(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = Fa
     if fixed.tile_m is not None:
         return _array([_block_of_pixels(g, fixed.tile_m)])
     if per_image == width and g.images == 1:
-        sizes = _given(fixed.tile_columns, width) or sizes_of_length(
-            width, unit_of_pixels(array), dense=dense, fine=fine
+        sizes = _given(fixed.tile_columns, width) or with_folds(
+            sizes_of_length(width, unit_of_pixels(array), dense=dense, fine=fine),
+            width,
+            fold_of_pixels(array),
         )
         return _array((1, 1, size) for size in sizes)
     all_rows = sizes_of_length(height, 1, dense=dense)
@@ -94,7 +106,7 @@ def blocks_of(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = Fa
     else:
         blocks = {(1, r, width) for r in all_rows} | {(1, height, c) for c in all_columns}
         blocks |= {(1, r, c) for r in all_rows[1:-1] for c in all_columns[1:-1]}
-        blocks |= set(_whole_folds(height, width, unit_of_pixels(array)))
+        blocks |= set(_whole_folds(height, width, fold_of_pixels(array)))
     whole = not (rows and rows[0] < height) and not (columns and columns[0] < width)
     if whole:
         images = _given(fixed.tile_images, g.images) or sizes_of_length(g.images, 1, dense=dense)
@@ -151,7 +163,12 @@ def _given(size: int | None, length: int) -> Sizes:
 def channel_sizes(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = False) -> Integers:
     """Sizes of output channels to try."""
     dense, unit = is_small(g, array), unit_of_channels(array)
-    return np.array(_given(fixed.tile_n, g.n) or sizes_of_length(g.n, unit, dense=dense, fine=fine), np.int64)
+    sizes = _given(fixed.tile_n, g.n) or with_folds(
+        sizes_of_length(g.n, unit, dense=dense, fine=fine),
+        g.n,
+        array.timing.rows if array.dataflow == INPUTS_STAY else unit,
+    )
+    return np.array(sizes, np.int64)
 
 
 def reduction_sizes(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = False) -> Integers:

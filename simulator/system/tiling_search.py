@@ -43,7 +43,9 @@ from simulator.system.tiling_candidates import (
 from simulator.system.tiling_needs import Limits, output_bytes
 from simulator.system.tiling_neighbours import MOST_SIZES, Around, list_neighbours
 from simulator.system.tiling_trials import (
+    ENERGY,
     LATENCY,
+    NEAR,
     TRAFFIC,
     Weights,
     moved_bytes,
@@ -61,6 +63,7 @@ class _Effort(NamedTuple):
 
     first, near: of the fewest estimated cycles and of the least traffic, before any is refined. most_near: of
     the least traffic near the fewest cycles. round: around a candidate, in each of `rounds` rounds.
+    runners_up: how many beside the chosen and the fastest one are refined.
     """
 
     first: int
@@ -68,6 +71,7 @@ class _Effort(NamedTuple):
     most_near: int
     round: int
     rounds: int
+    runners_up: int = 0
 
 
 _OF_EACH_NEST = 2
@@ -78,7 +82,7 @@ _MAY_BE_NEAR = 1.05
 _USUAL = _Effort(first=12, near=8, most_near=48, round=40, rounds=6)
 _CAREFUL = _Effort(first=24, near=10, most_near=120, round=60, rounds=8)
 """For convolutions, whose blocks have two sides."""
-_THOROUGH = _Effort(first=800, near=40, most_near=400, round=100, rounds=8)
+_THOROUGH = _Effort(first=800, near=40, most_near=400, round=100, rounds=8, runners_up=8)
 """For small layers on small arrays, which take few steps."""
 
 
@@ -170,7 +174,7 @@ class Search:
         return np.concatenate(found)
 
     def _filling_pixels(self) -> Sizes:
-        """Output pixels whose whole reduction fills the ifmap buffer, or all whose results the ofmap buffer."""
+        """Output pixels whose whole reduction fills the ifmap buffer, or whose results fill the ofmap one."""
         g, limits = self.work.geometry, self.limits
         each = g.k * self.work.array.edges.ifmap_bits / 8
         results = output_bytes(self.work.array, g.n, g.k)
@@ -247,7 +251,7 @@ class Search:
         found = np.empty((_MOST_NEIGHBOURS, CANDIDATE), np.int64)
         refined: set[int] = set()
         for turn in range(self.effort.rounds):
-            starts = {self.trials.chosen, self.trials.fastest}
+            starts = {self.trials.chosen, self.trials.fastest, *self._runners_up()}
             if turn == 0:
                 starts |= set(self._best_of_each_kind())
             starts -= refined
@@ -261,6 +265,15 @@ class Search:
                 played += self._play_neighbours(found[:count])
             if not played:
                 return
+
+    def _runners_up(self) -> list[int]:
+        """Played rows that come next for the objective."""
+        if not self.effort.runners_up:
+            return []
+        cycles, moved = self.trials.figures[: self.trials.played, :2].T
+        far = cycles > NEAR * self._fewest if self.trials.objective == LATENCY else np.zeros(len(cycles))
+        first = self._weighed(cycles, moved) if self.trials.objective == ENERGY else moved
+        return [int(row) for row in np.lexsort((cycles, first, far))[: self.effort.runners_up]]
 
     def _best_of_each_kind(self) -> list[int]:
         """The best played row with the whole reduction in a tile, and of those that hold an operand whole."""

@@ -177,11 +177,11 @@ def test_only_a_composed_mac_that_is_priced_is_said_to_be_composed() -> None:
         return [note for note in pricing(*macs, **overrides).notes if "composed" in note]
 
     assert composed("int8") == []
-    assert composed("posit8") == ["posit8: no published row; composed from parts, to about 20%"]
-    assert composed("bf16") == ["bf16: no published row; composed from parts, to about 45%"]
+    assert composed("posit8") == ["posit8: no published row; composed from parts, to about 25%"]
+    assert composed("bf16") == ["bf16: no published row; composed from parts, to about 50%"]
     assert composed("posit8", process={"node_nm": 45}) == []
     assert composed("int8", macs={"int8": {"price": "composed"}}) == [
-        "int8: as its `price` says, composed from parts, to about 20%"
+        "int8: as its `price` says, composed from parts, to about 25%"
     ]
 
 

@@ -176,7 +176,7 @@ def test_whatever_is_composed_says_so_and_what_is_published_does_not() -> None:
         assert {each.composed for each in cost.combinational} == {expected}
         assert cost.registers.characterised.composed == cost.registers.clock.composed == expected
         assert (cost.status, cost.area_status) == (("composed",) * 2 if expected else ("published",) * 2)
-    assert (composed.uncertainty, published.uncertainty) == (0.2, None)
+    assert (composed.uncertainty, published.uncertainty) == (0.25, None)
     (parts,) = (cost for cost in composed.combinational if cost.component == "pe_add")
     assert composed_cost("pe_add", structure_of(get_mac("posit8")).combinational["pe_add"], PRICES) == parts
 

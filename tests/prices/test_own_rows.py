@@ -237,10 +237,10 @@ def test_a_whole_alone_is_charged_in_every_clocked_cycle_and_says_so(tmp_path: P
     prices = pricing([own, *NO_LEAKAGE])
     (pe,) = prices.pes
     assert parts_of(pe) == {"clocked pe_multiply_add": 0.27}
-    (note,) = pe.notes
-    assert "does not tell the registers of mine from its logic" in note
-    assert "add the row pe_registers/mine/operate" in note
-    assert note in prices.notes
+    (warning,) = prices.warnings
+    assert "does not tell the registers of mine from its logic" in warning
+    assert "the whole PE is charged in every clocked cycle, an upper bound" in warning
+    assert "add the row pe_registers/mine/operate" in warning
     assert energy_pj(prices)["pe_multiply_add"] == pytest.approx(1350 * 0.27)
 
 
@@ -281,7 +281,7 @@ def test_registers_are_what_the_logic_leaves_of_the_whole(tmp_path: Path) -> Non
     rows = [row("pe/mine/operate", 0.30), row("pe_combinational/mine/operate", 0.18)]
     pe = pe_of([write(tmp_path, *rows), *NO_LEAKAGE])
     assert parts_of(pe) == {"pe_multiply_add": 0.18, "clocked pe_registers": pytest.approx(0.12)}
-    assert "an upper bound" in pe.notes[0]
+    assert "what its components leave of the PE is charged in every clocked cycle" in pe.warnings[0]
 
 
 def test_registers_without_their_clock_are_charged_alike_in_every_clocked_cycle(tmp_path: Path) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from simulator.cost.sram_fit import Term, fitted_terms, leave_one_out
+from simulator.cost.sram_fit import Term, fitted_terms, leave_one_out, non_negative_least_squares
 from simulator.cost.tables import load_table
 from tools import sram_plot, sram_table
+
+Floats = npt.NDArray[np.float64]
 
 KIB = [1.0, 2, 8, 32, 64, 256, 1024, 4096]
 BITS = [32.0, 64, 128, 256, 512, 64, 32, 128]
@@ -49,6 +55,38 @@ def test_a_figure_left_out_is_predicted_from_the_others_alone() -> None:
     # the 90th percentile of three lies 0.8 of the way from the second to the third
     second, third = 1 - 2**0.5 / 4, 8**0.5 - 1
     assert errors.most == pytest.approx(second + 0.8 * (third - second))
+
+
+def best_of_all_supports(matrix: Floats, wanted: Floats) -> float:
+    """The least residual of a vector without negative entries, by trying every set of entries above zero."""
+    columns = range(matrix.shape[1])
+    residuals = [float(np.linalg.norm(wanted))]
+    for size in range(1, matrix.shape[1] + 1):
+        for support in itertools.combinations(columns, size):
+            part = matrix[:, support]
+            found = np.linalg.lstsq(part, wanted, rcond=None)[0]
+            if (found >= 0).all():
+                residuals.append(float(np.linalg.norm(part @ found - wanted)))
+    return min(residuals)
+
+
+@settings(max_examples=200)
+@given(seed=st.integers(0, 2**32), rows=st.integers(4, 9), columns=st.integers(1, 6))
+def test_no_other_vector_without_negative_entries_is_nearer(seed: int, rows: int, columns: int) -> None:
+    """Also where columns nearly agree, as powers of a size do, so that entries rise first and fall again."""
+    random = np.random.default_rng(seed)
+    matrix = random.random((rows, 1)) + 0.3 * random.standard_normal((rows, columns))
+    wanted = random.random(rows) + 0.2 * random.standard_normal(rows)
+    found = non_negative_least_squares(matrix, wanted)
+    assert (found >= 0).all()
+    residual = float(np.linalg.norm(matrix @ found - wanted))
+    assert residual <= best_of_all_supports(matrix, wanted) + 1e-9
+
+
+def test_a_term_is_a_product_of_powers() -> None:
+    """3 x 16^0.5 x 64^0.25 = 3 x 4 x 2.828; without a coefficient 1 is taken."""
+    assert Term(0.5, 0.25, 3).at(16, 64) == pytest.approx(3 * 4 * 8**0.5)
+    assert Term(1, 0).at(5, 64) == 5
 
 
 @pytest.mark.parametrize("figures", [[], [1.0, 0.0]])

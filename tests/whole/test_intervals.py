@@ -161,3 +161,13 @@ def test_the_console_and_the_table_say_how_well_a_difference_is_known(
     first, second = json.loads(outcome.stdout)["variants"]
     assert first["energy_pj_relative_half_width"] == 0
     assert 0 < second["energy_pj_relative_half_width"] < 0.5
+
+
+def test_the_report_says_it_too(network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for mac in ("int8", "elma8"):
+        run(capsys, "simulate", network, "--mac", mac, "--out", tmp_path / mac).must_succeed()
+    page = tmp_path / "page.html"
+    run(capsys, "report", tmp_path / "int8", tmp_path / "elma8", "-o", page).must_succeed()
+    text = page.read_text()
+    assert text.count("90 % interval of the prices: energy ") == 2
+    assert "elma8: energy " in text

@@ -380,3 +380,18 @@ def test_a_sweep_in_which_nothing_is_priced_names_another_objective(
     assert "No front: no point has energy, area, top-1; choose others, such as --objective latency_ms" in text
     outcome = run(capsys, "sweep", spec, "--objective", "latency_ms", "--json").must_succeed()
     assert any(point["on_pareto_front"] for point in json.loads(outcome.stdout)["points"])
+
+
+# Memories that are slower than the clock
+
+
+def test_a_result_warns_of_a_slow_macro(tmp_path: Path) -> None:
+    """4096 KiB x 256 bit: 0.00677 + 0.14032 x 8 + 0.018582 x 64 + 0.00022016 x 64 x 16 = 2.544 ns at 2 ns."""
+    file = tmp_path / "n.csv"
+    file.write_text("Layer,M,N,K,\na,8,8,8,\n")
+    result = simulate(file, overrides={"sram.filter.capacity_kib": 4096})
+    (warning,) = [text for text in result.warnings if "macro" in text]
+    assert warning.startswith(
+        "sram.filter: a macro of 4096 KiB x 256 bit takes 2.54 ns, longer than the 2 ns"
+    )
+    assert not [text for text in simulate(file).warnings if "macro" in text]
