@@ -154,11 +154,26 @@ def _imported(document: object, source: str) -> list[dict[str, Any]]:
         identity = _identity(entry, source)
         unit = _UNITS_OF.get(identity["component"], "pJ")
         units = _units_per_action(unit, identity.get("word_bits"))
-        for action in entry.get("actions") or []:
+        for action in _actions(entry, source):
             energy = action.get("energy")
             value = energy / units if isinstance(energy, int | float) else energy
             rows.append({**identity, "action": action.get("name"), _PJ_FIELDS[unit]: value})
     return rows
+
+
+def _actions(entry: dict[str, Any], source: str) -> list[dict[str, Any]]:
+    """The actions of a component; none where it has no such list."""
+    actions = entry.get("actions")
+    if actions is None:
+        return []
+    if not isinstance(actions, list) or not all(isinstance(action, dict) for action in actions):
+        raise UserError(
+            "must be a list of actions, each with name and energy",
+            source=source,
+            location=f"ERT.tables.{entry.get('name')}.actions",
+            value=actions,
+        )
+    return actions
 
 
 def _entries(document: object, root: str, source: str) -> list[dict[str, Any]]:

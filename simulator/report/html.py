@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -155,8 +155,14 @@ def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
             ("Prices and where they come from", prices_table(result.sources.prices)),
             ("Configuration", configuration_table(result.arch)),
         ),
-        notes=(*_interval_note(result), *_notes(result), *hashes),
+        notes=(*_interval_note(result), *_notes(result), *_unused(result), *hashes),
     )
+
+
+def _unused(result: Result) -> Iterator[str]:
+    """Rows of your own tables that nothing was priced from."""
+    for unused in result.sources.unused:
+        yield f"not used of table {unused.table}: {', '.join(unused.rows)}: {unused.reason}"
 
 
 def _eighth_figure(result: Result) -> tuple[str, str]:

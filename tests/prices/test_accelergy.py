@@ -87,6 +87,11 @@ def test_nothing_is_imported_without_provenance(missing: str) -> None:
     [
         ("ERT: {version: 0.4, tables: [{name: system.alien, actions: []}]}", "names no known component"),
         ("ERT: {version: 0.4}", "must be a list of components"),
+        (
+            "ERT: {tables: [{name: system.pe.x, actions: [operate]}]}",
+            "ERT.tables.system.pe.x.actions: must be",
+        ),
+        ("ERT: {tables: [{name: system.pe.x, actions: 3.0}]}", "must be a list of actions"),
         ("tables: []", "holds neither an ERT nor an ART"),
         ("- a list", "holds neither an ERT nor an ART"),
         ("ERT: [", "is not valid YAML"),

@@ -169,6 +169,20 @@ def test_the_area_of_blocks_is_that_of_their_pes() -> None:
     assert prices.name == "int8 | elma8"
 
 
+@pytest.mark.parametrize(("macs", "rescaled"), [(["int8"], 32), (["int8", "elma8"], 16)])
+@pytest.mark.parametrize("lanes", [None, 8])
+def test_the_output_path_has_its_steps_in_every_lane_and_rescales_where_sums_leave_raw(
+    macs: list[str], rescaled: int, lanes: int | None
+) -> None:
+    """Rescaling: 32 shifter bits and 8 bits of rounding; two of the steps add 32 bits, two compare them."""
+    prices = pricing(*macs, output_path={"values_per_cycle": lanes})
+    shifter, small, adder = 81.774 / 38, 32.760 / 9, 117.810 / 32
+    width = lanes or 32
+    steps_um2 = width * (2 * 32 * adder + 2 * 32 * small)
+    rescale_um2 = rescaled / 32 * width * (32 * shifter + 8 * small)
+    assert prices.area.parts_um2["output_path"] == pytest.approx(steps_um2 + rescale_um2, rel=1e-9)
+
+
 # Notes and warnings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shlex
@@ -58,7 +59,9 @@ def test_the_pages_commands_run_one_after_the_other(folder: Path, capsys: Captur
     assert len(commands) == 8
     for command in commands:
         run(capsys, *shlex.split(command)).must_succeed()
-    assert (folder / "own.html").stat().st_size > 10_000
+    page = html.unescape((folder / "own.html").read_text())
+    assert "not used of table my_28nm: pe/w4a8/operate: other rows of the PE are used instead" in page
+    assert "no MAC of this run takes its price from int8" in page
 
 
 def test_every_figure_of_a_pe_is_that_of_the_synthesis_report(result: Result) -> None:
@@ -229,3 +232,17 @@ def test_the_results_of_the_page_say_where_prices_come_from(folder: Path, capsys
     assert document["sources"]["unused"] == [unused.model_dump() for unused in loaded.sources.unused]
     text = run(capsys, "explain", "out", "--layer", "g", "--component", "pe_registers").must_succeed().stdout
     assert "my_28nm:pe_registers/w4a8/operate, own" in text
+
+
+def test_check_covers_column_blocks_and_layers_with_a_mac_of_their_own(folder: Path) -> None:
+    blocks = {
+        "array.column_blocks": [{"mac": "w4a8", "columns": 32}, {"mac": "int8", "columns": 32}],
+        "layers.conv1.dataflow": "ws",
+    }
+    check = check_tables(load_arch("accelerator.yaml", blocks))
+    used = {price.row for price in check.used if price.table == "my_28nm"}
+    assert {"pe/w4a8/area", "pe/int8/area", "pe_registers/int8/clock"} <= used
+    assert check.not_priced == ()
+    layers = {"layers.conv1": {"mac": "int8", "dataflow": "ws"}}
+    check = check_tables(load_arch("accelerator.yaml", layers))
+    assert {"pe_registers/w4a8/clock", "pe_registers/int8/clock"} <= {price.row for price in check.used}
