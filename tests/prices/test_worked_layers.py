@@ -165,7 +165,8 @@ def test_without_tensors_idle_pes_pay_for_their_clock_and_the_bound_for_toggles(
 @pytest.mark.parametrize(("dataflow", "moving"), [("ws", 4.03), ("is", 4.02)])
 def test_operands_that_are_loaded_do_not_pass_the_adder(dataflow: str, moving: float) -> None:
     energy = pricing().layer(counts(0, shifting=70, dataflow=dataflow))
-    require_lines(energy, [("pe_registers", 70, 70 * (CLOCKED_PJ + moving * TOGGLE_PJ))])
+    # On 32 rows a register changes with the operands of its own row and of those below: 33 of 64 in the mean.
+    require_lines(energy, [("pe_registers", 70, 70 * (CLOCKED_PJ + 33 / 64 * moving * TOGGLE_PJ))])
 
 
 def test_with_tensors_idle_cycles_are_clocked_and_the_bound_is_the_energy() -> None:
