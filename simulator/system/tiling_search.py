@@ -290,6 +290,8 @@ class Search:
         order = np.lexsort((promising[:, MOVED], self._estimated_scores(promising)))
         self._try(promising, order, self.effort.round)
         self._play_least_traffic(promising)
+        # One tile of an operand at a time lets others come first, which no estimate sees.
+        self._try(neighbours, np.arange(len(neighbours))[-(1 << len(OPERANDS)) :], len(neighbours))
         return self.trials.played - before
 
     def _polish(self, candidates: Integers) -> None:
