@@ -26,8 +26,10 @@ from simulator.foundation.code_version import code_version
 from simulator.foundation.femtojoules import in_pj, picojoules
 from simulator.numerics import Mac, get_mac
 from simulator.numerics.overflow import OverflowBound, overflow_bound
+from simulator.report.intervals import ends_of
 from simulator.result import (
     TOTAL,
+    Intervals,
     LayerResult,
     NetworkSummary,
     Origin,
@@ -128,7 +130,7 @@ def assemble(
     area_um2 = prices.area.parts_um2
     sources = price_sources([*actions, *prices.area.lines])
     unused = prices.unused(sources)
-    return Result(
+    result = Result(
         simulator_version=code_version(),
         network=_summary(run.network),
         arch=arch.model_dump(mode="json"),
@@ -159,6 +161,8 @@ def assemble(
             *_mac_warnings(arch, run, measured),
         ],
     )
+    known = Intervals(energy_pj=ends_of(result, "energy"), area_um2=ends_of(result, "area"))
+    return result.model_copy(update={"intervals": known})
 
 
 def _priced_layers(

@@ -284,6 +284,13 @@ class Origin(_Part):
     arch: dict[str, Any] | None = None
 
 
+class Intervals(_Part):
+    """From where to where the totals lie, at nominal 90 %, as prices know them; None where not priced."""
+
+    energy_pj: tuple[float, float] | None = None
+    area_um2: tuple[float, float] | None = None
+
+
 class Result(_Part):
     """A whole simulation. Building one checks that everything adds up.
 
@@ -302,6 +309,7 @@ class Result(_Part):
     area_formation: list[AreaFormation] = Field(default_factory=list)
     unit_prices: list[UnitPrice] = Field(default_factory=list)
     not_priced: list[MissingPrice] = Field(default_factory=list)
+    intervals: Intervals | None = None
     made_from: Origin | None = None
     left_out: list[str] = Field(
         default_factory=list, description="Parts of a real chip that no figure contains."

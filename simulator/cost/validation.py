@@ -23,6 +23,7 @@ from simulator.cost.pricing import ArchitecturePricing
 from simulator.cost.tables import load_table
 from simulator.cost.validation_memory import memory_checks
 from simulator.cost.variant_pe import pe_cost
+from simulator.formation import UNSTATED_UNCERTAINTY
 from simulator.numerics.mac import get_mac
 from simulator.result import priced
 
@@ -91,6 +92,7 @@ def _array_checks() -> Iterator[Check]:
             f"{_bench_bound_mw(pricing):.1f} mW), shifting ones for accumulator and adder",
             rows,
             _POWER_CAUSES["counts", name],
+            UNSTATED_UNCERTAINTY,
         )
         activity = bench.bench_activity(get_mac(name))
         rates = bench.bench_rates(activity)
@@ -105,6 +107,7 @@ def _array_checks() -> Iterator[Check]:
             "per MAC; idle PE-cycles pay for their clock alone, shifting ones for the adder too",
             rows,
             _POWER_CAUSES["toggles", name],
+            UNSTATED_UNCERTAINTY,
         )
         parts = pricing.area.parts_um2
         yield Check(
@@ -116,6 +119,7 @@ def _array_checks() -> Iterator[Check]:
             ", ".join(f"{component} {parts[component]:.0f}" for component in _ARRAY if component in parts),
             rows[:2],
             _AREA_CAUSES[name],
+            UNSTATED_UNCERTAINTY,
         )
 
 

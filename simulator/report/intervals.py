@@ -14,14 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from simulator.formation import UsedPrice
+from simulator.formation import UNSTATED_UNCERTAINTY, UsedPrice
 from simulator.report import units
 from simulator.result import PriceSource, Result
 
 Figure = Literal["energy", "area"]
-
-UNSTATED: Final = 0.13
-"""Of a price that states none: the power of a published array missed that of its published PEs by so much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +79,12 @@ def interval(result: Result, figure: Figure) -> Interval | None:
     if not total:
         return None
     return Interval(total, math.hypot(*(share.amount * share.uncertainty for share in shares.values())))
+
+
+def ends_of(result: Result, figure: Figure) -> tuple[float, float] | None:
+    """Both ends of `interval`; None where there is none."""
+    found = interval(result, figure)
+    return None if found is None else (found.low, found.high)
 
 
 def difference(result: Result, reference: Result, figure: Figure) -> Difference | None:
@@ -159,7 +162,7 @@ def _add_rows(
     kept = (whole - less) / whole if whole else 0.0
     for use, amount in zip(uses, amounts, strict=True):
         price = prices[use.row]
-        stated = UNSTATED if price.uncertainty is None else price.uncertainty
+        stated = UNSTATED_UNCERTAINTY if price.uncertainty is None else price.uncertainty
         _add(shares, _family(price), times * amount * kept, stated)
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from simulator.report.intervals import UNSTATED, Difference, difference, interval, shares_of
+from simulator.report.intervals import Difference, difference, interval, shares_of
 from simulator.result import Result, priced
 from simulator.simulation import simulate
 from tests.command import run
@@ -59,12 +59,12 @@ ADD = unit("add", [("t:pe_add/int8/operate", 3)], 2.0, less_leakage_pj=1.0)
 
 
 def test_terms_of_one_fit_are_off_together_and_sources_apart() -> None:
-    """Reads 4 x 10 = 40 pJ at 30 %: 12. Transfers 30 pJ at 40 %: 12. Adds 5 x (3 - 1) = 10 pJ at 13 %."""
+    """Reads 4 x 10 = 40 pJ at 30 %: 12. Transfers 30 pJ at 40 %: 12. Adds 5 x (3 - 1) = 10 pJ at 15 %."""
     result = made([SRAM, SRAM_TOO, DRAM, PE], [READ, MOVE, ADD], {"read": 10, "move": 3, "add": 5})
     found = interval(result, "energy")
     assert found is not None
     assert found.value == pytest.approx(80)
-    assert found.half_width == pytest.approx(math.sqrt(12**2 + 12**2 + (10 * UNSTATED) ** 2))
+    assert found.half_width == pytest.approx(math.sqrt(12**2 + 12**2 + (10 * 0.15) ** 2))
     assert (found.low, found.high) == pytest.approx((80 - found.half_width, 80 + found.half_width))
 
 
@@ -146,6 +146,19 @@ def test_what_is_composed_states_its_uncertainty(network: Path, mac: str, uncert
     assert pes.uncertainty == uncertainty
     published = simulate(network, mac="int8")
     assert {u.uncertainty for u in published.unit_prices if u.component == "pe_multiply"} == {None}
+
+
+def test_the_result_holds_its_intervals(network: Path) -> None:
+    result = simulate(network)
+    assert result.intervals is not None
+    for figure, ends in (("energy", result.intervals.energy_pj), ("area", result.intervals.area_um2)):
+        found = interval(result, cast("Any", figure))
+        assert found is not None
+        assert ends == (found.low, found.high)
+    bare = simulate(network, overrides={"tables": ["johnson2018_28nm"]})
+    assert bare.intervals is not None
+    assert (bare.intervals.energy_pj, bare.intervals.area_um2) == (None, None)
+    assert Result.model_validate_json(result.to_json()) == result
 
 
 def test_the_console_and_the_table_say_how_well_a_difference_is_known(
