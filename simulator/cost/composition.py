@@ -259,7 +259,8 @@ def with_leakage(prices: Prices, component: str, energy: Uses, area: Uses) -> Un
 
     The density of leakage comes from another source than the energy, so the share is at most all of it.
     """
-    if isinstance(energy, NotPriced) or not energy:
+    energy_pj = total(energy)
+    if isinstance(energy, NotPriced) or not energy or energy_pj is None:
         return UnitCost(component, energy, area)
     clock_mhz = energy[0].price.row.conditions.clock_mhz
     if clock_mhz is None:
@@ -269,4 +270,4 @@ def with_leakage(prices: Prices, component: str, energy: Uses, area: Uses) -> Un
     if isinstance(leakage, NotPriced) or area_um2 is None:
         return UnitCost(component, energy, area, holds_leakage=True)
     share_pj = leakage.value * area_um2 / clock_mhz * _PJ_PER_MW_PER_MHZ
-    return UnitCost(component, energy, area, max(0.0, min(share_pj, total(energy) or 0.0)))
+    return UnitCost(component, energy, area, max(0.0, min(share_pj, energy_pj)))

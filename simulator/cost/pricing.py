@@ -200,7 +200,7 @@ class ArchitecturePricing:
 
     def _share(self, counts: ActionCounts, done: BlockCounts) -> float:
         """The share of a layer's toggles that falls to a block."""
-        if len(self._blocks) == 1 or not counts.macs:
+        if not counts.macs:
             return 1 / len(self._blocks)
         return done.cycles.useful / counts.macs
 

@@ -169,6 +169,23 @@ def test_the_area_of_blocks_is_that_of_their_pes() -> None:
     assert prices.name == "int8 | elma8"
 
 
+def test_second_registers_stand_in_every_pe_of_a_block_and_are_composed() -> None:
+    """`overlap: full` doubles accumulators of 32 and 38 + 1 bits in 8 x 8 PEs each, 2.016 um2 a bit."""
+    prices = pricing("int8", "elma8", array={"rows": 8, "columns": 16, "overlap": "full"})
+    lines = [line for line in prices.area.lines if line.component == "pe_array"]
+    expected_um2 = {
+        "PEs of int8": 336.672,
+        "PEs of elma8": 376.110,
+        "second accumulator registers of int8": 32 * 2.016,
+        "second accumulator registers of elma8": 39 * 2.016,
+    }
+    assert {line.counted: priced(line.unit_um2) for line in lines} == pytest.approx(expected_um2)
+    assert [line.count for line in lines] == [64] * 4
+    assert [line.composed for line in lines] == [False, False, True, True]
+    (pes,) = (line for line in pricing("posit8").area.lines if line.counted == "PEs of posit8")
+    assert pes.composed
+
+
 @pytest.mark.parametrize(("macs", "rescaled"), [(["int8"], 32), (["int8", "elma8"], 16)])
 @pytest.mark.parametrize("lanes", [None, 8])
 def test_the_output_path_has_its_steps_in_every_lane_and_rescales_where_sums_leave_raw(
