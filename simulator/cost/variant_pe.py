@@ -373,7 +373,9 @@ def _areas(
 
 
 def _by_energy(area: Uses, energies: Mapping[str, Uses]) -> dict[str, Uses]:
-    known = {name: total(energy) for name, energy in energies.items()}
-    all_pj = sum(energy_pj or 0.0 for energy_pj in known.values())
-    shares = {name: (energy_pj or 0.0) / all_pj if all_pj else 0.0 for name, energy_pj in known.items()}
-    return {name: times(area, share) for name, share in shares.items()}
+    """An area cut as energies are; what has no energy has no leakage that its area would tell."""
+    known = {name: total(energy) or 0.0 for name, energy in energies.items()}
+    all_pj = sum(known.values())
+    if not all_pj:
+        return dict.fromkeys(energies, area)
+    return {name: times(area, energy_pj / all_pj) for name, energy_pj in known.items()}
