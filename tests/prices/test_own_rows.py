@@ -256,6 +256,16 @@ def test_a_whole_keeps_what_its_components_leave(tmp_path: Path) -> None:
     assert pe.energy_pj == pytest.approx(0.30)
 
 
+def test_a_whole_of_zero_leaves_nothing_beside_its_components(tmp_path: Path) -> None:
+    zero = {"reason": "an ideal PE, to see what the rest of the chip costs"}
+    keys = ("pe", "pe_multiply", "pe_registers")
+    own = write(tmp_path, *(row(f"{key}/mine/operate", 0.0) | zero for key in keys), SPLIT[4])
+    prices = pricing([own, *NO_LEAKAGE, "interconnect_28nm"])
+    assert parts_of(prices.pes[0]) == {"pe_multiply": 0, "clocked pe_registers": 0}
+    found = energy_pj(prices)
+    assert found["pe_multiply"] == found["pe_registers"] == 0
+
+
 def test_logic_is_what_its_row_says_where_the_whole_is_no_more_than_both(tmp_path: Path) -> None:
     """0.30 = 0.18 + 0.12; a whole of 0.34 leaves 0.04 more, of logic that 0.10 of multiplier is a part of."""
     logic = row("pe_combinational/mine/operate", 0.18)
