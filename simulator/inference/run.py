@@ -126,7 +126,7 @@ def plan_network(
     observed = calibrate(model, data.for_calibration) if look else {}
     plan = convert(model, policies, macs, observed, data.for_calibration)
     problems = (unsuited(policies[name], macs[name]) for name in macs)
-    return replace(plan, warnings=tuple(dict.fromkeys(filter(None, problems))))
+    return replace(plan, warnings=(*dict.fromkeys(filter(None, problems)), *plan.warnings))
 
 
 def _policies(model: Model, macs: Mapping[str, Mac], choice: PolicyChoice) -> dict[str, Policy]:

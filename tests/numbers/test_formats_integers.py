@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from simulator.foundation import UserError
 from simulator.numerics import Format, get_format
+from simulator.numerics.formats.codes import as_reals, code_dtype, integers_as_reals
 from tests.reference import formats as reference
 
 FORMATS = [
@@ -123,3 +124,31 @@ def test_bits_that_float64_drops_decide_ties_of_integer_arrays(dtype: Any, expon
         assert fmt.decode(fmt.encode(numbers)).tolist() == [below, below, above]
         if dtype is not np.uint64:
             assert fmt.decode(fmt.encode(-numbers)).tolist() == [-below, -below, -above]
+
+
+@pytest.mark.parametrize(
+    ("bits", "itemsize"), [(2, 1), (8, 1), (9, 2), (16, 2), (17, 4), (32, 4), (33, 8), (64, 8)]
+)
+def test_codes_have_the_smallest_dtype_that_holds_them(bits: int, itemsize: int) -> None:
+    assert (code_dtype(bits).kind, code_dtype(bits).itemsize) == ("u", itemsize)
+
+
+def test_only_integers_below_two_to_the_53_are_exact() -> None:
+    # 2**53 + 1 lies between 2**53 and 2**53 + 2; a lower last bit of 1 must stay to be seen by one rounding.
+    integers = np.array([2**53 - 1, 2**53, 2**53 + 1, -(2**53) - 1, 2**62 + 1])
+    reals = integers_as_reals(integers, nearest=False)
+    assert reals.tolist() == [2.0**53 - 1, 2.0**53, 2.0**53 + 2048, -(2.0**53) - 2048, 2.0**62 + 2048]
+    assert integers_as_reals(integers, nearest=True).tolist() == [float(each) for each in integers.tolist()]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("float16", "float32"), ("float32", "float32"), ("float64", "float64")]
+)
+def test_floats_lose_nothing_on_their_way_to_a_format(given: str, kept: str) -> None:
+    values = np.array([1 + 2.0**-10, -(2.0**-24), 65504.0], given)
+    reals = as_reals(values)
+    assert reals.dtype == kept
+    assert reals.tolist() == [1 + 2.0**-10, -(2.0**-24), 65504.0]
+    # 2**-40 past a tie of fp16: as a float32 it would be the tie.
+    past = np.array([1 + 2.0**-11 + 2.0**-40])
+    assert get_format("fp16").decode(get_format("fp16").encode(past)).tolist() == [1 + 2.0**-10]

@@ -15,6 +15,7 @@ import pytest
 from simulator.numerics import Format, as_codes, get_format
 from simulator.numerics.formats import FAMILIES, example_specs
 from simulator.numerics.formats.log import LogBase
+from simulator.numerics.formats.posit import Posit
 from simulator.numerics.logarithm import LogFormat, decode_log_fields, log2_table, pow2_table
 from tests.golden import golden_file
 from tests.numbers.format_cases import nearest_formats, tapered_values
@@ -253,3 +254,27 @@ def test_every_family_lists_formats_of_its_own() -> None:
             fmt: Format = get_format(spec)
             assert family.pattern.fullmatch(spec)
             assert fmt.spec == spec
+
+
+@pytest.mark.parametrize(
+    ("spec", "quire_bits", "quire_lsb", "significand_bits", "exponent_bits"),
+    [
+        # By the papers: (8,1) posit and (8,1,5,5,7) log float have 38 bits from 2**-24, log16 49 from 2**-32.
+        ("posit8.1", 38, -24, 5, 5),
+        ("log8.1", 38, -24, 6, 5),
+        ("log16", 49, -32, 12, 5),
+        # By hand: regimes of 7 bits reach 2**6 without an exponent field, 5 fraction bits at most.
+        ("posit8.0", 20, -12, 6, 4),
+        ("log8.0", 20, -12, 7, 4),
+        # 11 bits of regime, one of exponent: 2**(2 * 10); 8 fraction bits and one more behind the table.
+        ("log12.1", 62, -40, 10, 6),
+        ("posit12.1", 62, -40, 9, 6),
+    ],
+)
+def test_widths_of_tapered_and_log_numbers(
+    spec: str, quire_bits: int, quire_lsb: int, significand_bits: int, exponent_bits: int
+) -> None:
+    fmt = get_format(spec)
+    assert isinstance(fmt, Posit | LogBase)
+    assert (fmt.accumulator_bits, fmt.accumulator_lsb) == (quire_bits, quire_lsb)
+    assert (fmt.significand_bits, fmt.exponent_bits) == (significand_bits, exponent_bits)

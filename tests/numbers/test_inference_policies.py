@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
 from simulator.foundation import UserError
 from simulator.inference import (
@@ -27,6 +30,7 @@ from simulator.inference.execute import execute
 from simulator.inference.metrics import top_k
 from simulator.inference.plan import LayerPlan, encode
 from simulator.inference.policies import POLICIES, Policy, default_policy, needs_calibration, unsuited
+from simulator.inference.policies.bias_correction import Correction, corrected
 from simulator.inference.policies.ffp8 import choose_format
 from simulator.inference.policies.migration import migration_factors
 from simulator.inference.policies.rounding import learned, second_order
@@ -189,6 +193,27 @@ def test_a_policy_that_leaves_formats_uncalibrated_is_told(mac: str, policy: str
 )
 def test_policies_that_suit_are_not_warned_of(mac: str, policy: str) -> None:
     assert unsuited(get_policy(policy), get_mac(mac)) is None
+
+
+@pytest.mark.parametrize(
+    ("activation", "weight", "largest_sum", "told"),
+    [
+        # -128 x -128 is 16,384: just held, and past 16,320; 127 x 128 would fit there.
+        ("int8", "int8", "e5m0b17", False),
+        ("int8", "int8", "e5m7b18", True),
+        # 255 x -128 is 32,640, which is (2 - 2**-7) x 2**14; and past 32,512.
+        ("uint8", "int8", "e5m7b17", False),
+        ("int8", "uint8", "e5m7b17", False),
+        ("uint8", "int8", "e5m6b17", True),
+        ("int8", "uint8", "e5m6b17", True),
+    ],
+)
+def test_accumulators_must_hold_the_product_of_the_largest_codes(
+    activation: str, weight: str, largest_sum: str, told: bool
+) -> None:
+    accumulator = {"kind": "float", "format": largest_sum}
+    mac = get_mac({"activation": activation, "weight": weight, "accumulator": accumulator})
+    assert (unsuited(get_policy("max"), mac) is not None) == told
 
 
 # -- steps ------------------------------------------------------------------------------------------------
@@ -455,6 +480,70 @@ def test_corrected_layers_have_the_means_of_float32(policy: str, tmp_path: Path)
         assert np.array_equal(codes_of(plain.layers[name]), codes_of(corrected.layers[name]))
 
 
+def test_channels_of_weights_on_the_left_are_corrected(tmp_path: Path) -> None:
+    """Weights [channels, K] times a computed [K, places]: the channel is the last axis but one."""
+    random = np.random.default_rng(11)
+    left, right = random.normal(size=(3, 4)), random.normal(size=(3 * 5, 2))
+    constants = {"left": left, "right": right, "bias": np.zeros(2)}
+    nodes = [
+        helper.make_node("MatMul", ["left", "image"], ["product"], name="product"),
+        helper.make_node("Flatten", ["product"], ["flat"], name="flat"),
+        helper.make_node("Gemm", ["flat", "right", "bias"], ["logits"], name="fc"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "left",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 4, 5])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 2])],
+        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()],
+    )
+    file = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    file.ir_version = 8
+    onnx.save(file, tmp_path / "left.onnx")
+    model = load_model(tmp_path / "left.onnx")
+    images = (1 + random.normal(size=(40, 4, 5))).astype(np.float32)
+    data = Images("left", images, None, images)
+    plan = plan_network(model, data, "int4 x int4", "max+bias_correction")
+    assert "leaves out" not in str(plan.warnings)
+    product = model.products[0]
+    assert product.transposed
+    exact = np.einsum("ck,nkt->c", left, images) / (40 * 5)
+    outputs = [
+        mac_product(product, layers["product"], images, None).values
+        for layers in (plan_network(model, data, "int4 x int4", "max").layers, plan.layers)
+    ]
+    before, after = (values.mean(axis=(0, 2), dtype=np.float64) for values in outputs)
+    assert np.abs(before - exact).max() > 0.1
+    assert after == pytest.approx(exact, abs=1e-5)
+
+
+def test_only_layers_whose_policy_says_so_are_corrected(tmp_path: Path) -> None:
+    model, data = two_layers(tmp_path)
+    policies = {"int4 x int4": "max+bias_correction", "int8": "max"}
+    plan = plan_network(model, data, "int4 x int4", policies, layer_macs={"fc1": "int8"})
+    assert "leaves out" not in str(plan.warnings)
+    assert plan.layers["fc1"].bias is model.products[1].bias
+    after = means_by_layer(model, data, plan.layers)
+    assert after["fc0"][1] == pytest.approx(after["fc0"][0], abs=1e-5)
+    assert np.abs(after["fc1"][1] - after["fc1"][0]).max() > 0.01
+
+
+def test_layers_around_attention_are_corrected() -> None:
+    """Computed right operands have no bias; their layers run as they are, image by image."""
+    model, data = load_model("vit_fashion"), load_images("fashion_mnist_1000").first(2)
+    data = Images(data.source, data.images, data.labels, data.for_calibration[:6])
+    seen = calibrate(model, data.for_calibration)
+    layers = plan_network(model, data, "int4 x int4", "max").layers
+    correction = corrected(model, layers, seen, data.for_calibration, set(layers))
+    after = means_by_layer(model, data, correction.layers)
+    for product in model.products:
+        exact, rounded = after[product.name]
+        if product.weights is None:
+            assert correction.layers[product.name] is layers[product.name]
+        else:
+            assert np.abs(rounded - exact).max() < 1e-4 * np.abs(exact).max()
+
+
 def test_a_layer_without_bias_gets_one(tmp_path: Path) -> None:
     # 1.4 in steps of 1 becomes 1: at a mean input of 4 the outputs lose 4 x 0.4.
     model = linear_network(tmp_path / "one.onnx", [np.array([[1.4, 7.0]])], [np.zeros(2)])
@@ -464,6 +553,69 @@ def test_a_layer_without_bias_gets_one(tmp_path: Path) -> None:
     layer = plan.layers["fc0"]
     assert (layer.activation_scale, layer.weight_scale) == (1, 1)
     assert layer.bias == pytest.approx([4 * 0.4, 0])
+
+
+def one_weight_that_becomes_zero(folder: Path, inputs: Sequence[float]) -> tuple[Model, Images]:
+    """Outputs 0.4 x, 0.8 and 7 x - 100: in steps of 1 the first weight is 0, and only the mean comes back."""
+    model = linear_network(folder / "one.onnx", [np.array([[0.4, 0, 7]])], [np.array([0, 0.8, -100])])
+    images = np.array(inputs, np.float32)[:, None]
+    return model, Images("few", images, None, images)
+
+
+def test_a_correction_that_costs_classes_is_left_out_and_told(tmp_path: Path) -> None:
+    # Float32 gives 1 the class 1 and 7 the class 0. Without correction all get 1. The mean of 0.4 x is 1,
+    # which is above 0.8: with it all get 0.
+    model, data = one_weight_that_becomes_zero(tmp_path, [1, 1, 1, 7])
+    plan = plan_network(model, data, "int4 x int4", "max+per_tensor+bias_correction")
+    assert plan.layers["fc0"].bias is model.products[0].bias
+    told = "1 of 4 calibration images get the class of float32 with it, 3 without it"
+    assert plan.choices["bias_correction"] == told
+    assert plan.warnings == (f"policy max+per_tensor+bias_correction leaves out bias_correction: {told}",)
+    assert run_plan(model, data, plan).warnings == plan.warnings
+
+
+def test_a_correction_that_wins_classes_or_costs_none_is_kept(tmp_path: Path) -> None:
+    # The mean of 0.4 x is 2.2: with it all get 0, without it all get 1.
+    model, data = one_weight_that_becomes_zero(tmp_path, [7, 7, 7, 1])
+    plan = plan_network(model, data, "int4 x int4", "max+per_tensor+bias_correction")
+    assert plan.layers["fc0"].bias == pytest.approx([2.2, 0.8, -100])
+    told = "3 of 4 calibration images get the class of float32 with it, 1 without it"
+    assert (plan.choices["bias_correction"], plan.warnings) == (told, ())
+    # The mean is 1.6: two against two.
+    model, data = one_weight_that_becomes_zero(tmp_path, [7, 7, 1, 1])
+    plan = plan_network(model, data, "int4 x int4", "max+per_tensor+bias_correction")
+    assert plan.layers["fc0"].bias == pytest.approx([1.6, 0.8, -100])
+    assert "2 of 4 calibration images get the class of float32 with it, 2 without" in str(plan.choices)
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "harm"),
+    [
+        (0, 0, False),
+        (3, 0, False),
+        (0, 1, True),
+        (10, 11, False),
+        (23, 29, True),
+        (7, 9, False),
+        (7, 10, True),
+    ],
+)
+def test_harm_is_more_than_half_a_standard_error(won: int, lost: int, harm: bool) -> None:
+    # 9 - 7 is half of the root of 16.
+    correction = Correction({}, 100, 60, won, lost)
+    assert correction.does_harm == harm
+    assert correction.describe() == (
+        f"60 of 100 calibration images get the class of float32 with it, {60 - won + lost} without it"
+    )
+
+
+def test_all_calibration_images_are_counted_and_both_warnings_are_told(tmp_path: Path) -> None:
+    model, data = one_weight_that_becomes_zero(tmp_path, [1] * 150 + [7] * 50)
+    plan = plan_network(model, data, "int4 x int4", "drop_in+bias_correction")
+    # 0.4 * (150 + 7 * 50) / 200 = 1: as above, fifty times.
+    uncalibrated, left_out = plan.warnings
+    assert "leaves int4 x int4 uncalibrated" in uncalibrated
+    assert "50 of 200 calibration images get the class of float32 with it, 150 without it" in left_out
 
 
 def test_bias_correction_reaches_outputs_that_are_codes(tmp_path: Path) -> None:

@@ -6,8 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
+from time import time_ns
 
 import pytest
+
+from simulator.cli.progress import KERNEL_LOG, compilation_announced
+from simulator.numerics.engines.compiled import kernel
+from simulator.numerics.engines.kernel_cache import LOG
 
 HELPERS = """
 from typing import NamedTuple
@@ -80,3 +85,25 @@ def test_a_changed_helper_constant_or_table_of_another_module_is_compiled_in(tmp
         helpers.write_text(helpers.read_text().replace(old, new))
         assert run(tmp_path) == (value, 0), new
         assert run(tmp_path) == (value, 1), new
+
+
+def test_compiling_is_said_once() -> None:
+    said: list[str] = []
+    with compilation_announced(said.append):
+        assert said == []
+        LOG.info("compiling %s", "play_nest")
+        LOG.info("compiling %s", "try_candidates")
+    LOG.info("compiling %s", "later")
+    assert said == ["Compiling kernels: once after an installation or an update, for up to a minute."]
+
+
+def test_a_new_kernel_is_named_as_it_is_compiled(caplog: pytest.LogCaptureFixture) -> None:
+    offset = time_ns()  # not in the cache of an earlier run
+
+    def later_by_offset(x: int) -> int:
+        return x + offset
+
+    caplog.set_level("INFO", logger=KERNEL_LOG)
+    compiled = kernel(later_by_offset)
+    assert compiled(2) == 2 + offset
+    assert [record.getMessage() for record in caplog.records] == ["compiling later_by_offset"]

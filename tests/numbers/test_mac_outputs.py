@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from simulator.foundation import UserError
 from simulator.numerics import get_format, get_mac
+from simulator.numerics.outputs import can_be_fused
 from tests.golden import golden_file
 from tests.reference import mac as reference
 
@@ -88,3 +90,45 @@ def test_infinite_sums_become_infinity_or_the_largest_value() -> None:
     assert get_format("fp16").decode(into_fp16).tolist() == [float("inf"), 0.0]
     into_e4m3 = get_mac("fp8").to_output([0, 0], is_infinite=flags)
     assert get_format("e4m3").decode(into_e4m3).tolist() == [480.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("formats", "output", "accumulator"),
+    [
+        ("int8", "log", {"kind": "fixed"}),
+        ("log8.1", "posit", {"kind": "fixed"}),
+        ("log8.1", "log", {"kind": "float", "format": "fp16"}),
+        ("posit8.1", "posit", {"kind": "float", "format": "fp16"}),
+    ],
+)
+def test_converters_are_for_their_own_format_behind_fixed_sums(
+    formats: str, output: str, accumulator: dict[str, str]
+) -> None:
+    spec = {"activation": formats, "weight": formats, "output": output, "accumulator": accumulator}
+    with pytest.raises(UserError, match=f"from a fixed accumulator to {output} formats only"):
+        get_mac(spec)
+
+
+@pytest.mark.parametrize("spec", ["int16", "posit8.1", "log8.1", "ue5m10"])
+def test_float_sums_need_a_signed_float_format(spec: str) -> None:
+    with pytest.raises(UserError, match=r"accumulator.format: is not a signed float format"):
+        get_mac({"activation": "e4m3", "weight": "e4m3", "accumulator": {"kind": "float", "format": spec}})
+
+
+@pytest.mark.parametrize(
+    ("activation", "weight", "fused"),
+    [
+        ("fp16", "fp16", True),
+        ("fp32", "fp32", True),
+        ("fp64", "int8", False),  # 53 significand bits
+        ("int8", "fp64", False),
+        # Steps of 2**-960 and of 2**-961: 1 - 958 - 3 and one less, times whole numbers.
+        ("e10m3b958", "int8", True),
+        ("int8", "e10m3b959", False),
+        # Magnitudes below 2**(952 + 8) are too large, below 2**(951 + 8) are not: 1023 - 72 is 951.
+        ("e10m3b73", "int8", True),
+        ("e10m3b72", "int8", False),
+    ],
+)
+def test_which_products_float_steps_hold_exactly(activation: str, weight: str, fused: bool) -> None:
+    assert can_be_fused(get_format(activation), get_format(weight)) == fused

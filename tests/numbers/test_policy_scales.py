@@ -17,8 +17,10 @@ from simulator.inference.policies.distribution import Columns, Distribution, sta
 from simulator.inference.policies.scaling import (
     SMALLEST_SCALE,
     Method,
+    _density,
     channel_scales,
     covering_scales,
+    headroom,
     tensor_scale,
 )
 from simulator.numerics import get_format
@@ -250,7 +252,44 @@ def test_one_element_is_kept_as_it_is(spec: str, value: float) -> None:
             assert kept == pytest.approx(tensor[0, 0], rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("spec", "octaves"),
+    [
+        ("int4", 1.0),  # the largest value has the least step for its size, 1/7
+        ("uint8", 1.0),
+        ("e4m3", 1 + np.log2(480 / 256)),  # 1/16 below every power of two, 256 the last
+        ("e2m1", 1 + np.log2(6 / 4)),
+        ("posit8.1", 1 + np.log2(4096 / 4)),  # 1/32 below 1/2, 1, 2 and 4: four fraction bits end there
+        ("posit8.0", 1 + np.log2(64 / 2)),
+        ("fp32", 1.0),
+    ],
+)
+def test_where_formats_are_finest(spec: str, octaves: float) -> None:
+    assert headroom(get_format(spec)) == pytest.approx(octaves, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("length", "levels", "scales"),
+    [
+        (16, 16, 1024),  # 2**18 roundings / (16 values x 16 octaves), the most
+        (32, 16, 512),
+        (100, 16, 163),
+        (128, 15, 128),
+        (5000, 15, 128),  # the fewest
+        (1024, 1024, 128),
+        (256, 1024, 256),  # 4 times as many for 4 x 256 levels
+        (2048, 65536, 1024),
+        (2049, 1024, 128),
+        (2049, 1025, 8),
+        (16, None, 8),
+    ],
+)
+def test_scales_tried_in_an_octave(length: int, levels: int | None, scales: int) -> None:
+    assert _density(length, levels) == scales
+
+
 def test_scales_are_never_too_small_for_a_reciprocal_in_float32() -> None:
+    assert np.finfo(np.float32).tiny == SMALLEST_SCALE  # smaller ones are subnormal
     tiny = np.array([1e-44, -3e-45, 0], np.float32)
     for method in ("max", "mse"):
         scale = tensor_scale(tiny, get_format("int8"), method, percentile=100)

@@ -138,6 +138,22 @@ def test_each_mutant_is_killed_times_out_survives_or_is_known(
     assert text in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("kernels", ["compiled", "interpreted"])
+def test_kernels_are_interpreted_where_the_table_says_so(tree: Path, tmp_path: Path, kernels: str) -> None:
+    test = (
+        "import numba\n\nfrom toy import numbers\n\n\ndef test_shifted():\n"
+        "    assert numbers.shifted(7) == 2\n"
+        f"    assert hasattr(numba.njit(numbers.shifted), 'py_func') == {kernels == 'compiled'}\n"
+    )
+    write_toy(tree, SHIFTED)
+    write(tree / "tests/test_numbers.py", test)
+    write(tree / "tools/mutants/modules.toml", f'{MODULES}kernels = "{kernels}"\n')
+    (tree / "tools/mutants/equivalent.toml").unlink()
+    assert main(["--jobs", "1", "--out", str(tmp_path)], root=tree) == 0
+    (module,) = report(tmp_path)["modules"]
+    assert (module["failure"], module["killed"], module["kernels"]) == ("", 2, kernels)
+
+
 def test_a_module_below_its_wanted_ratio_fails(tree: Path, tmp_path: Path) -> None:
     write_toy(tree, DOUBLED)
     (tree / "tools/mutants/equivalent.toml").unlink()
@@ -232,6 +248,7 @@ def is_inside(process: Path, folder: Path) -> bool:
         (MODULES.replace("wanted", "wnted"), "modules.toy/numbers.py.wnted: unknown key"),
         (MODULES.replace("tests/test_numbers.py", "tests/gone.py"), "does not exist (got 'tests/gone.py')"),
         (MODULES.replace("[modules", "[modules."), "is not valid TOML"),
+        (f'{MODULES}kernels = "slow"\n', "modules.toy/numbers.py.kernels: input should be 'compiled' or"),
     ],
 )
 def test_mistakes_in_the_table_are_told(
@@ -269,6 +286,7 @@ class TestNothingCompiledOutlivesAChange:
         "box/part/below.py": "",
         "box/part/user.py": "from ..late import g\n",
         "box/outside.py": "import box.part.below\n",
+        "box/beside.py": "from box.part.below import f\n",
         "box/other.py": "import os\nfrom box import other_still\n",
         "box/other_still.py": "",
     }
@@ -285,7 +303,7 @@ class TestNothingCompiledOutlivesAChange:
             "box/through.py",
             "box/part/__init__.py",
             "box/part/user.py",
-            "box/outside.py",  # runs box/part/__init__.py
+            "box/outside.py",  # binds `box` with box.part.f in it; box/beside.py binds nothing but its own f
         }
 
     def test_bytecode_of_the_module_and_machine_code_of_its_importers_go(self, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which modules of a package import a module, directly or through others."""
+"""Which modules of a package take names from a module, directly or through others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pathlib import Path
 
 
 def dependents(root: Path, module: str) -> set[Path]:
-    """The files that import `module`, directly or through others, and its own.
+    """The files that can use what `module` defines, directly or through others, and its own.
+
+    `from a.b import c` runs `a/__init__.py` as well but takes no name from it, so that nothing of it can have
+    been compiled into the importer; `import a.b` binds `a` with all that it holds.
 
     Args:
         root: the folder that the package lies in.
@@ -36,17 +39,19 @@ def _dotted(path: Path) -> str:
 
 
 def _imported(path: Path, name: str) -> set[str]:
-    """Every name that may be a module, and the packages around each, whose `__init__` runs first."""
+    """Every name that may be a module, and for `import a.b` also `a`."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            found |= {each for alias in node.names for each in _with_packages(alias.name)}
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             source = ".".join([*above, *([node.module] if node.module else [])])
             found |= {source} | {f"{source}.{alias.name}" for alias in node.names}
-    parents = {
-        ".".join(each.split(".")[:length]) for each in found for length in range(1, each.count(".") + 1)
-    }
-    return found | parents
+    return found
+
+
+def _with_packages(name: str) -> set[str]:
+    parts = name.split(".")
+    return {".".join(parts[:length]) for length in range(1, len(parts) + 1)}

@@ -100,6 +100,7 @@ def _module(trial: ModuleTrial) -> dict[str, Any]:
     return {
         "module": trial.module,
         "tests": list(trial.settings.tests),
+        "kernels": trial.settings.kernels,
         "wanted": trial.settings.wanted,
         "ratio": trial.ratio,
         "is_good": trial.is_good,

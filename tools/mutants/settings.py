@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,7 @@ from simulator.foundation.documents import read_text, validate
 from tools.mutants.sites import Mutant
 
 Positive = Annotated[int, Field(ge=1)]
+Kernels = Literal["compiled", "interpreted"]
 
 
 class _Checked(BaseModel):
@@ -21,10 +22,14 @@ class _Checked(BaseModel):
 
 
 class ModuleSettings(_Checked):
-    """A module's own tests, and the share of its mutants that they must kill."""
+    """A module's own tests, and the share of its mutants that they must kill.
+
+    `kernels` says whether numba compiles the kernels that the tests reach, or Python interprets them.
+    """
 
     tests: Annotated[tuple[str, ...], Field(min_length=1)]
     wanted: Annotated[float, Field(ge=0, le=1)] = 0.95
+    kernels: Kernels = "compiled"
 
 
 class Settings(_Checked):

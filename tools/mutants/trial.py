@@ -140,7 +140,7 @@ class Trials:
     def _unchanged(self, place: Workplace, module: str, settings: ModuleSettings) -> Finished:
         if not place.imports_from_here(module):
             return Finished(1, 0.0, f"{module} is not imported from the copy of the tree")
-        return place.run_tests(settings.tests, _UNCHANGED_TIMEOUT_S)
+        return place.run_tests(settings, _UNCHANGED_TIMEOUT_S)
 
     def _verdicts(
         self, picked: list[Mutant], entries: list[Equivalent], settings: ModuleSettings, timeout_s: float
@@ -153,7 +153,7 @@ class Trials:
             place = free.get()
             try:
                 with place.changed(mutant):
-                    finished = place.run_tests(settings.tests, timeout_s)
+                    finished = place.run_tests(settings, timeout_s)
             finally:
                 free.put(place)
             known = next((entry for entry in entries if entry.is_about(mutant)), None)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from tools.mutants.imports import dependents
+from tools.mutants.settings import ModuleSettings
 from tools.mutants.sites import Mutant
 
 _OUTPUTS: Final = frozenset({"build", "dist", "out"})
@@ -100,7 +101,7 @@ class Workplace:
     Nothing compiled outlives a change. Python recognises a changed source by its size and whole seconds, and
     numba looks only at the file that a kernel stands in, not at the files of the functions compiled into it.
     So before and after each change the bytecode of the changed module is removed, and the machine code of every
-    module that imports it, directly or through others.
+    module that takes names from it, directly or through others.
     """
 
     def __init__(self, root: Path, folder: Path, processes: Processes) -> None:
@@ -124,11 +125,14 @@ class Workplace:
         run = self._processes.run([sys.executable, "-c", program], self.folder, self._environment, 60)
         return run.exit_code == 0 and Path(run.output.strip()).resolve() == (self.folder / module).resolve()
 
-    def run_tests(self, tests: Sequence[str], timeout_s: float) -> Finished:
-        """Run fast tests until one fails."""
+    def run_tests(self, settings: ModuleSettings, timeout_s: float) -> Finished:
+        """Run a module's fast tests until one fails."""
         options = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "--no-header", "--tb=line"]
-        command = [sys.executable, "-m", "pytest", *options, *tests]
-        return self._processes.run(command, self.folder, self._environment, timeout_s)
+        command = [sys.executable, "-m", "pytest", *options, *settings.tests]
+        environment = self._environment
+        if settings.kernels == "interpreted":
+            environment = {**environment, "NUMBA_DISABLE_JIT": "1"}
+        return self._processes.run(command, self.folder, environment, timeout_s)
 
     def source(self, module: str) -> str:
         """A module's text, line ends as they are."""

@@ -52,7 +52,7 @@ def convert(
     observed: Mapping[str, Observation],
     images: NDArray[np.float32],
 ) -> NetworkPlan:
-    """The plan of every layer.
+    """The plan of every layer. Biases are corrected where that does no harm on the calibration images.
 
     Args:
         model: the trained network.
@@ -74,9 +74,17 @@ def convert(
         if choice:
             choices[product.name] = choice
     names = {name for name, policy in policies.items() if policy.bias_correction}
+    warnings: tuple[str, ...] = ()
     if names:
-        layers = corrected(model, layers, observed, images, names)
-    return NetworkPlan(_described(policies, macs), layers, choices)
+        correction = corrected(model, layers, observed, images, names)
+        choices["bias_correction"] = correction.describe()
+        if correction.does_harm:
+            warnings = (
+                f"policy {_described(policies, macs)} leaves out bias_correction: {correction.describe()}",
+            )
+        else:
+            layers = correction.layers
+    return NetworkPlan(_described(policies, macs), layers, choices, warnings)
 
 
 def _described(policies: Mapping[str, Policy], macs: Mapping[str, Mac]) -> str:

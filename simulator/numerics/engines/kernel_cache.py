@@ -7,12 +7,16 @@ modules, so its entry carries a fingerprint of all of them.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
 from numba.core.caching import FunctionCache
+
+LOG = logging.getLogger("simulator.kernels")
+"""Says which kernel is compiled, which takes seconds; at level `INFO`."""
 
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), tuple, np.generic)
 
@@ -24,7 +28,10 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         """The compiled kernel for some argument types; None where there is none of this fingerprint."""
         # Not before the first call: a kernel may call helpers that are defined below it.
         self._cache_file._source_stamp = fingerprint(self._py_func)
-        return super().load_overload(sig, target_context)
+        compiled = super().load_overload(sig, target_context)
+        if compiled is None:
+            LOG.info("compiling %s", self._py_func.__name__)
+        return compiled
 
 
 def fingerprint(function: Callable[..., Any]) -> str:
