@@ -383,6 +383,15 @@ def test_components_without_areas_share_leakage_as_they_share_energy(tmp_path: P
     assert multiply.leakage_share_pj == pytest.approx(0.0021 * 0.10 / 0.27)
 
 
+def test_leakage_is_shared_among_the_components_that_have_a_price(tmp_path: Path) -> None:
+    """Registers have none, so 2.1 fJ of 250 um2 are shared by 0.10 and 0.05 pJ."""
+    own = write(tmp_path, *SPLIT[:2], SPLIT[4])
+    (pe,) = pricing([own, *NO_LEAKAGE, "interconnect_28nm"]).pes
+    assert pe.registers.characterised.energy_pj is None
+    shares = {cost.component: cost.leakage_share_pj for cost in pe.combinational}
+    assert shares == pytest.approx({"pe_multiply": 0.0014, "pe_add": 0.0007})
+
+
 # Clocks, formats, mistakes
 
 
@@ -396,6 +405,19 @@ def test_a_row_may_state_the_clock_that_it_reaches(tmp_path: Path) -> None:
     assert "the rows of MAC 'mine' meet timing up to 700 MHz only" in reason_of(slow.area)
     prices = pricing([own, *NO_LEAKAGE], clock_mhz=701, **fast)
     assert any("meets timing up to 700 MHz only" in warning for warning in prices.warnings)
+
+
+def test_of_several_clocks_the_lowest_holds_and_those_of_other_variants_do_not(tmp_path: Path) -> None:
+    """Rows of `mine` reach 700 and 600 MHz, those of `other` 100 MHz with other formats."""
+    fast = {"frequency": True}
+    other = row("pe/other/operate", 0.2) | {"max_clock_mhz": 100, "formats": "int8 x int8", "accumulator": 32}
+    rows = [SPLIT[0] | {"max_clock_mhz": 700}, SPLIT[1] | {"max_clock_mhz": 600}, *SPLIT[2:], other]
+    own = write(tmp_path, *rows)
+    prices = pricing([own, *NO_LEAKAGE], clock_mhz=600, scaling=fast)
+    assert prices.pes[0].max_clock_mhz == 600
+    assert prices.pes[0].is_priced
+    assert prices.warnings == []
+    assert not pe_of([own, *NO_LEAKAGE], clock_mhz=601, scaling=fast).is_priced
 
 
 def test_rows_at_the_architectures_clock_need_no_permission(tmp_path: Path) -> None:
@@ -552,11 +574,61 @@ def test_rows_behind_another_table_say_which_comes_first(tmp_path: Path) -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("price", "figure", "unused_rows"),
+    [
+        ({"energy": "composed"}, "energy", {r["component"] + "/mine/" + r["action"] for r in SPLIT[:4]}),
+        ({"area": "composed"}, "area", {"pe/mine/area"}),
+    ],
+)
+def test_a_figure_that_price_takes_from_elsewhere_leaves_its_rows_unused(
+    tmp_path: Path, price: dict[str, str], figure: str, unused_rows: set[str]
+) -> None:
+    result = run(tmp_path, *SPLIT, **{"macs.mine": {**MINE, "price": price}})
+    (unused,) = result.sources.unused
+    assert set(unused.rows) == unused_rows
+    assert unused.reason == f"MAC 'mine' takes its {figure} from elsewhere"
+    assert not unused.never
+
+
+def test_memories_of_your_own_are_used_first_or_said_to_be_behind_others(tmp_path: Path) -> None:
+    """One macro of 256 KiB with energies, leakage, area and access time, and a DRAM not chosen."""
+    shared = {"component": "sram", "variant": "macro", "capacity_kib": 256, "word_bits": 256}
+    values = {
+        "read": {"energy_pj": 20},
+        "write": {"energy_pj": 22},
+        "leakage": {"leakage_mw": 1},
+        "area": {"area_um2": 300_000},
+        "access": {"time_ns": 1},
+    }
+    said = {"conditions": "cells", "source": "report", "status": "own"}
+    rows = [shared | said | {"action": action} | value for action, value in values.items()]
+    rows.append({"component": "dram", "variant": "ddr9", "action": "transfer", "energy_pj_per_bit": 1} | said)
+    text = document(*rows)
+    text["conditions"] = {"cells": {"scope": "macro", "node_nm": 28, "activity": "whole words"}}
+    own = tmp_path / "mine.yaml"
+    own.write_text(yaml.safe_dump(text))
+    bundled = [*NO_LEAKAGE, "interconnect_28nm"]
+
+    def told(tables: list[str]) -> list[tuple[list[str], str, bool]]:
+        unused = simulate(network(tmp_path), overrides={"tables": tables}).sources.unused
+        return [(each.rows, each.reason, each.never) for each in unused]
+
+    access = "an access time is compared with the clock and enters no figure"
+    behind = "table sram_28nm comes before it and prices memories"
+    keys = [f"sram/macro/{action}/256KiB/256bit" for action in values]
+    not_chosen = (["dram/ddr9/transfer"], "dram.type is lpddr4", False)
+    assert told([str(own), *bundled]) == [(keys[4:], access, False), not_chosen]
+    assert told([*bundled, str(own)]) == [(keys, behind, True), not_chosen]
+
+
 def test_rows_at_other_conditions_are_named_with_their_way_out(tmp_path: Path) -> None:
     result = run(tmp_path, *SPLIT, clock_mhz=400)
     (unused,) = result.sources.unused
     assert len(unused.rows) == len(SPLIT)
     assert "set scaling.frequency to true" in unused.reason
+    assert not unused.never
+    assert not [warning for warning in result.warnings if "never be used" in warning]
 
 
 # Paths
