@@ -75,9 +75,9 @@ class RegisterCost:
     bits: Mapping[RegisterClass, int]
     toggles_per_cycle: Mapping[RegisterClass, float]
 
-    def shifting(self, moving: RegisterClass) -> UnitCost:
-        """A cycle in which all are clocked and only one class changes, as often as characterised."""
-        toggles = times(self.toggle, self.toggles_per_cycle[moving], f"{moving} ")
+    def shifting(self, moving: RegisterClass, share: float = 1.0) -> UnitCost:
+        """A cycle in which all are clocked and one class changes as characterised, in a share of the PEs."""
+        toggles = times(self.toggle, self.toggles_per_cycle[moving] * share, f"{moving} ")
         return replace(self.clock, energy=together((self.clock.energy, toggles)))
 
     def as_composed(self) -> RegisterCost:

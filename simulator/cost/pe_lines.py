@@ -10,7 +10,7 @@ from simulator.cost.activity import SUM_SHARE, SwitchingActivity, relative_activ
 from simulator.cost.block_counts import BlockCounts
 from simulator.cost.composition import PeCost
 from simulator.cost.lines import Action, FormationLine
-from simulator.cost.second_registers import MOVES_IN_SHIFTS, SecondRegisters
+from simulator.cost.second_registers import MOVES_IN_SHIFTS, SecondRegisters, moving_share
 from simulator.system.counts import PECycles
 
 _DEFAULT_ACTIVITY: Final = "activity at which the price was taken"
@@ -42,7 +42,8 @@ class PeLines:
         )
         self._shifting = {
             dataflow: Action.of_cost(
-                registers.shifting(moving), f"shifting PE-cycles of {name}, the {moving} moving"
+                registers.shifting(moving, moving_share(dataflow, array.rows)),
+                f"shifting PE-cycles of {name}, the {moving} moving",
             )
             for dataflow, moving in MOVES_IN_SHIFTS.items()
         }
@@ -83,7 +84,7 @@ class PeLines:
             return 0
         least = FormationLine(self._resting, cycles.idle).energy_fj
         most = FormationLine(self._toggling_idle, cycles.idle).energy_fj
-        return None if least is None or most is None else most - least
+        return None if least is None or most is None else max(0, most - least)
 
     def _combinational(self, cycles: PECycles, activity: SwitchingActivity | None) -> Iterator[FormationLine]:
         if activity is None:
@@ -117,6 +118,8 @@ class PeLines:
         yield FormationLine(self._working, cycles.useful, factor_reason=_DEFAULT_ACTIVITY)
         moving = MOVES_IN_SHIFTS[dataflow]
         reason = f"only the {moving} register moves, as often as when the price was taken"
+        if dataflow != "os":
+            reason += "; it changes with operands of its own row and of those below"
         yield FormationLine(self._shifting[dataflow], cycles.shifting, factor_reason=reason)
         yield FormationLine(self._resting, self._without_work(cycles))
 

@@ -33,6 +33,15 @@ _HANDOVER_MOVES: Final[Mapping[Dataflow, int]] = {"os": 2, "ws": 1, "is": 1}
 operand comes out of the second register, which is loaded by its shifts."""
 
 
+def moving_share(dataflow: Dataflow, rows: int) -> float:
+    """The share of PEs whose register changes in a step of shifting, in the mean over the steps.
+
+    Sums move down from all rows. Operands that stay come in with the lowest row's first, so that a register
+    changes with those of its own row and of the rows below: (R + 1) / 2 of R steps.
+    """
+    return 1.0 if dataflow == "os" else (rows + 1) / (2 * rows)
+
+
 class SecondRegisters:
     """Energy and area of the second registers of PEs in a block of columns.
 
@@ -64,6 +73,7 @@ class SecondRegisters:
         toggle = pe.registers.clock.energy
         if not isinstance(toggle, NotPriced):
             toggle = use(prices.part("flip_flop", "toggle"), 1, "bits toggled")
+        self._share = {flow: moving_share(flow, arch.array.rows) for flow in self._of}
         self._moving = {
             flow: Action(
                 "pe_registers",
@@ -100,8 +110,9 @@ class SecondRegisters:
             return
         handed = done.handovers * _HANDOVER_MOVES[dataflow]
         if activity is None:
-            reason = f"{done.hidden_shifts} shifts are hidden behind other work, {handed} moves are handovers"
-            yield FormationLine(self._moving[dataflow], steps + handed, factor_reason=reason)
+            reason = f"share of PEs that change; {done.hidden_shifts} shifts are hidden behind other work"
+            yield FormationLine(self._moving[dataflow], steps, self._share[dataflow], reason)
+            yield FormationLine(self._moving[dataflow], handed, factor_reason="handovers")
         elif steps:
             toggled = activity.shift if dataflow == "os" else getattr(activity, moving)
             reason = (

@@ -67,6 +67,12 @@ def test_what_is_dealt_sums_to_the_whole(count: int, shares: list[int]) -> None:
             assert abs(part * whole - count * share) < whole
 
 
+def test_parts_end_at_the_whole_number_below_their_share() -> None:
+    """7 in halves ends at 3.5 and 7; in thirds at 2.33, 4.67 and 7."""
+    assert dealt(7, [1, 1]) == [3, 4]
+    assert dealt(7, [5, 5, 5]) == [2, 2, 3]
+
+
 def test_of_no_shares_the_first_takes_it() -> None:
     assert dealt(7, [0, 0, 0]) == [7, 0, 0]
 
