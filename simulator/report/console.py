@@ -39,7 +39,7 @@ def render_result(result: Result, console: Console, *, full: bool = False) -> No
     page.line(page.text(f"{result.network.name} on {describe_array(result)}", "bold"))
     page.line(_headline(page, result))
     if known := shown_interval(result):
-        page.line(page.text(f"  90 % interval of the prices: {known}", "dim"))
+        page.line(page.text(f"  known to 90 %: {known}", "dim"))
     page.line(page.text(_what_figures_are(result), "dim"))
     _energy_by_component(page, result)
     _cycles_by_cause(page, result)

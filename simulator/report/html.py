@@ -173,7 +173,7 @@ def _eighth_figure(result: Result) -> tuple[str, str]:
 
 def _interval_note(result: Result) -> list[str]:
     known = shown_interval(result)
-    return [f"90 % interval of the prices: {known}"] if known else []
+    return [f"Known to 90 %: {known}"] if known else []
 
 
 def _comparison_panel(comparison: Comparison) -> _Panel:

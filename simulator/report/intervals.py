@@ -187,12 +187,13 @@ def _add(shares: dict[str, Share], source: str, amount: float, uncertainty: floa
 
 def shown_interval(result: Result) -> str:
     """The intervals of energy and area in words; empty where neither has one."""
-    energy, area = interval(result, "energy"), interval(result, "area")
+    scales = {"energy": units.energy_scale, "area": units.area_scale}
     parts = []
-    if energy is not None:
-        parts.append(f"energy {units.energy(energy.low, 3)} to {units.energy(energy.high, 3)}")
-    if area is not None:
-        parts.append(f"area {units.area(area.low, 3)} to {units.area(area.high, 3)}")
+    for figure in _FIGURES:
+        ends = ends_of(result, figure)
+        if ends is not None:
+            scale = scales[figure](ends)
+            parts.append(f"{figure} {scale.show(ends[0])} to {scale.show(ends[1])} {scale.unit}")
     return ", ".join(parts)
 
 

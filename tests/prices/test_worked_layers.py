@@ -167,6 +167,9 @@ def test_operands_that_are_loaded_do_not_pass_the_adder(dataflow: str, moving: f
     energy = pricing().layer(counts(0, shifting=70, dataflow=dataflow))
     # On 32 rows a register changes with the operands of its own row and of those below: 33 of 64 in the mean.
     require_lines(energy, [("pe_registers", 70, 70 * (CLOCKED_PJ + 33 / 64 * moving * TOGGLE_PJ))])
+    below = "it changes with operands of its own row and of those below"
+    assert energy.lines[0].factor_reason.endswith(below)
+    assert not any(below in line.factor_reason for line in pricing().layer(counts(0, shifting=70)).lines)
 
 
 def test_with_tensors_idle_cycles_are_clocked_and_the_bound_is_the_energy() -> None:
