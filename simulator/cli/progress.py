@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Progress = Callable[[str, int, int], None]
 """Called as `progress(what, done, total)`."""
+
+
+KERNEL_LOG = "simulator.kernels"
+"""The logger that names each kernel as it is compiled."""
 
 
 @contextmanager
@@ -26,7 +31,8 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Progress | None]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    with Bars(*columns, console=console, transient=True) as bars, compilation_announced(console.print):
         tasks: dict[str, int] = {}
 
         def advance(what: str, done: int, total: int) -> None:
@@ -36,3 +42,31 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Progress | None]:
             bars.update(task, completed=done, total=total)  # type: ignore[arg-type]  # TaskID is an int
 
         yield advance
+
+
+class _Announcement(logging.Handler):
+    """Says once that kernels are being compiled."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self._say, self._said = say, False
+
+    def emit(self, _record: logging.LogRecord) -> None:
+        """Say it when the first kernel is compiled."""
+        if not self._said:
+            self._said = True
+            self._say("Compiling kernels: once after an installation or an update, for up to a minute.")
+
+
+@contextmanager
+def compilation_announced(say: Callable[[str], None]) -> Iterator[None]:
+    """Say once, while inside, that kernels are being compiled, if any are."""
+    log = logging.getLogger(KERNEL_LOG)
+    handler, level = _Announcement(say), log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)

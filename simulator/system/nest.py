@@ -122,27 +122,15 @@ def mark_turns(b: Blocking, counts: Integers, operand: int, turns: Integers) -> 
 
 
 @helper
-def advance(b: Blocking, counts: Integers, turns: Integers, at: Integers) -> bool:
-    """Move to an operand's next tile; False (and all zeros) behind the last one."""
-    for position in range(KINDS - 1, -1, -1):
-        kind = NESTS[b.nest, position]
-        if not turns[kind]:
-            continue
-        at[kind] += 1
-        if at[kind] < counts[kind]:
-            return True
-        at[kind] = 0
-    return False
-
-
-@helper
-def comes_first(b: Blocking, one: Integers, other: Integers) -> bool:
-    """Whether `one` is reached before `other`, or both at once."""
+def list_moving(b: Blocking, counts: Integers, kinds: Integers) -> int:
+    """Write the kinds of loops with more than one iteration, outermost first; how many there are."""
+    found = 0
     for position in range(KINDS):
         kind = NESTS[b.nest, position]
-        if one[kind] != other[kind]:
-            return bool(one[kind] < other[kind])
-    return True
+        if counts[kind] > 1:
+            kinds[found] = kind
+            found += 1
+    return found
 
 
 @helper

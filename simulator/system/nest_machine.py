@@ -12,13 +12,8 @@ between them repeat until the loop comes near its end: they are taken at once.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-
-from simulator.numerics.engines.compiled import helper, kernel
+from simulator.numerics.engines.compiled import helper, still_kernel
 from simulator.system.footprint import Integers
-from simulator.system.geometry import Geometry
 from simulator.system.layer_work import (
     END,
     PLAYED,
@@ -36,25 +31,16 @@ from simulator.system.nest import (
     FILTER,
     IFMAP,
     KINDS,
-    NESTS,
     OFMAP,
     Blocking,
-    advance,
-    comes_first,
-    count_tiles,
-    mark_turns,
     tile_at,
-    uniform_range,
 )
 from simulator.system.nest_state import (
-    FILTER_NEXT,
     FILTER_NOW,
-    IFMAP_NEXT,
     IFMAP_NOW,
-    LOAD_NEXT,
+    KEPT_COSTS,
     LOAD_NOW,
     MET,
-    STATE,
     STORE,
     STORE_BEFORE,
     STREAM_FILTER,
@@ -63,32 +49,23 @@ from simulator.system.nest_state import (
     STREAM_OUT,
     TIMES,
     Loops,
+    Scratch,
+    advance,
     blame,
+    comes_first,
     fill_buffers,
+    looks_like,
+    loops_of,
     ofmap_comes_in,
+    reset,
     see_from,
     serve,
     take_next,
 )
 from simulator.system.tile_work import COSTS, CYCLES, OUTPUT, PORT, TAIL, Array, Tile, cost_of_step
 
-_CACHED, _KEY = 32, 12
 _FEWEST_REPETITIONS = 4
 _NEVER = 1 << 60
-
-
-class _Memory(NamedTuple):
-    """Earlier iterations by kind of loop: their state, totals, number (-1: none) and time.
-
-    patience: after how many iterations another one is remembered, doubled each time, so that a cycle of
-    states of any length is found.
-    """
-
-    states: Integers
-    totals: Integers
-    iteration: Integers
-    time: Integers
-    patience: Integers
 
 
 @helper
@@ -98,7 +75,7 @@ def _cached_cost(
     """The place of a step's cost among those worked out before."""
     hashed = tile.m * 31 + tile.n * 17 + tile.k * 13 + tile.groups * 7 + tile.starts * 5 + tile.ends * 3
     hashed += following.m * 29 + following.n * 11 + following.k * 23 + follows + goes_on * 2
-    place = hashed % _CACHED
+    place = hashed % KEPT_COSTS
     key = keys[place]
     if (
         key[0] == tile.m
@@ -123,101 +100,65 @@ def _cached_cost(
 
 
 @helper
-def _loops_of(g: Geometry, b: Blocking) -> Loops:
-    counts = np.empty(KINDS, np.int64)
-    count_tiles(g, b, counts)
-    turns = np.empty((3, KINDS), np.int64)
-    for operand in range(3):
-        mark_turns(b, counts, operand, turns[operand])
-    first, stop = np.empty(KINDS, np.int64), np.empty(KINDS, np.int64)
-    for kind in range(KINDS):
-        first[kind], stop[kind] = uniform_range(g, b, kind)
-    return Loops(b, counts, turns, first, stop)
-
-
-@helper
-def _repeats(work: LayerWork, memory: _Memory, state: Integers, now: int, kind: int, seen: Integers) -> bool:
-    """Whether the machine is as it was at the remembered iteration; `seen` becomes the state as it is."""
-    see_from(work, state, now, seen)
-    if memory.iteration[kind] < 0:
-        return False
-    equal = True
-    for i in range(STATE):
-        equal = equal and memory.states[kind, i] == seen[i]
-    return equal
-
-
-@helper
 def _leap(
     work: LayerWork,
     loops: Loops,
-    memory: _Memory,
+    scratch: Scratch,
     state: Integers,
     totals: Integers,
     at: Integers,
     now: int,
     moved: int,
-    seen: Integers,
 ) -> int:
-    """At the beginning of an iteration of the loop at position `moved`: take repetitions at once.
+    """At the beginning of an iteration of the loop at place `moved`: take repetitions at once.
 
     Iterations are alike where their tiles are and those of the next two, which are fetched ahead.
 
     Returns:
         The time after the repetitions.
     """
-    kind = NESTS[loops.b.nest, moved]
+    kind = loops.kinds[moved]
     index, first, stop = at[kind], loops.first_uniform[kind], loops.stop_uniform[kind]
-    for position in range(moved + 1, KINDS):
-        inner = NESTS[loops.b.nest, position]
-        memory.iteration[inner], memory.patience[inner] = -1, 1
+    for place in range(moved + 1, loops.moving):
+        inner = loops.kinds[place]
+        scratch.known_iteration[inner], scratch.patience[inner] = -1, 1
     if stop - first <= _FEWEST_REPETITIONS or not first <= index < stop:
-        memory.iteration[kind] = -1
+        scratch.known_iteration[kind] = -1
         return now
-    known = memory.iteration[kind]
-    if _repeats(work, memory, state, now, kind, seen):
+    known = scratch.known_iteration[kind]
+    if known >= 0 and looks_like(work, state, now, scratch.known_states[kind]):
         times = max(0, (stop - 2 - index) // (index - known))
-        cycles = int(times * (now - memory.time[kind]))
+        cycles = int(times * (now - scratch.known_time[kind]))
         for i in range(TOTALS):
             if i != PLAYED:
-                totals[i] += times * (totals[i] - memory.totals[kind, i])
+                totals[i] += times * (totals[i] - scratch.known_totals[kind, i])
         for i in range(TIMES):
             state[i] += cycles
         at[kind] += times * (index - known)
-        memory.iteration[kind], memory.patience[kind] = -1, _NEVER
+        scratch.known_iteration[kind], scratch.patience[kind] = -1, _NEVER
         return now + cycles
-    if memory.patience[kind] < _NEVER and (known < 0 or index - known >= memory.patience[kind]):
+    if scratch.patience[kind] < _NEVER and (known < 0 or index - known >= scratch.patience[kind]):
         if known >= 0:
-            memory.patience[kind] *= 2
-        for i in range(STATE):
-            memory.states[kind, i] = seen[i]
+            scratch.patience[kind] *= 2
+        see_from(work, state, now, scratch.known_states[kind])
         for i in range(TOTALS):
-            memory.totals[kind, i] = totals[i]
-        memory.iteration[kind], memory.time[kind] = index, now
+            scratch.known_totals[kind, i] = totals[i]
+        scratch.known_iteration[kind], scratch.known_time[kind] = index, now
     return now
 
 
 @helper
 def _next_step(loops: Loops, at: Integers, following: Integers) -> int:
-    """Write the indices of the next step; the position of the loop that moves, -1 behind the last step."""
+    """Write the indices of the next step; the place of the loop that moves, -1 behind the last step."""
     for kind in range(KINDS):
         following[kind] = at[kind]
-    for position in range(KINDS - 1, -1, -1):
-        kind = NESTS[loops.b.nest, position]
+    for place in range(loops.moving - 1, -1, -1):
+        kind = loops.kinds[place]
         if at[kind] + 1 < loops.counts[kind]:
             following[kind] += 1
-            return position
+            return place
         following[kind] = 0
     return -1
-
-
-@helper
-def _changes(loops: Loops, operand: int, at: Integers, following: Integers) -> bool:
-    """Whether the next step needs another tile of an operand."""
-    changes = False
-    for kind in range(KINDS):
-        changes = changes or (loops.turns[operand, kind] == 1 and following[kind] != at[kind])
-    return changes
 
 
 @helper
@@ -254,33 +195,34 @@ def _fetch_next(
     loops: Loops,
     slots: Slots,
     state: Integers,
-    at: Integers,
+    moved: int,
     following: Integers,
     queue: Integers,
     ahead: Integers,
 ) -> int:
     """Queue the loads that the end of a step makes room for, those first that are needed first; how many."""
     queued = 0
-    fetches_ifmap = _changes(loops, IFMAP, at, following)
-    fetches_filter = _changes(loops, FILTER, at, following)
-    for kind in range(KINDS):
+    fetches_ifmap = loops.changes[IFMAP, moved] == 1
+    fetches_filter = loops.changes[FILTER, moved] == 1
+    for place in range(loops.moving):
+        kind = loops.kinds[place]
         ahead[IFMAP, kind] = following[kind] if loops.turns[IFMAP, kind] else 0
         ahead[FILTER, kind] = following[kind] if loops.turns[FILTER, kind] else 0
     if fetches_ifmap:
         take_next(state, IFMAP_NOW)
         if slots.ifmap > 1:
-            fetches_ifmap = advance(loops.b, loops.counts, loops.turns[IFMAP], ahead[IFMAP])
+            fetches_ifmap = advance(loops, IFMAP, ahead[IFMAP])
     if fetches_filter:
         take_next(state, FILTER_NOW)
         if slots.filter > 1:
-            fetches_filter = advance(loops.b, loops.counts, loops.turns[FILTER], ahead[FILTER])
+            fetches_filter = advance(loops, FILTER, ahead[FILTER])
     if fetches_ifmap:
         queue[queued] = STREAM_IFMAP
         queued += 1
     if fetches_filter:
         queue[queued] = STREAM_FILTER
         queued += 1
-    if queued == 2 and not comes_first(loops.b, ahead[IFMAP], ahead[FILTER]):
+    if queued == 2 and not comes_first(loops, ahead[IFMAP], ahead[FILTER]):
         queue[0], queue[1] = STREAM_FILTER, STREAM_IFMAP
     return queued
 
@@ -301,7 +243,8 @@ def _leave(
     They go before the loads that are needed later than that place. loads: 1 where later ofmap tiles may bring
     something in.
     """
-    for kind in range(KINDS):
+    for place in range(loops.moving):
+        kind = loops.kinds[place]
         ahead[STREAM_OUT, kind] = ahead[STREAM_IN, kind] = at[kind] if loops.turns[OFMAP, kind] else 0
     for i in range(3):
         state[STORE_BEFORE + i] = state[STORE + i]
@@ -309,9 +252,9 @@ def _leave(
     take_next(state, LOAD_NOW)
     wanted = True
     for _ in range(slots.ofmap):
-        wanted = wanted and advance(loops.b, loops.counts, loops.turns[OFMAP], ahead[STREAM_IN])
+        wanted = wanted and advance(loops, OFMAP, ahead[STREAM_IN])
     place = queued
-    while place and wanted and not comes_first(loops.b, ahead[queue[place - 1]], ahead[STREAM_IN]):
+    while place and wanted and not comes_first(loops, ahead[queue[place - 1]], ahead[STREAM_IN]):
         place -= 1
     added = 2 if wanted and loads else 1
     for i in range(queued - 1, place - 1, -1):
@@ -322,56 +265,38 @@ def _leave(
     return queued + added
 
 
-@kernel
-def play_nest(work: LayerWork, b: Blocking, slots: Slots, totals: Integers) -> None:
+@still_kernel
+def play_nest(work: LayerWork, b: Blocking, slots: Slots, totals: Integers, scratch: Scratch) -> None:
     """Write what a tiled layer does into `totals`, which has `TOTALS` places."""
     g = work.geometry
-    loops = _loops_of(g, b)
-    memory = _Memory(
-        np.empty((KINDS, STATE), np.int64),
-        np.empty((KINDS, TOTALS), np.int64),
-        np.full(KINDS, -1, np.int64),
-        np.zeros(KINDS, np.int64),
-        np.ones(KINDS, np.int64),
-    )
-    state, seen = np.zeros(TIMES, np.int64), np.empty(STATE, np.int64)
-    keys, costs = np.full((_CACHED, _KEY), -1, np.int64), np.empty((_CACHED, COSTS), np.int64)
-    at, following = np.zeros(KINDS, np.int64), np.zeros(KINDS, np.int64)
-    # By stream: the tile that it moves next, and where the state keeps its times.
-    ahead, queue = np.zeros((4, KINDS), np.int64), np.empty(4, np.int64)
-    target = np.array(
-        [
-            IFMAP_NOW if slots.ifmap == 1 else IFMAP_NEXT,
-            FILTER_NOW if slots.filter == 1 else FILTER_NEXT,
-            LOAD_NOW if slots.ofmap == 1 else LOAD_NEXT,
-            STORE,
-        ]
-    )
+    loops = loops_of(g, b, scratch)
+    state, at, following = scratch.state, scratch.at, scratch.following
+    ahead, queue = scratch.ahead, scratch.queue
+    reset(scratch, slots, totals)
     comes_in = ofmap_comes_in(work, loops)
     now, moved = 0, -1
-    totals[:] = 0
-    fill_buffers(work, loops, slots, state, totals)
+    fill_buffers(work, loops, slots, state, totals, ahead)
     while True:
         if moved >= 0:
-            now = _leap(work, loops, memory, state, totals, at, now, moved, seen)
+            now = _leap(work, loops, scratch, state, totals, at, now, moved)
         moved = _next_step(loops, at, following)
-        leaves = moved < 0 or _changes(loops, OFMAP, at, following)
+        leaves = moved < 0 or loops.changes[OFMAP, moved] == 1
         place = _cached_cost(
             work.array,
             tile_at(g, b, loops.counts, at),
             tile_at(g, b, loops.counts, following),
             0 if moved < 0 else 1,
             0 if leaves else 1,
-            keys,
-            costs,
+            scratch.keys,
+            scratch.costs,
         )
-        cost = costs[place]
+        cost = scratch.costs[place]
         now = _begin(slots, state, totals, now) + cost[CYCLES] + cost[PORT] + cost[OUTPUT]
         _count_step(totals, cost)
         out = now + cost[TAIL] + work.output_latency
         queued = 0
         if moved >= 0:
-            queued = _fetch_next(loops, slots, state, at, following, queue, ahead)
+            queued = _fetch_next(loops, slots, state, moved, following, queue, ahead)
         if leaves:
             loads = 1 if comes_in else 0
             queued = _leave(loops, slots, state, at, loads, queue, queued, ahead)
@@ -380,10 +305,11 @@ def play_nest(work: LayerWork, b: Blocking, slots: Slots, totals: Integers) -> N
             enabled = out if stream == STREAM_OUT else now
             if stream == STREAM_IN:
                 enabled = max(now, state[STORE + MET])
-            serve(work, loops, state, totals, stream, ahead[stream], enabled, target[stream])
+            serve(work, loops, state, totals, stream, ahead[stream], enabled, scratch.target[stream])
         if moved < 0:
             break
-        at[:] = following
+        for kind in range(KINDS):
+            at[kind] = following[kind]
     totals[STALL_OUTPUT] += out - now
     totals[END] = max(out, state[STORE + MET])
     if totals[END] > out:

@@ -11,6 +11,7 @@ import numpy as np
 
 from simulator.numerics.engines.compiled import helper
 from simulator.system.footprint import Integers
+from simulator.system.geometry import Geometry
 from simulator.system.layer_work import (
     ADDED_WORDS,
     BUFFER_WORDS,
@@ -22,6 +23,7 @@ from simulator.system.layer_work import (
     RESIDUAL_BYTES,
     RESULT_BYTES,
     STALL_DRAM,
+    TOTALS,
     TRANSFERS,
     LayerWork,
     Slots,
@@ -30,20 +32,25 @@ from simulator.system.layer_work import (
 )
 from simulator.system.nest import (
     CHANNEL,
+    FILTER,
+    IFMAP,
     KINDS,
     OFMAP,
     REDUCTION,
     Blocking,
-    advance,
     bursts_of,
     channel_cycles,
-    comes_first,
+    count_tiles,
     end_of_transfer,
     filter_bytes_at,
     groups_at,
     ifmap_bytes_at,
+    list_moving,
+    mark_turns,
     pixels_at,
+    uniform_range,
 )
+from simulator.system.tile_work import COSTS
 
 ENABLED, START, MET = range(3)
 """Of a transfer: when it was possible, when it had its channel, when what waited for it could go on."""
@@ -57,20 +64,151 @@ IFMAP_NOW, IFMAP_NEXT, FILTER_NOW, FILTER_NEXT, LOAD_NOW, LOAD_NEXT, STORE, STOR
 TIMES = 26
 STATE = TIMES + 2
 """Places of a state as the future sees it: times, and the phase of the DRAM's refresh."""
+KEPT_COSTS, COST_KEY = 32, 12
+"""Costs of steps that are kept, and the numbers that a step's cost depends on."""
 
 
 class Loops(NamedTuple):
     """A nest ready to be walked.
 
-    counts: iterations by kind. turns: by operand, kinds that bring another tile of it. first_uniform,
-    stop_uniform: by kind, the iterations whose tiles are all alike.
+    counts: iterations by kind. kinds: the `moving` loops with more than one, outermost first. turns: by
+    operand, kinds that bring another tile of it. changes: by operand and place in `kinds`, 1 where the next
+    iteration of that loop does. first_uniform, stop_uniform: by kind, the iterations whose tiles are alike.
     """
 
     b: Blocking
     counts: Integers
+    moving: int
+    kinds: Integers
     turns: Integers
+    changes: Integers
     first_uniform: Integers
     stop_uniform: Integers
+
+
+class Scratch(NamedTuple):
+    """Arrays that a play works in; it expects nothing in them.
+
+    The first six: see `Loops`. state: see the places above. at, following: indices of the step and the next
+    one. ahead, target: by stream, the tile that moves next, and where the state keeps its times. known_...:
+    by kind of loop an earlier iteration, its state, totals, number (-1: none) and time. patience: after how
+    many iterations another one is remembered, doubled each time, so that a cycle of states of any length is
+    found. keys, costs: steps whose cost was worked out. needs: for
+    what a blocking needs of the buffers.
+    """
+
+    counts: Integers
+    kinds: Integers
+    turns: Integers
+    changes: Integers
+    first_uniform: Integers
+    stop_uniform: Integers
+    state: Integers
+    at: Integers
+    following: Integers
+    ahead: Integers
+    queue: Integers
+    target: Integers
+    known_states: Integers
+    known_totals: Integers
+    known_iteration: Integers
+    known_time: Integers
+    patience: Integers
+    keys: Integers
+    costs: Integers
+    needs: Integers
+
+
+def new_scratch() -> Scratch:
+    """Arrays for one play at a time."""
+
+    def integers(*shape: int) -> Integers:
+        return np.zeros(shape, np.int64)
+
+    return Scratch(
+        counts=integers(KINDS),
+        kinds=integers(KINDS),
+        turns=integers(3, KINDS),
+        changes=integers(3, KINDS),
+        first_uniform=integers(KINDS),
+        stop_uniform=integers(KINDS),
+        state=integers(TIMES),
+        at=integers(KINDS),
+        following=integers(KINDS),
+        ahead=integers(4, KINDS),
+        queue=integers(4),
+        target=integers(4),
+        known_states=integers(KINDS, STATE),
+        known_totals=integers(KINDS, TOTALS),
+        known_iteration=integers(KINDS),
+        known_time=integers(KINDS),
+        patience=integers(KINDS),
+        keys=integers(KEPT_COSTS, COST_KEY),
+        costs=integers(KEPT_COSTS, COSTS),
+        needs=integers(4, KINDS),
+    )
+
+
+@helper
+def loops_of(g: Geometry, b: Blocking, scratch: Scratch) -> Loops:
+    """The nest of a blocking."""
+    counts, kinds, turns, changes = scratch.counts, scratch.kinds, scratch.turns, scratch.changes
+    count_tiles(g, b, counts)
+    moving = list_moving(b, counts, kinds)
+    for operand in range(3):
+        mark_turns(b, counts, operand, turns[operand])
+        # The loops inside of the one that moves begin again, each with another tile.
+        for place in range(moving - 1, -1, -1):
+            inner = changes[operand, place + 1] if place + 1 < moving else 0
+            changes[operand, place] = inner | turns[operand, kinds[place]]
+    for kind in range(KINDS):
+        scratch.first_uniform[kind], scratch.stop_uniform[kind] = uniform_range(g, b, kind)
+    return Loops(b, counts, moving, kinds, turns, changes, scratch.first_uniform, scratch.stop_uniform)
+
+
+@helper
+def reset(scratch: Scratch, slots: Slots, totals: Integers) -> None:
+    """Begin a play: nothing has happened, and nothing is known of earlier iterations or costs."""
+    for kind in range(KINDS):
+        scratch.at[kind] = 0
+        scratch.known_iteration[kind], scratch.patience[kind] = -1, 1
+        for stream in range(4):
+            scratch.ahead[stream, kind] = 0
+    for place in range(TIMES):
+        scratch.state[place] = 0
+    for place in range(KEPT_COSTS):
+        scratch.keys[place, 0] = -1
+    for place in range(TOTALS):
+        totals[place] = 0
+    target = scratch.target
+    target[STREAM_IFMAP] = IFMAP_NOW if slots.ifmap == 1 else IFMAP_NEXT
+    target[STREAM_FILTER] = FILTER_NOW if slots.filter == 1 else FILTER_NEXT
+    target[STREAM_IN] = LOAD_NOW if slots.ofmap == 1 else LOAD_NEXT
+    target[STREAM_OUT] = STORE
+
+
+@helper
+def advance(loops: Loops, operand: int, at: Integers) -> bool:
+    """Move to an operand's next tile; False (and all zeros) behind the last one."""
+    for place in range(loops.moving - 1, -1, -1):
+        kind = loops.kinds[place]
+        if not loops.turns[operand, kind]:
+            continue
+        at[kind] += 1
+        if at[kind] < loops.counts[kind]:
+            return True
+        at[kind] = 0
+    return False
+
+
+@helper
+def comes_first(loops: Loops, one: Integers, other: Integers) -> bool:
+    """Whether `one` is reached before `other`, or both at once."""
+    for place in range(loops.moving):
+        kind = loops.kinds[place]
+        if one[kind] != other[kind]:
+            return bool(one[kind] < other[kind])
+    return True
 
 
 @helper
@@ -213,6 +351,34 @@ def take_next(state: Integers, place: int) -> None:
 
 
 @helper
+def looks_like(work: LayerWork, state: Integers, now: int, seen: Integers) -> bool:
+    """Whether the future sees the same state now as at another time, of which it saw `seen`."""
+    for i in range(2):
+        if max(state[i], now) - now != seen[i]:
+            return False
+    for place in range(2, TIMES, 3):
+        pending = state[place + MET] > now
+        for i in range(3):
+            if (max(state[place + i], now) - now if pending else 0) != seen[place + i]:
+                return False
+    return bool(seen[TIMES] == _phase(work, now) and seen[TIMES + 1] == _refreshes(work, now))
+
+
+@helper
+def _phase(work: LayerWork, now: int) -> int:
+    """Cycles since the last refresh of the DRAM could begin."""
+    memory = work.memory
+    return now % memory.refresh_interval if memory.refresh_interval and memory.refresh_duration else 0
+
+
+@helper
+def _refreshes(work: LayerWork, now: int) -> int:
+    """1 where refreshes have begun: there is none at cycle 0."""
+    memory = work.memory
+    return 1 if memory.refresh_interval and memory.refresh_duration and now >= memory.refresh_interval else 0
+
+
+@helper
 def see_from(work: LayerWork, state: Integers, now: int, relative: Integers) -> None:
     """The state as the future sees it: times before now are now, with the phase of the DRAM's refresh."""
     for i in range(2):
@@ -221,31 +387,42 @@ def see_from(work: LayerWork, state: Integers, now: int, relative: Integers) -> 
         pending = state[place + MET] > now
         for i in range(3):
             relative[place + i] = max(state[place + i], now) - now if pending else 0
-    interval = work.memory.refresh_interval
-    relative[TIMES] = relative[TIMES + 1] = 0
-    if interval and work.memory.refresh_duration:
-        relative[TIMES] = now % interval
-        relative[TIMES + 1] = 1 if now >= interval else 0
+    relative[TIMES], relative[TIMES + 1] = _phase(work, now), _refreshes(work, now)
 
 
 @helper
-def fill_buffers(work: LayerWork, loops: Loops, slots: Slots, state: Integers, totals: Integers) -> None:
-    """Fill the empty buffers: by the step that needs a tile, then ifmap, filter, ofmap."""
-    at = np.zeros((3, KINDS), np.int64)
-    left = np.array([slots.ifmap, slots.filter, slots.ofmap if ofmap_comes_in(work, loops) else 0])
-    places = np.array([IFMAP_NOW, FILTER_NOW, LOAD_NOW])
-    while True:
-        chosen = -1
-        for operand in range(3):
-            if left[operand] and (chosen < 0 or not comes_first(loops.b, at[chosen], at[operand])):
-                chosen = operand
-        if chosen < 0:
-            return
-        serve(work, loops, state, totals, chosen, at[chosen], 0, places[chosen])
-        places[chosen] += 3
-        left[chosen] -= 1
-        if left[chosen] and not advance(loops.b, loops.counts, loops.turns[chosen], at[chosen]):
-            left[chosen] = 0
+def fill_buffers(
+    work: LayerWork, loops: Loops, slots: Slots, state: Integers, totals: Integers, at: Integers
+) -> None:
+    """Fill the empty buffers: by the step that needs a tile, then ifmap, filter, ofmap.
+
+    at: [3, KINDS], zeros, to work in.
+    """
+    ifmap, filters, ofmap = slots.ifmap, slots.filter, slots.ofmap if ofmap_comes_in(work, loops) else 0
+    while ifmap or filters or ofmap:
+        operand = OFMAP
+        if filters and (not ofmap or comes_first(loops, at[FILTER], at[OFMAP])):
+            operand = FILTER
+        if ifmap and (
+            operand == IFMAP or not (filters or ofmap) or comes_first(loops, at[IFMAP], at[operand])
+        ):
+            operand = IFMAP
+        if operand == IFMAP:
+            place, left = IFMAP_NOW if ifmap == slots.ifmap else IFMAP_NEXT, ifmap
+        elif operand == FILTER:
+            place, left = FILTER_NOW if filters == slots.filter else FILTER_NEXT, filters
+        else:
+            place, left = LOAD_NOW if ofmap == slots.ofmap else LOAD_NEXT, ofmap
+        serve(work, loops, state, totals, operand, at[operand], 0, place)
+        left -= 1
+        if left and not advance(loops, operand, at[operand]):
+            left = 0
+        if operand == IFMAP:
+            ifmap = left
+        elif operand == FILTER:
+            filters = left
+        else:
+            ofmap = left
 
 
 @helper

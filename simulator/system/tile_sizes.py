@@ -45,17 +45,9 @@ def sizes_of_length(length: int, unit: int, *, dense: bool, fine: bool = False) 
     return tuple(sorted(size for size in sizes if size <= length))
 
 
-def nearby_sizes(length: int, size: int, unit: int) -> Sizes:
-    """Sizes around one: pieces more or less, an eighth or a quarter larger or smaller, whole units."""
-    pieces = -(-length // size)
-    found = {-(-length // count) for count in range(max(1, pieces - 2), pieces + 3)}
-    for change in (-(size // 4), -(size // 8), size // 8, size // 4, -unit, unit):
-        found.add(size + change)
-    found |= {size // 3, size // 2, size * 2, size * 3, size - 4, size + 4, size + 8}
-    # As many pieces with a short last one, whose results leave sooner.
-    found.add(-(-length // max(1, pieces - 1)) - 1)
-    found |= {-(-one // unit) * unit for one in found}
-    return tuple(sorted(one for one in found - {size} if 0 < one <= length))
+def with_folds(sizes: Sizes, length: int, fold: int) -> Sizes:
+    """The sizes, and one, two and three folds."""
+    return tuple(sorted({*sizes, *(size for size in (fold, 2 * fold, 3 * fold) if size < length)}))
 
 
 def is_small(g: Geometry, array: Array) -> bool:
@@ -84,6 +76,11 @@ def unit_of_reduction(g: Geometry, array: Array) -> int:
     return g.rows.kernel * g.columns.kernel if array.dataflow == OUTPUTS_STAY else array.timing.rows
 
 
+def fold_of_pixels(array: Array) -> int:
+    """Output pixels of a fold; where they stream, as many as hide the loading of the next fold's operands."""
+    return array.timing.rows if array.dataflow == WEIGHTS_STAY else unit_of_pixels(array)
+
+
 def blocks_of(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = False) -> Integers:
     """Blocks of output pixels to try: [count, 3], images, rows and columns.
 
@@ -95,8 +92,10 @@ def blocks_of(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = Fa
     if fixed.tile_m is not None:
         return _array([_block_of_pixels(g, fixed.tile_m)])
     if per_image == width and g.images == 1:
-        sizes = _given(fixed.tile_columns, width) or sizes_of_length(
-            width, unit_of_pixels(array), dense=dense, fine=fine
+        sizes = _given(fixed.tile_columns, width) or with_folds(
+            sizes_of_length(width, unit_of_pixels(array), dense=dense, fine=fine),
+            width,
+            fold_of_pixels(array),
         )
         return _array((1, 1, size) for size in sizes)
     all_rows = sizes_of_length(height, 1, dense=dense)
@@ -107,7 +106,7 @@ def blocks_of(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = Fa
     else:
         blocks = {(1, r, width) for r in all_rows} | {(1, height, c) for c in all_columns}
         blocks |= {(1, r, c) for r in all_rows[1:-1] for c in all_columns[1:-1]}
-        blocks |= set(_whole_folds(height, width, unit_of_pixels(array)))
+        blocks |= set(_whole_folds(height, width, fold_of_pixels(array)))
     whole = not (rows and rows[0] < height) and not (columns and columns[0] < width)
     if whole:
         images = _given(fixed.tile_images, g.images) or sizes_of_length(g.images, 1, dense=dense)
@@ -147,10 +146,14 @@ def _array(blocks: Iterable[Block]) -> Integers:
 
 
 def filling_sizes(length: int, capacity_bytes: int, halves: int, bytes_each: float) -> Sizes:
-    """The largest sizes that fill a buffer, or half of it, where one element takes so many bytes."""
+    """The largest sizes that fill a buffer, or half of it, where one element takes so many bytes.
+
+    With each goes the size that cuts the length into as many equal pieces.
+    """
     rooms = (capacity_bytes, capacity_bytes // 2) if halves else (capacity_bytes,)
-    sizes = {int(room / bytes_each) for room in rooms}
-    return tuple(sorted(size for size in sizes if 0 < size < length))
+    largest = {size for size in (int(room / bytes_each) for room in rooms) if 0 < size < length}
+    equal = {-(-length // -(-length // size)) for size in largest}
+    return tuple(sorted(largest | equal))
 
 
 def _given(size: int | None, length: int) -> Sizes:
@@ -160,7 +163,12 @@ def _given(size: int | None, length: int) -> Sizes:
 def channel_sizes(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = False) -> Integers:
     """Sizes of output channels to try."""
     dense, unit = is_small(g, array), unit_of_channels(array)
-    return np.array(_given(fixed.tile_n, g.n) or sizes_of_length(g.n, unit, dense=dense, fine=fine), np.int64)
+    sizes = _given(fixed.tile_n, g.n) or with_folds(
+        sizes_of_length(g.n, unit, dense=dense, fine=fine),
+        g.n,
+        array.timing.rows if array.dataflow == INPUTS_STAY else unit,
+    )
+    return np.array(sizes, np.int64)
 
 
 def reduction_sizes(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = False) -> Integers:

@@ -38,10 +38,8 @@ from simulator.system.tiling_search import (
     SINGLE_BITS,
     WHOLE_REDUCTION,
     Search,
-    Weights,
-    moved_bytes,
-    play_candidates,
 )
+from simulator.system.tiling_trials import Weights, moved_bytes, play_candidates
 
 _MOST_CYCLES = 1 << 60
 _SIZES = [5, 0, 1, 2, 3, 4]
@@ -139,7 +137,7 @@ def choose_tiling(
 
 def _require_countable(name: str, search: Search) -> None:
     """Refuse a tiling whose cycles 64 bits may not hold. Raises UserError."""
-    row, memory = search.rows[search.chosen()], search.work.memory
+    row, memory = search.rows[search.chosen], search.work.memory
     counts = [
         -(-length // int(size))
         for length, size in zip(lengths_of(search.work.geometry), row[:6][_SIZES], strict=True)
@@ -157,11 +155,15 @@ def _require_countable(name: str, search: Search) -> None:
 
 
 def _tiling(search: Search, work: LayerWork) -> Tiling:
-    chosen = search.chosen()
+    chosen = search.chosen
     b = Blocking(*(int(part) for part in search.rows[chosen, : SINGLE + 1]))
-    slots, totals = slots_of(search.work, b, search.limits), search.totals[chosen].copy()
+    slots, totals = (
+        slots_of(search.work, b, search.limits, search.scratch.needs),
+        search.totals[chosen].copy(),
+    )
     if work.memory != search.work.memory:
-        play_candidates(work, search.limits, search.rows[chosen : chosen + 1], totals[None])
+        row = search.rows[chosen : chosen + 1]
+        play_candidates(work, search.limits, row, totals[None], search.scratch)
     return Tiling(
         blocking=b,
         slots=dict(zip(OPERANDS, (int(count) for count in slots), strict=True)),

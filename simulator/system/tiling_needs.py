@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
-from simulator.numerics.engines.compiled import helper, kernel
+from simulator.numerics.engines.compiled import helper, kernel, still_kernel
 from simulator.system.footprint import Integers
 from simulator.system.geometry import Axis, Geometry, input_extent, taps_of
 from simulator.system.layer_work import LayerWork, Slots
@@ -75,6 +73,15 @@ def _common(a: int, b: int) -> int:
     return a
 
 
+@helper
+def _extent_of(g: Geometry, rows: int, columns: int, first: int, stop: int) -> int:
+    """Input elements of one image and group that all blocks read for one piece of the reduction."""
+    taps = taps_of(g, first, stop)
+    down = extents_of(g.rows, rows, taps.first_row, taps.stop_row)
+    across = extents_of(g.columns, columns, taps.first_column, taps.stop_column)
+    return down.total * across.total * taps.channels
+
+
 @kernel
 def ifmap_sizes(g: Geometry, rows: int, columns: int, k: int) -> Extents:
     """Input elements of one image and group: all blocks and pieces of the reduction, and the largest one."""
@@ -92,7 +99,12 @@ def ifmap_sizes(g: Geometry, rows: int, columns: int, k: int) -> Extents:
             for piece in range(min(pieces, period)):
                 last = min(g.k, (piece + 1) * k) - 1
                 channels = max(channels, last // size - piece * k // size + 1)
-        return Extents(down.total * across.total * touched, down.largest * across.largest * channels)
+        total = down.total * across.total * touched
+        left = g.k - (pieces - 1) * k
+        if left < size:
+            # The last piece is the end of one kernel, which reads a part of the channel.
+            total += _extent_of(g, rows, columns, g.k - left, g.k) - down.total * across.total
+        return Extents(total, down.largest * across.largest * channels)
     total, largest = 0, 0
     for piece in range(pieces):
         taps = taps_of(g, piece * k, min(g.k, (piece + 1) * k))
@@ -195,9 +207,8 @@ def is_possible(work: LayerWork, b: Blocking, needs: Needs) -> bool:
     return not work.ofmap_stays or (not pieces and work.geometry.k <= array.timing.rows)
 
 
-@kernel
-def slots_of(work: LayerWork, b: Blocking, limits: Limits) -> Slots:
-    """Slots of a blocking; a zero where it does not fit."""
-    scratch = np.empty((4, KINDS), np.int64)
+@still_kernel
+def slots_of(work: LayerWork, b: Blocking, limits: Limits, scratch: Integers) -> Slots:
+    """Slots of a blocking; a zero where it does not fit. scratch: 4 x `KINDS` places to work in."""
     held = ifmap_sizes(work.geometry, b.rows, b.columns, work.geometry.k if b.whole_k == IFMAP else b.k)
     return needs_of(work, b, limits, held, scratch).slots

@@ -34,6 +34,7 @@ from simulator.system.lowering import LoweredLayer, lower
 from simulator.system.machine import play
 from simulator.system.nest import Blocking
 from simulator.system.nest_machine import play_nest
+from simulator.system.nest_state import new_scratch
 from simulator.system.plan import STREAMS
 from simulator.system.stalls import stalls_by_cause
 from simulator.system.tile_work import COSTS, cost_of_step
@@ -222,7 +223,7 @@ def test_leaps_change_nothing(first: int) -> None:
             blocking = draw_fold_in_pieces(work, rnd) if in_pieces else draw_blocking(work, rnd)
             slots = Slots(rnd.choice([1, 2]), rnd.choice([1, 2]), rnd.choice([1, 2]))
             totals = np.empty(TOTALS, np.int64)
-            play_nest(work, blocking, slots, totals)
+            play_nest(work, blocking, slots, totals, new_scratch())
             if 4 <= totals[STEPS] <= MOST_STEPS:
                 break
         leapt += int(totals[PLAYED] < totals[STEPS])

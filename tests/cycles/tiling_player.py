@@ -12,10 +12,11 @@ from simulator.arch import ArchConfig, load_arch
 from simulator.system import LayerRun, simulate_network
 from simulator.system.dram import exact
 from simulator.system.layer_work import BYTES, END, TOTALS, LayerWork
+from simulator.system.nest_state import new_scratch
 from simulator.system.objective import MovePrices
 from simulator.system.tiling_candidates import CANDIDATE, SINGLE, estimate_rows
 from simulator.system.tiling_needs import Limits
-from simulator.system.tiling_search import play_candidates
+from simulator.system.tiling_trials import play_candidates
 from simulator.workload.layer import Layer, Network
 from tests.reference.legal_tilings import Pace
 from tests.reference.tiling import Tiling
@@ -112,8 +113,9 @@ class Player:
         candidates[:, 7] -= 1  # neither, ifmap, filter are -1, 0, 1
         candidates[:, SINGLE] = single
         wanted = {row.tobytes(): number for number, row in enumerate(candidates[:, :8])}
-        kept = candidates[: estimate_rows(self.work, self.limits, candidates)]
+        scratch = new_scratch()
+        kept = candidates[: estimate_rows(self.work, self.limits, candidates, scratch.needs)]
         numbers = np.array([wanted[row.tobytes()] for row in kept[:, :8]], np.int64)
         totals = np.empty((len(kept), TOTALS), np.int64)
-        play_candidates(self.work, self.limits, kept, totals)
+        play_candidates(self.work, self.limits, kept, totals, scratch)
         return Played(numbers, totals)

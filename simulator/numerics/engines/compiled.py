@@ -10,14 +10,26 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic as numba_intrinsic
 
+from simulator.numerics.engines.kernel_cache import KernelCache
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def kernel(function: Function) -> Function:
     """A function compiled by numba on its first call, cached on disk, running without the GIL."""
-    return cast(
-        Function, numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")(function)
-    )
+    return _cached(function, numba.njit(nogil=True, boundscheck=False, error_model="numpy")(function))
+
+
+def still_kernel(function: Function) -> Function:
+    """A kernel that allocates no arrays: numba then counts no references, whose atomic steps take time."""
+    options = {"nogil": True, "boundscheck": False, "error_model": "numpy", "_nrt": False}
+    return _cached(function, numba.njit(**options)(function))
+
+
+def _cached(function: Function, compiled: Any) -> Function:
+    if compiled is not function:  # NUMBA_DISABLE_JIT leaves the function as it is
+        compiled._cache = KernelCache(function)
+    return cast(Function, compiled)
 
 
 def helper(function: Function) -> Function:

@@ -1,0 +1,83 @@
+"""The cache of compiled kernels on disk: valid while everything that was compiled into a kernel is the same.
+
+numba looks at the file of the kernel itself. A kernel also contains the helpers and constants of other
+modules, so its entry carries a fingerprint of all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType
+from typing import Any
+
+import numpy as np
+from numba.core.caching import FunctionCache
+
+LOG = logging.getLogger("simulator.kernels")
+"""Says which kernel is compiled, which takes seconds; at level `INFO`."""
+
+_PLAIN = (int, float, complex, str, bytes, bool, type(None), tuple, np.generic)
+
+
+class KernelCache(FunctionCache):  # type: ignore[misc]
+    """numba's cache of one kernel, stamped with the kernel's fingerprint."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The compiled kernel for some argument types; None where there is none of this fingerprint."""
+        # Not before the first call: a kernel may call helpers that are defined below it.
+        self._cache_file._source_stamp = fingerprint(self._py_func)
+        compiled = super().load_overload(sig, target_context)
+        if compiled is None:
+            LOG.info("compiling %s", self._py_func.__name__)
+        return compiled
+
+
+def fingerprint(function: Callable[..., Any]) -> str:
+    """A digest of a kernel's code, and of all helpers, constants and named tuples that it reaches."""
+    digest = hashlib.sha256()
+    seen: set[int] = set()
+    waiting: list[object] = [function]
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        digest.update(repr(getattr(value, "targetoptions", None)).encode())
+        code = _function_of(value)
+        if code is not None:
+            digest.update(f"{code.__module__}.{code.__qualname__}".encode())
+            waiting.extend(_reached(code, digest))
+        elif isinstance(value, np.ndarray):
+            digest.update(f"{value.dtype}{value.shape}".encode() + value.tobytes())
+        elif isinstance(value, _PLAIN):
+            digest.update(repr(value).encode())
+        elif hasattr(value, "_fields"):
+            digest.update(repr(value._fields).encode())
+    return digest.hexdigest()
+
+
+def _function_of(value: object) -> FunctionType | None:
+    """The Python function behind a compiled one, an intrinsic or a function; None for anything else."""
+    for wrapper in ("py_func", "_defn"):
+        value = getattr(value, wrapper, value)
+    return value if isinstance(value, FunctionType) else None
+
+
+def _reached(function: FunctionType, digest: Any) -> Iterator[object]:
+    """Add a function's own code to a digest; the globals and closure that it names, in a fixed order."""
+    codes = [function.__code__]
+    while codes:
+        code = codes.pop()
+        digest.update(code.co_code)
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                codes.append(constant)
+            else:
+                digest.update(repr(constant).encode())
+        for name in code.co_names:
+            digest.update(name.encode())
+            yield function.__globals__.get(name)
+    for cell in function.__closure__ or ():
+        yield cell.cell_contents

@@ -1,0 +1,223 @@
+"""Tilings that were played, compiled: which one is chosen, and playing others that may be better."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.arch.config import Objective
+from simulator.numerics.engines.compiled import helper, still_kernel
+from simulator.system.footprint import Integers
+from simulator.system.layer_work import BURSTS, BYTES, END, STEPS, TOTALS, LayerWork
+from simulator.system.nest_machine import play_nest
+from simulator.system.nest_state import Scratch
+from simulator.system.tiling_candidates import CANDIDATE, LEAST, MOVED, SINGLE, blocking_of
+from simulator.system.tiling_needs import Limits, slots_of
+
+Weights = npt.NDArray[np.float64]
+"""Picojoules of one of each total of the machine, for the objective `energy`."""
+
+AS_GOOD = 1.0005
+"""Scores within 0.05 % of each other count as equal; fewer, larger transfers are then better."""
+NEAR = 1.01
+"""Latency: among tilings within 1 % of the fewest cycles the least traffic is taken."""
+
+LATENCY, TRAFFIC, ENERGY = range(3)
+OBJECTIVES: dict[Objective, int] = {"latency": LATENCY, "traffic": TRAFFIC, "energy": ENERGY}
+
+COUNT, CHOSEN, FASTEST = range(3)
+"""Places of `Trials.standing`."""
+_CYCLES, _MOVED, _STEPS, _SCORE = range(4)
+_ROOM = 256
+
+
+class Trials(NamedTuple):
+    """Candidates that were played.
+
+    rows: [room, `CANDIDATE`]. totals: [room, `TOTALS`]. figures: [room, 4], cycles, DRAM bytes, steps and the
+    weighed totals. standing: how many there are, which one is chosen, which one takes the fewest cycles.
+    """
+
+    objective: int
+    weights: Weights
+    rows: Integers
+    totals: Integers
+    figures: npt.NDArray[np.float64]
+    standing: Integers
+
+    @property
+    def played(self) -> int:
+        """How many were played."""
+        return int(self.standing[COUNT])
+
+    @property
+    def chosen(self) -> int:
+        """The row that is best for the objective."""
+        return int(self.standing[CHOSEN])
+
+    @property
+    def fastest(self) -> int:
+        """The row with the fewest cycles."""
+        return int(self.standing[FASTEST])
+
+
+def no_trials(objective: Objective, weights: Weights | None) -> Trials:
+    """Nothing was played yet."""
+    return Trials(
+        objective=OBJECTIVES[objective],
+        weights=np.zeros(TOTALS) if weights is None else weights,
+        rows=np.empty((_ROOM, CANDIDATE), np.int64),
+        totals=np.empty((_ROOM, TOTALS), np.int64),
+        figures=np.empty((_ROOM, 4)),
+        standing=np.zeros(3, np.int64),
+    )
+
+
+def with_room(trials: Trials, more: int) -> Trials:
+    """The same trials, with room for some more."""
+    room = len(trials.rows)
+    if trials.played + more <= room:
+        return trials
+    longer = [
+        np.concatenate([part, np.empty((room + more, part.shape[1]), part.dtype)])
+        for part in (trials.rows, trials.totals, trials.figures)
+    ]
+    return trials._replace(rows=longer[0], totals=longer[1], figures=longer[2])
+
+
+def moved_bytes(totals: Integers) -> int:
+    """Useful DRAM bytes of all streams."""
+    return int(totals[BYTES : BYTES + 4].sum())
+
+
+@helper
+def weigh(weights: Weights, burst_bytes: int, cycles: float, moved: float) -> float:
+    """Energy of cycles and DRAM bytes alone, which no totals with as many of both fall below."""
+    return float(cycles * weights[END] + moved * weights[BURSTS] / burst_bytes)
+
+
+@helper
+def _may_improve(trials: Trials, burst_bytes: int, row: Integers, aim: int) -> bool:
+    """Whether a candidate may be chosen, or change what is: by cycles that no play of it falls below.
+
+    aim: what it is to improve, the objective or only the bytes that are moved.
+    """
+    if trials.standing[COUNT] == 0:
+        return True
+    chosen = trials.figures[trials.standing[CHOSEN]]
+    least, moved = AS_GOOD * row[LEAST], row[MOVED]
+    if trials.objective == ENERGY:
+        return bool(weigh(trials.weights, burst_bytes, least, moved) < chosen[_SCORE])
+    moves_less = moved < chosen[_MOVED] or (moved == chosen[_MOVED] and least < chosen[_CYCLES])
+    if trials.objective == TRAFFIC:
+        return bool(moves_less)
+    fewest = trials.figures[trials.standing[FASTEST], _CYCLES]
+    faster = aim == LATENCY and least < fewest
+    return bool(faster or (moves_less and row[LEAST] <= NEAR * fewest))
+
+
+@helper
+def _is_known(trials: Trials, row: Integers) -> bool:
+    for i in range(trials.standing[COUNT]):
+        same = True
+        for place in range(SINGLE + 1):
+            if trials.rows[i, place] != row[place]:
+                same = False
+                break
+        if same:
+            return True
+    return False
+
+
+@helper
+def _choose(trials: Trials) -> int:
+    """The best row for the objective; of those as good as equal one with the fewest steps."""
+    count, figures = trials.standing[COUNT], trials.figures
+    value = _SCORE if trials.objective == ENERGY else _CYCLES
+    most_cycles, moved = np.inf, np.inf
+    if trials.objective == LATENCY:
+        most_cycles = NEAR * figures[trials.standing[FASTEST], _CYCLES]
+    if trials.objective != ENERGY:
+        for i in range(count):
+            if figures[i, _CYCLES] <= most_cycles:
+                moved = min(moved, figures[i, _MOVED])
+    best = np.inf
+    for i in range(count):
+        if figures[i, _CYCLES] <= most_cycles and figures[i, _MOVED] <= moved:
+            best = min(best, figures[i, value])
+    chosen = -1
+    for i in range(count):
+        if figures[i, _CYCLES] > most_cycles or figures[i, _MOVED] > moved:
+            continue
+        if figures[i, value] > AS_GOOD * best:
+            continue
+        steps = figures[i, _STEPS]
+        if (
+            chosen < 0
+            or steps < figures[chosen, _STEPS]
+            or (steps == figures[chosen, _STEPS] and figures[i, value] < figures[chosen, value])
+        ):
+            chosen = i
+    return chosen
+
+
+@helper
+def _note(trials: Trials, place: int) -> None:
+    """Take a row that was played among the others."""
+    totals, figures = trials.totals[place], trials.figures[place]
+    score = 0.0
+    if trials.objective == ENERGY:
+        for i in range(TOTALS):
+            score += totals[i] * trials.weights[i]
+    moved = totals[BYTES] + totals[BYTES + 1] + totals[BYTES + 2] + totals[BYTES + 3]
+    figures[_CYCLES], figures[_MOVED], figures[_STEPS] = totals[END], moved, totals[STEPS]
+    figures[_SCORE] = score
+    if place == 0 or totals[END] < trials.figures[trials.standing[FASTEST], _CYCLES]:
+        trials.standing[FASTEST] = place
+    trials.standing[COUNT] = place + 1
+    trials.standing[CHOSEN] = _choose(trials)
+
+
+@still_kernel
+def try_candidates(
+    work: LayerWork,
+    limits: Limits,
+    candidates: Integers,
+    order: Integers,
+    most: int,
+    aim: int,
+    trials: Trials,
+    scratch: Scratch,
+) -> int:
+    """Play candidates in an order, at most `most` of them; how many.
+
+    What was played before and what cannot be better is left out. aim: the objective, or `TRAFFIC` beside
+    `LATENCY`, where only fewer bytes near the fewest cycles are better. `trials` has room for as many.
+    """
+    played = 0
+    for i in order:
+        if played == most:
+            break
+        row = candidates[i]
+        if not _may_improve(trials, work.memory.burst_bytes, row, aim) or _is_known(trials, row):
+            continue
+        place = trials.standing[COUNT]
+        for column in range(CANDIDATE):
+            trials.rows[place, column] = row[column]
+        b = blocking_of(row)
+        play_nest(work, b, slots_of(work, b, limits, scratch.needs), trials.totals[place], scratch)
+        _note(trials, place)
+        played += 1
+    return played
+
+
+@still_kernel
+def play_candidates(
+    work: LayerWork, limits: Limits, rows: Integers, totals: Integers, scratch: Scratch
+) -> None:
+    """Play every candidate; row i of `totals` is what candidate i does."""
+    for i in range(len(rows)):
+        b = blocking_of(rows[i])
+        play_nest(work, b, slots_of(work, b, limits, scratch.needs), totals[i], scratch)

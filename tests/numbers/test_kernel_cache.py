@@ -1,0 +1,109 @@
+"""Is a kernel compiled anew when anything that was compiled into it changes?"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+from time import time_ns
+
+import pytest
+
+from simulator.cli.progress import KERNEL_LOG, compilation_announced
+from simulator.numerics.engines.compiled import kernel
+from simulator.numerics.engines.kernel_cache import LOG
+
+HELPERS = """
+from typing import NamedTuple
+import numpy as np
+from simulator.numerics.engines.compiled import helper
+
+STEP = 3
+TABLE = np.array([5, 6])
+
+class Pair(NamedTuple):
+    low: int
+    high: int
+
+@helper
+def inner(x):
+    return x * 10 + STEP + TABLE[1]
+
+@helper
+def outer(x):
+    return inner(x) + Pair(1, 2).low
+"""
+KERNEL = """
+from simulator.numerics.engines.compiled import kernel
+from cached_helpers import outer
+
+@kernel
+def work(x):
+    return later(x)
+
+from simulator.numerics.engines.compiled import helper
+
+@helper
+def later(x):
+    return outer(x) + 0
+
+if __name__ == "__main__":
+    import cached_kernel
+    print(cached_kernel.work(2), cached_kernel.work.stats.cache_hits.total() if hasattr(
+        cached_kernel.work.stats.cache_hits, "total") else sum(cached_kernel.work.stats.cache_hits.values()))
+"""
+
+
+def run(folder: Path) -> tuple[int, int]:
+    """The kernel's value at 2, and whether it came from the cache (1)."""
+    done = subprocess.run(
+        [sys.executable, str(folder / "cached_kernel.py")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": f"{folder}:{Path(__file__).parents[2]}", "PATH": "/usr/bin:/bin"},
+    )
+    value, hits = done.stdout.split()
+    return int(value), int(hits)
+
+
+@pytest.mark.slow
+def test_a_changed_helper_constant_or_table_of_another_module_is_compiled_in(tmp_path: Path) -> None:
+    (tmp_path / "cached_kernel.py").write_text(dedent(KERNEL))
+    helpers = tmp_path / "cached_helpers.py"
+    helpers.write_text(dedent(HELPERS))
+    assert run(tmp_path) == (2 * 10 + 3 + 6 + 1, 0)
+    assert run(tmp_path) == (30, 1)
+    for old, new, value in (
+        ("STEP = 3", "STEP = 4", 31),
+        ("x * 10", "x * 20", 51),
+        ("[5, 6]", "[5, 9]", 54),
+        ("Pair(1, 2)", "Pair(7, 2)", 60),
+        ("low: int\n    high: int", "high: int\n    low: int", 55),
+    ):
+        helpers.write_text(helpers.read_text().replace(old, new))
+        assert run(tmp_path) == (value, 0), new
+        assert run(tmp_path) == (value, 1), new
+
+
+def test_compiling_is_said_once() -> None:
+    said: list[str] = []
+    with compilation_announced(said.append):
+        assert said == []
+        LOG.info("compiling %s", "play_nest")
+        LOG.info("compiling %s", "try_candidates")
+    LOG.info("compiling %s", "later")
+    assert said == ["Compiling kernels: once after an installation or an update, for up to a minute."]
+
+
+def test_a_new_kernel_is_named_as_it_is_compiled(caplog: pytest.LogCaptureFixture) -> None:
+    offset = time_ns()  # not in the cache of an earlier run
+
+    def later_by_offset(x: int) -> int:
+        return x + offset
+
+    caplog.set_level("INFO", logger=KERNEL_LOG)
+    compiled = kernel(later_by_offset)
+    assert compiled(2) == 2 + offset
+    assert [record.getMessage() for record in caplog.records] == ["compiling later_by_offset"]
