@@ -586,6 +586,11 @@ def test_a_correction_that_wins_classes_or_costs_none_is_kept(tmp_path: Path) ->
     plan = plan_network(model, data, "int4 x int4", "max+per_tensor+bias_correction")
     assert plan.layers["fc0"].bias == pytest.approx([1.6, 0.8, -100])
     assert "2 of 4 calibration images get the class of float32 with it, 2 without" in str(plan.choices)
+    # The mean is 0.64, which changes no class: nine are right and one is wrong in both ways.
+    model, data = one_weight_that_becomes_zero(tmp_path, [1] * 9 + [7])
+    plan = plan_network(model, data, "int4 x int4", "max+per_tensor+bias_correction")
+    assert plan.layers["fc0"].bias == pytest.approx([0.64, 0.8, -100])
+    assert "9 of 10 calibration images get the class of float32 with it, 9 without" in str(plan.choices)
 
 
 @pytest.mark.parametrize(
