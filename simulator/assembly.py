@@ -8,33 +8,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from simulator import __version__
 from simulator.arch import ArchConfig
 from simulator.arch.config import MacChoice
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import Area
 from simulator.cost.book import PriceBook
+from simulator.cost.left_out import left_out
 from simulator.cost.lines import LayerEnergy
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.price import NotPriced
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
 from simulator.cost.provenance import missing_prices, price_sources
 from simulator.cost.sums import EnergySum, PartEnergies
+from simulator.cost.unused import RowUse, grouped
 from simulator.foundation import UserError
+from simulator.foundation.code_version import code_version
 from simulator.foundation.femtojoules import in_pj, picojoules
 from simulator.numerics import Mac, get_mac
 from simulator.numerics.overflow import OverflowBound, overflow_bound
+from simulator.report.intervals import ends_of
 from simulator.result import (
     TOTAL,
-    Accuracy,
-    LayerAccuracy,
+    Intervals,
     LayerResult,
     NetworkSummary,
+    Origin,
+    PriceSource,
     Result,
     Sources,
     Totals,
+    UnusedPrice,
     sum_known,
 )
+from simulator.result_accuracy import Accuracy, LayerAccuracy
+from simulator.result_defaults import OPERATIONS_PER_MAC, chip_fj, dram_fj
 from simulator.system import LayerRun, MachineRun
 from simulator.system.counts import OPERANDS, Operand, PECycles, Traffic
 from simulator.system.objective import MovePrices
@@ -101,10 +108,17 @@ def move_prices_of(arch: ArchConfig) -> MovePrices | None:
     return found
 
 
-def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHING_MEASURED) -> Result:
+def assemble(
+    arch: ArchConfig,
+    run: MachineRun,
+    measured: Measurements = _NOTHING_MEASURED,
+    *,
+    made_from: Origin | None = None,
+) -> Result:
     """The result of a run: cycles and bytes of the machine, priced by the architecture's tables.
 
-    What no table prices is None, with the reason in `not_priced`.
+    What no table prices is None, with the reason in `not_priced`. `made_from` is what the run was given, so
+    that it can be run again.
 
     Raises:
         UserError: a price table that cannot be read.
@@ -114,8 +128,10 @@ def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHIN
     layers = _priced_layers(arch, run, prices, measured, energies)
     actions = energies.actions
     area_um2 = prices.area.parts_um2
-    return Result(
-        simulator_version=__version__,
+    sources = price_sources([*actions, *prices.area.lines])
+    unused = prices.unused(sources)
+    result = Result(
+        simulator_version=code_version(),
         network=_summary(run.network),
         arch=arch.model_dump(mode="json"),
         mac=prices.name,
@@ -125,11 +141,14 @@ def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHIN
         area_formation=[line.shown() for line in prices.area.lines],
         unit_prices=energies.unit_prices,
         not_priced=missing_prices(actions, prices.area.lines),
+        made_from=made_from,
+        left_out=left_out(arch),
         sources=Sources(
             table_hashes=prices.book.hashes,
             arch_hash=_sha256(arch.model_dump(mode="json")),
             network_hash=_sha256(run.network),
-            prices=price_sources([*actions, *prices.area.lines]),
+            prices=sources,
+            unused=unused,
             notes=[*prices.notes(tensors_seen=bool(measured.layers)), *measured.notes],
         ),
         accuracy=measured.accuracy,
@@ -137,9 +156,13 @@ def assemble(arch: ArchConfig, run: MachineRun, measured: Measurements = _NOTHIN
             *run.network.notes,
             *run.warnings,
             *measured.warnings,
+            *prices.warnings,
+            *(_unused_warning(rows) for rows in unused if rows.never),
             *_mac_warnings(arch, run, measured),
         ],
     )
+    known = Intervals(energy_pj=ends_of(result, "energy"), area_um2=ends_of(result, "area"))
+    return result.model_copy(update={"intervals": known})
 
 
 def _priced_layers(
@@ -203,15 +226,39 @@ class _PriceLists:
         """The prices that hold while a layer runs."""
         return self._own.get(layer, self._general)
 
+    @property
+    def warnings(self) -> list[str]:
+        """What is wrong with the prices of some MAC."""
+        return list(dict.fromkeys(text for pricing in self._known.values() for text in pricing.warnings))
+
+    def unused(self, sources: Sequence[PriceSource]) -> list[UnusedPrice]:
+        """Rows of the user's own tables that none of the prices used is."""
+        known = self._known.values()
+        use = RowUse(
+            self._arch,
+            self.book,
+            [structure for pricing in known for structure in pricing.structures],
+            {reference: price for pricing in known for reference, price in pricing.prices.used.items()},
+        )
+        used = {f"{source.table}:{source.row}" for source in sources}
+        return [
+            UnusedPrice(table=table, rows=rows, reason=reason, never=never)
+            for (table, reason, never), rows in grouped(use.unused(used)).items()
+        ]
+
     def notes(self, *, tensors_seen: bool) -> list[str]:
         """What a reader must know about the prices."""
         notes = [note for pricing in self._known.values() for note in pricing.notes]
         if not tensors_seen:
             notes.append(
-                "no tensors were run: bits are taken to toggle as often as when the prices were characterised"
+                "no tensors were run: bits in busy PEs are taken to toggle as often as when the prices were"
+                " characterised, registers of idle PEs to be clocked and not to toggle; energy_bound is the"
+                " energy if they toggled as busy ones"
             )
             if self._arch.array.zero_gating:
-                notes.append("zero gating saves nothing here: only tensors tell which operands are zero")
+                notes.append(
+                    "zero gating: without tensors no operand is taken to be zero, so it saves nothing here"
+                )
         if self._own:
             notes.append(
                 "area is that of the array's own MAC; PEs that can be configured to others take more"
@@ -279,7 +326,9 @@ def _layer_result(
         energy_pj=energy.energy_pj,
         static_energy_fj=energy.static_fj,
         static_energy_pj=in_pj(energy.static_fj),
-        power_mw=None if total_pj is None else total_pj / (cycles.total * arch.cycle_ns) * _PJ_PER_NS_IN_MW,
+        energy_bound_fj=energy.bound_fj,
+        energy_bound_pj=in_pj(energy.bound_fj),
+        power_mw=_power_mw(total_pj, cycles.total * arch.cycle_ns),
         pe_cycles={use: getattr(counts.pe_cycles, use) for use in _PE_USES},
         activity=asdict(measured.activity) if measured.activity else {},
         accuracy=measured.accuracy,
@@ -319,8 +368,10 @@ def _totals(
     energy_fj = sum_known(parts_fj.values())
     energy_pj = in_pj(energy_fj)
     latency_ns = cycles * arch.cycle_ns
-    operations = 2 * macs
+    operations = OPERATIONS_PER_MAC * macs
     tops = operations / latency_ns / 1000
+    chip_energy_fj, dram_energy_fj = chip_fj(parts_fj), dram_fj(parts_fj)
+    chip_pj, dram_pj = in_pj(chip_energy_fj), in_pj(dram_energy_fj)
     powers_mw = [layer.power_mw for layer in layers]
     return Totals(
         cycles=cycles,
@@ -330,12 +381,21 @@ def _totals(
         energy_pj=energy_pj,
         static_energy_fj=energies.static_fj,
         static_energy_pj=in_pj(energies.static_fj),
-        power_mw=None if energy_pj is None else energy_pj / latency_ns * _PJ_PER_NS_IN_MW,
+        chip_energy_fj=chip_energy_fj,
+        chip_energy_pj=chip_pj,
+        dram_energy_fj=dram_energy_fj,
+        dram_energy_pj=dram_pj,
+        energy_bound_fj=energies.bound_fj,
+        energy_bound_pj=in_pj(energies.bound_fj),
+        power_mw=_power_mw(energy_pj, latency_ns),
+        chip_power_mw=_power_mw(chip_pj, latency_ns),
+        dram_power_mw=_power_mw(dram_pj, latency_ns),
         peak_layer_power_mw=None if None in powers_mw else max(mw for mw in powers_mw if mw is not None),
         area_um2=area_um2,
         utilization=macs / (arch.array.rows * arch.array.columns * cycles),
         tops=tops,
         tops_per_w=None if energy_pj is None else operations / energy_pj,
+        chip_tops_per_w=None if not chip_pj else operations / chip_pj,
         tops_per_mm2=None if area_um2 is None else tops / (area_um2 / 1e6),
         energy_delay_product_pj_ms=None if energy_pj is None else energy_pj * latency_ns / 1e6,
         energy_by_component_fj=parts_fj,
@@ -344,10 +404,19 @@ def _totals(
     )
 
 
-def _mac_warnings(arch: ArchConfig, run: MachineRun, measured: Measurements) -> list[str]:
-    """One warning for each MAC that is too slow for the clock, or that some layer could overflow.
+def _power_mw(energy_pj: float | None, time_ns: float) -> float | None:
+    return None if energy_pj is None else energy_pj / time_ns * _PJ_PER_NS_IN_MW
 
-    The latter name the worst layer, and leave out layers whose sums were counted: there it is known.
+
+def _unused_warning(unused: UnusedPrice) -> str:
+    rows = ", ".join(unused.rows[:3]) + (f" and {len(unused.rows) - 3} more" if len(unused.rows) > 3 else "")
+    return f"table {unused.table}: {rows} can never be used: {unused.reason}"
+
+
+def _mac_warnings(arch: ArchConfig, run: MachineRun, measured: Measurements) -> list[str]:
+    """One warning for each MAC that some layer could overflow, which names the worst layer.
+
+    Layers whose sums were counted are left out: there it is known.
     """
     macs_of: dict[str, list[Mac]] = {}
     endangered: dict[str, list[Layer]] = {}
@@ -368,22 +437,12 @@ def _mac_warnings(arch: ArchConfig, run: MachineRun, measured: Measurements) -> 
                 endangered.setdefault(mac.name, []).append(layer)
                 if mac.name not in bounds or layer.k > bounds[mac.name].reduction_length:
                     bounds[mac.name] = bound
-    warnings = _clock_warnings(arch, [mac for macs in macs_of.values() for mac in macs])
+    warnings: list[str] = []
     for name, layers in endangered.items():
         worst = max(layers, key=lambda layer: layer.k)
         others = f" and {len(layers) - 1} other layers" if len(layers) > 1 else ""
         warnings.append(f"{worst.name}{others}: {bounds[name]}")
     return warnings
-
-
-def _clock_warnings(arch: ArchConfig, macs: Sequence[Mac]) -> list[str]:
-    limits = {mac.name: mac.spec.max_clock_mhz for mac in macs}
-    return [
-        f"MAC {name!r} meets timing up to {limit_mhz:g} MHz only; cycles are those of {arch.clock_mhz:g} MHz "
-        "all the same, its energy and area are not priced"
-        for name, limit_mhz in limits.items()
-        if limit_mhz is not None and limit_mhz < arch.clock_mhz
-    ]
 
 
 def _choices_key(choices: Sequence[tuple[MacChoice, int]]) -> str:

@@ -148,7 +148,8 @@ def measure_trace(
     A trace of codes brings its MACs; one of floats is encoded into the architecture's.
 
     Args:
-        arch: the architecture; its MACs are replaced by those of a trace of codes.
+        arch: the architecture; a trace of codes brings its MACs, and the array takes the most frequent one
+            unless some layer has its own.
         trace: from `load_trace`.
         outputs: a folder for each layer's accumulators as `LAYER.npy`.
         progress: called after every layer.
@@ -188,7 +189,7 @@ def measure_trace(
     )
     warnings = tuple(outside_warnings(outside, macs))
     return MeasuredRun(
-        _with_layer_macs(arch, macs), trace.network, Measurements(layers, None, notes, warnings)
+        _with_recorded_macs(arch, macs), trace.network, Measurements(layers, None, notes, warnings)
     )
 
 
@@ -283,13 +284,24 @@ def _zero_operand_macs(mac: Mac, activations: Codes, weights: Codes) -> int:
     return int(groups * m * k * weights.shape[2]) - both
 
 
-def _with_layer_macs(arch: ArchConfig, macs: dict[str, Mac]) -> ArchConfig:
-    """The architecture with its array's MAC the most frequent one, and exceptions for the other layers."""
+def _with_layer_macs(arch: ArchConfig, macs: Mapping[str, Mac]) -> ArchConfig:
+    """The architecture with its own MAC, and with exceptions for the layers that run in another one."""
+    general = get_mac(arch.array.mac, custom=arch.macs).name
+    layers = {name: own.model_dump(exclude_unset=True) for name, own in arch.layers.items()}
+    for name, mac in macs.items():
+        own = arch.layers.get(name)
+        chosen = general if own is None or own.mac is None else get_mac(own.mac, custom=arch.macs).name
+        if mac.name != chosen:
+            layers[name] = layers.get(name, {}) | {"mac": mac.name}
+    return load_arch(arch, {"layers": layers})
+
+
+def _with_recorded_macs(arch: ArchConfig, macs: Mapping[str, Mac]) -> ArchConfig:
+    """The architecture with the MACs of a trace: its own where some layer has it, else the most frequent."""
     names = [mac.name for mac in macs.values()]
-    general = max(sorted(set(names)), key=names.count)
-    overrides: dict[str, Any] = {"array.mac": general}
-    overrides["layers"] = {name: {"mac": mac.name} for name, mac in macs.items() if mac.name != general}
-    return load_arch(arch, overrides)
+    if get_mac(arch.array.mac, custom=arch.macs).name not in names:
+        arch = load_arch(arch, {"array.mac": max(sorted(set(names)), key=names.count)})
+    return _with_layer_macs(arch, macs)
 
 
 def _require_one_mac(arch: ArchConfig) -> None:

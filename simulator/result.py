@@ -10,18 +10,26 @@ sum of the parts that are known is never shown as the whole. `Result.not_priced`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, model_validator
 
-from simulator.formation import AreaFormation, EnergyFormation, NoPrice, UnitPrice, require_formed
+from simulator.formation import (
+    AreaFormation,
+    EnergyFormation,
+    NoPrice,
+    UnitPrice,
+    require_areas,
+    require_formed,
+    require_unit_prices,
+)
 from simulator.formation import Part as _Part
 from simulator.foundation import UserError, sums
 from simulator.foundation.documents import JsonText, pretty_json, read_text
 from simulator.foundation.femtojoules import Femtojoules, in_pj
-from simulator.foundation.paired import PairedDifference, paired_outcomes
+from simulator.result_accuracy import Accuracy, LayerAccuracy
+from simulator.result_defaults import chip_fj, dram_fj, layer_with_bound, totals_with_parts
 from simulator.result_v1 import energies_as_integers
 
 TOTAL = sums.TOTAL
@@ -72,31 +80,12 @@ class OperandTraffic(_Part):
     ofmap: OperandBytes = OperandBytes()
 
 
-def pack_outcomes(right: Iterable[bool]) -> str:
-    """Bits in hexadecimal, as `Accuracy.right` holds them; the last byte is filled up with zeros."""
-    bits = "".join("1" if each else "0" for each in right)
-    bits += "0" * (-len(bits) % 8)
-    return "".join(f"{int(bits[start : start + 8], 2):02x}" for start in range(0, len(bits), 8))
-
-
-def _unpacked(digits: str, count: int) -> list[bool]:
-    bits = "".join(f"{int(digit, 16):04b}" for digit in digits)
-    return [bit == "1" for bit in bits[:count]]
-
-
-class LayerAccuracy(_Part):
-    """A layer's output through the array's arithmetic against float32."""
-
-    sqnr_db: float | None = None
-    cosine: float | None = None
-    largest_error: float | None = None
-    saturated: int = 0
-    underflowed: int = 0
-    elements: int = 0
-
-
 class LayerResult(_Part):
-    """One layer: its matrix product, cycles by cause, bytes and energy by component (None: not priced)."""
+    """One layer: its matrix product, cycles by cause, bytes and energy by component (None: not priced).
+
+    `energy_bound_fj` is the whole energy if the registers of idle PEs toggled as those of busy ones: an upper
+    bound where no tensors ran, else the energy itself.
+    """
 
     name: str
     kind: str
@@ -118,6 +107,8 @@ class LayerResult(_Part):
     energy_pj: dict[str, float | None]
     static_energy_fj: Femtojoules | None = 0
     static_energy_pj: float | None = 0.0
+    energy_bound_fj: Femtojoules | None = None
+    energy_bound_pj: float | None = None
     formation: list[EnergyFormation] = Field(default_factory=list)
     power_mw: float | None = 0.0
     pe_cycles: dict[str, int] = Field(default_factory=dict)
@@ -128,6 +119,11 @@ class LayerResult(_Part):
     )
     warnings: list[str] = Field(default_factory=list)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, fields: Any) -> Any:
+        return layer_with_bound(fields)
+
     @model_validator(mode="after")
     def _closes(self) -> LayerResult:
         sums.require_equal(f"{self.name}: MACs", self.m * self.n * self.k, self.macs)
@@ -136,6 +132,7 @@ class LayerResult(_Part):
         sums.require_views(self.name, self.energy_fj, self.energy_pj)
         sums.require_view(f"{self.name}: static energy", self.static_energy_fj, self.static_energy_pj)
         sums.require_priced_alike(self.name, self.energy_fj[TOTAL], power_mw=self.power_mw)
+        sums.require_view(f"{self.name}: bound", self.energy_bound_fj, self.energy_bound_pj)
         for line in self.formation:
             if in_pj(line.energy_fj) != line.energy_pj:
                 sums.require_view(f"{self.name}: {line.unit_price}", line.energy_fj, line.energy_pj)
@@ -143,7 +140,12 @@ class LayerResult(_Part):
 
 
 class Totals(_Part):
-    """The headline figures of a run; what follows from a price that is missing is None."""
+    """The headline figures of a run; what follows from a price that is missing is None.
+
+    `energy`, `power_mw` and `tops_per_w` are of chip and DRAM together, `chip_...` and `dram_...` of one of
+    them. An operation is a multiplication or an addition: a MAC is two, in `tops` and whatever follows from
+    it. `energy_bound` is the energy if registers of idle PEs toggled as those of busy ones.
+    """
 
     cycles: int
     macs: int
@@ -152,56 +154,51 @@ class Totals(_Part):
     energy_pj: float | None
     static_energy_fj: Femtojoules | None = 0
     static_energy_pj: float | None = 0.0
+    chip_energy_fj: Femtojoules | None = None
+    chip_energy_pj: float | None = None
+    dram_energy_fj: Femtojoules | None = None
+    dram_energy_pj: float | None = None
+    energy_bound_fj: Femtojoules | None = None
+    energy_bound_pj: float | None = None
     power_mw: float | None
+    chip_power_mw: float | None = None
+    dram_power_mw: float | None = None
     peak_layer_power_mw: float | None = 0.0
     area_um2: float | None
     utilization: float
     tops: float = 0.0
     tops_per_w: float | None
+    chip_tops_per_w: float | None = None
     tops_per_mm2: float | None = 0.0
     energy_delay_product_pj_ms: float | None = 0.0
     energy_by_component_fj: dict[str, Femtojoules | None] = Field(default_factory=dict)
     energy_by_component_pj: dict[str, float | None] = Field(default_factory=dict)
     cycles_by_cause: dict[str, int] = Field(default_factory=dict)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, fields: Any) -> Any:
+        return totals_with_parts(fields)
+
     @model_validator(mode="after")
     def _closes(self) -> Totals:
         sums.require_view("totals", self.energy_fj, self.energy_pj)
         sums.require_view("totals: static energy", self.static_energy_fj, self.static_energy_pj)
         sums.require_views("totals", self.energy_by_component_fj, self.energy_by_component_pj)
+        sums.require_view("totals: bound", self.energy_bound_fj, self.energy_bound_pj)
         return self
 
-
-class Accuracy(_Part):
-    """Accuracy of a network with this arithmetic on labelled images, beside float32."""
-
-    images: int
-    top1: float | None = None
-    top5: float | None = None
-    top1_float32: float | None = None
-    top5_float32: float | None = None
-    agreement_with_float32: float
-    policy: str = ""
-    choices: dict[str, Any] = Field(default_factory=dict)
-    data: str = ""
-    images_hash: str = ""
-    right: str = Field(
-        "",
-        description="A bit for each image in hexadecimal, the first one the highest of the first byte:"
-        " whether top-1 is right, or agrees with float32 where there are no labels.",
-    )
-    right_float32: str = Field("", description="Likewise for float32; empty where there are no labels.")
-
-    @property
-    def outcomes(self) -> list[bool]:
-        """Whether each image is right; empty where the result does not say."""
-        return _unpacked(self.right, self.images)
-
-    @property
-    def above_float32(self) -> PairedDifference | None:
-        """How far top-1 is above that of float32, on the same images; None where there are no labels."""
-        one, two = self.outcomes, _unpacked(self.right_float32, self.images)
-        return paired_outcomes(one, two) if one and two else None
+    def require_parts(self) -> None:
+        """Chip and DRAM are what their components sum to, and priced where these are. Raises ValueError."""
+        parts = self.energy_by_component_fj
+        sums.require_equal("femtojoules of the chip", chip_fj(parts), self.chip_energy_fj)
+        sums.require_equal("femtojoules of the DRAM", dram_fj(parts), self.dram_energy_fj)
+        sums.require_view("totals: chip", self.chip_energy_fj, self.chip_energy_pj)
+        sums.require_view("totals: DRAM", self.dram_energy_fj, self.dram_energy_pj)
+        sums.require_priced_alike("totals", self.dram_energy_fj, dram_power_mw=self.dram_power_mw)
+        sums.require_priced_alike("totals", self.chip_energy_fj, chip_power_mw=self.chip_power_mw)
+        if self.chip_energy_fj:
+            sums.require_priced_alike("totals", self.chip_energy_fj, chip_tops_per_w=self.chip_tops_per_w)
 
 
 class PriceSource(_Part):
@@ -210,8 +207,8 @@ class PriceSource(_Part):
     component: str
     action: str
     value: float
-    unit: Literal["pJ", "um2", "mW", "pJ/byte", "pJ/bit", "pJ/bit/mm", "mW/um2"]
-    status: Literal["published", "derived", "model", "ratio", "composed"]
+    unit: Literal["pJ", "um2", "mW", "pJ/byte", "pJ/bit", "pJ/bit/mm", "mW/um2", "ns"]
+    status: Literal["published", "derived", "model", "tool_default", "ratio", "own", "composed"]
     source: str
     table: str
     row: str
@@ -234,6 +231,19 @@ class MissingPrice(NoPrice):
     figure: Literal["energy", "area"]
 
 
+class UnusedPrice(_Part):
+    """Rows of one of your own tables that no figure of the result follows from, and why.
+
+    never: whether no network could use them with these tables and MACs; a name or the order of the tables
+        is likely wrong, so the result warns.
+    """
+
+    table: str
+    rows: list[str]
+    reason: str
+    never: bool
+
+
 class Sources(_Part):
     """Hashes of every table and configuration that went in, and the provenance of every price used."""
 
@@ -241,6 +251,7 @@ class Sources(_Part):
     arch_hash: str
     network_hash: str
     prices: list[PriceSource]
+    unused: list[UnusedPrice] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
 
 
@@ -253,6 +264,31 @@ class NetworkSummary(_Part):
     layers: int
     macs: int
     skipped_operators: list[str] = Field(default_factory=list)
+
+
+class Origin(_Part):
+    """What a run was given by name, from which it can be run again (`systolic reproduce`).
+
+    arch: the architecture before a policy chose formats for its layers; None: `arch` of the result.
+    data, policy, policies, images: what a trained network ran on. scalesim_cfg: a SCALE-Sim configuration.
+    """
+
+    network: str
+    batch: int | None = None
+    skip_unsupported: bool = False
+    data: str | None = None
+    policy: str | None = None
+    policies: dict[str, str] = Field(default_factory=dict)
+    images: int | None = None
+    scalesim_cfg: str | None = None
+    arch: dict[str, Any] | None = None
+
+
+class Intervals(_Part):
+    """From where to where the totals lie, at nominal 90 %, as prices know them; None where not priced."""
+
+    energy_pj: tuple[float, float] | None = None
+    area_um2: tuple[float, float] | None = None
 
 
 class Result(_Part):
@@ -273,6 +309,11 @@ class Result(_Part):
     area_formation: list[AreaFormation] = Field(default_factory=list)
     unit_prices: list[UnitPrice] = Field(default_factory=list)
     not_priced: list[MissingPrice] = Field(default_factory=list)
+    intervals: Intervals | None = None
+    made_from: Origin | None = None
+    left_out: list[str] = Field(
+        default_factory=list, description="Parts of a real chip that no figure contains."
+    )
     sources: Sources
     accuracy: Accuracy | None = None
     warnings: list[str] = Field(default_factory=list)
@@ -303,12 +344,13 @@ class Result(_Part):
 
     @model_validator(mode="after")
     def _is_formed(self, info: ValidationInfo) -> Result:
-        """Every line of every layer is what it says, and lines sum to components and to static energy.
+        """Every line is what it says, down to the prices, and lines sum to components and to static energy.
 
         Version 1 rounded its lines by another rule, so theirs are read as they stand.
         """
         if info.context and info.context.get("schema_version") == 1:
             return self
+        prices = {f"{price.table}:{price.row}": price.value for price in self.sources.prices}
         units = {unit.name: unit for unit in self.unit_prices}
         known: set[tuple[int, int]] = set()
         for layer in self.layers:
@@ -316,6 +358,19 @@ class Result(_Part):
             if layer.formation and shared not in known:
                 known.add(shared)
                 require_formed(layer.name, layer.formation, units, layer.energy_fj, layer.static_energy_fj)
+        require_unit_prices(self.unit_prices, prices)
+        if self.area_formation:
+            require_areas(self.area_formation, prices, self.area_um2)
+        return self
+
+    @model_validator(mode="after")
+    def _is_bounded(self) -> Result:
+        """Chip and DRAM make the total; energies do not exceed their bounds, which sum like them."""
+        self.totals.require_parts()
+        for layer in self.layers:
+            sums.require_bound(layer.name, layer.energy_fj[TOTAL], layer.energy_bound_fj)
+        bound_fj = sum_known([layer.energy_bound_fj for layer in self.layers])
+        sums.require_equal("femtojoules of the bound", bound_fj, self.totals.energy_bound_fj)
         return self
 
     def _require_reasons(self) -> None:

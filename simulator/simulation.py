@@ -11,7 +11,8 @@ from simulator.arch import ArchConfig, load_arch
 from simulator.arch.mapping import with_mapping
 from simulator.arch.scalesim_cfg import BANDWIDTH_FIELD, ScaleSimConfig, read_scalesim_cfg
 from simulator.assembly import MeasuredRun, assemble, move_prices_of
-from simulator.result import Result
+from simulator.foundation import UserError
+from simulator.result import Origin, Result
 from simulator.scalesim_bandwidth import bandwidth_warnings
 from simulator.system import MachineRun, simulate_network
 from simulator.workload import Network, load_network
@@ -37,6 +38,7 @@ def simulate(
     mapping: str | Path | None = None,
     skip_unsupported: bool = False,
     tensors: Tensors | None = None,
+    made_from: Origin | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Cycles, latency, power, energy and area of a network on an architecture, and its accuracy on data.
@@ -52,6 +54,7 @@ def simulate(
         mapping: a file that fixes dataflow and tiling of single layers, as `--mapping-out` writes it.
         skip_unsupported: leave out ONNX operators that cannot be simulated instead of refusing.
         tensors: images for a trained network; add accuracy and let energy follow the bits that toggle.
+        made_from: what the result says it was made from, where `network` was loaded before.
         progress: called after every layer.
 
     Raises:
@@ -68,19 +71,61 @@ def simulate(
         ready = MeasuredRun(
             configured, load_workload(network, batch=batch, skip_unsupported=skip_unsupported)
         )
+    elif isinstance(network, Network):
+        raise UserError("a network that runs on data is a name or a file", value=network.name)
     else:
         from simulator.measured import measure_on_images
 
         ready = measure_on_images(configured, str(network), tensors, batch=batch, progress=progress)
-    return finish(ready, scalesim=scalesim, progress=progress)
+    if made_from is None and not isinstance(network, Network):
+        made_from = origin(
+            configured,
+            str(network),
+            batch=batch,
+            skip_unsupported=skip_unsupported,
+            tensors=tensors,
+            scalesim_cfg=scalesim_cfg,
+        )
+    return finish(ready, scalesim=scalesim, made_from=made_from, progress=progress)
+
+
+def origin(
+    arch: ArchConfig,
+    network: str,
+    *,
+    batch: int | None = None,
+    skip_unsupported: bool = False,
+    tensors: Tensors | None = None,
+    scalesim_cfg: str | Path | None = None,
+) -> Origin:
+    """What a run is given by name.
+
+    With tensors, or a trace, also `arch`: formats are written into the one that runs.
+    """
+    measures = tensors is not None or Path(network).is_dir()
+    return Origin(
+        network=network,
+        batch=batch,
+        skip_unsupported=skip_unsupported,
+        data=None if tensors is None else tensors.data,
+        policy=None if tensors is None else tensors.policy,
+        policies={} if tensors is None else dict(tensors.policies),
+        images=None if tensors is None else tensors.images,
+        scalesim_cfg=None if scalesim_cfg is None else str(scalesim_cfg),
+        arch=arch.model_dump(mode="json") if measures else None,
+    )
 
 
 def finish(
-    ready: MeasuredRun, *, scalesim: ScaleSimConfig | None = None, progress: Progress | None = None
+    ready: MeasuredRun,
+    *,
+    scalesim: ScaleSimConfig | None = None,
+    made_from: Origin | None = None,
+    progress: Progress | None = None,
 ) -> Result:
     """The result of a network on an architecture, with what tensors told of it. Raises UserError."""
     run = run_machine(ready.arch, ready.network, scalesim=scalesim, progress=progress)
-    return assemble(ready.arch, run, ready.measured)
+    return assemble(ready.arch, run, ready.measured, made_from=made_from)
 
 
 def configure(

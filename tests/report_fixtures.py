@@ -9,8 +9,6 @@ from typing import Any
 from simulator.foundation.femtojoules import in_pj, picojoules
 from simulator.foundation.sums import with_total
 from simulator.result import (
-    Accuracy,
-    LayerAccuracy,
     LayerCycles,
     LayerResult,
     MissingPrice,
@@ -22,6 +20,7 @@ from simulator.result import (
     Sources,
     Totals,
 )
+from simulator.result_accuracy import Accuracy, LayerAccuracy
 
 COMPONENTS = (
     "multiply",

@@ -17,7 +17,7 @@ from simulator.inference import Images, Model, get_policy, infer, load_images, l
 from simulator.inference.policies.mixed import WeightKind, Widths, smallest_widths
 from simulator.measured import COUNTED_BATCHES, Tensors
 from simulator.numerics import preset_names
-from simulator.result import Accuracy
+from simulator.result_accuracy import Accuracy
 from simulator.simulation import simulate
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from simulator.cost.validation_text import validation_page
 from tools.arch_reference import arch_reference
 from tools.machine_table import machine_page
 from tools.results_page import results_page
+from tools.sram_plot import sram_page
+from tools.validation_page import validation_page
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -16,6 +17,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "arch_config.md": arch_reference,
     "machine_figures.md": machine_page,
     "results.md": results_page,
+    "sram.md": sram_page,
     "validation.md": validation_page,
 }
 

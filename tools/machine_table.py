@@ -23,7 +23,9 @@ _HEAD = """\
 # Figures of the machine
 
 Cycles, useful DRAM bytes and energy of whole networks on `{arch}`, as version 0.1 had them and as they are now.
-Energy was charged by useful bytes in version 0.1 and is charged by touched words and bursts now. The *roofline* is the sum over
+Energy was charged by useful bytes in version 0.1 and is charged by touched words and bursts now; prices have changed too
+(idle PEs, second registers of overlapping folds, skew registers), so a
+difference in energy does not come from tilings alone. The *roofline* is the sum over
 layers of the larger of MACs / PEs and compulsory bytes / DRAM bandwidth; *compulsory* traffic fetches every operand of
 every layer once and writes every result once. `python -m tools.generate_docs` writes this page.
 

@@ -12,7 +12,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 Dataflow = Literal["os", "ws", "is"]
 Overlap = Literal["none", "drain", "full"]
 Timing = Literal["reference", "scalesim"]
-DramType = Literal["lpddr4", "ddr3", "ddr4", "gddr5", "hbm2"]
 LoopOrder = Literal["auto", "ifmap_resident", "filter_resident", "ofmap_resident"]
 Loops = Literal["auto", "mkn", "nkm", "mnk", "nmk"]
 Objective = Literal["latency", "traffic", "energy"]
@@ -82,6 +81,11 @@ class ArrayConfig(_Section):
         default=False, description="A zero operand switches neither multiplier nor accumulator."
     )
     clock_gating: bool = Field(default=False, description="Registers of PEs without work get no clock.")
+    skew_registers: bool = Field(
+        default=True,
+        description="Registers at the edges delay the operands of each row and column by one cycle more than "
+        "those of the one before; without them the buffers must deliver skewed operands.",
+    )
 
     @model_validator(mode="after")
     def _blocks_cover_the_columns(self) -> ArrayConfig:
@@ -102,6 +106,13 @@ class SramConfig(_Section):
         le=1048576,
         description="Bits of one access; left out of a file: what one array edge takes in a cycle.",
     )
+    macro_word_bits: int = Field(
+        256,
+        ge=1,
+        le=1048576,
+        description="Widest word of one macro; a wider word is macros side by side, of which only those that "
+        "are touched switch.",
+    )
     ports: int = Field(1, ge=1, le=8, description="Accesses per cycle.")
     double_buffered: bool = Field(default=True, description="One half is filled while the other is used.")
 
@@ -114,6 +125,11 @@ class SramConfig(_Section):
     def tile_bytes(self) -> int:
         """Bytes that one tile may take: half the capacity when double buffered."""
         return self.capacity_bytes // (2 if self.double_buffered else 1)
+
+    @property
+    def touched_bits(self) -> int:
+        """Bits of one macro's word, which an access of any part of it switches."""
+        return min(self.word_bits, self.macro_word_bits)
 
     @property
     def bytes_per_cycle(self) -> float:
@@ -132,7 +148,11 @@ class SramsConfig(_Section):
 class DramConfig(_Section):
     """Off-chip memory, shared by the three operand streams."""
 
-    type: DramType = Field("lpddr4", description="Names the price per bit.")
+    type: str = Field(
+        "lpddr4",
+        min_length=1,
+        description="Names the price per bit: the variant of a `dram` row of one of `tables`.",
+    )
     bandwidth_gbyte_per_s: float = Field(
         25.6, gt=0, le=10000, description="Peak rate, 10^9 bytes per second."
     )
@@ -254,11 +274,13 @@ class ArchConfig(_Section):
     tables: tuple[str, ...] = Field(
         ("johnson2018_28nm", "parts_28nm", "sram_28nm", "dram", "interconnect_28nm"),
         min_length=1,
-        description="Price tables, bundled names or files; the first that has a row prices it.",
+        description="Price tables, bundled names or files (relative to this file); the first with any row of "
+        "a variant prices all of it.",
     )
     scaling: ScalingConfig = Field(default_factory=ScalingConfig, description="Allowed scaling of prices.")
     macs: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="MACs of one's own by name (docs/macs.md)."
+        default_factory=dict,
+        description="Your own MACs by name, or fields laid over a preset (docs/macs.md).",
     )
     layers: dict[str, LayerConfig] = Field(default_factory=dict, description="Exceptions by layer name.")
 
@@ -278,6 +300,12 @@ class ArchConfig(_Section):
         """The dataflow while a layer runs: its own, where `layers` gives one, else the array's."""
         own = self.layers.get(layer)
         return self.array.dataflow if own is None or own.dataflow is None else own.dataflow
+
+    @property
+    def dataflows(self) -> tuple[Dataflow, ...]:
+        """Every dataflow that the array can run, its own first, then those of single layers."""
+        own = (layer.dataflow for layer in self.layers.values() if layer.dataflow is not None)
+        return tuple(dict.fromkeys((self.array.dataflow, *own)))
 
     def tiling_of(self, layer: str) -> TilingConfig:
         """What is fixed of a layer's tiling: its own, where `layers` gives one, else the section `tiling`."""

@@ -9,12 +9,13 @@ from typing import Any
 from simulator.arch.config import ArchConfig
 from simulator.arch.widths import default_word_bits
 from simulator.foundation.documents import load_yaml, validate
-from simulator.foundation.resources import data_folder, resolve_document
+from simulator.foundation.resources import data_folder, relative_to, resolve_document
 
 
 def load_arch(arch: str | Path | ArchConfig, overrides: Mapping[str, Any] | None = None) -> ArchConfig:
     """The architecture of a bundled name or YAML file, or another one with overrides laid over it.
 
+    Paths of price tables are relative to the file that names them; in overrides, to the working folder.
     A buffer without `word_bits` gets words as wide as the array's edge takes in one cycle.
 
     Args:
@@ -31,6 +32,7 @@ def load_arch(arch: str | Path | ArchConfig, overrides: Mapping[str, Any] | None
         document, source = load_yaml(path), _shown(path, str(arch))
         if isinstance(document, dict):
             document.setdefault("name", path.stem)
+            document |= _tables_beside(document, path)
     if isinstance(document, dict):
         for field, value in (overrides or {}).items():
             _lay_over(document, field.split("."), value)
@@ -41,6 +43,14 @@ def load_arch(arch: str | Path | ArchConfig, overrides: Mapping[str, Any] | None
             _lay_over(document, ["sram", buffer, "word_bits"], widths[buffer])
         config = validate(ArchConfig, document, source=source)
     return config
+
+
+def _tables_beside(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The tables that a file names, paths taken relative to the file; nothing where it names none."""
+    tables = document.get("tables")
+    if not isinstance(tables, list):
+        return {}
+    return {"tables": [relative_to(path, table) if isinstance(table, str) else table for table in tables]}
 
 
 def _buffers_without_width(document: dict[str, Any]) -> list[str]:

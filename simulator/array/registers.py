@@ -72,8 +72,8 @@ class Registers(NamedTuple):
         """Cleared registers of an array; `buffered_sums`: capacity of the partial-sum buffer per column."""
         R, C = timing.rows, timing.columns
         stays = timing.dataflow != "os"
-        drains = timing.dataflow == "os" and timing.overlap != "none"
-        shadowed = stays and timing.overlap == "full"
+        drains = not stays and timing.has_second_register
+        shadowed = stays and timing.has_second_register
         depth = timing.pipeline_depth - 1
         entry = timing.accumulation_interval - 1 if stays else 0
 

@@ -8,6 +8,7 @@ from typing import Literal, Protocol, Self, get_args
 
 from simulator.arch.config import ArrayConfig, Dataflow, Overlap, Timing
 from simulator.array.fold_kernels import OVERLAPS, TimingCode
+from simulator.array.second_registers import has_second_register
 from simulator.foundation import UserError
 
 PartialFolds = Literal["full", "trimmed"]
@@ -120,6 +121,11 @@ class ArrayTiming:
             depth=self.pipeline_depth,
             interval=self.accumulation_interval,
         )
+
+    @property
+    def has_second_register(self) -> bool:
+        """Whether every PE holds the register that moves between folds twice."""
+        return has_second_register(self.dataflow, self.overlap)
 
     @property
     def pe_count(self) -> int:

@@ -10,6 +10,7 @@ from simulator.cli.compare import compare_command
 from simulator.cli.explain import explain_command
 from simulator.cli.infer import infer_command
 from simulator.cli.report import report_command
+from simulator.cli.reproduce import reproduce_command
 from simulator.cli.simulate import simulate_command
 from simulator.cli.sweep import sweep_command
 from simulator.cli.trace import trace_command
@@ -46,6 +47,7 @@ app.command("infer")(infer_command)
 app.command("trace")(trace_command)
 app.command("compare")(compare_command)
 app.command("report")(report_command)
+app.command("reproduce")(reproduce_command)
 app.command("sweep")(sweep_command)
 app.add_typer(networks.app, name="networks")
 app.add_typer(formats.app, name="formats")

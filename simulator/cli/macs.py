@@ -53,7 +53,8 @@ def macs(context: typer.Context, as_json: bool = _JSON) -> None:
     typer.echo(f"{'MAC':<10}{'activation x weight':<22}{'product':<9}{'accumulator':<27}{'max MHz':>8}")
     for mac in listed:
         operands = f"{mac.activation.spec} x {mac.weight.spec}"
-        clock = f"{mac.spec.max_clock_mhz:g}" if mac.spec.max_clock_mhz else "-"
+        limit_mhz = _max_clock_mhz(mac)
+        clock = f"{limit_mhz:g}" if limit_mhz else "-"
         typer.echo(f"{mac.name:<10}{operands:<22}{mac.spec.product:<9}{_short(mac):<27}{clock:>8}")
     typer.echo('\nAny other pair of formats is a MAC too: systolic macs show "e2m3 x e2m3"')
 
@@ -84,6 +85,7 @@ def describe(mac: Mac) -> dict[str, Any]:
     """A MAC as a JSON document: its data, and what follows from them."""
     kind = "fixed" if mac.is_fixed else "float"
     document = asdict(mac.spec)
+    document["max_clock_mhz"] = _max_clock_mhz(mac)
     document["accumulator"] = {"kind": kind, **document["accumulator"]}
     bound = overflow_bound(mac, mac.spec.reduction_length)
     return document | {
@@ -93,6 +95,19 @@ def describe(mac: Mac) -> dict[str, Any]:
         "weight_register_bits": register_bits(mac.weight),
         "longest_safe_reduction": bound.longest_safe_reduction,
     }
+
+
+def _max_clock_mhz(mac: Mac) -> float | None:
+    """The clock up to which a MAC meets timing, by itself and by the rows that price it unless others do."""
+    from simulator.arch.config import ArchConfig
+    from simulator.cost.book import PriceBook
+    from simulator.cost.mac_parts import structure_of
+    from simulator.cost.mac_rows import MacRows, rows_of
+
+    structure = structure_of(mac)
+    rows = rows_of(structure, structure.price.energy, PriceBook.load(ArchConfig().tables))
+    limits = [mac.spec.max_clock_mhz, rows.max_clock_mhz if isinstance(rows, MacRows) else None]
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _short(mac: Mac) -> str:
@@ -106,7 +121,8 @@ def _facts(mac: Mac) -> list[tuple[str, str]]:
     spec, fixed = mac.spec, mac.accumulator
     bound = overflow_bound(mac, spec.reduction_length)
     registers = f"{register_bits(mac.activation)} + {register_bits(mac.weight)} operand bits"
-    clock = f"up to {spec.max_clock_mhz:g} MHz" if spec.max_clock_mhz else "no published clock"
+    limit_mhz = _max_clock_mhz(mac)
+    clock = f"up to {limit_mhz:g} MHz" if limit_mhz else "no published clock"
     facts = [
         ("activation", repr(mac.activation).strip("<>").removeprefix("Format ")),
         ("weight", repr(mac.weight).strip("<>").removeprefix("Format ")),

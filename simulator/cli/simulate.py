@@ -129,7 +129,8 @@ def simulate_command(
     from simulator.arch.scalesim_cfg import read_scalesim_cfg
     from simulator.assembly import MeasuredRun, assemble
     from simulator.foundation.files import prepare_folder
-    from simulator.simulation import configure, load_workload, run_machine
+    from simulator.measured import Tensors
+    from simulator.simulation import configure, load_workload, origin, run_machine
 
     overrides = arch_overrides(
         {
@@ -155,7 +156,7 @@ def simulate_command(
                 configured, network, mac=mac, outputs=folder and folder / "outputs", progress=progress
             )
         elif data is not None:
-            from simulator.measured import Tensors, measure_on_images
+            from simulator.measured import measure_on_images
 
             tensors = Tensors(data, policy, images)
             ready = measure_on_images(configured, network, tensors, batch=batch, progress=progress)
@@ -165,7 +166,15 @@ def simulate_command(
         run = run_machine(ready.arch, ready.network, scalesim=scalesim, progress=progress)
         if engine is Engine.grid:
             _verify_on_grid(ready.arch, ready.network, progress)
-    result = assemble(ready.arch, run, ready.measured)
+    made_from = origin(
+        configured,
+        network,
+        batch=batch,
+        skip_unsupported=skip_unsupported,
+        tensors=Tensors(data, policy, images) if data is not None else None,
+        scalesim_cfg=scalesim_cfg,
+    )
+    result = assemble(ready.arch, run, ready.measured, made_from=made_from)
     if mapping_out is not None:
         from simulator.foundation.documents import dump_yaml
         from simulator.foundation.files import write_text

@@ -1,15 +1,24 @@
-"""`systolic tables`: the bundled price tables, and exchange with Accelergy."""
+"""`systolic tables`: price tables listed, shown, begun and checked, and exchanged with Accelergy."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from simulator.cli.options import ArchOption, ClockOption, JsonOption, MacOption, SetOption, arch_overrides
+
+if TYPE_CHECKING:
+    from simulator.cost.table_check import TableCheck
+    from simulator.cost.table_schema import Conditions
+    from simulator.result import PriceSource
+
 app = typer.Typer(
-    help="List price tables; bring them to Accelergy and back.", no_args_is_help=True, add_completion=False
+    help="List, show, begin and check price tables; bring them to Accelergy and back.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 
@@ -44,6 +53,148 @@ def list_command(
         typer.echo(f"{table.name:20}{table.role:13}{len(table.rows):4} rows  {table.description}")
 
 
+@app.command("new")
+def new_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The table to begin, NAME.yaml.")],
+    arch: ArchOption = "int8_32x32",
+    mac: MacOption = None,
+    clock_mhz: ClockOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Begin a table of your own: a commented file with the rows that an architecture needs, to be filled in.
+
+    Examples:
+        systolic tables new my_28nm.yaml --mac int8
+        systolic tables new my_28nm.yaml --arch my_arch.yaml
+    """
+    from simulator.arch import load_arch
+    from simulator.cost.table_template import table_template
+    from simulator.foundation import UserError
+    from simulator.foundation.files import write_text
+
+    overrides = arch_overrides({"array.mac": mac, "clock_mhz": clock_mhz}, assignments)
+    if file.suffix not in (".yaml", ".yml"):
+        raise UserError("a price table is a YAML file", source=file, allowed="a name that ends in .yaml")
+    text = table_template(file.stem, load_arch(arch, overrides))
+    if file.exists():
+        raise UserError("exists already, and `tables new` never writes over a file", source=file)
+    write_text(file, text)
+    typer.echo(
+        f"wrote {file}: fill in its figures, name it first under `tables` of your architecture, and run"
+    )
+    typer.echo("systolic tables check --arch ARCH")
+
+
+@app.command("show")
+def show_command(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="Bundled name or YAML file.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Print a table: every row with its value, status, conditions and source.
+
+    Examples:
+        systolic tables show johnson2018_28nm
+        systolic tables show my_28nm.yaml --json
+    """
+    from dataclasses import asdict
+
+    from simulator.cost.tables import load_table
+
+    loaded = load_table(table)
+    if as_json:
+        rows = [
+            asdict(row) | {"conditions": row.conditions.model_dump(mode="json", exclude_none=True)}
+            for row in loaded.rows.values()
+        ]
+        document = {
+            "table": loaded.name,
+            "description": loaded.description,
+            "role": loaded.role,
+            "sha256": loaded.sha256,
+            "macs": {name: mac.model_dump(mode="json") for name, mac in loaded.macs.items()},
+            "rows": rows,
+        }
+        typer.echo(json.dumps(document, indent=1))
+        return
+    typer.echo(f"{loaded.name} ({loaded.role}): {loaded.description}")
+    for conditions in dict.fromkeys(row.conditions for row in loaded.rows.values()):
+        rows_there = [row for row in loaded.rows.values() if row.conditions == conditions]
+        typer.echo(f"\nat {_shown(conditions)}")
+        for row in rows_there:
+            more = f", up to {row.max_clock_mhz:g} MHz" if row.max_clock_mhz is not None else ""
+            more += f", ±{row.uncertainty:.0%}" if row.uncertainty is not None else ""
+            typer.echo(f"  {row.key:42} {row.value:>12.6g} {row.unit:10} {row.status}{more}")
+    typer.echo("")
+    for source in dict.fromkeys(row.source for row in loaded.rows.values()):
+        typer.echo(f"source: {source}")
+
+
+@app.command("check")
+def check_command(
+    arch: ArchOption = "int8_32x32",
+    mac: MacOption = None,
+    clock_mhz: ClockOption = None,
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what an architecture would use from each of its tables, what has no price, and what is never used.
+
+    Examples:
+        systolic tables check --arch int8_32x32
+        systolic tables check --arch my_arch.yaml --json
+    """
+    from dataclasses import asdict
+
+    from simulator.arch import load_arch
+    from simulator.cost.table_check import check_tables
+
+    configured = load_arch(arch, arch_overrides({"array.mac": mac, "clock_mhz": clock_mhz}, assignments))
+    check = check_tables(configured)
+    if as_json:
+        document = {
+            name: [part if isinstance(part, str) else part.model_dump(mode="json") for part in parts]
+            for name, parts in asdict(check, dict_factory=dict).items()
+        }
+        typer.echo(json.dumps(document, indent=1))
+        return
+    _print_check(configured.name, check)
+
+
+def _print_check(arch: str, check: TableCheck) -> None:
+    for table in check.tables:
+        used = [price for price in check.used if price.table == table]
+        typer.echo(f"{table}: {len(used) or 'no'} price{'s' if len(used) != 1 else ''} of it used by {arch}")
+        for price in used:
+            typer.echo(f"  {price.row:42} {_value(price):>20}  {price.status:12} {', '.join(price.used_for)}")
+            for step in price.scaling:
+                typer.echo(f"      scaled: {step}")
+        for unused in (unused for unused in check.unused if unused.table == table):
+            typer.echo(
+                f"  {'never used' if unused.never else 'not used'}: {', '.join(unused.rows)}: {unused.reason}"
+            )
+    for missing in check.not_priced:
+        typer.echo(f"not priced: {missing.figure} of {missing.component}: {missing.reason}")
+    for warning in check.warnings:
+        typer.echo(f"warning: {warning}")
+
+
+def _value(price: PriceSource) -> str:
+    return f"{price.value:.6g} {price.unit}"
+
+
+def _shown(conditions: Conditions) -> str:
+    """Conditions in one line."""
+    stated = [
+        (conditions.node_nm, " nm"),
+        (conditions.voltage_v, " V"),
+        (conditions.temperature_c, " C"),
+        (conditions.clock_mhz, " MHz"),
+    ]
+    figures = [f"{value:g}{unit}" for value, unit in stated if value is not None]
+    figures += [conditions.corner] if conditions.corner else []
+    return f"{', '.join([*figures, conditions.scope])}: {conditions.activity}"
+
+
 @app.command("export")
 def export_command(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Bundled name or YAML file.")],
@@ -73,7 +224,7 @@ def import_command(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="ERT and ART files.")],
     out: Annotated[Path, typer.Option("--out", help="The price table to write, NAME.yaml.")],
     source: Annotated[str, typer.Option(help="Who says so: paper, report, tool and version.")],
-    status: Annotated[str, typer.Option(help="published, derived, model or ratio.")],
+    status: Annotated[str, typer.Option(help="published, derived, model, tool_default, ratio or own.")],
     activity: Annotated[str, typer.Option(help="The stimulus or assumption behind the energies.")],
     node_nm: Annotated[float, typer.Option(help="Technology node.")],
     voltage_v: Annotated[float, typer.Option(help="Supply.")],

@@ -17,10 +17,11 @@ def validate_command(
         systolic validate
         systolic validate --json
     """
+    from simulator.accelerator_checks import accelerator_checks
     from simulator.cost.validation import validate
     from simulator.cost.validation_text import validation_document, validation_text
 
-    checks = validate()
+    checks = [*validate(), *accelerator_checks()]
     if as_json:
         typer.echo(json.dumps(validation_document(checks), indent=1))
     else:

@@ -31,14 +31,17 @@ def export_ert(table: PriceTable) -> str:
     """The table's energies as an Accelergy ERT, in picojoules per action.
 
     A component is `system.<component>.<variant>`, a memory's size and word width stand behind it. A memory's
-    action is a whole word, a DRAM's transfer one bit. Rows of leakage and wires are left out and counted in a
-    comment.
+    action is a whole word, a DRAM's transfer one bit. Rows of leakage, wires, access times and fitted
+    memories are left out and counted in a comment.
     """
-    rows = [row for row in table.rows.values() if row.unit in _PJ_FIELDS]
+    rows = [row for row in table.rows.values() if row.unit in _PJ_FIELDS and not _is_term(row)]
     left_out = sum(row.unit not in _PJ_FIELDS and row.unit != "um2" for row in table.rows.values())
+    terms = sum(_is_term(row) for row in table.rows.values())
     lines = _head(table, "energy reference table, pJ per action")
     if left_out:
-        lines.append(f"# {left_out} rows of leakage or wires have no place in an ERT and are left out")
+        lines.append(f"# {left_out} rows of leakage, wires or times have no place in an ERT and are left out")
+    if terms:
+        lines.append(f"# {terms} rows are terms of a fitted memory, which holds for no single size: left out")
     lines += ["ERT:", f"  version: {VERSION}", "  tables:" if rows else "  tables: []"]
     for name in dict.fromkeys(_name(row) for row in rows):
         lines += [f"  - name: {name}", "    actions:"]
@@ -52,7 +55,7 @@ def export_ert(table: PriceTable) -> str:
 
 def export_art(table: PriceTable) -> str:
     """The table's areas as an Accelergy ART; a memory's size stands in its name."""
-    rows = [row for row in table.rows.values() if row.unit == "um2"]
+    rows = [row for row in table.rows.values() if row.unit == "um2" and not _is_term(row)]
     lines = [
         *_head(table, "area reference table, um2"),
         "ART:",
@@ -117,6 +120,10 @@ def _units_per_action(unit: str, word_bits: int | None) -> float:
     return word_bits / _BITS_PER_BYTE if unit == "pJ/byte" and word_bits else 1.0
 
 
+def _is_term(row: PriceRow) -> bool:
+    return row.capacity_exponent is not None
+
+
 def _name(row: PriceRow) -> str:
     sizes = [f"{row.capacity_kib:g}KiB"] if row.capacity_kib is not None else []
     sizes += [f"{row.word_bits}bit"] if row.word_bits is not None else []
@@ -147,11 +154,26 @@ def _imported(document: object, source: str) -> list[dict[str, Any]]:
         identity = _identity(entry, source)
         unit = _UNITS_OF.get(identity["component"], "pJ")
         units = _units_per_action(unit, identity.get("word_bits"))
-        for action in entry.get("actions") or []:
+        for action in _actions(entry, source):
             energy = action.get("energy")
             value = energy / units if isinstance(energy, int | float) else energy
             rows.append({**identity, "action": action.get("name"), _PJ_FIELDS[unit]: value})
     return rows
+
+
+def _actions(entry: dict[str, Any], source: str) -> list[dict[str, Any]]:
+    """The actions of a component; none where it has no such list."""
+    actions = entry.get("actions")
+    if actions is None:
+        return []
+    if not isinstance(actions, list) or not all(isinstance(action, dict) for action in actions):
+        raise UserError(
+            "must be a list of actions, each with name and energy",
+            source=source,
+            location=f"ERT.tables.{entry.get('name')}.actions",
+            value=actions,
+        )
+    return actions
 
 
 def _entries(document: object, root: str, source: str) -> list[dict[str, Any]]:

@@ -71,12 +71,29 @@ class RelativeActivity:
 
 
 def relative_activity(
-    toggled: SwitchingActivity, useful_macs: int, characterised: Mapping[RegisterClass, float]
+    toggled: SwitchingActivity,
+    useful_macs: int,
+    characterised: Mapping[RegisterClass, float],
+    gated_macs: int = 0,
 ) -> RelativeActivity:
-    """Toggles per useful MAC over the characterised toggles per cycle; 1 where a layer has no useful MAC."""
+    """Toggles in a MAC that switches its logic, over the characterised toggles per cycle.
+
+    Operands pass all useful MACs, so a MAC that is not gated sees their mean over all of them: what gating
+    holds back does not reach the logic. Sums toggle whether or not the logic is gated (a product of zero
+    changes none), so all their toggles fall to the MACs that are left.
+
+    Args:
+        toggled: bits that toggled in all PEs.
+        useful_macs: of the layer; without any, the activity is 1.
+        characterised: toggles per cycle when the price was taken.
+        gated_macs: those of them whose logic is held; if all are, the activity of sums is that of operands.
+    """
     if not useful_macs:
         return RelativeActivity(1.0, 1.0)
     operands = (toggled.activation + toggled.weight) / useful_macs
     operands /= characterised["activation"] + characterised["weight"]
-    sums = toggled.accumulator / useful_macs / characterised["accumulator"]
+    switched = useful_macs - gated_macs
+    if not switched:
+        return RelativeActivity(operands, operands)
+    sums = toggled.accumulator / switched / characterised["accumulator"]
     return RelativeActivity(operands, (1 - SUM_SHARE) * operands + SUM_SHARE * sums)

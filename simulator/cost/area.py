@@ -14,13 +14,17 @@ from simulator.foundation.sums import sum_known
 
 @dataclass(frozen=True)
 class AreaLine:
-    """One line of an area: how many of something, each of some square micrometres."""
+    """One line of an area: how many of something, each of some square micrometres.
+
+    uncertainty: relative, of what was composed from parts.
+    """
 
     component: str
     counted: str
     count: float
     uses: Uses
     composed: bool = False
+    uncertainty: float | None = None
 
     @cached_property
     def unit_um2(self) -> float | None:
@@ -40,6 +44,7 @@ class AreaLine:
             count=self.count,
             unit_area_um2=self.unit_um2,
             area_um2=self.area_um2,
+            uncertainty=self.uncertainty if self.composed else None,
             prices=shown_uses(self.uses),
             not_priced=shown_reason(self.uses),
         )

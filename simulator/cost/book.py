@@ -10,19 +10,33 @@ from simulator.cost.price import NotPriced, Price
 from simulator.cost.scaling import PriceScaling
 from simulator.cost.table_schema import Characterisation, PriceRow, PriceTable
 from simulator.cost.tables import load_table
+from simulator.cost.vocabulary import PARTS_VARIANT, source_group
 from simulator.foundation import UserError
 from simulator.foundation.resources import bundled_names
 
 
 @dataclass(frozen=True, slots=True)
 class PriceBook:
-    """Tables in the order in which they are asked; the first that has a row prices it."""
+    """Tables in the order in which they are asked.
+
+    The first table with any row of a variant prices all of it: a PE, the parts that MACs are composed of, or
+    another component. What it lacks has no price, so that one source is never filled up from another.
+    """
 
     tables: Sequence[PriceTable]
 
     def __post_init__(self) -> None:
-        """Refuse tables that only serve comparison. Raises UserError."""
+        """Refuse tables that only serve comparison, and two of one name. Raises UserError."""
+        names: set[str] = set()
         for table in self.tables:
+            if table.name in names:
+                raise UserError(
+                    "two tables have the same name, so their rows could not be told apart: leave one out or "
+                    "rename it (the field `table` of its file)",
+                    location="tables",
+                    value=table.name,
+                )
+            names.add(table.name)
             if table.role != "prices":
                 raise UserError(
                     f"holds figures for {table.role.replace('_', ' ')}, so nothing can be priced from it",
@@ -40,10 +54,26 @@ class PriceBook:
         """SHA-256 of each table's text by its name."""
         return {table.name: table.sha256 for table in self.tables}
 
+    def table_of(self, component: str, variant: str) -> PriceTable | None:
+        """The first table with any row of a variant, of this component or of those priced with it."""
+        group = source_group(component)
+        return next((table for table in self.tables if table.has_rows(group, variant)), None)
+
     def find(self, component: str, variant: str, action: str) -> PriceRow | None:
-        """The first table's row, or None."""
-        key = f"{component}/{variant}/{action}"
-        return next((table.rows[key] for table in self.tables if key in table.rows), None)
+        """The row of the table that prices the variant; None where no table does, or it lacks the row."""
+        table = self.table_of(component, variant)
+        return None if table is None else table.row(component, variant, action)
+
+    def parts_of_source(self, table: PriceTable) -> PriceTable | None:
+        """The table whose flip-flop prices are of the same source: itself, or one that is fitted to it."""
+        flip_flops = frozenset({"flip_flop"})
+        own = (
+            other
+            for other in (table, *self.tables)
+            if (other.name == table.name or table.name in other.fitted_to)
+            and other.has_rows(flip_flops, PARTS_VARIANT)
+        )
+        return next(own, None)
 
     def rows(self, component: str, action: str) -> list[PriceRow]:
         """All rows of a component and action, of the first table that has any."""
@@ -58,6 +88,14 @@ class PriceBook:
 
         `variant` is None where any would do.
         """
+        needs = f"row {component}/{variant or '*'}/{action}"
+        table = None if variant is None else self.table_of(component, variant)
+        if table is not None:
+            return NotPriced(
+                f"table {table.name} prices {variant} and lacks a row of it, and no other source fills it "
+                f"up: add the row to table {table.name}, or leave its rows of {variant} out",
+                needs,
+            )
         offered = sorted({row.variant for row in self.rows(component, action)})
         bundled = _bundled_table_with(component, action, variant)
         ways = [f"add the bundled table {bundled}" if bundled else "add a table that has it"]
@@ -65,11 +103,11 @@ class PriceBook:
             ways.append(f"set {chosen_by} to {' or '.join(offered)}")
         return NotPriced(
             f"no table in `tables` has the price: {', or '.join(ways)}",
-            f"row {component}/{variant or '*'}/{action}",
+            needs,
         )
 
     def characterisation(self, variant: str) -> Characterisation | None:
-        """Flip-flops and toggles under which a published variant's power was taken, where known."""
+        """Flip-flops and toggles under which a variant's power was taken, where a table says so."""
         return next((t.characterised[variant] for t in self.tables if variant in t.characterised), None)
 
 
@@ -111,7 +149,7 @@ class Prices:
 
     def part(self, part: str, action: str) -> Price | NotPriced:
         """The price of one of the parts that MACs are composed of."""
-        return self.get(part, "28nm", action)
+        return self.get(part, PARTS_VARIANT, action)
 
 
 def _bundled_table_with(component: str, action: str, variant: str | None) -> str | None:

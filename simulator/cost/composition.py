@@ -1,8 +1,8 @@
-"""The energy and area of one PE: from its published row, or composed from the parts of its structure.
+"""What a PE costs, and a PE composed from the parts of its structure (`variant_pe` prices one from rows).
 
 Published powers contain the PE's leakage at the clock they were taken at. It is taken out here, in
-proportion to area, and comes back as static energy of every cycle: at full utilisation both together are
-the published figure again.
+proportion to area, and comes back as static energy of every cycle: at full utilisation and that clock both
+together are the published figure again, scaled to the architecture's node and voltage.
 """
 
 from __future__ import annotations
@@ -14,19 +14,16 @@ from typing import Final, Literal
 from simulator.cost.book import Prices
 from simulator.cost.mac_structure import REGISTER_CLASSES, MacStructure, Parts, RegisterClass
 from simulator.cost.price import NotPriced, Uses, times, together, total, use
-
-COMPONENTS: Final = ("pe_multiply", "pe_table", "pe_shift", "pe_add")
-WHOLE: Final = "pe_multiply_add"
-"""The combinational part of a PE that is published only as a whole."""
+from simulator.cost.table_schema import Status
 
 DEFAULT_TOGGLE_RATE: Final = 14.73 / 48
 """Bits that toggle per flip-flop and cycle where nothing better is known: the published int8 PE's."""
 
-UNCERTAINTY: Final[Mapping[str, float]] = {"fixed": 0.2, "float": 0.45}
+UNCERTAINTY: Final[Mapping[str, float]] = {"fixed": 0.25, "float": 0.5}
 """Of composed prices by kind of accumulator: the largest error against published PEs that the parts were not
 fitted to (docs/validation.md): the 16-bit log PE for fixed accumulators, the float16 FMA for float ones."""
 
-Status = Literal["published", "composed"]
+PeStatus = Status | Literal["composed"]
 _PJ_PER_MW_PER_MHZ: Final = 1000.0
 
 
@@ -35,7 +32,8 @@ class UnitCost:
     """What one component costs per action, and the share of it that is leakage.
 
     Energy and area are priced apart: either may be missing without the other. `holds_leakage` says that the
-    leakage inside the energy could not be told apart, for want of an area or a leakage row.
+    leakage inside the energy could not be told apart, for want of an area or a leakage row. `uncertainty` is
+    that of what was composed, relative; None where it follows from the rows.
     """
 
     component: str
@@ -44,11 +42,18 @@ class UnitCost:
     leakage_share_pj: float = 0.0
     composed: bool = False
     holds_leakage: bool = False
+    uncertainty: float | None = None
 
     @property
     def energy_pj(self) -> float | None:
         """Picojoules per action, leakage included; None where not priced."""
         return total(self.energy)
+
+    @property
+    def dynamic_pj(self) -> float | None:
+        """Picojoules per action without the leakage that is charged by time; None where not priced."""
+        energy_pj = self.energy_pj
+        return None if energy_pj is None else energy_pj - self.leakage_share_pj
 
     @property
     def area_um2(self) -> float | None:
@@ -70,14 +75,17 @@ class RegisterCost:
     bits: Mapping[RegisterClass, int]
     toggles_per_cycle: Mapping[RegisterClass, float]
 
-    def shifting(self, moving: RegisterClass) -> UnitCost:
-        """A cycle in which all are clocked and only one class changes, as often as characterised."""
-        toggles = times(self.toggle, self.toggles_per_cycle[moving], f"{moving} ")
+    def shifting(self, moving: RegisterClass, share: float = 1.0) -> UnitCost:
+        """A cycle in which all are clocked and one class changes as characterised, in a share of the PEs."""
+        toggles = times(self.toggle, self.toggles_per_cycle[moving] * share, f"{moving} ")
         return replace(self.clock, energy=together((self.clock.energy, toggles)))
 
     def as_composed(self) -> RegisterCost:
         """The same, told as composed from parts."""
-        characterised, clock = replace(self.characterised, composed=True), replace(self.clock, composed=True)
+        characterised, clock = (
+            replace(cost, composed=True, uncertainty=UNCERTAINTY["fixed"])
+            for cost in (self.characterised, self.clock)
+        )
         return replace(self, characterised=characterised, clock=clock)
 
     def unpriced(self, why: NotPriced) -> RegisterCost:
@@ -97,14 +105,22 @@ class RegisterCost:
 
 @dataclass(frozen=True, slots=True)
 class PeCost:
-    """One PE: its combinational components per useful MAC, its registers per clocked cycle, its area."""
+    """One PE: its combinational components per useful MAC, its registers per clocked cycle, its area.
+
+    status: where its energy comes from. area_status: likewise. notes: what a reader must know about them.
+    warnings: where its rows do not fit the MAC. max_clock_mhz: up to which its rows meet timing.
+    """
 
     name: str
-    status: Status
+    status: PeStatus
     combinational: tuple[UnitCost, ...]
     registers: RegisterCost
     area: Uses
     uncertainty: float | None
+    area_status: PeStatus = "composed"
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    max_clock_mhz: float | None = None
 
     @property
     def area_um2(self) -> float | None:
@@ -140,16 +156,6 @@ def too_fast(structure: MacStructure, clock_mhz: float) -> NotPriced | None:
     )
 
 
-def pe_cost(structure: MacStructure, prices: Prices) -> PeCost:
-    """The cost of a PE of this structure, published where a row exists; nothing at a clock beyond its own."""
-    if structure.published is not None and prices.has("pe", structure.published, "operate"):
-        cost = _published(structure, structure.published, prices)
-    else:
-        cost = composed_pe_cost(structure, prices)
-    why = too_fast(structure, prices.clock_mhz)
-    return cost if why is None else cost.unpriced(why)
-
-
 def composed_pe_cost(
     structure: MacStructure, prices: Prices, toggles_per_cycle: Mapping[RegisterClass, float] | None = None
 ) -> PeCost:
@@ -162,10 +168,11 @@ def composed_pe_cost(
             bit.
     """
     combinational = tuple(
-        composed_cost(component, parts, prices) for component, parts in structure.combinational.items()
+        composed_cost(component, parts, prices, structure.accumulator)
+        for component, parts in structure.combinational.items()
     )
     toggles = toggles_per_cycle or {
-        name: bits * DEFAULT_TOGGLE_RATE for name, bits in _register_bits(structure).items()
+        name: bits * DEFAULT_TOGGLE_RATE for name, bits in register_bits(structure).items()
     }
     registers = _registers(structure, prices, toggles).as_composed()
     area = together(cost.area for cost in (*combinational, registers.characterised))
@@ -179,102 +186,88 @@ def part_uses(prices: Prices, parts: Parts, action: str = "operate") -> Uses:
     return together(use(prices.part(part.part, action), part.count, part.what) for part in parts)
 
 
-def composed_cost(component: str, parts: Parts, prices: Prices) -> UnitCost:
-    """Whatever is composed from parts: a PE's component, a boundary decoder or converter, an output step."""
-    cost = _with_leakage(prices, component, part_uses(prices, parts), part_uses(prices, parts, "area"))
-    return replace(cost, composed=True)
+def composed_cost(component: str, parts: Parts, prices: Prices, accumulator: str = "fixed") -> UnitCost:
+    """Whatever is composed from parts: a PE's component, a boundary decoder or converter, an output step.
 
-
-def _published(structure: MacStructure, variant: str, prices: Prices) -> PeCost:
-    whole_area = use(prices.get("pe", variant, "area"), 1, "published PE")
-    characterisation = prices.book.characterisation(variant)
-    toggles = characterisation.toggles_per_cycle if characterisation else None
-    registers = _registers(
-        structure,
-        prices,
-        toggles or {name: bits * DEFAULT_TOGGLE_RATE for name, bits in structure.registers.items()},
-        variant=variant,
-    )
-    register_area = registers.characterised.area
-    listed = [name for name in COMPONENTS if prices.has(name, variant, "operate")]
-    if listed:
-        areas = [use(prices.get(name, variant, "area"), 1, "published component") for name in listed]
-        combinational = tuple(
-            _with_leakage(
-                prices,
-                name,
-                use(prices.get(name, variant, "operate"), 1, "published component"),
-                area,
-            )
-            for name, area in zip(listed, _filling(whole_area, register_area, areas), strict=True)
-        )
-    else:
-        whole = use(prices.get("pe", variant, "operate"), 1, "published PE")
-        less = times(registers.characterised.energy, -1, "less ")
-        less_area = times(register_area, -1, "less ")
-        combinational = (
-            _with_leakage(prices, WHOLE, together((whole, less)), together((whole_area, less_area))),
-        )
-    return PeCost(structure.name, "published", combinational, registers, whole_area, None)
-
-
-def _filling(whole: Uses, registers: Uses, components: list[Uses]) -> list[Uses]:
-    """Areas of components, stretched alike so that they and the registers fill the whole PE.
-
-    Published components add up to less than their PE; the stretch spreads the remainder's leakage.
+    Args:
+        component: what it is called.
+        parts: what it is made of.
+        prices: of the parts.
+        accumulator: of the MAC it belongs to, `fixed` or `float`: how well its price is known.
     """
-    whole_um2, registers_um2 = total(whole), total(registers)
-    listed_um2 = total(together(components))
-    if whole_um2 is None or registers_um2 is None or listed_um2 is None:
-        return [together((whole, registers, *components)) for _ in components]
-    if not listed_um2:
-        return components
-    return [times(component, (whole_um2 - registers_um2) / listed_um2) for component in components]
+    cost = with_leakage(prices, component, part_uses(prices, parts), part_uses(prices, parts, "area"))
+    return replace(cost, composed=True, uncertainty=UNCERTAINTY[accumulator])
 
 
-def _register_bits(structure: MacStructure) -> dict[RegisterClass, int]:
+def flip_flops_cost(prices: Prices, component: str, bits: float, what: str) -> UnitCost:
+    """Flip-flops beside those of a PE: the energy of a clocked cycle without toggles, and their area."""
+    clock = use(prices.part("flip_flop", "clock"), bits, f"{what}, clocked")
+    area = use(prices.part("flip_flop", "area"), bits, what)
+    return replace(with_leakage(prices, component, clock, area), composed=True)
+
+
+def register_bits(structure: MacStructure) -> dict[RegisterClass, int]:
+    """Flip-flops by register class, pipeline registers counted with the accumulator."""
     bits = dict(structure.registers)
     bits["accumulator"] += structure.pipeline_bits
     return bits
 
 
 def _registers(
-    structure: MacStructure,
-    prices: Prices,
-    toggles: Mapping[RegisterClass, float],
-    variant: str | None = None,
+    structure: MacStructure, prices: Prices, toggles: Mapping[RegisterClass, float]
 ) -> RegisterCost:
-    bits = _register_bits(structure)
+    bits = register_bits(structure)
     count = sum(bits.values())
     clock = use(prices.part("flip_flop", "clock"), count, "flip-flops clocked")
     toggle = use(prices.part("flip_flop", "toggle"), 1, "bits toggled")
-    if variant is not None and prices.has("pe_registers", variant, "operate"):
-        characterised = use(prices.get("pe_registers", variant, "operate"), 1, "published registers")
-        area = use(prices.get("pe_registers", variant, "area"), 1, "published registers")
-    else:
-        toggled = sum(toggles[name] for name in REGISTER_CLASSES)
-        characterised = together((clock, times(toggle, toggled)))
-        area = use(prices.part("flip_flop", "area"), count, "flip-flops")
+    toggled = sum(toggles[name] for name in REGISTER_CLASSES)
+    area = use(prices.part("flip_flop", "area"), count, "flip-flops")
+    return register_cost(
+        prices,
+        characterised=together((clock, times(toggle, toggled))),
+        clock=clock,
+        toggle=toggle,
+        area=area,
+        bits=bits,
+        toggles=toggles,
+    )
+
+
+def register_cost(
+    prices: Prices,
+    *,
+    characterised: Uses,
+    clock: Uses,
+    toggle: Uses,
+    area: Uses,
+    bits: Mapping[RegisterClass, int],
+    toggles: Mapping[RegisterClass, float],
+    component: str = "pe_registers",
+) -> RegisterCost:
+    """Flip-flops of a PE, the leakage of their area told apart; `component` is what results call them."""
     return RegisterCost(
-        characterised=_with_leakage(prices, "pe_registers", characterised, area),
-        clock=_with_leakage(prices, "pe_registers", clock, area),
+        characterised=with_leakage(prices, component, characterised, area),
+        clock=with_leakage(prices, component, clock, area),
         toggle=toggle,
         bits=bits,
         toggles_per_cycle=toggles,
     )
 
 
-def _with_leakage(prices: Prices, component: str, energy: Uses, area: Uses) -> UnitCost:
-    """A unit cost with its leakage share, taken at the silicon and clock of its own rows."""
-    if isinstance(energy, NotPriced) or not energy:
+def with_leakage(prices: Prices, component: str, energy: Uses, area: Uses) -> UnitCost:
+    """A unit cost with its leakage share: what its area leaks here in a cycle of its own rows' clock.
+
+    The density of leakage comes from another source than the energy, so the share is at most all of it.
+    """
+    energy_pj = total(energy)
+    if isinstance(energy, NotPriced) or not energy or energy_pj is None:
         return UnitCost(component, energy, area)
-    first = energy[0].price
-    clock_mhz = first.row.conditions.clock_mhz
+    clock_mhz = energy[0].price.row.conditions.clock_mhz
     if clock_mhz is None:
         return UnitCost(component, energy, area)
-    leakage = prices.book.find("logic", "28nm", "leakage")
-    if leakage is None or isinstance(area, NotPriced):
+    leakage = prices.get("logic", "28nm", "leakage")
+    area_um2 = total(area)
+    if isinstance(leakage, NotPriced) or area_um2 is None:
         return UnitCost(component, energy, area, holds_leakage=True)
-    area_um2 = sum(each.quantity * each.price.row.value for each in area)
     share_pj = leakage.value * area_um2 / clock_mhz * _PJ_PER_MW_PER_MHZ
-    return UnitCost(component, energy, area, share_pj * first.factor)
+    return UnitCost(component, energy, area, max(0.0, min(share_pj, energy_pj)))

@@ -4,25 +4,86 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from simulator.arch.config import Dataflow
 from simulator.cost.area import AreaLine
+from simulator.cost.array_edges import ENTERS, Edge, codes_at_columns, codes_at_rows, operands_at
+from simulator.cost.block_counts import BlockCounts
 from simulator.cost.book import Prices
 from simulator.cost.composition import UnitCost, composed_cost, too_fast
 from simulator.cost.lines import Action, FormationLine
-from simulator.cost.mac_structure import MacStructure, PartCount, Parts
+from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure, OperandClass, PartCount, Parts
 from simulator.system.counts import ActionCounts
 
 _LISTED_STEPS = ("bias", "relu", "pool", "add")
 """Steps that every lane can do; any other kind is priced as an addition."""
 
 
+class Decoders:
+    """Energy and area of the code decoders on the two edges where operands enter.
+
+    Each edge has a decoder a row or column for every kind of code that enters there with some dataflow.
+
+    Args:
+        dataflows: that the array runs.
+        rows: of the array.
+        blocks: the MACs of its columns with how many columns each has; all have the same activations.
+        prices: of the parts; a MAC too slow for the clock has no priced decoder either.
+    """
+
+    def __init__(
+        self,
+        dataflows: Sequence[Dataflow],
+        rows: int,
+        blocks: Sequence[tuple[MacStructure, int]],
+        prices: Prices,
+    ) -> None:
+        self.costs: list[UnitCost] = []
+        self._areas: list[AreaLine] = []
+        self._at_rows = self._edge("rows", dataflows, rows, blocks[0][0], prices)
+        self._at_columns = [
+            self._edge("columns", dataflows, columns, structure, prices) for structure, columns in blocks
+        ]
+
+    def lines(self, counts: ActionCounts, done: Sequence[BlockCounts]) -> Iterator[FormationLine]:
+        """Energy of the codes that enter a layer; `done` is what each block did of it."""
+        entering = ENTERS[counts.dataflow]
+        if action := self._at_rows.get(entering["rows"]):
+            yield FormationLine(action, codes_at_rows(counts))
+        for actions, each in zip(self._at_columns, done, strict=True):
+            if action := actions.get(entering["columns"]):
+                yield FormationLine(action, codes_at_columns(counts, each))
+
+    def area_lines(self) -> Iterator[AreaLine]:
+        """Area of all decoders."""
+        yield from self._areas
+
+    def _edge(
+        self, edge: Edge, dataflows: Sequence[Dataflow], lanes: int, structure: MacStructure, prices: Prices
+    ) -> dict[OperandClass, Action]:
+        """What decoding costs at one edge, by operand; the decoders' areas are noted, each kind once."""
+        actions: dict[OperandClass, Action] = {}
+        kinds: list[Parts] = []
+        for operand in OPERAND_CLASSES:
+            parts = structure.decoder(operand)
+            cost = _edge_cost("decoders", parts, structure, prices)
+            if cost is None:
+                continue
+            actions[operand] = Action.of_cost(cost, f"{operand} codes decoded at the {edge}", structure.name)
+            if operand in operands_at(edge, dataflows) and parts not in kinds:
+                self.costs.append(cost)
+                kinds.append(parts)
+                self._areas.append(_composed_area(f"{operand} decoders of {edge}", lanes, cost))
+        return actions
+
+
 class EdgeLines:
-    """Energy and area of the edges of a block of columns with the same MAC.
+    """Energy and area behind a block of columns with the same MAC: converters, or what rescales sums.
 
     Args:
         structure: the MAC.
         columns: of the block.
         share: of all columns.
-        prices: of the parts; a MAC too slow for the clock has no priced decoder and converter either.
+        prices: of the parts; a MAC too slow for the clock has no priced converter either.
     """
 
     def __init__(self, structure: MacStructure, columns: int, share: float, prices: Prices) -> None:
@@ -33,46 +94,44 @@ class EdgeLines:
             PartCount("shifter_bit", structure.accumulator_bits, "shift by the scale's exponent"),
             PartCount("small_adder_bit", structure.output_bits, "rounding increment"),
         )
-        why = too_fast(structure, prices.clock_mhz)
-
-        def edge(component: str, parts: Parts) -> UnitCost | None:
-            if not parts:
-                return None
-            cost = composed_cost(component, parts, prices)
-            return cost if why is None else cost.unpriced(why)
-
         name = structure.name
-        self.decoder = edge("decoders", structure.decoder)
-        self.converter = edge("converters", structure.converter)
+        self.converter = _edge_cost("converters", structure.converter, structure, prices)
         self.rescale = composed_cost("output_path", rescale, prices) if self.leaves_raw else None
-        self._decoding = self.decoder and Action.of_cost(self.decoder, "codes decoded at the edges", name)
         self._converting = self.converter and Action.of_cost(self.converter, "results converted", name)
         self._rescaling = self.rescale and Action.of_cost(self.rescale, "results rescaled", name)
 
-    def lines(self, counts: ActionCounts) -> Iterator[FormationLine]:
-        """Energy of the codes that enter and the results that leave through this block."""
-        if self._decoding:
-            yield FormationLine(self._decoding, self._own(counts.decoder_operations))
-        results = self._own(counts.converter_operations)
+    @property
+    def costs(self) -> list[UnitCost]:
+        """What results cost here."""
+        return [cost for cost in (self.converter, self.rescale) if cost]
+
+    def lines(self, results: int) -> Iterator[FormationLine]:
+        """Energy of the results that leave through this block."""
         if self._converting:
             yield FormationLine(self._converting, results)
         if self._rescaling:
             yield FormationLine(self._rescaling, results)
 
-    def _own(self, count: int) -> float:
-        """This block's part of a count of the whole array."""
-        return count if self._share == 1 else count * self._share
-
-    def area_lines(self, rows: int, lanes: int) -> Iterator[AreaLine]:
-        """Area of the edges, for an array of so many rows whose output path takes so many values a cycle."""
-        if self.decoder:
-            count = rows * self._share + self._columns
-            yield AreaLine("decoders", "codes on two edges", count, self.decoder.area, composed=True)
+    def area_lines(self, lanes: int) -> Iterator[AreaLine]:
+        """Area of what results leave through, for an output path that takes so many values a cycle."""
         if self.converter:
-            yield AreaLine("converters", "columns", self._columns, self.converter.area, composed=True)
+            yield _composed_area("columns", self._columns, self.converter)
         if self.rescale:
             count = lanes * self._share
-            yield AreaLine("output_path", "lanes that rescale", count, self.rescale.area, composed=True)
+            yield _composed_area("lanes that rescale", count, self.rescale)
+
+
+def _composed_area(counted: str, count: float, cost: UnitCost) -> AreaLine:
+    """Area of so many of what was composed from parts."""
+    return AreaLine(cost.component, counted, count, cost.area, composed=True, uncertainty=cost.uncertainty)
+
+
+def _edge_cost(component: str, parts: Parts, structure: MacStructure, prices: Prices) -> UnitCost | None:
+    """The cost of a circuit on an edge; None where the MAC needs none."""
+    if not parts:
+        return None
+    cost, why = composed_cost(component, parts, prices), too_fast(structure, prices.clock_mhz)
+    return cost if why is None else cost.unpriced(why)
 
 
 class OutputSteps:
@@ -105,7 +164,7 @@ class OutputSteps:
     def area_lines(self, lanes: int) -> Iterator[AreaLine]:
         """Area of every step in every lane."""
         for kind in _LISTED_STEPS:
-            yield AreaLine("output_path", f"lanes of {kind}", lanes, self.costs[kind].area, composed=True)
+            yield _composed_area(f"lanes of {kind}", lanes, self.costs[kind])
 
     def _action(self, kind: str) -> Action:
         if kind not in self._actions:

@@ -29,6 +29,7 @@ class Action:
         nanosecond).
     mac: the MACs that the price follows from, where `counted` does not name them.
     composed: whether the unit price was composed from parts rather than published.
+    uncertainty: relative, of what was composed; None where it follows from the rows.
     less_leakage_pj: what is taken out of the rows' sum because leakage is priced by time.
     """
 
@@ -40,6 +41,7 @@ class Action:
     mac: str = ""
     less_leakage_pj: float = 0.0
     composed: bool = False
+    uncertainty: float | None = None
 
     @classmethod
     def of_cost(cls, cost: UnitCost, counted: str, mac: str = "") -> Action:
@@ -52,6 +54,7 @@ class Action:
             mac=mac,
             less_leakage_pj=cost.leakage_share_pj,
             composed=cost.composed,
+            uncertainty=cost.uncertainty,
         )
 
     @cached_property
@@ -76,6 +79,7 @@ class Action:
             counted=self.counted,
             price_pj=self.unit_pj,
             less_leakage_pj=self.less_leakage_pj,
+            uncertainty=self.uncertainty,
             prices=shown_uses(self.uses),
             not_priced=shown_reason(self.uses),
         )
@@ -121,9 +125,13 @@ class LayerEnergy:
     """A layer's energy in whole femtojoules: lines sum to components, components to the total.
 
     A component that has a line without a price is None, and so is every sum that it is a part of.
+
+    toggling_idle_fj: what registers of idle PEs would take beyond the lines if they toggled as busy ones do;
+        None: not priced.
     """
 
     lines: tuple[FormationLine, ...]
+    toggling_idle_fj: int | None = 0
 
     @cached_property
     def lines_fj(self) -> tuple[int | None, ...]:
@@ -154,6 +162,11 @@ class LayerEnergy:
     def total_fj(self) -> int | None:
         """All lines together."""
         return sum_known(self.parts_fj.values())
+
+    @property
+    def bound_fj(self) -> int | None:
+        """All lines together if idle PEs toggled as busy ones do."""
+        return sum_known((self.total_fj, self.toggling_idle_fj))
 
     @cached_property
     def static_fj(self) -> int | None:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from simulator.cost import mac_structure as structures
-from simulator.cost.mac_structure import UNPACKED_FLAG_BITS, MacStructure, Parts
+from simulator.cost.mac_structure import UNPACKED_FLAG_BITS, MacIdentity, MacStructure, Parts
 from simulator.numerics.formats import Format
 from simulator.numerics.formats.log import LogBase, TaperedLog
 from simulator.numerics.formats.posit import Posit
-
-_PUBLISHED: Final[Mapping[tuple[str, str, str, int], str]] = {
-    ("int8", "int8", "exact", 32): "int8",
-    ("log8.1", "log8.1", "log", 38): "elma8",
-    ("log16", "log16", "log", 49): "elma16",
-    ("fp16", "fp16", "fused", 16): "fp16",
-}
-"""MACs that Johnson's table has a row for, by formats, product rule and accumulator bits."""
 
 QUIRE_STATUS_BITS = 3
 """Infinity, overflow and the overflow's sign, kept beside a posit's quire."""
@@ -27,18 +18,24 @@ _INTEGER_FAMILIES = frozenset({"integer", "fixed point"})
 
 
 def structure_of(mac: Any) -> MacStructure:
-    """The parts of a MAC of `simulator.numerics` (a `Mac`): one PE, an edge decoder and an edge converter."""
+    """The parts of a MAC of `simulator.numerics` (a `Mac`): one PE, its edge decoders and converter."""
     structure = _pe(mac)
-    published = None
-    if mac.spec.pipeline_depth == 1:
-        key = (mac.activation.spec, mac.weight.spec, mac.spec.product, mac.accumulator_bits)
-        published = _PUBLISHED.get(key)
     stages = mac.spec.pipeline_depth - 1
     return replace(
         structure,
-        published=published,
+        identity=MacIdentity(
+            mac.activation.spec,
+            mac.weight.spec,
+            mac.spec.product,
+            mac.accumulator_bits if mac.is_fixed else mac.accumulator_format.spec,
+            mac.spec.pipeline_depth,
+        ),
+        price=mac.spec.price,
         pipeline_bits=stages * structure.accumulator_bits,
-        decoder=_decoder(mac.activation),
+        activation_decoder=_decoder(mac.activation),
+        weight_decoder=_decoder(mac.weight),
+        activation_code_bits=mac.activation.bits,
+        weight_code_bits=mac.weight.bits,
         converter=_converter(mac),
         max_clock_mhz=mac.spec.max_clock_mhz,
     )

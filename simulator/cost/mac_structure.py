@@ -12,7 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from simulator.numerics.mac_spec import DEFAULT_PRICE, MacPrice
+
 RegisterClass = Literal["activation", "weight", "accumulator"]
+OperandClass = Literal["activation", "weight"]
+OPERAND_CLASSES: tuple[OperandClass, ...] = ("activation", "weight")
 REGISTER_CLASSES: tuple[RegisterClass, ...] = ("activation", "weight", "accumulator")
 
 UNPACKED_FLAG_BITS = 3
@@ -32,15 +36,37 @@ Parts = tuple[PartCount, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class MacIdentity:
+    """The numerics of a MAC, which rows of price tables state.
+
+    accumulator: bits of a fixed one, the format of a float one.
+    """
+
+    activation: str
+    weight: str
+    product: str
+    accumulator: int | str
+    pipeline_depth: int
+
+    @property
+    def formats(self) -> str:
+        """Activation x weight."""
+        return f"{self.activation} x {self.weight}"
+
+
+@dataclass(frozen=True, slots=True)
 class MacStructure:
     """One PE and its share of the array's edges, in parts.
 
     combinational: parts by component (`pe_multiply`, `pe_table`, `pe_shift`, `pe_add`).
     registers: flip-flops by register class, status flags counted with the accumulator.
-    decoder: one code decoder on an input edge; empty where codes travel as they are.
+    activation_decoder, weight_decoder: one code decoder on the edge where these enter; empty where codes
+        travel as they are.
     converter: one accumulator-to-code converter on the output edge; empty where accumulators leave raw.
-    published: the variant of the price tables that this MAC is exactly, if any.
-    max_clock_mhz: its published timing closure; None where nobody published one.
+    identity: its numerics, which published rows are matched by; None matches none.
+    price: which rows it takes energy and area from.
+    max_clock_mhz: the limit that its author sets, None without one.
+    activation_code_bits, weight_code_bits: of codes in front of their decoders; None: as their registers.
     """
 
     name: str
@@ -49,16 +75,29 @@ class MacStructure:
     accumulator_bits: int
     output_bits: int
     accumulator: Literal["fixed", "float"] = "fixed"
-    decoder: Parts = ()
+    activation_decoder: Parts = ()
+    weight_decoder: Parts = ()
     converter: Parts = ()
-    published: str | None = None
+    identity: MacIdentity | None = None
+    price: MacPrice = DEFAULT_PRICE
     pipeline_bits: int = 0
     max_clock_mhz: float | None = None
+    activation_code_bits: int | None = None
+    weight_code_bits: int | None = None
 
     @property
     def flip_flops(self) -> int:
         """All flip-flops of a PE."""
         return sum(self.registers.values()) + self.pipeline_bits
+
+    def decoder(self, operand: OperandClass) -> Parts:
+        """The decoder of an operand's codes."""
+        return self.activation_decoder if operand == "activation" else self.weight_decoder
+
+    def code_bits(self, operand: OperandClass) -> int:
+        """Bits of an operand's codes in front of their decoder."""
+        bits = self.activation_code_bits if operand == "activation" else self.weight_code_bits
+        return self.registers[operand] if bits is None else bits
 
 
 def table_cells(inputs: int, outputs: int) -> float:
@@ -77,7 +116,7 @@ def multiplier(activation_bits: int, weight_bits: int) -> Parts:
 
 
 def integer_structure(
-    name: str, activation_bits: int, weight_bits: int, accumulator_bits: int, *, published: str | None = None
+    name: str, activation_bits: int, weight_bits: int, accumulator_bits: int
 ) -> MacStructure:
     """Integer or fixed point times the same, into a fixed accumulator: multiply and add."""
     return MacStructure(
@@ -89,7 +128,6 @@ def integer_structure(
         registers=_registers(activation_bits, weight_bits, accumulator_bits),
         accumulator_bits=accumulator_bits,
         output_bits=activation_bits,
-        published=published,
     )
 
 
@@ -163,7 +201,6 @@ def log_structure(
     accumulator_bits: int,
     operand_bits: tuple[int, int],
     output_bits: int,
-    published: str | None = None,
 ) -> MacStructure:
     """Log number times log number (ELMA): add, make linear by a table, shift, Kulisch add."""
     cells = table_cells(log_fraction_bits, table_output_bits)
@@ -184,7 +221,6 @@ def log_structure(
         registers=_registers(*operand_bits, accumulator_bits + 1),
         accumulator_bits=accumulator_bits,
         output_bits=output_bits,
-        published=published,
     )
 
 
@@ -197,7 +233,6 @@ def fused_structure(
     accumulator_significand_bits: int,
     accumulator_exponent_bits: int,
     operand_bits: tuple[int, int],
-    published: str | None = None,
 ) -> MacStructure:
     """A fused multiply-add that rounds every step into a float accumulator, in the textbook structure.
 
@@ -231,7 +266,6 @@ def fused_structure(
         accumulator_bits=accumulator_bits,
         output_bits=accumulator_bits,
         accumulator="float",
-        published=published,
     )
 
 

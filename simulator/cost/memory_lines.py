@@ -11,10 +11,13 @@ from simulator.cost.area import Area, AreaLine
 from simulator.cost.book import Prices
 from simulator.cost.lines import Action, FormationLine
 from simulator.cost.memory import SramCost, sram_cost
-from simulator.cost.price import NotPriced, Uses, use
+from simulator.cost.price import NotPriced, Price, Uses, use
+from simulator.cost.tables import load_table
+from simulator.foundation import UserError
 from simulator.system.counts import OPERANDS, ActionCounts, Operand
 
 _BITS_PER_BYTE: Final = 8
+_BUNDLED_DRAMS: Final = "dram"
 _UM_PER_MM: Final = 1000.0
 
 
@@ -24,6 +27,9 @@ class Memories:
     Args:
         arch: the architecture.
         prices: at its conditions.
+
+    Raises:
+        UserError: a `dram.type` that no table has.
     """
 
     def __init__(self, arch: ArchConfig, prices: Prices) -> None:
@@ -31,7 +37,7 @@ class Memories:
             operand: sram_cost(getattr(arch.sram, operand), prices, field=f"sram.{operand}")
             for operand in OPERANDS
         }
-        dram = prices.get("dram", arch.dram.type, "transfer", chosen_by="dram.type")
+        dram = _dram_price(arch.dram.type, prices)
         self._reading = {
             operand: Action(f"sram_{operand}", "dynamic", "bytes of words read", sram.read, operand)
             for operand, sram in self.srams.items()
@@ -54,6 +60,16 @@ class Memories:
             operand: Action("leakage_sram", "static", "nanoseconds", sram.leakage, operand)
             for operand, sram in self.srams.items()
         }
+
+    @property
+    def notes(self) -> list[str]:
+        """What the buffers are built of, and what was extrapolated."""
+        return [note for sram in self.srams.values() for note in sram.notes]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Macros that do not answer within a clock cycle."""
+        return [warning for sram in self.srams.values() for warning in sram.warnings]
 
     def area_lines(self) -> Iterator[AreaLine]:
         """Area of the buffers."""
@@ -78,6 +94,29 @@ class Memories:
         """What the buffers leak in some nanoseconds."""
         for operand in OPERANDS:
             yield FormationLine(self._leaking[operand], time_ns)
+
+
+def _dram_price(kind: str, prices: Prices) -> Price | NotPriced:
+    """The price of a bit; a type that no table knows is a mistake, one of a table that is left out is not.
+
+    Raises:
+        UserError: naming the nearest type.
+    """
+    book, bundled = prices.book, load_table(_BUNDLED_DRAMS)
+    known = {
+        row.variant
+        for table in (*book.tables, bundled)
+        for row in table.rows.values()
+        if row.component == "dram"
+    }
+    if kind not in known:
+        raise UserError(
+            "no table has a DRAM of this type; a row dram/TYPE/transfer in a table of your own adds one",
+            location="dram.type",
+            value=kind,
+            candidates=known,
+        )
+    return prices.get("dram", kind, "transfer", chosen_by="dram.type")
 
 
 class Wires:

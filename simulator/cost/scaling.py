@@ -35,7 +35,13 @@ CLOCK_RANGE_MHZ: Final = (10.0, 1000.0)
 """An independent 28 nm library closes the same int8 PE in the same area at 1 GHz (28HPC+)."""
 
 _MACRO_SUPPLY_V: Final = 0.9
-"""Memories keep a supply of their own, so their node step is taken at one voltage."""
+"""Memories keep a supply of their own; where a row does not state it, the node step is taken at this one."""
+
+_UNCHANGED_BY_NODE: Final = {
+    "mW": "the same leakage a cell, so unchanged (an assumption)",
+    "ns": "access time unchanged (no rule scales it)",
+}
+"""Units of whole memories that the equations say nothing about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +143,19 @@ class PriceScaling:
         conditions, process = row.conditions, self._process
         node, target_node = conditions.node_nm or process.node_nm, process.node_nm
         follows_supply = conditions.scope == "logic"
-        volts = conditions.voltage_v if follows_supply and conditions.voltage_v else _MACRO_SUPPLY_V
+        volts = conditions.voltage_v or _MACRO_SUPPLY_V
         target_volts = process.voltage_v if follows_supply else volts
         if row.unit == "mW/um2":
             return _leakage_density(node, target_node, steps)
+        if row.unit in _UNCHANGED_BY_NODE:
+            if node != target_node:
+                steps.append(f"node {node:g} -> {target_node:g} nm: {_UNCHANGED_BY_NODE[row.unit]}")
+            return 1.0
         if row.unit == "um2":
             return _stepped(steps, "node", node, target_node, "nm", _area(target_node) / _area(node))
         factor = _stepped(
             steps, "node", node, target_node, "nm", _energy(target_node, volts) / _energy(node, volts)
         )
-        if row.unit == "mW":
-            return factor
         voltage = _energy(target_node, target_volts) / _energy(target_node, volts)
         return factor * _stepped(steps, "voltage", volts, target_volts, "V", voltage)
 

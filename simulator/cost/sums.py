@@ -11,10 +11,11 @@ from simulator.formation import UnitPrice
 
 @dataclass(frozen=True, slots=True)
 class PartEnergies:
-    """A layer's whole femtojoules by component, and what of them leaked; None: not priced."""
+    """A layer's whole femtojoules by component, what of them leaked, and their bound; None: not priced."""
 
     parts_fj: Mapping[str, int | None]
     static_fj: int | None
+    bound_fj: int | None
 
 
 class EnergySum:
@@ -28,6 +29,7 @@ class EnergySum:
     def __init__(self) -> None:
         self.parts_fj: dict[str, int | None] = {}
         self.static_fj: int | None = 0
+        self.bound_fj: int | None = 0
         self._actions: dict[int, Action] = {}
         self._names: dict[int, str] = {}
         self._units: dict[str, UnitPrice] = {}
@@ -51,7 +53,7 @@ class EnergySum:
         for line in energy.lines:
             if id(line.action) not in self._actions:
                 self._note(line.action)
-        return PartEnergies(energy.parts_fj, energy.static_fj)
+        return PartEnergies(energy.parts_fj, energy.static_fj, energy.bound_fj)
 
     def _note(self, action: Action) -> None:
         unit, number = action.unit_price(action.unit_name), 1
@@ -66,6 +68,7 @@ class EnergySum:
         for component, more in layer.parts_fj.items():
             self.parts_fj[component] = _sum(self.parts_fj.get(component, 0), more)
         self.static_fj = _sum(self.static_fj, layer.static_fj)
+        self.bound_fj = _sum(self.bound_fj, layer.bound_fj)
 
 
 def _sum(before: int | None, more: int | None) -> int | None:

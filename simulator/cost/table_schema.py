@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simulator.cost.vocabulary import VALUE_FIELDS, BaseUnit
 
-Status = Literal["published", "derived", "model", "ratio"]
+Status = Literal["published", "derived", "model", "tool_default", "ratio", "own"]
 Role = Literal["prices", "cross_check", "validation"]
 Scope = Literal["logic", "macro", "external", "bound"]
 
@@ -51,6 +51,16 @@ class Conditions(_Strict):
         return self
 
 
+class MacMatch(_Strict):
+    """The MAC that a variant is, whatever it is called: all fields must agree with it."""
+
+    activation: str
+    weight: str
+    product: Literal["exact", "log", "fused"]
+    accumulator: int | str = Field(description="Bits of a fixed accumulator, or the format of a float one.")
+    pipeline_depth: int = 1
+
+
 class TableRow(_Strict):
     """One row as written: exactly one value, its provenance, and what it is part of or made of."""
 
@@ -70,12 +80,26 @@ class TableRow(_Strict):
     area_mm2: float | None = None
     leakage_mw: float | None = None
     leakage_nw_per_um2: float | None = None
+    time_ns: float | None = None
     fitted: str | None = Field(None, description="Name of the fit that gives the value instead of a figure.")
     capacity_kib: float | None = Field(None, gt=0)
     word_bits: int | None = Field(None, gt=0)
+    capacity_exponent: float | None = Field(
+        None, ge=0, description="A term of a fitted memory: the value is at 1 KiB and grows with this power."
+    )
+    word_exponent: float | None = Field(
+        None, description="A term of a fitted memory: the value is at 1 bit and grows with this power."
+    )
     parts: tuple[str, ...] = Field((), description="Rows that add up to this one.")
     remainder: float | None = Field(None, description="What the parts leave unlisted, in the row's own unit.")
     uncertainty: float | None = Field(None, ge=0, description="Relative, 0.1 for 10 %.")
+    max_clock_mhz: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Clock up to which the PE meets timing."
+    )
+    formats: str | None = Field(None, description="What the PE multiplies, `int8 x int4`, to be checked.")
+    accumulator: int | str | None = Field(
+        None, description="Bits of its fixed accumulator or format of its float one, to be checked."
+    )
     reason: str | None = Field(None, min_length=1, description="Why a value is zero.")
     note: str = ""
 
@@ -84,6 +108,8 @@ class TableRow(_Strict):
         """What the row is called: component/variant/action and, for memories, size and word width."""
         coordinates = [f"{self.capacity_kib:g}KiB"] if self.capacity_kib is not None else []
         coordinates += [f"{self.word_bits}bit"] if self.word_bits is not None else []
+        coordinates += [f"KiB^{self.capacity_exponent:g}"] if self.capacity_exponent is not None else []
+        coordinates += [f"bit^{self.word_exponent:g}"] if self.word_exponent is not None else []
         return "/".join([self.component, self.variant, self.action, *coordinates])
 
     @property
@@ -123,6 +149,21 @@ class Characterisation(_Strict):
     source: str = Field(min_length=1)
 
 
+class MemoryRange(_Strict):
+    """The memories that the terms of a fitted memory were fitted to; beyond them they are extrapolated."""
+
+    capacity_kib: tuple[float, float]
+    word_bits: tuple[float, float]
+
+    @model_validator(mode="after")
+    def _ascends(self) -> MemoryRange:
+        for low, high in (self.capacity_kib, self.word_bits):
+            if not 0 < low <= high:
+                message = "a range needs a positive lower end and an upper end that is not below it"
+                raise ValueError(message)
+        return self
+
+
 class TableDocument(_Strict):
     """A table file as written."""
 
@@ -133,6 +174,13 @@ class TableDocument(_Strict):
     conditions: dict[str, Conditions] = Field(min_length=1)
     fits: dict[str, Fit] = Field(default_factory=dict)
     characterised: dict[str, Characterisation] = Field(default_factory=dict)
+    macs: dict[str, MacMatch] = Field(
+        default_factory=dict,
+        description="Variants that price every MAC with these numerics. Other variants price MACs by name.",
+    )
+    fitted_memories: MemoryRange | None = Field(
+        None, description="What rows with exponents were fitted to; needed where a table has such rows."
+    )
     rows: list[dict[str, Any]] = Field(min_length=1)
 
 
@@ -155,6 +203,11 @@ class PriceRow:
     word_bits: int | None
     formula: str
     note: str
+    max_clock_mhz: float | None = None
+    formats: str | None = None
+    accumulator: int | str | None = None
+    capacity_exponent: float | None = None
+    word_exponent: float | None = None
 
     @property
     def reference(self) -> str:
@@ -164,7 +217,11 @@ class PriceRow:
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
-    """A checked table: its rows by key, and the hash of its text."""
+    """A checked table: its rows by key, and the hash of its text.
+
+    fitted_to: names of the tables whose rows its fits solve; their prices are of one source with its own.
+    bundled: whether it comes with the simulator.
+    """
 
     name: str
     description: str
@@ -172,3 +229,15 @@ class PriceTable:
     rows: Mapping[str, PriceRow]
     characterised: Mapping[str, Characterisation]
     sha256: str
+    macs: Mapping[str, MacMatch]
+    fitted_to: frozenset[str]
+    bundled: bool
+    fitted_memories: MemoryRange | None = None
+
+    def has_rows(self, components: frozenset[str], variant: str) -> bool:
+        """Whether it has any row of a variant among some components."""
+        return any(row.variant == variant and row.component in components for row in self.rows.values())
+
+    def row(self, component: str, variant: str, action: str) -> PriceRow | None:
+        """One row, or None."""
+        return self.rows.get(f"{component}/{variant}/{action}")

@@ -14,10 +14,13 @@ import yaml
 from pydantic import ValidationError
 
 from simulator.cost.table_schema import Fit, PriceRow, PriceTable, TableDocument, TableRow
-from simulator.cost.vocabulary import COMPONENTS, VALUE_FIELDS, BaseUnit
+from simulator.cost.vocabulary import COMPONENTS, PART_ROWS, PE_PARTS, PE_ROWS, VALUE_FIELDS, BaseUnit
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml, read_text, validate
 from simulator.foundation.resources import data_folder, resolve_document
+
+_OF_A_PE = ("max_clock_mhz", "formats", "accumulator")
+"""Fields that only rows of a PE have."""
 
 _SUM_TOLERANCE = 1e-9
 """Parts, remainder and whole are decimal figures: they add up but for binary rounding."""
@@ -35,20 +38,20 @@ def load_table(name_or_path: str) -> PriceTable:
     return _load_path(path)
 
 
-def parse_table(text: str, *, source: str) -> PriceTable:
+def parse_table(text: str, *, source: str, bundled: bool = False) -> PriceTable:
     """The table in a YAML text; `source` names it in errors. Raises as `load_table`."""
     document = validate(TableDocument, parse_yaml(text, source=source), source=source)
-    return _TableReader(document, text, source).read()
+    return _TableReader(document, text, source).read(bundled=bundled)
 
 
 def _load_path(path: Path) -> PriceTable:
     bundled = path.parent == data_folder("energy_tables")
-    return _parse_cached(read_text(path), f"energy_tables/{path.name}" if bundled else str(path))
+    return _parse_cached(read_text(path), f"energy_tables/{path.name}" if bundled else str(path), bundled)
 
 
 @cache
-def _parse_cached(text: str, source: str) -> PriceTable:
-    return parse_table(text, source=source)
+def _parse_cached(text: str, source: str, bundled: bool) -> PriceTable:  # noqa: FBT001 - a cached function
+    return parse_table(text, source=source, bundled=bundled)
 
 
 class _TableReader:
@@ -59,14 +62,17 @@ class _TableReader:
         self._text = text
         self._source = source
 
-    def read(self) -> PriceTable:
+    def read(self, *, bundled: bool) -> PriceTable:
         document = self._document
         written = [self._row(index, fields) for index, fields in enumerate(document.rows)]
         self._refuse_doubled(written)
+        self._refuse_two_kinds_of_memory(written)
         rows = {row.key: self._resolve(index, row) for index, row in enumerate(written) if row.fitted is None}
         rows |= self._fitted(written)
         for index, row in enumerate(written):
             self._check_parts(index, row, rows)
+            self._check_whole(index, row, rows)
+        self._check_matches(written)
         in_file_order = {row.key: rows[row.key] for row in written}
         return PriceTable(
             name=document.table,
@@ -75,6 +81,12 @@ class _TableReader:
             rows=in_file_order,
             characterised=document.characterised,
             sha256=hashlib.sha256(self._text.encode()).hexdigest(),
+            macs=document.macs,
+            fitted_to=frozenset(
+                equation.row.partition(":")[0] for fit in document.fits.values() for equation in fit.equations
+            ),
+            bundled=bundled,
+            fitted_memories=document.fitted_memories,
         )
 
     def _row(self, index: int, fields: dict[str, Any]) -> TableRow:
@@ -84,6 +96,7 @@ class _TableReader:
             raise self._explain(index, fields, error) from error
         self._check_names(index, row)
         self._check_value(index, row)
+        self._check_memory(index, row)
         return row
 
     def _check_names(self, index: int, row: TableRow) -> None:
@@ -98,6 +111,11 @@ class _TableReader:
                 f"{row.component} has no such action",
                 value=row.action,
                 candidates=tuple(COMPONENTS[row.component]),
+            )
+        stated = [name for name in _OF_A_PE if getattr(row, name) is not None]
+        if stated and row.component not in PE_ROWS:
+            raise self._error(
+                index, row.key, f"{stated[0]} is a field of rows of a PE", value=getattr(row, stated[0])
             )
         if row.source not in self._document.sources:
             raise self._error(
@@ -118,6 +136,9 @@ class _TableReader:
 
     def _check_value(self, index: int, row: TableRow) -> None:
         given = [*row.given, *(["fitted"] if row.fitted is not None else [])]
+        empty = [name for name in VALUE_FIELDS if name in row.model_fields_set and name not in given]
+        if empty and not given:
+            raise self._error(index, row.key, f"{empty[0]} is empty: fill it in, or delete the row")
         if len(given) != 1:
             raise self._error(
                 index,
@@ -144,10 +165,57 @@ class _TableReader:
             raise self._error(
                 index, row.key, "is zero without a reason", value=value, allowed="a `reason` field"
             )
+        unit = VALUE_FIELDS[row.given[0]].unit
+        if row.component in PE_ROWS | PART_ROWS and unit not in {"pJ", "um2"}:
+            raise self._error(
+                index,
+                row.key,
+                f"{row.given[0]} is no value of {row.component}",
+                value=value,
+                allowed=", ".join(
+                    name for name, field in VALUE_FIELDS.items() if field.unit in {"pJ", "um2"}
+                ),
+            )
         is_area = VALUE_FIELDS[row.given[0]].unit == "um2"
         is_leakage = VALUE_FIELDS[row.given[0]].unit in {"mW", "mW/um2"}
-        if is_area != (row.action == "area") or is_leakage != (row.action == "leakage"):
+        is_time = VALUE_FIELDS[row.given[0]].unit == "ns"
+        kinds = ((is_area, "area"), (is_leakage, "leakage"), (is_time, "access"))
+        if any(is_kind != (row.action == action) for is_kind, action in kinds):
             raise self._error(index, row.key, f"{row.given[0]} is no value of this action", value=row.action)
+
+    def _check_memory(self, index: int, row: TableRow) -> None:
+        """Fitted terms have both exponents and a stated range; an access has a word to be divided by."""
+        exponents = (row.capacity_exponent, row.word_exponent)
+        if row.component != "sram":
+            if exponents != (None, None):
+                raise self._error(index, row.key, "only sram rows have exponents", value=row.component)
+            return
+        if row.given and VALUE_FIELDS[row.given[0]].unit not in {"pJ", "pJ/byte", "um2", "mW", "ns"}:
+            allowed = "energy_pj or energy_fj of an access, energy_pj_per_byte"
+            raise self._error(index, row.key, "is no energy of an SRAM", value=row.given[0], allowed=allowed)
+        is_energy = row.action in {"read", "write"}
+        per_access = bool(row.given) and VALUE_FIELDS[row.given[0]].unit == "pJ"
+        if exponents == (None, None):
+            if is_energy and per_access and row.word_bits is None:
+                raise self._error(index, row.key, "is the energy of an access, so it needs word_bits")
+            return
+        if None in exponents:
+            raise self._error(index, row.key, "needs both capacity_exponent and word_exponent, or neither")
+        if row.capacity_kib is not None or row.word_bits is not None:
+            raise self._error(index, row.key, "has exponents, so it holds for no single capacity or word")
+        if self._document.fitted_memories is None:
+            raise self._error(index, row.key, "has exponents, so the table needs fitted_memories")
+        if is_energy and not per_access:
+            raise self._error(index, row.key, "has exponents, so it needs energy_pj, the energy of an access")
+
+    def _refuse_two_kinds_of_memory(self, rows: Iterable[TableRow]) -> None:
+        """A table either gives its memories or fits them, so that none of its rows goes unused."""
+        srams = [(index, row) for index, row in enumerate(rows) if row.component == "sram"]
+        if any(row.capacity_exponent is not None for _, row in srams):
+            for index, row in srams:
+                if row.capacity_exponent is None:
+                    problem = "gives a memory in a table that fits memories: put it into a table of its own"
+                    raise self._error(index, row.key, problem)
 
     def _refuse_doubled(self, rows: Iterable[TableRow]) -> None:
         first: dict[str, int] = {}
@@ -187,6 +255,11 @@ class _TableReader:
             word_bits=row.word_bits,
             formula=formula,
             note=row.note,
+            max_clock_mhz=row.max_clock_mhz,
+            formats=row.formats,
+            accumulator=row.accumulator,
+            capacity_exponent=row.capacity_exponent,
+            word_exponent=row.word_exponent,
         )
 
     def _fitted(self, written: list[TableRow]) -> dict[str, PriceRow]:
@@ -240,6 +313,37 @@ class _TableReader:
                 f"which do not add up to it",
                 value=getattr(row, row.given[0]),
             )
+
+    def _check_whole(self, index: int, row: TableRow, rows: Mapping[str, PriceRow]) -> None:
+        """A whole is no less than the parts that the table gives of it, stated as its parts or not."""
+        inside: tuple[str, ...] = {
+            "pe": ("pe_combinational", "pe_registers"),
+            "pe_combinational": PE_PARTS,
+        }.get(row.component, ())
+        if row.component == "pe" and f"pe_combinational/{row.variant}/{row.action}" not in rows:
+            inside = ("pe_registers", *PE_PARTS)
+        keys = [f"{component}/{row.variant}/{row.action}" for component in inside]
+        if row.component == "pe_registers" and row.action == "operate":
+            keys = [f"pe_registers/{row.variant}/clock"]
+        parts = sum(rows[key].value for key in keys if key in rows)
+        whole = rows[row.key].value
+        if parts > whole * (1 + _SUM_TOLERANCE):
+            given = ", ".join(f"{key} ({rows[key].value:g})" for key in keys if key in rows)
+            raise self._error(
+                index, row.key, f"is less than its parts: {given} {rows[row.key].unit}", value=whole
+            )
+
+    def _check_matches(self, written: Iterable[TableRow]) -> None:
+        variants = {row.variant for row in written if row.component in PE_ROWS}
+        for variant in self._document.macs:
+            if variant not in variants:
+                raise UserError(
+                    "is no variant of the table's rows of PEs",
+                    source=self._source,
+                    location=f"macs.{variant}",
+                    value=variant,
+                    candidates=variants,
+                )
 
     def _explain(self, index: int, fields: dict[str, Any], error: ValidationError) -> UserError:
         first = error.errors(include_url=False)[0]

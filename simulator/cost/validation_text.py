@@ -1,47 +1,47 @@
-"""Published figures beside predictions, as text for a terminal and as a page of Markdown."""
+"""Published figures beside predictions, as text for a terminal, as data and as Markdown."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simulator.cost.validation import Check, validate
+from simulator.cost.check import Check
 
 _WIDTH = 80
 
-_INTRODUCTION = """\
-# Validation
-
-What the cost model makes of published figures; `systolic validate` prints the same. The rows of the
-published arrays stand in `energy_tables/validation_28nm.yaml`, which the loader refuses as a price table:
-neither they nor anything derived from them price anything, and no constant was moved to bring a prediction
-closer.
-
-docs/energy.md describes the model. Data for "by toggles" is drawn from N(0,1) with a fixed seed.
-"""
-
 _TITLES = {
     "prediction": "Predictions: the model was not given these figures",
+    "fitted": "Fitted: prices were solved from these very figures, so they predict nothing",
     "consistency": "Consistency: the tables repeat what their source says of itself",
 }
 
 
 def validation_text(checks: Sequence[Check]) -> str:
-    """Checks as text of 80 columns: figures first, then how each was formed."""
+    """Checks as text of 80 columns: figures first, then how each was formed.
+
+    The column `in` says whether the published figure lies inside the interval of the prediction.
+    """
     lines: list[str] = []
     for nature, title in _TITLES.items():
-        lines += [title, f"{'':38}{'unit':5}{'published':>12}{'predicted':>12}{'difference':>12}"]
+        lines += [title, _columns("", "", "published", "predicted", "off by", "in")]
         lines += [
-            f"{check.name:38}{check.unit:5}{_figure(check.published):>12}{_figure(check.predicted):>12}"
-            f"{check.difference:>+12.1%}"
+            _columns(
+                check.name,
+                check.unit,
+                _figure(check.published),
+                _figure(check.predicted),
+                f"{check.difference:+.1%}",
+                _inside(check),
+            )
             for check in checks
             if check.nature == nature
         ]
         lines.append("")
     lines.append("How each was formed")
     for check in checks:
-        lines += _wrapped(f"{check.name}: {check.how}. From {', '.join(check.used)}.", "")
+        used = f" From {', '.join(check.used)}." if check.used else ""
+        lines += _wrapped(f"{check.name}: {check.how}.{used}", "")
         if check.cause:
             lines += _wrapped(f"Off because: {check.cause}.", "  ")
     return "\n".join(lines) + "\n"
@@ -56,6 +56,8 @@ def validation_document(checks: Sequence[Check]) -> list[dict[str, Any]]:
             "published": check.published,
             "predicted": check.predicted,
             "difference": check.difference,
+            "interval": None if check.interval is None else list(check.interval),
+            "is_inside": check.is_inside,
             "nature": check.nature,
             "how": check.how,
             "used": list(check.used),
@@ -65,33 +67,48 @@ def validation_document(checks: Sequence[Check]) -> list[dict[str, Any]]:
     ]
 
 
-def validation_markdown(checks: Sequence[Check]) -> str:
-    """Checks as the body of docs/validation.md."""
+def validation_markdown(checks: Sequence[Check], before: Mapping[str, float]) -> str:
+    """Checks as the body of docs/validation.md; `before` has earlier predictions by the name of the check."""
     lines: list[str] = []
     for nature, title in _TITLES.items():
         lines += [
             f"## {title}",
             "",
-            "| figure | unit | published | predicted | difference |",
-            "|---|---|---|---|---|",
+            "| figure | unit | published | before | predicted | difference | interval | inside |",
+            "|---|---|---:|---:|---:|---:|---:|---|",
         ]
-        lines += [
-            f"| {check.name} | {check.unit} | {_figure(check.published)} | {_figure(check.predicted)} "
-            f"| {check.difference:+.1%} |"
-            for check in checks
-            if check.nature == nature
-        ]
+        lines += [_markdown_row(check, before) for check in checks if check.nature == nature]
         lines.append("")
     lines += ["## How each was formed, and why it is off", ""]
     for check in checks:
+        used = f" From {', '.join(check.used)}." if check.used else ""
         cause = f" Off because: {check.cause}." if check.cause else ""
-        lines.append(f"- **{check.name}**: {check.how}. From {', '.join(check.used)}.{cause}")
+        lines.append(f"- **{check.name}**: {check.how}.{used}{cause}")
     return "\n".join(lines) + "\n"
 
 
-def validation_page() -> str:
-    """docs/validation.md."""
-    return _INTRODUCTION + "\n" + validation_markdown(validate())
+def _markdown_row(check: Check, before: Mapping[str, float]) -> str:
+    earlier = _figure(before[check.name]) if check.name in before else ""
+    interval = "" if check.interval is None else " to ".join(map(_figure, check.interval))
+    cells = (
+        check.name,
+        check.unit,
+        _figure(check.published),
+        earlier,
+        _figure(check.predicted),
+        f"{check.difference:+.1%}",
+        interval,
+        _inside(check),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _columns(name: str, unit: str, published: str, predicted: str, off_by: str, inside: str) -> str:
+    return f"{name:38} {unit:7}{published:>10}{predicted:>11}{off_by:>9}{inside:>4}".rstrip()
+
+
+def _inside(check: Check) -> str:
+    return "" if check.is_inside is None else "yes" if check.is_inside else "no"
 
 
 def _figure(value: float) -> str:

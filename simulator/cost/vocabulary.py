@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-BaseUnit = Literal["pJ", "pJ/byte", "pJ/bit", "pJ/bit/mm", "um2", "mW", "mW/um2"]
+BaseUnit = Literal["pJ", "pJ/byte", "pJ/bit", "pJ/bit/mm", "um2", "mW", "mW/um2", "ns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,39 @@ VALUE_FIELDS: Final[Mapping[str, ValueField]] = MappingProxyType(
         "area_mm2": ValueField("um2", 1e6),
         "leakage_mw": ValueField("mW", 1.0),
         "leakage_nw_per_um2": ValueField("mW/um2", 1e-6),
+        "time_ns": ValueField("ns", 1.0),
     }
 )
 
 _LOGIC = frozenset({"operate", "area"})
+
+PE_PARTS: Final = ("pe_multiply", "pe_table", "pe_shift", "pe_add")
+"""Components that the logic of a PE may be split into."""
+
+PE_ROWS: Final = frozenset({"pe", "pe_combinational", "pe_registers", *PE_PARTS})
+"""Components of the rows that price a PE: one table prices all of them for a variant."""
+
+PART_ROWS: Final = frozenset(
+    {
+        "multiplier_cell",
+        "accumulate_adder_bit",
+        "kulisch_adder_bit",
+        "small_adder_bit",
+        "shifter_bit",
+        "table_cell",
+        "flip_flop",
+    }
+)
+"""Components of the parts that any other PE is made of: one table prices all of them."""
+
+PARTS_VARIANT: Final = "28nm"
+"""The variant of parts that MACs are composed of."""
+
+
+def source_group(component: str) -> frozenset[str]:
+    """The components that one table prices together for a variant."""
+    return next((group for group in (PE_ROWS, PART_ROWS) if component in group), frozenset({component}))
+
 
 COMPONENTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
@@ -45,7 +74,7 @@ COMPONENTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "pe_shift": _LOGIC,
         "pe_add": _LOGIC,
         "pe_combinational": _LOGIC,
-        "pe_registers": _LOGIC,
+        "pe_registers": frozenset({"operate", "clock", "area"}),
         # the parts that any other one is made of
         "multiplier_cell": _LOGIC,
         "accumulate_adder_bit": _LOGIC,
@@ -55,7 +84,7 @@ COMPONENTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "table_cell": _LOGIC,
         "flip_flop": frozenset({"clock", "toggle", "area"}),
         # memories, wires, leakage
-        "sram": frozenset({"read", "write", "leakage", "area"}),
+        "sram": frozenset({"read", "write", "leakage", "area", "access"}),
         "dram": frozenset({"transfer"}),
         "wire": frozenset({"transfer"}),
         "logic": frozenset({"leakage"}),

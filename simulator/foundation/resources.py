@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,14 @@ def bundled_names(folder: DataFolder, *suffixes: str) -> list[str]:
     """Sorted names (file stems) of the bundled documents of a folder; YAML unless suffixes are given."""
     wanted = suffixes or (".yaml",)
     return sorted(path.stem for path in data_folder(folder).iterdir() if path.suffix in wanted)
+
+
+def relative_to(file: Path, name: str) -> str:
+    """A document named in a file: a path taken relative to that file, any other name as it stands."""
+    path = Path(name)
+    if not path.suffix and len(path.parts) < 2:
+        return name
+    return os.path.normpath(file.parent / path)
 
 
 def resolve_document(name: str, folder: DataFolder, *suffixes: str, what: str) -> Path:

@@ -97,6 +97,14 @@ def require_equal(what: str, parts: int | None, whole: int | None) -> None:
         _not_closed(what, parts, whole)
 
 
+def require_bound(what: str, energy_fj: int | None, bound_fj: int | None) -> None:
+    """An upper bound that is priced where the energy is and not below it. Raises ValueError."""
+    require_priced_alike(what, energy_fj, energy_bound_fj=bound_fj)
+    if energy_fj is not None and bound_fj is not None and bound_fj < energy_fj:
+        message = f"{what}: {energy_fj} fJ exceed their bound of {bound_fj} fJ"
+        raise ValueError(message)
+
+
 def require_close(what: str, parts: float | None, whole: float | None) -> None:
     """Numbers that are the same but for binary rounding, or both not priced. Raises ValueError."""
     if parts is None or whole is None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.inference.arithmetic import Operands
-from simulator.result import LayerAccuracy
+from simulator.result_accuracy import LayerAccuracy
 
 Tensor = NDArray[Any]
 

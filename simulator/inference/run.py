@@ -31,7 +31,7 @@ from simulator.inference.policies.mixed import smallest_widths
 from simulator.inference.products import Product
 from simulator.numerics import Mac, MacSpec, get_mac
 from simulator.numerics.engines.threads import available_cores
-from simulator.result import Accuracy, LayerAccuracy, pack_outcomes
+from simulator.result_accuracy import Accuracy, LayerAccuracy, pack_outcomes
 
 Tensor = NDArray[Any]
 MacChoice = str | Mapping[str, Any] | MacSpec | Mac

@@ -21,6 +21,7 @@ from simulator.numerics.mac_spec import (
     Accumulator,
     FixedAccumulator,
     FloatAccumulator,
+    MacPrice,
     MacSpec,
     OutputRule,
     OverflowRule,
@@ -60,6 +61,13 @@ class FloatAccumulatorConfig(_Section):
     )
 
 
+class MacPriceConfig(_Section):
+    """Where energy and area of a MAC come from, each a variant of the price tables or `composed`."""
+
+    energy: str | None = Field(None, min_length=1, description="Variant or `composed`.")
+    area: str | None = Field(None, min_length=1, description="Variant or `composed`.")
+
+
 class MacConfig(_Section):
     """A multiply-accumulate unit as an architecture file writes it."""
 
@@ -84,7 +92,14 @@ class MacConfig(_Section):
     )
     pipeline_depth: int = Field(1, ge=1, le=64, description="Cycles from operands to their sum.")
     accumulation_interval: int = Field(1, ge=1, le=64, description="Cycles before the same PE can add again.")
-    max_clock_mhz: float | None = Field(None, gt=0, le=100_000, description="Published timing closure.")
+    max_clock_mhz: float | None = Field(
+        None, gt=0, le=100_000, description="Clock up to which the MAC meets timing, whatever prices it."
+    )
+    price: str | MacPriceConfig | None = Field(
+        None,
+        description="Variant of the price tables, or `composed`, for energy and area together or apart "
+        "(`{energy: mine, area: composed}`); left out: the rows of its own name, else published ones.",
+    )
     description: str = Field("", description="What it is, in a sentence.")
     source: str = Field("", description="Where it was published.")
 
@@ -108,12 +123,15 @@ def preset_spec(name: str) -> MacSpec:
 def named_spec(choice: str, custom: Mapping[str, Mapping[str, Any]]) -> MacSpec:
     """The MAC that a name (own ones come before presets) or a spec string `activation x weight` means.
 
+    An own mapping with a preset's name and without formats lies over the preset.
+
     Raises:
         UserError: neither; the nearest name is suggested.
     """
-    for documents in (custom, _presets()):
-        if choice in documents:
-            return mapping_spec(documents[choice], name=choice)
+    if choice in custom:
+        return mapping_spec(_over_preset(choice, custom[choice]), name=choice)
+    if choice in _presets():
+        return mapping_spec(_presets()[choice], name=choice)
     if pair := _PAIR.fullmatch(choice):
         return mapping_spec(pair.groupdict(), name="")
     raise UserError(
@@ -122,6 +140,13 @@ def named_spec(choice: str, custom: Mapping[str, Mapping[str, Any]]) -> MacSpec:
         allowed=f"{', '.join([*custom, *_presets()])}, or two formats such as 'e4m3 x e4m3'",
         candidates=[*custom, *_presets()],
     )
+
+
+def _over_preset(name: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A mapping without formats that has a preset's name changes single fields of that preset."""
+    if name not in _presets() or not {"activation", "weight"}.isdisjoint(document):
+        return document
+    return {**_presets()[name], **document}
 
 
 def mapping_spec(document: Mapping[str, Any], *, name: str = "") -> MacSpec:
@@ -146,9 +171,16 @@ def mapping_spec(document: Mapping[str, Any], *, name: str = "") -> MacSpec:
         pipeline_depth=config.pipeline_depth,
         accumulation_interval=config.accumulation_interval,
         max_clock_mhz=config.max_clock_mhz,
+        price=_price(config.price),
         description=config.description,
         source=config.source,
     )
+
+
+def _price(price: str | MacPriceConfig | None) -> MacPrice:
+    if isinstance(price, MacPriceConfig):
+        return MacPrice(price.energy, price.area)
+    return MacPrice(price, price)
 
 
 def _format(spec: str, source: str, location: str) -> Format:

@@ -50,6 +50,25 @@ class FloatAccumulator:
 
 Accumulator = FixedAccumulator | FloatAccumulator
 
+COMPOSED = "composed"
+"""The price of a MAC that is put together from the prices of parts, whatever rows the tables have."""
+
+
+@dataclass(frozen=True, slots=True)
+class MacPrice:
+    """Which rows of the price tables a MAC takes its energy and its area from.
+
+    Each is a variant's name, `composed` for a sum of parts, or None: the variant of the MAC's own name, or a
+    published one of the same formats, product and accumulator, else composed.
+    """
+
+    energy: str | None = None
+    area: str | None = None
+
+
+DEFAULT_PRICE = MacPrice()
+"""The rows that fit a MAC, for energy and area alike."""
+
 
 @dataclass(frozen=True, slots=True)
 class MacSpec:
@@ -60,7 +79,8 @@ class MacSpec:
     accumulator (one rounding of product plus sum). `output`: how accumulators become codes; `nearest`
     rounds the real value, `log` and `posit` are the converters of the published circuits.
     `pipeline_depth` is the cycles from operands to sum, `accumulation_interval` the cycles before the
-    same PE can add again; `max_clock_mhz` is None where nobody published one.
+    same PE can add again; `max_clock_mhz` is a limit that the MAC's author sets, None without one (rows of
+    price tables have limits of their own).
     """
 
     name: str
@@ -73,5 +93,6 @@ class MacSpec:
     pipeline_depth: int = 1
     accumulation_interval: int = 1
     max_clock_mhz: float | None = None
+    price: MacPrice = DEFAULT_PRICE
     description: str = field(default="", compare=False)
     source: str = field(default="", compare=False)

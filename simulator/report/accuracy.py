@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from simulator.foundation.paired import PairedDifference, paired_outcomes
-from simulator.result import Accuracy, Result
+from simulator.result import Result
+from simulator.result_accuracy import Accuracy
 
 RULE = (
     "accuracy: points above the first variant with the 95 % interval on the same images; the best is marked"

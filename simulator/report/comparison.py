@@ -20,7 +20,8 @@ class Metric:
     """A figure that variants are compared by.
 
     `key` carries the unit, `read` gives None where there is no figure, `absent` says what that means, and
-    `scale` chooses the unit of a column. An `is_accuracy` is compared by points and their noise.
+    `scale` chooses the unit of a column. An `is_accuracy` is compared by points and their noise. An
+    `of_chip` leaves the DRAM out; pages of text show it in a table of its own.
     """
 
     key: str
@@ -30,6 +31,7 @@ class Metric:
     scale: Callable[[Iterable[float | None]], Scale]
     absent: str = units.NO_DATA
     is_accuracy: bool = False
+    of_chip: bool = False
 
     @property
     def follows_prices(self) -> bool:
@@ -63,6 +65,33 @@ METRICS: tuple[Metric, ...] = (
     Metric("area_um2", "area", "lower", lambda r: r.totals.area_um2, units.area_scale, units.NOT_PRICED),
     Metric(
         "tops_per_w", "TOPS/W", "higher", lambda r: r.totals.tops_per_w, units.plain_scale, units.NOT_PRICED
+    ),
+    Metric(
+        "chip_energy_pj",
+        "chip energy",
+        "lower",
+        lambda r: r.totals.chip_energy_pj,
+        units.energy_scale,
+        units.NOT_PRICED,
+        of_chip=True,
+    ),
+    Metric(
+        "chip_power_mw",
+        "chip power",
+        "lower",
+        lambda r: r.totals.chip_power_mw,
+        units.power_scale,
+        units.NOT_PRICED,
+        of_chip=True,
+    ),
+    Metric(
+        "chip_tops_per_w",
+        "chip TOPS/W",
+        "higher",
+        lambda r: r.totals.chip_tops_per_w,
+        units.plain_scale,
+        units.NOT_PRICED,
+        of_chip=True,
     ),
     Metric("top1", "top-1", "higher", _top1, units.percent_scale, is_accuracy=True),
     Metric(

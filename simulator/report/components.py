@@ -40,7 +40,7 @@ _FAMILIES = (
     Family("table", ("table", "lut"), (Colour("#8fc1e8", "#b7d9f4"),)),
     Family(
         "registers",
-        ("register", "registers", "sequential", "flipflops", "clock"),
+        ("register", "registers", "sequential", "flipflops", "clock", "skew"),
         (Colour("#bcd9f0", "#d9eaf8"), Colour("#a9cbe6", "#c8e0f3")),
     ),
     Family("pe", ("pe", "pes", "mac", "array", "datapath"), (Colour("#1b66a6", "#5aa2de"),)),

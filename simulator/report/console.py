@@ -9,6 +9,7 @@ from simulator.report import units
 from simulator.report.comparison import Cell, Comparison, Metric, Variant, compare_results
 from simulator.report.components import cause_colours, cause_label, colours, in_order, label
 from simulator.report.console_parts import Page
+from simulator.report.intervals import shown_differences, shown_interval
 from simulator.report.provenance import LEGEND, MAC_LEGEND, MARKS, Standing, component_standing, marked
 from simulator.report.unpriced import reasons, reasons_of_variants, shared_lines, unpriced_totals
 from simulator.result import TOTAL, LayerResult, Result
@@ -37,6 +38,9 @@ def render_result(result: Result, console: Console, *, full: bool = False) -> No
     page = Page(console)
     page.line(page.text(f"{result.network.name} on {describe_array(result)}", "bold"))
     page.line(_headline(page, result))
+    if known := shown_interval(result):
+        page.line(page.text(f"  known to 90 %: {known}", "dim"))
+    page.line(page.text(_what_figures_are(result), "dim"))
     _energy_by_component(page, result)
     _cycles_by_cause(page, result)
     _layers(page, result, full=full)
@@ -47,6 +51,9 @@ def render_result(result: Result, console: Console, *, full: bool = False) -> No
     if result.not_priced:
         page.heading("Not priced", _consequence(unpriced_totals(result)))
         _list(page, reasons(result))
+    if result.left_out:
+        page.heading("Left out", "parts of a real chip that no figure contains")
+        page.line(page.text("; ".join(result.left_out), "dim"))
     _warnings(page, result.warnings)
 
 
@@ -60,13 +67,18 @@ def render_comparison(results: Sequence[Result], console: Console, *, mixed: boo
     page = Page(console)
     title = f"{' and '.join(comparison.networks)}: {len(results)} variants"
     page.line(page.text(title, "bold"))
-    page.line(_variants(page, comparison))
+    page.line(_variants(page, comparison, of_chip=False))
     notes = [f"* best of its column; × relative to the first variant{_and(comparison.rules)}"]
     if any(variant.estimated for variant in comparison.variants):
         notes.append(f"{MARKS['estimate']} {MAC_LEGEND}")
     for note in notes:
         page.line(page.text(note, "dim"))
+    page.heading("The chip without its DRAM", "one MAC is two operations")
+    page.line(_variants(page, comparison, of_chip=True))
     _energy_of_variants(page, comparison)
+    if apart := shown_differences(comparison.named_results):
+        page.heading("Differences", f"from {comparison.variants[0].name}, as well as prices know them")
+        _list(page, apart)
     if unpriced := reasons_of_variants(comparison.named_results):
         page.heading("Not priced", "and no total that includes it")
         _list(page, unpriced)
@@ -114,6 +126,9 @@ def _headline(page: Page, result: Result) -> Table:
         ("energy", units.energy(totals.energy_pj)),
         ("power", units.power(totals.power_mw)),
         ("TOPS/W", units.efficiency(totals.tops_per_w)),
+        ("chip", units.energy(totals.chip_energy_pj)),
+        ("chip", units.power(totals.chip_power_mw)),
+        ("chip", units.efficiency(totals.chip_tops_per_w)),
         ("area", units.area(totals.area_um2)),
         ("MACs", units.quantity(totals.macs)),
         ("TOPS", units.significant(totals.tops)),
@@ -125,6 +140,15 @@ def _headline(page: Page, result: Result) -> Table:
             cells += [page.text(f"  {name}", "dim"), page.text(figure, "bold")]
         grid.add_row(*cells)
     return grid
+
+
+def _what_figures_are(result: Result) -> str:
+    """What belongs to the headline figures, and the bound of the energy where it is another."""
+    totals = result.totals
+    text = "energy, power and TOPS/W with DRAM, those below them of the chip alone; one MAC is two operations"
+    if totals.energy_bound_fj == totals.energy_fj:
+        return text
+    return f"{text}; energy at most {units.energy(totals.energy_bound_pj)} if idle PEs toggled as busy ones"
 
 
 def _energy_by_component(page: Page, result: Result) -> None:
@@ -215,28 +239,24 @@ def _layer_energy(layer: LayerResult) -> float | None:
     return layer.energy_pj[TOTAL]
 
 
-def _variants(page: Page, comparison: Comparison) -> Table:
+def _variants(page: Page, comparison: Comparison, *, of_chip: bool) -> Table:
+    """Variants down, figures across: those with DRAM, or those of the chip alone."""
     results = [variant.result for variant in comparison.variants]
-    scales = [metric.column_scale(results) for metric in comparison.metrics]
+    shown = [
+        (place, metric, metric.column_scale(results))
+        for place, metric in enumerate(comparison.metrics)
+        if metric.of_chip == of_chip
+    ]
     table = page.table(
-        [
-            ("variant", "left"),
-            *(
-                (f"{metric.label}\n{scale.unit}", "right")
-                for metric, scale in zip(comparison.metrics, scales, strict=True)
-            ),
-        ]
+        [("variant", "left"), *((f"{metric.label}\n{scale.unit}", "right") for _, metric, scale in shown)]
     )
     first = table.columns[0]
     first.no_wrap, first.overflow = False, "fold"
     first.min_width = min(_NARROW_NAME, max(len(_variant_name(variant)) for variant in comparison.variants))
     for variant in comparison.variants:
-        cells = (
-            _cell(page, metric, scale, cell)
-            for metric, scale, cell in zip(comparison.metrics, scales, variant.cells, strict=True)
-        )
+        cells = [_cell(page, metric, scale, variant.cells[place]) for place, metric, scale in shown]
         name = page.text(_variant_name(variant))
-        if variant.conditions:
+        if variant.conditions and not of_chip:
             name = name.append("\n").append_text(page.text(variant.conditions, "dim"))
         table.add_row(name, *cells)
     return table
@@ -310,7 +330,7 @@ def _standings(result: Result) -> set[Standing | None]:
 
 
 def _legend(page: Page, levels: set[Standing | None]) -> None:
-    for level in ("model", "estimate"):
+    for level in ("own", "model", "estimate"):
         if level in levels:
             page.line(page.text(f"{MARKS[level]} {LEGEND[level]}", "dim"))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from simulator.report.comparison import Comparison, Variant, compare_results
 from simulator.report.comparison_figures import comparison_figures
 from simulator.report.console import describe_accuracy, describe_array
 from simulator.report.figures import Figure, StackedBars
+from simulator.report.intervals import shown_differences, shown_interval
 from simulator.report.provenance import MAC_LEGEND, MARKS
 from simulator.report.result_figures import result_figures
 from simulator.report.tables import (
@@ -108,6 +109,17 @@ def render_html(results: Sequence[Result], *, mixed: bool = False) -> str:
     )
 
 
+def _notes(result: Result) -> list[str]:
+    """What a reader must know of the figures: what belongs to them, and what has no price."""
+    notes = ["energy, power and TOPS/W are with DRAM, those of the chip without; one MAC is two operations"]
+    bound_pj = result.totals.energy_bound_pj
+    if bound_pj != result.totals.energy_pj:
+        notes.append(f"energy is at most {units.energy(bound_pj)} if idle PEs toggled as busy ones do")
+    if result.left_out:
+        notes.append(f"left out, parts of a real chip that no figure contains: {'; '.join(result.left_out)}")
+    return [*notes, *result.sources.notes]
+
+
 def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
     result = variant.result
     totals = result.totals
@@ -117,6 +129,9 @@ def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
         ("Area", units.area(totals.area_um2)),
         ("Power", units.power(totals.power_mw)),
         ("TOPS/W", units.efficiency(totals.tops_per_w)),
+        ("Chip energy", units.energy(totals.chip_energy_pj)),
+        ("Chip power", units.power(totals.chip_power_mw)),
+        ("Chip TOPS/W", units.efficiency(totals.chip_tops_per_w)),
         ("Utilization", units.percent(totals.utilization)),
         ("Cycles", units.whole(totals.cycles)),
         _eighth_figure(result),
@@ -140,14 +155,25 @@ def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
             ("Prices and where they come from", prices_table(result.sources.prices)),
             ("Configuration", configuration_table(result.arch)),
         ),
-        notes=(*result.sources.notes, *hashes),
+        notes=(*_interval_note(result), *_notes(result), *_unused(result), *hashes),
     )
+
+
+def _unused(result: Result) -> Iterator[str]:
+    """Rows of your own tables that nothing was priced from."""
+    for unused in result.sources.unused:
+        yield f"not used of table {unused.table}: {', '.join(unused.rows)}: {unused.reason}"
 
 
 def _eighth_figure(result: Result) -> tuple[str, str]:
     if result.accuracy is not None and result.accuracy.top1 is not None:
         return "Top-1", units.percent(result.accuracy.top1)
     return "MACs", units.quantity(result.totals.macs)
+
+
+def _interval_note(result: Result) -> list[str]:
+    known = shown_interval(result)
+    return [f"Known to 90 %: {known}"] if known else []
 
 
 def _comparison_panel(comparison: Comparison) -> _Panel:
@@ -164,7 +190,7 @@ def _comparison_panel(comparison: Comparison) -> _Panel:
         warnings=(),
         figures=_views(comparison_figures(comparison), "compare"),
         tables=(("Variants side by side", comparison_table(comparison)),),
-        notes=(),
+        notes=tuple(shown_differences(comparison.named_results)),
     )
 
 

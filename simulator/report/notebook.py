@@ -51,6 +51,9 @@ class ResultView(Result):
             ("power", units.power(totals.power_mw)),
             ("area", units.area(totals.area_um2)),
             ("TOPS/W", units.efficiency(totals.tops_per_w)),
+            ("chip energy", units.energy(totals.chip_energy_pj)),
+            ("chip power", units.power(totals.chip_power_mw)),
+            ("chip TOPS/W", units.efficiency(totals.chip_tops_per_w)),
             ("utilization", units.percent(totals.utilization)),
             ("cycles", units.whole(totals.cycles)),
         )

@@ -9,25 +9,28 @@ from simulator.report.components import MAC_LOGIC, family_of
 from simulator.report.units import percent
 from simulator.result import PriceSource, Result
 
-Standing = Literal["published", "model", "estimate"]
+Standing = Literal["published", "own", "model", "estimate"]
 
-MARKS: dict[Standing, str] = {"published": "", "model": "'", "estimate": "~"}
-"""Put behind (model) or before (estimate) whatever was priced so; nothing marks a published price."""
+MARKS: dict[Standing, str] = {"published": "", "own": "+", "model": "'", "estimate": "~"}
+"""Put behind (own, model) or before (estimate) whatever was priced so; nothing marks a published price."""
 
 LEGEND: dict[Standing, str] = {
     "published": "price printed in the source, or arithmetic on printed prices",
-    "model": "price from a modelling tool",
+    "own": "price of your own tables",
+    "model": "price from a modelling tool, or a constant that a tool ships",
     "estimate": "price composed from parts, or scaled from other conditions",
 }
 
 _STANDING: dict[str, Standing] = {
     "published": "published",
     "derived": "published",
+    "own": "own",
     "model": "model",
+    "tool_default": "model",
     "ratio": "estimate",
     "composed": "estimate",
 }
-_WORST_LAST: tuple[Standing, ...] = ("published", "model", "estimate")
+_WORST_LAST: tuple[Standing, ...] = ("published", "own", "model", "estimate")
 
 
 def standing(price: PriceSource) -> Standing:

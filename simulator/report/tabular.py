@@ -11,6 +11,7 @@ from typing import Any
 from simulator.foundation.paired import PairedDifference
 from simulator.report.comparison import Comparison, Metric
 from simulator.report.components import in_order
+from simulator.report.intervals import Figure, difference
 from simulator.report.pareto import pareto_front
 from simulator.report.unpriced import reasons
 from simulator.result import LayerResult, OperandTraffic, Result
@@ -67,6 +68,7 @@ def comparison_rows(comparison: Comparison) -> list[Row]:
                 row |= points_columns(metric.key, cell.difference)
             else:
                 row[f"{metric.key}_relative"] = cell.relative
+            row |= _half_width(metric.key, result, comparison.variants[0].result)
         for part in components:
             row[f"energy_{part}_pj"] = result.totals.energy_by_component_pj.get(part, 0.0)
         row["best_in"] = " ".join(
@@ -77,6 +79,15 @@ def comparison_rows(comparison: Comparison) -> list[Row]:
         row["not_priced"] = why_not_priced(result)
         rows.append(row)
     return rows
+
+
+def _half_width(key: str, result: Result, first: Result) -> Row:
+    """How well the ratio of energies or areas is known: the half-width of its interval."""
+    figures: dict[str, Figure] = {"energy_pj": "energy", "area_um2": "area"}
+    if key not in figures:
+        return {}
+    found = difference(result, first, figures[key])
+    return {f"{key}_relative_half_width": None if found is None else found.half_width}
 
 
 def points_columns(key: str, difference: PairedDifference | None) -> Row:

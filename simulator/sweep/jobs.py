@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 
-from simulator import __version__
 from simulator.arch import ArchConfig
 from simulator.cost.book import PriceBook
 from simulator.foundation import UserError
+from simulator.foundation.code_version import code_version
 from simulator.measured import Tensors, tensor_files
 from simulator.numerics import get_mac
-from simulator.result import SCHEMA_VERSION, Result
-from simulator.simulation import configure, load_workload, simulate
+from simulator.result import SCHEMA_VERSION, Origin, Result
+from simulator.simulation import configure, load_workload, origin, simulate
 from simulator.sweep.spec import SweepPoint
 from simulator.workload import Network
 
@@ -34,13 +34,16 @@ class Job:
     """A simulation that needs no names or files of the machine it was planned on, but for price tables.
 
     `key` is a hash of everything that decides the result: network, resolved architecture, price tables and
-    simulator version. Equal keys mean equal results.
+    the code that computes. Equal keys mean equal results. `code` is that code's version: a worker with
+    another one refuses the job. `made_from` is what the point gave by name.
     """
 
     key: str
     label: str
     network: Network
     arch: ArchConfig
+    code: str
+    made_from: Origin
     trained: TrainedNetwork | None = None
 
 
@@ -80,7 +83,15 @@ def plan(
             trained = None
             if tensors is not None:
                 trained = TrainedNetwork(point.network, tensors.of_macs(mac_names(arch)), point.batch)
-            planned.append(make_job(networks[name], arch, point.label, trained))
+            tensors_here = trained.tensors if trained is not None else None
+            made_from = origin(
+                arch,
+                point.network,
+                batch=point.batch,
+                skip_unsupported=skip_unsupported,
+                tensors=tensors_here,
+            )
+            planned.append(make_job(networks[name], arch, point.label, made_from, trained))
         except UserError as error:
             planned.append(error)
     for name_of_mac, policy in tensors.policies if tensors is not None else ():
@@ -108,10 +119,13 @@ def mac_names(arch: ArchConfig) -> set[str]:
     return {get_mac(choice, custom=arch.macs).name for choice in choices}
 
 
-def make_job(network: Network, arch: ArchConfig, label: str, trained: TrainedNetwork | None = None) -> Job:
+def make_job(
+    network: Network, arch: ArchConfig, label: str, made_from: Origin, trained: TrainedNetwork | None = None
+) -> Job:
     """A job with its key. Raises UserError for price tables or tensors that cannot be read."""
     ingredients: dict[str, object] = {
-        "simulator": __version__,
+        "simulator": code_version(),
+        "made_from": made_from.model_dump(mode="json"),
         "schema": SCHEMA_VERSION,
         "network": _network_hash(network),
         "arch": arch.model_dump(mode="json"),
@@ -120,11 +134,14 @@ def make_job(network: Network, arch: ArchConfig, label: str, trained: TrainedNet
     if trained is not None:
         ingredients["tensors"] = asdict(trained.tensors) | {"files": _file_hashes(trained)}
     text = json.dumps(ingredients, sort_keys=True, default=str)
-    return Job(hashlib.sha256(text.encode("utf-8")).hexdigest(), label, network, arch, trained)
+    key = hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return Job(key, label, network, arch, code_version(), made_from, trained)
 
 
 def run_job(job: Job) -> JobOutcome:
     """Simulate a job; whatever goes wrong comes back as text, so that other jobs are not lost."""
+    if job.code != code_version():
+        return JobOutcome(None, f"the worker runs other code: {code_version()}, planned with {job.code}")
     try:
         return JobOutcome(_simulated(job).model_dump_json(), None)
     except UserError as error:
@@ -136,8 +153,10 @@ def run_job(job: Job) -> JobOutcome:
 def _simulated(job: Job) -> Result:
     trained = job.trained
     if trained is None:
-        return simulate(job.network, job.arch)
-    return simulate(trained.model, job.arch, tensors=trained.tensors, batch=trained.batch)
+        return simulate(job.network, job.arch, made_from=job.made_from)
+    return simulate(
+        trained.model, job.arch, tensors=trained.tensors, batch=trained.batch, made_from=job.made_from
+    )
 
 
 @cache

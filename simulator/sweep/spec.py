@@ -12,9 +12,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simulator.foundation.documents import load_yaml, validate
+from simulator.foundation.resources import relative_to
 from simulator.measured import Tensors
 
 MAX_POINTS = 1_000_000
+_TABLES = "tables"
 
 Coordinates = Mapping[str, Any]
 """What tells a point from the others: `network`, `arch`, `mac`, `batch` and dotted architecture fields."""
@@ -118,12 +120,27 @@ class SweepPoint:
 
 
 def load_spec(path: Path) -> SweepSpec:
-    """The sweep that a YAML file describes.
+    """The sweep that a YAML file describes; paths of price tables are relative to it.
 
     Raises:
         UserError: unreadable, an unknown key, a field without values, or more points than `MAX_POINTS`.
     """
-    return validate(SweepSpec, load_yaml(path), source=path)
+    spec = validate(SweepSpec, load_yaml(path), source=path)
+    grid = dict(spec.grid)
+    if _TABLES in grid:
+        grid[_TABLES] = [_beside(path, tables) for tables in grid[_TABLES]]
+    points = tuple(
+        {**point, _TABLES: _beside(path, point[_TABLES])} if _TABLES in point else point
+        for point in spec.points
+    )
+    return spec.model_copy(update={"grid": grid, "points": points})
+
+
+def _beside(path: Path, tables: Any) -> Any:
+    """Tables of one point, paths taken relative to the sweep's file; what is no list is refused later."""
+    if not isinstance(tables, list):
+        return tables
+    return [relative_to(path, table) if isinstance(table, str) else table for table in tables]
 
 
 def sweep_points(spec: SweepSpec) -> list[SweepPoint]:

@@ -97,18 +97,22 @@ class Traffic:
 class ActionCounts:
     """Everything of one layer that has a price.
 
-    decoder_operations: activation and weight codes that enter the array through its edge decoders.
+    activation_codes, weight_codes: codes that enter at the array's edges (skew registers, decoders).
     converter_operations: results that leave through the boundary converters.
+    results_by_block: those of each block of columns, left to right; empty where all columns have one MAC.
     output_path_operations: elementwise steps behind them (bias, ReLU, pooling, residual add), by kind.
     macs_by_name: useful MACs by the name of the MAC that computed them (column blocks may differ).
     array_bytes: bytes of codes that pass between each buffer and the array, either way.
     dataflow: what stayed in the PEs.
+    hidden_shifts: PE-cycles in which second registers move while the PE does something else (`overlap`).
+    handovers: moves between a PE's register and its second one, one a fold and PE.
     """
 
     macs: int
     cycles: CycleBreakdown
     pe_cycles: PECycles
-    decoder_operations: int
+    activation_codes: int
+    weight_codes: int
     converter_operations: int
     output_path_operations: Mapping[str, int]
     sram: Mapping[Operand, Traffic]
@@ -116,6 +120,9 @@ class ActionCounts:
     macs_by_name: Mapping[str, int] = field(default_factory=dict)
     array_bytes: Mapping[Operand, int] = field(default_factory=lambda: dict.fromkeys(OPERANDS, 0))
     dataflow: Dataflow = "os"
+    results_by_block: tuple[int, ...] = ()
+    hidden_shifts: int = 0
+    handovers: int = 0
 
     def __post_init__(self) -> None:
         """Check that the parts sum to the whole. Raises ValueError."""
@@ -125,3 +132,14 @@ class ActionCounts:
         if self.macs_by_name and sum(self.macs_by_name.values()) != self.macs:
             message = f"MACs by name {dict(self.macs_by_name)} do not sum to {self.macs}"
             raise ValueError(message)
+        if self.results_by_block and sum(self.results_by_block) != self.converter_operations:
+            message = f"results by block {self.results_by_block} do not sum to {self.converter_operations}"
+            raise ValueError(message)
+        if min(self.hidden_shifts, self.handovers) < 0:
+            message = f"moves of second registers must not be negative: {self}"
+            raise ValueError(message)
+
+    @property
+    def decoder_operations(self) -> int:
+        """Activation and weight codes that enter the array."""
+        return self.activation_codes + self.weight_codes

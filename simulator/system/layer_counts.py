@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -65,7 +65,12 @@ def scalesim_totals(work: LayerWork, timing: ArrayTiming, layer: Layer, totals: 
 
 
 def action_counts(
-    layer: Layer, work: LayerWork, timing: ArrayTiming, totals: Integers, macs_by_name: Mapping[str, int]
+    layer: Layer,
+    work: LayerWork,
+    timing: ArrayTiming,
+    totals: Integers,
+    macs_by_name: Mapping[str, int],
+    channels_by_block: Sequence[int],
 ) -> ActionCounts:
     """Everything of a layer that has a price."""
     cycles = breakdown(totals)
@@ -83,7 +88,8 @@ def action_counts(
             shifting=shifting,
             holding=holding,
         ),
-        decoder_operations=int(totals[cost.ACTIVATIONS] + totals[cost.WEIGHTS]),
+        activation_codes=int(totals[cost.ACTIVATIONS]),
+        weight_codes=int(totals[cost.WEIGHTS]),
         converter_operations=layer.m * layer.n,
         output_path_operations=dict(posts),
         sram=_sram(work, totals),
@@ -91,7 +97,24 @@ def action_counts(
         macs_by_name=macs_by_name,
         array_bytes=_array_bytes(work, totals),
         dataflow=timing.dataflow,
+        results_by_block=tuple(layer.m * channels for channels in channels_by_block),
+        hidden_shifts=_hidden_shifts(timing, totals),
+        handovers=int(totals[cost.FOLDS]) * timing.pe_count if timing.has_second_register else 0,
     )
+
+
+def _hidden_shifts(timing: ArrayTiming, totals: Integers) -> int:
+    """PE-cycles in which second registers move beside something else: all their steps, less those in sight.
+
+    A fold's results leave in as many steps as there are rows; an operand that stays is loaded in as many as
+    its fold has, or as there are where partial folds cost whole ones.
+    """
+    if not timing.has_second_register:
+        return 0
+    steps = int(totals[cost.FOLDS]) * timing.rows
+    if timing.dataflow != "os" and timing.partial_folds == "trimmed":
+        steps = int(totals[cost.HELD_ROWS])
+    return max(0, steps - int(totals[cost.SHIFTING])) * timing.pe_count
 
 
 def _sram(work: LayerWork, totals: Integers) -> dict[Operand, Traffic]:

@@ -11,9 +11,6 @@ from simulator.arch import ArchConfig
 from simulator.numerics.engines.compiled import kernel
 from simulator.system.footprint import StorageBits
 
-MACRO_WORD_BITS = 256
-"""Widest word of one SRAM macro; wider buffer words are macros side by side, and only touched ones switch."""
-
 
 class Edges(NamedTuple):
     """What crosses the array's edges, and what the buffers and the output path move in a cycle.
@@ -57,9 +54,9 @@ def edges_of(arch: ArchConfig, bits: StorageBits) -> Edges:
         ifmap_rate=ifmap.word_bits * ifmap.ports,
         filter_rate=weights.word_bits * weights.ports,
         ofmap_rate=ofmap.word_bits * ofmap.ports,
-        ifmap_macro=min(ifmap.word_bits, MACRO_WORD_BITS),
-        filter_macro=min(weights.word_bits, MACRO_WORD_BITS),
-        ofmap_macro=min(ofmap.word_bits, MACRO_WORD_BITS),
+        ifmap_macro=ifmap.touched_bits,
+        filter_macro=weights.touched_bits,
+        ofmap_macro=ofmap.touched_bits,
         values_per_cycle=arch.output_path.values_per_cycle or arch.array.columns,
     )
 

@@ -10,7 +10,7 @@ from simulator.arch import ArchConfig
 from simulator.arch.config import Dataflow, TilingConfig
 from simulator.array import ArrayTiming
 from simulator.foundation import UserError
-from simulator.system.column_blocks import Dealt, LayerMacs, deal_channels, macs_by_layer
+from simulator.system.column_blocks import LayerMacs, deal_channels, macs_by_layer
 from simulator.system.counts import ActionCounts
 from simulator.system.dram import memory_of
 from simulator.system.footprint import StorageBits
@@ -240,11 +240,9 @@ class _Player:
         elif breakdown(totals).total != tiling.cycles:
             message = f"{layer.name}: {breakdown(totals)} do not sum to {tiling.cycles} cycles"
             raise ValueError(message)
-        counts = action_counts(layer, work, timing, totals, self._macs_by_name(layer, job, dealt))
+        macs_by_name = job.macs.macs_by_name(layer, dealt)
+        counts = action_counts(layer, work, timing, totals, macs_by_name, dealt.channels_by_block)
         return PlayedLayer(job.macs.together.name, counts, int(totals[FOLDS]), timing, work, limits, tiling)
-
-    def _macs_by_name(self, layer: Layer, job: _LayerJob, dealt: Dealt) -> dict[str, int]:
-        return job.macs.macs_by_name(layer, dealt)
 
     def _weights(self, layer: Layer, job: _LayerJob, work: LayerWork) -> Weights | None:
         if job.tiling.objective != "energy":

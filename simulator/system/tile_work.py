@@ -72,8 +72,10 @@ ACTIVATION_WORDS, WEIGHT_WORDS, SUM_READ_WORDS, SUM_WRITE_WORDS, RESULT_WORDS, R
     17,
     18,
 )
-COSTS = 19
-"""Places in a row of costs: cycles of a step, its split, folds, elements and macro words at the edges."""
+HELD_ROWS = 19
+COSTS = 20
+"""Places in a row of costs: cycles of a step, its split, folds, elements and macro words at the edges, and
+rows of operands that stay, over all folds."""
 
 
 @helper
@@ -159,6 +161,7 @@ def _count_accesses(array: Array, tile: Tile, f: Folds, row: Integers) -> None:
     down, across = row_folds(f), column_folds(f)
     results = tile.m * tile.n * tile.groups
     row[FOLDS] = down * across * f.groups if array.dataflow != OUTPUTS_STAY or tile.ends else 0
+    row[HELD_ROWS] = 0 if array.dataflow == OUTPUTS_STAY else tile.k * across * f.groups
     row[ACTIVATIONS] = tile.m * tile.k * tile.groups
     row[WEIGHTS] = tile.n * tile.k * tile.groups
     row[SUMS_READ] = row[SUMS_WRITTEN] = 0

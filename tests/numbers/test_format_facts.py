@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import log10
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from simulator.foundation import UserError
@@ -103,8 +104,8 @@ def test_widths_end_where_the_message_says(widest: str, past_it: str, what: str)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_large_arrays_are_encoded_as_their_rows_are(spec: str, dtype: type) -> None:
     fmt, random = get_format(spec), np.random.default_rng(3)
-    # Large enough for compiled loops, and not contiguous.
-    values: np.ndarray = (random.normal(size=(257, 256, 2)) * 10).astype(dtype)[..., 0]
+    draws = random.normal(size=(257, 256, 2)) * 10
+    values: npt.NDArray[np.floating] = draws.astype(dtype)[..., 0]  # compiled, and not contiguous
     codes = fmt.encode(values)
     assert codes.shape == values.shape
     assert codes.dtype == fmt.code_dtype

@@ -10,10 +10,11 @@ import pytest
 
 from simulator.arch.config import ArchConfig
 from simulator.cost.book import Prices
-from simulator.cost.composition import composed_pe_cost, pe_cost
+from simulator.cost.composition import composed_cost, composed_pe_cost, too_fast
 from simulator.cost.mac_parts import structure_of
-from simulator.cost.price import Price
+from simulator.cost.price import NotPriced, Price
 from simulator.cost.tables import load_table
+from simulator.cost.variant_pe import pe_cost
 from simulator.numerics import get_mac
 from simulator.result import priced
 
@@ -134,7 +135,7 @@ def test_only_formats_that_need_them_have_decoders_and_converters(
     mac: str, decoders: bool, converters: bool
 ) -> None:
     structure = structure_of(get_mac(mac))
-    assert bool(structure.decoder) == decoders
+    assert bool(structure.activation_decoder) == bool(structure.weight_decoder) == decoders
     assert bool(structure.converter) == converters
 
 
@@ -151,3 +152,100 @@ def test_wider_formats_cost_more(narrow: str, wide: str) -> None:
     less, more = (composed_pe_cost(structure_of(get_mac(mac)), PRICES) for mac in (narrow, wide))
     assert priced(less.energy_pj) < priced(more.energy_pj)
     assert priced(less.area_um2) < priced(more.area_um2)
+
+
+def test_pipeline_registers_are_clocked_and_take_area_with_the_accumulator() -> None:
+    """One more stage of int8 x int4 holds another 24 bits beside 8 + 4 + 24."""
+    fields = {"activation": "int8", "weight": "int4", "accumulator": {"kind": "fixed", "bits": 24, "lsb": 0}}
+    one, two = (
+        composed_pe_cost(structure_of(get_mac({**fields, "pipeline_depth": depth})), PRICES)
+        for depth in (1, 2)
+    )
+    assert one.registers.bits == {"activation": 8, "weight": 4, "accumulator": 24}
+    assert two.registers.bits == {"activation": 8, "weight": 4, "accumulator": 48}
+    assert priced(two.area_um2) - priced(one.area_um2) == pytest.approx(24 * 96.768 / 48)
+    assert priced(two.registers.clock.energy_pj) == pytest.approx(
+        60 / 36 * priced(one.registers.clock.energy_pj)
+    )
+
+
+def test_whatever_is_composed_says_so_and_what_is_published_does_not() -> None:
+    composed = composed_pe_cost(structure_of(get_mac("posit8")), PRICES)
+    published = pe_cost(structure_of(get_mac("int8")), PRICES)
+    for cost, expected in ((composed, True), (published, False)):
+        assert {each.composed for each in cost.combinational} == {expected}
+        assert cost.registers.characterised.composed == cost.registers.clock.composed == expected
+        assert (cost.status, cost.area_status) == (("composed",) * 2 if expected else ("published",) * 2)
+    assert (composed.uncertainty, published.uncertainty) == (0.25, None)
+    (parts,) = (cost for cost in composed.combinational if cost.component == "pe_add")
+    assert composed_cost("pe_add", structure_of(get_mac("posit8")).combinational["pe_add"], PRICES) == parts
+
+
+def test_the_leakage_share_of_a_component_is_what_its_area_leaks_in_a_cycle() -> None:
+    """4.2 nW/um2 for 2 ns; published areas are stretched to fill the 336.672 um2 of the PE."""
+    published = pe_cost(structure_of(get_mac("int8")), PRICES)
+    stretch = (336.672 - 96.768) / (121.212 + 117.810)
+    shares = {cost.component: cost.leakage_share_pj for cost in published.combinational}
+    assert shares["pe_multiply"] == pytest.approx(4.2e-6 * 2 * 121.212 * stretch)
+    assert shares["pe_add"] == pytest.approx(4.2e-6 * 2 * 117.810 * stretch)
+    assert published.registers.characterised.leakage_share_pj == pytest.approx(4.2e-6 * 2 * 96.768)
+    assert published.registers.clock.leakage_share_pj == pytest.approx(4.2e-6 * 2 * 96.768)
+    composed = composed_pe_cost(structure_of(get_mac("int8")), PRICES)
+    assert composed.combinational[0].leakage_share_pj == pytest.approx(4.2e-6 * 2 * 121.212)
+    for cost in (*published.combinational, *composed.combinational):
+        assert cost.dynamic_pj == pytest.approx(priced(cost.energy_pj) - cost.leakage_share_pj)
+        assert not cost.holds_leakage
+
+
+def test_a_pe_without_a_price_has_no_leakage_to_tell_apart_either() -> None:
+    why = NotPriced("made up for a test")
+    for cost in (
+        pe_cost(structure_of(get_mac("int8")), PRICES),
+        composed_pe_cost(structure_of(get_mac("bf16")), PRICES),
+    ):
+        nothing = cost.unpriced(why)
+        assert (nothing.energy_pj, nothing.area_um2, nothing.is_priced) == (None, None, False)
+        units = [*nothing.combinational, nothing.registers.characterised, nothing.registers.clock]
+        assert len(units) == len(cost.combinational) + 2
+        for unit in units:
+            assert (unit.energy, unit.area, unit.leakage_share_pj, unit.holds_leakage) == (
+                why,
+                why,
+                0.0,
+                False,
+            )
+            assert unit.dynamic_pj is None
+        assert nothing.registers.toggle == why
+        assert nothing.registers.shifting("weight").energy == why
+
+
+@pytest.mark.parametrize(("without", "energy", "area"), [("energy", False, True), ("area", True, False)])
+def test_a_pe_is_priced_where_energy_and_area_are(without: str, energy: bool, area: bool) -> None:
+    macs = {"mine": {"activation": "int8", "weight": "int4", "price": {without: "nothing"}}}
+    cost = pe_cost(structure_of(get_mac("mine", custom=macs)), PRICES)
+    assert (cost.energy_pj is not None, cost.area_um2 is not None) == (energy, area)
+    assert not cost.is_priced
+
+
+def test_default_toggles_are_those_of_the_published_int8_pe() -> None:
+    """14.73 bits of 48 a cycle: 36 flip-flops toggle 11.05 bits; the price of a cycle follows."""
+    fields = {"activation": "int8", "weight": "int4", "accumulator": {"kind": "fixed", "bits": 24, "lsb": 0}}
+    registers = composed_pe_cost(structure_of(get_mac(fields)), PRICES).registers
+    assert registers.toggles_per_cycle == pytest.approx(
+        {"activation": 8 * 14.73 / 48, "weight": 4 * 14.73 / 48, "accumulator": 24 * 14.73 / 48}
+    )
+    clock, toggle = (price_of("flip_flop", action) for action in ("clock", "toggle"))
+    assert registers.characterised.energy_pj == pytest.approx(36 * clock + 36 * 14.73 / 48 * toggle)
+    assert registers.clock.energy_pj == pytest.approx(36 * clock)
+    assert registers.shifting("activation").energy_pj == pytest.approx(36 * clock + 8 * 14.73 / 48 * toggle)
+
+
+@pytest.mark.parametrize(("clock_mhz", "problem"), [(400.0, ""), (400.5, "meets timing up to 400 MHz only")])
+def test_a_limit_of_ones_own_holds_beyond_it_and_not_at_it(clock_mhz: float, problem: str) -> None:
+    macs = {"mine": {"activation": "int8", "weight": "int4", "max_clock_mhz": 400}}
+    why = too_fast(structure_of(get_mac("mine", custom=macs)), clock_mhz)
+    assert (why is None) == (not problem)
+    if why is not None:
+        assert problem in why.reason
+        assert "set clock_mhz to 400 or choose a MAC that reaches 400.5 MHz" in why.reason
+    assert too_fast(structure_of(get_mac("int8")), 5000) is None

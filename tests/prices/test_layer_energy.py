@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -55,7 +54,8 @@ def counts(
         macs=useful,
         cycles=CycleBreakdown(compute=cycles, fill=0, drain=0),
         pe_cycles=PECycles(useful, idle, shifting, holding),
-        decoder_operations=edge,
+        activation_codes=edge,
+        weight_codes=edge,
         converter_operations=edge,
         output_path_operations={"relu": edge, "bias": edge},
         sram=traffic,
@@ -96,7 +96,7 @@ def test_energy_is_additive_but_for_rounding_each_line(
             one.pe_cycles.shifting + other.pe_cycles.shifting,
             one.pe_cycles.holding + other.pe_cycles.holding,
             one.cycles.total + other.cycles.total,
-            one.decoder_operations + other.decoder_operations,
+            one.activation_codes + other.activation_codes,
             one.dram["ifmap"].moved_write_bytes + other.dram["ifmap"].moved_write_bytes,
         )
     )
@@ -154,16 +154,54 @@ def test_a_fully_busy_pe_costs_what_was_published_static_and_dynamic_together(ma
     assert (dynamic_pj + leaked_pj) / (pes * cycles) == pytest.approx(pe.energy_pj, rel=1e-6)
 
 
+@pytest.mark.parametrize("mac", ["int8", "elma8", "elma16", "fp16"])
+@pytest.mark.parametrize(
+    ("node_nm", "voltage_v", "factor", "larger"),
+    [
+        # a V^2 + b V + c of Stillmaker and Baas, over 0.352234 at 28 nm and 0.81 V; areas over 0.368138
+        (28, 0.9, 0.412673 / 0.352234, 1.0),
+        (28, 0.7, (0.099378 + 8 / 12 * (0.391781 - 0.099378)) / 0.352234, 1.0),
+        (45, 0.81, 0.7071583 / 0.352234, 1 / 0.368138),
+        (32, 1.0, 0.6446 / 0.352234, 0.46 / 0.368138),
+        (20, 0.81, 0.12769552 / 0.352234, 0.21 / 0.368138),
+    ],
+)
+def test_a_busy_pe_costs_what_was_published_at_every_node_and_voltage(
+    mac: str, node_nm: float, voltage_v: float, factor: float, larger: float
+) -> None:
+    """Dynamic energy and what leaks in a cycle of 2 ns are together the published energy, scaled."""
+    process = {"node_nm": node_nm, "voltage_v": voltage_v}
+    prices = pricing(mac, process=process, scaling={"node": True, "voltage": True})
+    published_pj, published_um2 = {
+        "int8": (0.566, 336.672),
+        "elma8": (0.544, 376.110),
+        "elma16": (1.610, 1043.154),
+        "fp16": (2.716, 1545.012),
+    }[mac]
+    million = 10**6
+    dynamic_pj = sum(pe_parts(prices.layer(counts(useful=million))).values()) / 1000 / million
+    leaked_pj = 4.2e-6 * published_um2 * 2  # the same a gate, on every node and supply
+    assert dynamic_pj + leaked_pj == pytest.approx(published_pj * factor, rel=2e-5)
+    assert prices.pes[0].area_um2 == pytest.approx(published_um2 * larger, rel=1e-5)
+
+
+# A buffer of 256 KiB x 256 bit, added up by hand from the terms of sram_28nm: 256^0.5 is 16, 256^0.75 is 64.
+# Read 0.24813 + 5.40896 + 20.09088 + 7.24566 and write 0.05912 + 6.11318 + 2.56464 + 26.44787 + 0.36999 +
+# 1.24066 pJ an access of 32 bytes; leakage 0.76116 + 1.93264 + 0.33796 mW; area 2475.1 + 379750.4 um2.
+READ_FJ_PER_BYTE = 1e3 * 32.99363 / 32
+WRITE_FJ_PER_BYTE = 1e3 * 36.79546 / 32
+
+
 def test_sram_and_dram_bytes_cost_what_the_tables_say() -> None:
     layer = counts(moved=500)
     parts = BY_MAC["int8"].layer(layer).parts_fj
-    assert parts["sram_ifmap"] == femtojoules(1000 * 0.690) + femtojoules(500 * 0.673)
+    assert parts["sram_ifmap"] == pytest.approx(1000 * READ_FJ_PER_BYTE + 500 * WRITE_FJ_PER_BYTE, abs=1)
     assert parts["dram_filter"] == femtojoules(1500 * 8 * 8)
 
 
 def test_leakage_is_power_times_time() -> None:
     parts = BY_MAC["int8"].layer(counts(cycles=1000)).parts_fj
-    assert parts["leakage_sram"] == 3 * femtojoules(16.1 * 2000)
+    assert parts["leakage_sram"] == pytest.approx(3 * 3031.765 * 2000, rel=1e-5)
 
 
 # Activity and gating
@@ -190,34 +228,14 @@ def test_silent_tensors_cost_the_clock_alone() -> None:
     assert parts["pe_registers"] == pytest.approx(1e9 * (48 * 0.0018384214 - share_pj), rel=1e-5)
 
 
-def test_energy_follows_the_bits_that_toggle() -> None:
-    layer = counts(useful=10**6, cycles=1000)
-    more = SwitchingActivity(5e6, 5e6, 8e6)
-    moved_fj, usual_fj = (total_fj(BY_MAC["int8"].layer(layer, toggled)) for toggled in (more, TOGGLES))
-    assert moved_fj > usual_fj
-
-
-def test_zero_gating_saves_what_zero_operands_would_have_switched() -> None:
-    gated = pricing(array={"zero_gating": True})
-    half = replace(TOGGLES, zero_operand_macs=500_000)
-    layer = counts(useful=10**6, cycles=1000)
-    assert (
-        pe_parts(gated.layer(layer, half))["pe_registers"]
-        < pe_parts(gated.layer(layer, TOGGLES))["pe_registers"]
-    )
-    lines = {
-        line.component: line for line in gated.layer(layer, half).lines if line.component == "pe_multiply"
-    }
-    assert lines["pe_multiply"].count == 500_000
-
-
 def test_clock_gating_stops_the_registers_of_pes_without_work() -> None:
     gated = pricing(array={"clock_gating": True})
     idle = counts(idle=10**6, holding=10**6, cycles=1000)
     assert "pe_registers" not in gated.layer(idle).parts_fj
-    assert parts_fj(BY_MAC["int8"].layer(idle))["pe_registers"] > 0
+    # 2 x 10^6 PE-cycles of 48 flip-flops at 1.83842 fJ, less their leakage of 0.8129 fJ
+    assert parts_fj(BY_MAC["int8"].layer(idle))["pe_registers"] == pytest.approx(174_862_000, rel=1e-5)
     busy = counts(useful=10**6, shifting=10**6, cycles=1000)
-    assert gated.layer(busy).parts_fj == BY_MAC["int8"].layer(busy).parts_fj
+    assert pe_parts(gated.layer(busy)) == pe_parts(BY_MAC["int8"].layer(busy))
 
 
 def test_negative_toggles_are_refused() -> None:
@@ -231,41 +249,18 @@ def test_negative_toggles_are_refused() -> None:
 def test_column_blocks_of_one_mac_cost_what_the_whole_array_does() -> None:
     structure = structure_of(get_mac("int8"))
     blocks = ArchitecturePricing(ArchConfig(), [MacBlock(structure, 16), MacBlock(structure, 16)])
-    layer = replace(counts(10**6, 10**5, 10**4, 10**3, 5000, 64, 1000), macs_by_name={"int8": 10**6})
+    layer = replace(counts(10**6, 10**5, 10**4, 10**3, 5000, 64, 1000), results_by_block=(32, 32))
     whole = BY_MAC["int8"].layer(layer)
     assert blocks.layer(layer).total_fj == pytest.approx(whole.total_fj, rel=1e-6)
     assert blocks.area.total_um2 == pytest.approx(BY_MAC["int8"].area.total_um2)
 
 
-def test_counts_for_a_mac_that_no_block_has_are_refused() -> None:
+@pytest.mark.parametrize("results", [(), (64,), (16, 16, 32)])
+def test_counts_of_another_number_of_blocks_are_refused(results: tuple[int, ...]) -> None:
     blocks = [MacBlock(structure_of(get_mac(mac)), 16) for mac in ("int8", "elma8")]
-    layer = replace(counts(10, 10, 0, 0, 10), macs_by_name={"fp16": 10})
-    with pytest.raises(ValueError, match=r"no column block has.*fp16"):
+    layer = replace(counts(10, 10, 0, 0, 10, 64), results_by_block=results)
+    with pytest.raises(ValueError, match=f"2 column blocks, but results of {len(results)}"):
         ArchitecturePricing(ArchConfig(), blocks).layer(layer)
-
-
-# Memories
-
-
-@pytest.mark.parametrize(
-    ("capacity_kib", "word_bits", "read_pj_per_byte"),
-    [
-        (64, 256, 0.227),
-        (1024, 64, 1.803),
-        (math.sqrt(64 * 128), 256, (0.227 + 0.379) / 2),
-        (64, 128, (0.227 + 0.477) / 2),
-        (256, 512, 0.379),
-    ],
-)
-def test_sram_prices_hit_their_rows_and_lie_between_in_the_logarithm(
-    capacity_kib: float, word_bits: int, read_pj_per_byte: float
-) -> None:
-    priced = pricing(sram={"ifmap": {"capacity_kib": capacity_kib, "word_bits": word_bits}})
-    parts = priced.layer(counts(moved=10**6)).lines
-    (read,) = (
-        line for line in parts if line.component == "sram_ifmap" and line.counted == "bytes of words read"
-    )
-    assert read.action.unit_pj == pytest.approx(read_pj_per_byte, rel=1e-9)
 
 
 # Area
@@ -277,8 +272,8 @@ def test_sram_prices_hit_their_rows_and_lie_between_in_the_logarithm(
 )
 def test_area_has_the_components_that_the_format_needs(mac: str, components: set[str]) -> None:
     parts = BY_MAC[mac].area.parts_um2
-    assert set(parts) == components | {"sram_ifmap", "sram_filter", "sram_ofmap"}
-    assert parts["sram_ifmap"] == pytest.approx(397000)
+    assert set(parts) == components | {"skew_registers", "sram_ifmap", "sram_filter", "sram_ofmap"}
+    assert parts["sram_ifmap"] == pytest.approx(382225.5, rel=1e-5)
     assert sum(map(priced, parts.values())) == pytest.approx(BY_MAC[mac].area.total_um2)
 
 

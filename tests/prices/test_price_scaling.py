@@ -108,18 +108,35 @@ def test_area_and_leakage_follow_the_node_alone(node: int) -> None:
 
 
 @pytest.mark.parametrize("volts", [0.81, 0.9])
-def test_leakage_in_watts_takes_the_node_step_of_energy_at_its_own_supply(volts: float) -> None:
-    expected = 2.0 * ENERGY[45, 0.81] / ENERGY[28, 0.81]
-    assert priced(at(45, volts), row("mW")).value == pytest.approx(expected, rel=1e-12)
+def test_a_memory_leaks_the_same_at_every_node_and_answers_as_fast(volts: float) -> None:
+    """Leakage a cell is kept, as that of a gate is; no rule scales an access time. Both are said."""
+    leaking = priced(at(45, volts), row("mW", scope="macro"))
+    assert leaking.value == 2.0
+    assert leaking.steps == ("node 28 -> 45 nm: the same leakage a cell, so unchanged (an assumption)",)
+    answering = priced(at(45, volts), row("ns", scope="macro"))
+    assert answering.value == 2.0
+    assert answering.steps == ("node 28 -> 45 nm: access time unchanged (no rule scales it)",)
+    assert priced(at(28, volts), row("mW", scope="macro")).steps == ()
 
 
 @pytest.mark.parametrize("volts", [0.81, 1.0])
-@pytest.mark.parametrize("stated", [{}, {"voltage_v": 0.81}])
-def test_memories_take_the_node_step_at_900_millivolts(stated: dict[str, Any], volts: float) -> None:
+@pytest.mark.parametrize(
+    ("stated", "supply"), [({}, 0.9), ({"voltage_v": 0.81}, 0.81), ({"voltage_v": 0.9}, 0.9)]
+)
+def test_memories_take_the_node_step_at_their_own_supply(
+    stated: dict[str, Any], supply: float, volts: float
+) -> None:
     memory = row(scope="macro", **stated)
-    expected = 2.0 * ENERGY[45, 0.9] / ENERGY[28, 0.9]
+    expected = 2.0 * ENERGY[45, supply] / ENERGY[28, supply]
     assert priced(at(45, volts), memory).value == pytest.approx(expected, rel=1e-12)
     assert priced(at(28, volts), memory).value == 2.0
+
+
+def test_a_row_of_a_clock_beyond_the_range_may_be_used_inside_it() -> None:
+    """Energy an action does not follow the clock, so only the clock that it is used at has to be in range."""
+    fast = row(clock_mhz=2000)
+    assert priced(at(), fast).value == 2.0
+    assert priced(at(), fast).steps == ("clock 2000 -> 500 MHz: energy per action unchanged",)
 
 
 def test_the_clock_changes_no_price() -> None:

@@ -98,7 +98,9 @@ def test_an_unknown_component_or_action_suggests_the_nearest(name: str, index: i
 def test_a_zero_needs_a_reason(name: str, index: int) -> None:
     broken = document(name)
     row = broken["rows"][index]
-    value = next((field for field in row if re.search(r"_(uw|pj|fj|mw|um2|mm2|mm|byte|bit)$", field)), None)
+    value = next(
+        (field for field in row if re.search(r"_(uw|pj|fj|mw|um2|mm2|mm|byte|bit|ns)$", field)), None
+    )
     if value is None:
         row.pop("fitted")
         value = "energy_pj" if row["action"] != "area" else "area_um2"

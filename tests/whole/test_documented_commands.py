@@ -42,6 +42,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "topology.csv").write_text(TOPOLOGY)
     (tmp_path / "my_arch.yaml").write_text(ARCHITECTURE)
     (tmp_path / "sizes.yaml").write_text(documented_file("sweeps.md", "sizes.yaml"))
+    for name in ("accelerator.yaml", "my_28nm.yaml"):
+        (tmp_path / name).write_text(documented_file("own_prices.md", name))
     onnx.save(small_model(), tmp_path / "model.onnx")
     return tmp_path
 

@@ -18,7 +18,8 @@ from simulator.report.comparison import compare_results, variant_names
 from simulator.report.console import render_comparison
 from simulator.report.html import render_html
 from simulator.report.tabular import comparison_rows
-from simulator.result import Accuracy, Result, load_result, pack_outcomes
+from simulator.result import Result, load_result
+from simulator.result_accuracy import Accuracy, pack_outcomes
 from simulator.simulation import simulate
 from tests.command import run
 from tests.report_fixtures import make_result

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from simulator.arch import load_arch
+from simulator.assembly import assemble
 from simulator.inference import load_trace
 from simulator.measured import Tensors, measure_on_images
 from simulator.numerics import get_mac
 from simulator.result import Result, priced
+from simulator.simulation import run_machine, simulate
 from tests.command import run
 
 
@@ -52,7 +54,7 @@ def test_measured_toggles_change_energy_but_not_cycles(
 def test_zero_operands_save_energy_where_they_are_gated(
     on_images: Result, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Fashion-MNIST images are half black and ReLU makes more zeros, so gating must save something."""
+    """Fashion-MNIST images are half black and ReLU makes more zeros; their share of the logic is saved."""
     gated = simulated(
         capsys,
         "lenet5_fashion",
@@ -65,8 +67,33 @@ def test_zero_operands_save_energy_where_they_are_gated(
         "--set",
         "array.zero_gating=true",
     )
-    assert priced(gated.totals.energy_pj) < priced(on_images.totals.energy_pj)
     assert gated.totals.cycles == on_images.totals.cycles
+    for layer, plain in zip(gated.layers, on_images.layers, strict=True):
+        zeros = int(layer.activity["zero_operand_macs"])
+        assert 0 < zeros < layer.macs
+        for part in ("pe_multiply", "pe_table", "pe_shift"):
+            saved_fj = priced(plain.energy_fj[part]) * zeros / layer.macs
+            assert priced(layer.energy_fj[part]) == pytest.approx(
+                priced(plain.energy_fj[part]) - saved_fj, abs=1
+            )
+
+
+def test_images_never_change_the_arrays_own_mac() -> None:
+    """`ffp8` gives every layer a format of its own; the array keeps its MAC, layers what else they state."""
+    arch = load_arch("int8_32x32", {"array.mac": "fp8", "layers": {"conv1": {"tiling": {"tile_k": 5}}}})
+    ready = measure_on_images(arch, "lenet5_fashion", Tensors("fashion_mnist_1000", policy="ffp8", images=8))
+    assert ready.arch.array == arch.array
+    own = {name: config.mac for name, config in ready.arch.layers.items()}
+    assert len(own) == len(ready.network.layers)
+    assert len(set(map(str, own.values()))) > 1
+    tiling = ready.arch.layers["conv1"].tiling
+    assert tiling is not None
+    assert tiling.tile_k == 5
+    measured = assemble(ready.arch, run_machine(ready.arch, ready.network), ready.measured)
+    plain = simulate("lenet5_fashion", arch)
+    assert measured.mac == plain.mac == "fp8"
+    assert measured.area_um2 == plain.area_um2
+    assert any("area is that of the array's own MAC" in note for note in measured.sources.notes)
 
 
 def test_zero_operand_macs_are_counted_one_by_one() -> None:

@@ -22,7 +22,8 @@ def output(capsys: pytest.CaptureFixture[str]) -> Command:
 
 def test_validate_prints_published_predicted_and_difference_in_80_columns(output: Command) -> None:
     text = output("validate")
-    assert "int8 array area                       um2       348,231     344,752       -1.0%" in text
+    assert "int8 array area                        um2       348,231    344,752    -1.0%" in text
+    assert "NVDLA 2048 MACs area                   mm2           5.5" in text
     assert max(len(line) for line in text.splitlines()) <= 80
 
 

@@ -89,7 +89,7 @@ def test_every_price_says_where_it_comes_from(resnet50: Result) -> None:
     for price in prices:
         assert price.source
         assert price.table in resnet50.sources.table_hashes
-        assert price.status in {"published", "derived", "model", "ratio", "composed"}
+        assert price.status in {"published", "derived", "model", "tool_default", "ratio", "composed"}
 
 
 @pytest.mark.parametrize("name", bundled_names("workloads"))

@@ -1,0 +1,117 @@
+"""A price table to fill in: the rows that an architecture needs, conditions stated, figures left empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from simulator.arch.config import ArchConfig, SramConfig
+from simulator.cost.mac_parts import structure_of
+from simulator.cost.mac_structure import MacStructure
+from simulator.numerics import get_mac
+
+_HEAD = """\
+# Your own prices for {arch}. Fill in every empty figure, delete the rows that you do not have, then run
+# `systolic tables check`. Figures may have other units: energy_fj, power_uw (divided by the clock of the
+# conditions), area_mm2. docs/own_prices.md goes through an example, docs/energy.md explains each field.
+table: {name}
+description: Your own prices.
+role: prices
+
+sources:
+  synthesis: 'report, tool and version, date'
+  memories: 'memory compiler and version, or data sheet'
+  dram: 'data sheet, or measurement'
+
+# What the figures hold at. `logic` must match the architecture, unless its `scaling` permits a step.
+conditions:
+  logic: {{node_nm: {node:g}, voltage_v: {voltage:g}, temperature_c: {temperature:g}, corner: {corner}, clock_mhz: {clock:g}, activity: 'stimulus of the power report'}}
+  macro: {{scope: macro, node_nm: {node:g}, voltage_v: {voltage:g}, temperature_c: {temperature:g}, activity: 'every access reads or writes a whole word'}}
+  device: {{scope: external, activity: 'streaming accesses, interface included'}}
+
+# status: own for your own results; published, derived, model, tool_default or ratio for others'.
+rows:
+"""
+
+_MAC = """\
+  # MAC {name}: {formats} into {accumulator}. Energies are of one cycle with a multiply-add, leakage included.
+  # A row `pe` alone is enough; with `pe_registers` cycles without work cost less, with its `clock` (a cycle
+  # in which nothing toggles) stalls too. Instead of `pe_combinational`: pe_multiply, pe_table, pe_shift, pe_add.
+  - {{component: pe, variant: {quoted}, action: operate, energy_pj: , formats: {formats}, accumulator: {accumulator_row}, max_clock_mhz: {clock:g}, conditions: logic, source: synthesis, status: own}}
+  - {{component: pe_combinational, variant: {quoted}, action: operate, energy_pj: , conditions: logic, source: synthesis, status: own}}
+  - {{component: pe_registers, variant: {quoted}, action: operate, energy_pj: , conditions: logic, source: synthesis, status: own}}
+  - {{component: pe_registers, variant: {quoted}, action: clock, energy_pj: , conditions: logic, source: synthesis, status: own}}
+  - {{component: pe, variant: {quoted}, action: area, area_um2: , conditions: logic, source: synthesis, status: own}}
+
+"""
+
+_SRAM_HEAD = """\
+  # One macro, of any capacity and word; buffers are built of as many as they need. Energies are of one access.
+"""
+
+_SRAM = """\
+  - {{component: sram, variant: macro, action: {action}, {figure}: , capacity_kib: {capacity:g}, word_bits: {word}, conditions: macro, source: memories, status: own}}
+"""
+
+_DRAM = """\
+
+  # The variant is what `dram.type` names.
+  - {{component: dram, variant: {type}, action: transfer, energy_pj_per_bit: , conditions: device, source: dram, status: own}}
+"""
+
+
+def table_template(name: str, arch: ArchConfig) -> str:
+    """The text of a table called `name` with a row for everything of `arch` that can have an own price."""
+    process = arch.process
+    text = _HEAD.format(
+        arch=arch.name,
+        name=name,
+        node=process.node_nm,
+        voltage=process.voltage_v,
+        temperature=process.temperature_c,
+        corner=process.corner,
+        clock=arch.clock_mhz,
+    )
+    return text + "".join([*_macs(arch), *_memories(arch), _DRAM.format(type=arch.dram.type)])
+
+
+def _macs(arch: ArchConfig) -> Iterator[str]:
+    choices = [choice for layer in (None, *arch.layers) for choice, _ in arch.mac_choices(layer)]
+    structures = {
+        structure.name: structure
+        for structure in (structure_of(get_mac(choice, custom=arch.macs)) for choice in choices)
+    }
+    return (_mac(structure, arch.clock_mhz) for structure in structures.values())
+
+
+def _mac(structure: MacStructure, clock_mhz: float) -> str:
+    identity = structure.identity
+    accumulator = structure.accumulator_bits if identity is None else identity.accumulator
+    bits = f"{accumulator} bits" if isinstance(accumulator, int) else accumulator
+    return _MAC.format(
+        name=structure.name,
+        quoted=f"'{structure.name}'" if " " in structure.name else structure.name,
+        formats="" if identity is None else identity.formats,
+        accumulator=bits,
+        accumulator_row=accumulator,
+        clock=clock_mhz,
+    )
+
+
+def _memories(arch: ArchConfig) -> Iterator[str]:
+    yield _SRAM_HEAD
+    buffers = (arch.sram.ifmap, arch.sram.filter, arch.sram.ofmap)
+    for capacity_kib, word_bits in dict.fromkeys(_macro(buffer) for buffer in buffers):
+        for action, figure in (
+            ("read", "energy_pj"),
+            ("write", "energy_pj"),
+            ("leakage", "leakage_mw"),
+            ("area", "area_um2"),
+            ("access", "time_ns"),
+        ):
+            yield _SRAM.format(action=action, figure=figure, capacity=capacity_kib, word=word_bits)
+
+
+def _macro(buffer: SramConfig) -> tuple[float, int]:
+    """The macro that a buffer would be one of."""
+    side_by_side = -(-buffer.word_bits // buffer.macro_word_bits) * buffer.ports
+    return buffer.capacity_kib / side_by_side, buffer.touched_bits

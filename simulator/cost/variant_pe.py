@@ -1,0 +1,379 @@
+"""The energy and area of one PE, from the rows of one variant of one table, or composed from parts.
+
+Rows may price a PE whole, by component, or both: what the components leave of the whole is priced as
+`pe_multiply_add`. Registers are told apart from logic because they are clocked in every cycle. Rows that do
+not tell them apart charge the whole PE in every clocked cycle, an upper bound for cycles without work.
+
+Published powers contain the PE's leakage at the clock they were taken at. It is taken out here, in
+proportion to area, and comes back as static energy of every cycle: at full utilisation both together are
+the published figure again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from simulator.cost.book import Prices
+from simulator.cost.composition import (
+    DEFAULT_TOGGLE_RATE,
+    PeCost,
+    PeStatus,
+    composed_pe_cost,
+    register_bits,
+    register_cost,
+    too_fast,
+    with_leakage,
+)
+from simulator.cost.mac_rows import MacRows, rows_of
+from simulator.cost.mac_structure import MacStructure, RegisterClass
+from simulator.cost.price import NotPriced, Price, Uses, times, together, total, use
+from simulator.cost.tables import load_table
+from simulator.cost.vocabulary import PARTS_VARIANT, PE_PARTS
+from simulator.foundation.resources import bundled_names
+
+WHOLE: Final = "pe_multiply_add"
+"""What the logic of a PE is called where its rows do not split it, or leave some of it unlisted."""
+
+_REST: Final = 1e-9
+"""What components leave of their whole, relative to it, below which it is binary rounding."""
+
+
+def pe_cost(structure: MacStructure, prices: Prices) -> PeCost:
+    """The cost of a PE from the rows that price it, from parts where none do; nothing beyond its clock."""
+    energy = rows_of(structure, structure.price.energy, prices.book)
+    area = rows_of(structure, structure.price.area, prices.book)
+    area_uses, area_status = _area(structure, area, prices)
+    if energy is None:
+        cost = replace(composed_pe_cost(structure, prices), area=area_uses, area_status=area_status)
+    elif isinstance(energy, NotPriced):
+        cost = replace(composed_pe_cost(structure, prices).unpriced(energy), area=area_uses)
+    else:
+        cost = _from_rows(structure, energy, area_uses, prices)
+        cost = replace(cost, area_status=area_status)
+    sources = [rows for rows in (energy, area) if isinstance(rows, MacRows)]
+    limits = [structure.max_clock_mhz, *(rows.max_clock_mhz for rows in sources)]
+    limit_mhz = min((limit for limit in limits if limit is not None), default=None)
+    mismatches = dict.fromkeys(text for rows in sources for text in rows.mismatches(structure))
+    cost = replace(cost, warnings=(*cost.warnings, *mismatches), max_clock_mhz=limit_mhz)
+    why = too_fast(structure, prices.clock_mhz) or _beyond_rows(structure, limit_mhz, prices)
+    return cost if why is None else cost.unpriced(why)
+
+
+def _beyond_rows(structure: MacStructure, limit_mhz: float | None, prices: Prices) -> NotPriced | None:
+    """Why rows price nothing at a clock that their PE was not shown to reach."""
+    clock_mhz = prices.clock_mhz
+    if limit_mhz is None or clock_mhz <= limit_mhz:
+        return None
+    ways = [
+        f"set clock_mhz to {limit_mhz:g}",
+        f"add a table with rows of it at {clock_mhz:g} MHz",
+        f"set macs.{structure.name}.price to composed and scaling.frequency to true, which prices it from "
+        "parts as if it reached that clock",
+    ]
+    return NotPriced(
+        f"the rows of MAC {structure.name!r} meet timing up to {limit_mhz:g} MHz only, clock_mhz is "
+        f"{clock_mhz:g}: {', '.join(ways[:-1])}, or {ways[-1]}",
+        f"MAC {structure.name} at {clock_mhz:g} MHz",
+    )
+
+
+def _area(structure: MacStructure, rows: MacRows | NotPriced | None, prices: Prices) -> tuple[Uses, PeStatus]:
+    if rows is None:
+        return composed_pe_cost(structure, prices).area, "composed"
+    if isinstance(rows, NotPriced):
+        return rows, "composed"
+    whole = rows.row("pe", "area")
+    if whole is not None:
+        return use(prices.take(whole), 1, f"{whole.status} PE"), whole.status
+    logic = [name for name in PE_PARTS if rows.row(name, "operate") or rows.row(name, "area")]
+    if not logic or rows.row("pe_combinational", "area") is not None:
+        logic = ["pe_combinational"]
+    found = [rows.row(name, "area") for name in (*logic, "pe_registers")]
+    known = [row for row in found if row is not None]
+    if len(known) < len(found):
+        return _lacking(structure, rows, "pe", "area"), "composed"
+    uses = together(use(prices.take(row), 1, f"{row.status} component") for row in known)
+    return uses, known[0].status
+
+
+def _lacking(structure: MacStructure, rows: MacRows, component: str, action: str) -> NotPriced:
+    """Why a figure that the rows of a MAC do not have is not taken from elsewhere."""
+    figure, other = ("area", "energy") if action == "area" else ("energy", "area")
+    return NotPriced(
+        f"table {rows.table.name} prices {rows.variant} and does not give its {figure}, which no other "
+        f"source fills up: add the row {component}/{rows.variant}/{action} to table {rows.table.name}, or "
+        f"set macs.{structure.name}.price to {{{figure}: composed, {other}: {rows.variant}}}",
+        f"row {component}/{rows.variant}/{action}",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Energies:
+    """What the rows of a PE cost at the conditions of an architecture; None where there is no row.
+
+    parts: components of the logic by name.
+    """
+
+    parts: Mapping[str, Uses]
+    logic: Uses | None
+    registers: Uses | None
+    clock: Uses | None
+    whole: Uses | None
+
+    @classmethod
+    def of(cls, rows: MacRows, prices: Prices) -> _Energies:
+        """Every row of an energy, looked up."""
+
+        def priced(component: str, action: str = "operate") -> Uses | None:
+            row = rows.row(component, action)
+            return None if row is None else use(prices.take(row), 1, f"{row.status} {_called(component)}")
+
+        parts = {name: energy for name in PE_PARTS if (energy := priced(name)) is not None}
+        return cls(
+            parts,
+            priced("pe_combinational"),
+            priced("pe_registers"),
+            priced("pe_registers", "clock"),
+            priced("pe"),
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no row gives an energy of work."""
+        return not self.parts and (self.logic, self.registers, self.whole) == (None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Registers:
+    """Energy of a PE's registers, or of the whole PE where nothing tells them apart."""
+
+    characterised: Uses
+    clock: Uses
+    toggle: Uses
+    area: Uses | None = None
+    component: str = "pe_registers"
+    note: str = ""
+    warning: str = ""
+
+
+def _called(component: str) -> str:
+    return {"pe": "PE", "pe_registers": "registers"}.get(component, "component")
+
+
+def _from_rows(structure: MacStructure, rows: MacRows, area: Uses, prices: Prices) -> PeCost:
+    energies = _Energies.of(rows, prices)
+    status: PeStatus = next((row.status for row in rows.rows() if row.action == "operate"), "composed")
+    if energies.is_empty:
+        cost = composed_pe_cost(structure, prices).unpriced(_lacking(structure, rows, "pe", "operate"))
+        return replace(cost, area=area)
+    toggles = _toggles(structure, rows)
+    registers = _registers(structure, rows, energies, toggles, prices)
+    logic = _logic(structure, rows, energies, registers)
+    areas = _areas(rows, prices, area, logic, registers)
+    return PeCost(
+        structure.name,
+        status,
+        tuple(with_leakage(prices, name, energy, areas[name]) for name, energy in logic.items()),
+        register_cost(
+            prices,
+            characterised=registers.characterised,
+            clock=registers.clock,
+            toggle=registers.toggle,
+            area=areas["registers"],
+            bits=register_bits(structure),
+            toggles=toggles,
+            component=registers.component,
+        ),
+        area,
+        None,
+        notes=(registers.note,) if registers.note else (),
+        warnings=(registers.warning,) if registers.warning else (),
+    )
+
+
+def _toggles(structure: MacStructure, rows: MacRows) -> Mapping[RegisterClass, float]:
+    """Register bits that toggled per cycle while the energy was taken, as the table says or as usual."""
+    known = rows.table.characterised.get(rows.variant)
+    if known is not None and known.toggles_per_cycle is not None:
+        return known.toggles_per_cycle
+    return {name: bits * DEFAULT_TOGGLE_RATE for name, bits in register_bits(structure).items()}
+
+
+def _registers(
+    structure: MacStructure,
+    rows: MacRows,
+    energies: _Energies,
+    toggles: Mapping[RegisterClass, float],
+    prices: Prices,
+) -> _Registers:
+    """Registers by their own rows and flip-flops of the same source; else what the rest of the rows leave."""
+    flip_flops = _flip_flops(rows, prices)
+    given = energies.registers
+    if flip_flops is not None:
+        found = _from_flip_flops(structure, rows, given, flip_flops, sum(toggles.values()), prices)
+        if given is not None or _fits(energies, found.characterised):
+            return found
+    row = rows.row("pe_registers", "area")
+    area = None if row is None else use(prices.take(row), 1, f"{row.status} registers")
+    table, variant = rows.table.name, rows.variant
+    if given is not None and energies.clock is not None:
+        moved = together((given, times(energies.clock, -1, "less ")))
+        return _Registers(
+            given, energies.clock, times(moved, 1 / sum(toggles.values()), "a toggled bit of "), area
+        )
+    if given is not None:
+        note = (
+            f"{structure.name}: table {table} does not say what its registers cost in a cycle in which "
+            f"nothing toggles; such cycles are charged like others, an upper bound: add the row "
+            f"pe_registers/{variant}/clock"
+        )
+        return _Registers(given, given, (), area, note=note)
+    if energies.whole is None:
+        why = _lacking(structure, rows, "pe_registers", "operate")
+        return _Registers(why, why, why, area)
+    inside = [energies.logic] if energies.logic is not None else list(energies.parts.values())
+    left = _left(rows, energies.whole, inside)
+    warning = (
+        f"{structure.name}: table {table} does not tell the registers of {variant} from its logic; "
+        f"{'what its components leave of the PE' if inside else 'the whole PE'} is charged in every clocked "
+        f"cycle, an upper bound for those without work: add the row pe_registers/{variant}/operate"
+    )
+    component = "pe_registers" if inside else WHOLE
+    return _Registers(left, left, (), area if inside else None, component, warning=warning)
+
+
+def _from_flip_flops(
+    structure: MacStructure,
+    rows: MacRows,
+    given: Uses | None,
+    price: Callable[[str], Price | NotPriced],
+    toggled: float,
+    prices: Prices,
+) -> _Registers:
+    count = structure.flip_flops
+    clock, toggle = use(price("clock"), count, "flip-flops clocked"), use(price("toggle"), 1, "bits toggled")
+    row = rows.row("pe_registers", "area")
+    if row is None:
+        area = use(price("area"), count, "flip-flops")
+    else:
+        area = use(prices.take(row), 1, f"{row.status} registers")
+    return _Registers(given or together((clock, times(toggle, toggled))), clock, toggle, area)
+
+
+def _fits(energies: _Energies, registers: Uses) -> bool:
+    """Whether registers of flip-flops leave something of a whole, or there is no whole that they must fit."""
+    whole, inside = total(energies.whole or ()), total(together((registers, *energies.parts.values())))
+    return energies.whole is None or whole is None or inside is None or inside <= whole
+
+
+def _flip_flops(rows: MacRows, prices: Prices) -> Callable[[str], Price | NotPriced] | None:
+    """Prices of flip-flops that are of one source with the rows; None where there are none anywhere."""
+    table = prices.book.parts_of_source(rows.table)
+    if table is not None:
+
+        def price(action: str) -> Price | NotPriced:
+            row = table.row("flip_flop", PARTS_VARIANT, action)
+            return (
+                prices.book.missing("flip_flop", PARTS_VARIANT, action) if row is None else prices.take(row)
+            )
+
+        return price
+    fitted = next(
+        (name for name in bundled_names("energy_tables") if _is_fitted(name, rows.table.name)), None
+    )
+    if fitted is None:
+        return None
+    return lambda action: NotPriced(
+        f"no table in `tables` has the price: add the bundled table {fitted}",
+        f"row flip_flop/{PARTS_VARIANT}/{action}",
+    )
+
+
+def _is_fitted(table: str, to: str) -> bool:
+    return to in load_table(table).fitted_to
+
+
+def _logic(
+    structure: MacStructure, rows: MacRows, energies: _Energies, registers: _Registers
+) -> dict[str, Uses]:
+    """The combinational components, with what they leave of their whole."""
+    logic = dict(energies.parts)
+    apart = energies.registers is not None or registers.toggle != ()
+    if energies.logic is not None and not logic:
+        logic[WHOLE] = energies.logic
+    elif energies.logic is not None and _is_more(rows, "pe_combinational", PE_PARTS):
+        logic[WHOLE] = _left(rows, energies.logic, list(energies.parts.values()))
+    listed = PE_PARTS if energies.logic is None else ("pe_combinational",)
+    if (
+        energies.whole is not None
+        and apart
+        and (not logic or _is_more(rows, "pe", (*listed, "pe_registers")))
+    ):
+        logic[WHOLE] = _left(rows, energies.whole, [registers.characterised, *energies.parts.values()])
+    if not logic and energies.whole is None:
+        logic[WHOLE] = _lacking(structure, rows, "pe_combinational", "operate")
+    return logic
+
+
+def _is_more(rows: MacRows, whole: str, parts: Iterable[str]) -> bool:
+    """Whether a whole is more than its parts, as rows give them."""
+    row = rows.row(whole, "operate")
+    found = [part for name in parts if (part := rows.row(name, "operate")) is not None]
+    if row is None:
+        return False
+    return row.value - sum(part.value for part in found) > _REST * row.value
+
+
+def _left(rows: MacRows, whole: Uses, inside: list[Uses]) -> Uses:
+    """What components leave of their whole; not priced where scaling made them larger than it."""
+    left = together((whole, *(times(each, -1, "less ") for each in inside)))
+    energy_pj, whole_pj = total(left), total(whole)
+    if energy_pj is None or whole_pj is None or energy_pj >= -_REST * whole_pj:
+        return left
+    return NotPriced(
+        f"at the conditions of this architecture the components of {rows.variant} in table {rows.table.name} "
+        "cost more than the whole: add rows of it that hold at the same conditions",
+        f"row pe/{rows.variant}/operate",
+    )
+
+
+def _areas(
+    rows: MacRows, prices: Prices, whole: Uses, logic: Mapping[str, Uses], registers: _Registers
+) -> dict[str, Uses]:
+    """The area that each component's leakage follows: its own row, stretched so that all fill the PE.
+
+    Where rows do not give them, components share the PE's area as they share its energy. Under `registers`
+    stands the area of the registers.
+    """
+    given = {}
+    for name in logic:
+        row = rows.row(name, "area")
+        if row is not None:
+            given[name] = use(prices.take(row), 1, f"{row.status} component")
+    own, whole_um2 = registers.area, total(whole)
+    if isinstance(whole, NotPriced):
+        return {**dict.fromkeys(logic, whole), "registers": own or whole}
+    registers_um2 = None if own is None else total(own)
+    if own is not None and registers_um2 is None:
+        return {**dict.fromkeys(logic, own), "registers": own}
+    left_um2 = None if whole_um2 is None or registers_um2 is None else whole_um2 - registers_um2
+    if own is not None and left_um2 is not None and left_um2 > 0:
+        if list(logic) == [WHOLE]:
+            return {WHOLE: together((whole, times(own, -1, "less "))), "registers": own}
+        listed = together(given.values())
+        if len(given) == len(logic) and isinstance(listed, NotPriced):
+            return {**dict.fromkeys(logic, listed), "registers": own}
+        listed_um2 = total(listed)
+        if len(given) == len(logic) and listed_um2:
+            stretch = left_um2 / listed_um2
+            return {**{name: times(area, stretch) for name, area in given.items()}, "registers": own}
+    return _by_energy(whole, {**logic, "registers": registers.characterised})
+
+
+def _by_energy(area: Uses, energies: Mapping[str, Uses]) -> dict[str, Uses]:
+    known = {name: total(energy) for name, energy in energies.items()}
+    all_pj = sum(energy_pj or 0.0 for energy_pj in known.values())
+    shares = {name: (energy_pj or 0.0) / all_pj if all_pj else 0.0 for name, energy_pj in known.items()}
+    return {name: times(area, share) for name, share in shares.items()}

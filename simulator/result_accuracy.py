@@ -1,0 +1,66 @@
+"""What a result says of accuracy: of single layers, and of a network on images beside float32."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import Field
+
+from simulator.formation import Part as _Part
+from simulator.foundation.paired import PairedDifference, paired_outcomes
+
+
+def pack_outcomes(right: Iterable[bool]) -> str:
+    """Bits in hexadecimal, as `Accuracy.right` holds them; the last byte is filled up with zeros."""
+    bits = "".join("1" if each else "0" for each in right)
+    bits += "0" * (-len(bits) % 8)
+    return "".join(f"{int(bits[start : start + 8], 2):02x}" for start in range(0, len(bits), 8))
+
+
+def _unpacked(digits: str, count: int) -> list[bool]:
+    bits = "".join(f"{int(digit, 16):04b}" for digit in digits)
+    return [bit == "1" for bit in bits[:count]]
+
+
+class LayerAccuracy(_Part):
+    """A layer's output through the array's arithmetic against float32."""
+
+    sqnr_db: float | None = None
+    cosine: float | None = None
+    largest_error: float | None = None
+    saturated: int = 0
+    underflowed: int = 0
+    elements: int = 0
+
+
+class Accuracy(_Part):
+    """Accuracy of a network with this arithmetic on labelled images, beside float32."""
+
+    images: int
+    top1: float | None = None
+    top5: float | None = None
+    top1_float32: float | None = None
+    top5_float32: float | None = None
+    agreement_with_float32: float
+    policy: str = ""
+    choices: dict[str, Any] = Field(default_factory=dict)
+    data: str = ""
+    images_hash: str = ""
+    right: str = Field(
+        "",
+        description="A bit for each image in hexadecimal, the first one the highest of the first byte:"
+        " whether top-1 is right, or agrees with float32 where there are no labels.",
+    )
+    right_float32: str = Field("", description="Likewise for float32; empty where there are no labels.")
+
+    @property
+    def outcomes(self) -> list[bool]:
+        """Whether each image is right; empty where the result does not say."""
+        return _unpacked(self.right, self.images)
+
+    @property
+    def above_float32(self) -> PairedDifference | None:
+        """How far top-1 is above that of float32, on the same images; None where there are no labels."""
+        one, two = self.outcomes, _unpacked(self.right_float32, self.images)
+        return paired_outcomes(one, two) if one and two else None
