@@ -30,6 +30,12 @@ EXPONENT_BITS = (2, 3)
 POLICIES = ("max", "mse", "percentile", "max+gptq", "max+bias_correction", "mse+gptq+bias_correction")
 POLICY_MACS = ("int8 x int8", "e4m3 x e4m3", "int4 x int4", "e2m1 x e2m1")
 COLLAPSE_POINTS = 10.0
+_BEHIND = (
+    "In brackets are the signal-to-noise ratios of the network's outputs under `max` and under that policy. `gptq` and"
+    " `bias_correction` lower the squared error of one layer's output, or of its mean, for the inputs that the layer gets. Where"
+    " little of the signal is left, the least squared error lies near the mean output of all images, which says nothing about the"
+    " class."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +45,16 @@ class Bench:
     models: tuple[Model, ...]
     data: Images
     measured: dict[tuple[str, str, str | None, int], Accuracy] = field(default_factory=dict)
+    logits_sqnr_db: dict[tuple[str, str, str | None, int], float | None] = field(default_factory=dict)
 
     def accuracy(self, model: Model, mac: str, policy: str | None = None) -> Accuracy:
         """Accuracy on the test images, measured once and printed as it is measured."""
         return self._on(self.data, model, mac, policy)
+
+    def sqnr_db(self, model: Model, mac: str, policy: str) -> float | None:
+        """Signal-to-noise ratio of the outputs on the test images against float32; None without noise."""
+        self.accuracy(model, mac, policy)
+        return self.logits_sqnr_db[model.name, mac, policy, len(self.data.images)]
 
     def calibration_accuracy(self, model: Model, mac: str, policy: str) -> Accuracy:
         """Accuracy on the calibration images, for choices that must not be made on the test images."""
@@ -60,6 +72,8 @@ class Bench:
         if key not in self.measured:
             result = infer(model, data, mac, policy)
             self.measured[key] = result.accuracy
+            last = result.layers[model.last_product]
+            self.logits_sqnr_db[key] = last.sqnr_db
             top1 = result.accuracy.top1
             assert top1 is not None
             print(f"{model.name:16} {mac:14} {policy or 'default':28} {100 * top1:.1f}", flush=True)
@@ -126,11 +140,15 @@ def policies_section(bench: Bench) -> str:
                 )
                 if difference.points < -1:
                     bits = "8" if mac in POLICY_MACS[:2] else "4"
-                    behind[bits].append(f"{policy} in {mac.partition(' ')[0]} on {model.name}")
+                    ratios = [bench.sqnr_db(model, mac, each) for each in ("max", policy)]
+                    shown = " and ".join("no noise" if each is None else f"{each:.1f} dB" for each in ratios)
+                    behind[bits].append(f"`{policy}` in {mac.partition(' ')[0]} on {model.name} ({shown})")
     told = [
         f"More than a point below `max` at {bits} bits: {'; '.join(found) if found else 'none'}."
         for bits, found in behind.items()
     ]
+    if any(behind.values()):
+        told.append(_BEHIND)
     return "\n".join([*lines, "", " ".join(told)])
 
 
@@ -258,7 +276,8 @@ SECTIONS: dict[str, tuple[str, str, Callable[[Bench], str]]] = {
     ),
     "policies": (
         "Calibration and rounding at 8 and 4 bits",
-        "Activations and weights in the same format. `max` looks at nothing but the largest magnitudes.",
+        "Activations and weights in the same format. `max` looks at nothing but the largest magnitudes. Where `bias_correction` costs classes "
+        "on the calibration images it is [left out](inference.md): the row then equals that without it.",
         policies_section,
     ),
     "log_float": (

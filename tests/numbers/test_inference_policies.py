@@ -555,9 +555,11 @@ def test_a_layer_without_bias_gets_one(tmp_path: Path) -> None:
     assert layer.bias == pytest.approx([4 * 0.4, 0])
 
 
-def one_weight_that_becomes_zero(folder: Path, inputs: Sequence[float]) -> tuple[Model, Images]:
-    """Outputs 0.4 x, 0.8 and 7 x - 100: in steps of 1 the first weight is 0, and only the mean comes back."""
-    model = linear_network(folder / "one.onnx", [np.array([[0.4, 0, 7]])], [np.array([0, 0.8, -100])])
+def one_weight_that_becomes_zero(
+    folder: Path, inputs: Sequence[float], last: float = -100
+) -> tuple[Model, Images]:
+    """Outputs 0.4 x, 0.8, 7 x + last: in steps of 1 the first weight is 0, and only the mean comes back."""
+    model = linear_network(folder / "one.onnx", [np.array([[0.4, 0, 7]])], [np.array([0, 0.8, last])])
     images = np.array(inputs, np.float32)[:, None]
     return model, Images("few", images, None, images)
 
@@ -586,6 +588,15 @@ def test_a_correction_that_wins_classes_or_costs_none_is_kept(tmp_path: Path) ->
     plan = plan_network(model, data, "int4 x int4", "max+per_tensor+bias_correction")
     assert plan.layers["fc0"].bias == pytest.approx([1.6, 0.8, -100])
     assert "2 of 4 calibration images get the class of float32 with it, 2 without" in str(plan.choices)
+    # The mean is 0.64, which changes no class: nine are right and one is wrong in both ways.
+    model, data = one_weight_that_becomes_zero(tmp_path, [1] * 9 + [7])
+    plan = plan_network(model, data, "int4 x int4", "max+per_tensor+bias_correction")
+    assert plan.layers["fc0"].bias == pytest.approx([0.64, 0.8, -100])
+    assert "9 of 10 calibration images get the class of float32 with it, 9 without" in str(plan.choices)
+    # The last output is 0.5 for 1 and 42.5 for 7: what comes second changes, and does not count.
+    model, data = one_weight_that_becomes_zero(tmp_path, [1] * 9 + [7], last=-6.5)
+    plan = plan_network(model, data, "int4 x int4", "max+per_tensor+bias_correction")
+    assert "10 of 10 calibration images get the class of float32 with it, 10 without" in str(plan.choices)
 
 
 @pytest.mark.parametrize(
