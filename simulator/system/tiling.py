@@ -58,7 +58,7 @@ class Tiling:
     slots: Mapping[Operand, int]
     totals: Integers
     reason: str
-    is_product: bool = False
+    is_product: bool
 
     @property
     def steps(self) -> int:
