@@ -24,7 +24,7 @@ def test_times_are_those_of_the_counts() -> None:
 
 
 def test_a_result_that_leaves_its_reader_no_room_is_not_kept() -> None:
-    """The reader's 32 x 96 results of a byte fill three quarters of the buffer; its input would take a half."""
+    """The reader's 32 x 96 results of a byte fill 3 quarters of the buffer; its input would take half."""
     first = matrix_layer("first", "fc", m=32, n=32, k=32)
     second = matrix_layer("second", "fc", m=32, n=96, k=32, inputs=("first",))
     fields = {
@@ -78,7 +78,7 @@ def test_with_any_side_of_a_block_fixed_a_convolution_is_no_product(field: str) 
 
 
 def test_refresh_is_in_the_cycles_though_tilings_are_chosen_without() -> None:
-    """The channel stops for 210 of every 3,900 ns, and 4096 x 4096 weights at 6.4 bytes a cycle wait for it."""
+    """The channel stops for 210 of every 3,900 ns; 4096 x 4096 weights at 6.4 bytes a cycle wait for it."""
     layer = matrix_layer("l", "fc", m=1, n=4096, k=4096)
     slow = {"dram.bandwidth_gbyte_per_s": 3.2}
     calm = simulate(layer, load_arch("int8_32x32", slow)).counts.cycles.total
