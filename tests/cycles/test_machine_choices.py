@@ -14,7 +14,7 @@ from simulator.system.tiling import choose_tiling
 from simulator.system.tiling_candidates import NEST
 from simulator.system.tiling_search import Search
 from simulator.workload.layer import Convolution, Layer, Network, convolution_layer, matrix_layer
-from tests.cycles.tiling_laws import PRICES
+from tests.cycles.tiling_laws import PRICES, energy_of
 from tests.cycles.tiling_player import cost_of, simulate
 
 
@@ -39,22 +39,26 @@ def test_a_result_that_leaves_its_reader_no_room_is_not_kept() -> None:
 
 
 def test_cycles_decide_what_stays_on_chip_though_moves_have_prices() -> None:
-    """Kept, the first result saves 16 bytes of DRAM traffic; the second layer then has half of its buffer."""
-    first = matrix_layer("first", "fc", m=2, n=4, k=8)
-    second = matrix_layer("second", "fc", m=2, n=512, k=4, inputs=("first",))
+    """Kept, the first result saves traffic and energy, but the second layer has half of the buffer and waits."""
+    first = matrix_layer("first", "fc", m=16, n=4, k=8)
+    second = matrix_layer("second", "fc", m=16, n=256, k=4, inputs=("first",))
     network = Network("n", (first, second))
     fields = {
-        "sram.ofmap.capacity_kib": 64 / 1024,
-        "dram.latency_ns": 0,
+        "sram.ofmap.capacity_kib": 0.5,
+        "dram.latency_ns": 20,
         "dram.bandwidth_gbyte_per_s": 0.5,
         "tiling.keep_ofmap_on_chip": True,
     }
-    forced_fields = {**fields, "layers": {"first": {"tiling": {"keep_ofmap_on_chip": True}}}}
-    forced = simulate_network(load_arch("int8_32x32", forced_fields), network)
+    kept = {"first": {"tiling": {"keep_ofmap_on_chip": True}}}
+    forced = simulate_network(load_arch("int8_32x32", {**fields, "layers": kept}), network)
     never = simulate_network(load_arch("int8_32x32", {**fields, "tiling.keep_ofmap_on_chip": False}), network)
     asked = simulate_network(load_arch("int8_32x32", fields), network, move_prices=PRICES)
-    assert asked.cycles == min(forced.cycles, never.cycles)
-    assert forced.cycles != never.cycles
+    assert forced.cycles > never.cycles
+    assert sum(map(energy_of, forced.layers)) < sum(map(energy_of, never.layers))
+    assert asked.cycles == never.cycles
+    least = load_arch("int8_32x32", {**fields, "tiling.objective": "energy"})
+    by_energy = simulate_network(least, network, move_prices=PRICES)
+    assert by_energy.layers[0].counts.dram["ofmap"].write_bytes == 0
 
 
 def test_under_scalesim_timing_the_least_traffic_is_taken() -> None:
