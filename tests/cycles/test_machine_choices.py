@@ -39,7 +39,7 @@ def test_a_result_that_leaves_its_reader_no_room_is_not_kept() -> None:
 
 
 def test_cycles_decide_what_stays_on_chip_though_moves_have_prices() -> None:
-    """Kept, the first result saves traffic and energy, but the second layer has half of the buffer and waits."""
+    """Kept, the first result saves traffic and energy, but the second layer then has half a buffer."""
     first = matrix_layer("first", "fc", m=16, n=4, k=8)
     second = matrix_layer("second", "fc", m=16, n=256, k=4, inputs=("first",))
     network = Network("n", (first, second))
