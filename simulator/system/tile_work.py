@@ -89,8 +89,9 @@ def tile_folds(array: Array, tile: Tile) -> Folds:
 
 
 @helper
-def _with_whole_reduction(array: Array, tile: Tile) -> Tile:
-    return Tile(tile.m, tile.n, array.k, tile.groups, 1, 1)
+def _whole_folds(array: Array, tile: Tile) -> Folds:
+    """Output-stationary folds that a tile belongs to, with the layer's whole reduction."""
+    return folds_of(array.timing, tile.m, tile.n, array.k, tile.groups)
 
 
 @kernel
@@ -164,8 +165,7 @@ def _count_accesses(array: Array, tile: Tile, f: Folds, row: Integers) -> None:
     row[HELD_ROWS] = 0 if array.dataflow == OUTPUTS_STAY else tile.k * across * f.groups
     row[ACTIVATIONS] = tile.m * tile.k * tile.groups
     row[WEIGHTS] = tile.n * tile.k * tile.groups
-    row[SUMS_READ] = row[SUMS_WRITTEN] = 0
-    row[SUM_READ_WORDS] = row[SUM_WRITE_WORDS] = row[RESULT_WORDS] = row[RESIDUAL_WORDS] = 0
+    row[RESULT_WORDS] = row[RESIDUAL_WORDS] = 0
     if array.dataflow == OUTPUTS_STAY:
         row[ACTIVATIONS] *= across
         row[WEIGHTS] *= down
@@ -235,8 +235,8 @@ def cost_of_step(
         row[CYCLES] = row[COMPUTE] = t.interval * tile.k
         row[TAIL] = row[FILL] = row[DRAIN] = row[SHIFTING] = 0
         return
-    chain = tile_folds(array, _with_whole_reduction(array, tile)) if piece else own
-    after = tile_folds(array, _with_whole_reduction(array, following) if stays else following)
+    chain = _whole_folds(array, tile) if piece else own
+    after = _whole_folds(array, following) if stays else tile_folds(array, following)
     until = chain_split(t, chain, after, follows, goes_on)
     tail = max(0, chain_end(t, chain) - split_total(until))
     if stays:

@@ -8,6 +8,7 @@ import pytest
 
 from simulator.arch import load_arch
 from simulator.system import MachineRun, simulate_network
+from simulator.system.tile_work import HELD_ROWS
 from simulator.workload.layer import (
     Convolution,
     Layer,
@@ -150,3 +151,16 @@ def test_a_result_stays_on_chip_only_where_that_pays() -> None:
     )
     assert forced.layers[0].counts.dram["ofmap"].write_bytes == 0
     assert asked.cycles == min(never.cycles, forced.cycles)
+
+
+@pytest.mark.parametrize(
+    ("dataflow", "m", "n", "rows"),
+    [("ws", 10, 70, 120), ("is", 70, 10, 120), ("is", 10, 70, 40), ("os", 10, 70, 0)],
+)
+def test_rows_that_are_loaded_are_those_of_the_reduction_in_every_fold(
+    dataflow: str, m: int, n: int, rows: int
+) -> None:
+    """K = 40 is a fold of 32 rows and one of 8, for each fold across, of which 70 columns take 3."""
+    tile = {"tiling__tile_m": m, "tiling__tile_n": n, "tiling__tile_k": 40}
+    layer = run(matrix_layer("l", "fc", m=m, n=n, k=40), array__dataflow=dataflow, **tile).layers[0]
+    assert layer.tiling.totals[HELD_ROWS] == rows
