@@ -18,9 +18,13 @@ from simulator.cost.vocabulary import COMPONENTS, PART_ROWS, PE_PARTS, PE_ROWS, 
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml, read_text, validate
 from simulator.foundation.resources import data_folder, resolve_document
+from simulator.numerics.formats import get_format
 
 _OF_A_PE = ("max_clock_mhz", "formats", "accumulator")
 """Fields that only rows of a PE have."""
+
+_MOST = 1e30
+"""No value is larger, in pJ, um2, mW or ns, so that no sum of a run leaves the range of floats."""
 
 _SUM_TOLERANCE = 1e-9
 """Parts, remainder and whole are decimal figures: they add up but for binary rounding."""
@@ -90,6 +94,9 @@ class _TableReader:
         )
 
     def _row(self, index: int, fields: dict[str, Any]) -> TableRow:
+        for name in VALUE_FIELDS:
+            if isinstance(fields.get(name), bool):
+                raise self._error(index, _key(fields), f"{name} is no number", value=fields[name])
         try:
             row = TableRow.model_validate(fields)
         except ValidationError as error:
@@ -160,7 +167,9 @@ class _TableReader:
             return
         value = float(getattr(row, row.given[0]))
         if not math.isfinite(value) or value < 0:
-            raise self._error(index, row.key, "must not be negative or infinite", value=value)
+            raise self._error(
+                index, row.key, f"{row.given[0]} must not be negative or infinite, nor NaN", value=value
+            )
         if value == 0 and row.reason is None:
             raise self._error(
                 index, row.key, "is zero without a reason", value=value, allowed="a `reason` field"
@@ -236,6 +245,14 @@ class _TableReader:
                 raise self._error(index, row.key, "is a power, so its conditions need clock_mhz")
             formula = f"{value:g} uW / {conditions.clock_mhz:g} MHz"
             value /= conditions.clock_mhz
+        if value > _MOST:
+            raise self._error(
+                index,
+                row.key,
+                f"{row.given[0]} is larger than any price",
+                value=getattr(row, row.given[0]),
+                allowed=f"up to {_MOST:g} {field.unit}",
+            )
         return self._price_row(row, value, field.unit, formula)
 
     def _price_row(self, row: TableRow, value: float, unit: BaseUnit, formula: str) -> PriceRow:
@@ -335,20 +352,29 @@ class _TableReader:
 
     def _check_matches(self, written: Iterable[TableRow]) -> None:
         variants = {row.variant for row in written if row.component in PE_ROWS}
-        for variant in self._document.macs:
-            if variant not in variants:
-                raise UserError(
-                    "is no variant of the table's rows of PEs",
-                    source=self._source,
-                    location=f"macs.{variant}",
-                    value=variant,
-                    candidates=variants,
-                )
+        document = self._document
+        for section, named in (("macs", document.macs), ("characterised", document.characterised)):
+            for variant in named:
+                if variant not in variants:
+                    raise UserError(
+                        "is no variant of the table's rows of PEs",
+                        source=self._source,
+                        location=f"{section}.{variant}",
+                        value=variant,
+                        candidates=variants,
+                    )
+        for variant, match in document.macs.items():
+            for field in ("activation", "weight"):
+                try:
+                    get_format(getattr(match, field))
+                except UserError as error:
+                    location = f"macs.{variant}.{field}"
+                    raise UserError(str(error), source=self._source, location=location) from error
 
     def _explain(self, index: int, fields: dict[str, Any], error: ValidationError) -> UserError:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        key = "/".join(str(fields.get(name, "?")) for name in ("component", "variant", "action"))
+        key = _key(fields)
         if first["type"] == "missing":
             return self._error(index, key, f"{field} is required but missing")
         if first["type"] == "extra_forbidden":
@@ -395,6 +421,11 @@ class _TableReader:
                 line: int = value_node.value[index].start_mark.line + 1
                 return line
         return 0
+
+
+def _key(fields: Mapping[str, Any]) -> str:
+    """What a row is called that may lack fields."""
+    return "/".join(str(fields.get(name, "?")) for name in ("component", "variant", "action"))
 
 
 def _fit_formula(fit: Fit, position: int, published: list[PriceRow]) -> str:
