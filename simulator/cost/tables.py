@@ -23,6 +23,9 @@ from simulator.numerics.formats import get_format
 _OF_A_PE = ("max_clock_mhz", "formats", "accumulator")
 """Fields that only rows of a PE have."""
 
+_UNIT_OF: Mapping[str, BaseUnit] = {"dram": "pJ/bit", "wire": "pJ/bit/mm", "logic": "mW/um2"}
+"""Components whose every row is in one unit."""
+
 _MOST = 1e30
 """No value is larger, in pJ, um2, mW or ns, so that no sum of a run leaves the range of floats."""
 
@@ -175,6 +178,15 @@ class _TableReader:
                 index, row.key, "is zero without a reason", value=value, allowed="a `reason` field"
             )
         unit = VALUE_FIELDS[row.given[0]].unit
+        only = _UNIT_OF.get(row.component, unit)
+        if unit != only:
+            raise self._error(
+                index,
+                row.key,
+                f"{row.given[0]} is no value of {row.component}, which is priced in {only}",
+                value=value,
+                allowed=", ".join(name for name, field in VALUE_FIELDS.items() if field.unit == only),
+            )
         if row.component in PE_ROWS | PART_ROWS and unit not in {"pJ", "um2"}:
             raise self._error(
                 index,

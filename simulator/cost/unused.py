@@ -136,7 +136,7 @@ class RowUse:
             return Unused(f"MAC {users[0].name!r} takes its {_figure(row)} from elsewhere", never=False)
         for structure in self.structures:
             match = table.macs.get(row.variant)
-            if match is not None and structure.name == row.variant and DEFAULT_PRICE == structure.price:
+            if match is not None and structure.name == row.variant and structure.price == DEFAULT_PRICE:
                 described = f"{match.activation} x {match.weight}, {match.product}, into {match.accumulator}"
                 return Unused(
                     f"macs.{row.variant} of the table describes another MAC than {structure.name!r} "

@@ -211,7 +211,8 @@ def _registers(
     """Registers by their own rows and flip-flops of the same source; else what the rest of the rows leave."""
     flip_flops = _flip_flops(rows, prices)
     given = energies.registers
-    if flip_flops is not None:
+    tell_the_clock = given is not None and energies.clock is not None
+    if flip_flops is not None and not tell_the_clock:
         found = _from_flip_flops(structure, rows, given, flip_flops, sum(toggles.values()), prices)
         if given is not None or _fits(energies, found.characterised):
             return found

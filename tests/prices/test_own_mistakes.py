@@ -69,7 +69,7 @@ def test_conditions_are_finite(field: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("value", [True, False])
-def test_a_value_that_is_yes_or_no_is_refused(value: bool) -> None:  # noqa: FBT001 - the value under test
+def test_a_value_that_is_yes_or_no_is_refused(value: bool) -> None:
     fields = {**row("pe/mine/operate", 1.0), "energy_pj": value}
     assert f"row pe/mine/operate: energy_pj is no number (got {value})" in refused(fields)
 
@@ -202,3 +202,39 @@ def test_memories_that_no_buffer_is_built_of_say_so(tmp_path: Path) -> None:
 def test_an_empty_price_is_refused() -> None:
     with pytest.raises(UserError, match="MAC 'mine': price"):
         get_mac("mine", custom={"mine": {**MINE, "price": ""}})
+
+
+@pytest.mark.parametrize(
+    ("key", "field", "allowed"),
+    [
+        ("dram/mine/transfer", "energy_pj_per_byte", "energy_pj_per_bit"),
+        ("dram/mine/transfer", "energy_pj", "energy_pj_per_bit"),
+        ("dram/mine/transfer", "energy_fj_per_bit_mm", "energy_pj_per_bit"),
+        ("wire/intermediate/transfer", "energy_pj_per_bit", "energy_fj_per_bit_mm"),
+        ("wire/intermediate/transfer", "energy_pj", "energy_fj_per_bit_mm"),
+        ("logic/28nm/leakage", "leakage_mw", "leakage_nw_per_um2"),
+    ],
+)
+def test_a_value_in_another_unit_than_its_component_has_is_refused(
+    key: str, field: str, allowed: str
+) -> None:
+    """32 pJ a byte of DRAM would cost as much as 32 pJ a bit."""
+    fields = row(key, 32.0)
+    fields[field] = fields.pop("energy_pj")
+    message = refused(fields)
+    assert f"row {key}: {field} is no value of {key.partition('/')[0]}" in message
+    assert message.endswith(f"allowed: {allowed}")
+
+
+def test_the_rows_of_registers_come_before_flip_flops_of_the_same_table(tmp_path: Path) -> None:
+    """Idle cycles cost the row `clock`, 0.08 pJ, and not 36 flip-flops of 1 fJ."""
+    flip_flops = [row(f"flip_flop/28nm/{action}", 0.001) for action in ("clock", "toggle", "area")]
+    mine = write(tmp_path, *SPLIT, *flip_flops)
+    pe = pe_of([mine, *NO_LEAKAGE])
+    assert pe.registers.clock.energy_pj == pytest.approx(0.08)
+    assert pe.registers.characterised.energy_pj == pytest.approx(0.12)
+    parts_fj = pricing([mine, *NO_LEAKAGE]).layer(WORK).parts_fj
+    # 1000 useful at 0.12; 250 idle and holding at 0.08; 100 shifting weights in: 0.08 and 4 of 36 registers'
+    # 0.04 pJ in (32 + 1) / 2 of 32 rows
+    shifting_fj = 100 * (80 + 40 * 4 / 36 * 16.5 / 32)
+    assert parts_fj["pe_registers"] == pytest.approx(1000 * 120 + 250 * 80 + shifting_fj, abs=1)
