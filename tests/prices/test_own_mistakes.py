@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from simulator.arch import load_arch
 from simulator.arch.config import ArchConfig
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.table_check import check_tables
+from simulator.cost.table_template import table_template
 from simulator.cost.tables import parse_table
 from simulator.foundation import UserError
 from simulator.numerics import get_mac
@@ -238,3 +240,66 @@ def test_the_rows_of_registers_come_before_flip_flops_of_the_same_table(tmp_path
     # 0.04 pJ in (32 + 1) / 2 of 32 rows
     shifting_fj = 100 * (80 + 40 * 4 / 36 * 16.5 / 32)
     assert parts_fj["pe_registers"] == pytest.approx(1000 * 120 + 250 * 80 + shifting_fj, abs=1)
+
+
+@pytest.mark.parametrize(("volts", "is_priced"), [(0.69, False), (0.7, True), (1.05, True), (1.06, False)])
+def test_voltages_are_scaled_from_the_range_of_the_rule_alone(
+    volts: float,
+    is_priced: bool,
+    tmp_path: Path,
+) -> None:
+    mine = write(tmp_path, *SPLIT, conditions={"voltage_v": volts})
+    pe = pe_of([mine, *NO_LEAKAGE], scaling={"voltage": True})
+    assert (pe.energy_pj is not None) == is_priced
+
+
+@pytest.mark.parametrize(
+    ("price", "message"),
+    [
+        ({"enrgy": "mine"}, "MAC 'mine': price.enrgy: unknown key (got 'enrgy'); allowed: area, energy"),
+        (["mine"], "MAC 'mine': price: input should be a valid string (got ['mine'])"),
+        ("", "MAC 'mine': price: must not be empty (got '')"),
+    ],
+)
+def test_a_price_that_cannot_be_is_told_by_its_field(price: object, message: str) -> None:
+    with pytest.raises(UserError) as error:
+        get_mac("mine", custom={"mine": {**MINE, "price": price}})
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"tables": []}, "tables: needs at least 1 entry (got [])"),
+        ({"tables": "dram"}, "tables: must be a list (got 'dram')"),
+        ({"sram": 3}, "sram: must be a mapping of fields (got 3)"),
+    ],
+)
+def test_lists_and_mappings_are_called_so(fields: dict[str, Any], message: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(fields))
+    with pytest.raises(UserError) as error:
+        load_arch(str(file))
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["123", "null", "a: b", "it's", "mine", "on"])
+def test_a_template_holds_at_exactly_the_conditions_of_its_architecture(name: str) -> None:
+    arch = ArchConfig.model_validate(
+        {
+            "name": "one\nname: two",
+            "clock_mhz": 1000 / 3,
+            "process": {"voltage_v": 0.8123456789},
+            "array": {"mac": "12"},
+            "macs": {"12": MINE},
+            "sram": {"ifmap": {"capacity_kib": 1048575.5}},
+            "dram": {"type": "5"},
+        }
+    )
+    table = yaml.safe_load(table_template(name, arch))
+    assert table["table"] == name
+    assert table["conditions"]["logic"]["clock_mhz"] == 1000 / 3
+    assert table["conditions"]["logic"]["voltage_v"] == 0.8123456789
+    assert {each["variant"] for each in table["rows"]} == {"12", "macro", "5"}
+    assert {each["max_clock_mhz"] for each in table["rows"] if "max_clock_mhz" in each} == {1000 / 3}
+    assert 1048575.5 in {each["capacity_kib"] for each in table["rows"] if "capacity_kib" in each}
