@@ -13,6 +13,7 @@ from simulator.cost.vocabulary import VALUE_FIELDS, BaseUnit
 Status = Literal["published", "derived", "model", "tool_default", "ratio", "own"]
 Role = Literal["prices", "cross_check", "validation"]
 Scope = Literal["logic", "macro", "external", "bound"]
+Register = Literal["activation", "weight", "accumulator"]
 
 
 class _Strict(BaseModel):
@@ -152,13 +153,13 @@ class Fit(_Strict):
 class Characterisation(_Strict):
     """Flip-flops of a published PE and the bits that toggled per cycle while its power was taken."""
 
-    flip_flops: dict[Literal["activation", "weight", "accumulator"], int]
-    toggles_per_cycle: dict[Literal["activation", "weight", "accumulator"], float] | None = None
+    flip_flops: dict[Register, int]
+    toggles_per_cycle: dict[Register, float] | None = None
     source: str = Field(min_length=1)
 
     @model_validator(mode="after")
     def _toggles_fit_the_flip_flops(self) -> Characterisation:
-        registers = ("activation", "weight", "accumulator")
+        registers: tuple[Register, ...] = ("activation", "weight", "accumulator")
         if any(self.flip_flops.get(name, 0) < 1 for name in registers):
             message = "flip_flops needs a whole number of at least 1 for activation, weight and accumulator"
             raise ValueError(message)
