@@ -127,6 +127,7 @@ class _TableReader:
             raise self._error(
                 index, row.key, f"{stated[0]} is a field of rows of a PE", value=getattr(row, stated[0])
             )
+        self._check_accumulator(index, row)
         if row.source not in self._document.sources:
             raise self._error(
                 index,
@@ -143,6 +144,16 @@ class _TableReader:
                 value=row.conditions,
                 candidates=tuple(self._document.conditions),
             )
+
+    def _check_accumulator(self, index: int, row: TableRow) -> None:
+        if not isinstance(row.accumulator, str) or row.accumulator.isdigit():
+            return
+        try:
+            get_format(row.accumulator)
+        except UserError as error:
+            problem = "accumulator is neither a number of bits nor a format"
+            allowed = "24 for a fixed accumulator of 24 bits, fp16 for a float one"
+            raise self._error(index, row.key, problem, value=row.accumulator, allowed=allowed) from error
 
     def _check_value(self, index: int, row: TableRow) -> None:
         given = [*row.given, *(["fitted"] if row.fitted is not None else [])]

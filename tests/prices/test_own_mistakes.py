@@ -303,3 +303,13 @@ def test_a_template_holds_at_exactly_the_conditions_of_its_architecture(name: st
     assert {each["variant"] for each in table["rows"]} == {"12", "macro", "5"}
     assert {each["max_clock_mhz"] for each in table["rows"] if "max_clock_mhz" in each} == {1000 / 3}
     assert 1048575.5 in {each["capacity_kib"] for each in table["rows"] if "capacity_kib" in each}
+
+
+def test_an_accumulator_is_a_number_of_bits_or_a_format() -> None:
+    """As text, `24 bits` would be said to differ from the 24 bits of the MAC."""
+    message = refused(row("pe/mine/operate", 0.3, accumulator="24 bits"))
+    assert "row pe/mine/operate: accumulator is neither a number of bits nor a format" in message
+    for accumulator in (24, "24", "fp16"):
+        parse_table(
+            yaml.safe_dump(document(row("pe/mine/operate", 0.3, accumulator=accumulator))), source="mine.yaml"
+        )
