@@ -113,12 +113,16 @@ def _named(structure: MacStructure, variant: str, book: PriceBook) -> MacRows | 
 
 def _is(identity: MacIdentity, match: MacMatch) -> bool:
     return (
-        identity.activation,
-        identity.weight,
+        _spelled(identity.formats),
         identity.product,
         str(identity.accumulator),
         identity.pipeline_depth,
-    ) == (match.activation, match.weight, match.product, str(match.accumulator), match.pipeline_depth)
+    ) == (
+        _spelled(f"{match.activation} x {match.weight}"),
+        match.product,
+        str(match.accumulator),
+        match.pipeline_depth,
+    )
 
 
 def _spelled(formats: str) -> tuple[str, ...]:

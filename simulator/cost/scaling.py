@@ -123,6 +123,7 @@ class PriceScaling:
             "scaling.voltage",
             permitted=allow.voltage,
             limits=VOLTAGE_RANGE_V,
+            both_ends=True,
         )
         clock = _Condition(
             conditions.clock_mhz,

@@ -13,6 +13,7 @@ from simulator.cost.vocabulary import VALUE_FIELDS, BaseUnit
 Status = Literal["published", "derived", "model", "tool_default", "ratio", "own"]
 Role = Literal["prices", "cross_check", "validation"]
 Scope = Literal["logic", "macro", "external", "bound"]
+Register = Literal["activation", "weight", "accumulator"]
 
 
 class _Strict(BaseModel):
@@ -28,11 +29,11 @@ class Conditions(_Strict):
         "own supply, only the node must match; `external`: another chip; `bound`: an upper bound for "
         "milder conditions at the same node.",
     )
-    node_nm: float | None = Field(None, gt=0)
-    voltage_v: float | None = Field(None, gt=0)
-    temperature_c: float | None = None
+    node_nm: float | None = Field(None, gt=0, allow_inf_nan=False)
+    voltage_v: float | None = Field(None, gt=0, allow_inf_nan=False)
+    temperature_c: float | None = Field(None, allow_inf_nan=False)
     corner: Literal["TT", "SS", "FF"] | None = None
-    clock_mhz: float | None = Field(None, gt=0)
+    clock_mhz: float | None = Field(None, gt=0, allow_inf_nan=False)
     activity: str = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -65,7 +66,7 @@ class TableRow(_Strict):
     """One row as written: exactly one value, its provenance, and what it is part of or made of."""
 
     component: str
-    variant: str
+    variant: str = Field(min_length=1)
     action: str
     conditions: str
     source: str = Field(min_length=1)
@@ -82,17 +83,25 @@ class TableRow(_Strict):
     leakage_nw_per_um2: float | None = None
     time_ns: float | None = None
     fitted: str | None = Field(None, description="Name of the fit that gives the value instead of a figure.")
-    capacity_kib: float | None = Field(None, gt=0)
+    capacity_kib: float | None = Field(None, gt=0, allow_inf_nan=False)
     word_bits: int | None = Field(None, gt=0)
     capacity_exponent: float | None = Field(
-        None, ge=0, description="A term of a fitted memory: the value is at 1 KiB and grows with this power."
+        None,
+        ge=0,
+        le=8,
+        description="A term of a fitted memory: the value is at 1 KiB and grows with this power.",
     )
     word_exponent: float | None = Field(
-        None, description="A term of a fitted memory: the value is at 1 bit and grows with this power."
+        None,
+        ge=-8,
+        le=8,
+        description="A term of a fitted memory: the value is at 1 bit and grows with this power.",
     )
     parts: tuple[str, ...] = Field((), description="Rows that add up to this one.")
     remainder: float | None = Field(None, description="What the parts leave unlisted, in the row's own unit.")
-    uncertainty: float | None = Field(None, ge=0, description="Relative, 0.1 for 10 %.")
+    uncertainty: float | None = Field(
+        None, ge=0, le=100, description="Relative, 0.1 for 10 %; at most 100, a factor of a hundred."
+    )
     max_clock_mhz: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="Clock up to which the PE meets timing."
     )
@@ -144,9 +153,32 @@ class Fit(_Strict):
 class Characterisation(_Strict):
     """Flip-flops of a published PE and the bits that toggled per cycle while its power was taken."""
 
-    flip_flops: dict[Literal["activation", "weight", "accumulator"], int]
-    toggles_per_cycle: dict[Literal["activation", "weight", "accumulator"], float] | None = None
+    flip_flops: dict[Register, int]
+    toggles_per_cycle: dict[Register, float] | None = None
     source: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _toggles_fit_the_flip_flops(self) -> Characterisation:
+        registers: tuple[Register, ...] = ("activation", "weight", "accumulator")
+        if any(self.flip_flops.get(name, 0) < 1 for name in registers):
+            message = "flip_flops needs a whole number of at least 1 for activation, weight and accumulator"
+            raise ValueError(message)
+        toggles = self.toggles_per_cycle
+        if toggles is None:
+            return self
+        if not all(0 <= toggles.get(name, -1) <= self.flip_flops[name] for name in registers):
+            message = (
+                "toggles_per_cycle needs activation, weight and accumulator, each from 0 to as many as its "
+                "flip_flops"
+            )
+            raise ValueError(message)
+        if not toggles["accumulator"] or not toggles["activation"] + toggles["weight"]:
+            message = (
+                "toggles_per_cycle must not be 0 of the accumulator, nor of activation and weight together: "
+                "a layer's toggles are priced relative to them"
+            )
+            raise ValueError(message)
+        return self
 
 
 class MemoryRange(_Strict):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+
+import yaml
 
 from simulator.arch.config import ArchConfig, SramConfig
 from simulator.cost.mac_parts import structure_of
@@ -24,8 +27,8 @@ sources:
 
 # What the figures hold at. `logic` must match the architecture, unless its `scaling` permits a step.
 conditions:
-  logic: {{node_nm: {node:g}, voltage_v: {voltage:g}, temperature_c: {temperature:g}, corner: {corner}, clock_mhz: {clock:g}, activity: 'stimulus of the power report'}}
-  macro: {{scope: macro, node_nm: {node:g}, voltage_v: {voltage:g}, temperature_c: {temperature:g}, activity: 'every access reads or writes a whole word'}}
+  logic: {{node_nm: {node}, voltage_v: {voltage}, temperature_c: {temperature}, corner: {corner}, clock_mhz: {clock}, activity: 'stimulus of the power report'}}
+  macro: {{scope: macro, node_nm: {node}, voltage_v: {voltage}, temperature_c: {temperature}, activity: 'every access reads or writes a whole word'}}
   device: {{scope: external, activity: 'streaming accesses, interface included'}}
 
 # status: own for your own results; published, derived, model, tool_default or ratio for others'.
@@ -36,7 +39,7 @@ _MAC = """\
   # MAC {name}: {formats} into {accumulator}. Energies are of one cycle with a multiply-add, leakage included.
   # A row `pe` alone is enough; with `pe_registers` cycles without work cost less, with its `clock` (a cycle
   # in which nothing toggles) stalls too. Instead of `pe_combinational`: pe_multiply, pe_table, pe_shift, pe_add.
-  - {{component: pe, variant: {quoted}, action: operate, energy_pj: , formats: {formats}, accumulator: {accumulator_row}, max_clock_mhz: {clock:g}, conditions: logic, source: synthesis, status: own}}
+  - {{component: pe, variant: {quoted}, action: operate, energy_pj: , formats: {formats}, accumulator: {accumulator_row}, max_clock_mhz: {clock}, conditions: logic, source: synthesis, status: own}}
   - {{component: pe_combinational, variant: {quoted}, action: operate, energy_pj: , conditions: logic, source: synthesis, status: own}}
   - {{component: pe_registers, variant: {quoted}, action: operate, energy_pj: , conditions: logic, source: synthesis, status: own}}
   - {{component: pe_registers, variant: {quoted}, action: clock, energy_pj: , conditions: logic, source: synthesis, status: own}}
@@ -49,7 +52,7 @@ _SRAM_HEAD = """\
 """
 
 _SRAM = """\
-  - {{component: sram, variant: macro, action: {action}, {figure}: , capacity_kib: {capacity:g}, word_bits: {word}, conditions: macro, source: memories, status: own}}
+  - {{component: sram, variant: macro, action: {action}, {figure}: , capacity_kib: {capacity}, word_bits: {word}, conditions: macro, source: memories, status: own}}
 """
 
 _DRAM = """\
@@ -63,15 +66,26 @@ def table_template(name: str, arch: ArchConfig) -> str:
     """The text of a table called `name` with a row for everything of `arch` that can have an own price."""
     process = arch.process
     text = _HEAD.format(
-        arch=arch.name,
-        name=name,
-        node=process.node_nm,
-        voltage=process.voltage_v,
-        temperature=process.temperature_c,
+        arch=" ".join(arch.name.split()),
+        name=_text(name),
+        node=_number(process.node_nm),
+        voltage=_number(process.voltage_v),
+        temperature=_number(process.temperature_c),
         corner=process.corner,
-        clock=arch.clock_mhz,
+        clock=_number(arch.clock_mhz),
     )
-    return text + "".join([*_macs(arch), *_memories(arch), _DRAM.format(type=arch.dram.type)])
+    return text + "".join([*_macs(arch), *_memories(arch), _DRAM.format(type=_text(arch.dram.type))])
+
+
+def _number(value: float) -> str:
+    """All digits of a number, so that a row holds at exactly the architecture's conditions."""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def _text(value: str) -> str:
+    """A text as YAML, quoted where it would be read as something else."""
+    plain = re.fullmatch(r"[A-Za-z_][\w.+-]*", value) and yaml.safe_load(value) == value
+    return value if plain else "'" + value.replace("'", "''") + "'"
 
 
 def _macs(arch: ArchConfig) -> Iterator[str]:
@@ -89,11 +103,11 @@ def _mac(structure: MacStructure, clock_mhz: float) -> str:
     bits = f"{accumulator} bits" if isinstance(accumulator, int) else accumulator
     return _MAC.format(
         name=structure.name,
-        quoted=f"'{structure.name}'" if " " in structure.name else structure.name,
+        quoted=_text(structure.name),
         formats="" if identity is None else identity.formats,
         accumulator=bits,
         accumulator_row=accumulator,
-        clock=clock_mhz,
+        clock=_number(clock_mhz),
     )
 
 
@@ -108,7 +122,7 @@ def _memories(arch: ArchConfig) -> Iterator[str]:
             ("area", "area_um2"),
             ("access", "time_ns"),
         ):
-            yield _SRAM.format(action=action, figure=figure, capacity=capacity_kib, word=word_bits)
+            yield _SRAM.format(action=action, figure=figure, capacity=_number(capacity_kib), word=word_bits)
 
 
 def _macro(buffer: SramConfig) -> tuple[float, int]:

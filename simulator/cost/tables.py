@@ -18,9 +18,16 @@ from simulator.cost.vocabulary import COMPONENTS, PART_ROWS, PE_PARTS, PE_ROWS, 
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml, read_text, validate
 from simulator.foundation.resources import data_folder, resolve_document
+from simulator.numerics.formats import get_format
 
 _OF_A_PE = ("max_clock_mhz", "formats", "accumulator")
 """Fields that only rows of a PE have."""
+
+_UNIT_OF: Mapping[str, BaseUnit] = {"dram": "pJ/bit", "wire": "pJ/bit/mm", "logic": "mW/um2"}
+"""Components whose every row is in one unit."""
+
+_MOST = 1e30
+"""No value is larger, in pJ, um2, mW or ns, so that no sum of a run leaves the range of floats."""
 
 _SUM_TOLERANCE = 1e-9
 """Parts, remainder and whole are decimal figures: they add up but for binary rounding."""
@@ -90,6 +97,9 @@ class _TableReader:
         )
 
     def _row(self, index: int, fields: dict[str, Any]) -> TableRow:
+        for name in VALUE_FIELDS:
+            if isinstance(fields.get(name), bool):
+                raise self._error(index, _key(fields), f"{name} is no number", value=fields[name])
         try:
             row = TableRow.model_validate(fields)
         except ValidationError as error:
@@ -117,6 +127,7 @@ class _TableReader:
             raise self._error(
                 index, row.key, f"{stated[0]} is a field of rows of a PE", value=getattr(row, stated[0])
             )
+        self._check_accumulator(index, row)
         if row.source not in self._document.sources:
             raise self._error(
                 index,
@@ -133,6 +144,16 @@ class _TableReader:
                 value=row.conditions,
                 candidates=tuple(self._document.conditions),
             )
+
+    def _check_accumulator(self, index: int, row: TableRow) -> None:
+        if not isinstance(row.accumulator, str) or row.accumulator.isdigit():
+            return
+        try:
+            get_format(row.accumulator)
+        except UserError as error:
+            problem = "accumulator is neither a number of bits nor a format"
+            allowed = "24 for a fixed accumulator of 24 bits, fp16 for a float one"
+            raise self._error(index, row.key, problem, value=row.accumulator, allowed=allowed) from error
 
     def _check_value(self, index: int, row: TableRow) -> None:
         given = [*row.given, *(["fitted"] if row.fitted is not None else [])]
@@ -160,12 +181,23 @@ class _TableReader:
             return
         value = float(getattr(row, row.given[0]))
         if not math.isfinite(value) or value < 0:
-            raise self._error(index, row.key, "must not be negative or infinite", value=value)
+            raise self._error(
+                index, row.key, f"{row.given[0]} must not be negative or infinite, nor NaN", value=value
+            )
         if value == 0 and row.reason is None:
             raise self._error(
                 index, row.key, "is zero without a reason", value=value, allowed="a `reason` field"
             )
         unit = VALUE_FIELDS[row.given[0]].unit
+        only = _UNIT_OF.get(row.component, unit)
+        if unit != only:
+            raise self._error(
+                index,
+                row.key,
+                f"{row.given[0]} is no value of {row.component}, which is priced in {only}",
+                value=value,
+                allowed=", ".join(name for name, field in VALUE_FIELDS.items() if field.unit == only),
+            )
         if row.component in PE_ROWS | PART_ROWS and unit not in {"pJ", "um2"}:
             raise self._error(
                 index,
@@ -236,6 +268,14 @@ class _TableReader:
                 raise self._error(index, row.key, "is a power, so its conditions need clock_mhz")
             formula = f"{value:g} uW / {conditions.clock_mhz:g} MHz"
             value /= conditions.clock_mhz
+        if value > _MOST:
+            raise self._error(
+                index,
+                row.key,
+                f"{row.given[0]} is larger than any price",
+                value=getattr(row, row.given[0]),
+                allowed=f"up to {_MOST:g} {field.unit}",
+            )
         return self._price_row(row, value, field.unit, formula)
 
     def _price_row(self, row: TableRow, value: float, unit: BaseUnit, formula: str) -> PriceRow:
@@ -335,20 +375,29 @@ class _TableReader:
 
     def _check_matches(self, written: Iterable[TableRow]) -> None:
         variants = {row.variant for row in written if row.component in PE_ROWS}
-        for variant in self._document.macs:
-            if variant not in variants:
-                raise UserError(
-                    "is no variant of the table's rows of PEs",
-                    source=self._source,
-                    location=f"macs.{variant}",
-                    value=variant,
-                    candidates=variants,
-                )
+        document = self._document
+        for section, named in (("macs", document.macs), ("characterised", document.characterised)):
+            for variant in named:
+                if variant not in variants:
+                    raise UserError(
+                        "is no variant of the table's rows of PEs",
+                        source=self._source,
+                        location=f"{section}.{variant}",
+                        value=variant,
+                        candidates=variants,
+                    )
+        for variant, match in document.macs.items():
+            for field in ("activation", "weight"):
+                try:
+                    get_format(getattr(match, field))
+                except UserError as error:
+                    location = f"macs.{variant}.{field}"
+                    raise UserError(str(error), source=self._source, location=location) from error
 
     def _explain(self, index: int, fields: dict[str, Any], error: ValidationError) -> UserError:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        key = "/".join(str(fields.get(name, "?")) for name in ("component", "variant", "action"))
+        key = _key(fields)
         if first["type"] == "missing":
             return self._error(index, key, f"{field} is required but missing")
         if first["type"] == "extra_forbidden":
@@ -395,6 +444,11 @@ class _TableReader:
                 line: int = value_node.value[index].start_mark.line + 1
                 return line
         return 0
+
+
+def _key(fields: Mapping[str, Any]) -> str:
+    """What a row is called that may lack fields."""
+    return "/".join(str(fields.get(name, "?")) for name in ("component", "variant", "action"))
 
 
 def _fit_formula(fit: Fit, position: int, published: list[PriceRow]) -> str:

@@ -14,6 +14,7 @@ from simulator.cost.table_schema import PriceRow, PriceTable
 from simulator.cost.vocabulary import PART_ROWS, PARTS_VARIANT, PE_ROWS, source_group
 from simulator.foundation.errors import nearest_name
 from simulator.numerics.mac_config import preset_names
+from simulator.numerics.mac_spec import DEFAULT_PRICE
 
 _ONLY_VARIANT = {"wire": "intermediate", "logic": PARTS_VARIANT, **dict.fromkeys(PART_ROWS, PARTS_VARIANT)}
 """Components that are looked up under one name."""
@@ -30,6 +31,10 @@ _LOOKED_UP = {
     **{(component, "area"): _LEAKAGE_ALONE for component in PE_ROWS - {"pe"}},
 }
 """Why a price that was looked up entered no figure, by component and action."""
+
+_OTHER_MEMORY = (
+    "every buffer is built of another memory of the table, with fewer missing rows or of less area"
+)
 
 _NEVER_PRICED = frozenset({"array", "multiplier"})
 
@@ -74,6 +79,8 @@ class RowUse:
         if isinstance(looked_up, NotPriced):
             return Unused(looked_up.reason, never=False)
         if isinstance(looked_up, Price):
+            if (why := self._of_an_unpriced_pe(table, row)) is not None:
+                return why
             return Unused(_LOOKED_UP.get((row.component, row.action), _NOTHING_HAPPENS), never=False)
         only = _ONLY_VARIANT.get(row.component, row.variant)
         if row.variant != only:
@@ -89,28 +96,65 @@ class RowUse:
             return Unused(f"table {first.name} comes before it and prices {what}", never=True)
         if row.component in PE_ROWS:
             return self._of_a_pe(table, row)
+        if row.component == "sram":
+            if row.capacity_kib is None and row.capacity_exponent is None:
+                return Unused("it states no capacity_kib, so no buffer can be built of it", never=True)
+            return Unused(_OTHER_MEMORY, never=False)
         if row.component == "dram" and row.variant != self.arch.dram.type:
             return Unused(f"dram.type is {self.arch.dram.type}", never=False)
         return Unused(_NOTHING_HAPPENS, never=False)
 
-    def _of_a_pe(self, table: PriceTable, row: PriceRow) -> Unused:
-        users = [
-            structure.name
+    def _users(self, table: PriceTable, variant: str) -> list[MacStructure]:
+        """MACs that take their energy or their area from a variant of a table."""
+        return [
+            structure
             for structure in self.structures
-            for wanted in (structure.price.energy, structure.price.area)
-            if _is(rows_of(structure, wanted, self.book), table, row.variant)
+            if any(
+                _is(rows_of(structure, wanted, self.book), table, variant)
+                for wanted in (structure.price.energy, structure.price.area)
+            )
         ]
+
+    def _of_an_unpriced_pe(self, table: PriceTable, row: PriceRow) -> Unused | None:
+        """Why a row that was looked up priced nothing: the PE is too slow, or other rows are missing."""
+        if row.component not in PE_ROWS:
+            return None
+        rows = MacRows(table, row.variant)
+        for structure in self._users(table, row.variant):
+            limits = [mhz for mhz in (rows.max_clock_mhz, structure.max_clock_mhz) if mhz is not None]
+            if limits and min(limits) < self.arch.clock_mhz:
+                limit = f"MAC {structure.name!r} meets timing up to {min(limits):g} MHz only"
+                return Unused(f"{limit}, clock_mhz is {self.arch.clock_mhz:g}", never=False)
+        if row.action == "clock" and rows.row("pe_registers", "operate") is None:
+            needed = f"pe_registers/{row.variant}/operate"
+            return Unused(f"it is used together with the row {needed} alone, which is missing", never=False)
+        return None
+
+    def _of_a_pe(self, table: PriceTable, row: PriceRow) -> Unused:
+        users = self._users(table, row.variant)
         if users:
-            return Unused(f"MAC {users[0]!r} takes its {_figure(row)} from elsewhere", never=False)
+            return Unused(f"MAC {users[0].name!r} takes its {_figure(row)} from elsewhere", never=False)
+        for structure in self.structures:
+            match = table.macs.get(row.variant)
+            if match is not None and structure.name == row.variant and structure.price == DEFAULT_PRICE:
+                described = f"{match.activation} x {match.weight}, {match.product}, into {match.accumulator}"
+                return Unused(
+                    f"macs.{row.variant} of the table describes another MAC than {structure.name!r} "
+                    f"({described}): correct that entry, or delete it to price the MAC by its name",
+                    never=True,
+                )
         known = [*self.arch.macs, *preset_names(), *(structure.name for structure in self.structures)]
-        variants = {
-            spec.get("price") for spec in self.arch.macs.values() if isinstance(spec.get("price"), str)
-        }
+        variants = {name for spec in self.arch.macs.values() for name in _named(spec.get("price"))}
         if row.variant in table.macs or row.variant in known or row.variant in variants:
             return Unused(f"no MAC of this run takes its price from {row.variant}", never=False)
         near = nearest_name(row.variant, known)
         hint = f" (the nearest is {near!r})" if near else ""
         return Unused(f"no MAC is called {row.variant!r}{hint}, and no `price` names it", never=True)
+
+
+def _named(price: object) -> tuple[object, ...]:
+    """Variants that the `price` of a MAC names, as an architecture file writes it."""
+    return tuple(price.values()) if isinstance(price, Mapping) else (price,)
 
 
 def _figure(row: PriceRow) -> str:

@@ -211,7 +211,8 @@ def _registers(
     """Registers by their own rows and flip-flops of the same source; else what the rest of the rows leave."""
     flip_flops = _flip_flops(rows, prices)
     given = energies.registers
-    if flip_flops is not None:
+    tell_the_clock = given is not None and energies.clock is not None
+    if flip_flops is not None and not tell_the_clock:
         found = _from_flip_flops(structure, rows, given, flip_flops, sum(toggles.values()), prices)
         if given is not None or _fits(energies, found.characterised):
             return found
@@ -220,6 +221,15 @@ def _registers(
     table, variant = rows.table.name, rows.variant
     if given is not None and energies.clock is not None:
         moved = together((given, times(energies.clock, -1, "less ")))
+        moved_pj, given_pj = total(moved), total(given)
+        if moved_pj is not None and given_pj is not None and moved_pj < -_REST * given_pj:
+            why = NotPriced(
+                f"at the conditions of this architecture pe_registers/{variant}/clock of table {table} costs "
+                f"more than pe_registers/{variant}/operate, which contains it: give both rows at the same "
+                "conditions",
+                f"row pe_registers/{variant}/operate",
+            )
+            return _Registers(why, why, why, area)
         return _Registers(
             given, energies.clock, times(moved, 1 / sum(toggles.values()), "a toggled bit of "), area
         )

@@ -121,27 +121,56 @@ def validate(model: type[Model], document: Any, *, source: object) -> Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise _explain(model, error, source) from error
+        raise _explain(model, document, error, source) from error
 
 
-def _explain(model: type[BaseModel], error: ValidationError, source: object) -> UserError:
+_PLAIN = {
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a mapping of fields",
+    "model_type": "must be a mapping of fields",
+    "string_too_short": "must not be empty",
+}
+"""What the validation library says in its own terms, said in those of a YAML file."""
+
+
+def _place(document: Any, location: tuple[int | str, ...], *, is_missing: bool) -> tuple[int | str, ...]:
+    """The part of a location that is in the document; the library also names the branches of a union."""
+    kept: list[int | str] = []
+    current = document
+    for position, part in enumerate(location):
+        is_there = (isinstance(current, dict) and part in current) or (
+            isinstance(current, list | tuple) and isinstance(part, int) and part < len(current)
+        )
+        if is_there:
+            current = current[part]
+        if is_there or (is_missing and position == len(location) - 1):
+            kept.append(part)
+    return tuple(kept)
+
+
+def _explain(model: type[BaseModel], document: Any, error: ValidationError, source: object) -> UserError:
     # A misspelt key is also a missing one; the misspelling is the more useful thing to tell.
     first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
-    location = ".".join(str(part) for part in first["loc"])
+    place = _place(document, first["loc"], is_missing=first["type"] == "missing")
+    location = ".".join(str(part) for part in place)
     if first["type"] == "extra_forbidden":
         return UserError(
             "unknown key",
             source=source,
             location=location,
             value=str(first["loc"][-1]),
-            candidates=_field_names(model, first["loc"][:-1]),
+            candidates=_field_names(model, place[:-1]),
         )
     if first["type"] == "missing":
         return UserError("is required but missing", source=source, location=location)
     if first["type"] == "value_error" and isinstance(first["ctx"]["error"], UserError):
         nested = first["ctx"]["error"]
         return UserError(str(nested), source=source, location=location or None)
-    message = first["msg"].removeprefix("Value error, ")
+    message = _PLAIN.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+    if first["type"] == "too_short":
+        least = first["ctx"]["min_length"]
+        message = f"needs at least {least} {'entry' if least == 1 else 'entries'}"
     message = message[0].lower() + message[1:]
     if first["type"] == "value_error":
         return UserError(message, source=source, location=location or None)

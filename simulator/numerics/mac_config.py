@@ -95,7 +95,7 @@ class MacConfig(_Section):
     max_clock_mhz: float | None = Field(
         None, gt=0, le=100_000, description="Clock up to which the MAC meets timing, whatever prices it."
     )
-    price: str | MacPriceConfig | None = Field(
+    price: Annotated[str, Field(min_length=1)] | MacPriceConfig | None = Field(
         None,
         description="Variant of the price tables, or `composed`, for energy and area together or apart "
         "(`{energy: mine, area: composed}`); left out: the rows of its own name, else published ones.",
