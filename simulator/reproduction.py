@@ -44,7 +44,7 @@ class Reproduction:
 
     @property
     def is_same(self) -> bool:
-        """Whether every figure came out as it stands in the result."""
+        """Whether every figure came out as the result has it."""
         return not self.figures
 
 

@@ -54,7 +54,7 @@ def export_ert(table: PriceTable) -> str:
 
 
 def export_art(table: PriceTable) -> str:
-    """The table's areas as an Accelergy ART; a memory's size stands in its name."""
+    """The table's areas as an Accelergy ART; a memory's size is in its name."""
     rows = [row for row in table.rows.values() if row.unit == "um2" and not _is_term(row)]
     lines = [
         *_head(table, "area reference table, um2"),

@@ -1,4 +1,4 @@
-"""What every floor stands on: errors for people, documents, bundled data, whole-file writes."""
+"""What every layer of the code uses: errors for people, documents, bundled data, whole-file writes."""
 
 from simulator.foundation.errors import UserError, nearest_name
 

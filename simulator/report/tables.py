@@ -12,7 +12,7 @@ from simulator.report.provenance import marked, standing, uncertainty_note
 from simulator.result import TOTAL, PriceSource, Result, sum_known
 
 _NO_NUMBER = ("", units.NO_DATA, units.NOT_PRICED)
-"""What may stand in a column of numbers instead of one."""
+"""What a column of numbers may hold instead of one."""
 
 _LEAST_INEXACT = 2**53
 """Floats from here on are whole numbers that need not be the one that was meant."""

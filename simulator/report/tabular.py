@@ -1,4 +1,4 @@
-"""Results as rows of plain values, for CSV files, JSON and data frames; units stand in the column names."""
+"""Results as rows of plain values, for CSV files, JSON and data frames; units are in the column names."""
 
 from __future__ import annotations
 

@@ -53,15 +53,13 @@ from simulator.system.nest_state import (
     advance,
     blame,
     comes_first,
-    fill_buffers,
     looks_like,
     loops_of,
-    ofmap_comes_in,
     reset,
     see_from,
-    serve,
     take_next,
 )
+from simulator.system.nest_transfers import fill_buffers, ofmap_comes_in, serve
 from simulator.system.tile_work import COSTS, CYCLES, OUTPUT, PORT, TAIL, Array, Tile, cost_of_step
 
 _FEWEST_REPETITIONS = 4

@@ -1,4 +1,4 @@
-"""The outer tiling of a layer: which tiles stand in the buffers, in which order, so that nothing beats it.
+"""The outer tiling of a layer: which tiles are in the buffers, in which order, so that nothing beats it.
 
 Candidates are estimated in closed form, the best are played by the machine, and the neighbours of the best
 are played until none is better.
@@ -58,7 +58,7 @@ class Tiling:
     slots: Mapping[Operand, int]
     totals: Integers
     reason: str
-    is_product: bool = False
+    is_product: bool
 
     @property
     def steps(self) -> int:

@@ -142,10 +142,26 @@ def test_a_size_beyond_the_range_is_refused_with_what_is_allowed(
 
 
 def test_times_beyond_the_range_are_refused() -> None:
-    """10^17 tiles of one multiplication that each wait 50,000 cycles for the DRAM are 5 x 10^21 cycles."""
+    """Each of 10^17 tiles may wait 50,000 cycles for the DRAM and 320,000 for 64 bytes of 0.0002 a cycle.
+
+    Cycles are counted up to 2^60.
+    """
     slow = {"dram.latency_ns": 10000, "clock_mhz": 5000, "dram.bandwidth_gbyte_per_s": 0.001}
     single = {"tiling.tile_m": 1, "tiling.tile_n": 1, "tiling.tile_k": 1, "array.rows": 1, "array.columns": 1}
-    with pytest.raises(UserError):
+    with pytest.raises(UserError) as caught:
         simulate(
             matrix_layer("l", "fc", m=464158, n=464158, k=464158), load_arch("int8_32x32", slow | single)
         )
+    assert f"{464158**3:,} tiles, 370,000 cycles for the DRAM each" in str(caught.value)
+    assert f"at most {2**60 // 370_000:,} tiles" in str(caught.value)
+
+
+def test_tiles_are_counted_along_every_loop() -> None:
+    """Two images in blocks of 3 x 7 of 50,000 x 50,000 pixels, 200 channels singly, 100 inputs by twos."""
+    layer = convolution_layer("l", Convolution(2, 100, 200, (50_000, 50_000), (1, 1)))
+    slow = {"dram.latency_ns": 10000, "clock_mhz": 5000, "dram.bandwidth_gbyte_per_s": 0.0001}
+    tile = {"images": 1, "rows": 3, "columns": 7, "n": 1, "k": 2}
+    arch = bundled("ws", **slow, **{f"tiling.tile_{name}": size for name, size in tile.items()})
+    with pytest.raises(UserError) as caught:
+        simulate(layer, arch)
+    assert f"{2 * 16_667 * 7_143 * 200 * 50:,} tiles, 3,250,000 cycles" in str(caught.value)

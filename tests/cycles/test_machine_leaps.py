@@ -172,7 +172,9 @@ def finished_bytes(work: LayerWork, lowered: LoweredLayer) -> tuple[int, int]:
 
 def differences(work: LayerWork, blocking: Blocking, slots: Slots, totals: Integers) -> list[str]:
     """Everything in which the two machines differ for one layer."""
-    lowered = lower(work, Tiling(blocking, dict(zip(OPERANDS, slots, strict=True)), totals, ""))
+    lowered = lower(
+        work, Tiling(blocking, dict(zip(OPERANDS, slots, strict=True)), totals, "", work.geometry.is_product)
+    )
     programme = lowered.programme
     times = play(programme)
     causes = enumerate(STALL_CAUSES)

@@ -52,7 +52,7 @@ TESTS = {
 MODULES = """\
 mutants = 100
 timeout_factor = 1.0
-timeout_floor_s = 2.0
+timeout_floor_s = 600.0
 
 [modules."toy/numbers.py"]
 tests = ["tests/test_numbers.py"]
@@ -115,6 +115,8 @@ def report(folder: Path) -> Any:
 def test_each_mutant_is_killed_times_out_survives_or_is_known(
     tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # Tests may take as long as unchanged, and these seconds more: on a busy machine both grow.
+    write(tree / "tools/mutants/modules.toml", MODULES.replace("_s = 600.0", "_s = 5.0"))
     before = contents(tree)
     assert main(["--out", str(tmp_path / "out")], root=tree) == 0
     assert contents(tree) == before
@@ -204,7 +206,6 @@ def test_tests_that_fail_unchanged_judge_nothing(tree: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_leaves_nothing_behind(tree: Path, tmp_path: Path, number: int) -> None:
     write_toy(tree, LOOP)
-    write(tree / "tools/mutants/modules.toml", MODULES.replace("_s = 2.0", "_s = 600.0"))
     before = contents(tree)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -222,7 +223,7 @@ def test_an_interruption_leaves_nothing_behind(tree: Path, tmp_path: Path, numbe
     endless = [path for path in Path("/proc").glob("[0-9]*") if is_inside(path, scratch)]
     assert endless
     process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert errors == "interrupted: nothing was written\n"
     assert contents(tree) == before

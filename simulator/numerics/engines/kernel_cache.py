@@ -22,16 +22,18 @@ _PLAIN = (int, float, complex, str, bytes, bool, type(None), tuple, np.generic)
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc]
-    """numba's cache of one kernel, stamped with the kernel's fingerprint."""
+    """numba's cache of one kernel, whose entries are found by the kernel's fingerprint."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled kernel for some argument types; None where there is none of this fingerprint."""
-        # Not before the first call: a kernel may call helpers that are defined below it.
-        self._cache_file._source_stamp = fingerprint(self._py_func)
         compiled = super().load_overload(sig, target_context)
         if compiled is None:
             LOG.info("compiling %s", self._py_func.__name__)
         return compiled
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        # Not before the first call: a kernel may call helpers that are defined below it.
+        return (*super()._index_key(sig, codegen), fingerprint(self._py_func))
 
 
 def fingerprint(function: Callable[..., Any]) -> str:

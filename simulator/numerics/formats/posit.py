@@ -19,7 +19,7 @@ from simulator.numerics.tapered import Fields, IntArray, TaperedLayout
 
 @dataclass(frozen=True, repr=False)
 class Posit(Format):
-    """(N, s) posit whose sign bit stands beside the magnitude; one infinity, also NaN; one zero.
+    """(N, s) posit with a sign bit beside the magnitude; one infinity, also NaN; one zero.
 
     Encoding rounds to nearest even on the tapered bit string (which is the nearest value except where a
     regime leaves no room for the exponent field). Values from the top binade on saturate and never become
