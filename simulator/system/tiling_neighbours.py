@@ -18,15 +18,18 @@ from simulator.system.tiling_candidates import (
     SIZES,
     WHOLE_K,
     K,
+    N,
     blocking_of,
     estimate,
     write_candidate,
 )
-from simulator.system.tiling_needs import Limits, ifmap_sizes
+from simulator.system.tiling_needs import Limits, Needs, ifmap_sizes, needs_of
 
 MOST_SIZES = 48
 """Different sizes around one, at most."""
 _SETS_OF_OPERANDS = 8
+_MOST_RESHAPED = 10
+"""Sizes around one, numbers of pieces first, beside which another size fills a buffer."""
 
 
 class Around(NamedTuple):
@@ -155,4 +158,92 @@ def list_neighbours(
         if one.fits and count < len(room):
             write_candidate(room[count], b, one)
             count += 1
+    return count
+
+
+@helper
+def _take_whole_reduction(row: Integers, around: Around) -> None:
+    """Write the nest for tiles with the whole reduction whose innermost other loop is the row's own."""
+    inner, variants = row[NEST] % 2, around.whole_variants
+    row[NEST], row[WHOLE_K] = variants[0, 0], variants[0, 1]
+    for variant in range(len(variants)):
+        if variants[variant, 0] % 2 == inner:
+            row[NEST], row[WHOLE_K] = variants[variant, 0], variants[variant, 1]
+
+
+@helper
+def _needs_of(work: LayerWork, limits: Limits, row: Integers, needs: Integers) -> Needs:
+    b = blocking_of(row)
+    k = work.geometry.k if b.whole_k == IFMAP else b.k
+    return needs_of(work, b, limits, ifmap_sizes(work.geometry, b.rows, b.columns, k), needs)
+
+
+@helper
+def _write_filling(
+    work: LayerWork,
+    limits: Limits,
+    around: Around,
+    row: Integers,
+    column: int,
+    found: Integers,
+    count: int,
+    needs: Integers,
+) -> int:
+    """Write a row with the sizes of one column that fill a buffer, or half of it; how many there are then."""
+    size, length, unit = row[column], around.lengths[column], around.units[column]
+    wants = _needs_of(work, limits, row, needs)
+    tile, room, halves = wants.ifmap_tile, limits.ifmap, limits.ifmap_halves
+    if column == N:
+        tile, room, halves = wants.filter_tile, limits.filter, limits.filter_halves
+    for part in range(1, 2 + max(halves, limits.ofmap_halves)):
+        for bytes_in_all, bytes_of_tile in ((room, tile), (limits.ofmap, wants.ofmap_tile)):
+            filling = min(length, size * (bytes_in_all // part) // max(1, bytes_of_tile))
+            if filling <= 0:
+                continue
+            equal = ceil_div(length, ceil_div(length, filling))
+            last = 0
+            for wanted in (filling, equal, filling // unit * unit):
+                if wanted <= 0 or wanted == last:
+                    continue
+                last = wanted
+                row[column] = wanted
+                nest, held_operand = row[NEST], row[WHOLE_K]
+                count = _try(work, limits, around, row, found, count, needs)
+                row[NEST], row[WHOLE_K] = nest, held_operand
+    row[column] = size
+    return count
+
+
+@still_kernel
+def list_filling(
+    work: LayerWork, limits: Limits, start: Integers, around: Around, found: Integers, needs: Integers
+) -> int:
+    """Write candidates with one size changed and another that then fills a buffer; how many there are.
+
+    A single change often does not fit, or leaves a buffer half empty, where two together move less.
+    found, needs: as for `list_neighbours`.
+    """
+    room, row = found[: len(found) - 1], found[len(found) - 1]
+    sizes = around.sizes[0]
+    count = 0
+    for column in (COLUMNS, N, K):
+        if not around.is_open[column]:
+            continue
+        for place in range(SINGLE + 1):
+            row[place] = start[place]
+        number = sizes_around(around.lengths[column], start[column], around.units[column], sizes)
+        for i in range(min(number, _MOST_RESHAPED)):
+            row[column] = sizes[i]
+            row[NEST], row[WHOLE_K] = start[NEST], start[WHOLE_K]
+            if column == K and sizes[i] >= work.geometry.k:
+                _take_whole_reduction(row, around)
+            if column == COLUMNS and sizes[i] < around.lengths[COLUMNS]:
+                row[IMAGES] = 1
+            for other in (COLUMNS, N):
+                if other == column or not around.is_open[other]:
+                    continue
+                if other == COLUMNS and row[IMAGES] > 1:
+                    continue
+                count = _write_filling(work, limits, around, row, other, room, count, needs)
+            row[IMAGES] = start[IMAGES]
     return count

@@ -33,6 +33,7 @@ from simulator.system.tile_work import OUTPUTS_STAY
 from simulator.system.tiling_candidates import (
     CANDIDATE,
     ESTIMATED,
+    LEAST,
     MOVED,
     NEST,
     VARIANTS,
@@ -40,8 +41,8 @@ from simulator.system.tiling_candidates import (
     K,
     list_candidates,
 )
-from simulator.system.tiling_needs import Limits, output_bytes
-from simulator.system.tiling_neighbours import MOST_SIZES, Around, list_neighbours
+from simulator.system.tiling_needs import Limits, ifmap_sizes, output_bytes
+from simulator.system.tiling_neighbours import MOST_SIZES, Around, list_filling, list_neighbours
 from simulator.system.tiling_trials import (
     ENERGY,
     LATENCY,
@@ -76,9 +77,13 @@ class _Effort(NamedTuple):
 
 _OF_EACH_NEST = 2
 _MOST_NEIGHBOURS = 40_000
+_MOST_FILLING = 8_000
+_FILLING_ROUNDS = 2
 _MOST_CANDIDATES = 2_000_000
 _MAY_BE_NEAR = 1.05
 """Estimates up to 5 % above the fewest cycles are worth a play: some are too high by that much."""
+_ONCE = 1.001
+"""Loads up to 0.1 % above every operand once leave nothing to save."""
 _USUAL = _Effort(first=12, near=8, most_near=48, round=40, rounds=6)
 _CAREFUL = _Effort(first=24, near=10, most_near=120, round=60, rounds=8)
 """For convolutions, whose blocks have two sides."""
@@ -123,6 +128,7 @@ class Search:
             return False
         self._play_promising(candidates)
         self._refine()
+        self._fill(int(candidates[:, LEAST].min()))
         self._polish(candidates)
         return True
 
@@ -225,6 +231,12 @@ class Search:
     def _fewest(self) -> int:
         return int(self.trials.totals[self.trials.fastest, END])
 
+    @property
+    def _near_estimate(self) -> float:
+        """Estimates above this are not worth a play; those like the fastest one err as its own does."""
+        estimated = int(self.trials.rows[self.trials.fastest, ESTIMATED])
+        return _MAY_BE_NEAR * max(self._fewest, estimated)
+
     def _play_promising(self, candidates: Integers) -> None:
         by_score = np.lexsort((candidates[:, MOVED], self._estimated_scores(candidates)))
         by_bytes = np.lexsort((candidates[:, ESTIMATED], candidates[:, MOVED]))
@@ -240,7 +252,7 @@ class Search:
 
     def _play_least_traffic(self, candidates: Integers) -> None:
         """Of candidates that may come near the fewest cycles, those that move least, until one does."""
-        near = candidates[candidates[:, ESTIMATED] <= _MAY_BE_NEAR * self._fewest]
+        near = candidates[candidates[:, ESTIMATED] <= self._near_estimate]
         aim = TRAFFIC if self.trials.objective == LATENCY else self.trials.objective
         order = np.lexsort((near[:, ESTIMATED], near[:, MOVED]))
         self._try(near, order, self.effort.most_near, aim)
@@ -266,6 +278,51 @@ class Search:
             if not played:
                 return
 
+    def _fill(self, least: int) -> None:
+        """Play candidates with two sizes changed together, where bytes or cycles may be saved.
+
+        A tile that cannot grow may change its shape: fewer pixels for as many more channels. least: cycles
+        that no candidate falls below.
+        """
+        found = np.empty((_MOST_FILLING, CANDIDATE), np.int64)
+        around = self._around()
+        refined: set[int] = set()
+        for _ in range(_FILLING_ROUNDS):
+            starts = {self.trials.chosen} if self._comes_again(self.trials.chosen) else set()
+            if self._fewest > NEAR * least:
+                starts.add(self.trials.fastest)
+            starts -= refined
+            if not starts:
+                return
+            refined |= starts
+            for start in sorted(starts):
+                row, needs = self.trials.rows[start], self.scratch.needs
+                count = list_filling(self.work, self.limits, row, around, found, needs)
+                self._play_better(found[:count])
+
+    def _play_better(self, candidates: Integers) -> None:
+        """Play those that may take fewer cycles or move less than what was played."""
+        _, moved = self.trials.figures[self.trials.chosen, :2]
+        better = candidates
+        if self.trials.objective != ENERGY:
+            faster = (candidates[:, LEAST] < self._fewest) & (self.trials.objective == LATENCY)
+            better = candidates[faster | (candidates[:, MOVED] <= moved)]
+        if self.trials.objective == LATENCY:
+            better = better[better[:, ESTIMATED] <= self._near_estimate]
+        order = np.argsort(self._estimated_scores(better), kind="stable")
+        self._try(better, order, self.effort.round)
+        self._play_least_traffic(better)
+
+    def _comes_again(self, row: int) -> bool:
+        """Whether more is loaded than every input and weight once."""
+        g, edges = self.work.geometry, self.work.array.edges
+        inputs = ifmap_sizes(g, g.rows.outputs, g.columns.outputs, g.k).total * g.images * g.groups
+        once = g.k * g.n * g.groups * edges.filter_bits
+        if not self.work.ifmap_on_chip:
+            once += inputs * edges.ifmap_bits
+        loads = self.trials.totals[row, BYTES : BYTES + 3]
+        return bool(8 * int(loads[:2].sum()) > _ONCE * once or (loads[2] and not self.work.added_results))
+
     def _runners_up(self) -> list[int]:
         """Played rows that come next for the objective."""
         if not self.effort.runners_up:
@@ -286,7 +343,7 @@ class Search:
         before = self.trials.played
         promising = neighbours
         if self.fixed.objective == "latency":
-            promising = neighbours[neighbours[:, ESTIMATED] <= _MAY_BE_NEAR * self._fewest]
+            promising = neighbours[neighbours[:, ESTIMATED] <= self._near_estimate]
         order = np.lexsort((promising[:, MOVED], self._estimated_scores(promising)))
         self._try(promising, order, self.effort.round)
         self._play_least_traffic(promising)

@@ -337,6 +337,109 @@ def test_what_a_user_fixes_is_not_better(layer: Layer, fixed: dict[str, object],
     assert others[0] * 1.001 >= cycles or others[1] > moved
 
 
+def small_buffers(rows: int, columns: int, ifmap: float, filters: float, ofmap: float) -> dict[str, object]:
+    return {
+        "array.dataflow": "is",
+        "array.rows": rows,
+        "array.columns": columns,
+        "sram.ifmap.capacity_kib": ifmap,
+        "sram.filter.capacity_kib": filters,
+        "sram.ofmap.capacity_kib": ofmap,
+    }
+
+
+RESHAPED = [
+    pytest.param(
+        matrix_layer("l", "fc", m=784, n=512, k=256),
+        small_buffers(32, 32, 256, 3, 3)
+        | {"array.overlap": "full", "array.partial_folds": "trimmed"}
+        | {"dram.bandwidth_gbyte_per_s": 0.5, "dram.latency_ns": 0},
+        {"loops": "mnk", "tile_m": 160, "tile_n": 4, "tile_k": 128, "whole_reduction": "ifmap"},
+        id="sums of 128 x 3 and of 160 x 4 in 3 KiB",
+    ),
+    pytest.param(
+        matrix_layer("l", "fc", m=50, n=768, k=3072),
+        small_buffers(1, 1, 33, 256, 7.5)
+        | {"sram.ofmap.double_buffered": False, "tiling.objective": "traffic", "dram.latency_ns": 0},
+        {"loops": "nkm", "tile_m": 6, "tile_n": 256, "tile_k": 1024, "single_buffered": ["ifmap"]},
+        id="sums of 10 x 192 and of 6 x 256 in 7.5 KiB",
+    ),
+    pytest.param(
+        matrix_layer("l", "fc", m=169, n=256, k=64),
+        small_buffers(128, 128, 33, 7.5, 7.5) | {"array.overlap": "drain", "array.partial_folds": "trimmed"},
+        {"loops": "mkn", "tile_m": 85, "tile_n": 44, "tile_k": 64},
+        id="two runs of pixels with fewer channels, or three with more",
+    ),
+    pytest.param(
+        matrix_layer("l", "fc", m=1, n=1000, k=544),
+        small_buffers(64, 8, 1024, 7.5, 64)
+        | {"array.overlap": "full", "array.partial_folds": "trimmed", "dram.latency_ns": 500},
+        {"loops": "nkm", "tile_m": 1, "tile_n": 60, "tile_k": 64, "whole_reduction": "ifmap"},
+        id="weights of 20 x 192 and of 60 x 64 in half of 7.5 KiB",
+    ),
+    pytest.param(
+        matrix_layer("l", "fc", m=784, n=128, k=416),
+        small_buffers(256, 4, 1024, 16, 256)
+        | {"array.partial_folds": "trimmed", "dram.bandwidth_gbyte_per_s": 0.5, "dram.latency_ns": 0},
+        {"loops": "mnk", "tile_m": 512, "tile_n": 128, "tile_k": 104},
+        id="weights of 64 x 256 and of 128 x 104 in 16 KiB",
+    ),
+    pytest.param(
+        convolution_layer("l", Convolution(1, 128, 128, (112, 112), (3, 3), padding=(1, 1, 1, 1))),
+        small_buffers(16, 16, 3, 3, 256)
+        | {"array.dataflow": "os", "array.overlap": "drain", "array.partial_folds": "trimmed"}
+        | {"sram.ifmap.double_buffered": False, "sram.ofmap.double_buffered": False, "dram.latency_ns": 500},
+        {"loops": "mnk", "tile_images": 1, "tile_rows": 4, "tile_columns": 4, "tile_n": 16, "tile_k": 171},
+        id="16 and 19 channels in 3 KiB, both estimated 50 % too long",
+    ),
+]
+
+
+@pytest.mark.parametrize(("layer", "fields", "other"), RESHAPED)
+def test_a_tile_that_cannot_grow_takes_its_best_shape(
+    layer: Layer, fields: dict[str, object], other: dict[str, object]
+) -> None:
+    """Of two tiles that fill a buffer the better one is found, although both sizes differ."""
+    arch = load_arch("int8_32x32", fields)
+    cycles, moved = cost_of(simulate(layer, arch))
+    fixed = load_arch(arch, {f"tiling.{name}": value for name, value in other.items()})
+    others = cost_of(simulate(layer, fixed))
+    assert others[1] * 1.001 >= moved or others[0] > cycles
+    assert others[0] * 1.001 >= cycles or others[1] > moved
+    if arch.tiling.objective == "latency":
+        assert cycles <= others[0] * 1.01 * 1.001
+    else:
+        assert moved <= others[1] * 1.001
+
+
+@pytest.mark.parametrize(
+    ("layer", "fields", "times"),
+    [
+        (
+            matrix_layer("l", "fc", m=197, n=4096, k=4608),
+            small_buffers(8, 8, 256, 256, 64)
+            | {"array.partial_folds": "trimmed", "dram.bandwidth_gbyte_per_s": 1},
+            2,
+        ),
+        (
+            matrix_layer("l", "fc", m=1000, n=1000, k=4608),
+            small_buffers(32, 32, 64, 64, 256)
+            | {"array.dataflow": "ws", "array.partial_folds": "trimmed"}
+            | {"dram.bandwidth_gbyte_per_s": 1, "dram.latency_ns": 300},
+            3,
+        ),
+    ],
+)
+def test_rows_in_a_batch_cost_no_more_than_one_by_one(
+    layer: Layer, fields: dict[str, object], times: int
+) -> None:
+    """Small memories: every tile fills its buffer, and a batch may take the same tiles."""
+    arch = load_arch("int8_32x32", fields)
+    once = cost_of(simulate(layer, arch))
+    together = cost_of(simulate(matrix_layer("l", "fc", m=times * layer.m, n=layer.n, k=layer.k), arch))
+    assert together[0] <= times * once[0] * 1.01 * 1.001
+
+
 def test_the_least_traffic_fetches_weights_once() -> None:
     """vit_b32's second product of every block: 50 tokens of 3072 codes fill more than half of their buffer.
 
