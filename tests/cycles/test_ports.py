@@ -54,7 +54,7 @@ def test_every_tile_is_late_by_what_its_vectors_take(first: int) -> None:
         }
         narrow |= {
             "sram.ofmap.word_bits": rnd.choice([8, 32, 64, 512]),
-            "sram.ifmap.ports": rnd.choice([1, 2]),
+            **{f"sram.{buffer}.ports": rnd.choice([1, 2]) for buffer in ("ifmap", "filter", "ofmap")},
         }
         whole = layer.k if rnd.random() < 0.5 else rnd.randint(1, layer.k)
         tile = {
@@ -78,8 +78,8 @@ def test_every_tile_is_late_by_what_its_vectors_take(first: int) -> None:
         sram = arch.sram
         ports = Ports(
             sram.ifmap.word_bits * sram.ifmap.ports,
-            sram.filter.word_bits,
-            sram.ofmap.word_bits,
+            sram.filter.word_bits * sram.filter.ports,
+            sram.ofmap.word_bits * sram.ofmap.ports,
             values or arch.array.columns,
         )
         try:
