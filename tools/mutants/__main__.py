@@ -79,7 +79,8 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 def run(root: Path = ROOT) -> NoReturn:
     """The command as a process of its own, which a termination interrupts as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell ignores the first one for what it runs behind
+        signal.signal(number, _interrupt)
     sys.exit(main(root=root))
 
 
