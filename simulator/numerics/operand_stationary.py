@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
+from simulator.numerics.arrays import Codes
+from simulator.numerics.mac import Mac, get_mac
 from simulator.numerics.register_activity import RegisterActivity, SwitchingActivity
 from simulator.numerics.registers import (
     OperandRegisters,
     differing_bits,
     hamming,
     path_toggles,
-    product_bits,
 )
 from simulator.numerics.sampling import Array, Estimate, blocks, length, map_units
-from simulator.numerics.switching import Codes, Counter, Fold
-
-if TYPE_CHECKING:
-    from simulator.numerics.mac import Mac
+from simulator.numerics.switching import Counter, Fold
 
 STREAM_BLOCK = 128
 """Streamed indices in one sampling unit of a fold."""
@@ -93,17 +91,13 @@ def count(
         T * K * lanes,
         passing_activity if ws else held_activity,
         held_activity if ws else passing_activity,
-        RegisterActivity.of(product_bits(mac), product, pes * T),
+        RegisterActivity.of(mac.product_bits, product, pes * T),
         RegisterActivity.of(mac.accumulator_bits, accumulator, pes * T),
     )
 
 
 def _swapped(mac: Mac) -> Mac:
     """The same MAC with its operands exchanged: products and sums are symmetrical."""
-    from dataclasses import replace
-
-    from simulator.numerics.mac import get_mac
-
     spec = mac.spec
     return get_mac(replace(spec, activation=spec.weight, weight=spec.activation, output="nearest"))
 

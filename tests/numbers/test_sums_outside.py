@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from simulator.inference.overflow import SumsOutside, outside_warnings, overflowed_sums
-from simulator.numerics import FixedAccumulator, Mac, get_mac
+from simulator.numerics import FixedAccumulator, Mac, get_mac, multiply
 
 
 def mac_with(activation: str, weight: str, **accumulator: Any) -> Mac:
@@ -18,7 +18,7 @@ def mac_with(activation: str, weight: str, **accumulator: Any) -> Mac:
 
 
 def counted(mac: Mac, a: np.ndarray, w: np.ndarray) -> int:
-    sums = np.stack([mac.multiply(x, y).accumulators for x, y in zip(a, w, strict=True)])
+    sums = np.stack([multiply(mac, x, y).accumulators for x, y in zip(a, w, strict=True)])
     return overflowed_sums(mac, a, w, sums)
 
 

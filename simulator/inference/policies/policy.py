@@ -94,9 +94,9 @@ def get_policy(spec: str | Policy) -> Policy:
 
 
 def default_policy(mac: Mac) -> str:
-    """`drop_in` for floats, posits and log numbers, `max` for integers, fixed point and minifloats."""
-    narrow = {"integer", "fixed point", "minifloat"}
-    return "max" if narrow & {mac.activation.family, mac.weight.family} else "drop_in"
+    """`max` where a format says that it needs scales (integers, fixed point, minifloats), else `drop_in`."""
+    needs_scales = mac.activation.calibration.needs_scales or mac.weight.calibration.needs_scales
+    return "max" if needs_scales else "drop_in"
 
 
 def _with_option(policy: Policy, option: str) -> Policy:

@@ -12,7 +12,7 @@ from typing import Final
 
 from simulator.foundation import UserError
 from simulator.numerics.formats import fixed_point, log, minifloat, posit, standard_float
-from simulator.numerics.formats.base import Codes, Family, Format
+from simulator.numerics.formats.base import Family, Format
 from simulator.numerics.formats.codes import as_codes
 from simulator.numerics.formats.tables import TABLE_BITS
 
@@ -57,9 +57,26 @@ def _format(spec: str) -> Format:
     )
 
 
+def located_format(spec: str, source: str, location: str) -> Format:
+    """As `get_format`, for a spec that stands in a document; its errors name the document and the field."""
+    try:
+        return get_format(spec)
+    except UserError as error:
+        raise UserError(str(error), source=source, location=location) from error
+
+
 def example_specs() -> tuple[str, ...]:
     """Specs worth knowing, family by family."""
     return tuple(chain.from_iterable(family.examples for family in FAMILIES))
 
 
-__all__ = ["FAMILIES", "TABLE_BITS", "Codes", "Family", "Format", "as_codes", "example_specs", "get_format"]
+__all__ = [
+    "FAMILIES",
+    "TABLE_BITS",
+    "Family",
+    "Format",
+    "as_codes",
+    "example_specs",
+    "get_format",
+    "located_format",
+]
