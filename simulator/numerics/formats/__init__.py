@@ -11,12 +11,12 @@ from itertools import chain
 from typing import Final
 
 from simulator.foundation import UserError
-from simulator.numerics.formats import fixed_point, log, minifloat, posit, standard_float
+from simulator.numerics.formats import fixed_point, log, minifloat, posit, sign_magnitude, standard_float
 from simulator.numerics.formats.base import Family, Format
 from simulator.numerics.formats.codes import as_codes
 from simulator.numerics.formats.tables import TABLE_BITS
 
-_REGISTERED = (fixed_point, minifloat, standard_float, log, posit)
+_REGISTERED = (fixed_point, sign_magnitude, minifloat, standard_float, log, posit)
 
 FAMILIES: Final[tuple[Family, ...]] = tuple(chain.from_iterable(module.FAMILIES for module in _REGISTERED))
 
