@@ -57,6 +57,11 @@ class Geometry(NamedTuple):
         return cls(c.batch, rows, columns, channels, layer.n_per_group, layer.k, layer.groups)
 
     @property
+    def turned(self) -> Geometry:
+        """The same loops with rows and columns exchanged: blocks and taps follow columns first."""
+        return self._replace(rows=self.columns, columns=self.rows)
+
+    @property
     def m(self) -> int:
         """Output pixels of all images."""
         return self.images * self.rows.outputs * self.columns.outputs
