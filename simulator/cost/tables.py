@@ -18,6 +18,7 @@ from simulator.cost.vocabulary import COMPONENTS, PART_ROWS, PE_PARTS, PE_ROWS, 
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml, read_text, validate
 from simulator.foundation.resources import data_folder, resolve_document
+from simulator.numerics.accumulators import is_accumulator_identity
 from simulator.numerics.formats import get_format
 
 _OF_A_PE = ("max_clock_mhz", "formats", "accumulator")
@@ -146,14 +147,11 @@ class _TableReader:
             )
 
     def _check_accumulator(self, index: int, row: TableRow) -> None:
-        if not isinstance(row.accumulator, str) or row.accumulator.isdigit():
+        if not isinstance(row.accumulator, str) or is_accumulator_identity(row.accumulator):
             return
-        try:
-            get_format(row.accumulator)
-        except UserError as error:
-            problem = "accumulator is neither a number of bits nor a format"
-            allowed = "24 for a fixed accumulator of 24 bits, fp16 for a float one"
-            raise self._error(index, row.key, problem, value=row.accumulator, allowed=allowed) from error
+        problem = "accumulator is neither a number of bits nor a format"
+        allowed = "24 for a fixed accumulator of 24 bits, fp16 for a float one"
+        raise self._error(index, row.key, problem, value=row.accumulator, allowed=allowed)
 
     def _check_value(self, index: int, row: TableRow) -> None:
         given = [*row.given, *(["fitted"] if row.fitted is not None else [])]

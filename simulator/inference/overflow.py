@@ -50,7 +50,7 @@ def overflowed_sums(mac: Mac, activations: Codes, weights: Codes, sums: Codes) -
     Fixed accumulators: sums whose exact value lies outside, where the accumulator wraps (to leave it on the
     way and come back does no harm); that lie outside on the way, where it remembers; that differ from the
     exact value, where it saturates; and those with a log product past the top, which vanishes. Float
-    accumulators: sums that became infinite or NaN, or ended at the largest value without an infinity.
+    accumulators: sums that became infinite or NaN, or ended at the largest value where they saturate.
 
     Args:
         mac: the arithmetic.

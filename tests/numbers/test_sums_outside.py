@@ -131,6 +131,18 @@ def test_float_accumulators_without_infinity_end_at_the_largest_value() -> None:
     assert counted(mac, a, w) == 1
 
 
+def test_float_accumulators_that_saturate_though_they_have_infinity_end_at_the_largest_value() -> None:
+    mac = mac_with("e5m2", "e5m2", kind="float", format="e5m2sat")
+    a = mac.activation.encode(np.array([[[256.0, 128.0], [256.0, 1.0]]]))
+    w = mac.weight.encode(np.array([[[128.0], [256.0]]]))
+    # 32768 + 32768 is past 57344, 32768 + 256 is not.
+    assert counted(mac, a, w) == 1
+    sums = {"fc": SumsOutside(1, 2)}
+    assert outside_warnings(sums, {"fc": mac}) == [
+        f"fc: 1 of 2 sums left the accumulator of {mac.name} (saturate)"
+    ]
+
+
 @pytest.mark.parametrize("name", ["int8", "elma8", "posit8", "fp8", "bf16", "mixed8"])
 def test_moderate_operands_leave_nothing(name: str) -> None:
     mac, random = get_mac(name), np.random.default_rng(3)

@@ -4,6 +4,8 @@ A kind of accumulator is a module with a frozen `Accumulator` and its section of
 registered by its section's place in `AnyAccumulatorSection` here.
 """
 
+from typing import get_args
+
 from simulator.numerics.accumulators.base import Accumulator, StepFlags, WorstSum
 from simulator.numerics.accumulators.fixed import FixedAccumulator, OverflowRule
 from simulator.numerics.accumulators.fixed_config import FixedAccumulatorConfig
@@ -11,6 +13,12 @@ from simulator.numerics.accumulators.floating import FloatAccumulator, FloatAccu
 
 AnyAccumulatorSection = FixedAccumulatorConfig | FloatAccumulatorConfig
 """What `accumulator` may be in an architecture file; `kind` tells which."""
+
+
+def is_accumulator_identity(text: str) -> bool:
+    """Whether some accumulator has this `identity`: a number of bits, or what a kind makes of its format."""
+    return any(section.reads(text) for section in get_args(AnyAccumulatorSection))
+
 
 __all__ = [
     "Accumulator",
@@ -22,4 +30,5 @@ __all__ = [
     "OverflowRule",
     "StepFlags",
     "WorstSum",
+    "is_accumulator_identity",
 ]

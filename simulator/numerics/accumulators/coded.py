@@ -39,6 +39,11 @@ class CodedAccumulator(Accumulator):
     """The spec of the register's format."""
 
     @property
+    def stays_finite(self) -> bool:
+        """Whether finite sums past the largest value end at it, and do not become infinite."""
+        return not self.coded_in.overflows_to_infinity
+
+    @property
     @abstractmethod
     def relative_step(self) -> float:
         """The largest error of one rounding, relative to the result."""
@@ -176,8 +181,8 @@ class CodedAccumulator(Accumulator):
         return np.asarray(extent * growth + length * 2 * self.coded_in.smallest_normal)
 
     def lost_sums(self, pair: OperandPair, activations: Codes, weights: Codes, sums: Accumulators) -> int:
-        """Those that became infinite or NaN, or ended at the largest value of a format without infinity."""
-        return lost_float_sums(self.coded_in, pair, activations, weights, sums)
+        """Those that became infinite or NaN, or ended at the largest value where finite sums stay there."""
+        return lost_float_sums(self.coded_in, self.stays_finite, pair, activations, weights, sums)
 
     def combinational(self, pair: OperandPair) -> Combinational:
         """A fused multiply-add in the textbook structure."""

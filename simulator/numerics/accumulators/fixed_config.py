@@ -33,6 +33,11 @@ class FixedAccumulatorConfig(AccumulatorSection):
         """`log` for two log formats, else `exact`."""
         return usual_integer_product(activation, weight)
 
+    @classmethod
+    def reads(cls, identity: str) -> bool:
+        """A number of bits."""
+        return identity.isdigit()
+
     def build(self, pair: OperandPair, reduction_length: int, source: str) -> FixedAccumulator:
         """With the rule's own width and lowest bit where they are left out."""
         register = chosen_register(pair, AskedRegister(self.bits, self.lsb, reduction_length, source))

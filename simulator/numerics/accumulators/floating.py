@@ -13,7 +13,7 @@ from simulator.numerics.accumulators.coded import CodedAccumulator
 from simulator.numerics.accumulators.section import AccumulatorSection
 from simulator.numerics.arrays import Reals
 from simulator.numerics.float_rounding import FloatRounding
-from simulator.numerics.formats import Format, get_format, located_format
+from simulator.numerics.formats import Format, get_format, is_format, located_format
 from simulator.numerics.products import OperandPair, ProductRule
 
 
@@ -88,6 +88,11 @@ class FloatAccumulatorConfig(AccumulatorSection):
     def usual_product(self, activation: Format, weight: Format) -> ProductRule:  # noqa: ARG002
         """`fused`."""
         return "fused"
+
+    @classmethod
+    def reads(cls, identity: str) -> bool:
+        """A format."""
+        return is_format(identity)
 
     def build(self, pair: OperandPair, reduction_length: int, source: str) -> FloatAccumulator:  # noqa: ARG002
         """The accumulator of this format."""

@@ -76,12 +76,17 @@ def lost_integer_sums(
 
 
 def lost_float_sums(
-    fmt: Format, pair: OperandPair, activations: Codes, weights: Codes, sums: Accumulators
+    fmt: Format,
+    stays_finite: bool,  # noqa: FBT001 - a property of the accumulator beside its format
+    pair: OperandPair,
+    activations: Codes,
+    weights: Codes,
+    sums: Accumulators,
 ) -> int:
-    """Sums, codes of `fmt`, that are infinite or NaN, or at the largest value where there is no infinity."""
+    """Sums, codes of `fmt`, that are infinite or NaN, or at the largest value where they stay finite."""
     ended = fmt.decode(sums)
     past: Booleans = ~np.isfinite(ended)
-    if not fmt.has_infinity:
+    if stays_finite:
         past = past | (np.abs(ended) >= fmt.largest)
     if not past.any():
         return 0

@@ -20,6 +20,11 @@ class AccumulatorSection(BaseModel):
     def usual_product(self, activation: Format, weight: Format) -> ProductRule:
         """The product rule of operands that leave it out."""
 
+    @classmethod
+    @abstractmethod
+    def reads(cls, identity: str) -> bool:
+        """Whether a text is the `identity` of an accumulator of this kind, as price tables state it."""
+
     @abstractmethod
     def build(self, pair: OperandPair, reduction_length: int, source: str) -> Accumulator:
         """The accumulator, with what is left out derived. Raises UserError, which names `source`."""

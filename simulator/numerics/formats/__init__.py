@@ -65,6 +65,15 @@ def located_format(spec: str, source: str, location: str) -> Format:
         raise UserError(str(error), source=source, location=location) from error
 
 
+def is_format(spec: str) -> bool:
+    """Whether a spec string names a format."""
+    try:
+        get_format(spec)
+    except UserError:
+        return False
+    return True
+
+
 def example_specs() -> tuple[str, ...]:
     """Specs worth knowing, family by family."""
     return tuple(chain.from_iterable(family.examples for family in FAMILIES))
@@ -78,5 +87,6 @@ __all__ = [
     "as_codes",
     "example_specs",
     "get_format",
+    "is_format",
     "located_format",
 ]
