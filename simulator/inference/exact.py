@@ -14,6 +14,7 @@ from typing import Any
 
 from simulator.foundation import UserError
 from simulator.numerics import Accumulator, FixedAccumulator, FloatAccumulator, Format, Mac
+from simulator.numerics.accumulators import TruncatedAccumulator
 
 Values = list[tuple[float, float]]
 
@@ -52,6 +53,27 @@ def _(accumulator: FixedAccumulator, mac: Mac, pairs: list) -> int:  # type: ign
         increment = _logarithmic(mac, a, w) if mac.spec.product == "log" else _exact(mac, a, w)
         total = _kept(accumulator, total + increment)
     return total
+
+
+@_sum.register
+def _(accumulator: TruncatedAccumulator, _mac: Mac, pairs: list) -> float:  # type: ignore[type-arg]
+    total = 0.0
+    for a, w in pairs:
+        if isfinite(a) and isfinite(w) and isfinite(total):
+            total = _cut_off(Fraction(total) + Fraction(a) * Fraction(w), accumulator.coded_in)
+        else:
+            total = total + a * w
+    return total
+
+
+def _cut_off(value: Fraction, fmt: Format) -> float:
+    """A rational number without what lies below a float format's bits; the largest value past the end."""
+    magnitude, exponent = abs(value), floor(log2(fmt.smallest_normal))
+    while magnitude >= Fraction(2) ** (exponent + 1):
+        exponent += 1
+    step = Fraction(2) ** (exponent - fmt.significand_bits + 1)
+    kept = min(magnitude // step * step, Fraction(fmt.largest))
+    return float(kept if value > 0 else -kept)
 
 
 def _value(fmt: Format, code: int) -> float:

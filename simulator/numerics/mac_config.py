@@ -43,7 +43,7 @@ class MacConfig(_Section):
     )
     accumulator: Annotated[AnyAccumulatorSection, Field(discriminator="kind")] = Field(
         FixedAccumulatorConfig(),
-        description="`kind: fixed` with bits, lsb, overflow, or `kind: float` with format.",
+        description="`kind: fixed` with bits, lsb, overflow; `kind: float` or `truncated` with format.",
     )
     output: OutputRule = Field(
         "nearest",

@@ -10,8 +10,9 @@ from simulator.numerics.accumulators.base import Accumulator, StepFlags, WorstSu
 from simulator.numerics.accumulators.fixed import FixedAccumulator, OverflowRule
 from simulator.numerics.accumulators.fixed_config import FixedAccumulatorConfig
 from simulator.numerics.accumulators.floating import FloatAccumulator, FloatAccumulatorConfig
+from simulator.numerics.accumulators.truncated import TruncatedAccumulator, TruncatedAccumulatorConfig
 
-AnyAccumulatorSection = FixedAccumulatorConfig | FloatAccumulatorConfig
+AnyAccumulatorSection = FixedAccumulatorConfig | FloatAccumulatorConfig | TruncatedAccumulatorConfig
 """What `accumulator` may be in an architecture file; `kind` tells which."""
 
 
@@ -29,6 +30,8 @@ __all__ = [
     "FloatAccumulatorConfig",
     "OverflowRule",
     "StepFlags",
+    "TruncatedAccumulator",
+    "TruncatedAccumulatorConfig",
     "WorstSum",
     "is_accumulator_identity",
 ]
