@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import yaml
@@ -17,9 +17,13 @@ from simulator.cost.table_schema import Fit, PriceRow, PriceTable, TableDocument
 from simulator.cost.vocabulary import COMPONENTS, PART_ROWS, PE_PARTS, PE_ROWS, VALUE_FIELDS, BaseUnit
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml, read_text, validate
-from simulator.foundation.resources import data_folder, resolve_document
+from simulator.foundation.plugins import plugins
+from simulator.foundation.resources import bundled_names, data_folder, resolve_document
 from simulator.numerics.accumulators import is_accumulator_identity
 from simulator.numerics.formats import get_format
+
+PLUGIN_GROUP: Final = "systolic.price_tables"
+"""Entry points of other packages: the path of a table by the name that `tables` uses for it."""
 
 _OF_A_PE = ("max_clock_mhz", "formats", "accumulator")
 """Fields that only rows of a PE have."""
@@ -35,15 +39,16 @@ _SUM_TOLERANCE = 1e-9
 
 
 def load_table(name_or_path: str) -> PriceTable:
-    """The table of a bundled name or a YAML file.
+    """The table of a bundled name, of a name that another package adds, or of a YAML file.
 
     Raises:
         UserError: naming file, row and line: unknown component or action, a doubled row, missing or unknown
             source or conditions, no value or several, a zero without a reason, a negative value, parts that
             do not add up, or a fit that cannot be solved.
     """
-    path = resolve_document(name_or_path, "energy_tables", what="price table")
-    return _load_path(path)
+    is_own = name_or_path in bundled_names("energy_tables") or Path(name_or_path).suffix
+    more = None if is_own else {each.name: each.value for each in plugins(PLUGIN_GROUP, Path)}
+    return _load_path(resolve_document(name_or_path, "energy_tables", what="price table", more=more))
 
 
 def parse_table(text: str, *, source: str, bundled: bool = False) -> PriceTable:
