@@ -18,6 +18,9 @@ from simulator.cost.table_schema import MemoryRange, PriceRow, PriceTable
 _BITS_PER_BYTE: Final = 8
 _COMPONENT: Final = "sram"
 
+MOST_MACROS: Final = 65_536
+"""No buffer is built of more macros: then a capacity is likely given in another unit."""
+
 Action = Literal["read", "write", "leakage", "area", "access"]
 
 
@@ -80,7 +83,12 @@ def sram_cost(config: SramConfig, prices: Prices, *, field: str) -> SramCost:
             "capacity_exponent and word_exponent"
         )
         return _unpriced(NotPriced(reason, f"rows {table.name}:sram/*"), prices)
-    return min((_Given(config, prices, macro, field) for macro in macros), key=_Given.effort).cost()
+    given = [_Given(config, prices, macro, field) for macro in macros]
+    possible = [each for each in given if each.macros <= MOST_MACROS]
+    if not possible:
+        fewest = min(given, key=lambda each: each.macros)
+        return _unpriced(fewest.too_many(), prices)
+    return min(possible, key=_Given.effort).cost()
 
 
 def _sram_rows(table: PriceTable) -> list[PriceRow]:
@@ -256,16 +264,32 @@ class _Given:
         share_kib = self.config.capacity_kib / (self.side_by_side * self.config.ports)
         return math.ceil(share_kib / self.macro.capacity_kib) * self.side_by_side * self.config.ports
 
-    def effort(self) -> tuple[int, float, float, int]:
-        """What the macros of a table are chosen by: fewest missing rows, least area, capacity and number."""
+    def effort(self) -> tuple[int, bool, float, float, int]:
+        """What macros are chosen by: fewest missing rows, in time, least area, capacity and number.
+
+        One that does not state its access time counts as in time.
+        """
         missing = sum(action not in self.macro.rows for action in ("read", "write", "leakage", "area"))
         row = self.macro.rows.get("area")
         area_um2 = self.macros * row.value if row is not None else math.inf
-        return missing, area_um2, self.macros * self.macro.capacity_kib, self.macros
+        late = bool(_too_slow(self._access(), str(self.macro), self.prices, self.field))
+        return missing, late, area_um2, self.macros * self.macro.capacity_kib, self.macros
+
+    def too_many(self) -> NotPriced:
+        """Why no buffer is built of so many macros."""
+        table = next(iter(self.macro.rows.values())).table
+        return NotPriced(
+            f"{self.field} of {self.config.capacity_kib:g} KiB x {self.config.word_bits} bit would take "
+            f"{self.macros:,} macros of {self.macro}, and buffers are built of at most {MOST_MACROS:,}: "
+            f"check capacity_kib and word_bits in table {table}, or add a larger macro to it"
+        )
+
+    def _access(self) -> Uses:
+        return self._one("access", 1, str(self.macro))
 
     def cost(self) -> SramCost:
         built_of = f"{self.macros} x {self.macro}" if self.macros > 1 else str(self.macro)
-        access = self._one("access", 1, str(self.macro))
+        access = self._access()
         return SramCost(
             self._per_byte("read"),
             self._per_byte("write"),

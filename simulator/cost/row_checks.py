@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 
 from simulator.cost.table_errors import TableErrors
-from simulator.cost.table_schema import TableDocument, TableRow
+from simulator.cost.table_schema import Scope, TableDocument, TableRow
 from simulator.cost.vocabulary import COMPONENTS, PART_ROWS, PE_ROWS, VALUE_FIELDS, BaseUnit
 from simulator.foundation import UserError
 from simulator.numerics.formats import get_format
@@ -16,6 +17,15 @@ _OF_A_PE = ("max_clock_mhz", "formats", "accumulator")
 
 _UNIT_OF: Mapping[str, BaseUnit] = {"dram": "pJ/bit", "wire": "pJ/bit/mm", "logic": "mW/um2"}
 """Components whose every row is in one unit."""
+
+_SCOPES: Mapping[str, tuple[Scope, ...]] = {
+    "sram": ("logic", "macro"),
+    "dram": ("logic", "macro", "bound", "external"),
+    "logic": ("logic", "bound"),
+}
+"""Scopes of conditions that a component may hold at; any other is logic, so that nothing goes unchecked."""
+
+_CROSS = re.compile(r"\s+[xX×]\s+")
 
 
 class RowChecks:
@@ -66,6 +76,35 @@ class RowChecks:
                 value=row.conditions,
                 candidates=tuple(self._document.conditions),
             )
+        self._check_scope(index, row)
+        self._check_formats(index, row)
+
+    def _check_scope(self, index: int, row: TableRow) -> None:
+        """A scope decides what of the conditions must match the architecture, so a component has its own."""
+        scope = self._document.conditions[row.conditions].scope
+        allowed = _SCOPES.get(row.component, ("logic",))
+        if scope not in allowed:
+            raise self._error(
+                index,
+                row.key,
+                f"its conditions {row.conditions!r} have a scope that {row.component} cannot hold at",
+                value=scope,
+                allowed=" or ".join(allowed),
+            )
+
+    def _check_formats(self, index: int, row: TableRow) -> None:
+        if row.formats is None:
+            return
+        written = _CROSS.split(row.formats.strip())
+        if len(written) != len(("activation", "weight")):
+            problem = "formats are not those of an activation and of a weight"
+            allowed = "two formats with a cross between spaces, int8 x int4"
+            raise self._error(index, row.key, problem, value=row.formats, allowed=allowed)
+        for spec in written:
+            try:
+                get_format(spec)
+            except UserError as error:
+                raise self._error(index, row.key, f"formats: {error}") from error
 
     def _check_accumulator(self, index: int, row: TableRow) -> None:
         if not isinstance(row.accumulator, str) or row.accumulator.isdigit():

@@ -49,7 +49,7 @@ class _Condition:
     """One condition of a row beside the architecture's.
 
     field: the architecture's field. permission: the field that permits a step, empty where no scaling exists.
-    limits: what a step may lead to; also where it may come from when `both_ends`.
+    limits: what a step may lead to and where it may come from.
     """
 
     held: float | str | None
@@ -59,7 +59,6 @@ class _Condition:
     permission: str = ""
     permitted: bool = False
     limits: tuple[float, float] | None = None
-    both_ends: bool = False
 
 
 class PriceScaling:
@@ -111,7 +110,6 @@ class PriceScaling:
             "scaling.node",
             permitted=allow.node,
             limits=NODE_RANGE_NM,
-            both_ends=True,
         )
         if conditions.scope != "logic":
             return [node]
@@ -123,7 +121,6 @@ class PriceScaling:
             "scaling.voltage",
             permitted=allow.voltage,
             limits=VOLTAGE_RANGE_V,
-            both_ends=True,
         )
         clock = _Condition(
             conditions.clock_mhz,
@@ -206,8 +203,7 @@ def _problem(condition: _Condition) -> str:
     if condition.limits is None:
         return ""
     low, high = condition.limits
-    ends = (held, wanted) if condition.both_ends else (wanted,)
-    outside = [end for end in ends if not isinstance(end, str) and not low <= end <= high]
+    outside = [end for end in (held, wanted) if not isinstance(end, str) and not low <= end <= high]
     if not outside:
         return ""
     ways = f"set {field} to {_shown(held)} or {other_table}"

@@ -33,7 +33,8 @@ _LOOKED_UP = {
 """Why a price that was looked up entered no figure, by component and action."""
 
 _OTHER_MEMORY = (
-    "every buffer is built of another memory of the table, with fewer missing rows or of less area"
+    "every buffer is built of another memory of the table, with fewer missing rows, in time for the clock or "
+    "of less area"
 )
 
 _NEVER_PRICED = frozenset({"array", "multiplier"})
