@@ -141,7 +141,8 @@ class PeCost:
     def unpriced(self, why: NotPriced) -> PeCost:
         """The same PE when none of its prices may be used."""
         combinational = tuple(cost.unpriced(why) for cost in self.combinational)
-        return replace(self, combinational=combinational, registers=self.registers.unpriced(why), area=why)
+        registers = self.registers.unpriced(why)
+        return replace(self, combinational=combinational, registers=registers, area=why, notes=())
 
 
 def too_fast(structure: MacStructure, clock_mhz: float) -> NotPriced | None:
@@ -176,8 +177,26 @@ def composed_pe_cost(
     }
     registers = _registers(structure, prices, toggles).as_composed()
     area = together(cost.area for cost in (*combinational, registers.characterised))
+    notes = (
+        () if toggles_per_cycle else (f"{structure.name}: of its register bits {assumed_toggles(structure)}",)
+    )
     return PeCost(
-        structure.name, "composed", combinational, registers, area, UNCERTAINTY[structure.accumulator]
+        structure.name,
+        "composed",
+        combinational,
+        registers,
+        area,
+        UNCERTAINTY[structure.accumulator],
+        notes=notes,
+    )
+
+
+def assumed_toggles(structure: MacStructure) -> str:
+    """What is assumed of a PE's registers where nothing better is known, in words."""
+    bits = sum(register_bits(structure).values())
+    return (
+        f"{DEFAULT_TOGGLE_RATE:.2f} a flip-flop and cycle are assumed in useful PE-cycles, the rate of the "
+        f"published int8 PE ({bits * DEFAULT_TOGGLE_RATE:.2f} of {bits})"
     )
 
 

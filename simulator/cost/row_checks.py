@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from simulator.cost.table_errors import TableErrors
 from simulator.cost.table_schema import Scope, TableDocument, TableRow
-from simulator.cost.vocabulary import COMPONENTS, PART_ROWS, PE_ROWS, VALUE_FIELDS, BaseUnit
+from simulator.cost.vocabulary import COMPONENTS, EDGE_ROWS, PART_ROWS, PE_ROWS, VALUE_FIELDS, BaseUnit
 from simulator.foundation import UserError
 from simulator.numerics.formats import get_format
 
@@ -159,7 +159,7 @@ class RowChecks:
                 value=value,
                 allowed=", ".join(name for name, field in VALUE_FIELDS.items() if field.unit == only),
             )
-        if row.component in PE_ROWS | PART_ROWS and unit not in {"pJ", "um2"}:
+        if row.component in PE_ROWS | PART_ROWS | EDGE_ROWS and unit not in {"pJ", "um2"}:
             raise self._error(
                 index,
                 row.key,

@@ -347,6 +347,8 @@ def test_formats_may_have_any_cross(written: str) -> None:
         ("pe/mine/area", "external", "logic"),
         ("pe_registers/mine/clock", "bound", "logic"),
         ("flip_flop/28nm/toggle", "external", "logic"),
+        ("decoder/posit8.1/operate", "macro", "logic"),
+        ("converter/mine/area", "external", "logic"),
     ],
 )
 def test_logic_holds_at_all_of_its_conditions(key: str, scope: str, allowed: str) -> None:
