@@ -126,9 +126,14 @@ class EdgeLines:
 
 def _area_line(counted: str, count: float, cost: UnitCost) -> AreaLine:
     """Area of so many of a circuit."""
-    composed = cost.composed
     return AreaLine(
-        cost.component, counted, count, cost.area, composed=composed, uncertainty=cost.uncertainty
+        cost.component,
+        counted,
+        count,
+        cost.area,
+        composed=cost.composed,
+        uncertainty=cost.uncertainty,
+        composed_for=cost.composed_for,
     )
 
 
@@ -148,7 +153,7 @@ def _edge_cost(
         return None
     cost, why = _cost_of_rows(component, row, prices), too_fast(structure, prices.clock_mhz)
     if cost is None:
-        cost = composed_cost(component, parts, prices)
+        cost = composed_cost(component, parts, prices, mac=structure.name)
     return cost if why is None else cost.unpriced(why)
 
 

@@ -178,7 +178,8 @@ def test_whatever_is_composed_says_so_and_what_is_published_does_not() -> None:
         assert (cost.status, cost.area_status) == (("composed",) * 2 if expected else ("published",) * 2)
     assert (composed.uncertainty, published.uncertainty) == (0.25, None)
     (parts,) = (cost for cost in composed.combinational if cost.component == "pe_add")
-    assert composed_cost("pe_add", structure_of(get_mac("posit8")).combinational["pe_add"], PRICES) == parts
+    adder = structure_of(get_mac("posit8")).combinational["pe_add"]
+    assert composed_cost("pe_add", adder, PRICES, mac="posit8") == parts
 
 
 def test_the_leakage_share_of_a_component_is_what_its_area_leaks_in_a_cycle() -> None:

@@ -31,7 +31,7 @@ def price(row: str, value: float, uncertainty: float | None, table: str = "t") -
 
 def unit(name: str, uses: list[tuple[str, float]], price_pj: float, **more: Any) -> Namespace:
     prices = [Namespace(row=row, quantity=quantity) for row, quantity in uses]
-    fields = {"less_leakage_pj": 0.0, "uncertainty": None, "component": name} | more
+    fields = {"less_leakage_pj": 0.0, "uncertainty": None, "component": name, "composed_for": ""} | more
     return Namespace(name=name, prices=prices, price_pj=price_pj, **fields)
 
 
@@ -96,6 +96,24 @@ def test_prices_that_only_one_of_two_results_has_do_not_cancel() -> None:
     assert (found.relative, found.half_width) == pytest.approx((0, math.hypot(0.25, 0.25)))
     assert str(found) == "+0.0% ± 35.4%: no difference"
     alike = difference(composed("a"), composed("a"), "energy")
+    assert alike is not None
+    assert alike.half_width == 0
+
+
+def test_what_is_composed_for_the_mac_of_a_layer_is_off_with_that_mac_and_not_with_the_arrays() -> None:
+    """100 pJ of `b` beside 100 pJ of `c`, in arrays of `a` whose layers run in another MAC: 25 % of each.
+
+    100 pJ of `b` in an array of `a` cancel those in one of `b`.
+    """
+
+    def composed(mac: str, array: str) -> Result:
+        more = {"uncertainty": 0.25, "component": "pe_add", "composed_for": mac}
+        return made([PE], [unit("add", [("t:pe_add/int8/operate", 1)], 1.0, **more)], {"add": 100}, mac=array)
+
+    apart = difference(composed("b", "a"), composed("c", "a"), "energy")
+    assert apart is not None
+    assert apart.half_width == pytest.approx(math.hypot(0.25, 0.25))
+    alike = difference(composed("b", "a"), composed("b", "b"), "energy")
     assert alike is not None
     assert alike.half_width == 0
 
@@ -187,3 +205,23 @@ def test_the_report_says_it_too(network: Path, tmp_path: Path, capsys: pytest.Ca
     text = page.read_text()
     assert text.count("Known to 90 %: energy ") == 2
     assert "elma8: energy " in text
+
+
+def test_everything_that_is_composed_states_how_well_it_is_known(network: Path) -> None:
+    """25 % of integers, also of their toggles, second and skew registers, whoever the layer's MAC is."""
+    overrides = {"array.overlap": "full", "layers": {"two": {"mac": "int6 x int6"}}}
+    result = simulate(network, mac="int8 x int5", overrides=overrides)
+    units = [unit for unit in result.unit_prices if unit.uncertainty is not None]
+    assert {unit.uncertainty for unit in units} == {0.25}
+    by_mac = {unit.composed_for for unit in units if unit.component.startswith("pe_")}
+    assert by_mac == {"int8 x int5", "int6 x int6"}
+    for unit in units:
+        if unit.component.startswith("pe_"):
+            assert unit.composed_for in unit.counted
+    told = {unit.component for unit in units}
+    assert told == {"pe_multiply", "pe_add", "pe_registers", "skew_registers", "output_path"}
+    areas = {line.counted: line for line in result.area_formation if line.uncertainty is not None}
+    assert areas["PEs of int8 x int5"].composed_for == "int8 x int5"
+    assert areas["second accumulator registers of int8 x int5"].uncertainty == 0.25
+    assert areas["skew registers of two edges"].uncertainty == 0.25
+    assert not [u for u in result.unit_prices if "flip_flop" in str(u.prices) and u.uncertainty is None]
