@@ -45,20 +45,29 @@ _UNCHANGED_BY_NODE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class _Step:
+    """A step that bridges a condition that differs.
+
+    field: the architecture's field that permits it. limits: what it may lead to and where it may come from.
+    """
+
+    field: str
+    permitted: bool
+    limits: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class _Condition:
     """One condition of a row beside the architecture's.
 
-    field: the architecture's field. permission: the field that permits a step, empty where no scaling exists.
-    limits: what a step may lead to and where it may come from.
+    field: the architecture's field. step: what bridges a difference; None where nothing does.
     """
 
     held: float | str | None
     wanted: float | str
     unit: str
     field: str
-    permission: str = ""
-    permitted: bool = False
-    limits: tuple[float, float] | None = None
+    step: _Step | None = None
 
 
 class PriceScaling:
@@ -107,9 +116,7 @@ class PriceScaling:
             process.node_nm,
             "nm",
             "process.node_nm",
-            "scaling.node",
-            permitted=allow.node,
-            limits=NODE_RANGE_NM,
+            _Step("scaling.node", permitted=allow.node, limits=NODE_RANGE_NM),
         )
         if conditions.scope != "logic":
             return [node]
@@ -118,18 +125,14 @@ class PriceScaling:
             process.voltage_v,
             "V",
             "process.voltage_v",
-            "scaling.voltage",
-            permitted=allow.voltage,
-            limits=VOLTAGE_RANGE_V,
+            _Step("scaling.voltage", permitted=allow.voltage, limits=VOLTAGE_RANGE_V),
         )
         clock = _Condition(
             conditions.clock_mhz,
             self.clock_mhz,
             "MHz",
             "clock_mhz",
-            "scaling.frequency",
-            permitted=allow.frequency,
-            limits=CLOCK_RANGE_MHZ,
+            _Step("scaling.frequency", permitted=allow.frequency, limits=CLOCK_RANGE_MHZ),
         )
         temperature = _Condition(
             conditions.temperature_c, process.temperature_c, "C", "process.temperature_c"
@@ -195,14 +198,13 @@ def _problem(condition: _Condition) -> str:
         return ""
     apart = f"prices hold at {_shown(held, condition.unit)}, {field} is {_shown(wanted, condition.unit)}"
     other_table = f"add a table with prices at {_shown(wanted, condition.unit)}"
-    if not condition.permission:
+    step = condition.step
+    if step is None:
         return f"{apart} and nothing scales it: set {field} to {_shown(held)} or {other_table}"
-    if not condition.permitted:
-        ways = f"set {condition.permission} to true, {field} to {_shown(held)}, or {other_table}"
+    if not step.permitted:
+        ways = f"set {step.field} to true, {field} to {_shown(held)}, or {other_table}"
         return f"{apart}: {ways}"
-    if condition.limits is None:
-        return ""
-    low, high = condition.limits
+    low, high = step.limits
     outside = [end for end in (held, wanted) if not isinstance(end, str) and not low <= end <= high]
     if not outside:
         return ""
