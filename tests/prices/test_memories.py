@@ -113,6 +113,18 @@ def test_a_word_is_made_of_as_many_macros_as_it_needs(bits: int, ports: int, mac
     assert cost.area_um2 == pytest.approx(1483.4 * 256 + 9.6685 * word * macros)
 
 
+@pytest.mark.parametrize(
+    ("fields", "built_of"),
+    [
+        ({}, "256 KiB x 256 bit"),
+        ({"word_bits": 512}, "2 x 128 KiB x 256 bit"),
+        ({"capacity_kib": 96, "word_bits": 64, "ports": 3}, "3 x 32 KiB x 64 bit"),
+    ],
+)
+def test_a_fitted_memory_says_what_it_is_built_of(fields: dict[str, Any], built_of: str) -> None:
+    assert buffer(**fields).built_of == built_of
+
+
 def test_a_small_memory_costs_the_sum_of_its_terms() -> None:
     """16 KiB x 64 bit: 16^0.25 is 2, 16^0.5 is 4, 16^0.75 is 8; 64^0.5 is 8, 64^-0.25 is 1 / 8^0.5."""
     cost = buffer(capacity_kib=16, word_bits=64)
