@@ -19,6 +19,7 @@ from simulator.cost.activity import (
 )
 from simulator.cost.lines import LayerEnergy
 from simulator.cost.mac_parts import structure_of
+from simulator.cost.mac_structure import RegisterClass
 from simulator.cost.pricing import ArchitecturePricing
 from simulator.numerics import get_mac
 from simulator.numerics.activity import switching_activity
@@ -294,7 +295,7 @@ def test_a_bound_is_never_below_the_energy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("gated", [0, 5])
 def test_without_macs_and_without_ungated_ones_activity_has_a_meaning(gated: int) -> None:
     """16 operand bits and 9 bits of sums over no MAC are 1; over 5 MACs, all gated, 16 / 5 / 8 for both."""
-    characterised = {"activation": 3.0, "weight": 5.0, "accumulator": 6.0}
+    characterised: dict[RegisterClass, float] = {"activation": 3.0, "weight": 5.0, "accumulator": 6.0}
     toggled = SwitchingActivity(10, 6, 9)
     found = relative_activity(toggled, gated, characterised, gated)
     assert found == (RelativeActivity(0.4, 0.4) if gated else RelativeActivity(1.0, 1.0))
