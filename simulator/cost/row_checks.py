@@ -149,13 +149,16 @@ class RowChecks:
             raise self._error(
                 index, row.key, "is zero without a reason", value=value, allowed="a `reason` field"
             )
-        unit = VALUE_FIELDS[row.given[0]].unit
+        self.check_unit(index, row, VALUE_FIELDS[row.given[0]].unit, row.given[0], value)
+
+    def check_unit(self, index: int, row: TableRow, unit: BaseUnit, what: str, value: float) -> None:
+        """Raises UserError where `what`, a value field or a fit, gives a unit that the row cannot have."""
         only = _UNIT_OF.get(row.component, unit)
         if unit != only:
             raise self._error(
                 index,
                 row.key,
-                f"{row.given[0]} is no value of {row.component}, which is priced in {only}",
+                f"{what} is no value of {row.component}, which is priced in {only}",
                 value=value,
                 allowed=", ".join(name for name, field in VALUE_FIELDS.items() if field.unit == only),
             )
@@ -163,18 +166,16 @@ class RowChecks:
             raise self._error(
                 index,
                 row.key,
-                f"{row.given[0]} is no value of {row.component}",
+                f"{what} is no value of {row.component}",
                 value=value,
                 allowed=", ".join(
                     name for name, field in VALUE_FIELDS.items() if field.unit in {"pJ", "um2"}
                 ),
             )
-        is_area = VALUE_FIELDS[row.given[0]].unit == "um2"
-        is_leakage = VALUE_FIELDS[row.given[0]].unit in {"mW", "mW/um2"}
-        is_time = VALUE_FIELDS[row.given[0]].unit == "ns"
-        kinds = ((is_area, "area"), (is_leakage, "leakage"), (is_time, "access"))
+        is_leakage = unit in {"mW", "mW/um2"}
+        kinds = ((unit == "um2", "area"), (is_leakage, "leakage"), (unit == "ns", "access"))
         if any(is_kind != (row.action == action) for is_kind, action in kinds):
-            raise self._error(index, row.key, f"{row.given[0]} is no value of this action", value=row.action)
+            raise self._error(index, row.key, f"{what} is no value of this action", value=row.action)
 
     def _check_memory(self, index: int, row: TableRow) -> None:
         """Fitted terms have both exponents and a stated range; an access has a word to be divided by."""

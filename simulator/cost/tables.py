@@ -145,7 +145,14 @@ class _TableReader:
             for key in fit.unknowns:
                 if key not in by_key:
                     raise self._errors.fit(name, "gives a row that the table does not have", value=key)
+                index, row = by_key[key]
+                if row.fitted != name:
+                    problem = f"is given by fit {name} and has a value or another fit beside it"
+                    raise self._errors.row(index, key, problem, value=row.fitted or row.given[0])
             published = [self._published(name, equation.row) for equation in fit.equations]
+            units = sorted({row.unit for row in published})
+            if len(units) > 1:
+                raise self._errors.fit(name, "mixes rows of different units", value=" and ".join(units))
             matrix = np.array([equation.counts for equation in fit.equations])
             if abs(float(np.linalg.det(matrix))) < SUM_TOLERANCE:
                 raise self._errors.fit(name, "has equations that do not determine its unknowns")
@@ -153,6 +160,7 @@ class _TableReader:
             for position, key in enumerate(fit.unknowns):
                 index, row = by_key[key]
                 value = float(solution[position])
+                self._row_checks.check_unit(index, row, published[0].unit, f"fit {name}", value)
                 if value <= 0:
                     raise self._errors.row(
                         index, key, f"fit {name} gives a price that is not positive", value=value
