@@ -165,7 +165,7 @@ def _add_rows(
     for use, amount in zip(uses, amounts, strict=True):
         price = prices[use.row]
         stated = UNSTATED_UNCERTAINTY if price.uncertainty is None else price.uncertainty
-        _add(shares, _family(price), times * amount * kept, stated)
+        _add(shares, _family(price, use.what), times * amount * kept, stated)
 
 
 def _composed(component: str, mac: str, result: Result) -> str:
@@ -177,12 +177,17 @@ def _composed(component: str, mac: str, result: Result) -> str:
     return f"composed {mac or result.mac}" if of_a_mac else f"composed {component}"
 
 
-def _family(price: PriceSource) -> str:
-    """Rows that are off together: terms of one fit, sizes of one memory, components of one published PE."""
+def _family(price: PriceSource, what: str) -> str:
+    """Rows that are off together: terms of one fitted memory, components of one published PE.
+
+    A fit is off otherwise at each size: ratios of two memories that differ by two in capacity are missed by
+    about as much as the memories themselves (docs/energy.md). `what` names the memory.
+    """
     parts = price.row.split("/")
     if parts[0].startswith("pe"):
         return f"{price.table}:pe/{parts[1]}/{parts[2]}"
-    return f"{price.table}:{'/'.join(parts[:3])}"
+    family = f"{price.table}:{'/'.join(parts[:3])}"
+    return f"{family} of {what}" if any("^" in part for part in parts[3:]) else family
 
 
 def _add(shares: dict[str, Share], source: str, amount: float, uncertainty: float) -> None:
