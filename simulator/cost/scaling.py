@@ -209,7 +209,7 @@ def _problem(condition: _Condition) -> str:
     if not outside:
         return ""
     ways = f"set {field} to {_shown(held)} or {other_table}"
-    if isinstance(wanted, float | int) and wanted in outside and held not in outside:
+    if held not in outside and not isinstance(wanted, str):
         ways = f"the nearest is {field} {min(max(wanted, low), high):g}; {ways}"
     return f"{apart}, and prices scale inside {low:g} to {high:g} {condition.unit} only: {ways}"
 

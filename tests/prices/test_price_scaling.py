@@ -143,6 +143,15 @@ def test_a_row_of_a_clock_beyond_the_range_is_not_taken_inside_it(held_mhz: floa
     )
 
 
+@pytest.mark.parametrize("held_mhz", [3000, 2000.5, 5])
+def test_no_nearest_value_is_offered_where_the_row_itself_is_out_of_range(held_mhz: float) -> None:
+    """At 1000 MHz, the nearest to 2000, the row would still hold at a clock that nothing scales from."""
+    found = PriceScaling(ProcessConfig(), 2000, ScalingConfig(frequency=True)).price(row(clock_mhz=held_mhz))
+    assert isinstance(found, NotPriced)
+    assert "nearest" not in found.reason
+    assert f"set clock_mhz to {held_mhz:g} or add a table" in found.reason
+
+
 @pytest.mark.parametrize("held_mhz", [10, 1000])
 def test_a_row_of_a_clock_at_an_end_of_the_range_is_taken_inside_it(held_mhz: float) -> None:
     found = priced(at(), row(clock_mhz=held_mhz))
