@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from simulator.arch.config import ArchConfig
 from simulator.cost.book import PriceBook
+from simulator.cost.mac_parts import decoder_of
 from simulator.cost.mac_rows import MacRows, rows_of
 from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure
 from simulator.cost.price import NotPriced, Price
@@ -22,6 +23,7 @@ _ONLY_VARIANT = {"wire": "intermediate", "logic": PARTS_VARIANT, **dict.fromkeys
 """Components that are looked up under one name."""
 
 _NOTHING_HAPPENS = "nothing that happens in this run is priced from it"
+_PE_LACKS = "its figure of the PE needs another price beside it, which is missing"
 _COVERED = "other rows of the PE are used instead, which cover it"
 _LEAKAGE_ALONE = (
     "it only tells how much of its component's energy is leakage; the area is that of the whole PE"
@@ -30,6 +32,8 @@ _LOOKED_UP = {
     ("pe", "operate"): _COVERED,
     ("pe_combinational", "operate"): _COVERED,
     ("sram", "access"): "an access time is compared with the clock and enters no figure",
+    ("wire", "transfer"): "wires are as long as areas make them, and some area is not priced",
+    ("logic", "leakage"): "leakage follows the area of all logic, and some of it is not priced",
     **{(component, "area"): _LEAKAGE_ALONE for component in PE_ROWS - {"pe"}},
 }
 """Why a price that was looked up entered no figure, by component and action."""
@@ -84,7 +88,8 @@ class RowUse:
         if isinstance(looked_up, Price):
             if (why := self._of_an_unpriced_pe(table, row)) is not None:
                 return why
-            return Unused(_LOOKED_UP.get((row.component, row.action), _NOTHING_HAPPENS), never=False)
+            otherwise = _PE_LACKS if row.component in PE_ROWS else _NOTHING_HAPPENS
+            return Unused(_LOOKED_UP.get((row.component, row.action), otherwise), never=False)
         only = _ONLY_VARIANT.get(row.component, row.variant)
         if row.variant != only:
             return Unused(f"{row.component} is looked up as variant {only!r} alone", never=True)
@@ -158,21 +163,20 @@ class RowUse:
             if row.variant in names:
                 return Unused(f"nothing that MAC {row.variant} computes is converted here", never=False)
             return Unused(f"no MAC is called {row.variant!r}{_nearest(row.variant, names)}", never=True)
-        formats = {
-            spec: structure.decoder(operand)
+        decoded = [
+            spec
             for structure in self.structures
             for operand in OPERAND_CLASSES
-            if (spec := structure.format_of(operand)) is not None
-        }
-        if row.variant in formats:
-            return Unused(f"codes of {row.variant} travel as they are, without a decoder", never=True)
-        decoded = [spec for spec, parts in formats.items() if parts]
+            if structure.decoder(operand) and (spec := structure.format_of(operand)) is not None
+        ]
         try:
             spelled = get_format(row.variant).spec
         except UserError:
             return Unused(f"there is no format {row.variant!r}{_nearest(row.variant, decoded)}", never=True)
         if spelled != row.variant:
             return Unused(f"the format {row.variant!r} is spelled {spelled!r} as a variant", never=True)
+        if not decoder_of(get_format(row.variant)):
+            return Unused(f"codes of {row.variant} travel as they are, without a decoder", never=True)
         return Unused(f"no operand of this run has codes of {row.variant}", never=False)
 
     def _mac_names(self) -> list[str]:

@@ -141,6 +141,7 @@ def test_rows_of_edges_are_used_and_a_result_names_them(tmp_path: Path) -> None:
             True,
         ),
         ("decoder/int8/operate", "int8", "codes of int8 travel as they are, without a decoder", True),
+        ("decoder/e4m3/operate", "posit8", "codes of e4m3 travel as they are, without a decoder", True),
         ("decoder/POSIT8.1/operate", "posit8",
          "the format 'POSIT8.1' is spelled 'posit8.1' as a variant", True),
         ("converter/psoit8/operate", "posit8", "no MAC is called 'psoit8' (the nearest is 'posit8')", True),

@@ -598,6 +598,25 @@ def test_rows_that_a_run_does_not_need_say_why(
     assert bool(result.warnings) == never
 
 
+def test_rows_whose_figure_lacks_another_price_say_so(tmp_path: Path) -> None:
+    """Without the area of its PEs an array has no outline that wires cross and no logic that leaks."""
+    wire = {**row("wire/intermediate/transfer", 0.1), "energy_fj_per_bit_mm": 80.0}
+    leakage = {**row("logic/28nm/leakage", 0.1), "leakage_nw_per_um2": 4.0}
+    for fields in (wire, leakage):
+        del fields["energy_pj"]
+    own = write(tmp_path, *SPLIT[:4], wire, leakage)
+    overrides = {"macs.mine": MINE, "array.mac": "mine", "tables": [own, *NO_LEAKAGE]}
+    found = {
+        key: unused.reason
+        for unused in simulate(network(tmp_path), overrides=overrides).sources.unused
+        for key in unused.rows
+    }
+    assert found == {
+        "wire/intermediate/transfer": "wires are as long as areas make them, and some area is not priced",
+        "logic/28nm/leakage": "leakage follows the area of all logic, and some of it is not priced",
+    }
+
+
 def test_rows_behind_another_table_say_which_comes_first(tmp_path: Path) -> None:
     own = write(tmp_path, row("pe/int8/operate", 0.3), row("flip_flop/28nm/clock", 0.001))
     result = simulate(network(tmp_path), overrides={"tables": [*NO_LEAKAGE, "interconnect_28nm", own]})
