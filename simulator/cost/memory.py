@@ -75,7 +75,11 @@ def sram_cost(config: SramConfig, prices: Prices, *, field: str) -> SramCost:
         return _unpriced(prices.book.missing(_COMPONENT, None, "read"), prices)
     rows = _sram_rows(table)
     if any(row.capacity_exponent is not None for row in rows) and table.fitted_memories is not None:
-        return _Fitted(config, prices, rows, table.fitted_memories, field).cost()
+        fitted = _Fitted(config, prices, rows, table.fitted_memories, field)
+        if fitted.macros <= MOST_MACROS:
+            return fitted.cost()
+        ways = f"set {field}.macro_word_bits to more than {config.macro_word_bits}, or ports to fewer"
+        return _unpriced(_too_many(config, fitted.macros, fitted.one, field, ways), prices)
     macros = _given_macros(rows)
     if not macros:
         reason = (
@@ -102,6 +106,15 @@ def _unpriced(reason: NotPriced, prices: Prices) -> SramCost:
 
     return SramCost(
         lacking("read"), lacking("write"), lacking("leakage"), lacking("area"), lacking("access"), 0, ""
+    )
+
+
+def _too_many(config: SramConfig, macros: int, of: str, field: str, ways: str) -> NotPriced:
+    """Why no buffer is built of so many macros."""
+    wanted = f"{config.capacity_kib:g} KiB x {config.word_bits} bit"
+    return NotPriced(
+        f"{field} of {wanted} would take {macros:,} macros of {of}, and buffers are built of at most "
+        f"{MOST_MACROS:,}: {ways}"
     )
 
 
@@ -150,7 +163,12 @@ class _Fitted:
     @property
     def built_of(self) -> str:
         several = f"{self.macros} x " if self.macros > 1 else ""
-        return f"{several}{self.macro_kib:g} KiB x {self.word_bits} bit"
+        return f"{several}{self.one}"
+
+    @property
+    def one(self) -> str:
+        """A macro in words."""
+        return f"{self.macro_kib:g} KiB x {self.word_bits} bit"
 
     def cost(self) -> SramCost:
         whole_kib, per_byte = self.config.capacity_kib, _BITS_PER_BYTE / self.word_bits
@@ -278,11 +296,8 @@ class _Given:
     def too_many(self) -> NotPriced:
         """Why no buffer is built of so many macros."""
         table = next(iter(self.macro.rows.values())).table
-        return NotPriced(
-            f"{self.field} of {self.config.capacity_kib:g} KiB x {self.config.word_bits} bit would take "
-            f"{self.macros:,} macros of {self.macro}, and buffers are built of at most {MOST_MACROS:,}: "
-            f"check capacity_kib and word_bits in table {table}, or add a larger macro to it"
-        )
+        ways = f"check capacity_kib and word_bits in table {table}, or add a larger macro to it"
+        return _too_many(self.config, self.macros, str(self.macro), self.field, ways)
 
     def _access(self) -> Uses:
         return self._one("access", 1, str(self.macro))

@@ -355,6 +355,18 @@ def test_no_buffer_is_built_of_absurdly_many_macros(
     assert cost.area_um2 is None
 
 
+def test_no_fitted_memory_is_cut_into_absurdly_many_macros() -> None:
+    """65,536 words of 8 bit side by side with one port are the most, 131,072 with two."""
+    fields: dict[str, Any] = {"capacity_kib": 65_536, "word_bits": 524_288, "macro_word_bits": 8}
+    assert buffer(**fields).macros == 65_536
+    assert buffer(**fields).area_um2 is not None
+    cost = buffer(**fields, ports=2)
+    assert reason(cost.area) == (
+        "sram.filter of 65536 KiB x 524288 bit would take 131,072 macros of 0.5 KiB x 8 bit, and buffers are "
+        "built of at most 65,536: set sram.filter.macro_word_bits to more than 8, or ports to fewer"
+    )
+
+
 def test_the_most_macros_are_still_priced_and_a_larger_macro_is_taken_instead(tmp_path: Path) -> None:
     tiny = macro(1, 64, 4, 5, 0.25, 10, 1.5)
     cost = buffer([table(tmp_path, tiny)], capacity_kib=65_536, word_bits=64)
