@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simulator.arch.config import Dataflow, Overlap
+from simulator.arch.config import Overlap
 from simulator.array import registers as reg
 from simulator.array import signals as sig
 from simulator.array.operations import has_compiled_step
 from simulator.array.registers import Outputs, Pins, Registers
 from simulator.array.timing import ArrayTiming
+from simulator.dataflow import AXIS_TITLES, CHANNELS_IN_COLUMNS, DataflowName, EnteringOperand
 from simulator.foundation import UserError
-from simulator.numerics import FixedAccumulator, Format, Mac, as_codes, get_mac
+from simulator.numerics import FixedAccumulator, Mac, as_codes, get_mac
 
 MacLike = str | Mapping[str, Any] | Mac
 Array = npt.NDArray[Any]
@@ -66,7 +67,7 @@ class Grid:
         rows: int,
         columns: int,
         *,
-        dataflow: Dataflow = "os",
+        dataflow: DataflowName = "os",
         overlap: Overlap = "none",
         pipeline_depth: int | None = None,
         accumulation_interval: int | None = None,
@@ -83,12 +84,13 @@ class Grid:
             accumulation_interval=accumulation_interval
             or max(mac.spec.accumulation_interval for mac in macs),
         )
-        if dataflow == "is" and len(set(macs)) > 1:
+        if len(set(macs)) > 1 and not self.timing.flow.channels_in_columns:
+            held = AXIS_TITLES[self.timing.flow.columns]
             raise UserError(
-                "columns of an input stationary array hold output pixels, not channels; they need one MAC",
+                f"columns of an {self.timing.flow.title} array hold {held}, not channels; they need one MAC",
                 location="dataflow",
                 value=dataflow,
-                allowed="os, ws",
+                allowed=", ".join(CHANNELS_IN_COLUMNS),
             )
         self.is_compiled = all(has_compiled_step(mac) for mac in macs)
         wide = any(mac.accumulator_dtype == np.dtype(object) for mac in macs)
@@ -98,19 +100,17 @@ class Grid:
         self._swaps = 0
 
     def _engine(self) -> tuple[Any, Any]:
-        swapped = self.timing.dataflow == "is"
+        flow = self.timing.flow
         if self.is_compiled:
             from simulator.array import kernels
             from simulator.array.operations import pack
 
-            return pack(self.blocks, swapped=swapped), (
-                kernels.run_os if self.timing.dataflow == "os" else kernels.run_stationary
-            )
+            runs = kernels.run_stationary, kernels.run_os
+            return pack(self.blocks, flow.entering), runs[flow.circuit.sums_stay]
         from simulator.array import planes
 
-        return planes.PlaneOperations(self.blocks, swapped), (
-            planes.run_os if self.timing.dataflow == "os" else planes.run_stationary
-        )
+        plain_runs = planes.run_stationary, planes.run_os
+        return planes.PlaneOperations(self.blocks, flow.entering), plain_runs[flow.circuit.sums_stay]
 
     @property
     def rows(self) -> int:
@@ -194,20 +194,20 @@ class Grid:
             UserError: see `step`.
         """
         bits = np.asarray(control, np.uint8)
-        stays = self.timing.dataflow != "os"
-        allowed = sig.RESET | sig.MULTIPLY | (sig.LOAD if stays else sig.SHIFT_OUT)
-        if np.any(bits & ~np.uint8(allowed)):
+        shifting, name = ((sig.SHIFT_OUT, "shift_out"), (sig.LOAD, "load"))[self.timing.flow.circuit.preloads]
+        if np.any(bits & ~np.uint8(sig.RESET | sig.MULTIPLY | shifting)):
             raise UserError(
                 "has a control that this dataflow lacks",
                 location="control",
                 value=int(np.bitwise_or.reduce(bits)),
-                allowed="reset, multiply, load" if stays else "reset, multiply, shift_out",
+                allowed=f"reset, multiply, {name}",
             )
         pins = Pins.idle(len(bits), self.timing, sum_dtype=self.sum_dtype)
         pins.control[:] = bits
-        across, down = (weights, activations) if self.timing.dataflow == "is" else (activations, weights)
-        pins.across[:] = self._across_codes(across, len(bits))
-        pins.down[:] = self._down_codes(down, len(bits))
+        codes = {"activation": activations, "weight": weights}
+        at_left, at_top = self.timing.flow.entering
+        pins.across[:] = self._entering(at_left, codes[at_left], (len(bits), pins.across.shape[1]))
+        pins.down[:] = self._entering(at_top, codes[at_top], pins.down.shape)
         pins.marks[:] = sig.VALID
         pins.down_marks[:] = sig.VALID
         if self.registers.held.size:
@@ -217,28 +217,19 @@ class Grid:
             parities = (self._swaps + np.cumsum(swaps)) % 2
             pins.down_marks[:] = 1 + parities[:, None]
             self._swaps += int(swaps.sum())
-        if partial_sums is not None and stays:
+        if partial_sums is not None and len(pins.top_sums):
             pins.top_sums[:] = self._registered(np.asarray(partial_sums))
         outputs = self.clock(pins)
         return self.sums(outputs.sums, outputs.flags).values
 
-    def _across_codes(self, codes: npt.ArrayLike, cycles: int) -> Array:
-        name, fmt = self._across_format
-        array = _of_shape(name, codes, (cycles, self.rows))
-        codes_in_format: Array = as_codes(fmt, array)
-        return codes_in_format
-
-    @property
-    def _across_format(self) -> tuple[str, Format]:
+    def _entering(self, operand: EnteringOperand, codes: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
+        """Unsigned codes of an operand [cycles, PEs at its edge]."""
+        array = _of_shape(f"{operand}s", codes, shape)
+        if len(self.blocks) > 1 and operand == "weight":
+            return self.weight_codes(array)
         mac = self.blocks[0][0]
-        return ("weights", mac.weight) if self.timing.dataflow == "is" else ("activations", mac.activation)
-
-    def _down_codes(self, codes: npt.ArrayLike, cycles: int) -> Array:
-        if self.timing.dataflow == "is":
-            array = _of_shape("activations", codes, (cycles, self.columns))
-            return as_codes(self.blocks[0][0].activation, array)
-        array = _of_shape("weights", codes, (cycles, self.columns))
-        return self.weight_codes(array)
+        unsigned: Array = as_codes({"activation": mac.activation, "weight": mac.weight}[operand], array)
+        return unsigned
 
     def weight_codes(self, codes: Array) -> Array:
         """Unsigned weight codes [..., columns], each column in its own MAC's format.
@@ -305,23 +296,20 @@ class Grid:
     @property
     def activations(self) -> Array:
         """Activation codes in the PEs' registers, int64 [rows, columns]."""
-        swapped = self.timing.dataflow == "is"
-        return self._operands(self._stationary if swapped else self.registers.across)
+        return self._operands("activation")
 
     @property
     def weights(self) -> Array:
         """Weight codes in the PEs' registers, int64 [rows, columns]."""
-        swapped = self.timing.dataflow == "is"
-        return self._operands(self.registers.across if swapped else self._stationary)
+        return self._operands("weight")
 
-    @property
-    def _stationary(self) -> Array:
-        return self.registers.held if self.registers.held.size else self.registers.down
-
-    @staticmethod
-    def _operands(codes: Array) -> Array:
+    def _operands(self, operand: EnteringOperand) -> Array:
+        r = self.registers
+        planes = dict(
+            zip(self.timing.flow.entering, (r.across, r.held if r.held.size else r.down), strict=True)
+        )
         # Codes of 32 bits are held as negative numbers where their top bit is set.
-        unsigned: Array = codes.astype(np.int64) & 0xFFFF_FFFF
+        unsigned: Array = planes[operand].astype(np.int64) & 0xFFFF_FFFF
         return unsigned
 
     def codes(self) -> Array:
@@ -371,7 +359,7 @@ def column_blocks(mac: MacLike | Sequence[tuple[MacLike, int]], columns: int) ->
     return blocks
 
 
-def _of_shape(name: str, codes: npt.ArrayLike, shape: tuple[int, int]) -> Array:
+def _of_shape(name: str, codes: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
     array = np.asarray(codes)
     if array.shape != shape:
         raise UserError(

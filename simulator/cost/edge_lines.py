@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from simulator.arch.config import Dataflow
 from simulator.cost.area import AreaLine
-from simulator.cost.array_edges import ENTERS, Edge, codes_at_columns, codes_at_rows, operands_at
+from simulator.cost.array_edges import Edge, codes_at_columns, codes_at_rows, operand_at, operands_at
 from simulator.cost.block_counts import BlockCounts
 from simulator.cost.book import Prices
 from simulator.cost.composition import UnitCost, composed_cost, too_fast
 from simulator.cost.lines import Action, FormationLine
 from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure, OperandClass, PartCount, Parts
+from simulator.dataflow import DataflowName
 from simulator.system.counts import ActionCounts
 
 _LISTED_STEPS = ("bias", "relu", "pool", "add")
@@ -32,7 +32,7 @@ class Decoders:
 
     def __init__(
         self,
-        dataflows: Sequence[Dataflow],
+        dataflows: Sequence[DataflowName],
         rows: int,
         blocks: Sequence[tuple[MacStructure, int]],
         prices: Prices,
@@ -46,11 +46,10 @@ class Decoders:
 
     def lines(self, counts: ActionCounts, done: Sequence[BlockCounts]) -> Iterator[FormationLine]:
         """Energy of the codes that enter a layer; `done` is what each block did of it."""
-        entering = ENTERS[counts.dataflow]
-        if action := self._at_rows.get(entering["rows"]):
+        if action := self._at_rows.get(operand_at("rows", counts.dataflow)):
             yield FormationLine(action, codes_at_rows(counts))
         for actions, each in zip(self._at_columns, done, strict=True):
-            if action := actions.get(entering["columns"]):
+            if action := actions.get(operand_at("columns", counts.dataflow)):
                 yield FormationLine(action, codes_at_columns(counts, each))
 
     def area_lines(self) -> Iterator[AreaLine]:
@@ -58,7 +57,12 @@ class Decoders:
         yield from self._areas
 
     def _edge(
-        self, edge: Edge, dataflows: Sequence[Dataflow], lanes: int, structure: MacStructure, prices: Prices
+        self,
+        edge: Edge,
+        dataflows: Sequence[DataflowName],
+        lanes: int,
+        structure: MacStructure,
+        prices: Prices,
     ) -> dict[OperandClass, Action]:
         """What decoding costs at one edge, by operand; the decoders' areas are noted, each kind once."""
         actions: dict[OperandClass, Action] = {}

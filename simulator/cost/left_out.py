@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from simulator.arch.config import ArchConfig
+from simulator.dataflow import DATAFLOWS, SUMS_MOVE, SUMS_STAY, Circuit
 
 ALWAYS: Final = (
     "DMA and address generators",
@@ -25,14 +27,17 @@ CLOCK_GATES: Final = "clock gates"
 SKEW: Final = "skew registers at the array's edges (array.skew_registers is off)"
 
 
+_OF_CIRCUIT: Final[Mapping[Circuit, str]] = {SUMS_STAY: SHIFT_OUT, SUMS_MOVE: DESKEW}
+
+
 def left_out(arch: ArchConfig) -> list[str]:
     """What has no price in an architecture, from what is largest in most designs on."""
     array = arch.array
     parts = list(ALWAYS)
-    if "os" in arch.dataflows:
-        parts.append(SHIFT_OUT)
-    if set(arch.dataflows) != {"os"} or array.overlap != "none":
-        parts.append(DESKEW)
+    # With drain registers, results of columns finish one after another where sums stay, too.
+    overlapping = [] if array.overlap == "none" else [DESKEW]
+    of_circuits = [_OF_CIRCUIT[DATAFLOWS[name].circuit] for name in arch.dataflows] + overlapping
+    parts += [part for part in (SHIFT_OUT, DESKEW) if part in of_circuits]
     if not array.skew_registers:
         parts.append(SKEW)
     if array.zero_gating:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from simulator.arch.config import ArchConfig, Dataflow
+from simulator.arch.config import ArchConfig
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import Area, AreaLine
 from simulator.cost.block_counts import BlockCounts, block_counts, part_of
@@ -20,6 +20,7 @@ from simulator.cost.price import NotPriced, Uses, use
 from simulator.cost.second_registers import SecondRegisters
 from simulator.cost.skew_lines import SkewBlock, SkewRegisters
 from simulator.cost.variant_pe import pe_cost
+from simulator.dataflow import DataflowName
 from simulator.foundation.sums import sum_known
 from simulator.numerics.mac_spec import COMPOSED
 from simulator.system.counts import OPERANDS, ActionCounts
@@ -213,7 +214,10 @@ class ArchitecturePricing:
         )
 
     def _pe_lines(
-        self, done: Sequence[BlockCounts], activities: Sequence[SwitchingActivity | None], dataflow: Dataflow
+        self,
+        done: Sequence[BlockCounts],
+        activities: Sequence[SwitchingActivity | None],
+        dataflow: DataflowName,
     ) -> Iterator[FormationLine]:
         for pes, own, activity in zip(self._pes, done, activities, strict=True):
             yield from pes.lines(own, activity, dataflow)

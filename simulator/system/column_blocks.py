@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.arch import ArchConfig
+from simulator.dataflow import AXIS_TITLES, CHANNELS_IN_COLUMNS, DATAFLOWS
 from simulator.foundation import UserError
 from simulator.system.mac_traits import MacTraits, TraitsOf, merged_traits
 from simulator.workload.layer import Layer, Network
@@ -147,13 +148,15 @@ def macs_by_layer(arch: ArchConfig, network: Network, traits_of: TraitsOf) -> di
     _check_names(arch, network, arch.layers, "layers")
     for index, config in enumerate(arch.array.column_blocks):
         _check_names(arch, network, config.channels, f"array.column_blocks.{index}.channels")
-    if arch.array.column_blocks and arch.array.dataflow == "is":
+    flow = DATAFLOWS[arch.array.dataflow]
+    if arch.array.column_blocks and not flow.channels_in_columns:
+        held, staying = AXIS_TITLES[flow.columns], flow.stays_title
         raise UserError(
-            "needs output channels along the columns, which hold output pixels when inputs stay",
+            f"needs output channels along the columns, which hold {held} when {staying} stay",
             source=arch.name,
             location="array.column_blocks",
-            value="is",
-            allowed="dataflow os or ws",
+            value=flow.name,
+            allowed=f"dataflow {' or '.join(CHANNELS_IN_COLUMNS)}",
         )
     return {layer.name: macs_of_layer(arch, layer, traits_of) for layer in network.layers}
 
