@@ -31,6 +31,8 @@ EnteringOperand = Literal["activation", "weight"]
 HeldRegister = Literal["activation", "weight", "accumulator"]
 """The register of a PE that keeps its value while others stream."""
 
+LaneName = Literal["rows", "columns"]
+
 Motion = Literal["nowhere", "down", "right"]
 
 _DIMENSIONS: Final[Mapping[HeldRegister, frozenset[Axis]]] = {
@@ -55,7 +57,6 @@ class Circuit:
     handover_changes: registers that change when a fold hands over to the next one. A sum is loaded into the
         second register and cleared in the first; an operand comes out of the second register.
     handover_loads: second registers that are clocked for it; operands are there already.
-    shifting_note: what a price of shifting has to say.
     """
 
     sums_stay: int
@@ -63,7 +64,6 @@ class Circuit:
     doubled_with: frozenset[str]
     handover_changes: int
     handover_loads: int
-    shifting_note: str = ""
 
     def is_doubled(self, overlap: str) -> bool:
         """Whether every PE has the register that moves between folds twice."""
@@ -79,14 +79,7 @@ class Circuit:
 
 
 SUMS_STAY: Final = Circuit(1, 0, frozenset({"drain", "full"}), handover_changes=2, handover_loads=1)
-SUMS_MOVE: Final = Circuit(
-    0,
-    1,
-    frozenset({"full"}),
-    handover_changes=1,
-    handover_loads=0,
-    shifting_note="; it changes with operands of its own row and of those below",
-)
+SUMS_MOVE: Final = Circuit(0, 1, frozenset({"full"}), handover_changes=1, handover_loads=0)
 
 _CIRCUITS: Final[Mapping[Motion, Circuit]] = {"nowhere": SUMS_STAY, "down": SUMS_MOVE, "right": SUMS_MOVE}
 
@@ -129,6 +122,12 @@ class Dataflow:
         return motions["k"]
 
     @property
+    def description(self) -> str:
+        """What stays and what lies where, for people."""
+        places = f"{self.rows.upper()} along the rows, {self.columns.upper()} along the columns"
+        return f"{self.stays_title} stay, {places}"
+
+    @property
     def stays_title(self) -> str:
         """What stays in the PEs, in plural."""
         return {"activation": "inputs", "weight": "weights", "accumulator": "outputs"}[self.stationary]
@@ -161,6 +160,13 @@ class Dataflow:
 
     def lanes(self, rows: int, columns: int) -> int:
         """Lanes, each with one result a cycle at its end: the columns of the upright array."""
+        return self.turn(rows, columns)[1]
+
+    @property
+    def lane_name(self) -> LaneName:
+        """What lanes are: columns, or rows where sums move right."""
+        rows: LaneName = "rows"
+        columns: LaneName = "columns"
         return self.turn(rows, columns)[1]
 
     # --- edges

@@ -57,7 +57,7 @@ SUBJECTS: tuple[Subject, ...] = (
         "dataflow",
         re.compile(
             r"_?(dataflows?|dataflow_of|flows?|DATAFLOWS|OUTPUTS_STAY|WEIGHTS_STAY|INPUTS_STAY"
-            r"|outputs_stay|weights_stay|inputs_stay|sums_stay|swapped|turned|circuit|preloads|stationary"
+            r"|outputs_stay|weights_stay|inputs_stay|sums_stay|swapped|circuit|preloads|stationary"
             r"|rows_add_up|at_left|at_rows|at_columns|at_top|channels_in_columns|laid|sums_move"
             r"|OutputStationary\w*|StationaryController|MOVES_IN_SHIFTS)",
         ),
@@ -67,7 +67,7 @@ SUBJECTS: tuple[Subject, ...] = (
         "accumulator kind",
         re.compile(
             r"_?(accumulators?|accumulator_kind|is_fixed|is_float|fixed|is_sticky|sticky|saturates|wraps"
-            r"|overflow|OVERFLOW|KIND|FixedAccumulator\w*|FloatAccumulator\w*|leaves_raw|needs_order|in_order)",
+            r"|overflow|OVERFLOW|KIND|FixedAccumulator\w*|FloatAccumulator\w*|leaves_raw)",
         ),
         frozenset({"fixed", "float", "wrap", "saturate", "sticky", "fused"}),
     ),

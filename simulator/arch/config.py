@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from simulator.dataflow import DataflowName
+from simulator.dataflow import DATAFLOWS, DataflowName
 
 Dataflow = DataflowName
 """What stays in the PEs, by name: one of `simulator.dataflow.DATAFLOWS`."""
@@ -67,7 +67,10 @@ class ArrayConfig(_Section):
         (), description="Blocks of columns with MACs of their own, left to right; empty: `mac` everywhere."
     )
     dataflow: DataflowName = Field(
-        "os", description="What stays in the PEs: outputs (`os`), weights (`ws`) or inputs (`is`)."
+        "os",
+        description="What stays in the PEs, and what lies along rows and columns: "
+        + "; ".join(f"`{name}`: {flow.description}" for name, flow in DATAFLOWS.items())
+        + ".",
     )
     overlap: Overlap = Field(
         "none",
@@ -178,7 +181,10 @@ class OutputPathConfig(_Section):
     """What results pass between the array and the ofmap buffer: bias, conversion, ReLU, pooling, addition."""
 
     values_per_cycle: int | None = Field(
-        None, ge=1, le=4096, description="Results converted per cycle; null: one per array column."
+        None,
+        ge=1,
+        le=4096,
+        description="Results converted per cycle; null: one per array column, or row where sums move right.",
     )
     latency_cycles: int = Field(4, ge=0, le=1000, description="Pipeline depth.")
 

@@ -24,6 +24,12 @@ def operands_at(edge: Edge, dataflows: Sequence[DataflowName]) -> list[OperandCl
     return list(dict.fromkeys(operand_at(edge, dataflow) for dataflow in dataflows))
 
 
+def ends_of_lanes(dataflows: Sequence[DataflowName], rows: int, columns: int) -> dict[Edge, int]:
+    """Where results leave with some dataflows: at the end of how many columns, or of how many rows."""
+    flows = [DATAFLOWS[dataflow] for dataflow in dataflows]
+    return {flow.lane_name: flow.lanes(rows, columns) for flow in flows}
+
+
 def codes_at_rows(counts: ActionCounts) -> int:
     """Codes that enter along the rows."""
     codes = {"activation": counts.activation_codes, "weight": counts.weight_codes}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from simulator.cost.area import AreaLine
 from simulator.cost.array_edges import Edge, codes_at_columns, codes_at_rows, operand_at, operands_at
@@ -85,13 +85,15 @@ class EdgeLines:
 
     Args:
         structure: the MAC.
-        columns: of the block.
-        share: of all columns.
+        ends: where results leave with some dataflow, at how many columns of the block or at how many rows.
+        share: the block's part of all columns.
         prices: of the parts; a MAC too slow for the clock has no priced converter either.
     """
 
-    def __init__(self, structure: MacStructure, columns: int, share: float, prices: Prices) -> None:
-        self._columns = columns
+    def __init__(
+        self, structure: MacStructure, ends: Mapping[Edge, int], share: float, prices: Prices
+    ) -> None:
+        self._ends = ends
         self._share = share
         self.leaves_raw = not structure.converter and structure.accumulator == "fixed"
         rescale: Parts = (
@@ -119,7 +121,8 @@ class EdgeLines:
     def area_lines(self, lanes: int) -> Iterator[AreaLine]:
         """Area of what results leave through, for an output path that takes so many values a cycle."""
         if self.converter:
-            yield _composed_area("columns", self._columns, self.converter)
+            for edge, lanes in self._ends.items():
+                yield _composed_area(edge, lanes, self.converter)
         if self.rescale:
             count = lanes * self._share
             yield _composed_area("lanes that rescale", count, self.rescale)

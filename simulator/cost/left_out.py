@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from simulator.arch.config import ArchConfig
-from simulator.dataflow import DATAFLOWS, SUMS_MOVE, SUMS_STAY, Circuit
+from simulator.dataflow import DATAFLOWS, Motion
 
 ALWAYS: Final = (
     "DMA and address generators",
@@ -21,13 +21,15 @@ ALWAYS: Final = (
 """Parts of every chip."""
 
 DESKEW: Final = "registers that align results of columns which finish one after another"
+DESKEW_ROWS: Final = "registers that align results of rows which finish one after another"
 SHIFT_OUT: Final = "multiplexers that shift accumulators out"
 GATES: Final = "detectors of zeros and what isolates gated logic"
 CLOCK_GATES: Final = "clock gates"
 SKEW: Final = "skew registers at the array's edges (array.skew_registers is off)"
 
 
-_OF_CIRCUIT: Final[Mapping[Circuit, str]] = {SUMS_STAY: SHIFT_OUT, SUMS_MOVE: DESKEW}
+_OF_MOTION: Final[Mapping[Motion, str]] = {"nowhere": SHIFT_OUT, "down": DESKEW, "right": DESKEW_ROWS}
+"""What sums need that leave the array in one of these ways."""
 
 
 def left_out(arch: ArchConfig) -> list[str]:
@@ -35,9 +37,9 @@ def left_out(arch: ArchConfig) -> list[str]:
     array = arch.array
     parts = list(ALWAYS)
     # With drain registers, results of columns finish one after another where sums stay, too.
-    overlapping = [] if array.overlap == "none" else [DESKEW]
-    of_circuits = [_OF_CIRCUIT[DATAFLOWS[name].circuit] for name in arch.dataflows] + overlapping
-    parts += [part for part in (SHIFT_OUT, DESKEW) if part in of_circuits]
+    overlapping = {DESKEW} if array.overlap != "none" else set()
+    wanted = {_OF_MOTION[DATAFLOWS[name].sums_move] for name in arch.dataflows} | overlapping
+    parts += [part for part in (SHIFT_OUT, DESKEW, DESKEW_ROWS) if part in wanted]
     if not array.skew_registers:
         parts.append(SKEW)
     if array.zero_gating:

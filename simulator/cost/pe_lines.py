@@ -11,8 +11,15 @@ from simulator.cost.block_counts import BlockCounts
 from simulator.cost.composition import PeCost
 from simulator.cost.lines import Action, FormationLine
 from simulator.cost.second_registers import SecondRegisters, moving_share
-from simulator.dataflow import DATAFLOWS, SUMS_MOVE, SUMS_STAY, Circuit, DataflowName
+from simulator.dataflow import DATAFLOWS, SUMS_MOVE, SUMS_STAY, Circuit, DataflowName, Motion
 from simulator.system.counts import PECycles
+
+_SHIFTING_NOTES: Final[Mapping[Motion, str]] = {
+    "nowhere": "",
+    "down": "; it changes with operands of its own row and of those below",
+    "right": "; it changes with operands of its own column and of those to the right",
+}
+"""What is shifted in, the operands of the last PEs of a lane first, changes the registers on its way."""
 
 _DEFAULT_ACTIVITY: Final = "activity at which the price was taken"
 
@@ -121,7 +128,7 @@ class PeLines:
         yield FormationLine(self._working, cycles.useful, factor_reason=_DEFAULT_ACTIVITY)
         flow = DATAFLOWS[dataflow]
         reason = f"only the {flow.stationary} register moves, as often as when the price was taken"
-        reason += flow.circuit.shifting_note
+        reason += _SHIFTING_NOTES[flow.sums_move]
         yield FormationLine(self._shifting[dataflow], cycles.shifting, factor_reason=reason)
         yield FormationLine(self._resting, self._without_work(cycles))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from simulator.arch.config import ArchConfig
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import Area, AreaLine
+from simulator.cost.array_edges import ends_of_lanes
 from simulator.cost.block_counts import BlockCounts, block_counts, part_of
 from simulator.cost.book import PriceBook, Prices
 from simulator.cost.composition import PeCost, UnitCost
@@ -69,7 +70,12 @@ class ArchitecturePricing:
         )
         self._skew = self._skew_registers(pes) if arch.array.skew_registers else None
         self._edges = [
-            EdgeLines(block.structure, block.columns, block.columns / self._columns, self.prices)
+            EdgeLines(
+                block.structure,
+                ends_of_lanes(arch.dataflows, arch.array.rows, block.columns),
+                block.columns / self._columns,
+                self.prices,
+            )
             for block in self._blocks
         ]
         self._steps = OutputSteps(structures, self._edges, self.prices)
@@ -231,7 +237,8 @@ class ArchitecturePricing:
 
     def _area_lines(self) -> Iterator[AreaLine]:
         rows = self.arch.array.rows
-        lanes = self.arch.output_path.values_per_cycle or self._columns
+        ends = ends_of_lanes(self.arch.dataflows, rows, self._columns)
+        lanes = self.arch.output_path.values_per_cycle or max(ends.values())
         for block, pe in zip(self._blocks, self.pes, strict=True):
             count = rows * block.columns
             composed = pe.area_status == "composed"
