@@ -220,6 +220,7 @@ DATAFLOWS: Final[Mapping[str, Dataflow]] = {
         Dataflow("os", "output stationary", rows="m", columns="n", time="k", scalesim=True),
         Dataflow("ws", "weight stationary", rows="k", columns="n", time="m", scalesim=True),
         Dataflow("is", "input stationary", rows="k", columns="m", time="n", scalesim=True),
+        Dataflow("wst", "weight stationary, transposed", rows="n", columns="k", time="m"),
     )
 }
 """Every dataflow by its name."""

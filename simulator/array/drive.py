@@ -35,8 +35,8 @@ class GridRun:
 
     accumulators: [M, N] ([groups, M, N]) as `Mac.matmul` gives them, is_infinite and overflow beside them.
     cycles: clock edges from the first operand to the last result.
-    phases: first and last cycle of every phase of every fold, as observed at the PEs and at the bottom
-        row; empty unless asked for.
+    phases: first and last cycle of every phase of every fold, as observed at the PEs and at the end of the
+        lanes; empty unless asked for.
     """
 
     accumulators: Array
@@ -302,11 +302,11 @@ class _Run:
         )
 
     def _as_numbers(self) -> Sums:
-        columns, N = self.grid.columns, self.sums.shape[2]
-        padding = -N % columns
+        lanes, N = self.grid.lanes, self.sums.shape[2]
+        padding = -N % lanes
         wide = np.pad(self.sums, ((0, 0), (0, 0), (0, padding)))
         wide_flags = np.pad(self.flags, ((0, 0), (0, 0), (0, padding)))
-        folded = (*wide.shape[:2], -1, columns)
+        folded = (*wide.shape[:2], -1, lanes)
         sums = self.grid.sums(wide.reshape(folded), wide_flags.reshape(folded))
         return Sums(
             sums.values.reshape(wide.shape)[..., :N],
@@ -330,10 +330,10 @@ def _operands(a_codes: npt.ArrayLike, w_codes: npt.ArrayLike) -> tuple[Array, Ar
 
 
 def _weight_codes(grid: Grid, w: Array) -> Array:
-    """Unsigned weight codes, each channel in the format of the column that it comes to."""
-    columns, N = grid.columns, w.shape[2]
-    padded = np.pad(w, ((0, 0), (0, 0), (0, -N % columns)))
-    folded = padded.reshape(*w.shape[:2], -1, columns)
+    """Unsigned weight codes, each channel in the format of the lane that it comes to."""
+    lanes, N = grid.lanes, w.shape[2]
+    padded = np.pad(w, ((0, 0), (0, 0), (0, -N % lanes)))
+    folded = padded.reshape(*w.shape[:2], -1, lanes)
     return grid.weight_codes(folded).reshape(padded.shape)[..., :N]
 
 

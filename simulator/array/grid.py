@@ -44,21 +44,25 @@ class Sums:
 class Grid:
     """R x C PEs and their registers.
 
+    Where sums move right (`wst`) the registers are those of the same circuit turned over its diagonal, the
+    upright array (`simulator.dataflow`): its top is the left edge, its bottom row the last column. Pins and
+    registers are the upright array's; `accumulators`, `activations` and `weights` are given as they lie here.
+
     Args:
         mac: the MAC of every PE (a preset's name, a spec string, a mapping or a `Mac`), or blocks of columns
             as `[(mac, columns), ...]` from left to right, which share one activation format.
         rows: R.
         columns: C.
-        dataflow: `os` (outputs stay), `ws` (weights stay) or `is` (inputs stay).
+        dataflow: its name in `simulator.dataflow.DATAFLOWS`.
         overlap: `none`; output stationary `drain` and `full` add a drain register to each PE, weight and
             input stationary `full` adds a shadow register for the stationary operand.
         pipeline_depth: cycles from operands to their sum; by default the largest of the MACs'.
         accumulation_interval: cycles that a sum is in the adder; by default the largest of the MACs'.
-        buffered_sums: capacity, per column, of the partial-sum buffer between bottom and top edge.
+        buffered_sums: capacity, per lane, of the partial-sum buffer between the ends of the lanes.
 
     Raises:
         UserError: an unknown MAC or dataflow, sizes below one, blocks that do not cover the columns or do
-            not share an activation format, or blocks of different MACs in an input stationary grid.
+            not share an activation format, or blocks of different MACs where columns are not channels.
     """
 
     def __init__(
@@ -73,8 +77,8 @@ class Grid:
         accumulation_interval: int | None = None,
         buffered_sums: int = 0,
     ) -> None:
-        self.blocks = column_blocks(mac, columns)
-        macs = [block_mac for block_mac, _ in self.blocks]
+        blocks = column_blocks(mac, columns)
+        macs = [block_mac for block_mac, _ in blocks]
         self.timing = ArrayTiming(
             rows=rows,
             columns=columns,
@@ -84,14 +88,10 @@ class Grid:
             accumulation_interval=accumulation_interval
             or max(mac.spec.accumulation_interval for mac in macs),
         )
-        if len(set(macs)) > 1 and not self.timing.flow.channels_in_columns:
-            held = AXIS_TITLES[self.timing.flow.columns]
-            raise UserError(
-                f"columns of an {self.timing.flow.title} array hold {held}, not channels; they need one MAC",
-                location="dataflow",
-                value=dataflow,
-                allowed=", ".join(CHANNELS_IN_COLUMNS),
-            )
+        self.blocks = blocks
+        """MACs of the lanes, and how many lanes have each."""
+        if not self.timing.flow.channels_in_columns:
+            self.blocks = (_only_block(macs, self.timing),)
         self.is_compiled = all(has_compiled_step(mac) for mac in macs)
         wide = any(mac.accumulator_dtype == np.dtype(object) for mac in macs)
         self.sum_dtype = np.dtype(object if wide else np.int64)
@@ -123,6 +123,15 @@ class Grid:
         return self.timing.columns
 
     @property
+    def lanes(self) -> int:
+        """Lanes of PEs that sums leave by: columns, or rows where sums move right."""
+        return self.timing.upright.columns
+
+    def placed(self, plane: Array) -> Array:
+        """Values of the upright array's PEs as [rows, columns] of this one; a view."""
+        return plane.transpose(self.timing.flow.turn(0, 1))
+
+    @property
     def cycle(self) -> int:
         """Clock edges so far."""
         return int(self.registers.state[reg.CYCLE])
@@ -139,7 +148,7 @@ class Grid:
         swap: bool = False,
         partial_sums: npt.ArrayLike | None = None,
     ) -> Array:
-        """One clock edge; the accumulators in the bottom row after it.
+        """One clock edge; the accumulators at the end of the lanes after it.
 
         Output stationary: `activations` [rows] enter at the left, `weights` [columns] at the top; `reset`
         comes before `multiply`, `multiply` before `shift_out`; without any of them everything holds. Weight
@@ -147,11 +156,13 @@ class Grid:
         down in column 0 at this edge and in column j at the j-th edge from it; `partial_sums` [columns]
         enter at the top (zeros by default) and, with shadow registers, `swap` marks the operands that come
         with new stationary ones. Input stationary: `weights` has one entry a row, `activations` one a column.
+        Weight stationary, transposed: activations [columns] enter at the top and move down; weights [rows]
+        and `partial_sums` [rows] enter at the left and move right.
 
         Codes are unsigned bit patterns; two's complement formats also take negative numbers.
 
         Returns:
-            [columns], as `Mac.matmul` gives them: int64 (object above 64 bits), codes for float
+            [lanes], as `Mac.matmul` gives them: int64 (object above 64 bits), codes for float
             accumulators. With drain registers it is the drain register of the bottom row that leaves.
 
         Raises:
@@ -181,14 +192,14 @@ class Grid:
         """Many clock edges at once: `step` for every entry of `control`.
 
         Args:
-            activations: codes [cycles, rows] ([cycles, columns] input stationary).
-            weights: codes [cycles, columns] ([cycles, rows] input stationary).
+            activations: codes [cycles, PEs at their edge].
+            weights: codes [cycles, PEs at their edge].
             control: bits of `simulator.array.signals` (RESET, MULTIPLY, SHIFT_OUT, LOAD) [cycles].
             swap: whether this edge's streamed operands come with new stationary ones [cycles].
-            partial_sums: accumulators entering at the top [cycles, columns].
+            partial_sums: accumulators entering at the beginning of the lanes [cycles, lanes].
 
         Returns:
-            Bottom row after every edge, [cycles, columns]; see `step`.
+            End of the lanes after every edge, [cycles, lanes]; see `step`.
 
         Raises:
             UserError: see `step`.
@@ -232,7 +243,7 @@ class Grid:
         return unsigned
 
     def weight_codes(self, codes: Array) -> Array:
-        """Unsigned weight codes [..., columns], each column in its own MAC's format.
+        """Unsigned weight codes [..., lanes], each lane in its own MAC's format.
 
         Raises:
             UserError: codes outside their formats.
@@ -253,8 +264,8 @@ class Grid:
         cycles = len(pins.control)
         watched = np.asarray(watch, np.int64).reshape(-1, 2)
         outputs = Outputs(
-            np.zeros((cycles, self.columns), self.sum_dtype),
-            np.zeros((cycles, self.columns), np.uint8),
+            np.zeros((cycles, self.lanes), self.sum_dtype),
+            np.zeros((cycles, self.lanes), np.uint8),
             np.zeros((cycles, len(watched)), np.uint8),
         )
         self._run(
@@ -268,7 +279,7 @@ class Grid:
         return outputs
 
     def sums(self, registers: Array, flags: Array) -> Sums:
-        """Accumulators [..., columns] as numbers, from sums and flags as registers hold them."""
+        """Accumulators [..., lanes] as numbers, from sums and flags as registers hold them."""
         whole = len(self.blocks) == 1
         dtype = self.blocks[0][0].accumulator_dtype if whole else self.sum_dtype
         values = np.zeros(registers.shape, dtype)
@@ -280,7 +291,7 @@ class Grid:
         return Sums(values, (flags & sig.INFINITE) != 0, signs.astype(np.int8))
 
     def _registered(self, values: Array) -> Array:
-        """Accumulators [..., columns] as the registers hold them."""
+        """Accumulators [..., lanes] as the registers hold them."""
         held = np.zeros(values.shape, self.sum_dtype)
         end = 0
         for mac, columns in self.blocks:
@@ -291,7 +302,10 @@ class Grid:
     @property
     def accumulators(self) -> Sums:
         """All accumulators (partial sums, weight and input stationary) [rows, columns]."""
-        return self.sums(self.registers.sums, self.registers.flags)
+        upright = self.sums(self.registers.sums, self.registers.flags)
+        return Sums(
+            self.placed(upright.values), self.placed(upright.is_infinite), self.placed(upright.overflow)
+        )
 
     @property
     def activations(self) -> Array:
@@ -309,11 +323,11 @@ class Grid:
             zip(self.timing.flow.entering, (r.across, r.held if r.held.size else r.down), strict=True)
         )
         # Codes of 32 bits are held as negative numbers where their top bit is set.
-        unsigned: Array = planes[operand].astype(np.int64) & 0xFFFF_FFFF
+        unsigned: Array = self.placed(planes[operand]).astype(np.int64) & 0xFFFF_FFFF
         return unsigned
 
     def codes(self) -> Array:
-        """What the converters below the bottom row make of it: codes of the activation format [columns]."""
+        """What the converters at the end of the lanes make of it: codes of the activation format [lanes]."""
         drains = self.registers.drain_state.size > 0
         sums = self.registers.drain_sums if drains else self.registers.sums
         flags = self.registers.drain_flags if drains else self.registers.flags
@@ -357,6 +371,19 @@ def column_blocks(mac: MacLike | Sequence[tuple[MacLike, int]], columns: int) ->
                 allowed=shared.spec,
             )
     return blocks
+
+
+def _only_block(macs: Sequence[Mac], timing: ArrayTiming) -> tuple[Mac, int]:
+    """All lanes with their one MAC."""
+    flow = timing.flow
+    if len(set(macs)) > 1:
+        raise UserError(
+            f"columns hold {AXIS_TITLES[flow.columns]}, not channels, with this dataflow; they need one MAC",
+            location="dataflow",
+            value=flow.name,
+            allowed=", ".join(CHANNELS_IN_COLUMNS),
+        )
+    return macs[0], timing.upright.columns
 
 
 def _of_shape(name: str, codes: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
