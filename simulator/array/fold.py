@@ -81,7 +81,7 @@ def before(timing: ArrayTiming, fold: FoldShape, following: FoldShape, *, adds_t
     return _FORMULAS[timing.flow.circuit].before(timing, fold, following, adds_to_sums)
 
 
-def _alone_staying(timing: ArrayTiming, fold: FoldShape) -> CycleSplit:
+def _alone_os(timing: ArrayTiming, fold: FoldShape) -> CycleSplit:
     rows, columns = _extent(timing, fold)
     d, i = timing.pipeline_depth, timing.accumulation_interval
     drain = timing.rows if timing.timing == "reference" else 0
@@ -90,19 +90,19 @@ def _alone_staying(timing: ArrayTiming, fold: FoldShape) -> CycleSplit:
     )
 
 
-def _alone_moving(timing: ArrayTiming, fold: FoldShape) -> CycleSplit:
+def _alone_stationary(timing: ArrayTiming, fold: FoldShape) -> CycleSplit:
     rows, columns = _extent(timing, fold)
     way_down = timing.accumulation_interval * (timing.rows - 1) + timing.pipeline_depth
     return CycleSplit(compute=fold.streamed, fill=rows + way_down - 1, drain=columns - 1, shifting=rows)
 
 
-def _before_staying(
+def _before_os(
     timing: ArrayTiming,
     fold: FoldShape,
     following: FoldShape,
     adds_to_sums: bool,  # noqa: ARG001, FBT001 - sums stay where they are
 ) -> CycleSplit:
-    own = _alone_staying(timing, fold)
+    own = _alone_os(timing, fold)
     if timing.overlap == "drain":
         return CycleSplit(compute=own.compute, fill=own.fill)
     # Row 0 may hand its next sum over once the one before, which waits for row r, has left it: r steps apart.
@@ -112,13 +112,13 @@ def _before_staying(
     return CycleSplit(compute=i * fold.streamed, drain=waiting, shifting=waiting)
 
 
-def _before_moving(
+def _before_stationary(
     timing: ArrayTiming,
     fold: FoldShape,
     following: FoldShape,
     adds_to_sums: bool,  # noqa: FBT001 - called by position through `Formulas`
 ) -> CycleSplit:
-    own = _alone_moving(timing, fold)
+    own = _alone_stationary(timing, fold)
     if timing.overlap == "drain":
         return CycleSplit(compute=own.compute, fill=own.fill, shifting=own.shifting)
     rows, _ = _extent(timing, fold)
@@ -137,8 +137,8 @@ def _before_moving(
 
 
 _FORMULAS: Final[Mapping[Circuit, Formulas]] = {
-    SUMS_STAY: Formulas(_alone_staying, _before_staying),
-    SUMS_MOVE: Formulas(_alone_moving, _before_moving),
+    SUMS_STAY: Formulas(_alone_os, _before_os),
+    SUMS_MOVE: Formulas(_alone_stationary, _before_stationary),
 }
 
 

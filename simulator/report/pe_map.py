@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.dataflow import DATAFLOWS, SUMS_MOVE, SUMS_STAY
+from simulator.dataflow import DATAFLOWS, SUMS_MOVE, SUMS_STAY, Dataflow
 from simulator.report import units
 from simulator.report.figures import HeatMap
 from simulator.result import LayerResult, Result
@@ -31,7 +31,8 @@ def pe_utilization(result: Result) -> HeatMap | None:
         return None
     useful = np.zeros((array["rows"], array["columns"]))  # floats, as the sum over layers may exceed 64 bits
     for layer in result.layers:
-        cycles = _useful_cycles(layer, array)
+        own = result.arch.get("layers", {}).get(layer.name, {}).get("dataflow")
+        cycles = _useful_cycles(layer, array, DATAFLOWS[own or array["dataflow"]])
         if cycles is None:
             return None
         useful += cycles
@@ -47,12 +48,11 @@ def pe_utilization(result: Result) -> HeatMap | None:
     )
 
 
-def _useful_cycles(layer: LayerResult, array: dict[str, Any]) -> NDArray[np.int64] | None:
+def _useful_cycles(layer: LayerResult, array: dict[str, Any], flow: Dataflow) -> NDArray[np.int64] | None:
     """Cycles in which each PE multiplies for a layer; None when the layer's folds or MACs do not come out."""
     sizes = {"m": layer.m, "n": layer.n // layer.groups, "k": layer.k}
     if layer.macs > np.iinfo(np.int64).max:
         return None
-    flow = DATAFLOWS[array["dataflow"]]
     rows = _lay(sizes[flow.rows], _tile(layer, flow.rows, sizes), array["rows"])
     columns = _lay(sizes[flow.columns], _tile(layer, flow.columns, sizes), array["columns"])
     # Outputs that stay wait in the PEs for the next piece of the reduction; other folds end with their tile.

@@ -88,6 +88,40 @@ def test_column_blocks_are_refused() -> None:
         simulate_network(arch_of(fields), SMALL)
 
 
+@pytest.mark.parametrize("dataflow", ["wst", "is"])
+def test_a_layer_with_column_blocks_is_refused_such_a_dataflow(dataflow: str) -> None:
+    """A layer with a MAC of its own has no blocks."""
+    blocks = [{"mac": "int8", "columns": 2}, {"mac": "int8 x int4", "columns": 2}]
+    fields = {"array.rows": 4, "array.columns": 4, "array.column_blocks": blocks}
+    with pytest.raises(UserError, match=rf"layers\.l\.dataflow: .*column_blocks needs .*'{dataflow}'"):
+        simulate_network(arch_of({**fields, "layers": {"l": {"dataflow": dataflow}}}), SMALL)
+    own = {"l": {"dataflow": dataflow, "mac": "int8"}}
+    assert simulate_network(arch_of({**fields, "layers": own}), SMALL).layers[0].counts.dataflow == dataflow
+
+
+def test_a_layer_goes_through_the_grid_with_its_own_dataflow() -> None:
+    """On 3 x 2 PEs 7 channels are 3 tiles of rows and K = 11 is 6 tiles of columns, 18 folds.
+
+    Each takes 2 cycles of preload and 1 more to the first sum behind column 1, then 9 sums, and row 2 is 2
+    cycles behind row 0. Output stationary the layer would take 3 x 4 folds of 11 + 3 + 3.
+    """
+    arch = arch_of({"array.rows": 3, "array.columns": 2, "layers": {"l": {"dataflow": "wst"}}})
+    (layer,) = verify_on_grid(arch, Network("n", SMALL.layers[:1]))
+    assert layer.cycles == 18 * (2 + 1 + 9 + 2)
+
+
+def test_the_map_of_pes_follows_the_dataflow_of_each_layer() -> None:
+    """Transposed, M = 9, N = 2, K = 3 keeps 2 x 3 PEs busy for 9 cycles; 4 outputs stay in a row for 5."""
+    layers = matrix_layer("a", "fc", m=9, n=2, k=3), matrix_layer("b", "fc", m=1, n=4, k=5)
+    overrides = {"array.rows": 4, "array.columns": 4, "layers": {"a": {"dataflow": "wst"}}}
+    result = simulate(Network("n", layers), arch="int8_32x32", overrides=overrides)
+    figure = pe_utilization(result)
+    assert figure is not None
+    busy = [[9 + 5, 9 + 5, 9 + 5, 5], [9, 9, 9, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    cycles = result.totals.cycles
+    assert figure.values == tuple(tuple(count / cycles for count in row) for row in busy)
+
+
 def results(mac: str, overlap: str) -> tuple[Result, Result]:
     """On 16 x 8 PEs transposed, and on 8 x 16."""
     here, there = (
