@@ -9,7 +9,15 @@ import pytest
 from simulator.arch.config import ArchConfig
 from simulator.arch.config import Dataflow as ConfiguredName
 from simulator.array import ArrayTiming
-from simulator.dataflow import CHANNELS_IN_COLUMNS, DATAFLOWS, SUMS_MOVE, SUMS_STAY, Dataflow, get_dataflow
+from simulator.dataflow import (
+    CHANNELS_IN_COLUMNS,
+    DATAFLOWS,
+    SUMS_MOVE,
+    SUMS_STAY,
+    Axis,
+    Dataflow,
+    get_dataflow,
+)
 from simulator.foundation import UserError
 
 
@@ -81,11 +89,10 @@ def test_axes_that_no_bundled_dataflow_has() -> None:
     assert turned.upright is DATAFLOWS["is"]
 
 
-@pytest.mark.parametrize("axes", ["mmk", "mnn", "kkk"])
-def test_axes_are_a_permutation(axes: str) -> None:
-    rows, columns, time = axes
+@pytest.mark.parametrize("axes", [("m", "m", "k"), ("m", "n", "n"), ("k", "k", "k"), ("m", "n", "x")])
+def test_axes_are_a_permutation(axes: tuple[Axis, Axis, Axis]) -> None:
     with pytest.raises(ValueError, match="must be m, n and k"):
-        Dataflow("x", "x", rows, columns, time)  # type: ignore[arg-type]
+        Dataflow("x", "x", *axes)
 
 
 def test_circuits() -> None:
