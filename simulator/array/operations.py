@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from simulator.dataflow import EnteringOperand
 from simulator.numerics import Mac
 from simulator.numerics.formats import Format
 from simulator.numerics.mac_spec import FixedAccumulator
@@ -92,8 +93,8 @@ def _multiplies(mac: Mac) -> bool:
     )
 
 
-def pack(blocks: Sequence[tuple[Mac, int]], *, swapped: bool) -> Operations:
-    """The PEs of blocks of columns, left to right; `swapped`: weights move right, activations down."""
+def pack(blocks: Sequence[tuple[Mac, int]], entering: tuple[EnteringOperand, EnteringOperand]) -> Operations:
+    """The PEs of blocks of columns, left to right; `entering`: the operands that move right and down."""
     integers = np.zeros((len(blocks), INTEGERS), np.int64)
     reals = np.zeros((len(blocks), REALS), np.float64)
     products: list[npt.NDArray[np.int64]] = []
@@ -103,9 +104,10 @@ def pack(blocks: Sequence[tuple[Mac, int]], *, swapped: bool) -> Operations:
     for row, real, (mac, columns) in zip(integers, reals, blocks, strict=True):
         row[FIRST_COLUMN], row[END_COLUMN] = column, column + columns
         column += columns
-        formats = (mac.weight, mac.activation) if swapped else (mac.activation, mac.weight)
+        own = {"activation": mac.activation, "weight": mac.weight}
+        formats = own[entering[0]], own[entering[1]]
         if isinstance(mac.accumulator, FixedAccumulator):
-            _pack_fixed(mac, formats, row, products, special, swapped=swapped)
+            _pack_fixed(mac, formats, row, products, special, entering)
         else:
             _pack_float(mac, formats, row, real, values)
     return Operations(
@@ -127,8 +129,7 @@ def _pack_fixed(
     row: npt.NDArray[np.int64],
     products: list[npt.NDArray[np.int64]],
     special: list[npt.NDArray[np.uint8]],
-    *,
-    swapped: bool,
+    entering: tuple[EnteringOperand, EnteringOperand],
 ) -> None:
     fixed = mac.accumulator
     assert isinstance(fixed, FixedAccumulator)
@@ -141,9 +142,9 @@ def _pack_fixed(
         )
         return
     row[KIND] = TABLE
-    table = mac.product_table()
+    table = mac.product_table().transpose([("activation", "weight").index(operand) for operand in entering])
     row[PRODUCTS], row[STRIDE] = _offset(products), 1 << formats[1].bits
-    products.append(np.ascontiguousarray(table.T if swapped else table).ravel())
+    products.append(np.ascontiguousarray(table).ravel())
     row[ACROSS_TABLE] = _offset(special)
     special.append(_special(formats[0]))
     row[DOWN_TABLE] = _offset(special)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from simulator.arch.config import Dataflow
 from simulator.cost.area import AreaLine
-from simulator.cost.array_edges import ENTERS, Edge, codes_at_columns, codes_at_rows, operands_at
+from simulator.cost.array_edges import Edge, codes_at_columns, codes_at_rows, operand_at, operands_at
 from simulator.cost.block_counts import BlockCounts
 from simulator.cost.book import Prices
 from simulator.cost.composition import UnitCost, composed_cost, too_fast, with_leakage
 from simulator.cost.lines import Action, FormationLine
 from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure, OperandClass, PartCount, Parts
 from simulator.cost.price import use
+from simulator.dataflow import DataflowName
 from simulator.system.counts import ActionCounts
 
 _LISTED_STEPS = ("bias", "relu", "pool", "add")
@@ -33,7 +33,7 @@ class Decoders:
 
     def __init__(
         self,
-        dataflows: Sequence[Dataflow],
+        dataflows: Sequence[DataflowName],
         rows: int,
         blocks: Sequence[tuple[MacStructure, int]],
         prices: Prices,
@@ -47,11 +47,10 @@ class Decoders:
 
     def lines(self, counts: ActionCounts, done: Sequence[BlockCounts]) -> Iterator[FormationLine]:
         """Energy of the codes that enter a layer; `done` is what each block did of it."""
-        entering = ENTERS[counts.dataflow]
-        if action := self._at_rows.get(entering["rows"]):
+        if action := self._at_rows.get(operand_at("rows", counts.dataflow)):
             yield FormationLine(action, codes_at_rows(counts))
         for actions, each in zip(self._at_columns, done, strict=True):
-            if action := actions.get(entering["columns"]):
+            if action := actions.get(operand_at("columns", counts.dataflow)):
                 yield FormationLine(action, codes_at_columns(counts, each))
 
     def area_lines(self) -> Iterator[AreaLine]:
@@ -59,7 +58,12 @@ class Decoders:
         yield from self._areas
 
     def _edge(
-        self, edge: Edge, dataflows: Sequence[Dataflow], lanes: int, structure: MacStructure, prices: Prices
+        self,
+        edge: Edge,
+        dataflows: Sequence[DataflowName],
+        lanes: int,
+        structure: MacStructure,
+        prices: Prices,
     ) -> dict[OperandClass, Action]:
         """What decoding costs at one edge, by operand; the decoders' areas are noted, each kind once."""
         actions: dict[OperandClass, Action] = {}
@@ -83,13 +87,15 @@ class EdgeLines:
 
     Args:
         structure: the MAC.
-        columns: of the block.
-        share: of all columns.
+        ends: where results leave with some dataflow, at how many columns of the block or at how many rows.
+        share: the block's part of all columns.
         prices: of the parts; a MAC too slow for the clock has no priced converter either.
     """
 
-    def __init__(self, structure: MacStructure, columns: int, share: float, prices: Prices) -> None:
-        self._columns = columns
+    def __init__(
+        self, structure: MacStructure, ends: Mapping[Edge, int], share: float, prices: Prices
+    ) -> None:
+        self._ends = ends
         self._share = share
         self.leaves_raw = not structure.converter and structure.accumulator == "fixed"
         rescale: Parts = (
@@ -118,7 +124,8 @@ class EdgeLines:
     def area_lines(self, lanes: int) -> Iterator[AreaLine]:
         """Area of what results leave through, for an output path that takes so many values a cycle."""
         if self.converter:
-            yield _area_line("columns", self._columns, self.converter)
+            for edge, ends in self._ends.items():
+                yield _area_line(edge, ends, self.converter)
         if self.rescale:
             count = lanes * self._share
             yield _area_line("lanes that rescale", count, self.rescale)

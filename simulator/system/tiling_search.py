@@ -29,7 +29,6 @@ from simulator.system.tile_sizes import (
     unit_of_pixels,
     unit_of_reduction,
 )
-from simulator.system.tile_work import OUTPUTS_STAY
 from simulator.system.tiling_candidates import (
     CANDIDATE,
     ESTIMATED,
@@ -181,7 +180,7 @@ class Search:
             found.append(self._listed(blocks, channels, reductions[-1:], groups, self._variants_of_whole()))
             reductions = reductions[:-1]
         if len(reductions):
-            if array.dataflow == OUTPUTS_STAY:
+            if array.timing.outputs_stay:
                 t = array.timing
                 blocks = blocks[blocks.prod(axis=1) <= t.rows]
                 channels, groups = channels[channels <= t.columns], groups[groups == 1]
