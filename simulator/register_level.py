@@ -115,7 +115,7 @@ class GridProduct:
         weights = generator.standard_normal((layer.groups, layer.k, layer.n_per_group))
         return cls(
             layer=layer,
-            timing=ArrayTiming.of(arch.array, [mac.spec for mac in macs]),
+            timing=ArrayTiming.of(arch.array, [mac.spec for mac in macs], arch.dataflow_of(layer.name)),
             blocks=tuple((mac, block.columns) for mac, block in zip(macs, column_blocks, strict=True)),
             slots=place_channels(layer, column_blocks),
             activations=_codes(macs[0].activation, activations),

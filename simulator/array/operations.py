@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from simulator.dataflow import EnteringOperand
 from simulator.numerics import Accumulator, FixedAccumulator, FloatAccumulator, Mac
 from simulator.numerics.formats import Format
 from simulator.numerics.twos_complement import wrap
@@ -145,8 +146,8 @@ class _Tables:
     values: list[npt.NDArray[np.float64]]
 
 
-def pack(blocks: Sequence[tuple[Mac, int]], *, swapped: bool) -> Operations:
-    """The PEs of blocks of columns, left to right; `swapped`: weights move right, activations down."""
+def pack(blocks: Sequence[tuple[Mac, int]], entering: tuple[EnteringOperand, EnteringOperand]) -> Operations:
+    """The PEs of blocks of columns, left to right; `entering`: the operands that move right and down."""
     integers = np.zeros((len(blocks), INTEGERS), np.int64)
     reals = np.zeros((len(blocks), REALS), np.float64)
     tables = _Tables([], [], [])
@@ -154,8 +155,9 @@ def pack(blocks: Sequence[tuple[Mac, int]], *, swapped: bool) -> Operations:
     for row, real, (mac, columns) in zip(integers, reals, blocks, strict=True):
         row[FIRST_COLUMN], row[END_COLUMN] = column, column + columns
         column += columns
-        formats = (mac.weight, mac.activation) if swapped else (mac.activation, mac.weight)
-        _pack(mac.accumulator, mac, formats, row, real, tables, swapped=swapped)
+        own = {"activation": mac.activation, "weight": mac.weight}
+        formats = own[entering[0]], own[entering[1]]
+        _pack(mac.accumulator, mac, formats, row, real, tables, entering)
     return Operations(
         integers,
         reals,
@@ -181,8 +183,7 @@ def _pack(
     _row: npt.NDArray[np.int64],
     _real: npt.NDArray[np.float64],
     _tables: _Tables,
-    *,
-    swapped: bool,  # noqa: ARG001 - others need it
+    _entering: tuple[EnteringOperand, EnteringOperand],
 ) -> None:
     raise TypeError(f"MAC {mac.name!r} has no compiled step for a {accumulator.kind} accumulator")
 
@@ -195,8 +196,7 @@ def _(
     row: np.ndarray,
     _real: np.ndarray,
     tables: _Tables,
-    *,
-    swapped: bool,
+    entering: tuple[EnteringOperand, EnteringOperand],
 ) -> None:
     products, special = tables.products, tables.special
     row[BITS], row[OVERFLOW] = fixed.bits, _OVERFLOW[fixed.overflow]
@@ -208,9 +208,9 @@ def _(
         )
         return
     row[KIND] = TABLE
-    table = mac.product_table()
+    table = mac.product_table().transpose([("activation", "weight").index(operand) for operand in entering])
     row[PRODUCTS], row[STRIDE] = _offset(products), 1 << formats[1].bits
-    products.append(np.ascontiguousarray(table.T if swapped else table).ravel())
+    products.append(np.ascontiguousarray(table).ravel())
     row[ACROSS_TABLE] = _offset(special)
     special.append(_special(formats[0]))
     row[DOWN_TABLE] = _offset(special)
@@ -230,8 +230,7 @@ def _(
     row: np.ndarray,
     real: np.ndarray,
     tables: _Tables,
-    *,
-    swapped: bool,  # noqa: ARG001 - formats are in the order of the registers
+    _entering: tuple[EnteringOperand, EnteringOperand],
 ) -> None:
     rounding, values = accumulator.rounding, tables.values
     row[KIND] = FLOAT

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from simulator.array import registers as reg
 from simulator.array import signals as sig
 from simulator.array.registers import Pins, Registers
+from simulator.dataflow import EnteringOperand
 from simulator.numerics import Mac
 
 Plane = npt.NDArray[Any]
@@ -23,10 +24,10 @@ _SIGN = sig.OVERFLOW_UP | sig.OVERFLOW_DOWN
 
 @dataclass(frozen=True, slots=True)
 class PlaneOperations:
-    """The MACs of blocks of columns; `swapped`: weights move right and activations down (`is`)."""
+    """The MACs of blocks of columns; `entering`: the operands that move right and down."""
 
     blocks: Sequence[tuple[Mac, int]]
-    swapped: bool
+    entering: tuple[EnteringOperand, EnteringOperand]
 
     def add(self, across: Plane, down: Plane, marks: Plane, sums: Plane, flags: Plane) -> tuple[Plane, Plane]:
         """One step of all PEs: sums and flags with the products added where `marks` say VALID."""
@@ -37,7 +38,8 @@ class PlaneOperations:
             valid = (marks[:, first:end] & sig.VALID) != 0
             if not valid.any():
                 continue
-            a, w = (down, across) if self.swapped else (across, down)
+            codes = dict(zip(self.entering, (across, down), strict=True))
+            a, w = codes["activation"], codes["weight"]
             # The codes of idle PEs may be anything; code 0 keeps them quiet.
             a = np.where(valid, _unsigned(a[:, first:end], mac.activation.bits), 0)
             w = np.where(valid, _unsigned(w[:, first:end], mac.weight.bits), 0)

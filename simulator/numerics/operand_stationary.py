@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Literal
 
 import numpy as np
 
+from simulator.dataflow import Dataflow, EnteringOperand
 from simulator.numerics.arrays import Codes
 from simulator.numerics.mac import Mac, get_mac
 from simulator.numerics.register_activity import RegisterActivity, SwitchingActivity
@@ -44,20 +45,20 @@ class _Unit:
         return length(self.stream) * length(self.lanes) * sum(length(fold.reduction) for fold in self.folds)
 
 
-def count(
-    mac: Mac, a: Codes, w: Codes, dataflow: Literal["ws", "is"], array: Array, threads: int
-) -> SwitchingActivity:
-    """Toggles of activations [M, K] times weights [K, N]; see `simulator.numerics.activity`."""
+def count(mac: Mac, a: Codes, w: Codes, flow: Dataflow, array: Array, threads: int) -> SwitchingActivity:
+    """Toggles of activations [M, K] times weights [K, N]; see `simulator.numerics.activity`.
+
+    flow, array: of the upright array.
+    """
     R, C = array.rows, array.columns
-    if dataflow == "ws":
-        streamed_format, streamed, placed_format, placed = mac.activation, a, mac.weight, w
-        counter = Counter(mac, a, w)
-    else:
-        streamed_format, streamed, placed_format, placed = mac.weight, w.T, mac.activation, a.T
-        counter = Counter(_swapped(mac), w.T, a.T)
+    at_left, at_top = flow.entering
+    formats = {"activation": mac.activation, "weight": mac.weight}
+    streamed = {"activation": a, "weight": w.T}[at_left]
+    placed = {"activation": a.T, "weight": w}[at_top]
+    counter = Counter(_OF_STREAM[at_left](mac), streamed, placed)
     (T, K), lanes = streamed.shape, placed.shape[1]
-    passing = OperandRegisters.of(streamed_format, streamed)
-    held = OperandRegisters.of(placed_format, placed)
+    passing = OperandRegisters.of(formats[at_left], streamed)
+    held = OperandRegisters.of(formats[at_top], placed)
     cuts = blocks(lanes, C)
     folds = tuple(Fold(part, passed_on=R - length(part)) for part in blocks(K, R))
     if array.sample is None:  # all folds of a part of the stream at a time, so that its sums are at hand
@@ -81,16 +82,17 @@ def count(
     )
     pes = len(folds) * len(cuts) * R * C
     passing_toggles = path_toggles(passing.patterns, passing.zero, passing.bits) * C * len(cuts)
-    passing_activity = RegisterActivity(passing.bits, passing_toggles, passing.bits * pes * T)
-    held_activity = RegisterActivity(held.bits, _loading_toggles(held, R, C), held.bits * pes * R)
-    ws = dataflow == "ws"
+    operands = {
+        at_left: RegisterActivity(passing.bits, passing_toggles, passing.bits * pes * T),
+        at_top: RegisterActivity(held.bits, _loading_toggles(held, R, C), held.bits * pes * R),
+    }
     return SwitchingActivity(
-        dataflow,
+        flow.name,
         R,
         C,
         T * K * lanes,
-        passing_activity if ws else held_activity,
-        held_activity if ws else passing_activity,
+        operands["activation"],
+        operands["weight"],
         RegisterActivity.of(mac.product_bits, product, pes * T),
         RegisterActivity.of(mac.accumulator_bits, accumulator, pes * T),
     )
@@ -100,6 +102,13 @@ def _swapped(mac: Mac) -> Mac:
     """The same MAC with its operands exchanged: products and sums are symmetrical."""
     spec = mac.spec
     return get_mac(replace(spec, activation=spec.weight, weight=spec.activation, output="nearest"))
+
+
+_OF_STREAM: Mapping[EnteringOperand, Callable[[Mac], Mac]] = {
+    "activation": lambda mac: mac,
+    "weight": _swapped,
+}
+"""The MAC whose activations are the operand that streams."""
 
 
 def _loading_toggles(held: OperandRegisters, R: int, C: int) -> int:

@@ -499,7 +499,7 @@ def test_what_cannot_be_counted_is_refused() -> None:
     mac = get_mac("int8")
     a, w = np.zeros((2, 3), np.int8), np.zeros((3, 2), np.int8)
     with pytest.raises(UserError, match=r"unknown dataflow.*'rs'"):
-        switching_activity(mac, a, w, "rs")  # type: ignore[arg-type]
+        switching_activity(mac, a, w, "rs")
     with pytest.raises(UserError, match="at least one row"):
         switching_activity(mac, a, w, "os", rows=0)
     with pytest.raises(UserError, match="at least 2 sampled units"):
