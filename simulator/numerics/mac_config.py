@@ -149,9 +149,9 @@ def read_spec(document: Mapping[str, Any]) -> MacSpec:
         UserError: as `mapping_spec`.
     """
     fields = dict(document)
-    accumulator = fields.get("accumulator")
-    if isinstance(accumulator, dict):
-        fields["accumulator"] = {"kind": "float" if "format" in accumulator else "fixed", **accumulator}
+    section = fields.get("accumulator")
+    if isinstance(section, dict):
+        fields["accumulator"] = {"kind": "float" if "format" in section else "fixed", **section}
     return mapping_spec(fields, name=fields.pop("name", ""))
 
 
