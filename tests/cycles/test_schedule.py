@@ -46,7 +46,7 @@ class TestOneFold:
     def test_stationary_operands_cost_preload_and_the_way_down(
         self, dataflow: str, m: int, n: int, k: int
     ) -> None:
-        schedule = schedule_product(ArrayTiming(4, 3, dataflow), m=m, n=n, k=k)  # type: ignore[arg-type]
+        schedule = schedule_product(ArrayTiming(4, 3, dataflow), m=m, n=n, k=k)
         split = (schedule.fill_cycles, schedule.compute_cycles, schedule.drain_cycles)
         assert split == (2 * 4 - 1, 7, 3 - 1)
 
@@ -140,7 +140,7 @@ def test_laws_of_every_schedule(rows: int, columns: int, depth: int, interval: i
             timing = ArrayTiming(
                 rows,
                 columns,
-                dataflow,  # type: ignore[arg-type]
+                dataflow,
                 overlap,  # type: ignore[arg-type]
                 partial,  # type: ignore[arg-type]
                 pipeline_depth=depth,
@@ -198,7 +198,7 @@ class TestScaleSim:
     @pytest.mark.parametrize("dataflow", DATAFLOWS)
     @pytest.mark.parametrize("network", ["alexnet", "resnet18"])
     def test_its_cycles_and_sram_accesses_come_out(self, network: str, dataflow: str) -> None:
-        timing = ArrayTiming(dataflow=dataflow, timing="scalesim")  # type: ignore[arg-type]
+        timing = ArrayTiming(dataflow=dataflow, timing="scalesim")
         layers = 0
         for row in reports(network, dataflow):
             schedule = schedule_product(timing, m=row.M, n=row.N, k=row.K)
@@ -218,7 +218,7 @@ class TestScaleSim:
     def test_the_formula(self, dataflow: str, folds: int, per_fold: int) -> None:
         # R = 8, C = 16; worked out from P = T + R + C - 2 (os) and T + 2R + C - 2.
         shape = {"os": (20, 30, 77), "ws": (53, 30, 30), "is": (40, 41, 30)}[dataflow]
-        timing = ArrayTiming(8, 16, dataflow, timing="scalesim")  # type: ignore[arg-type]
+        timing = ArrayTiming(8, 16, dataflow, timing="scalesim")
         m, n, k = shape
         schedule = schedule_product(timing, m=m, n=n, k=k)
         assert (schedule.folds, schedule.total_cycles) == (folds, folds * per_fold - 1)
@@ -239,7 +239,7 @@ class TestRefusals:
         with pytest.raises(UserError, match="did you mean 'full'"):
             ArrayTiming(overlap="ful")  # type: ignore[arg-type]
         with pytest.raises(UserError, match="dataflow: is unknown"):
-            ArrayTiming(dataflow="rs")  # type: ignore[arg-type]
+            ArrayTiming(dataflow="rs")
 
     def test_empty_arrays_products_and_impossible_pipelines(self) -> None:
         with pytest.raises(UserError, match="rows: must be positive"):

@@ -7,7 +7,7 @@ import pytest
 
 from simulator.foundation import UserError
 from simulator.numerics import get_format, get_mac
-from simulator.numerics.outputs import can_be_fused
+from simulator.numerics.accumulators.coded import can_be_fused
 from tests.reference import mac as reference
 from tests.reference.recorded import recomputed
 
