@@ -19,7 +19,7 @@ from simulator.array import signals as sig
 from simulator.array.operations import has_compiled_step
 from simulator.array.registers import Outputs, Pins, Registers
 from simulator.array.timing import ArrayTiming
-from simulator.dataflow import AXIS_TITLES, CHANNELS_IN_COLUMNS, DataflowName, EnteringOperand
+from simulator.dataflow import AXIS_TITLES, CHANNELS_IN_COLUMNS, DataflowName, OperandClass
 from simulator.foundation import UserError
 from simulator.numerics import FixedAccumulator, Mac, as_codes, get_mac
 
@@ -233,7 +233,7 @@ class Grid:
         outputs = self.clock(pins)
         return self.sums(outputs.sums, outputs.flags).values
 
-    def _entering(self, operand: EnteringOperand, codes: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
+    def _entering(self, operand: OperandClass, codes: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
         """Unsigned codes of an operand [cycles, PEs at its edge]."""
         array = _of_shape(f"{operand}s", codes, shape)
         if len(self.blocks) > 1 and operand == "weight":
@@ -317,7 +317,7 @@ class Grid:
         """Weight codes in the PEs' registers, int64 [rows, columns]."""
         return self._operands("weight")
 
-    def _operands(self, operand: EnteringOperand) -> Array:
+    def _operands(self, operand: OperandClass) -> Array:
         r = self.registers
         planes = dict(
             zip(self.timing.flow.entering, (r.across, r.held if r.held.size else r.down), strict=True)

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from simulator.dataflow import EnteringOperand
+from simulator.dataflow import OperandClass
 from simulator.numerics import Mac
 from simulator.numerics.formats import Format
 from simulator.numerics.mac_spec import FixedAccumulator
@@ -93,7 +93,7 @@ def _multiplies(mac: Mac) -> bool:
     )
 
 
-def pack(blocks: Sequence[tuple[Mac, int]], entering: tuple[EnteringOperand, EnteringOperand]) -> Operations:
+def pack(blocks: Sequence[tuple[Mac, int]], entering: tuple[OperandClass, OperandClass]) -> Operations:
     """The PEs of blocks of columns, left to right; `entering`: the operands that move right and down."""
     integers = np.zeros((len(blocks), INTEGERS), np.int64)
     reals = np.zeros((len(blocks), REALS), np.float64)
@@ -129,7 +129,7 @@ def _pack_fixed(
     row: npt.NDArray[np.int64],
     products: list[npt.NDArray[np.int64]],
     special: list[npt.NDArray[np.uint8]],
-    entering: tuple[EnteringOperand, EnteringOperand],
+    entering: tuple[OperandClass, OperandClass],
 ) -> None:
     fixed = mac.accumulator
     assert isinstance(fixed, FixedAccumulator)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from simulator.array import registers as reg
 from simulator.array import signals as sig
 from simulator.array.registers import Pins, Registers
-from simulator.dataflow import EnteringOperand
+from simulator.dataflow import OperandClass
 from simulator.numerics import FixedAccumulator, Mac
 
 Plane = npt.NDArray[Any]
@@ -27,7 +27,7 @@ class PlaneOperations:
     """The MACs of blocks of columns; `entering`: the operands that move right and down."""
 
     blocks: Sequence[tuple[Mac, int]]
-    entering: tuple[EnteringOperand, EnteringOperand]
+    entering: tuple[OperandClass, OperandClass]
 
     def add(self, across: Plane, down: Plane, marks: Plane, sums: Plane, flags: Plane) -> tuple[Plane, Plane]:
         """One step of all PEs: sums and flags with the products added where `marks` say VALID."""

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from simulator.dataflow import OperandClass as OperandClass
+from simulator.dataflow import RegisterClass as RegisterClass
 from simulator.numerics.mac_spec import DEFAULT_PRICE, MacPrice
 
-RegisterClass = Literal["activation", "weight", "accumulator"]
-OperandClass = Literal["activation", "weight"]
 OPERAND_CLASSES: tuple[OperandClass, ...] = ("activation", "weight")
 REGISTER_CLASSES: tuple[RegisterClass, ...] = ("activation", "weight", "accumulator")
 

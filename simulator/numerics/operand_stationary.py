@@ -22,7 +22,7 @@ from simulator.numerics.switching import Codes, Counter, Fold
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from simulator.dataflow import Dataflow, EnteringOperand
+    from simulator.dataflow import Dataflow, OperandClass
     from simulator.numerics.mac import Mac
 
 STREAM_BLOCK = 128
@@ -112,7 +112,7 @@ def _swapped(mac: Mac) -> Mac:
     return get_mac(replace(spec, activation=spec.weight, weight=spec.activation, output="nearest"))
 
 
-_OF_STREAM: Mapping[EnteringOperand, Callable[[Mac], Mac]] = {
+_OF_STREAM: Mapping[OperandClass, Callable[[Mac], Mac]] = {
     "activation": lambda mac: mac,
     "weight": _swapped,
 }
