@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.arch import ArchConfig, load_arch
-from simulator.assembly import MeasuredLayer, MeasuredRun, Measurements
 from simulator.cost.activity import SwitchingActivity, counted_activity
 from simulator.foundation import UserError
 from simulator.foundation.resources import resolve_document
+from simulator.measurements import MeasuredLayer, MeasuredRun, Measurements
 from simulator.numerics import Mac, get_mac
 from simulator.numerics.activity import switching_activity, total_activity
 from simulator.workload import Layer, load_network

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from simulator.arch import ArchConfig, load_arch
 from simulator.arch.mapping import with_mapping
 from simulator.arch.scalesim_cfg import BANDWIDTH_FIELD, ScaleSimConfig, read_scalesim_cfg
-from simulator.assembly import MeasuredRun, assemble, move_prices_of
+from simulator.assembly import assemble
 from simulator.foundation import UserError
+from simulator.measurements import MeasuredRun
+from simulator.price_lists import move_prices_of
 from simulator.result import Origin, Result
 from simulator.scalesim_bandwidth import bandwidth_warnings
 from simulator.system import MachineRun, simulate_network

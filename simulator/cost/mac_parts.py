@@ -32,8 +32,8 @@ def structure_of(mac: Any) -> MacStructure:
         ),
         price=mac.spec.price,
         pipeline_bits=stages * structure.accumulator_bits,
-        activation_decoder=_decoder(mac.activation),
-        weight_decoder=_decoder(mac.weight),
+        activation_decoder=decoder_of(mac.activation),
+        weight_decoder=decoder_of(mac.weight),
         activation_code_bits=mac.activation.bits,
         weight_code_bits=mac.weight.bits,
         converter=_converter(mac),
@@ -97,7 +97,8 @@ def _register_bits(fmt: Format) -> int:
     return fmt.bits
 
 
-def _decoder(fmt: Format) -> Parts:
+def decoder_of(fmt: Format) -> Parts:
+    """What decodes a code of a format at the array's edge; empty where codes travel as they are."""
     if isinstance(fmt, TaperedLog | Posit):
         field_bits = fmt.layout.exponent_field_bits
         return structures.tapered_decoder(fmt.bits, fmt.exponent_bits, fmt.layout.fraction_bits, field_bits)

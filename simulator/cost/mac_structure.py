@@ -94,6 +94,12 @@ class MacStructure:
         """The decoder of an operand's codes."""
         return self.activation_decoder if operand == "activation" else self.weight_decoder
 
+    def format_of(self, operand: OperandClass) -> str | None:
+        """The format of an operand's codes; None where the numerics are not known."""
+        if self.identity is None:
+            return None
+        return self.identity.activation if operand == "activation" else self.identity.weight
+
     def code_bits(self, operand: OperandClass) -> int:
         """Bits of an operand's codes in front of their decoder."""
         bits = self.activation_code_bits if operand == "activation" else self.weight_code_bits

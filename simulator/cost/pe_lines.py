@@ -67,6 +67,8 @@ class PeLines:
             f"register bits toggled in PEs of {name}",
             registers.toggle,
             composed=registers.clock.composed,
+            uncertainty=registers.clock.uncertainty,
+            composed_for=registers.clock.composed_for,
         )
 
     def lines(

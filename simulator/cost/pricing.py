@@ -243,7 +243,13 @@ class ArchitecturePricing:
             count = rows * block.columns
             composed = pe.area_status == "composed"
             yield AreaLine(
-                "pe_array", f"PEs of {pe.name}", count, pe.area, composed=composed, uncertainty=pe.uncertainty
+                "pe_array",
+                f"PEs of {pe.name}",
+                count,
+                pe.area,
+                composed=composed,
+                uncertainty=pe.uncertainty,
+                composed_for=pe.name,
             )
         for block, pes in zip(self._blocks, self._pes, strict=True):
             yield from pes.second.area_lines(rows * block.columns)

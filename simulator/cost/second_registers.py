@@ -14,7 +14,7 @@ from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import AreaLine
 from simulator.cost.block_counts import BlockCounts
 from simulator.cost.book import Prices
-from simulator.cost.composition import PeCost, UnitCost, flip_flops_cost
+from simulator.cost.composition import UNCERTAINTY, PeCost, UnitCost, flip_flops_cost
 from simulator.cost.lines import Action, FormationLine
 from simulator.cost.mac_structure import MacStructure, RegisterClass
 from simulator.cost.price import NotPriced, times, use
@@ -49,7 +49,7 @@ class SecondRegisters:
         self.costs: dict[RegisterClass, UnitCost] = {}
         for register in self._of.values():
             bits = structure.registers[register]
-            cost = flip_flops_cost(prices, "pe_registers", bits, f"second {register} register")
+            cost = flip_flops_cost(prices, "pe_registers", bits, f"second {register} register", pe.name)
             self.costs[register] = _priced_like(pe, cost)
         self._clocked = {
             register: Action.of_cost(cost, f"clocked PE-cycles of {pe.name}, second {register} register")
@@ -66,6 +66,8 @@ class SecondRegisters:
                 f"{register} moves of second registers in PEs of {pe.name}",
                 times(toggle, self._toggles[register], f"{register} "),
                 composed=True,
+                uncertainty=UNCERTAINTY["fixed"],
+                composed_for=pe.name,
             )
             for flow, register in self._of.items()
         }
@@ -75,6 +77,8 @@ class SecondRegisters:
             f"registers of {pe.name} that change in a handover",
             toggle,
             composed=True,
+            uncertainty=UNCERTAINTY["fixed"],
+            composed_for=pe.name,
         )
 
     def serves(self, dataflow: DataflowName) -> bool:
@@ -114,7 +118,13 @@ class SecondRegisters:
         """Area of the second registers of so many PEs."""
         for register, cost in self.costs.items():
             yield AreaLine(
-                "pe_array", f"second {register} registers of {self._name}", pes, cost.area, composed=True
+                "pe_array",
+                f"second {register} registers of {self._name}",
+                pes,
+                cost.area,
+                composed=True,
+                uncertainty=cost.uncertainty,
+                composed_for=self._name,
             )
 
 

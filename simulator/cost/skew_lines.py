@@ -17,7 +17,7 @@ from simulator.cost.area import AreaLine
 from simulator.cost.array_edges import Edge, codes_at_columns, codes_at_rows, operand_at, operands_at
 from simulator.cost.block_counts import BlockCounts
 from simulator.cost.book import Prices
-from simulator.cost.composition import PeCost, flip_flops_cost
+from simulator.cost.composition import UNCERTAINTY, PeCost, flip_flops_cost
 from simulator.cost.lines import Action, FormationLine
 from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure, OperandClass
 from simulator.cost.price import Uses, times, use
@@ -80,7 +80,8 @@ class SkewRegisters:
     def area_lines(self) -> Iterator[AreaLine]:
         """Area of all flip-flops."""
         if self.flip_flops:
-            yield AreaLine(COMPONENT, "skew registers of two edges", 1, self.cost.area, composed=True)
+            counted, uncertainty = "skew registers of two edges", self.cost.uncertainty
+            yield AreaLine(COMPONENT, counted, 1, self.cost.area, composed=True, uncertainty=uncertainty)
 
 
 class _Lanes:
@@ -151,7 +152,7 @@ class _Lanes:
 
 
 def _action(counted: str, uses: Uses) -> Action:
-    return Action(COMPONENT, "dynamic", counted, uses, composed=True)
+    return Action(COMPONENT, "dynamic", counted, uses, composed=True, uncertainty=UNCERTAINTY["fixed"])
 
 
 def _toggles(activity: SwitchingActivity, operand: OperandClass) -> float:
