@@ -102,7 +102,7 @@ def count(mac: Mac, a: Codes, w: Codes, flow: Dataflow, array: Array, threads: i
     )
 
 
-def _swapped(mac: Mac) -> Mac:
+def swapped(mac: Mac) -> Mac:
     """The same MAC with its operands exchanged: products and sums are symmetrical."""
     from dataclasses import replace
 
@@ -114,7 +114,7 @@ def _swapped(mac: Mac) -> Mac:
 
 _OF_STREAM: Mapping[OperandClass, Callable[[Mac], Mac]] = {
     "activation": lambda mac: mac,
-    "weight": _swapped,
+    "weight": swapped,
 }
 """The MAC whose activations are the operand that streams."""
 
