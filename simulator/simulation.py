@@ -18,6 +18,7 @@ from simulator.result import Origin, Result
 from simulator.scalesim_bandwidth import bandwidth_warnings
 from simulator.system import MachineRun, simulate_network
 from simulator.workload import Network, load_network
+from simulator.workload.batching import with_batch
 
 if TYPE_CHECKING:
     from simulator.measured import Tensors
@@ -166,7 +167,7 @@ def load_workload(
 ) -> Network:
     """The network of a name, a file, or itself. Raises UserError as `load_network`."""
     if isinstance(network, Network):
-        return network
+        return network if batch is None else with_batch(network, batch)
     return load_network(network, batch=batch, skip_unsupported=skip_unsupported)
 
 

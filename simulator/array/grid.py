@@ -6,7 +6,7 @@ docs/timing.md draws the PE of each dataflow and names its pins.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +16,19 @@ import numpy.typing as npt
 from simulator.arch.config import Overlap
 from simulator.array import registers as reg
 from simulator.array import signals as sig
-from simulator.array.operations import has_compiled_step
+from simulator.array.operations import from_registers, has_compiled_step, pack, to_registers
 from simulator.array.registers import Outputs, Pins, Registers
 from simulator.array.timing import ArrayTiming
 from simulator.dataflow import AXIS_TITLES, CHANNELS_IN_COLUMNS, DataflowName, OperandClass
 from simulator.foundation import UserError
-from simulator.numerics import FixedAccumulator, Mac, as_codes, get_mac
+from simulator.numerics import Mac, as_codes, get_mac
 
 MacLike = str | Mapping[str, Any] | Mac
 Array = npt.NDArray[Any]
+
+
+GridEngine = Callable[[Registers, Pins, int, Array, Array, Array, Array], None]
+"""Steps registers by pins; then the accumulation interval, watched PEs, where sums, flags and marks go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +100,22 @@ class Grid:
         wide = any(mac.accumulator_dtype == np.dtype(object) for mac in macs)
         self.sum_dtype = np.dtype(object if wide else np.int64)
         self.registers = Registers.of(self.timing, sum_dtype=self.sum_dtype, buffered_sums=buffered_sums)
-        self._operations, self._run = self._engine()
+        self._run = self._engine()
         self._swaps = 0
 
-    def _engine(self) -> tuple[Any, Any]:
+    def _engine(self) -> GridEngine:
         flow = self.timing.flow
         if self.is_compiled:
             from simulator.array import kernels
-            from simulator.array.operations import pack
 
-            runs = kernels.run_stationary, kernels.run_os
-            return pack(self.blocks, flow.entering), runs[flow.circuit.sums_stay]
+            packed = pack(self.blocks, flow.entering)
+            compiled = (kernels.run_stationary, kernels.run_os)[flow.circuit.sums_stay]
+            return lambda registers, *pins_and_outputs: compiled(registers, packed, *pins_and_outputs)
         from simulator.array import planes
 
-        plain_runs = planes.run_stationary, planes.run_os
-        return planes.PlaneOperations(self.blocks, flow.entering), plain_runs[flow.circuit.sums_stay]
+        operations = planes.PlaneOperations(self.blocks, flow.entering)
+        stepped = (planes.run_stationary, planes.run_os)[flow.circuit.sums_stay]
+        return lambda registers, *pins_and_outputs: stepped(registers, operations, *pins_and_outputs)
 
     @property
     def rows(self) -> int:
@@ -268,9 +273,7 @@ class Grid:
             np.zeros((cycles, self.lanes), np.uint8),
             np.zeros((cycles, len(watched)), np.uint8),
         )
-        self._run(
-            self.registers, self._operations, pins, self.timing.accumulation_interval, watched, *outputs
-        )
+        self._run(self.registers, pins, self.timing.accumulation_interval, watched, *outputs)
         hazard = int(self.registers.state[reg.HAZARD])
         if hazard:
             cycle = int(self.registers.state[reg.HAZARD_CYCLE])
@@ -286,9 +289,15 @@ class Grid:
         end = 0
         for mac, columns in self.blocks:
             first, end = end, end + columns
-            values[..., first:end] = _from_register(mac, registers[..., first:end], compiled=self.is_compiled)
+            values[..., first:end] = self._from_registers(mac, registers[..., first:end])
         signs = ((flags & sig.OVERFLOW_UP) != 0).astype(np.int8) - ((flags & sig.OVERFLOW_DOWN) != 0)
         return Sums(values, (flags & sig.INFINITE) != 0, signs.astype(np.int8))
+
+    def _from_registers(self, mac: Mac, registers: Array) -> Array:
+        return from_registers(mac, registers) if self.is_compiled else registers
+
+    def _to_registers(self, mac: Mac, values: Array) -> Array:
+        return to_registers(mac, values) if self.is_compiled else values
 
     def _registered(self, values: Array) -> Array:
         """Accumulators [..., lanes] as the registers hold them."""
@@ -296,7 +305,7 @@ class Grid:
         end = 0
         for mac, columns in self.blocks:
             first, end = end, end + columns
-            held[..., first:end] = _to_register(mac, values[..., first:end], compiled=self.is_compiled)
+            held[..., first:end] = self._to_registers(mac, values[..., first:end])
         return held
 
     @property
@@ -336,12 +345,11 @@ class Grid:
         end = 0
         for mac, columns in self.blocks:
             first, end = end, end + columns
-            sticky = isinstance(mac.accumulator, FixedAccumulator) and mac.accumulator.overflow == "sticky"
             converted.append(
                 mac.to_output(
                     bottom.values[first:end].astype(mac.accumulator_dtype),
-                    is_infinite=bottom.is_infinite[first:end] if mac.is_fixed else None,
-                    overflow=bottom.overflow[first:end] if sticky else None,
+                    is_infinite=bottom.is_infinite[first:end],
+                    overflow=bottom.overflow[first:end],
                 )
             )
         return np.concatenate(converted)
@@ -396,19 +404,3 @@ def _of_shape(name: str, codes: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
             allowed=f"{shape[1]} codes at each of {shape[0]} clock edges",
         )
     return array
-
-
-def _from_register(mac: Mac, registers: Array, *, compiled: bool) -> Array:
-    if not compiled:
-        return registers
-    if mac.is_fixed:
-        from simulator.numerics.accumulators import wrap
-
-        return wrap(registers, mac.accumulator_bits)
-    return mac.accumulator_format.encode(np.ascontiguousarray(registers).view(np.float64))
-
-
-def _to_register(mac: Mac, values: Array, *, compiled: bool) -> Array:
-    if mac.is_fixed or not compiled:
-        return values
-    return mac.accumulator_format.decode(values.astype(mac.accumulator_dtype)).view(np.int64)

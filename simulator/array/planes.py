@@ -16,10 +16,12 @@ from simulator.array import registers as reg
 from simulator.array import signals as sig
 from simulator.array.registers import Pins, Registers
 from simulator.dataflow import OperandClass
-from simulator.numerics import FixedAccumulator, Mac
+from simulator.numerics import Mac
 
 Plane = npt.NDArray[Any]
 _SIGN = sig.OVERFLOW_UP | sig.OVERFLOW_DOWN
+_FLAG_OF_SIGN = np.array([sig.OVERFLOW_DOWN, 0, sig.OVERFLOW_UP])
+"""By the sign of an overflow, from -1 on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +59,9 @@ def _unsigned(codes: Plane, bits: int) -> Plane:
 
 
 def _raised_flags(mac: Mac, sums: Plane, a: Plane, w: Plane, flags: Plane) -> Plane:
-    fixed = mac.accumulator
-    if not isinstance(fixed, FixedAccumulator):
-        return np.zeros(sums.shape, np.uint8)
-    raised = np.where(mac.is_infinite_product(a, w), sig.INFINITE, 0)
-    if fixed.overflow == "sticky":
-        sign = mac.overflow_sign(sums, a, w)
-        overflow = np.where(sign > 0, sig.OVERFLOW_UP, np.where(sign < 0, sig.OVERFLOW_DOWN, 0))
-        raised = raised | np.where(flags & _SIGN, 0, overflow)
-    return raised
+    raised = mac.step_flags(sums, a, w)
+    infinite = np.where(raised.is_infinite, sig.INFINITE, 0)
+    return infinite | np.where(flags & _SIGN, 0, _FLAG_OF_SIGN[raised.overflow + 1])
 
 
 def _hazard(r: Registers, code: int, *, happened: bool | np.bool_) -> None:

@@ -66,13 +66,13 @@ def parse_policies(texts: Sequence[str] | None) -> tuple[str | None, tuple[tuple
     Raises:
         UserError: more than one policy for all, or for one MAC.
     """
-    from simulator.inference.policies import POLICIES
+    from simulator.inference.policies import is_policy
 
     general: list[str] = []
     by_mac: dict[str, str] = {}
     for text in texts or ():
         mac, equals, policy = (part.strip() for part in text.partition("="))
-        if not equals or mac.partition("+")[0].strip() in POLICIES:
+        if not equals or is_policy(mac.partition("+")[0].strip()):
             general.append(text.strip())
             continue
         if mac in by_mac:

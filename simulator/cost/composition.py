@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from simulator.cost.book import Prices
-from simulator.cost.mac_structure import REGISTER_CLASSES, MacStructure, Parts, RegisterClass
+from simulator.cost.mac_structure import REGISTER_CLASSES, MacStructure, RegisterClass
 from simulator.cost.price import NotPriced, Uses, times, together, total, use
 from simulator.cost.table_schema import Status
+from simulator.numerics.hardware import Composition, Parts
 
 DEFAULT_TOGGLE_RATE: Final = 14.73 / 48
 """Bits that toggle per flip-flop and cycle where nothing better is known: the published int8 PE's."""
 
-UNCERTAINTY: Final[Mapping[str, float]] = {"fixed": 0.25, "float": 0.5}
+UNCERTAINTY: Final[Mapping[Composition, float]] = {"fixed": 0.25, "float": 0.5}
 """Of composed prices by kind of accumulator: the largest error against published PEs that the parts were not
 fitted to (docs/validation.md): the 16-bit log PE for fixed accumulators, the float16 FMA for float ones."""
 
@@ -208,7 +209,7 @@ def part_uses(prices: Prices, parts: Parts, action: str = "operate") -> Uses:
 
 
 def composed_cost(
-    component: str, parts: Parts, prices: Prices, accumulator: str = "fixed", mac: str = ""
+    component: str, parts: Parts, prices: Prices, accumulator: Composition = "fixed", mac: str = ""
 ) -> UnitCost:
     """Whatever is composed from parts: a PE's component, a boundary decoder or converter, an output step.
 

@@ -10,9 +10,10 @@ from simulator.cost.block_counts import BlockCounts
 from simulator.cost.book import Prices
 from simulator.cost.composition import UnitCost, composed_cost, too_fast, with_leakage
 from simulator.cost.lines import Action, FormationLine
-from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure, OperandClass, PartCount, Parts
+from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure, OperandClass
 from simulator.cost.price import use
 from simulator.dataflow import DataflowName
+from simulator.numerics.hardware import PartCount, Parts
 from simulator.system.counts import ActionCounts
 
 _LISTED_STEPS = ("bias", "relu", "pool", "add")

@@ -10,6 +10,7 @@ from simulator.cost.table_errors import TableErrors
 from simulator.cost.table_schema import Scope, TableDocument, TableRow
 from simulator.cost.vocabulary import COMPONENTS, EDGE_ROWS, PART_ROWS, PE_ROWS, VALUE_FIELDS, BaseUnit
 from simulator.foundation import UserError
+from simulator.numerics.accumulators import is_accumulator_identity
 from simulator.numerics.formats import get_format
 
 _OF_A_PE = ("max_clock_mhz", "formats", "accumulator")
@@ -107,14 +108,11 @@ class RowChecks:
                 raise self._error(index, row.key, f"formats: {error}") from error
 
     def _check_accumulator(self, index: int, row: TableRow) -> None:
-        if not isinstance(row.accumulator, str) or row.accumulator.isdigit():
+        if not isinstance(row.accumulator, str) or is_accumulator_identity(row.accumulator):
             return
-        try:
-            get_format(row.accumulator)
-        except UserError as error:
-            problem = "accumulator is neither a number of bits nor a format"
-            allowed = "24 for a fixed accumulator of 24 bits, fp16 for a float one"
-            raise self._error(index, row.key, problem, value=row.accumulator, allowed=allowed) from error
+        problem = "accumulator is neither a number of bits nor a format"
+        allowed = "24 for a fixed accumulator of 24 bits, fp16 for a float one"
+        raise self._error(index, row.key, problem, value=row.accumulator, allowed=allowed)
 
     def _check_value(self, index: int, row: TableRow) -> None:
         given = [*row.given, *(["fitted"] if row.fitted is not None else [])]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, Final
 
 import numpy as np
 from pydantic import ValidationError
@@ -15,23 +16,42 @@ from simulator.cost.row_checks import RowChecks
 from simulator.cost.table_errors import TableErrors, key_of
 from simulator.cost.table_schema import Fit, PriceRow, PriceTable, TableDocument, TableRow
 from simulator.cost.vocabulary import VALUE_FIELDS, BaseUnit
+from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml, read_text, validate
-from simulator.foundation.resources import data_folder, resolve_document
+from simulator.foundation.plugins import plugins
+from simulator.foundation.resources import bundled_names, data_folder, resolve_document
+
+PLUGIN_GROUP: Final = "systolic.price_tables"
+"""Entry points of other packages: a package that has NAME.yaml, by the name that `tables` uses."""
 
 _MOST = 1e30
 """No value is larger, in pJ, um2, mW or ns, so that no sum of a run leaves the range of floats."""
 
 
 def load_table(name_or_path: str) -> PriceTable:
-    """The table of a bundled name or a YAML file.
+    """The table of a bundled name, of a name that another package adds, or of a YAML file.
 
     Raises:
         UserError: naming file, row and line: unknown component or action, a doubled row, missing or unknown
             source or conditions, no value or several, a zero without a reason, a negative value, parts that
             do not add up, or a fit that cannot be solved.
     """
-    path = resolve_document(name_or_path, "energy_tables", what="price table")
-    return _load_path(path)
+    is_own = name_or_path in bundled_names("energy_tables") or Path(name_or_path).suffix
+    more = None if is_own else _added_tables()
+    return _load_path(resolve_document(name_or_path, "energy_tables", what="price table", more=more))
+
+
+def _added_tables() -> dict[str, Path]:
+    """Tables of other packages by name. Raises UserError where a package lacks the table that it names."""
+    found = {}
+    for plugin in plugins(PLUGIN_GROUP, ModuleType):
+        for folder in getattr(plugin.value, "__path__", ()):
+            path = Path(folder) / f"{plugin.name}.yaml"
+            if path.is_file():
+                found[plugin.name] = path
+        if plugin.name not in found:
+            raise UserError(f"has no file {plugin.name}.yaml", source=plugin.source)
+    return found
 
 
 def parse_table(text: str, *, source: str, bundled: bool = False) -> PriceTable:

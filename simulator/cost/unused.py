@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from simulator.arch.config import ArchConfig
 from simulator.cost.book import PriceBook
-from simulator.cost.mac_parts import decoder_of
 from simulator.cost.mac_rows import MacRows, rows_of
 from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure
 from simulator.cost.price import NotPriced, Price
@@ -175,7 +174,7 @@ class RowUse:
             return Unused(f"there is no format {row.variant!r}{_nearest(row.variant, decoded)}", never=True)
         if spelled != row.variant:
             return Unused(f"the format {row.variant!r} is spelled {spelled!r} as a variant", never=True)
-        if not decoder_of(get_format(row.variant)):
+        if not get_format(row.variant).decoder:
             return Unused(f"codes of {row.variant} travel as they are, without a decoder", never=True)
         return Unused(f"no operand of this run has codes of {row.variant}", never=False)
 

@@ -16,7 +16,7 @@ from simulator.cost.book import Prices
 from simulator.cost.check import Check, Nature
 from simulator.cost.composition import UNCERTAINTY, PeCost, composed_pe_cost, part_uses
 from simulator.cost.mac_parts import structure_of
-from simulator.cost.mac_structure import MacStructure, PartCount, RegisterClass
+from simulator.cost.mac_structure import MacStructure, RegisterClass
 from simulator.cost.price import total
 from simulator.cost.pricing import ArchitecturePricing
 from simulator.cost.validation_figures import bundled_prices, johnson, published, value_of
@@ -24,6 +24,7 @@ from simulator.cost.validation_left_out import left_out_checks
 from simulator.cost.validation_memory import memory_checks
 from simulator.cost.variant_pe import pe_cost
 from simulator.formation import UNSTATED_UNCERTAINTY
+from simulator.numerics.hardware import PartCount, multiplier, table_cells
 from simulator.numerics.mac import get_mac
 from simulator.result import priced
 
@@ -205,7 +206,7 @@ def _whole_pe_checks() -> Iterator[Check]:
             cause,
             composed.uncertainty if nature == "prediction" else None,
         )
-    cells = structures.table_cells(10, 11)
+    cells = table_cells(10, 11)
     yield Check(
         "elma16 table area, composed",
         "um2",
@@ -316,7 +317,7 @@ def _multiplier_checks() -> Iterator[Check]:
     prices = _fdsoi_prices()
     for name, (exponent, significand) in _FLOATS.items():
         parts = (
-            *structures.multiplier(significand, significand),
+            *multiplier(significand, significand),
             PartCount("small_adder_bit", exponent + 1, "exponent adder"),
             PartCount("small_adder_bit", significand, "rounding increment"),
         )

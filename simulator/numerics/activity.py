@@ -24,9 +24,10 @@ bits that hold every one. Fused MACs have none.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import ceil
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -35,9 +36,11 @@ from simulator.dataflow import SUMS_MOVE, SUMS_STAY, DataflowName, OperandClass,
 from simulator.dataflow import Dataflow as Flow
 from simulator.foundation import UserError
 from simulator.numerics import operand_stationary, output_stationary
+from simulator.numerics.arrays import Codes
 from simulator.numerics.engines.planner import checked_operands
 from simulator.numerics.engines.threads import available_cores
 from simulator.numerics.formats.tables import has_special
+from simulator.numerics.mac import Mac
 from simulator.numerics.operand_stationary import STREAM_BLOCK
 from simulator.numerics.register_activity import (
     CONFIDENCE,
@@ -46,12 +49,6 @@ from simulator.numerics.register_activity import (
     total_activity,
 )
 from simulator.numerics.sampling import Array, Sample
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from simulator.numerics.formats.base import Codes
-    from simulator.numerics.mac import Mac
 
 Dataflow = DataflowName
 """A dataflow's name."""
@@ -94,7 +91,7 @@ def switching_activity(
     if sampled_units is not None and sampled_units < 2:
         raise UserError("a standard error needs at least 2 sampled units", value=sampled_units)
     macs = a.shape[0] * a.shape[1] * w.shape[1]
-    if not mac.is_fixed and (has_special(mac.activation, a) or has_special(mac.weight, w)):
+    if mac.accumulator.carries_specials and (has_special(mac.activation, a) or has_special(mac.weight, w)):
         a, w = _with_unused_pes(mac, a, w, flow, rows, columns)
     array = Array(*flow.turn(rows, columns), None if sampled_units is None else Sample(sampled_units, seed))
     threads = threads or available_cores()

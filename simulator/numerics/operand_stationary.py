@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from math import ceil
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from simulator.dataflow import Dataflow, OperandClass
+from simulator.numerics.arrays import Codes
+from simulator.numerics.mac import Mac, get_mac
 from simulator.numerics.register_activity import RegisterActivity, SwitchingActivity
 from simulator.numerics.registers import (
     OperandRegisters,
     differing_bits,
     hamming,
     path_toggles,
-    product_bits,
 )
 from simulator.numerics.sampling import Array, Estimate, blocks, length, map_units
-from simulator.numerics.switching import Codes, Counter, Fold
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from simulator.dataflow import Dataflow, OperandClass
-    from simulator.numerics.mac import Mac
+from simulator.numerics.switching import Counter, Fold
 
 STREAM_BLOCK = 128
 """Streamed indices in one sampling unit of a fold."""
@@ -97,17 +93,13 @@ def count(mac: Mac, a: Codes, w: Codes, flow: Dataflow, array: Array, threads: i
         T * K * lanes,
         operands["activation"],
         operands["weight"],
-        RegisterActivity.of(product_bits(mac), product, pes * T),
+        RegisterActivity.of(mac.product_bits, product, pes * T),
         RegisterActivity.of(mac.accumulator_bits, accumulator, pes * T),
     )
 
 
 def swapped(mac: Mac) -> Mac:
     """The same MAC with its operands exchanged: products and sums are symmetrical."""
-    from dataclasses import replace
-
-    from simulator.numerics.mac import get_mac
-
     spec = mac.spec
     return get_mac(replace(spec, activation=spec.weight, weight=spec.activation, output="nearest"))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from itertools import product
 
@@ -11,7 +10,7 @@ import pytest
 from simulator.array import ArrayTiming, ProductSchedule, schedule_product
 from simulator.array.schedule import fold_grid
 from simulator.foundation import UserError
-from tests.golden import golden_file
+from tests.reference.scalesim import reports
 
 PIPELINES = [(1, 1), (3, 1), (3, 2), (4, 4)]
 DATAFLOWS = ["os", "ws", "is"]
@@ -201,17 +200,16 @@ class TestScaleSim:
     def test_its_cycles_and_sram_accesses_come_out(self, network: str, dataflow: str) -> None:
         timing = ArrayTiming(dataflow=dataflow, timing="scalesim")
         layers = 0
-        with golden_file(f"scalesim/{network}_{dataflow}.csv").open() as lines:
-            for row in csv.DictReader(lines):
-                schedule = schedule_product(timing, m=int(row["M"]), n=int(row["N"]), k=int(row["K"]))
-                accesses = schedule.accesses
-                assert schedule.total_cycles == int(row["compute_cycles"]), row
-                assert accesses.activation_reads == int(row["sram_ifmap_reads"]), row
-                assert accesses.weight_reads == int(row["sram_filter_reads"]), row
-                stray = schedule.folds * (32 + 32) if dataflow == "os" else 0
-                writes = accesses.output_writes + accesses.partial_sum_writes
-                assert writes + stray == int(row["sram_ofmap_writes"]), row
-                layers += 1
+        for row in reports(network, dataflow):
+            schedule = schedule_product(timing, m=row.M, n=row.N, k=row.K)
+            accesses = schedule.accesses
+            assert schedule.total_cycles == row.compute_cycles, row
+            assert accesses.activation_reads == row.sram_ifmap_reads, row
+            assert accesses.weight_reads == row.sram_filter_reads, row
+            stray = schedule.folds * (32 + 32) if dataflow == "os" else 0
+            writes = accesses.output_writes + accesses.partial_sum_writes
+            assert writes + stray == row.sram_ofmap_writes, row
+            layers += 1
         assert layers == {"alexnet": 5, "resnet18": 21}[network]
 
     @pytest.mark.parametrize(
