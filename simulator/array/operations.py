@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any, Final, NamedTuple
@@ -146,15 +146,25 @@ class _Tables:
     values: list[npt.NDArray[np.float64]]
 
 
-def pack(blocks: Sequence[tuple[Mac, int]], entering: tuple[OperandClass, OperandClass]) -> Operations:
+Blocks = Sequence[tuple[Mac, int]]
+"""MACs of neighbouring lanes, and how many lanes have each."""
+
+
+def slices_of(blocks: Blocks) -> Iterator[tuple[Mac, slice]]:
+    """Every block's MAC and the lanes that have it."""
+    end = 0
+    for mac, lanes in blocks:
+        yield mac, slice(end, end + lanes)
+        end += lanes
+
+
+def pack(blocks: Blocks, entering: tuple[OperandClass, OperandClass]) -> Operations:
     """The PEs of blocks of columns, left to right; `entering`: the operands that move right and down."""
     integers = np.zeros((len(blocks), INTEGERS), np.int64)
     reals = np.zeros((len(blocks), REALS), np.float64)
     tables = _Tables([], [], [])
-    column = 0
-    for row, real, (mac, columns) in zip(integers, reals, blocks, strict=True):
-        row[FIRST_COLUMN], row[END_COLUMN] = column, column + columns
-        column += columns
+    for row, real, (mac, lanes) in zip(integers, reals, slices_of(blocks), strict=True):
+        row[FIRST_COLUMN], row[END_COLUMN] = lanes.start, lanes.stop
         own = {"activation": mac.activation, "weight": mac.weight}
         formats = own[entering[0]], own[entering[1]]
         _pack(mac.accumulator, mac, formats, row, real, tables, entering)
