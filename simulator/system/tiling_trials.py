@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.arch.config import Objective
+from simulator.foundation.defects import DefectError
 from simulator.numerics.engines.compiled import helper, still_kernel
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import BURSTS, BYTES, END, STEPS, TOTALS, LayerWork
@@ -96,7 +97,7 @@ def best_of(several: Sequence[Trials]) -> tuple[int, int]:
         if row < trials.played:
             return number, row
         row -= trials.played
-    raise ValueError("no row was played")
+    raise DefectError("no row was played")
 
 
 def moved_bytes(totals: Integers) -> int:
