@@ -30,7 +30,8 @@ class Kind(NamedTuple):
 class Accesses:
     """Cycle, byte address, useful and moved bytes of each access; int64, in order of time.
 
-    bytes: useful ones that the access begins. moved: of the whole word or burst.
+    bytes: useful ones that the access begins.
+    moved: of the whole word or burst.
     """
 
     cycles: Integers

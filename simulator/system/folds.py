@@ -52,8 +52,9 @@ class Vectors(NamedTuple):
 class OperandVectors(NamedTuple):
     """Vectors of an operand and the elements of the tile that each carries.
 
-    lanes: what lies along the vector. along, first, step: the other dimension, its element in the first
-    vector, and by how much it changes from one to the next.
+    lanes: what lies along the vector.
+    along, first, step: the other dimension, its element in the first vector, and by how much it changes from
+        one to the next.
     """
 
     vectors: Vectors

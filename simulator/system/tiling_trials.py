@@ -38,8 +38,10 @@ _ROOM = 256
 class Trials(NamedTuple):
     """Candidates that were played.
 
-    rows: [room, `CANDIDATE`]. totals: [room, `TOTALS`]. figures: [room, 4], cycles, DRAM bytes, steps and the
-    weighed totals. standing: how many there are, which one is chosen, which one takes the fewest cycles.
+    rows: [room, `CANDIDATE`].
+    totals: [room, `TOTALS`].
+    figures: [room, 4], cycles, DRAM bytes, steps and the weighed totals.
+    standing: how many there are, which one is chosen, which one takes the fewest cycles.
     """
 
     objective: int
@@ -148,7 +150,8 @@ def _is_known(trials: Trials, row: Integers) -> bool:
 def choose_row(objective: int, figures: npt.NDArray[np.float64], count: int, fewest: float) -> int:
     """The best row for the objective; of those as good as equal one with the fewest steps.
 
-    figures: of `Trials`, of which the first `count` rows were played. fewest: cycles of the fastest one.
+    figures: of `Trials`, of which the first `count` rows were played.
+    fewest: cycles of the fastest one.
     """
     value = _SCORE if objective == ENERGY else _CYCLES
     most_cycles, moved = np.inf, np.inf
