@@ -60,3 +60,4 @@ def test_the_wheel_simulates_resnet50_away_from_the_checkout(tmp_path: Path) -> 
         assert here["totals"]["macs"] == 4_089_184_256
         lend_kernels(ROOT / "simulator", installed)
         assert simulate(systolic, *arguments, cwd=tmp_path) == here
+    assert not list(installed.rglob("*.lock")), "a kernel was compiled again"
