@@ -8,16 +8,16 @@ from typing import Any
 
 import typer
 
+from simulator.cli.options import JsonOption
 from simulator.workload import Layer, Network, load_network
 
 app = typer.Typer(help="List the bundled networks, or show the layers of one.")
 
-_JSON = typer.Option(False, "--json", help="Print JSON on stdout and nothing else.")
 _WIDTH_IN_A_PIPE = 80
 
 
 @app.callback(invoke_without_command=True)
-def networks(context: typer.Context, as_json: bool = _JSON) -> None:
+def networks(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the bundled networks with their layers, multiply-accumulates, parameters and sources.
 
     Examples:
@@ -55,7 +55,7 @@ def show(
     skip_unsupported: bool = typer.Option(
         False, "--skip-unsupported", help="Leave out ONNX operators that cannot be simulated, and list them."
     ),
-    as_json: bool = _JSON,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the layers of a network as the matrix products that an array computes.
 

@@ -29,10 +29,11 @@ _INTEGER_LANE_BITS = 51
 class Lanes:
     """One kind of kernel with its operands, for activations [M, K] and weights [K, N].
 
-    a, w: operands as the kernels take them. zero: a lane of the sum 0. into, out: accumulators to lanes and
-    back. still(a, w, sums, counts) and moving(a, w, sums, passed_on, counts) are kernels as described in
-    `simulator.numerics.engines.activity_kernels`; sums are lanes [M, N] and change in place. Where lanes are
-    NaN in the end, the counts are wrong.
+    a, w: operands as the kernels take them.
+    zero: a lane of the sum 0.
+    into, out: accumulators to lanes and back. still(a, w, sums, counts) and moving(a, w, sums, passed_on,
+        counts) are kernels as described in `simulator.numerics.engines.activity_kernels`; sums are lanes [M,
+        N] and change in place. Where lanes are NaN in the end, the counts are wrong.
     """
 
     a: Array
