@@ -33,7 +33,7 @@ def load_network(
     elif suffix == ".csv":
         network = read_scalesim(path)
     elif suffix == ".onnx":
-        from simulator.workload.onnx_graph import read_onnx
+        from simulator.workload.onnx import read_onnx
 
         network = read_onnx(path, skip_unsupported=skip_unsupported)
     else:
