@@ -30,15 +30,18 @@ class Observation:
     activations: Tensor
     second: Tensor | None
     outputs: Tensor
+    images: int
     scales: dict[Hashable, float] = field(default_factory=dict)
     """Scales of the activations that were found already, by what they were asked for."""
 
     @property
     def macs_per_image(self) -> int:
         """Multiply-accumulates of the layer for one image."""
+        if self.product.window is not None:
+            return int(self.product.lower(self.activations[:1]).size * self.product.window.filters)
         columns = self.second if self.product.weights is None else self.product.weights
         assert columns is not None
-        return int(self.product.lower(self.activations[:1]).size * columns.shape[-1])
+        return int(self.activations.size * columns.shape[-1] // self.images)
 
 
 def calibrate(model: Model, images: NDArray[np.float32]) -> Mapping[str, Observation]:
@@ -58,11 +61,15 @@ def calibrate(model: Model, images: NDArray[np.float32]) -> Mapping[str, Observa
     for chunk in chunks(images):
         execute(model, chunk, observe)
     return {
-        product.name: Observation(
-            product, *(_joined(parts) for parts in zip(*seen[product.name], strict=True))
-        )
-        for product in model.products
+        product.name: _observation(product, seen[product.name], len(images)) for product in model.products
     }
+
+
+def _observation(
+    product: Product, seen: list[tuple[Tensor, Tensor | None, Tensor]], images: int
+) -> Observation:
+    activations, second, outputs = (_joined(parts, product) for parts in zip(*seen, strict=True))
+    return Observation(product, activations, second, outputs, images)
 
 
 def second_moments(product: Product, activations: Tensor, fmt: Format, scale: float) -> NDArray[np.float64]:
@@ -86,6 +93,9 @@ def second_moments(product: Product, activations: Tensor, fmt: Format, scale: fl
 
 def _parts(product: Product, activations: Tensor) -> Iterator[Tensor]:
     """The input tensor in parts whose lowered operands fit in memory."""
+    if product.input_axis:
+        yield np.ascontiguousarray(activations)
+        return
     lowered = product.lower(np.ascontiguousarray(activations[:1])).size
     images = max(1, _VALUES_AT_ONCE // lowered)
     for start in range(0, len(activations), images):
@@ -102,5 +112,12 @@ def _require_finite(model: Model, product: Product, *operands: Tensor | None) ->
             )
 
 
-def _joined(parts: tuple[Tensor | None, ...]) -> Any:
-    return None if parts[0] is None else np.concatenate([part for part in parts if part is not None])
+def _joined(parts: tuple[Tensor | None, ...], product: Product) -> Any:
+    """Tensors of all chunks as one; rows of a plain product where chunks have different shapes."""
+    if parts[0] is None:
+        return None
+    given = [part for part in parts if part is not None]
+    axis = product.input_axis
+    if len({part.shape[:axis] + part.shape[axis + 1 :] for part in given}) > 1:
+        given = [part.reshape(-1, part.shape[-1]) for part in given]
+    return np.concatenate(given, axis=axis)

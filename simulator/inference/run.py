@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -200,21 +201,24 @@ def run_plan(
 def _run_chunk(
     model: Model, images: NDArray[np.float32], plan: NetworkPlan, observer: Observer | None
 ) -> _Chunk:
-    expected: dict[str, Tensor] = {}
+    expected: dict[str, deque[Tensor]] = {}
     deviations: dict[str, Deviation] = {}
     sums: dict[str, SumsOutside] = {}
     engines: dict[str, str] = {}
 
     def in_float32(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
-        expected[product.name] = float32_product(product, activations, second)
-        return expected[product.name]
+        outputs = float32_product(product, activations, second)
+        expected.setdefault(product.name, deque()).append(outputs)
+        return outputs
 
     def in_formats(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
         output = mac_product(product, plan.layers[product.name], activations, second)
-        reference = expected.pop(product.name)
-        deviations[product.name] = deviation(reference, output.values, output.operands)
+        reference = expected[product.name].popleft()
+        before = deviations.get(product.name, Deviation())
+        deviations[product.name] = before + deviation(reference, output.values, output.operands)
         mac, operands = plan.layers[product.name].mac, output.operands
-        sums[product.name] = SumsOutside.of(mac, operands.activations, operands.weights, output.accumulators)
+        outside = SumsOutside.of(mac, operands.activations, operands.weights, output.accumulators)
+        sums[product.name] = sums.get(product.name, SumsOutside()) + outside
         engines[product.name] = f"{output.engine}: {output.reason}"
         if observer is not None:
             observer(product, output)

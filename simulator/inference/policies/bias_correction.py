@@ -82,7 +82,7 @@ def corrected(
     def correct(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
         plan = found[product.name]
         outputs = _outputs(product, plan, activations, second)
-        if product.name not in names or product.weights is None:
+        if product.name not in names or product.weights is None or product.steps is not None:
             return outputs
         wanted, got = (_channel_means(product, each) for each in (observed[product.name].outputs, outputs))
         bias = np.zeros(product.channels) if plan.bias is None else plan.bias.astype(np.float64)
@@ -110,13 +110,15 @@ def _classes(outputs: Tensor) -> NDArray[np.int64]:
 
 
 def _outputs(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> Tensor:
+    if product.input_axis or product.steps is not None or second is not None:
+        return mac_product(product, plan, activations, second).values
     return np.concatenate(
         [
             mac_product(
                 product,
                 plan,
                 activations[start : start + CHUNK],
-                None if second is None else second[start : start + CHUNK],
+                None,
             ).values
             for start in range(0, len(activations), CHUNK)
         ]
@@ -126,6 +128,4 @@ def _outputs(product: Product, plan: LayerPlan, activations: Tensor, second: Ten
 def _channel_means(product: Product, outputs: Tensor) -> NDArray[np.float64]:
     """The mean of each output channel over images and places, [N over all groups]."""
     channels = np.moveaxis(outputs, 1 if product.window is not None else -1, -1)
-    if product.transposed:
-        channels = np.moveaxis(outputs, -2, -1)
     return np.asarray(channels.reshape(-1, channels.shape[-1]).mean(axis=0, dtype=np.float64))

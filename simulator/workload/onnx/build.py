@@ -112,6 +112,14 @@ class Builder:
             return None
         return tuple(dimension.dim_value for dimension in dimensions)
 
+    def type_of(self, name: str) -> Any:
+        """The protobuf type of a tensor. Raises UnknownShapeError where nothing is known of it."""
+        if name in self.constants:
+            return _tensor_type(self.constants[name].dtype, self.constants[name].shape)
+        if name not in self.types:
+            raise UnknownShapeError(f"type of {name!r} is unknown")
+        return self.types[name]
+
     def dtype(self, name: str) -> np.dtype[Any] | None:
         """A tensor's element type, or None."""
         if name in self.constants:
@@ -128,6 +136,11 @@ class Builder:
     def value(self, name: str) -> Tensor | None:
         """A constant's values; None for computed tensors and left-out operands."""
         return self.constants[name].values() if name in self.constants else None
+
+    @property
+    def label(self) -> str:
+        """What a layer that is written now is called."""
+        return self._current.label if self._current else ""
 
     # -- what rules write --------------------------------------------------------------------------------
 
@@ -147,13 +160,23 @@ class Builder:
         *inputs: str,
         outputs: Sequence[str] | int = 1,
         domain: str = "",
+        version: int = VERSION,
         label: str = "",
         step: int | None = None,
         **attributes: Attribute,
     ) -> str:
         """Write an operator and give the name of its first result."""
         names = [self._name(operator) for _ in range(outputs)] if isinstance(outputs, int) else list(outputs)
-        self.ops(operator, *inputs, outputs=names, domain=domain, label=label, step=step, **attributes)
+        self.ops(
+            operator,
+            *inputs,
+            outputs=names,
+            domain=domain,
+            version=version,
+            label=label,
+            step=step,
+            **attributes,
+        )
         return names[0]
 
     def ops(
@@ -162,6 +185,7 @@ class Builder:
         *inputs: str,
         outputs: Sequence[str],
         domain: str = "",
+        version: int = VERSION,
         label: str = "",
         step: int | None = None,
         **attributes: Attribute,
@@ -174,7 +198,7 @@ class Builder:
             inputs,
             tuple(outputs),
             domain,
-            VERSION if not domain else 1,
+            version if not domain else 1,
             given,
             name=current.name if current else "",
             label=label or (current.label if current else ""),
@@ -274,6 +298,10 @@ class Builder:
         for name, proto in self._infer(node).items():
             self.types[name] = proto
         self.nodes.append(node)
+        if node.operator == "Reshape" and node.is_standard:
+            before, after = self.known_shape(node.inputs[0]), self.known_shape(node.outputs[0])
+            if before is not None and after is not None and prod(before) != prod(after):
+                self.reasons[node.outputs[0]] = f"{node.describe()}: {before} does not become {after}"
 
     def _fold(self, node: Node) -> bool:
         """Make constants of a node's results; False where nobody can compute them."""
@@ -285,16 +313,19 @@ class Builder:
         path = self.path
 
         def result(position: int) -> Tensor:
-            if not results:
+            made = results[0] if results else None
+            if made is None:
                 values = [None if constant is None else constant.values() for constant in given]
                 try:
-                    results.append([_widened(np.asarray(each)) for each in evaluate(values)])
+                    made = [_widened(np.asarray(each)) for each in evaluate(values)]
                 except UserError:
                     raise
                 except Exception as error:  # whatever the evaluator raises
                     reason = " ".join(str(error).split())[:200]
                     raise UserError(f"{node.describe()} cannot be computed: {reason}", source=path) from error
-            return results[0][position]
+                if len(node.outputs) > 1:
+                    results.append(made)
+            return made[position]
 
         stored = given[0].stored if given and given[0] and node.operator in REARRANGEMENTS else ""
         types = self._infer(node)
@@ -401,6 +432,7 @@ class Builder:
             unsupported=tuple(self.unsupported),
             shapeless=tuple(self.shapeless),
             refused=frozenset(self.refused),
+            conflicts=tuple(dict.fromkeys(self.reasons.values())),
             folded=tuple(self.folded),
             notes=tuple(dict.fromkeys(self.notes)),
         )

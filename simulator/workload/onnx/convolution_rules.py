@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 from simulator.foundation import UserError
 from simulator.workload.onnx.build import Builder, UnsupportedError
 from simulator.workload.onnx.graph import OWN_DOMAIN, Node, Shape
+from simulator.workload.onnx.matrix_rules import write_matmul
 
 
 def conv(builder: Builder, node: Node) -> None:
@@ -48,6 +50,13 @@ def _convolve(
     """Write a convolution over any number of dimensions; all but the last two are copied into channels."""
     rank = len(builder.shape(ifmap)) - 2
     bias = (node.input(2),) if node.input(2) else ()
+    if bias and not builder.is_constant(node.input(2)):
+        # A computed bias is an addition of its own.
+        inner = f"{result}::sums"
+        _convolve(builder, replace(node, inputs=node.inputs[:2]), ifmap, weights, attributes, inner)
+        spread = builder.op("Reshape", node.inputs[2], builder.integers(-1, *[1] * rank))
+        builder.ops("Add", inner, spread, outputs=[result])
+        return
     if rank == 2:
         kernel = builder.shape(weights)[2:]
         builder.ops("Conv", ifmap, weights, *bias, outputs=[result], kernel_shape=kernel, **attributes)
@@ -162,7 +171,7 @@ def conv_transpose(builder: Builder, node: Node) -> None:
     filters = builder.op("Transpose", shaped, perm=(0, 2, 1))
     if groups == 1:
         filters = builder.op("Reshape", filters, builder.integers(filters_per_group * block, channels))
-    products = builder.op("MatMul", filters, columns)
+    products = write_matmul(builder, filters, columns)
     merged = builder.op(
         "Reshape", products, builder.integers(batch, groups * filters_per_group * block, pixels)
     )

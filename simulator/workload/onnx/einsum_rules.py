@@ -7,6 +7,7 @@ from math import prod
 from simulator.foundation import UserError
 from simulator.workload.onnx.build import Builder, UnsupportedError
 from simulator.workload.onnx.graph import Node
+from simulator.workload.onnx.matrix_rules import write_matmul
 
 
 def einsum(builder: Builder, node: Node) -> None:
@@ -99,7 +100,7 @@ def _pair(
     n = prod(b_sizes[index] for index in columns)
     a = builder.op("Reshape", a, builder.integers(*(a_sizes[index] for index in shared), m, k))
     b = builder.op("Reshape", b, builder.integers(*(b_sizes[index] for index in shared), k, n))
-    sums = builder.op("MatMul", a, b)
+    sums = write_matmul(builder, a, b)
     lead = [max(a_sizes[index], b_sizes[index]) for index in shared]
     sizes = [*lead, *(a_sizes[index] for index in rows), *(b_sizes[index] for index in columns)]
     name = builder.op("Reshape", sums, builder.integers(*sizes))

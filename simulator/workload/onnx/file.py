@@ -20,8 +20,11 @@ _WIDENED = (10, 16)
 _TYPE_ATTRIBUTES = ("to", "dtype", "output_dtype", "stash_type")
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: Path, *, all_inputs_are_data: bool = False) -> Source:
     """What an ONNX file holds. External data is not opened before a constant's values are asked for.
+
+    An input that stands where an operator has its weights is a weight whose values the file leaves out,
+    unless no other input is left, or `all_inputs_are_data`.
 
     Raises:
         UserError: unreadable, not ONNX, damaged, or without operators.
@@ -30,7 +33,9 @@ def read_source(path: Path) -> Source:
     versions = {opset.domain: opset.version for opset in model.opset_import}
     reader = _Reader(path, versions)
     body = reader.body(model.graph)
-    weights = _weight_inputs(body)
+    weights = set() if all_inputs_are_data else _weight_inputs(body)
+    if weights.issuperset(body.inputs):
+        weights = set()
     inputs = []
     constants = dict(body.constants)
     for value in model.graph.input:
@@ -55,6 +60,13 @@ def read_source(path: Path) -> Source:
         declared,
         tuple(value.name for value in model.graph.output),
     )
+
+
+def read_function(message: bytes, path: Path, version: int) -> Body:
+    """The body of a function of the ONNX standard, from its protobuf message."""
+    from onnx import FunctionProto
+
+    return _Reader(path, {"": version}).function(FunctionProto.FromString(message))
 
 
 def _load(path: Path) -> Any:

@@ -55,6 +55,13 @@ class Constant:
         """How many elements it has."""
         return int(np.prod(self.shape, dtype=np.int64))
 
+    def fresh(self) -> Tensor:
+        """Its values without keeping them, for whoever keeps something made of them."""
+        if self._values is not None:
+            return self._values
+        assert self._make is not None
+        return self._make()
+
     def values(self) -> Tensor:
         """Its values, made or read once. Raises UserError where the file does not hold them."""
         if self._values is None:
@@ -184,6 +191,7 @@ class Graph:
         unsupported: operators that can neither be counted nor computed.
         shapeless: operators that need shapes which do not follow from the file.
         refused: positions of the nodes of both.
+        conflicts: operators whose sizes contradict each other.
         folded: products of constants, which are computed before anything runs.
         notes: what was assumed, one sentence each.
     """
@@ -202,6 +210,7 @@ class Graph:
     unsupported: tuple[str, ...] = ()
     shapeless: tuple[str, ...] = ()
     refused: frozenset[int] = frozenset()
+    conflicts: tuple[str, ...] = ()
     folded: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

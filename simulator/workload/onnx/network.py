@@ -109,14 +109,17 @@ class _Importer:
             if second in self.values:
                 layer = replace(layer, weights_are_activations=True)
         else:
-            computed = (first in self.values, second in self.values)
-            layer = product_layer(name, self._shape(first), self._shape(second), computed)
+            layer = product_layer(
+                name,
+                self._shape(first),
+                self._shape(second),
+                weights_are_activations=second in self.values,
+            )
         reads = (piece for operand in (first, second) for piece in self._pieces(operand))
         layer = layer.connected(self._in_order(piece.layer for piece in reads), ())
         self.layers[name] = layer
-        weights = first if second in self.values else second
-        if weights not in self.values:
-            self.weights[name] = self.graph.constants[weights].stored
+        if second not in self.values:
+            self.weights[name] = self.graph.constants[second].stored
         # A product of two computed tensors has no weights that a following factor could fold into.
         stage: Stage = "done" if layer.weights_are_activations else "raw"
         if node.input(2):
@@ -267,11 +270,13 @@ def read_onnx(path: Path, *, skip_unsupported: bool = False, sizes: Sizes | None
 
 
 def _notes(graph: Graph) -> tuple[str, ...]:
+    conflicts = tuple(f"sizes contradict each other: {text}" for text in graph.conflicts)
     folded = graph.folded
     if not folded:
-        return graph.notes
+        return (*graph.notes, *conflicts)
     return (
         *graph.notes,
+        *conflicts,
         "products of constants are computed once, before anything runs, and are not counted:"
         f" {_listed(folded)}",
     )
@@ -286,48 +291,15 @@ def _listed(descriptions: Iterable[str], most: int = 12) -> str:
     return ", ".join(f"{count} x {operator}" for operator, count in counts.items())
 
 
-def product_layer(name: str, first: Shape, second: Shape, computed: tuple[bool, bool]) -> Layer:
-    """The layer of a batched product; `computed` says which operands depend on the network's input.
-
-    Each distinct second operand is one product. Leading dimensions that share one second operand are more
-    rows of it. A computed tensor multiplied from the left by weights is the transposed product.
-
-    Raises:
-        UserError: the operands do not fit together.
-    """
-    if not first or not second:
-        raise UserError(f"layer {name!r}: a scalar is no matrix", value=(first, second))
-    first = (1, *first) if len(first) == 1 else first
-    second = (*second, 1) if len(second) == 1 else second
-    if first[-1] != second[-2]:
-        raise UserError(f"layer {name!r}: inner sizes of the product differ", value=(first, second))
-    if not computed[0]:
-        first, second = _transposed(second), _transposed(first)
-    rows = prod(_broadcast(name, first[:-2], second[:-2]))
+def product_layer(name: str, first: Shape, second: Shape, *, weights_are_activations: bool) -> Layer:
+    """The layer of a product in the form that `matrix_rules.py` writes; each right operand is one product."""
     products = prod(second[:-2])
-    activations = all(computed)
     return matrix_layer(
         name,
-        "matmul" if activations or products > 1 else "fc",
-        m=rows // products * first[-2],
+        "matmul" if weights_are_activations or products > 1 else "fc",
+        m=prod(first[:-1]) // products,
         n=second[-1],
         k=first[-1],
         products=products,
-        weights_are_activations=activations,
+        weights_are_activations=weights_are_activations,
     )
-
-
-def _transposed(shape: Shape) -> Shape:
-    return (*shape[:-2], shape[-1], shape[-2])
-
-
-def _broadcast(name: str, first: Shape, second: Shape) -> Shape:
-    """Leading dimensions of a product, by NumPy's broadcasting rule. Raises UserError."""
-    length = max(len(first), len(second))
-    pairs = zip((1,) * (length - len(first)) + first, (1,) * (length - len(second)) + second, strict=True)
-    sizes = []
-    for one, other in pairs:
-        if one != other and 1 not in (one, other):
-            raise UserError(f"layer {name!r}: leading sizes of the product differ", value=(first, second))
-        sizes.append(max(one, other))
-    return tuple(sizes)

@@ -13,7 +13,7 @@ import numpy as np
 from simulator.workload.onnx.build import Builder, UnsupportedError
 from simulator.workload.onnx.convolution_rules import conv
 from simulator.workload.onnx.graph import OWN_DOMAIN, Node
-from simulator.workload.onnx.matrix_rules import product
+from simulator.workload.onnx.matrix_rules import product, write_matmul
 
 MICROSOFT = "com.microsoft"
 
@@ -80,7 +80,7 @@ def matmul_integer(builder: Builder, node: Node) -> None:
     """A product of integers, each minus its zero point, which A has per row and B per column."""
     first = _shifted(builder, node.inputs[0], node.input(2), -2)
     second = _shifted(builder, node.inputs[1], node.input(3), -1)
-    real = builder.op("MatMul", first, second)
+    real = write_matmul(builder, first, second)
     builder.ops("RoundToInteger", real, outputs=[node.outputs[0]], domain=OWN_DOMAIN)
 
 
@@ -89,7 +89,7 @@ def qlinear_matmul(builder: Builder, node: Node) -> None:
     a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero = node.inputs[:8]
     first = dequantized(builder, a, a_scale, a_zero, axis=-2)
     second = dequantized(builder, b, b_scale, b_zero, axis=-1)
-    quantized(builder, builder.op("MatMul", first, second), y_scale, y_zero, node.outputs[0])
+    quantized(builder, write_matmul(builder, first, second), y_scale, y_zero, node.outputs[0])
 
 
 def qgemm(builder: Builder, node: Node) -> None:

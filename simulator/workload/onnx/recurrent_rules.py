@@ -7,13 +7,14 @@ a step needs the result of the one before it; all steps share their weights.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from simulator.workload.onnx.build import Builder, UnsupportedError
 from simulator.workload.onnx.graph import OWN_DOMAIN, Node
+from simulator.workload.onnx.matrix_rules import write_matmul
 
 _DEFAULT_ALPHA = {"LeakyRelu": 0.01, "ThresholdedRelu": 1.0, "HardSigmoid": 0.2, "Elu": 1.0}
 _DEFAULT_BETA = {"HardSigmoid": 0.5}
@@ -37,6 +38,7 @@ class _Cell:
     recurrent_bias: str
     peepholes: tuple[str, ...]
     backwards: bool
+    quantize: bool
     clip: float | None
 
 
@@ -47,6 +49,43 @@ Step = Callable[[Builder, _Cell, str, tuple[str, ...], int], tuple[str, ...]]
 def lstm(builder: Builder, node: Node) -> None:
     """Gates in the order input, output, forget, cell; state: hidden and cell."""
     _unroll(builder, node, _lstm_step, gates=4, states=2, default=("Sigmoid", "Tanh", "Tanh"))
+
+
+def dynamic_quantize_lstm(builder: Builder, node: Node) -> None:
+    """ONNX Runtime's LSTM with integer weights [D, I, 4H]; what enters a product is quantized by its range.
+
+    Inputs 8 to 11: scale and zero point of the weights of the inputs, then of those of the state.
+    """
+    reals = []
+    for position, scale in ((1, 8), (2, 10)):
+        parts = []
+        for index in range(builder.shape(node.inputs[position])[0]):
+            codes, factor, zero = (
+                _part(builder, name, index)
+                for name in (node.inputs[position], *node.inputs[scale : scale + 2])
+            )
+            real = builder.op("DequantizeLinear", codes, factor, zero, axis=1)
+            turned = builder.op("Transpose", real, perm=(1, 0))
+            parts.append(builder.op("Unsqueeze", turned, builder.integers(0)))
+        reals.append(builder.op("Concat", *parts, axis=0))
+    inputs = (node.inputs[0], *reals, *node.inputs[3:8])
+    as_lstm = replace(node, operator="LSTM", domain="", inputs=inputs)
+    _unroll(
+        builder,
+        as_lstm,
+        _lstm_step,
+        gates=4,
+        states=2,
+        default=("Sigmoid", "Tanh", "Tanh"),
+        quantize=True,
+    )
+
+
+def _quantized(builder: Builder, name: str) -> str:
+    """A tensor rounded to 8 bits over its own range."""
+    parts = [f"{name}::{part}_{len(builder.nodes)}" for part in ("codes", "scale", "zero")]
+    builder.ops("DynamicQuantizeLinear", name, outputs=parts)
+    return builder.op("DequantizeLinear", *parts)
 
 
 def gru(builder: Builder, node: Node) -> None:
@@ -60,7 +99,14 @@ def rnn(builder: Builder, node: Node) -> None:
 
 
 def _unroll(
-    builder: Builder, node: Node, step: Step, *, gates: int, states: int, default: tuple[str, ...]
+    builder: Builder,
+    node: Node,
+    step: Step,
+    *,
+    gates: int,
+    states: int,
+    default: tuple[str, ...],
+    quantize: bool = False,
 ) -> None:
     batch_first = bool(node.get("layout", 0))
     x = builder.op("Transpose", node.inputs[0], perm=(1, 0, 2)) if batch_first else node.inputs[0]
@@ -79,7 +125,9 @@ def _unroll(
         source = x
         if backwards and lengths:
             source = builder.op("ReverseSequence", x, _int64(builder, lengths), time_axis=0, batch_axis=1)
-        cell = _cell(builder, node, index, label, source, steps, gates, default, backwards=backwards)
+        cell = _cell(
+            builder, node, index, label, source, steps, gates, default, backwards=backwards, quantize=quantize
+        )
         state = tuple(
             _initial(builder, name, index, x, batch, hidden, batch_first=batch_first) for name in initial
         )
@@ -149,13 +197,15 @@ def _cell(
     default: tuple[str, ...],
     *,
     backwards: bool,
+    quantize: bool,
 ) -> _Cell:
     hidden = builder.shape(node.inputs[2])[2]
     weights, recurrent = (
         builder.op("Transpose", _part(builder, node.inputs[position], index), perm=(1, 0))
         for position in (1, 2)
     )
-    inputs = builder.op("MatMul", x, weights, label=f"{label}/input")
+    entering = _quantized(builder, x) if quantize else x
+    inputs = write_matmul(builder, entering, weights, label=f"{label}/input")
     recurrent_bias = ""
     if node.input(3):
         both = _part(builder, node.inputs[3], index)
@@ -175,7 +225,18 @@ def _cell(
     functions = _functions(node, index, default)
     clip = node.get("clip")
     return _Cell(
-        node, label, steps, hidden, functions, inputs, recurrent, recurrent_bias, peepholes, backwards, clip
+        node,
+        label,
+        steps,
+        hidden,
+        functions,
+        inputs,
+        recurrent,
+        recurrent_bias,
+        peepholes,
+        backwards,
+        quantize,
+        clip,
     )
 
 
@@ -206,7 +267,9 @@ def _int64(builder: Builder, name: str) -> str:
 
 
 def _state_product(builder: Builder, cell: _Cell, state: str, weights: str, step: int, part: str) -> str:
-    return builder.op("MatMul", state, weights, label=f"{cell.label}/{part}", step=step)
+    if cell.quantize:
+        state = _quantized(builder, state)
+    return write_matmul(builder, state, weights, label=f"{cell.label}/{part}", step=step)
 
 
 def _gate_parts(builder: Builder, name: str, hidden: int, gates: int) -> list[str]:
