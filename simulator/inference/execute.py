@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,17 @@ CHUNK = 50
 
 
 def execute(model: Model, images: NDArray[np.float32], arithmetic: Arithmetic) -> Tensor:
-    """The network's output for a batch of images; products are computed by `arithmetic`, in execution order.
+    """The network's judged output for a batch of images; see `execute_outputs`."""
+    return execute_outputs(model, images, arithmetic, (model.output,))[model.output]
 
-    Everything else runs in float32. A tensor is forgotten after its last use.
+
+def execute_outputs(
+    model: Model, images: NDArray[np.float32], arithmetic: Arithmetic, names: Collection[str]
+) -> dict[str, Tensor]:
+    """Tensors of the network for a batch of images, by name; products are computed by `arithmetic`.
+
+    Products come in execution order, everything else runs in float32. A tensor is forgotten after its last
+    use, unless it is among `names`.
 
     Raises:
         UserError: an operator that cannot work on the tensors it gets.
@@ -43,9 +52,9 @@ def execute(model: Model, images: NDArray[np.float32], arithmetic: Arithmetic) -
         values.update((name, value) for name, value in zip(operator.outputs, outputs, strict=False) if name)
         for name in operator.inputs:
             uses[name] -= 1
-            if not uses[name] and name not in model.constants and name != model.output:
+            if not uses[name] and name not in model.constants and name not in names:
                 values.pop(name, None)
-    return values[model.output]
+    return {name: values[name] for name in names}
 
 
 def _run(operator: Operator, values: dict[str, Tensor], arithmetic: Arithmetic) -> Any:

@@ -36,7 +36,10 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A trained network; `input_shape` has None for the batch, `constants` are all fixed tensors by name."""
+    """A trained network; `input_shape` has None for the batch, `constants` are all fixed tensors by name.
+
+    `output` is the tensor that is judged, `outputs` are all that the network gives, and `output`.
+    """
 
     path: Path
     name: str
@@ -45,6 +48,25 @@ class Model:
     input: str
     input_shape: tuple[int | None, ...]
     output: str
+    outputs: tuple[str, ...] = ()
+
+    def judged_by(self, output: str) -> Model:
+        """The same network with another tensor judged: one of its outputs, or any that it computes.
+
+        Raises:
+            UserError: the network computes no such tensor.
+        """
+        computed = [name for operator in self.operators for name in operator.outputs if name]
+        if output not in computed and output not in self.outputs:
+            raise UserError(
+                "the network computes no such tensor",
+                source=self.path,
+                location="output",
+                value=output,
+                allowed=f"its outputs {', '.join(self.outputs)}, or a tensor inside it",
+                candidates=[*self.outputs, *computed],
+            )
+        return replace(self, output=output, outputs=tuple(dict.fromkeys([*self.outputs, output])))
 
     @property
     def products(self) -> tuple[Product, ...]:
@@ -79,7 +101,8 @@ def load_model(name_or_path: str | Path) -> Model:
     operators = _operators(nodes, constants, name, _opset(proto), path)
     if not any(operator.product for operator in operators):
         raise UserError("has no layers that an array can compute", source=path)
-    return Model(path, path.stem, operators, constants, name, shape, proto.graph.output[0].name)
+    outputs = tuple(output.name for output in proto.graph.output)
+    return Model(path, path.stem, operators, constants, name, shape, outputs[0], outputs)
 
 
 def _load(path: Path) -> Any:
