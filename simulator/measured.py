@@ -38,12 +38,16 @@ class Tensors:
         policy: of all MACs that `policies` does not name; None: as each MAC's default says.
         images: only the first so many; None: all.
         policies: policies by the name of their MAC.
+        preprocess: what is done to pixels (docs/data.md); None: as `load_data` has it.
+        labels: where classes of image files come from; None: what there is.
     """
 
     data: str
     policy: str | None = None
     images: int | None = None
     policies: tuple[tuple[str, str], ...] = ()
+    preprocess: str | None = None
+    labels: str | None = None
 
     def of_macs(self, names: Collection[str]) -> Tensors:
         """The same with the policies of some MACs alone."""
@@ -76,10 +80,13 @@ def measure_on_images(
     Raises:
         UserError: a model, images or labels that do not fit, fewer images than a batch, or column blocks.
     """
-    from simulator.inference import load_images, load_model, plan_network, run_plan
+    from simulator.inference import load_data, load_model, plan_network, run_plan
 
     _require_one_mac(arch)
-    model, chosen = load_model(model_name), load_images(tensors.data).first(tensors.images)
+    model = load_model(model_name)
+    chosen = load_data(tensors.data, model, preprocess=tensors.preprocess, labels=tensors.labels).first(
+        tensors.images
+    )
     layer_macs = {
         name: get_mac(config.mac, custom=arch.macs)
         for name, config in arch.layers.items()
@@ -199,12 +206,12 @@ def _sums_note(sums: Mapping[str, SumsOutside], where: str) -> str:
     return f"accumulators: {outside:,} of {total:,} sums over {where} left them"
 
 
-def tensor_files(model_name: str, tensors: Tensors) -> tuple[Path, Path]:
-    """The files of a trained network and of its images. Raises UserError where one cannot be found."""
-    return (
-        resolve_document(model_name, "workloads", ".onnx", what="trained network"),
-        resolve_document(tensors.data, "workloads", ".npz", what="image data"),
-    )
+def tensor_files(model_name: str, tensors: Tensors) -> tuple[Path, ...]:
+    """The files of a trained network and of its images and labels. Raises UserError: one cannot be found."""
+    from simulator.inference.data import data_files
+
+    model = resolve_document(model_name, "workloads", ".onnx", what="trained network")
+    return (model, *data_files(tensors.data, tensors.labels))
 
 
 @dataclass(slots=True)

@@ -64,6 +64,8 @@ class Accuracy(_Part):
     policy: str = ""
     choices: dict[str, Any] = Field(default_factory=dict)
     data: str = ""
+    preprocess: str = Field("", description="What was done to pixels, as `--preprocess` takes it.")
+    labels_from: str = ""
     images_hash: str = ""
     right: str = Field(
         "",

@@ -31,7 +31,25 @@ DataOption = Annotated[
         "--data",
         "-d",
         metavar="DATA",
-        help="Images: fashion_mnist_1000, an .npz file with images (and labels), or an .npy file.",
+        help="fashion_mnist_1000, a folder of images or class folders, a table of files and classes (.csv),"
+        " an .npz file with images (and labels), or an .npy file.",
+    ),
+]
+PreprocessOption = Annotated[
+    str | None,
+    typer.Option(
+        "--preprocess",
+        metavar="HOW",
+        help="What is done to pixels of 0 to 255: imagenet, unit (the default: divide by 255), none, or keys"
+        " such as scale=1/255,mean=0.5,std=0.5,crop=224 (docs/data.md).",
+    ),
+]
+LabelsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="FROM",
+        help="Classes of images in files: a table (.csv), folders, names or none. By default what there is.",
     ),
 ]
 InferenceMacOption = Annotated[
@@ -83,6 +101,8 @@ def infer_command(
     mac: InferenceMacOption = "int8",
     policy: PolicyOption = None,
     images: ImagesOption = None,
+    preprocess: PreprocessOption = None,
+    labels: LabelsOption = None,
     layers: LayersOption = False,
     check: CheckOption = False,
     output: OutputOption = None,
@@ -97,17 +117,17 @@ def infer_command(
 
         systolic infer vit_fashion --mac "int4 x int4" --policy mse+gptq --layers
 
-        systolic infer model.onnx --data images.npz --mac fp8 --json
+        systolic infer model.onnx --data photos --preprocess imagenet --mac fp8 --json
 
         systolic infer lenet5_fashion --mac elma8 --images 10 --save outputs
     """
-    from simulator.inference import FunctionalCheck, load_images, load_model, plan_network, run_plan
+    from simulator.inference import FunctionalCheck, load_data, load_model, plan_network, run_plan
     from simulator.inference.outputs import Unsaved, saved_outputs
 
     network = load_model(model)
     if output is not None:
         network = network.judged_by(output)
-    chosen = load_images(data).first(images)
+    chosen = load_data(data, network, preprocess=preprocess, labels=labels).first(images)
     plan = plan_network(network, chosen, mac, policy)
     checker = FunctionalCheck(plan) if check else None
     files: Mapping[str, Path] = {}
@@ -155,6 +175,10 @@ def _print_tables(network: str, mac: str, result: InferenceResult, *, layers: bo
         f"[bold]{network} with {mac}[/bold], policy {accuracy.policy}, {accuracy.images:,} images",
         highlight=False,
     )
+    if accuracy.preprocess:
+        console.print(f"preprocess: {accuracy.preprocess}", highlight=False, soft_wrap=True)
+    if accuracy.labels_from:
+        console.print(f"labels: {accuracy.labels_from}", highlight=False, soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("", mac, "float32"):
         table.add_column(column, justify="left" if not column else "right")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.inference.arithmetic import MacOutput
-from simulator.inference.images import Images
+from simulator.inference.images import Data
 from simulator.inference.model import Model
 from simulator.inference.plan import LayerPlan, NetworkPlan
 from simulator.inference.products import Product
@@ -24,7 +24,7 @@ Tensor = NDArray[Any]
 
 def record_trace(
     model: Model,
-    data: Images,
+    data: Data,
     plan: NetworkPlan,
     folder: Path,
     *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from simulator.foundation import UserError
 from simulator.inference.arithmetic import MacOutput, float32_product, mac_product
 from simulator.inference.calibration import calibrate
-from simulator.inference.execute import chunks, execute_outputs
-from simulator.inference.images import Images, require_shape
+from simulator.inference.execute import CHUNK, execute_outputs
+from simulator.inference.images import Data, Fingerprint, in_parts, require_shape
 from simulator.inference.metrics import Deviation, deviation
 from simulator.inference.model import Model
 from simulator.inference.outputs import OutputSink
@@ -73,7 +73,7 @@ class InferenceResult:
 
 def infer(
     model: Model,
-    data: Images,
+    data: Data,
     mac: MacChoice = "int8",
     policy: PolicyChoice = None,
     *,
@@ -85,7 +85,7 @@ def infer(
 
     Args:
         model: from `load_model`.
-        data: from `load_images`.
+        data: from `load_data` or `load_images`.
         mac: the MAC of every layer.
         policy: how the network is put into its formats (docs/inference.md), one for all MACs or by name of
             the MAC; None: as `default_policy` says for each.
@@ -107,7 +107,7 @@ def infer(
 
 def plan_network(
     model: Model,
-    data: Images,
+    data: Data,
     mac: MacChoice = "int8",
     policy: PolicyChoice = None,
     *,
@@ -157,7 +157,7 @@ def _macs(model: Model, mac: MacChoice, layer_macs: Mapping[str, MacChoice]) -> 
 
 def run_plan(
     model: Model,
-    data: Images,
+    data: Data,
     plan: NetworkPlan,
     *,
     observer: Observer | None = None,
@@ -172,21 +172,28 @@ def run_plan(
     require_shape(data, model.input_shape, network=model.name)
     threads = 1 if observer else available_cores()
     tally = Tally(model, data, sink)
-    parts = chunks(data.images)
+    fingerprint = Fingerprint(data.images.shape)
+    parts = _hashed(in_parts(data.images, CHUNK), fingerprint)
     for chunk in stream(parts, lambda images: _run_chunk(model, images, plan, observer), threads=threads):
         tally.add(chunk)
         if progress is not None:
             progress(tally.images, len(data.images))
     return InferenceResult(
-        tally.accuracy(plan, data.fingerprint),
+        tally.accuracy(plan, fingerprint.finish(data.labels)),
         {product.name: tally.deviations[product.name].summary() for product in model.products},
         _joined(tally.logits),
         _joined(tally.float32_logits),
         plan,
         tally.engines,
         tally.sums,
-        tuple(tally.notes.values()),
+        tally.all_notes(),
     )
+
+
+def _hashed(parts: Iterator[Tensor], fingerprint: Fingerprint) -> Iterator[Tensor]:
+    for part in parts:
+        fingerprint.add(part)
+        yield part
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

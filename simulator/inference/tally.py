@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.inference.images import Images, require_labels
+from simulator.inference.images import Data, require_labels
 from simulator.inference.judge import Judge, OutputTally, as_logits
 from simulator.inference.metrics import Deviation
 from simulator.inference.model import Model
@@ -19,6 +20,9 @@ from simulator.inference.plan import NetworkPlan
 from simulator.result_accuracy import Accuracy, pack_outcomes
 
 Tensor = NDArray[Any]
+
+_FEW = 10
+"""Of fewer images than this nobody can say that they are right by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Tally:
     """Chunks so far. Outputs go into `sink` and are forgotten; without one the judged output is kept."""
 
     model: Model
-    data: Images
+    data: Data
     sink: OutputSink | None = None
     images: int = 0
     judge: Judge = field(default_factory=Judge)
@@ -76,6 +80,8 @@ class Tally:
         judge = self.judge
         right, right_float32 = judge.outcomes, judge.outcomes_float32
         labelled = right_float32.size > 0
+        if labelled and (hint := _at_chance(right_float32, judge.classes or 1, self.data)):
+            self.notes["chance"] = hint
         return Accuracy(
             images=self.images,
             top1=float(right.mean()) if labelled else None,
@@ -88,10 +94,16 @@ class Tally:
             policy=plan.policy,
             choices=dict(plan.choices),
             data=self.data.source,
+            preprocess=self.data.facts.preprocess,
+            labels_from=self.data.facts.labels_from if labelled else "",
             images_hash=images_hash,
             right=pack_outcomes(right),
             right_float32=pack_outcomes(right_float32),
         )
+
+    def all_notes(self) -> tuple[str, ...]:
+        """What of the data was left out, assumed or is odd."""
+        return (*self.data.facts.notes.values(), *self.notes.values())
 
     def _labels_for(self, reference: Tensor, images: int) -> NDArray[np.int64] | None:
         """The labels of the next images; None where the judged output has no classes."""
@@ -109,3 +121,17 @@ class Tally:
         if not self.images:
             require_labels(self.data, logits.shape[1])
         return labels[self.images : self.images + images]
+
+
+def _at_chance(right: NDArray[np.bool_], classes: int, data: Data) -> str:
+    """A hint where float32 is right no more often than guesses: their mean and two standard deviations."""
+    images, share = len(right), 1 / classes
+    found = int(np.count_nonzero(right))
+    if images < _FEW or found > images * share + 2 * sqrt(images * share * (1 - share)):
+        return ""
+    was = data.facts.preprocess or "none, as the file has them"
+    return (
+        f"float32 is right on {found} of {images} images, no better than guesses among {classes} classes: are"
+        f" images prepared as in training (--preprocess, now {was}), and are labels the network's own"
+        " class numbers?"
+    )

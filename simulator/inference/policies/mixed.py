@@ -17,7 +17,7 @@ from simulator.foundation.paired import PairedDifference, paired_outcomes, stand
 from simulator.inference.arithmetic import Arithmetic, float32_product, mac_product
 from simulator.inference.calibration import Observation, calibrate
 from simulator.inference.execute import chunks, execute
-from simulator.inference.images import Images
+from simulator.inference.images import Data
 from simulator.inference.metrics import ranking
 from simulator.inference.model import Model
 from simulator.inference.plan import NetworkPlan
@@ -69,7 +69,7 @@ class Widths:
 
 def smallest_widths(
     model: Model,
-    data: Images,
+    data: Data,
     policy: Policy,
     *,
     weights: WeightKind = "float",
@@ -182,14 +182,14 @@ class _Scorer:
     """
 
     model: Model
-    data: Images
+    data: Data
     policy: Policy
     observed: Mapping[str, Observation]
     labels: NDArray[np.int64]
     tried: dict[str, NDArray[np.bool_] | None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: Model, data: Images, policy: Policy) -> _Scorer:
+    def of(cls, model: Model, data: Data, policy: Policy) -> _Scorer:
         """A scorer that has measured nothing yet; float32's answers stand in for missing labels."""
         images, labels = data.for_calibration, data.calibration_labels
         if labels is None:
