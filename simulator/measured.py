@@ -216,25 +216,45 @@ def tensor_files(model_name: str, tensors: Tensors) -> tuple[Path, ...]:
 
 @dataclass(slots=True)
 class _ActivityCounter:
-    """An observer of inference that counts toggles over the first batches of images."""
+    """An observer of inference that counts toggles over the first batches of images.
+
+    A batch is counted once all of its images have come, in however many chunks.
+    """
 
     arch: ArchConfig
     layers: dict[str, Layer]
     macs: dict[str, Mac]
-    batches: int = 0
     counted: dict[str, list[SwitchingActivity]] = field(default_factory=dict)
+    waiting: dict[str, tuple[Codes, Codes]] = field(default_factory=dict)
 
     def __call__(self, product: Product, output: MacOutput) -> None:
-        if product.name in self.counted:
+        name = product.name
+        counted = self.counted.setdefault(name, [])
+        if len(counted) >= COUNTED_BATCHES:
             return
-        layer, mac = self.layers[product.name], self.macs[product.name]
-        operands = output.operands
-        counted = [
-            _activity_of(self.arch, product.name, mac, activations, weights)
-            for activations, weights in _batches(layer, operands.activations, operands.weights)
-        ]
-        self.batches = len(counted)
-        self.counted[product.name] = counted
+        layer, operands = self.layers[name], output.operands
+        activations, weights = operands.activations, operands.weights
+        computed = layer.weights_are_activations
+        if name in self.waiting:
+            earlier, earlier_weights = self.waiting.pop(name)
+            activations = np.concatenate([earlier, activations], axis=0 if computed else 1)
+            weights = np.concatenate([earlier_weights, weights]) if computed else weights
+        size = layer.groups if computed else layer.m
+        whole = min(activations.shape[0 if computed else 1] // size, COUNTED_BATCHES - len(counted))
+        for batch in range(whole):
+            part = slice(batch * size, (batch + 1) * size)
+            a, w = (activations[part], weights[part]) if computed else (activations[:, part], weights)
+            counted.append(_activity_of(self.arch, name, self.macs[name], a, w))
+        if len(counted) < COUNTED_BATCHES:
+            rest = slice(whole * size, None)
+            self.waiting[name] = (
+                (activations[rest], weights[rest]) if computed else (activations[:, rest], weights)
+            )
+
+    @property
+    def batches(self) -> int:
+        """Batches that were counted of every layer."""
+        return min(map(len, self.counted.values()), default=0)
 
     def activity(self, name: str) -> SwitchingActivity:
         """Mean over the counted batches."""
@@ -247,19 +267,6 @@ class _ActivityCounter:
             shift=sum(one.shift for one in counted) / count,
             zero_operand_macs=sum(one.zero_operand_macs for one in counted) // count,
         )
-
-
-def _batches(layer: Layer, activations: Codes, weights: Codes) -> Iterator[tuple[Codes, Codes]]:
-    """Operands of single batches out of a chunk of images; each image's rows or groups lie together."""
-    if layer.weights_are_activations:
-        count = activations.shape[0] // layer.groups
-        for batch in range(min(count, COUNTED_BATCHES)):
-            groups = slice(batch * layer.groups, (batch + 1) * layer.groups)
-            yield activations[groups], weights[groups]
-        return
-    count = activations.shape[1] // layer.m
-    for batch in range(min(count, COUNTED_BATCHES)):
-        yield activations[:, batch * layer.m : (batch + 1) * layer.m], weights
 
 
 def _activity_of(

@@ -15,9 +15,6 @@ from simulator.inference.model import Model, Operator
 
 Tensor = NDArray[Any]
 
-CHUNK = 50
-"""Images that go through a network together. Fixed, so that no result depends on memory or threads."""
-
 
 def execute(model: Model, images: NDArray[np.float32], arithmetic: Arithmetic) -> Tensor:
     """The network's judged output for a batch of images; see `execute_outputs`."""
@@ -64,8 +61,3 @@ def _run(operator: Operator, values: dict[str, Tensor], arithmetic: Arithmetic) 
         return (arithmetic(product, values[product.activation], second),)
     assert operator.evaluate is not None
     return operator.evaluate([values[name] if name else None for name in operator.inputs])
-
-
-def chunks(images: Tensor) -> list[Tensor]:
-    """Images in parts of `CHUNK`."""
-    return [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.inference.arithmetic import MacOutput, float32_product, mac_product
-from simulator.inference.calibration import calibrate
-from simulator.inference.execute import CHUNK, execute_outputs
-from simulator.inference.images import Data, Fingerprint, in_parts, require_shape
+from simulator.inference.calibration import Extent, Observation, calibrate
+from simulator.inference.chunks import chunks
+from simulator.inference.execute import execute_outputs
+from simulator.inference.images import Data, Fingerprint, require_shape
 from simulator.inference.metrics import Deviation, deviation
 from simulator.inference.model import Model
 from simulator.inference.outputs import OutputSink
@@ -25,14 +26,14 @@ from simulator.inference.policies import (
     default_policy,
     get_policy,
     needs_calibration,
+    needs_values,
     unsuited,
 )
 from simulator.inference.policies.mixed import smallest_widths
 from simulator.inference.products import Product
-from simulator.inference.stream import stream
 from simulator.inference.tally import Chunk, Tally
 from simulator.numerics import Mac, MacSpec, get_mac
-from simulator.numerics.engines.threads import available_cores
+from simulator.numerics.engines.threads import available_cores, in_order
 from simulator.result_accuracy import Accuracy, LayerAccuracy
 
 Tensor = NDArray[Any]
@@ -66,9 +67,9 @@ class InferenceResult:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What of the data was not used, policies that do not suit a MAC, sums that left the accumulator."""
+        """Policies that do not suit a MAC, sums that left the accumulator, what of the data was not used."""
         macs = {name: layer.mac for name, layer in self.plan.layers.items()}
-        return (*self.notes, *self.plan.warnings, *outside_warnings(self.sums, macs))
+        return (*self.plan.warnings, *outside_warnings(self.sums, macs), *self.notes)
 
 
 def infer(
@@ -126,8 +127,10 @@ def plan_network(
                 value=searching[0].name,
             )
         return smallest_widths(model, data, searching[0]).plan
-    look = any(map(needs_calibration, policies.values()))
-    observed = calibrate(model, data.for_calibration) if look else {}
+    observed: Mapping[str, Observation] = {}
+    if any(map(needs_calibration, policies.values())):
+        extent: Extent = "values" if any(map(needs_values, policies.values())) else "extremes"
+        observed = calibrate(model, data.for_calibration, extent=extent)
     plan = convert(model, policies, macs, observed, data.for_calibration)
     problems = (unsuited(policies[name], macs[name]) for name in macs)
     return replace(plan, warnings=(*dict.fromkeys(filter(None, problems)), *plan.warnings))
@@ -173,8 +176,8 @@ def run_plan(
     threads = 1 if observer else available_cores()
     tally = Tally(model, data, sink)
     fingerprint = Fingerprint(data.images.shape)
-    parts = _hashed(in_parts(data.images, CHUNK), fingerprint)
-    for chunk in stream(parts, lambda images: _run_chunk(model, images, plan, observer), threads=threads):
+    parts = _hashed(chunks(model, data.images), fingerprint)
+    for chunk in in_order(parts, lambda images: _run_chunk(model, images, plan, observer), threads=threads):
         tally.add(chunk)
         if progress is not None:
             progress(tally.images, len(data.images))
