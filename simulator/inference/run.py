@@ -219,8 +219,8 @@ def _run_chunk(
         output = mac_product(product, plan.layers[product.name], activations, second)
         reference = expected.pop(product.name)
         deviations[product.name] = deviation(reference, output.values, output.operands)
-        mac, operands = plan.layers[product.name].mac, output.operands
-        sums[product.name] = SumsOutside.of(mac, operands.activations, operands.weights, output.accumulators)
+        mac = plan.layers[product.name].mac
+        sums[product.name] = SumsOutside.of_layer(mac, output.operands, output.accumulators)
         engines[product.name] = f"{output.engine}: {output.reason}"
         if observer is not None:
             observer(product, output)
