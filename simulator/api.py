@@ -104,14 +104,18 @@ def infer(
     mac: str = "int8",
     policy: str | None = None,
     images: int | None = None,
+    preprocess: str | None = None,
+    labels: str | None = None,
 ) -> InferenceResult:
     """Accuracy of a trained network through a MAC's arithmetic, and every layer's distance from float32.
+
+    `data`, `preprocess` and `labels` are as in `load_data` (docs/data.md).
 
     Raises:
         UserError: a model, images, labels, MAC or policy that cannot be used.
     """
     from simulator import inference
 
-    return inference.infer(
-        inference.load_model(model), inference.load_images(data).first(images), mac, policy
-    )
+    network = inference.load_model(model)
+    chosen = inference.load_data(data, network, preprocess=preprocess, labels=labels).first(images)
+    return inference.infer(network, chosen, mac, policy)

@@ -87,7 +87,14 @@ def _run(arch: ArchConfig, made_from: Origin, progress: Progress | None) -> Resu
     scalesim = None if made_from.scalesim_cfg is None else read_scalesim_cfg(made_from.scalesim_cfg)
     if made_from.data is not None:
         policies = tuple(made_from.policies.items())
-        tensors = Tensors(made_from.data, made_from.policy, made_from.images, policies)
+        tensors = Tensors(
+            made_from.data,
+            made_from.policy,
+            made_from.images,
+            policies,
+            made_from.preprocess,
+            made_from.labels,
+        )
         ready = measure_on_images(arch, made_from.network, tensors, batch=made_from.batch, progress=progress)
     elif Path(made_from.network).is_dir():
         ready = measure_recorded(arch, made_from.network, progress=progress)

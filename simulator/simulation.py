@@ -111,6 +111,8 @@ def origin(
         policy=None if tensors is None else tensors.policy,
         policies={} if tensors is None else dict(tensors.policies),
         images=None if tensors is None else tensors.images,
+        preprocess=None if tensors is None else tensors.preprocess,
+        labels=None if tensors is None else tensors.labels,
         scalesim_cfg=None if scalesim_cfg is None else str(scalesim_cfg),
         arch=arch.model_dump(mode="json") if measures else None,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.infer import ImagesOption, PoliciesOption
+from simulator.cli.infer import ImagesOption, LabelsOption, PoliciesOption, PreprocessOption
 from simulator.cli.options import (
     BatchOption,
     DataOption,
@@ -70,6 +70,8 @@ def compare_command(
     data: DataOption = None,
     policies: PoliciesOption = None,
     images: ImagesOption = None,
+    preprocess: PreprocessOption = None,
+    labels: LabelsOption = None,
     assignments: SetOption = None,
     skip_unsupported: SkipUnsupportedOption = False,
     mixed: MixedOption = False,
@@ -103,13 +105,16 @@ def compare_command(
     from simulator.sweep.side_by_side import VariantRuns
 
     if all(map(_is_result, targets)):
-        if macs or archs or batch or assignments or data or policies or images:
+        if any((macs, archs, batch, assignments, data, policies, images, preprocess, labels)):
             raise UserError(
-                "finished results cannot be given --mac, --arch, --batch, --data, --policy, --images or --set"
+                "finished results cannot be given --mac, --arch, --batch, --data, --policy, --images,"
+                " --preprocess, --labels or --set"
             )
         runs = VariantRuns(tuple(_load(targets)), {})
     else:
-        require_data(data, policies, images)
+        require_data(
+            data, {"--policy": policies, "--images": images, "--preprocess": preprocess, "--labels": labels}
+        )
         policy, by_mac = parse_policies(policies)
         runs = _simulate(
             targets,
@@ -118,7 +123,7 @@ def compare_command(
             batch=batch,
             assignments=assignments,
             skip_unsupported=skip_unsupported,
-            tensors=Tensors(data, policy, images, by_mac) if data is not None else None,
+            tensors=None if data is None else Tensors(data, policy, images, by_mac, preprocess, labels),
             jobs=jobs,
             quiet=quiet or as_json,
         )

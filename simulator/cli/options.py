@@ -85,9 +85,9 @@ def parse_policies(texts: Sequence[str] | None) -> tuple[str | None, tuple[tuple
     return (general[0] if general else None), tuple(by_mac.items())
 
 
-def require_data(data: str | None, policy: object, images: int | None) -> None:
-    """Refuse what is for networks that run on images where there are none. Raises UserError."""
-    for option, value in (("--policy", policy), ("--images", images)):
+def require_data(data: str | None, options: Mapping[str, object]) -> None:
+    """Refuse options, by name, for networks that run on images where there are none. Raises UserError."""
+    for option, value in options.items():
         if data is None and value:
             raise UserError(f"{option} is for networks that run on images: give --data", value=value)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.infer import ImagesOption, PolicyOption
+from simulator.cli.infer import ImagesOption, LabelsOption, PolicyOption, PreprocessOption
 from simulator.cli.options import (
     ArchOption,
     BatchOption,
@@ -114,6 +114,8 @@ def simulate_command(
     data: DataOption = None,
     policy: PolicyOption = None,
     images: ImagesOption = None,
+    preprocess: PreprocessOption = None,
+    labels: LabelsOption = None,
 ) -> None:
     """Simulate NETWORK on an architecture: cycles, energy, power, area.
 
@@ -144,7 +146,10 @@ def simulate_command(
         },
         assignments,
     )
-    require_data(data, policy, images)
+    require_data(
+        data, {"--policy": policy, "--images": images, "--preprocess": preprocess, "--labels": labels}
+    )
+    tensors = None if data is None else Tensors(data, policy, images, (), preprocess, labels)
     scalesim = read_scalesim_cfg(scalesim_cfg) if scalesim_cfg is not None else None
     configured = configure(arch, overrides, scalesim=scalesim, mapping=mapping)
     folder = prepare_folder(out) if out is not None else None
@@ -155,10 +160,9 @@ def simulate_command(
             ready = measure_recorded(
                 configured, network, mac=mac, outputs=folder and folder / "outputs", progress=progress
             )
-        elif data is not None:
+        elif tensors is not None:
             from simulator.measured import measure_on_images
 
-            tensors = Tensors(data, policy, images)
             ready = measure_on_images(configured, network, tensors, batch=batch, progress=progress)
         else:
             workload = load_workload(network, batch=batch, skip_unsupported=skip_unsupported)
@@ -171,7 +175,7 @@ def simulate_command(
         network,
         batch=batch,
         skip_unsupported=skip_unsupported,
-        tensors=Tensors(data, policy, images) if data is not None else None,
+        tensors=tensors,
         scalesim_cfg=scalesim_cfg,
     )
     result = assemble(ready.arch, run, ready.measured, made_from=made_from)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.inference.direct import depthwise_window
 from simulator.inference.plan import Encoded, LayerPlan, encode, without_false_infinities
 from simulator.inference.products import Product
 from simulator.numerics import Mac
 from simulator.numerics.accumulators import add
-from simulator.numerics.engines.planner import EngineName, MatmulResult, multiply
+from simulator.numerics.engines import depthwise
+from simulator.numerics.engines.depthwise import real_convolution
+from simulator.numerics.engines.planner import EngineName, multiply
 from simulator.numerics.engines.threads import for_row_ranges
 from simulator.numerics.mac_spec import FixedAccumulator
 
@@ -34,33 +37,46 @@ def float32_product(product: Product, activations: Tensor, second: Tensor | None
     from simulator.numerics.engines.sequential_kernels import multiply_native
 
     activations = np.ascontiguousarray(activations, np.float32)
-    lowered = product.lower(activations)
-    right = product.weights if second is None else product.lower_second(second, activations.shape)
-    assert right is not None
-    right = np.ascontiguousarray(right, np.float32)
-    sums = np.zeros((*lowered.shape[:2], right.shape[2]), np.float32)
-    for a, w, group in zip(lowered, right, sums, strict=True):
-        for_row_ranges(
-            len(a),
-            partial(multiply_native, a, w, group),
-            threads=1 if a.size * w.shape[1] < _SMALL_PRODUCT else None,
-        )
+    direct = depthwise_window(product)
+    if direct is not None and product.weights is not None:
+        padded = direct.padded(activations, 0.0)
+        sums = real_convolution(padded, product.weights[:, :, 0], direct.window)
+        sums = sums.reshape(len(sums), -1, 1)
+    else:
+        lowered = product.lower(activations)
+        right = product.weights if second is None else product.lower_second(second, activations.shape)
+        assert right is not None
+        right = np.ascontiguousarray(right, np.float32)
+        sums = np.zeros((*lowered.shape[:2], right.shape[2]), np.float32)
+        for a, w, group in zip(lowered, right, sums, strict=True):
+            for_row_ranges(
+                len(a),
+                partial(multiply_native, a, w, group),
+                threads=1 if a.size * w.shape[1] < _SMALL_PRODUCT else None,
+            )
     if product.bias is not None:
         sums = sums + product.per_channel(product.bias)
     return product.raise_output(sums, activations.shape)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Operands:
     """Codes of a layer's operands as the array sees them: [groups, M, K] and [groups, K, N].
 
-    `encoded` and `second` are the input tensors that they come from, before lowering.
+    `encoded` and `second` are the input tensors that they come from, before lowering; `zero` is the code that
+    padding holds. Activations are lowered when they are asked for.
     """
 
-    activations: NDArray[np.unsignedinteger[Any]]
+    product: Product
+    zero: int
     weights: NDArray[np.unsignedinteger[Any]]
     encoded: Encoded
     second: Encoded | None = None
+
+    @cached_property
+    def activations(self) -> NDArray[np.unsignedinteger[Any]]:
+        """The left operand, [groups, M, K]."""
+        return self.product.lower(self.encoded.codes, zero=self.zero)
 
     @property
     def saturated(self) -> int:
@@ -90,44 +106,75 @@ class MacOutput:
 
 
 def operands_of(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> Operands:
-    """Encode a layer's operands and lower them; encoding comes first, since lowering repeats values."""
+    """Encode a layer's operands; encoding comes before lowering, since lowering repeats values."""
     migrated = activations if plan.migration is None else activations / plan.migration
     encoded = encode(migrated, plan.mac.activation, plan.activation_scale)
     zero = int(plan.mac.activation.encode(np.zeros(1))[0])
-    left = product.lower(encoded.codes, zero=zero)
     if second is None:
         assert plan.weight_codes is not None
-        return Operands(left, plan.weight_codes, encoded)
+        return Operands(product, zero, plan.weight_codes, encoded)
     right = encode(second, plan.mac.weight, plan.weight_scale)
-    return Operands(left, product.lower_second(right.codes, activations.shape), encoded, right)
+    return Operands(product, zero, product.lower_second(right.codes, activations.shape), encoded, right)
 
 
 def mac_product(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> MacOutput:
     """The layer through a MAC: codes, accumulators, and back to real values."""
     operands = operands_of(product, plan, activations, second)
-    results = _multiply_groups(plan.mac, operands.activations, operands.weights)
-    accumulators = np.stack([result.accumulators for result in results])
-    values = _to_values(product, plan, accumulators, results)
-    raised = product.raise_output(values.astype(np.float32), activations.shape)
-    return MacOutput(operands, accumulators, raised, results[0].engine, results[0].reason)
+    sums = _depthwise(product, plan.mac, operands) or _by_groups(plan.mac, operands)
+    values = _to_values(product, plan, sums)
+    raised = product.raise_output(values.astype(np.float32, copy=False), activations.shape)
+    return MacOutput(operands, sums.accumulators, raised, sums.engine, sums.reason)
 
 
-def _multiply_groups(mac: Mac, left: NDArray[Any], right: NDArray[Any]) -> list[MatmulResult]:
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """A layer's accumulators [groups, M, N], where infinity took part, and signs of sticky overflows."""
+
+    accumulators: NDArray[Any]
+    is_infinite: NDArray[np.bool_]
+    overflow: NDArray[np.int8] | None
+    engine: str
+    reason: str
+
+
+def _depthwise(product: Product, mac: Mac, operands: Operands) -> _Sums | None:
+    """A depthwise convolution without lowering; None for other layers, and where no fast way is exact."""
+    direct = depthwise_window(product)
+    if direct is None:
+        return None
+    padded = direct.padded(operands.encoded.codes, operands.zero)
+    found = depthwise.attempt(mac, padded, operands.weights[:, :, 0], direct.window)
+    if found is None:
+        return None
+    shape = (len(found.accumulators), -1, 1)
+    return _Sums(
+        found.accumulators.reshape(shape), found.is_infinite.reshape(shape), None, "depthwise", found.reason
+    )
+
+
+def _by_groups(mac: Mac, operands: Operands) -> _Sums:
     """The product of every group; many small ones (attention heads) stay on one thread and compiled."""
-    macs = left.shape[1] * left.shape[2] * right.shape[2]
-    if macs >= _SMALL_PRODUCT:
-        return [mac.multiply(a, w) for a, w in zip(left, right, strict=True)]
-    engine: EngineName | None = "sequential"
-    if mac.is_fixed:
-        engine = "table" if mac.spec.product == "log" else None
-    return [multiply(mac, a, w, engine=engine, threads=1) for a, w in zip(left, right, strict=True)]
+    left, right = operands.activations, operands.weights
+    pairs = zip(left, right, strict=True)
+    if left.shape[1] * left.shape[2] * right.shape[2] >= _SMALL_PRODUCT:
+        results = [mac.multiply(a, w) for a, w in pairs]
+    else:
+        engine: EngineName | None = "sequential"
+        if mac.is_fixed:
+            engine = "table" if mac.spec.product == "log" else None
+        results = [multiply(mac, a, w, engine=engine, threads=1) for a, w in pairs]
+    signs = [result.overflow for result in results if result.overflow is not None]
+    return _Sums(
+        np.stack([result.accumulators for result in results]),
+        np.stack([result.is_infinite for result in results]),
+        np.stack(signs) if signs else None,
+        results[0].engine,
+        results[0].reason,
+    )
 
 
-def _to_values(
-    product: Product, plan: LayerPlan, accumulators: NDArray[Any], results: list[MatmulResult]
-) -> Tensor:
-    mac = plan.mac
-    infinite = np.stack([result.is_infinite for result in results])
+def _to_values(product: Product, plan: LayerPlan, sums: _Sums) -> Tensor:
+    mac, accumulators, infinite = plan.mac, sums.accumulators, sums.is_infinite
     scale = plan.activation_scale * np.asarray(plan.weight_scale)
     bias = None if plan.bias is None else product.per_channel(plan.bias)
     if not plan.through_output:
@@ -135,12 +182,10 @@ def _to_values(
         if infinite.any():
             real = np.where(infinite, np.nan, real)
         return real if bias is None else real + bias
-    signs = [result.overflow for result in results if result.overflow is not None]
-    overflow = np.stack(signs) if signs else None
     factor = 2.0**plan.output_exponent
     if bias is not None or plan.output_exponent:
         accumulators = _with_bias(mac, accumulators, bias, plan.output_exponent)
-    codes = mac.to_output(accumulators, is_infinite=infinite, overflow=overflow)
+    codes = mac.to_output(accumulators, is_infinite=infinite, overflow=sums.overflow)
     codes = without_false_infinities(
         codes, mac.activation, np.where(infinite, np.inf, mac.to_real(accumulators))
     )

@@ -17,9 +17,6 @@ Tensor = NDArray[Any]
 Feeds = Tensor | Mapping[str, Tensor]
 """Values of the inputs by name, or those of the only one."""
 
-CHUNK = 50
-"""Images that go through a network together. Fixed, so that no result depends on memory or threads."""
-
 
 def execute(model: Model, images: Feeds, arithmetic: Arithmetic) -> Tensor:
     """The network's judged output for a batch of images; see `execute_outputs`."""
@@ -142,8 +139,3 @@ def _run(operator: Operator, values: dict[str, Tensor], program: Program, arithm
         return (arithmetic(product, value(operator.inputs[0]), second),)
     assert operator.evaluate is not None
     return operator.evaluate([value(name) if name else None for name in operator.inputs])
-
-
-def chunks(images: Tensor) -> list[Tensor]:
-    """Images in parts of `CHUNK`."""
-    return [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, log10, sqrt
 from typing import Any
 
@@ -56,7 +56,7 @@ class Deviation:
         )
 
 
-def deviation(reference: Tensor, values: Tensor, operands: Operands) -> Deviation:
+def difference(reference: Tensor, values: Tensor) -> Deviation:
     """One chunk's sums, in float64. Elements that became NaN or infinite count as zeros that are wrong."""
     expected = reference.reshape(-1).astype(np.float64)
     got = np.nan_to_num(values.reshape(-1).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
@@ -67,6 +67,13 @@ def deviation(reference: Tensor, values: Tensor, operands: Operands) -> Deviatio
         product=_sum(expected * got),
         noise_power=_sum(error * error),
         largest_error=float(np.abs(error).max(initial=0.0)),
+    )
+
+
+def deviation(reference: Tensor, values: Tensor, operands: Operands) -> Deviation:
+    """`difference` of a layer's output, and what its operands lost."""
+    return replace(
+        difference(reference, values),
         saturated=operands.saturated,
         underflowed=operands.underflowed,
         elements=operands.elements,
@@ -76,17 +83,6 @@ def deviation(reference: Tensor, values: Tensor, operands: Operands) -> Deviatio
 def _sum(values: NDArray[np.float64]) -> float:
     # numpy adds pairwise in an order that depends on nothing but the length.
     return float(values.sum())
-
-
-def top_k(logits: Tensor, labels: NDArray[np.int64], k: int) -> float | None:
-    """Share of images whose label is among the k largest logits; None for k beyond the classes.
-
-    Ties go to the lower class; NaN counts as the smallest.
-    """
-    if logits.shape[1] < k:
-        return None
-    ranked = ranking(logits)[:, :k]
-    return float((ranked == labels[:, None]).any(axis=1).mean())
 
 
 def ranking(logits: Tensor) -> NDArray[np.int64]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from simulator.numerics.formats import TABLE_BITS, Format
 from simulator.numerics.formats.tables import present_codes
 from simulator.numerics.overflow import overflow_bound
 from simulator.numerics.products import LogProducts
+
+if TYPE_CHECKING:
+    from simulator.inference.arithmetic import Operands
 
 Codes = NDArray[Any]
 Reals = NDArray[np.float64]
@@ -37,6 +41,13 @@ class SumsOutside:
     def of(cls, mac: Mac, activations: Codes, weights: Codes, sums: Codes) -> SumsOutside:
         """Of one product; arguments as `overflowed_sums`."""
         return cls(overflowed_sums(mac, activations, weights, sums), sums.size)
+
+    @classmethod
+    def of_layer(cls, mac: Mac, operands: Operands, sums: Codes) -> SumsOutside:
+        """Of one layer; its operands are lowered only where a bound on all of them excludes nothing."""
+        if _all_fit(mac, operands.encoded.codes, operands.weights, sums):
+            return cls(0, sums.size)
+        return cls.of(mac, operands.activations, operands.weights, sums)
 
     def __add__(self, other: SumsOutside) -> SumsOutside:
         return SumsOutside(self.outside + other.outside, self.sums + other.sums)
@@ -81,16 +92,48 @@ def overflowed_sums(mac: Mac, activations: Codes, weights: Codes, sums: Codes) -
     return sum(count(mac, *group) for group in zip(activations, weights, sums, strict=True))
 
 
+def _all_fit(mac: Mac, activations: Codes, weights: Codes, sums: Codes) -> bool:
+    """Whether a bound on the activations, lowered or not, and on each output's weights excludes overflow."""
+    if not isinstance(mac.accumulator, FixedAccumulator):
+        return not _past_the_top(mac, sums).any()
+    length = weights.shape[1]
+    logarithmic = isinstance(mac.products, LogProducts)
+    if not logarithmic and not _may_overflow(mac, length):
+        return True
+    columns = _magnitudes(mac.weight, weights).sum(axis=1)
+    return _largest(mac.activation, activations) * float(columns.max()) < _limit(mac, length)
+
+
+@lru_cache(maxsize=1024)
+def _may_overflow(mac: Mac, length: int) -> bool:
+    return overflow_bound(mac, length).may_overflow
+
+
+def _limit(mac: Mac, length: int) -> float:
+    """Sums of magnitudes below this fit, whatever float64 and the tables of log products round."""
+    fixed = mac.accumulator
+    assert isinstance(fixed, FixedAccumulator)
+    slack = _LOG_SLACK if isinstance(mac.products, LogProducts) else _SLACK
+    # What is cut off below the lowest bit is less than a unit a product.
+    return (fixed.highest - length) * 2.0**fixed.lsb / slack
+
+
+def _past_the_top(mac: Mac, sums: Codes) -> NDArray[np.bool_]:
+    """Float accumulators that ended infinite, NaN or, without infinity, at the largest value."""
+    fmt = mac.accumulator_format
+    ended = fmt.decode(sums)
+    past: NDArray[np.bool_] = ~np.isfinite(ended)
+    return past if fmt.has_infinity else past | (np.abs(ended) >= fmt.largest)
+
+
 def _of_fixed(mac: Mac, activations: Codes, weights: Codes, sums: Codes) -> int:
     fixed = mac.accumulator
     assert isinstance(fixed, FixedAccumulator)
     length, logarithmic = activations.shape[1], isinstance(mac.products, LogProducts)
-    if not logarithmic and not overflow_bound(mac, length).may_overflow:
+    if not logarithmic and not _may_overflow(mac, length):
         return 0
     w = _magnitudes(mac.weight, weights)
-    slack = _LOG_SLACK if logarithmic else _SLACK
-    # What is cut off below the lowest bit is less than a unit a product.
-    limit = (fixed.highest - length) * 2.0**fixed.lsb / slack
+    limit = _limit(mac, length)
     if _largest(mac.activation, activations) * float(w.sum(axis=0).max()) < limit:
         return 0
     a = _magnitudes(mac.activation, activations)
@@ -124,11 +167,7 @@ def _outside(fixed: FixedAccumulator, sums: Codes) -> NDArray[np.bool_]:
 
 
 def _of_floats(mac: Mac, activations: Codes, weights: Codes, sums: Codes) -> int:
-    fmt = mac.accumulator_format
-    ended = fmt.decode(sums)
-    past: NDArray[np.bool_] = ~np.isfinite(ended)
-    if not fmt.has_infinity:
-        past = past | (np.abs(ended) >= fmt.largest)
+    past = _past_the_top(mac, sums)
     if not past.any():
         return 0
     fine = np.outer(_finite(mac.activation, activations, 1), _finite(mac.weight, weights, 0))

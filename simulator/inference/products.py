@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -84,6 +85,12 @@ class Product:
     def input_axis(self) -> int:
         """The axis of the input tensor along which further inputs are appended."""
         return 1 if self.batched and self.weights is not None else 0
+
+    def reduction(self, activations: Shape) -> int:
+        """Terms of a sum, K, for an input tensor of shape `activations`."""
+        if self.window is None:
+            return activations[-1]
+        return prod(self.window.kernel) * activations[1] // self.window.groups
 
     def lower(self, activations: NDArray[Code], *, zero: float = 0) -> NDArray[Code]:
         """The left operand [groups, M, K] from the layer's input tensor; `zero` is what padding holds."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.inference.arithmetic import MacOutput
-from simulator.inference.images import Images
+from simulator.inference.images import Data
 from simulator.inference.model import Model
 from simulator.inference.plan import LayerPlan, NetworkPlan
 from simulator.inference.products import Product
@@ -25,7 +25,7 @@ Tensor = NDArray[Any]
 
 def record_trace(
     model: Model,
-    data: Images,
+    data: Data,
     plan: NetworkPlan,
     folder: Path,
     *,

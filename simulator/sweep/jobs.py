@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
+from pathlib import Path
 
 from simulator.arch import ArchConfig
 from simulator.cost.book import PriceBook
@@ -162,7 +163,12 @@ def _simulated(job: Job) -> Result:
 @cache
 def _file_hashes(trained: TrainedNetwork) -> list[str]:
     files = tensor_files(trained.model, trained.tensors)
-    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    return [_file_hash(path) for path in files]
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @cache

@@ -1,6 +1,6 @@
 """Policies that put a trained network into number formats: data, and one module for each step."""
 
-from simulator.inference.policies.convert import convert, needs_calibration
+from simulator.inference.policies.convert import convert, needs_calibration, needs_values
 from simulator.inference.policies.policy import OPTIONS, POLICIES, Policy, default_policy, get_policy
 from simulator.inference.policies.suitability import unsuited
 
@@ -12,5 +12,6 @@ __all__ = [
     "default_policy",
     "get_policy",
     "needs_calibration",
+    "needs_values",
     "unsuited",
 ]

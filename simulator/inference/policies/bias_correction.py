@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from simulator.inference.arithmetic import Arithmetic, float32_product, mac_product
 from simulator.inference.calibration import Observation
-from simulator.inference.execute import CHUNK, chunks, execute
+from simulator.inference.chunks import MOST_VALUES, chunks
+from simulator.inference.execute import execute
 from simulator.inference.metrics import ranking
 from simulator.inference.model import Model
 from simulator.inference.plan import LayerPlan
@@ -101,7 +102,7 @@ def corrected(
 
 
 def _classes_of(model: Model, images: NDArray[np.float32], arithmetic: Arithmetic) -> NDArray[np.int64]:
-    return np.concatenate([_classes(execute(model, chunk, arithmetic)) for chunk in chunks(images)])
+    return np.concatenate([_classes(execute(model, chunk, arithmetic)) for chunk in chunks(model, images)])
 
 
 def _classes(outputs: Tensor) -> NDArray[np.int64]:
@@ -112,15 +113,16 @@ def _classes(outputs: Tensor) -> NDArray[np.int64]:
 def _outputs(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> Tensor:
     if product.input_axis or product.steps is not None or second is not None:
         return mac_product(product, plan, activations, second).values
+    size = max(1, MOST_VALUES // activations[:1].size)
     return np.concatenate(
         [
             mac_product(
                 product,
                 plan,
-                activations[start : start + CHUNK],
+                activations[start : start + size],
                 None,
             ).values
-            for start in range(0, len(activations), CHUNK)
+            for start in range(0, len(activations), size)
         ]
     )
 

@@ -45,6 +45,17 @@ def needs_calibration(policy: Policy) -> bool:
     )
 
 
+def needs_values(policy: Policy) -> bool:
+    """Whether a policy looks at more of the calibration images' tensors than the largest magnitude."""
+    return needs_calibration(policy) and not (
+        policy.scaling in ("none", "max")
+        and policy.formats == "mac"
+        and policy.rounding == "nearest"
+        and policy.migration is None
+        and not policy.bias_correction
+    )
+
+
 def convert(
     model: Model,
     policies: Mapping[str, Policy],
@@ -58,7 +69,8 @@ def convert(
         model: the trained network.
         policies: what to do with each layer, by name; one that searches must have been resolved before.
         macs: the MAC of each layer, by name.
-        observed: what `calibrate` saw; may be empty when no policy looks at images.
+        observed: what `calibrate` saw: extremes do where no policy `needs_values`; may be empty when none
+            looks at images.
         images: the calibration images.
     """
     layers: dict[str, LayerPlan] = {}
