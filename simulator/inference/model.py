@@ -140,9 +140,13 @@ class Model:
         key = tuple(sorted(programs.learned.items()))
         with programs.lock:
             if key not in programs.run_sizes:
-                sizes = replace(self.sizes, input_shapes={**self.sizes.input_shapes, **programs.learned})
-                programs.run_sizes[key] = _run_size(self.source, sizes)
+                programs.run_sizes[key] = _run_size(self.source, self.known_sizes)
             return programs.run_sizes[key]
+
+    @property
+    def known_sizes(self) -> Sizes:
+        """Sizes of the inputs: those that were given, and those that data gave."""
+        return replace(self.sizes, input_shapes={**self.sizes.input_shapes, **self._programs.learned})
 
     def learn_sizes(self, shapes: Mapping[str, Shape]) -> None:
         """Take the sizes of data for those that the file leaves open; the batch stays as it is.

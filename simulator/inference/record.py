@@ -52,7 +52,9 @@ def record_trace(
         )
     recorder = _Recorder()
     result = run_plan(model, data, plan, observer=recorder, progress=progress)
-    network = load_network(str(model.path), batch=len(data.images), skip_unsupported=True)
+    network = load_network(
+        str(model.path), batch=len(data.images), skip_unsupported=True, sizes=model.known_sizes
+    )
     layers = {layer.name: layer for layer in network.layers}
     records = [
         recorder.record(product, layers[product.name], plan.layers[product.name], encoding)

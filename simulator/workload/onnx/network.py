@@ -262,11 +262,18 @@ def read_onnx(path: Path, *, skip_unsupported: bool = False, sizes: Sizes | None
     return Network(
         graph.name,
         importer.with_shared_weights(),
-        source=f"ONNX file {path.name}, {graph.batch_reason}",
+        source=f"ONNX file {path.name}, {graph.batch_reason}; {_coverage(unsupported + shapeless)}",
         batch=graph.batch,
         skipped_operators=tuple(unsupported + shapeless),
         notes=_notes(graph),
     )
+
+
+def _coverage(skipped: list[str]) -> str:
+    """Which share of the file's multiply-accumulates the layers have."""
+    if not skipped:
+        return "100 % of its MACs are layers"
+    return f"MACs of {len(skipped)} operators that were left out are unknown, all others are layers"
 
 
 def _notes(graph: Graph) -> tuple[str, ...]:
