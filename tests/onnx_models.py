@@ -142,6 +142,11 @@ def _convolutions() -> dict[str, Case]:
             [node("ConvTranspose", "x w", strides=[2, 1, 2])],
             {"x": real(1, 3, 3, 4, 3)}, {"w": real(3, 2, 2, 3, 2)},
         ),
+        "deform_conv": Case(
+            [node("DeformConv", "x w o b m", group=2, offset_group=2, pads=[1, 0, 1, 0], strides=[2, 1])],
+            {"x": real(2, 4, 6, 7), "o": real(2, 2 * 6 * 2, 3, 6) * 2, "m": real(2, 2 * 6, 3, 6)},
+            {"w": real(6, 2, 3, 2), "b": real(6)}, opset=19,
+        ),
         "fused_conv": Case(
             [node("FusedConv", "x w b z", domain=MICROSOFT, activation="Relu", pads=[1, 1, 1, 1])],
             {"x": real(1, 3, 6, 6), "z": real(1, 4, 6, 6)}, {"w": real(4, 3, 3, 3), "b": real(4)},
@@ -195,6 +200,10 @@ def _products() -> dict[str, Case]:
         "einsum_two_sums": Case(
             [node("Einsum", "x w", equation="abcd,cde->eab")],
             {"x": real(2, 3, 4, 5)}, {"w": real(4, 5, 6)},
+        ),
+        "einsum_diagonal": Case(
+            [node("Einsum", "x z", equation="bii,bij->bj")],
+            {"x": real(2, 4, 4), "z": real(2, 4, 3)}, macs=2 * 4 * 3,
         ),
         "einsum_implicit": Case(
             [node("Einsum", "x z", equation="ij,jk")], {"x": real(3, 4), "z": real(4, 5)}
@@ -410,6 +419,11 @@ def _transforms() -> dict[str, Case]:
         "dft_complex_inverse": Case(
             [node("DFT", "x n a", inverse=1)], {"x": real(2, 8, 3, 2)},
             {"n": scalar(8, np.int64), "a": scalar(1, np.int64)}, macs=2 * 3 * (8 * 2) * (8 * 2), opset=20,
+        ),
+        # Half a spectrum of 6 bins, two parts each, to 10 real samples.
+        "dft_one_sided_inverse": Case(
+            [node("DFT", "x n a", inverse=1, onesided=1), ], {"x": real(2, 6, 2)},
+            {"n": scalar(10, np.int64), "a": scalar(1, np.int64)}, macs=2 * (6 * 2) * 10, opset=20,
         ),
         "stft": Case(
             [node("STFT", "x step window")], {"x": real(1, 64, 1)},

@@ -130,6 +130,7 @@ def _attention(node: onnx.NodeProto, shapes: Shapes) -> int:
 COUNTERS: Mapping[str, Callable[[onnx.NodeProto, Shapes], int]] = {
     "Conv": _convolution(1),
     "ConvInteger": _convolution(1),
+    "DeformConv": _convolution(1),
     "FusedConv": _convolution(1),
     "QLinearConv": _convolution(3),
     "ConvTranspose": _transposed_convolution,

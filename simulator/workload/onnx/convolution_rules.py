@@ -194,6 +194,44 @@ def conv_transpose(builder: Builder, node: Node) -> None:
         builder.ops("Add", name, per_channel, outputs=[node.outputs[0]])
 
 
+def deform_conv(builder: Builder, node: Node) -> None:
+    """Samples at shifted places, times the filters of each group: x, weights, offsets, bias, mask."""
+    x, weights, offsets = node.inputs[:3]
+    batch = builder.shape(x)[0]
+    filters, channels_per_group, *kernel = builder.shape(weights)
+    if len(kernel) != 2:
+        raise UnsupportedError(f"{len(kernel)}-D")
+    groups = node.get("group", 1)
+    places = builder.shape(offsets)[2:]
+    mask = (node.input(4),) if node.input(4) else ()
+    columns = builder.op(
+        "DeformedWindows",
+        x,
+        offsets,
+        *mask,
+        domain=OWN_DOMAIN,
+        kernel_shape=tuple(kernel),
+        strides=node.get("strides", (1, 1)),
+        dilations=node.get("dilations", (1, 1)),
+        pads=node.get("pads", (0, 0, 0, 0)),
+        offset_group=node.get("offset_group", 1),
+        places=places,
+    )
+    k, pixels = channels_per_group * prod(kernel), prod(places)
+    by_group = builder.op("Reshape", columns, builder.integers(batch, groups, k, pixels))
+    shaped = builder.op("Reshape", weights, builder.integers(groups, filters // groups, k))
+    if groups == 1:
+        shaped = builder.op("Reshape", shaped, builder.integers(filters, k))
+    sums = write_matmul(builder, shaped, by_group)
+    whole = builder.integers(batch, filters, *places)
+    if not node.input(3):
+        builder.ops("Reshape", sums, whole, outputs=[node.outputs[0]])
+        return
+    image = builder.op("Reshape", sums, whole)
+    per_filter = builder.op("Reshape", node.inputs[3], builder.integers(-1, 1, 1))
+    builder.ops("Add", image, per_filter, outputs=[node.outputs[0]])
+
+
 def _output(node: Node, sizes: list[int], strides: Shape, full: list[int]) -> tuple[list[int], list[int]]:
     """What is cut off in front of each dimension of the full result, and what is left."""
     mode = node.get("auto_pad", "NOTSET")

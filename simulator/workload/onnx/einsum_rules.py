@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from simulator.foundation import UserError
-from simulator.workload.onnx.build import Builder, UnsupportedError
+from simulator.workload.onnx.build import Builder
 from simulator.workload.onnx.graph import Node
 from simulator.workload.onnx.matrix_rules import write_matmul
 
@@ -15,10 +15,10 @@ def einsum(builder: Builder, node: Node) -> None:
     terms, result = _parsed(builder, node)
     operands = list(node.inputs)
     sizes: dict[str, int] = {}
-    for name, term in zip(operands, terms, strict=True):
-        if len(set(term)) != len(term):
-            raise UnsupportedError("an index twice in one operand")
-        for index, size in zip(term, builder.shape(name), strict=True):
+    for position in range(len(operands)):
+        while len(set(terms[position])) != len(terms[position]):
+            operands[position], terms[position] = _diagonal(builder, operands[position], terms[position])
+        for index, size in zip(terms[position], builder.shape(operands[position]), strict=True):
             if sizes.get(index, 1) != 1 and size not in (1, sizes[index]):
                 raise UserError(
                     f"{node.describe()}: index {index!r} has two sizes, {sizes[index]} and {size}",
@@ -65,6 +65,24 @@ def _parsed(builder: Builder, node: Node) -> tuple[list[str], str]:
         letters = left.replace("...", "").replace(",", "")
         result = dots + "".join(sorted(letter for letter in set(letters) if letters.count(letter) == 1))
     return terms, result.replace("...", dots)
+
+
+def _diagonal(builder: Builder, name: str, term: str) -> tuple[str, str]:
+    """The diagonal over the first index that stands twice, which goes to the end."""
+    index = next(each for each in term if term.count(each) > 1)
+    first = term.index(index)
+    second = term.index(index, first + 1)
+    others = [position for position in range(len(term)) if position not in (first, second)]
+    shape = builder.shape(name)
+    size = shape[first]
+    turned = builder.op("Transpose", name, perm=(*others, first, second))
+    lead = [shape[position] for position in others]
+    flat = builder.op("Reshape", turned, builder.integers(*lead, size * size))
+    places = builder.integers(*range(0, size * size, size + 1))
+    return (
+        builder.op("Gather", flat, places, axis=len(others)),
+        "".join(term[position] for position in others) + index,
+    )
 
 
 def _summed(builder: Builder, name: str, term: str, kept: set[str]) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -176,13 +177,77 @@ def _dropout(node: Node) -> Evaluator | None:
     return evaluate
 
 
+def _batch_normalization(node: Node) -> Evaluator | None:
+    """With the given mean and variance, as one result asks for; None in training."""
+    if len(node.outputs) != 1 or node.get("training_mode", 0):
+        return None
+    epsilon = node.get("epsilon", 1e-5)
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        x, scale, bias, mean, variance = (_given(inputs, position) for position in range(5))
+        spread = (-1, *[1] * (x.ndim - 2))
+        factor = (scale / np.sqrt(variance + epsilon)).reshape(spread)
+        return (((x - mean.reshape(spread)) * factor + bias.reshape(spread)).astype(x.dtype),)
+
+    return evaluate
+
+
+def _group_normalization(node: Node) -> Evaluator:
+    """Over the channels of a group and all places; operator set 18 has a scale for each group."""
+    groups, epsilon = node.get("num_groups"), node.get("epsilon", 1e-5)
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        x, scale, bias = (_given(inputs, position) for position in range(3))
+        rows = x.reshape(len(x), groups, -1)
+        centred = rows - rows.mean(axis=-1, keepdims=True)
+        normal = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + epsilon)
+        if node.version < 21:
+            return ((normal * scale[:, None] + bias[:, None]).reshape(x.shape).astype(x.dtype),)
+        spread = (-1, *[1] * (x.ndim - 2))
+        result = normal.reshape(x.shape) * scale.reshape(spread) + bias.reshape(spread)
+        return (result.astype(x.dtype),)
+
+    return evaluate
+
+
+def _global_lp_pool(node: Node) -> Evaluator:
+    order = node.get("p", 2)
+
+    def pool(x: Tensor) -> Tensor:
+        places = tuple(range(2, x.ndim))
+        sums = (np.abs(x) ** order).sum(axis=places, keepdims=True)
+        return np.asarray(sums ** (1 / order), x.dtype)
+
+    return _elementwise(pool)(node)
+
+
+def _global_max(values: Tensor) -> Tensor:
+    return np.asarray(values.max(axis=tuple(range(2, values.ndim)), keepdims=True))
+
+
+def _scatter(node: Node) -> Evaluator | None:
+    """What ScatterElements does since."""
+    return _library_evaluator(replace(node, operator="ScatterElements", version=18))
+
+
+def _given(inputs: Sequence[Tensor | None], position: int) -> Tensor:
+    value = inputs[position]
+    assert value is not None
+    return value
+
+
 _IMPLEMENTED_FROM: Mapping[str, int] = {"DequantizeLinear": 19, "BatchNormalization": 6}
 """Operator sets from which the reference evaluator has an operator; earlier ones mean the same by it."""
 
 _OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
+    "BatchNormalization": _batch_normalization,
     "Dropout": _dropout,
     "Erf": _elementwise(_erf),
+    "GlobalLpPool": _global_lp_pool,
+    "GlobalMaxPool": _elementwise(_global_max),
+    "GroupNormalization": _group_normalization,
     "Relu": _elementwise(_relu),
+    "Scatter": _scatter,
     "Sigmoid": _elementwise(_sigmoid),
     "MaxPool": _max_pool,
 }

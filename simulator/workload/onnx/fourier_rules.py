@@ -18,21 +18,25 @@ def dft(builder: Builder, node: Node) -> None:
     length = builder.value(node.input(1))
     if node.input(1) and length is None:
         raise UnsupportedError("a length that depends on data")
-    size = shape[axis] if length is None else int(length.reshape(-1)[0])
-    x = _fitted(builder, x, axis, size)
     inverse, onesided = bool(node.get("inverse", 0)), bool(node.get("onesided", 0))
-    if onesided and inverse:
-        raise UnsupportedError("one-sided and inverse")
+    to_real = inverse and onesided
+    own = 2 * (shape[axis] - 1) if to_real else shape[axis]
+    size = own if length is None else int(length.reshape(-1)[0])
+    entering = size // 2 + 1 if to_real else size
+    x = _fitted(builder, x, axis, entering)
     # The transformed axis goes next to the last, so that real and imaginary parts are one row.
     others = [each for each in range(rank) if each not in (axis, rank - 1)]
     order = (*others, axis, rank - 1)
     rows = builder.op("Transpose", x, perm=order)
     lead = tuple(shape[each] for each in order[:-2])
-    flat = builder.op("Reshape", rows, builder.integers(*lead, size * shape[-1]))
-    bins = size // 2 + 1 if onesided else size
-    matrix = builder.constant(_matrix(size, bins, parts=shape[-1], inverse=inverse))
-    sums = write_matmul(builder, flat, matrix)
-    split = builder.op("Reshape", sums, builder.integers(*lead, bins, 2))
+    flat = builder.op("Reshape", rows, builder.integers(*lead, entering * shape[-1]))
+    bins = size // 2 + 1 if onesided and not inverse else size
+    if to_real:
+        matrix = _real_inverse(size, parts=shape[-1])
+    else:
+        matrix = _matrix(size, bins, parts=shape[-1], inverse=inverse)
+    sums = write_matmul(builder, flat, builder.constant(matrix))
+    split = builder.op("Reshape", sums, builder.integers(*lead, bins, 1 if to_real else 2))
     back = tuple(order.index(each) for each in range(rank))
     builder.ops("Transpose", split, outputs=[node.outputs[0]], perm=back)
 
@@ -95,6 +99,15 @@ def _fitted(builder: Builder, name: str, axis: int, size: int) -> str:
     pads = [0] * (2 * len(shape))
     pads[len(shape) + axis] = size - shape[axis]
     return builder.op("Pad", name, builder.integers(*pads))
+
+
+def _real_inverse(size: int, *, parts: int) -> Tensor:
+    """[bins x parts, size]: half a spectrum to the real signal whose other half is its mirror image."""
+    bins = np.arange(size // 2 + 1)
+    angles = 2 * np.pi * (bins[:, None] * np.arange(size)[None] % size) / size
+    times = np.where((bins == 0) | (2 * bins == size), 1.0, 2.0)[:, None] / size
+    rows = np.stack([times * np.cos(angles), -times * np.sin(angles)][:parts], axis=1)
+    return rows.reshape(-1, size).astype(np.float32)
 
 
 def _matrix(size: int, bins: int, *, parts: int, inverse: bool) -> Tensor:

@@ -73,6 +73,7 @@ _BY_KIND: Final[dict[PostOperationKind, str]] = {
         ReduceSum
         """,
     "add": "Add Sub Sum Mean Col2Im",
+    "other": "DeformedWindows",
 }
 """Every other operator of the standard is work of the kind `other`."""
 

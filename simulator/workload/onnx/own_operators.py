@@ -55,6 +55,53 @@ def _col2im(node: Node) -> Evaluator:
     return evaluate
 
 
+def _deformed_windows(node: Node) -> Evaluator:
+    """What a deformable convolution multiplies: [N, C x kernel, places], bilinear samples times a mask.
+
+    Operands: images [N, C, H, W], offsets [N, groups x kernel x 2, OH, OW], and a mask
+    [N, groups x kernel, OH, OW] where there is one. Positions outside the image are zero.
+    """
+    kernel, strides, dilations, pads, groups = (
+        node.get(name) for name in ("kernel_shape", "strides", "dilations", "pads", "offset_group")
+    )
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        x, offsets = _given(inputs, 0), _given(inputs, 1)
+        batch, channels = x.shape[:2]
+        out_h, out_w = offsets.shape[2:]
+        taps = prod(kernel)
+        shifts = offsets.reshape(batch, groups, taps, 2, out_h, out_w)
+        mask = inputs[2].reshape(batch, groups, taps, out_h, out_w) if inputs[2:] else None  # type: ignore[union-attr]
+        columns = np.empty((batch, channels, taps, out_h, out_w), np.float32)
+        for tap, (row, column) in enumerate(np.ndindex(*kernel)):
+            top = np.arange(out_h) * strides[0] - pads[0] + row * dilations[0]
+            left = np.arange(out_w) * strides[1] - pads[1] + column * dilations[1]
+            for group in range(groups):
+                part = slice(group * channels // groups, (group + 1) * channels // groups)
+                y = top[:, None] + shifts[:, group, tap, 0]
+                z = left[None, :] + shifts[:, group, tap, 1]
+                samples = _bilinear(x[:, part], y, z)
+                columns[:, part, tap] = samples if mask is None else samples * mask[:, None, group, tap]
+        return (columns.reshape(batch, channels * taps, out_h * out_w),)
+
+    return evaluate
+
+
+def _bilinear(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Samples of [N, C, H, W] at [N, places]: the four pixels around, by their distance."""
+    batch, _, height, width = x.shape
+    low_row, low_column = np.floor(rows).astype(np.int64), np.floor(columns).astype(np.int64)
+    images = np.arange(batch).reshape(-1, *[1] * (rows.ndim - 1))
+    total: Any = 0.0
+    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        at_row, at_column = low_row + row, low_column + column
+        weight = (1 - np.abs(rows - at_row)) * (1 - np.abs(columns - at_column))
+        inside = (at_row >= 0) & (at_row < height) & (at_column >= 0) & (at_column < width)
+        pixels = x[images, :, np.clip(at_row, 0, height - 1), np.clip(at_column, 0, width - 1)]
+        total = total + np.moveaxis(pixels, -1, 1) * (weight * inside)[:, None]
+    return np.asarray(total, np.float32)
+
+
 def _windows(node: Node) -> Evaluator:
     """Windows along one axis: [.., size, ..] to [.., positions, window, ..], padded with zeros."""
     axis, window, stride, dilation, before, after = (
@@ -113,6 +160,8 @@ def own_shape(node: Node, first: Shape) -> Shape:
         return (first[0], first[1] // prod(node.get("block")), *node.get("image"))
     if node.operator == "DequantizeBlocks":
         return (node.get("K"), node.get("N"))
+    if node.operator == "DeformedWindows":
+        return (first[0], first[1] * prod(node.get("kernel_shape")), prod(node.get("places")))
     if node.operator == "Windows":
         axis, window, stride, dilation = (node.get(name) for name in ("axis", "window", "stride", "dilation"))
         padded = first[axis] + node.get("before") + node.get("after")
@@ -131,6 +180,7 @@ def own_element(node: Node, first: np.dtype[np.generic]) -> np.dtype[np.generic]
 OWN_EVALUATORS: Mapping[str, Callable[[Node], Evaluator]] = {
     "AsData": _as_data,
     "Col2Im": _col2im,
+    "DeformedWindows": _deformed_windows,
     "DequantizeBlocks": _dequantize_blocks,
     "RoundToInteger": _round_to_integer,
     "Windows": _windows,

@@ -39,6 +39,7 @@ class OperatorRule(NamedTuple):
 
 RULES: Final[Mapping[tuple[str, str], OperatorRule]] = {
     ("", "Conv"): OperatorRule(convolution_rules.conv),
+    ("", "DeformConv"): OperatorRule(convolution_rules.deform_conv),
     ("", "ConvTranspose"): OperatorRule(convolution_rules.conv_transpose),
     ("", "MatMul"): OperatorRule(matrix_rules.matmul),
     ("", "Gemm"): OperatorRule(matrix_rules.gemm),
