@@ -138,4 +138,5 @@ def _run(operator: Operator, values: dict[str, Tensor], program: Program, arithm
         second = value(operator.inputs[1]) if product.weights is None else None
         return (arithmetic(product, value(operator.inputs[0]), second),)
     assert operator.evaluate is not None
-    return operator.evaluate([value(name) if name else None for name in operator.inputs])
+    with np.errstate(all="ignore"):  # infinities and NaN are values like others, as everywhere in ONNX
+        return operator.evaluate([value(name) if name else None for name in operator.inputs])

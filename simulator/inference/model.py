@@ -289,7 +289,8 @@ def _doubles(before: Shape | None, after: Shape | None) -> bool:
 
 def _program(source: Source, sizes: Sizes, products: dict[str, Product]) -> Program:
     graph = build_graph(source, sizes)
-    others = [node for index, node in enumerate(graph.nodes) if index not in graph.layer_names]
+    spoken_for = {*graph.layer_names, *graph.refused}
+    others = [node for index, node in enumerate(graph.nodes) if index not in spoken_for]
     problems = [*graph.unsupported, *(node.describe() for node in others if evaluator_of(node) is None)]
     problems = problems or list(graph.shapeless)
     if problems:

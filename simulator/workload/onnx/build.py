@@ -317,7 +317,8 @@ class Builder:
             if made is None:
                 values = [None if constant is None else constant.values() for constant in given]
                 try:
-                    made = [_widened(np.asarray(each)) for each in evaluate(values)]
+                    with np.errstate(all="ignore"):
+                        made = [_widened(np.asarray(each)) for each in evaluate(values)]
                 except UserError:
                     raise
                 except Exception as error:  # whatever the evaluator raises

@@ -69,6 +69,7 @@ class _Importer:
     consumers: Counter[str]
     values: dict[str, _Value] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
+    order: dict[str, int] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
     unsupported: list[str] = field(default_factory=list)
     shapeless: list[str] = field(default_factory=list)
@@ -118,6 +119,7 @@ class _Importer:
         reads = (piece for operand in (first, second) for piece in self._pieces(operand))
         layer = layer.connected(self._in_order(piece.layer for piece in reads), ())
         self.layers[name] = layer
+        self.order.setdefault(name, len(self.order))
         if second not in self.values:
             self.weights[name] = self.graph.constants[second].stored
         # A product of two computed tensors has no weights that a following factor could fold into.
@@ -207,7 +209,7 @@ class _Importer:
     def _in_order(self, names: Iterable[str | None]) -> tuple[str, ...]:
         """Distinct layer names in execution order."""
         wanted = {name for name in names if name is not None}
-        return tuple(sorted(wanted, key=list(self.layers).index)) if len(wanted) > 1 else tuple(wanted)
+        return tuple(sorted(wanted, key=self.order.__getitem__))
 
     def _pieces(self, name: str) -> tuple[_Piece, ...]:
         return self.values[name].pieces if name in self.values else ()
