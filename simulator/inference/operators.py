@@ -58,6 +58,11 @@ def _own_evaluator(node: Any) -> Evaluator | None:
     attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     if node.op_type == "MaxPool" and len(node.output) == 1:
         return _max_pool(attributes)
+    if node.op_type == "Clip":
+        return _clip
+    if node.op_type in _PAIRS and len(node.input) == 2:
+        pair = _PAIRS[node.op_type]
+        return lambda inputs: (np.asarray(pair(*inputs)),)
     function = _ELEMENTWISE.get(node.op_type)
     if function is None:
         return None
@@ -130,8 +135,19 @@ def _sigmoid(values: Tensor) -> Tensor:
     return np.asarray(np.where(values >= 0, 1 / (1 + small), small / (1 + small)), values.dtype)
 
 
+def _clip(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+    """Between two optional bounds; NaN stays NaN. Where the bounds cross, all is the upper one."""
+    values, low, high = (*inputs, None, None)[:3]
+    assert values is not None
+    if low is None and high is None:
+        return (values,)
+    return (np.clip(values, low, high),)
+
+
 def _relu(values: Tensor) -> Tensor:
     return np.maximum(values, 0)
 
 
 _ELEMENTWISE: Mapping[str, Callable[[Tensor], Tensor]] = {"Erf": _erf, "Relu": _relu, "Sigmoid": _sigmoid}
+
+_PAIRS: Mapping[str, Callable[..., Tensor]] = {"Add": np.add, "Mul": np.multiply, "Sub": np.subtract}

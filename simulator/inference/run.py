@@ -220,8 +220,8 @@ def _run_chunk(
         reference = expected.pop(product.name)
         deviations[product.name] = deviation(reference, output.values, output.operands)
         mac = plan.layers[product.name].mac
-        sums[product.name] = SumsOutside.of_layer(mac, output.operands, output.accumulators)
-        engines[product.name] = f"{output.engine}: {output.reason}"
+        sums[product.name] = SumsOutside.of_layer(mac, output)
+        engines[product.name] = f"{output.sums.engine}: {output.sums.reason}"
         if observer is not None:
             observer(product, output)
         return output.values
