@@ -13,6 +13,7 @@ from simulator.measured import Tensors
 from simulator.report.notebook import ComparisonView, ResultView, view
 from simulator.simulation import DEFAULT_ARCH, Progress
 from simulator.workload import Network
+from simulator.workload.onnx import Sizes
 
 if TYPE_CHECKING:
     from simulator.inference import InferenceResult
@@ -30,6 +31,7 @@ def simulate(
     overrides: Mapping[str, Any] | None = None,
     scalesim_cfg: str | Path | None = None,
     skip_unsupported: bool = False,
+    sizes: Sizes | None = None,
     tensors: Tensors | None = None,
     progress: Progress | None = None,
 ) -> ResultView:
@@ -48,6 +50,7 @@ def simulate(
             overrides=overrides,
             scalesim_cfg=scalesim_cfg,
             skip_unsupported=skip_unsupported,
+            sizes=sizes,
             tensors=tensors,
             progress=progress,
         )

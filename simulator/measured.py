@@ -18,6 +18,7 @@ from simulator.foundation.resources import resolve_document
 from simulator.numerics import Mac, get_mac
 from simulator.numerics.activity import switching_activity, total_activity
 from simulator.workload import Layer, load_network
+from simulator.workload.onnx.sizes import Sizes
 
 if TYPE_CHECKING:
     from simulator.inference.arithmetic import MacOutput
@@ -71,6 +72,7 @@ def measure_on_images(
     tensors: Tensors,
     *,
     batch: int | None = None,
+    sizes: Sizes | None = None,
     progress: Progress | None = None,
 ) -> MeasuredRun:
     """Run images through a trained network in the architecture's MACs and count what toggles.
@@ -83,7 +85,7 @@ def measure_on_images(
     from simulator.inference import load_data, load_model, plan_network, run_plan
 
     _require_one_mac(arch)
-    model = load_model(model_name)
+    model = load_model(model_name, sizes=sizes)
     chosen = load_data(tensors.data, model, preprocess=tensors.preprocess, labels=tensors.labels).first(
         tensors.images
     )
@@ -94,8 +96,9 @@ def measure_on_images(
     }
     general = get_mac(arch.array.mac, custom=arch.macs)
     names = [layer_macs.get(product.name, general).name for product in model.products]
+    layers_of = {product.name: product.layer_names for product in model.products}
     plan = plan_network(model, chosen, general, tensors.policy_choice(names), layer_macs=layer_macs)
-    network = load_network(model.path, batch=batch or 1)
+    network = load_network(model.path, batch=batch or 1, sizes=model.known_sizes)
     if len(chosen.images) < network.batch:
         raise UserError(
             "fewer images than one batch",
@@ -104,13 +107,16 @@ def measure_on_images(
             allowed=f"{network.batch} or more",
         )
     macs = {name: layer.mac for name, layer in plan.layers.items()}
-    configured = _with_layer_macs(arch, macs)
-    counter = _ActivityCounter(configured, {layer.name: layer for layer in network.layers}, macs)
+    configured = _with_layer_macs(arch, {layer: macs[name] for name in macs for layer in layers_of[name]})
+    described = {layer.name: layer for layer in network.layers}
+    firsts = {name: described[layers[0]] for name, layers in layers_of.items()}
+    counter = _ActivityCounter(configured, firsts, macs)
     advance = None if progress is None else lambda done, total: progress("images", done, total)
     result = run_plan(model, chosen, plan, observer=counter, progress=advance)
     layers = {
-        name: MeasuredLayer(counter.activity(name), accuracy, result.sums[name].outside)
+        layer: MeasuredLayer(counter.activity(name), accuracy, result.sums[name].outside)
         for name, accuracy in result.layers.items()
+        for layer in layers_of[name]
     }
     notes = (
         f"bits toggled: counted in every register over the first {counter.batches} batches of"

@@ -277,6 +277,9 @@ class Origin(_Part):
     network: str
     batch: int | None = None
     skip_unsupported: bool = False
+    input_shapes: dict[str, list[int]] = Field(default_factory=dict)
+    dims: dict[str, int] = Field(default_factory=dict)
+    batch_axis: str | None = None
     data: str | None = None
     policy: str | None = None
     policies: dict[str, str] = Field(default_factory=dict)

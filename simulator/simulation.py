@@ -16,6 +16,7 @@ from simulator.result import Origin, Result
 from simulator.scalesim_bandwidth import bandwidth_warnings
 from simulator.system import MachineRun, simulate_network
 from simulator.workload import Network, load_network
+from simulator.workload.onnx.sizes import Sizes
 
 if TYPE_CHECKING:
     from simulator.measured import Tensors
@@ -37,6 +38,7 @@ def simulate(
     scalesim_cfg: str | Path | None = None,
     mapping: str | Path | None = None,
     skip_unsupported: bool = False,
+    sizes: Sizes | None = None,
     tensors: Tensors | None = None,
     made_from: Origin | None = None,
     progress: Progress | None = None,
@@ -53,6 +55,7 @@ def simulate(
         scalesim_cfg: a SCALE-Sim configuration file, laid over the architecture and under the overrides.
         mapping: a file that fixes dataflow and tiling of single layers, as `--mapping-out` writes it.
         skip_unsupported: leave out ONNX operators that cannot be simulated instead of refusing.
+        sizes: of the inputs of an ONNX file, where it leaves them open, and which dimension is the batch.
         tensors: images for a trained network; add accuracy and let energy follow the bits that toggle.
         made_from: what the result says it was made from, where `network` was loaded before.
         progress: called after every layer.
@@ -69,20 +72,24 @@ def simulate(
     )
     if tensors is None:
         ready = MeasuredRun(
-            configured, load_workload(network, batch=batch, skip_unsupported=skip_unsupported)
+            configured,
+            load_workload(network, batch=batch, skip_unsupported=skip_unsupported, sizes=sizes),
         )
     elif isinstance(network, Network):
         raise UserError("a network that runs on data is a name or a file", value=network.name)
     else:
         from simulator.measured import measure_on_images
 
-        ready = measure_on_images(configured, str(network), tensors, batch=batch, progress=progress)
+        ready = measure_on_images(
+            configured, str(network), tensors, batch=batch, sizes=sizes, progress=progress
+        )
     if made_from is None and not isinstance(network, Network):
         made_from = origin(
             configured,
             str(network),
             batch=batch,
             skip_unsupported=skip_unsupported,
+            sizes=sizes,
             tensors=tensors,
             scalesim_cfg=scalesim_cfg,
         )
@@ -95,6 +102,7 @@ def origin(
     *,
     batch: int | None = None,
     skip_unsupported: bool = False,
+    sizes: Sizes | None = None,
     tensors: Tensors | None = None,
     scalesim_cfg: str | Path | None = None,
 ) -> Origin:
@@ -102,11 +110,15 @@ def origin(
 
     With tensors, or a trace, also `arch`: formats are written into the one that runs.
     """
+    chosen = sizes or Sizes()
     measures = tensors is not None or Path(network).is_dir()
     return Origin(
         network=network,
         batch=batch,
         skip_unsupported=skip_unsupported,
+        input_shapes={name: list(shape) for name, shape in chosen.input_shapes.items()},
+        dims=dict(chosen.dims),
+        batch_axis=None if chosen.batch_axis == "auto" else str(chosen.batch_axis),
         data=None if tensors is None else tensors.data,
         policy=None if tensors is None else tensors.policy,
         policies={} if tensors is None else dict(tensors.policies),
@@ -162,12 +174,16 @@ def _sets_bandwidth(overrides: Mapping[str, Any]) -> bool:
 
 
 def load_workload(
-    network: str | Path | Network, *, batch: int | None = None, skip_unsupported: bool = False
+    network: str | Path | Network,
+    *,
+    batch: int | None = None,
+    skip_unsupported: bool = False,
+    sizes: Sizes | None = None,
 ) -> Network:
     """The network of a name, a file, or itself. Raises UserError as `load_network`."""
     if isinstance(network, Network):
         return network
-    return load_network(network, batch=batch, skip_unsupported=skip_unsupported)
+    return load_network(network, batch=batch, skip_unsupported=skip_unsupported, sizes=sizes)
 
 
 def run_machine(

@@ -11,8 +11,11 @@ import typer
 
 from simulator.cli.infer import ImagesOption, LabelsOption, PoliciesOption, PreprocessOption
 from simulator.cli.options import (
+    BatchAxisOption,
     BatchOption,
     DataOption,
+    DimOption,
+    InputShapeOption,
     JsonOption,
     QuietOption,
     SetOption,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from simulator.report.comparison import Comparison
     from simulator.result import Result
     from simulator.sweep.side_by_side import VariantRuns
+    from simulator.workload.onnx.sizes import Sizes
 
 EXIT_VARIANT_FAILED = 1
 
@@ -74,6 +78,9 @@ def compare_command(
     labels: LabelsOption = None,
     assignments: SetOption = None,
     skip_unsupported: SkipUnsupportedOption = False,
+    input_shapes: InputShapeOption = None,
+    dims: DimOption = None,
+    batch_axis: BatchAxisOption = None,
     mixed: MixedOption = False,
     csv: CsvOption = None,
     out: OutOption = None,
@@ -103,6 +110,7 @@ def compare_command(
     from simulator.measured import Tensors
     from simulator.report.comparison import compare_results
     from simulator.sweep.side_by_side import VariantRuns
+    from simulator.workload.onnx.sizes import parse_sizes
 
     if all(map(_is_result, targets)):
         if any((macs, archs, batch, assignments, data, policies, images, preprocess, labels)):
@@ -123,6 +131,7 @@ def compare_command(
             batch=batch,
             assignments=assignments,
             skip_unsupported=skip_unsupported,
+            sizes=parse_sizes(input_shapes, dims, batch_axis),
             tensors=None if data is None else Tensors(data, policy, images, by_mac, preprocess, labels),
             jobs=jobs,
             quiet=quiet or as_json,
@@ -146,6 +155,7 @@ def _simulate(
     batch: int | None,
     assignments: Sequence[str] | None,
     skip_unsupported: bool,
+    sizes: Sizes,
     tensors: Tensors | None,
     jobs: int | None,
     quiet: bool,
@@ -163,6 +173,7 @@ def _simulate(
             batch=batch,
             overrides=arch_overrides({}, assignments),
             skip_unsupported=skip_unsupported,
+            sizes=sizes,
             tensors=tensors,
             jobs=jobs,
             progress=progress,

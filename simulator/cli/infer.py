@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simulator.cli.options import JsonOption, QuietOption
+from simulator.cli.options import BatchAxisOption, DimOption, InputShapeOption, JsonOption, QuietOption
 from simulator.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from simulator.inference import InferenceResult
+    from simulator.inference.coverage import Coverage
 
 ModelArgument = Annotated[
     str,
@@ -107,6 +108,9 @@ def infer_command(
     check: CheckOption = False,
     output: OutputOption = None,
     save: SaveOption = None,
+    input_shapes: InputShapeOption = None,
+    dims: DimOption = None,
+    batch_axis: BatchAxisOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -122,9 +126,11 @@ def infer_command(
         systolic infer lenet5_fashion --mac elma8 --images 10 --save outputs
     """
     from simulator.inference import FunctionalCheck, load_data, load_model, plan_network, run_plan
+    from simulator.inference.coverage import coverage
     from simulator.inference.outputs import Unsaved, saved_outputs
+    from simulator.workload.onnx.sizes import parse_sizes
 
-    network = load_model(model)
+    network = load_model(model, sizes=parse_sizes(input_shapes, dims, batch_axis))
     if output is not None:
         network = network.judged_by(output)
     chosen = load_data(data, network, preprocess=preprocess, labels=labels).first(images)
@@ -139,16 +145,19 @@ def infer_command(
         result = run_plan(network, chosen, plan, observer=checker, progress=advance, sink=sink)
         files = sink.finish()
     if as_json:
-        _print_json(network.name, mac, result, files)
+        _print_json(network.name, mac, result, files, coverage(network))
     elif not quiet:
         _print_tables(network.name, mac, result, layers=layers)
+        typer.echo(coverage(network).describe())
         for name, path in files.items():
             typer.echo(f"{name}: {path}")
         if checker is not None:
             _print_checks(checker.checked)
 
 
-def _print_json(network: str, mac: str, result: InferenceResult, files: Mapping[str, Path]) -> None:
+def _print_json(
+    network: str, mac: str, result: InferenceResult, files: Mapping[str, Path], covered: Coverage
+) -> None:
     import json
 
     document = {
@@ -158,6 +167,7 @@ def _print_json(network: str, mac: str, result: InferenceResult, files: Mapping[
         "layers": {name: layer.model_dump(mode="json") for name, layer in result.layers.items()},
         "sums": {name: {"outside": s.outside, "sums": s.sums} for name, s in result.sums.items()},
         "engines": dict(result.engines),
+        "coverage": covered.as_document(),
         "warnings": list(result.warnings),
         "saved": {name: str(path) for name, path in files.items()},
     }

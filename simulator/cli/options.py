@@ -51,6 +51,29 @@ DataOption = Annotated[
 SkipUnsupportedOption = Annotated[
     bool, typer.Option("--skip-unsupported", help="Leave out ONNX operators that cannot be simulated.")
 ]
+InputShapeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input-shape",
+        metavar="INPUT=SIZES",
+        help="Shape of an input of an ONNX model: x=1,3,320,320; again for other inputs.",
+    ),
+]
+DimOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dim", metavar="NAME=SIZE", help="Size of a dimension that an ONNX model leaves open: seq=128."
+    ),
+]
+BatchAxisOption = Annotated[
+    str | None,
+    typer.Option(
+        "--batch-axis",
+        metavar="N|none",
+        help="Dimension of an ONNX model's first input that is the batch. By default the first where it is"
+        " open or the input is an image of rank 4.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables and no progress.")]
 

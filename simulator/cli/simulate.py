@@ -12,11 +12,14 @@ import typer
 from simulator.cli.infer import ImagesOption, LabelsOption, PolicyOption, PreprocessOption
 from simulator.cli.options import (
     ArchOption,
+    BatchAxisOption,
     BatchOption,
     ClockOption,
     ColumnsOption,
     DataflowOption,
     DataOption,
+    DimOption,
+    InputShapeOption,
     JsonOption,
     MacOption,
     NetworkArgument,
@@ -98,6 +101,9 @@ def simulate_command(
     batch: BatchOption = None,
     assignments: SetOption = None,
     skip_unsupported: SkipUnsupportedOption = False,
+    input_shapes: InputShapeOption = None,
+    dims: DimOption = None,
+    batch_axis: BatchAxisOption = None,
     out: OutOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -133,6 +139,7 @@ def simulate_command(
     from simulator.foundation.files import prepare_folder
     from simulator.measured import Tensors
     from simulator.simulation import configure, load_workload, origin, run_machine
+    from simulator.workload.onnx.sizes import parse_sizes
 
     overrides = arch_overrides(
         {
@@ -152,6 +159,7 @@ def simulate_command(
     tensors = None if data is None else Tensors(data, policy, images, (), preprocess, labels)
     scalesim = read_scalesim_cfg(scalesim_cfg) if scalesim_cfg is not None else None
     configured = configure(arch, overrides, scalesim=scalesim, mapping=mapping)
+    sizes = parse_sizes(input_shapes, dims, batch_axis)
     folder = prepare_folder(out) if out is not None else None
     with progress_bar(quiet=quiet) as progress:
         if Path(network).is_dir():
@@ -163,9 +171,11 @@ def simulate_command(
         elif tensors is not None:
             from simulator.measured import measure_on_images
 
-            ready = measure_on_images(configured, network, tensors, batch=batch, progress=progress)
+            ready = measure_on_images(
+                configured, network, tensors, batch=batch, sizes=sizes, progress=progress
+            )
         else:
-            workload = load_workload(network, batch=batch, skip_unsupported=skip_unsupported)
+            workload = load_workload(network, batch=batch, skip_unsupported=skip_unsupported, sizes=sizes)
             ready = MeasuredRun(configured, workload)
         run = run_machine(ready.arch, ready.network, scalesim=scalesim, progress=progress)
         if engine is Engine.grid:
@@ -175,6 +185,7 @@ def simulate_command(
         network,
         batch=batch,
         skip_unsupported=skip_unsupported,
+        sizes=sizes,
         tensors=tensors,
         scalesim_cfg=scalesim_cfg,
     )

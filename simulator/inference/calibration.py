@@ -40,18 +40,23 @@ class Observation:
 
     @property
     def activations(self) -> Tensor:
-        """The input tensor, images first."""
-        return self.kept["activations"].array()
+        """The input tensor, images first; rows of operands where a layer has no images in front."""
+        return self._whole("activations")
 
     @property
     def second(self) -> Tensor | None:
         """The computed right operand; None for a layer with weights."""
-        return self.kept["second"].array() if "second" in self.kept else None
+        return self._whole("second") if "second" in self.kept else None
 
     @property
     def outputs(self) -> Tensor:
         """The output tensor."""
-        return self.kept["outputs"].array()
+        return self._whole("outputs")
+
+    def _whole(self, role: str) -> Tensor:
+        whole = self.kept[role].array()
+        is_tensor = whole.ndim > 1 and role != "second"
+        return np.moveaxis(whole, 0, self.product.input_axis) if is_tensor else whole
 
 
 def calibrate(
@@ -70,8 +75,9 @@ def calibrate(
     )
     observed = {product.name: Observation(product, {}) for product in model.products}
     for seen in run:
-        for (name, role), tensor in seen.tensors.items():
-            observed[name].kept[role] = kept.add((name, role), tensor)
+        for (name, role), tensors in seen.tensors.items():
+            for tensor in tensors:
+                observed[name].kept[role] = kept.add((name, role), tensor)
         for name, macs in seen.macs_per_image.items():
             observed[name] = replace(observed[name], macs_per_image=macs)
     return observed
@@ -81,7 +87,7 @@ def calibrate(
 class _Seen:
     """One chunk's tensors by layer and role, and what layers cost."""
 
-    tensors: dict[tuple[str, str], Tensor]
+    tensors: dict[tuple[str, str], list[Tensor]]
     macs_per_image: dict[str, int]
 
 
@@ -96,14 +102,26 @@ def _observed(model: Model, images: Tensor, extent: Extent) -> _Seen:
             tensors["second"] = second
         if extent == "extremes":
             tensors = {role: np.stack([each.min(), each.max()]) for role, each in tensors.items()}
-        seen.tensors.update(((product.name, role), each) for role, each in tensors.items())
-        columns = second if product.weights is None else product.weights
-        assert columns is not None
-        seen.macs_per_image[product.name] = outputs.size // len(images) * columns.shape[-2]
+        else:
+            tensors = {role: _appendable(product, role, each, len(images)) for role, each in tensors.items()}
+        for role, each in tensors.items():
+            seen.tensors.setdefault((product.name, role), []).append(each)
+        macs = outputs.size * product.reduction(activations.shape)
+        seen.macs_per_image[product.name] = seen.macs_per_image.get(product.name, 0) + macs // len(images)
         return outputs
 
     execute(model, images, observe)
     return seen
+
+
+def _appendable(product: Product, role: str, tensor: Tensor, images: int) -> Tensor:
+    """A tensor in a form whose first axis grows with further images, whatever their number in a chunk."""
+    if product.input_axis and role != "second":
+        return np.moveaxis(tensor, product.input_axis, 0)
+    is_rows = product.window is None and product.weights is not None
+    if is_rows and (product.steps is not None or len(tensor) != images):
+        return tensor.reshape(-1, tensor.shape[-1])
+    return tensor
 
 
 def second_moments(product: Product, activations: Tensor, fmt: Format, scale: float) -> NDArray[np.float64]:
@@ -127,6 +145,9 @@ def second_moments(product: Product, activations: Tensor, fmt: Format, scale: fl
 
 def _parts(product: Product, activations: Tensor) -> Iterator[Tensor]:
     """The input tensor in parts whose lowered operands fit in memory."""
+    if product.input_axis:
+        yield np.ascontiguousarray(activations)
+        return
     lowered = product.lower(np.ascontiguousarray(activations[:1])).size
     images = max(1, _VALUES_AT_ONCE // lowered)
     for start in range(0, len(activations), images):

@@ -27,7 +27,9 @@ MOST_VALUES: Final = 1 << 21
 
 def chunks(model: Model, images: Batches) -> Iterator[Tensor]:
     """Images in parts of `chunk_size`, each read when it is asked for."""
-    return in_parts(images, chunk_size(model, images[:1]))
+    together = model.run_size or 1
+    size = chunk_size(model, images[:together])
+    return in_parts(images, max(together, size // together * together))
 
 
 def chunk_size(model: Model, image: Tensor) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -115,6 +116,7 @@ def plan_network(
     layer_macs: Mapping[str, MacChoice] | None = None,
 ) -> NetworkPlan:
     """Put a network into number formats; see `infer` for arguments and errors."""
+    model.learn_sizes({model.input: data.images.shape})
     require_shape(data, model.input_shape, network=model.name)
     macs = _macs(model, mac, layer_macs or {})
     policies = _policies(model, macs, policy)
@@ -172,6 +174,7 @@ def run_plan(
     Images go through in chunks, in order; only a few chunks are in memory at a time. `sink` takes all outputs
     of each; None: the judged output is kept in the result.
     """
+    model.learn_sizes({model.input: data.images.shape})
     require_shape(data, model.input_shape, network=model.name)
     threads = 1 if observer else available_cores()
     tally = Tally(model, data, sink)
@@ -206,21 +209,24 @@ def _joined(parts: list[Tensor]) -> Tensor:
 def _run_chunk(
     model: Model, images: NDArray[np.float32], plan: NetworkPlan, observer: Observer | None
 ) -> Chunk:
-    expected: dict[str, Tensor] = {}
+    expected: dict[str, deque[Tensor]] = {}
     deviations: dict[str, Deviation] = {}
     sums: dict[str, SumsOutside] = {}
     engines: dict[str, str] = {}
 
     def in_float32(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
-        expected[product.name] = float32_product(product, activations, second)
-        return expected[product.name]
+        outputs = float32_product(product, activations, second)
+        expected.setdefault(product.name, deque()).append(outputs)
+        return outputs
 
     def in_formats(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
         output = mac_product(product, plan.layers[product.name], activations, second)
-        reference = expected.pop(product.name)
-        deviations[product.name] = deviation(reference, output.values, output.operands)
+        reference = expected[product.name].popleft()
+        before = deviations.get(product.name, Deviation())
+        deviations[product.name] = before + deviation(reference, output.values, output.operands)
         mac = plan.layers[product.name].mac
-        sums[product.name] = SumsOutside.of_layer(mac, output)
+        outside = SumsOutside.of_layer(mac, output)
+        sums[product.name] = sums.get(product.name, SumsOutside()) + outside
         engines[product.name] = f"{output.sums.engine}: {output.sums.reason}"
         if observer is not None:
             observer(product, output)

@@ -83,7 +83,7 @@ def corrected(
     def correct(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
         plan = found[product.name]
         outputs = _outputs(product, plan, activations, second)
-        if product.name not in names or product.weights is None:
+        if product.name not in names or product.weights is None or product.steps is not None:
             return outputs
         wanted, got = (_channel_means(product, each) for each in (observed[product.name].outputs, outputs))
         bias = np.zeros(product.channels) if plan.bias is None else plan.bias.astype(np.float64)
@@ -111,6 +111,8 @@ def _classes(outputs: Tensor) -> NDArray[np.int64]:
 
 
 def _outputs(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> Tensor:
+    if product.input_axis or product.steps is not None or second is not None:
+        return mac_product(product, plan, activations, second).values
     size = max(1, MOST_VALUES // activations[:1].size)
     return np.concatenate(
         [
@@ -118,7 +120,7 @@ def _outputs(product: Product, plan: LayerPlan, activations: Tensor, second: Ten
                 product,
                 plan,
                 activations[start : start + size],
-                None if second is None else second[start : start + size],
+                None,
             ).values
             for start in range(0, len(activations), size)
         ]
@@ -128,6 +130,4 @@ def _outputs(product: Product, plan: LayerPlan, activations: Tensor, second: Ten
 def _channel_means(product: Product, outputs: Tensor) -> NDArray[np.float64]:
     """The mean of each output channel over images and places, [N over all groups]."""
     channels = np.moveaxis(outputs, 1 if product.window is not None else -1, -1)
-    if product.transposed:
-        channels = np.moveaxis(outputs, -2, -1)
     return np.asarray(channels.reshape(-1, channels.shape[-1]).mean(axis=0, dtype=np.float64))

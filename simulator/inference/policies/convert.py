@@ -140,7 +140,7 @@ def _dropped_in(product: Product, policy: Policy, mac: Mac) -> LayerPlan:
 def _operands(product: Product, policy: Policy, seen: Observation) -> _Operands:
     right = seen.second if product.weights is None else product.weights
     assert right is not None
-    movable = product.kind == "fc" and product.weights is not None and not product.transposed
+    movable = product.kind == "fc" and product.weights is not None
     if policy.migration is None or not movable:
         return _Operands(seen.activations, right, None)
     factors = migration_factors(seen.activations, right, policy.migration)

@@ -1,0 +1,223 @@
+"""Operators in float32: ONNX's reference evaluator, and NumPy where that is slow or knows nothing.
+
+Constants are folded with it, and inference runs with it all that is no product.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from simulator.workload.onnx.graph import OWN_DOMAIN, Constant, Node, Tensor
+
+INTS = 7
+"""Attribute type of a list of integers, in AttributeProto."""
+
+Evaluator = Callable[[Sequence[Tensor | None]], Sequence[Tensor]]
+
+
+def evaluator_of(node: Node) -> Evaluator | None:
+    """A function from the values of a node's inputs to those of its outputs; None for unknown operators.
+
+    Optional inputs that are left out are None.
+    """
+    if node.domain == OWN_DOMAIN:
+        from simulator.workload.onnx.own_operators import OWN_EVALUATORS
+
+        return OWN_EVALUATORS[node.operator](node)
+    own = _OWN.get(node.operator) if node.is_standard else None
+    return (own(node) if own else None) or _library_evaluator(node)
+
+
+def proto_of(node: Node) -> Any:
+    """The protobuf message of a node without bodies."""
+    from onnx import helper, numpy_helper
+
+    proto = helper.make_node(node.operator, node.inputs, node.outputs, name=node.name, domain=node.domain)
+    for name, value in node.attributes.items():
+        if isinstance(value, Constant):
+            value = numpy_helper.from_array(value.values(), value.stored)
+        empty = isinstance(value, tuple) and not value
+        kind = _attribute_type(node, name) if empty else None
+        proto.attribute.append(helper.make_attribute(name, value, attr_type=kind))
+    return proto
+
+
+def _attribute_type(node: Node, attribute: str) -> int:
+    from onnx import defs
+
+    try:
+        kind: Any = defs.get_schema(node.operator, node.version, node.domain).attributes[attribute].type
+        return int(kind.value)
+    except (defs.SchemaError, KeyError):
+        return INTS
+
+
+def _library_evaluator(node: Node) -> Evaluator | None:
+    from onnx import TensorProto, helper
+    from onnx.reference import ReferenceEvaluator
+
+    if node.bodies:
+        return None
+    given = list(dict.fromkeys(filter(None, node.inputs)))
+    results = list(filter(None, node.outputs))
+    undefined = TensorProto.UNDEFINED
+    graph = helper.make_graph(
+        [proto_of(node)],
+        "operator",
+        [helper.make_tensor_value_info(name, undefined, None) for name in given],
+        [helper.make_tensor_value_info(name, undefined, None) for name in results],
+    )
+    version = max(node.version, _IMPLEMENTED_FROM.get(node.operator, 0)) if node.is_standard else node.version
+    try:
+        evaluator = ReferenceEvaluator(graph, opsets={node.domain: version})
+    except Exception:
+        return None
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        values = dict(zip(node.inputs, inputs, strict=True))
+        outputs: Any = iter(evaluator.run(None, {name: values[name] for name in given}))
+        return [next(outputs) if name else np.zeros(0) for name in node.outputs]
+
+    return evaluate
+
+
+def _elementwise(function: Callable[[Tensor], Tensor]) -> Callable[[Node], Evaluator]:
+    def evaluator(_node: Node) -> Evaluator:
+        def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+            assert inputs[0] is not None
+            return (function(inputs[0]),)
+
+        return evaluate
+
+    return evaluator
+
+
+def _max_pool(node: Node) -> Evaluator | None:
+    """Two-dimensional pooling with explicit padding; None for anything rarer."""
+    kernel = tuple(node.get("kernel_shape"))
+    plain = (
+        len(kernel) == 2
+        and len(node.outputs) == 1
+        and node.get("auto_pad", "NOTSET") == "NOTSET"
+        and not node.get("ceil_mode", 0)
+        and set(node.get("dilations", (1, 1))) == {1}
+    )
+    if not plain:
+        return None
+    strides = tuple(node.get("strides", (1, 1)))
+    top, left, bottom, right = node.get("pads", (0, 0, 0, 0))
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        image = inputs[0]
+        assert image is not None
+        if top or left or bottom or right:
+            edges = ((0, 0), (0, 0), (top, bottom), (left, right))
+            lowest = -np.inf if image.dtype.kind == "f" else np.iinfo(image.dtype).min
+            image = np.pad(image, edges, constant_values=lowest)
+        height, width = (
+            (size - window) // stride + 1
+            for size, window, stride in zip(image.shape[2:], kernel, strides, strict=True)
+        )
+        result: Tensor | None = None
+        for row in range(kernel[0]):
+            for column in range(kernel[1]):
+                window = image[
+                    :,
+                    :,
+                    row : row + (height - 1) * strides[0] + 1 : strides[0],
+                    column : column + (width - 1) * strides[1] + 1 : strides[1],
+                ]
+                result = window if result is None else np.maximum(result, window)
+        assert result is not None
+        return (result,)
+
+    return evaluate
+
+
+def _erf(values: Tensor) -> Tensor:
+    return np.asarray(_compiled_erf()(values))
+
+
+@cache
+def _compiled_erf() -> Any:
+    from numba import vectorize
+
+    return vectorize(["float32(float32)", "float64(float64)"], cache=True)(_scalar_erf)
+
+
+def _scalar_erf(value: float) -> float:
+    return math.erf(value)
+
+
+def _sigmoid(values: Tensor) -> Tensor:
+    # exp of minus the magnitude cannot overflow.
+    small = np.exp(-np.abs(values))
+    return np.asarray(np.where(values >= 0, 1 / (1 + small), small / (1 + small)), values.dtype)
+
+
+def _relu(values: Tensor) -> Tensor:
+    return np.maximum(values, 0)
+
+
+def _clip(node: Node) -> Evaluator:
+    """Between two optional bounds: attributes before operator set 11, then inputs; NaN stays NaN."""
+    bounds = (node.get("min", None), node.get("max", None)) if node.version < 11 else None
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        values = inputs[0]
+        assert values is not None
+        low, high = bounds or (*inputs[1:], None, None)[:2]
+        if low is None and high is None:
+            return (values,)
+        return (np.clip(values, low, high).astype(values.dtype, copy=False),)
+
+    return evaluate
+
+
+def _of_two(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Node], Evaluator | None]:
+    def evaluator(node: Node) -> Evaluator | None:
+        if node.version < 7:  # without broadcasting as NumPy has it
+            return None
+
+        def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+            first, second = inputs
+            assert first is not None
+            assert second is not None
+            return (np.asarray(function(first, second)),)
+
+        return evaluate
+
+    return evaluator
+
+
+def _dropout(node: Node) -> Evaluator | None:
+    """Nothing, as outside training; from operator set 12 on an operand can say otherwise."""
+    if node.version >= 12:
+        return None
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        assert inputs[0] is not None
+        return (inputs[0], np.ones(inputs[0].shape, np.bool_))[: len(node.outputs)]
+
+    return evaluate
+
+
+_IMPLEMENTED_FROM: Mapping[str, int] = {"DequantizeLinear": 19, "BatchNormalization": 6}
+"""Operator sets from which the reference evaluator has an operator; earlier ones mean the same by it."""
+
+_OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
+    "Add": _of_two(np.add),
+    "Clip": _clip,
+    "Dropout": _dropout,
+    "Erf": _elementwise(_erf),
+    "Relu": _elementwise(_relu),
+    "Sigmoid": _elementwise(_sigmoid),
+    "MaxPool": _max_pool,
+    "Mul": _of_two(np.multiply),
+    "Sub": _of_two(np.subtract),
+}
