@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.inference.direct import depthwise_window
-from simulator.inference.plan import Encoded, LayerPlan, encode, without_false_infinities
+from simulator.inference.direct import channels_first, depthwise_window, is_pointwise
+from simulator.inference.layer_sums import LayerSums, real_values
+from simulator.inference.plan import Encoded, LayerPlan, encode
 from simulator.inference.products import Product
 from simulator.numerics import Mac
-from simulator.numerics.accumulators import add
-from simulator.numerics.engines import depthwise
+from simulator.numerics.engines import depthwise, pointwise
 from simulator.numerics.engines.depthwise import real_convolution
 from simulator.numerics.engines.planner import EngineName, multiply
+from simulator.numerics.engines.pointwise import real_products
 from simulator.numerics.engines.threads import for_row_ranges
-from simulator.numerics.mac_spec import FixedAccumulator
 
 Tensor = NDArray[Any]
 _SMALL_PRODUCT = 1 << 20
@@ -40,23 +40,33 @@ def float32_product(product: Product, activations: Tensor, second: Tensor | None
     direct = depthwise_window(product)
     if direct is not None and product.weights is not None:
         padded = direct.padded(activations, 0.0)
-        sums = real_convolution(padded, product.weights[:, :, 0], direct.window)
-        sums = sums.reshape(len(sums), -1, 1)
-    else:
-        lowered = product.lower(activations)
-        right = product.weights if second is None else product.lower_second(second, activations.shape)
-        assert right is not None
-        right = np.ascontiguousarray(right, np.float32)
-        sums = np.zeros((*lowered.shape[:2], right.shape[2]), np.float32)
-        for a, w, group in zip(lowered, right, sums, strict=True):
-            for_row_ranges(
-                len(a),
-                partial(multiply_native, a, w, group),
-                threads=1 if a.size * w.shape[1] < _SMALL_PRODUCT else None,
-            )
+        return _raised(
+            product, real_convolution(padded, product.weights[:, :, 0], direct.window), activations
+        )
+    if is_pointwise(product, activations.shape) and product.weights is not None:
+        raised = real_products(channels_first(activations), product.weights[0].T)
+        return _raised(product, raised, activations)
+    lowered = product.lower(activations)
+    right = product.weights if second is None else product.lower_second(second, activations.shape)
+    assert right is not None
+    right = np.ascontiguousarray(right, np.float32)
+    sums = np.zeros((*lowered.shape[:2], right.shape[2]), np.float32)
+    for a, w, group in zip(lowered, right, sums, strict=True):
+        for_row_ranges(
+            len(a),
+            partial(multiply_native, a, w, group),
+            threads=1 if a.size * w.shape[1] < _SMALL_PRODUCT else None,
+        )
     if product.bias is not None:
         sums = sums + product.per_channel(product.bias)
     return product.raise_output(sums, activations.shape)
+
+
+def _raised(product: Product, sums: NDArray[np.float32], activations: Tensor) -> Tensor:
+    """Sums [batch, channels, pixels] with their bias as the layer's output tensor."""
+    if product.bias is not None:
+        sums += product.bias.reshape(1, -1, 1)
+    return sums.reshape(product.output_shape(activations.shape))
 
 
 @dataclass(frozen=True)
@@ -96,13 +106,16 @@ class Operands:
 
 @dataclass(frozen=True, slots=True)
 class MacOutput:
-    """A layer's results: the accumulators [groups, M, N], and the real tensor that goes on."""
+    """A layer's results: its sums, and the real tensor that goes on."""
 
     operands: Operands
-    accumulators: NDArray[Any]
+    sums: LayerSums
     values: Tensor
-    engine: str
-    reason: str
+
+    @property
+    def accumulators(self) -> NDArray[Any]:
+        """The accumulators [groups, M, N]."""
+        return self.sums.accumulators
 
 
 def operands_of(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> Operands:
@@ -120,24 +133,18 @@ def operands_of(product: Product, plan: LayerPlan, activations: Tensor, second: 
 def mac_product(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> MacOutput:
     """The layer through a MAC: codes, accumulators, and back to real values."""
     operands = operands_of(product, plan, activations, second)
-    sums = _depthwise(product, plan.mac, operands) or _by_groups(plan.mac, operands)
-    values = _to_values(product, plan, sums)
-    raised = product.raise_output(values.astype(np.float32, copy=False), activations.shape)
-    return MacOutput(operands, sums.accumulators, raised, sums.engine, sums.reason)
+    sums = (
+        _depthwise(product, plan.mac, operands)
+        or _pointwise(product, plan.mac, operands)
+        or _by_groups(plan.mac, operands)
+    )
+    values = real_values(plan, sums).astype(np.float32, copy=False)
+    if sums.layout == "ofmap":
+        return MacOutput(operands, sums, values.reshape(product.output_shape(activations.shape)))
+    return MacOutput(operands, sums, product.raise_output(values, activations.shape))
 
 
-@dataclass(frozen=True, slots=True)
-class _Sums:
-    """A layer's accumulators [groups, M, N], where infinity took part, and signs of sticky overflows."""
-
-    accumulators: NDArray[Any]
-    is_infinite: NDArray[np.bool_]
-    overflow: NDArray[np.int8] | None
-    engine: str
-    reason: str
-
-
-def _depthwise(product: Product, mac: Mac, operands: Operands) -> _Sums | None:
+def _depthwise(product: Product, mac: Mac, operands: Operands) -> LayerSums | None:
     """A depthwise convolution without lowering; None for other layers, and where no fast way is exact."""
     direct = depthwise_window(product)
     if direct is None:
@@ -146,13 +153,26 @@ def _depthwise(product: Product, mac: Mac, operands: Operands) -> _Sums | None:
     found = depthwise.attempt(mac, padded, operands.weights[:, :, 0], direct.window)
     if found is None:
         return None
-    shape = (len(found.accumulators), -1, 1)
-    return _Sums(
-        found.accumulators.reshape(shape), found.is_infinite.reshape(shape), None, "depthwise", found.reason
-    )
+    infinite = found.is_infinite
+    return LayerSums(found.held, "ofmap", len(operands.weights), infinite, None, "depthwise", found.reason)
 
 
-def _by_groups(mac: Mac, operands: Operands) -> _Sums:
+def _pointwise(product: Product, mac: Mac, operands: Operands) -> LayerSums | None:
+    """A pointwise convolution of channels as they lie; None as `_depthwise`."""
+    if not is_pointwise(product, operands.encoded.codes.shape):
+        return None
+    x, w = channels_first(operands.encoded.codes), np.ascontiguousarray(operands.weights[0].T)
+    exact = pointwise.attempt_exact(mac, x, w)
+    if exact is not None:
+        return LayerSums(exact, "ofmap", 1, None, None, "blas", exact.reason)
+    steps = pointwise.attempt_steps(mac, x, w)
+    if steps is None:
+        return None
+    lost = ~np.isfinite(mac.accumulator_format.decode(steps[0]))
+    return LayerSums(steps[0], "ofmap", 1, lost, None, "sequential", steps[1])
+
+
+def _by_groups(mac: Mac, operands: Operands) -> LayerSums:
     """The product of every group; many small ones (attention heads) stay on one thread and compiled."""
     left, right = operands.activations, operands.weights
     pairs = zip(left, right, strict=True)
@@ -164,40 +184,12 @@ def _by_groups(mac: Mac, operands: Operands) -> _Sums:
             engine = "table" if mac.spec.product == "log" else None
         results = [multiply(mac, a, w, engine=engine, threads=1) for a, w in pairs]
     signs = [result.overflow for result in results if result.overflow is not None]
-    return _Sums(
+    return LayerSums(
         np.stack([result.accumulators for result in results]),
+        "products",
+        len(left),
         np.stack([result.is_infinite for result in results]),
         np.stack(signs) if signs else None,
         results[0].engine,
         results[0].reason,
     )
-
-
-def _to_values(product: Product, plan: LayerPlan, sums: _Sums) -> Tensor:
-    mac, accumulators, infinite = plan.mac, sums.accumulators, sums.is_infinite
-    scale = plan.activation_scale * np.asarray(plan.weight_scale)
-    bias = None if plan.bias is None else product.per_channel(plan.bias)
-    if not plan.through_output:
-        real = mac.to_real(accumulators) * scale
-        if infinite.any():
-            real = np.where(infinite, np.nan, real)
-        return real if bias is None else real + bias
-    factor = 2.0**plan.output_exponent
-    if bias is not None or plan.output_exponent:
-        accumulators = _with_bias(mac, accumulators, bias, plan.output_exponent)
-    codes = mac.to_output(accumulators, is_infinite=infinite, overflow=sums.overflow)
-    codes = without_false_infinities(
-        codes, mac.activation, np.where(infinite, np.inf, mac.to_real(accumulators))
-    )
-    return mac.activation.decode(codes) / factor
-
-
-def _with_bias(mac: Mac, accumulators: NDArray[Any], bias: Tensor | None, exponent: int) -> NDArray[Any]:
-    """Accumulators with the bias added in their own units, then scaled by 2**exponent as a shift would."""
-    offsets = np.zeros(1) if bias is None else bias.astype(np.float64)
-    fixed = mac.accumulator
-    if not isinstance(fixed, FixedAccumulator):
-        return mac.accumulator_format.encode((mac.to_real(accumulators) + offsets) * 2.0**exponent)
-    units = np.rint(np.ldexp(offsets, -fixed.lsb)).astype(accumulators.dtype)
-    sums = add(fixed, accumulators, units)
-    return add(fixed, sums << exponent, np.zeros_like(units)) if exponent > 0 else sums >> -exponent

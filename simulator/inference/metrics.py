@@ -58,16 +58,12 @@ class Deviation:
 
 def difference(reference: Tensor, values: Tensor) -> Deviation:
     """One chunk's sums, in float64. Elements that became NaN or infinite count as zeros that are wrong."""
-    expected = reference.reshape(-1).astype(np.float64)
-    got = np.nan_to_num(values.reshape(-1).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    error = got - expected
-    return Deviation(
-        reference_power=_sum(expected * expected),
-        value_power=_sum(got * got),
-        product=_sum(expected * got),
-        noise_power=_sum(error * error),
-        largest_error=float(np.abs(error).max(initial=0.0)),
-    )
+    from simulator.inference.kernels import differences
+
+    sums = np.zeros(5)
+    differences(_flat(reference), _flat(values), sums)
+    reference_power, value_power, product, noise_power, largest_error = sums.tolist()
+    return Deviation(reference_power, value_power, product, noise_power, largest_error)
 
 
 def deviation(reference: Tensor, values: Tensor, operands: Operands) -> Deviation:
@@ -80,9 +76,10 @@ def deviation(reference: Tensor, values: Tensor, operands: Operands) -> Deviatio
     )
 
 
-def _sum(values: NDArray[np.float64]) -> float:
-    # numpy adds pairwise in an order that depends on nothing but the length.
-    return float(values.sum())
+def _flat(values: Tensor) -> NDArray[np.float32 | np.float64]:
+    """All elements in order as real numbers that the kernel takes."""
+    real = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+    return np.ascontiguousarray(real).reshape(-1)
 
 
 def ranking(logits: Tensor) -> NDArray[np.int64]:

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.numerics import FixedAccumulator, Mac
+from simulator.numerics.engines.exact import ExactSums
 from simulator.numerics.formats import TABLE_BITS, Format
 from simulator.numerics.formats.tables import present_codes
 from simulator.numerics.overflow import overflow_bound
 from simulator.numerics.products import LogProducts
 
 if TYPE_CHECKING:
-    from simulator.inference.arithmetic import Operands
+    from simulator.inference.arithmetic import MacOutput
 
 Codes = NDArray[Any]
 Reals = NDArray[np.float64]
@@ -43,11 +44,13 @@ class SumsOutside:
         return cls(overflowed_sums(mac, activations, weights, sums), sums.size)
 
     @classmethod
-    def of_layer(cls, mac: Mac, operands: Operands, sums: Codes) -> SumsOutside:
+    def of_layer(cls, mac: Mac, output: MacOutput) -> SumsOutside:
         """Of one layer; its operands are lowered only where a bound on all of them excludes nothing."""
-        if _all_fit(mac, operands.encoded.codes, operands.weights, sums):
-            return cls(0, sums.size)
-        return cls.of(mac, operands.activations, operands.weights, sums)
+        operands, held = output.operands, output.sums.held
+        fits = isinstance(held, ExactSums) and held.fits
+        if fits or _all_fit(mac, operands.encoded.codes, operands.weights, output.sums.registers):
+            return cls(0, output.sums.size)
+        return cls.of(mac, operands.activations, operands.weights, output.accumulators)
 
     def __add__(self, other: SumsOutside) -> SumsOutside:
         return SumsOutside(self.outside + other.outside, self.sums + other.sums)

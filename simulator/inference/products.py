@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -32,6 +33,7 @@ class Window:
     dilation: tuple[int, int]
     groups: int
 
+    @lru_cache(maxsize=4096)  # noqa: B019 - of values alone
     def over(self, shape: Shape) -> Convolution:
         """The convolution of an ifmap of shape batch x channels x height x width."""
         return Convolution(
@@ -112,6 +114,12 @@ class Product:
         if self.window is not None:
             return raise_ofmap(products, self.window.over(activations))
         return products.reshape(*activations[:-1], products.shape[-1])
+
+    def output_shape(self, activations: Shape) -> Shape:
+        """The shape of a convolution's output tensor for an input tensor of shape `activations`."""
+        assert self.window is not None
+        convolution = self.window.over(activations)
+        return (convolution.batch, convolution.filters, *convolution.ofmap)
 
     def per_channel(self, values: NDArray[Code]) -> NDArray[Code]:
         """One value for each output channel in the shape [groups, 1, N per group] of the products."""

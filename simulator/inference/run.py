@@ -225,9 +225,9 @@ def _run_chunk(
         before = deviations.get(product.name, Deviation())
         deviations[product.name] = before + deviation(reference, output.values, output.operands)
         mac = plan.layers[product.name].mac
-        outside = SumsOutside.of_layer(mac, output.operands, output.accumulators)
+        outside = SumsOutside.of_layer(mac, output)
         sums[product.name] = sums.get(product.name, SumsOutside()) + outside
-        engines[product.name] = f"{output.engine}: {output.reason}"
+        engines[product.name] = f"{output.sums.engine}: {output.sums.reason}"
         if observer is not None:
             observer(product, output)
         return output.values

@@ -7,22 +7,22 @@ is none of these (`attempt` returns None) goes through products of lowered chann
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.accumulators import wrap
-from simulator.numerics.engines.blas import DOUBLE_BITS, SINGLE_BITS, Operand, Wide64
+from simulator.numerics.engines.exact import ExactSums, exact_sums
 from simulator.numerics.engines.scaled import ScaledSteps
 from simulator.numerics.engines.sequential import is_native
 from simulator.numerics.engines.threads import for_row_ranges
 from simulator.numerics.formats import TABLE_BITS
 from simulator.numerics.formats.tables import has_special, look_up
 from simulator.numerics.mac_spec import FixedAccumulator
-from simulator.numerics.products import ExactProducts, LogProducts
+from simulator.numerics.products import LogProducts
 
 if TYPE_CHECKING:
     from simulator.numerics.mac import Mac
@@ -47,19 +47,19 @@ class Window:
         rows, columns = ((size - d * (k - 1) - 1) // s + 1 for size, k, s, d in sizes)
         return rows, columns
 
-    @property
-    def numbers(self) -> tuple[int, int, int, int, int, int]:
-        """As kernels take it."""
-        return (*self.kernel, *self.stride, *self.dilation)
-
 
 @dataclass(frozen=True, slots=True)
 class DepthwiseResult:
-    """Accumulators [channels, batch, rows, columns], where infinity took part, and why they are exact."""
+    """Accumulators or their exact sums [batch, channels, pixels], where infinity took part, and why."""
 
-    accumulators: npt.NDArray[Any]
-    is_infinite: npt.NDArray[np.bool_]
+    held: npt.NDArray[Any] | ExactSums
+    is_infinite: npt.NDArray[np.bool_] | None
     reason: str
+
+    @property
+    def accumulators(self) -> npt.NDArray[Any]:
+        """The accumulators."""
+        return self.held.accumulators if isinstance(self.held, ExactSums) else self.held
 
 
 def attempt(mac: Mac, x: Codes, w: Codes, window: Window) -> DepthwiseResult | None:
@@ -77,13 +77,12 @@ def attempt(mac: Mac, x: Codes, w: Codes, window: Window) -> DepthwiseResult | N
         return _in_steps(mac, x, w, window)
     if isinstance(mac.products, LogProducts):
         return _by_logarithm(mac, mac.products, x, w, window)
-    if isinstance(mac.products, ExactProducts):
-        return _exact(mac, mac.products, mac.accumulator, x, w, window)
-    return None
+    exact = exact_sums(mac, x, w, w.shape[1], lambda a, b: real_convolution(a, b, window))
+    return None if exact is None else DepthwiseResult(exact, None, f"depthwise, {exact.reason}")
 
 
 def real_convolution(x: npt.NDArray[Any], w: npt.NDArray[Any], window: Window) -> npt.NDArray[Any]:
-    """Fused multiply-adds w x + sum in the order of k from zero, [channels, batch, rows, columns].
+    """Fused multiply-adds w x + sum in the order of k from zero, [batch, channels, pixels].
 
     Args:
         x: [batch, channels, height, width], padding included; float32 or float64.
@@ -93,47 +92,55 @@ def real_convolution(x: npt.NDArray[Any], w: npt.NDArray[Any], window: Window) -
     from simulator.numerics.engines import depthwise_kernels as kernels
 
     sums = np.zeros(_shape(x, window), x.dtype)
-    _run(partial(kernels.multiply, np.ascontiguousarray(x), np.ascontiguousarray(w), sums), sums, window)
-    return sums
+    _run(kernels.multiply, x, w, sums, 0, window)
+    return _pixels(sums)
+
+
+def _pixels(sums: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Sums [channels, batch, rows, columns] as [batch, channels, pixels]."""
+    return np.ascontiguousarray(sums.swapaxes(0, 1)).reshape(sums.shape[1], sums.shape[0], -1)
 
 
 def _shape(x: npt.NDArray[Any], window: Window) -> tuple[int, int, int, int]:
     return (x.shape[1], x.shape[0], *window.outputs(x.shape[2], x.shape[3]))
 
 
-def _run(work: Any, sums: npt.NDArray[Any], window: Window) -> None:
-    macs = sums.size * window.kernel[0] * window.kernel[1]
+def _run(
+    kernel: Callable[..., None],
+    x: npt.NDArray[Any],
+    w: npt.NDArray[Any],
+    sums: npt.NDArray[Any],
+    numbers: Any,
+    window: Window,
+) -> None:
+    planes, starts, pitch = _planes(x, window)
+    weights = np.ascontiguousarray(w)
+    macs = sums.size * starts.size
     for_row_ranges(
         len(sums),
-        lambda first, last: work(window.numbers, first, last),
+        lambda first, last: kernel(planes, weights, sums, numbers, starts, pitch, first, last),
         threads=1 if macs < FEW_MACS else None,
     )
 
 
-def _exact(
-    mac: Mac, rule: ExactProducts, fixed: FixedAccumulator, x: Codes, w: Codes, window: Window
-) -> DepthwiseResult | None:
-    """As the BLAS engine proves it: integers whose sums of magnitudes float32 or float64 holds."""
-    a, b = Operand(x, rule.activation_integers), Operand(w, rule.weight_integers)
-    bound = w.shape[1] * a.largest * b.largest
-    shift = rule.shift
-    if shift < 0 or fixed.overflow != "wrap" or bound > 1 << DOUBLE_BITS:
-        a, b = a.narrowed(), b.narrowed()
-        shift = rule.shift + a.unit + b.unit
-        bound = w.shape[1] * a.largest * b.largest
-        if shift < 0 and bound:
-            return None
-        shift = max(shift, 0)
-    if bound > 1 << DOUBLE_BITS or (fixed.overflow != "wrap" and bound << shift > fixed.highest):
-        return None
-    single = max(bound, a.largest, b.largest) <= 1 << SINGLE_BITS
-    dtype: type[np.float32 | np.float64] = np.float32 if single else np.float64
-    total = real_convolution(a.matrix(dtype), b.matrix(dtype), window).astype(np.int64)
-    terms, bits = Wide64([(total, shift)]), mac.accumulator_bits
-    sums = wrap(terms.modulo_64(), bits) if bits <= 64 else terms.modulo_128().to_integers(bits)
-    power, name = (SINGLE_BITS, "float32") if single else (DOUBLE_BITS, "float64")
-    reason = f"depthwise, sum of |a b| <= {bound} <= 2^{power}: exact in {name}"
-    return DepthwiseResult(sums, np.zeros(sums.shape, np.bool_), reason)
+def _planes(x: npt.NDArray[Any], window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64], int]:
+    """An input in which outputs are neighbours: every stride-th row and column makes a plane of its own.
+
+    Returns:
+        The input [batch, channels, places]; where in it each weight's first place is; the length of a row.
+    """
+    batch, channels, height, width = x.shape
+    (down, across), (apart_down, apart) = window.stride, window.dilation
+    rows, columns = -(-height // down), -(-width // across)
+    if down > 1 or across > 1:
+        filled = np.zeros((batch, channels, rows * down, columns * across), x.dtype)
+        filled[:, :, :height, :width] = x
+        apart_planes = filled.reshape(batch, channels, rows, down, columns, across)
+        x = apart_planes.transpose(0, 1, 3, 5, 2, 4)
+    h, k = (np.arange(size) * step for size, step in zip(window.kernel, (apart_down, apart), strict=True))
+    plane = (h % down * across)[:, None] + (k % across)[None, :]
+    starts = (plane * rows + (h // down)[:, None]) * columns + (k // across)[None, :]
+    return np.ascontiguousarray(x).reshape(batch, channels, -1), starts.reshape(-1), columns
 
 
 def _by_logarithm(mac: Mac, rule: LogProducts, x: Codes, w: Codes, window: Window) -> DepthwiseResult | None:
@@ -144,9 +151,9 @@ def _by_logarithm(mac: Mac, rule: LogProducts, x: Codes, w: Codes, window: Windo
         return None
     table, a_index, w_index = log_sum_indices(rule)
     sums = np.zeros(_shape(x, window), np.int64)
-    _run(partial(kernels.add_products, table, a_index[x], w_index[w], sums), sums, window)
+    _run(kernels.add_products, a_index[x], w_index[w], sums, table, window)
     reason = "depthwise, table entries by sums of logarithms, exact modulo 2^64"
-    return DepthwiseResult(wrap(sums, mac.accumulator_bits), np.zeros(sums.shape, np.bool_), reason)
+    return DepthwiseResult(_pixels(wrap(sums, mac.accumulator_bits)), None, reason)
 
 
 def _in_steps(mac: Mac, x: Codes, w: Codes, window: Window) -> DepthwiseResult | None:
@@ -167,9 +174,8 @@ def _in_steps(mac: Mac, x: Codes, w: Codes, window: Window) -> DepthwiseResult |
     lanes = "single" if steps.is_single else "double"
     kernel = getattr(kernels, f"round_{lanes}" + ("_flushing" if steps.flushes else ""))
     scaled = np.zeros(_shape(x, window), steps.dtype)
-    a, b = np.ascontiguousarray(steps.activations(x)), np.ascontiguousarray(steps.weights(w))
-    _run(partial(kernel, a, b, scaled, steps.layout), scaled, window)
-    codes = steps.codes(scaled)
+    _run(kernel, steps.activations(x), steps.weights(w), scaled, steps.layout, window)
+    codes = steps.codes(_pixels(scaled))
     lost = ~np.isfinite(fmt.decode(codes))
     return DepthwiseResult(codes, lost, f"depthwise, {lanes} steps, then to {fmt.spec}, in the order of k")
 

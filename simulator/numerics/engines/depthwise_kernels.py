@@ -1,8 +1,8 @@
 """Compiled depthwise convolutions: every channel has its own filter, and the input is read where it lies.
 
-Shapes: input x[B, C, H, W] with its padding; weights w[C, K], K over kernel rows, then columns; sums
-[C, B, OH, OW]. `window` is kernel height and width, then strides and dilations (down, across). Rows of
-outputs are the innermost loop, so that they fill vectors; each output adds its products in the order of K.
+Shapes: input x[B, C, places], a row of them `pitch` long; weights w[C, K]; sums[C, B, OH, OW]. The product of
+weight k and output (i, j) is with place starts[k] + i pitch + j. Each output adds products in the order of K.
+Rows of outputs are one run of places, the few between rows included, so that they fill vectors.
 """
 
 from __future__ import annotations
@@ -17,89 +17,75 @@ from simulator.numerics.engines.compiled import (
     bits_of,
     float_of,
     fused_multiply_add,
+    helper,
     kernel,
     widest_vectors,
 )
 from simulator.numerics.engines.scaled_kernels import _flushed, _rounded
 
 Array = npt.NDArray[Any]
-Window = tuple[int, int, int, int, int, int]
+
+_RUN = 2048
+"""Places of a run, which stay in a core's nearest cache."""
 
 
-@kernel
-def multiply(x: Array, w: Array, sums: Array, window: Window, first: int, last: int) -> None:
-    """Add w x by fused multiply-adds, all float32 or all float64, for channels first .. last - 1."""
-    widest_vectors()
-    height, width, down, across, dilation_down, dilation_across = window
-    for c in range(first, last):
-        for b in range(x.shape[0]):
-            for i in range(sums.shape[2]):
-                row = sums[c, b, i]
-                for k in range(height * width):
-                    value = w[c, k]
-                    line = x[b, c, i * down + k // width * dilation_down, k % width * dilation_across :]
-                    if across == 1:
-                        for j in range(row.size):
-                            row[j] = fused_multiply_add(value, line[j], row[j])
-                    else:
-                        for j in range(row.size):
-                            row[j] = fused_multiply_add(value, line[j * across], row[j])
+def _convolution(step: Callable[..., None]) -> Callable[..., None]:
+    """A kernel whose `step(numbers, value, line, run)` adds one product to each place of a run."""
+
+    @kernel
+    def convolve(
+        x: Array, w: Array, sums: Array, numbers: Any, starts: Array, pitch: int, first: int, last: int
+    ) -> None:
+        widest_vectors()
+        rows, columns = sums.shape[2:]
+        together = max(1, _RUN // pitch)
+        totals = np.empty(together * pitch, sums.dtype)
+        for c in range(first, last):
+            for b in range(x.shape[0]):
+                for top in range(0, rows, together):
+                    count = min(together, rows - top)
+                    run = totals[: (count - 1) * pitch + columns]
+                    run[:] = 0
+                    for k in range(starts.size):
+                        step(numbers, w[c, k], x[b, c, starts[k] + top * pitch :], run)
+                    for i in range(count):
+                        sums[c, b, top + i] = run[i * pitch : i * pitch + columns]
+
+    return convolve
 
 
-@kernel
-def add_products(
-    table: Array, x: Array, w: Array, sums: Array, window: Window, first: int, last: int
-) -> None:
-    """Add table[x + w] modulo 2**64: a flat table, int64; indices x and w, unsigned."""
-    widest_vectors()
-    height, width, down, across, dilation_down, dilation_across = window
-    for c in range(first, last):
-        for b in range(x.shape[0]):
-            for i in range(sums.shape[2]):
-                row = sums[c, b, i]
-                for k in range(height * width):
-                    products = table[w[c, k] :]
-                    line = x[b, c, i * down + k // width * dilation_down, k % width * dilation_across :]
-                    if across == 1:
-                        for j in range(row.size):
-                            row[j] += products[line[j]]
-                    else:
-                        for j in range(row.size):
-                            row[j] += products[line[j * across]]
+@helper
+def _fused(_numbers: Any, value: Any, line: Array, run: Array) -> None:
+    for j in range(run.size):
+        run[j] = fused_multiply_add(value, line[j], run[j])
+
+
+@helper
+def _looked_up(table: Array, value: Any, line: Array, run: Array) -> None:
+    products = table[value:]
+    for j in range(run.size):
+        run[j] += products[line[j]]
 
 
 def _rounding(integer: Any, *, flush: bool) -> Callable[..., None]:
-    @kernel
-    def multiply_rounding(
-        x: Array, w: Array, sums: Array, layout: tuple[Any, ...], window: Window, first: int, last: int
-    ) -> None:
-        widest_vectors()
+    @helper
+    def rounded(layout: tuple[Any, ...], value: Any, line: Array, run: Array) -> None:
         lowest, below, kept, smallest, magnitude = layout[:5]
-        height, width, down, across, dilation_down, dilation_across = window
-        for c in range(first, last):
-            for b in range(x.shape[0]):
-                for i in range(sums.shape[2]):
-                    row = sums[c, b, i]
-                    for k in range(height * width):
-                        value = w[c, k]
-                        line = x[b, c, i * down + k // width * dilation_down, k % width * dilation_across :]
-                        if across == 1:
-                            for j in range(row.size):
-                                bits = bits_of(fused_multiply_add(value, line[j], row[j]))
-                                bits = _rounded(bits, lowest, below, kept, integer)
-                                if flush:
-                                    bits = _flushed(bits, smallest, magnitude, integer)
-                                row[j] = float_of(bits)
-                        else:
-                            for j in range(row.size):
-                                bits = bits_of(fused_multiply_add(value, line[j * across], row[j]))
-                                bits = _rounded(bits, lowest, below, kept, integer)
-                                if flush:
-                                    bits = _flushed(bits, smallest, magnitude, integer)
-                                row[j] = float_of(bits)
+        for j in range(run.size):
+            bits = bits_of(fused_multiply_add(value, line[j], run[j]))
+            bits = _rounded(bits, lowest, below, kept, integer)
+            if flush:
+                bits = _flushed(bits, smallest, magnitude, integer)
+            run[j] = float_of(bits)
 
-    return multiply_rounding
+    return _convolution(rounded)
 
+
+multiply = _convolution(_fused)
+"""Fused multiply-adds, all float32 or all float64; `numbers` is not used."""
+
+add_products = _convolution(_looked_up)
+"""Entries `numbers[x + w]` of a flat table, int64, added modulo 2**64; x and w are unsigned indices."""
 
 round_single = _rounding(np.int32, flush=False)
 round_single_flushing = _rounding(np.int32, flush=True)

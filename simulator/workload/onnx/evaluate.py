@@ -165,6 +165,37 @@ def _relu(values: Tensor) -> Tensor:
     return np.maximum(values, 0)
 
 
+def _clip(node: Node) -> Evaluator:
+    """Between two optional bounds: attributes before operator set 11, then inputs; NaN stays NaN."""
+    bounds = (node.get("min", None), node.get("max", None)) if node.version < 11 else None
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        values = inputs[0]
+        assert values is not None
+        low, high = bounds or (*inputs[1:], None, None)[:2]
+        if low is None and high is None:
+            return (values,)
+        return (np.clip(values, low, high).astype(values.dtype, copy=False),)
+
+    return evaluate
+
+
+def _of_two(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Node], Evaluator | None]:
+    def evaluator(node: Node) -> Evaluator | None:
+        if node.version < 7:  # without broadcasting as NumPy has it
+            return None
+
+        def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+            first, second = inputs
+            assert first is not None
+            assert second is not None
+            return (np.asarray(function(first, second)),)
+
+        return evaluate
+
+    return evaluator
+
+
 def _dropout(node: Node) -> Evaluator | None:
     """Nothing, as outside training; from operator set 12 on an operand can say otherwise."""
     if node.version >= 12:
@@ -240,6 +271,8 @@ _IMPLEMENTED_FROM: Mapping[str, int] = {"DequantizeLinear": 19, "BatchNormalizat
 """Operator sets from which the reference evaluator has an operator; earlier ones mean the same by it."""
 
 _OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
+    "Add": _of_two(np.add),
+    "Clip": _clip,
     "BatchNormalization": _batch_normalization,
     "Dropout": _dropout,
     "Erf": _elementwise(_erf),
@@ -250,4 +283,6 @@ _OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
     "Scatter": _scatter,
     "Sigmoid": _elementwise(_sigmoid),
     "MaxPool": _max_pool,
+    "Mul": _of_two(np.multiply),
+    "Sub": _of_two(np.subtract),
 }
