@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from simulator.workload.onnx.bodies import instantiate
-from simulator.workload.onnx.build import Builder, UnsupportedError
+from simulator.workload.onnx.builder import Builder, UnsupportedError
+from simulator.workload.onnx.evaluate import proto_of
 from simulator.workload.onnx.file import read_function
 from simulator.workload.onnx.graph import Node
 from simulator.workload.onnx.matrix_rules import product, write_matmul
@@ -19,8 +20,6 @@ _MASKED = -10000.0
 def as_onnx_defines(builder: Builder, node: Node) -> None:
     """Operators that ONNX itself defines by simpler ones, such as Attention of operator set 23."""
     from onnx import TypeProto, defs
-
-    from simulator.workload.onnx.evaluate import proto_of
 
     schema: Any = defs.get_schema(node.operator, node.version, node.domain)
     types = []

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from simulator.workload.onnx.bodies import inlined
-from simulator.workload.onnx.build import Builder, UnsupportedError
+from simulator.workload.onnx.builder import Builder, UnsupportedError
 from simulator.workload.onnx.graph import Body, Node
 from simulator.workload.onnx.operators import CONTROL_FLOW
 

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from simulator.foundation import UserError
-from simulator.workload.onnx.build import Builder, UnsupportedError
+from simulator.workload.onnx.builder import Builder, UnsupportedError
 from simulator.workload.onnx.graph import OWN_DOMAIN, Node, Shape
 from simulator.workload.onnx.matrix_rules import write_matmul
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from simulator.foundation import UserError
-from simulator.workload.onnx.build import Builder
+from simulator.workload.onnx.builder import Builder
 from simulator.workload.onnx.graph import Node
 from simulator.workload.onnx.matrix_rules import write_matmul
 

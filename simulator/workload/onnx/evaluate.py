@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from simulator.workload.onnx.graph import OWN_DOMAIN, Constant, Node, Tensor
+from simulator.workload.onnx.own_operators import OWN_EVALUATORS
 
 INTS = 7
 """Attribute type of a list of integers, in AttributeProto."""
@@ -27,8 +28,6 @@ def evaluator_of(node: Node) -> Evaluator | None:
     Optional inputs that are left out are None.
     """
     if node.domain == OWN_DOMAIN:
-        from simulator.workload.onnx.own_operators import OWN_EVALUATORS
-
         return OWN_EVALUATORS[node.operator](node)
     own = _OWN.get(node.operator) if node.is_standard else None
     return (own(node) if own else None) or _library_evaluator(node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulator.workload.onnx.build import Builder, UnsupportedError
+from simulator.workload.onnx.builder import Builder, UnsupportedError
 from simulator.workload.onnx.graph import OWN_DOMAIN, Node, Tensor
 from simulator.workload.onnx.matrix_rules import write_matmul
 

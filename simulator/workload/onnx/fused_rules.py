@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.workload.onnx.build import Builder, UnsupportedError
+from simulator.workload.onnx.builder import Builder, UnsupportedError
 from simulator.workload.onnx.convolution_rules import conv
 from simulator.workload.onnx.graph import Node
 from simulator.workload.onnx.matrix_rules import gemm, product

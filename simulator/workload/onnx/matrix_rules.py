@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from simulator.foundation import UserError
-from simulator.workload.onnx.build import Builder
+from simulator.workload.onnx.builder import Builder
 from simulator.workload.onnx.graph import Node, Shape
 
 

@@ -19,7 +19,8 @@ from simulator.workload.layer import (
     convolution_layer,
     matrix_layer,
 )
-from simulator.workload.onnx.build import UnknownShapeError, build_graph
+from simulator.workload.onnx.build import build_graph
+from simulator.workload.onnx.builder import UnknownShapeError
 from simulator.workload.onnx.file import read_source
 from simulator.workload.onnx.graph import OWN_DOMAIN, Graph, Node, Shape
 from simulator.workload.onnx.names import is_product

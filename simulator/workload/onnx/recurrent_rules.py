@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.workload.onnx.build import Builder, UnsupportedError
+from simulator.workload.onnx.builder import Builder, UnsupportedError
 from simulator.workload.onnx.graph import OWN_DOMAIN, Node
 from simulator.workload.onnx.matrix_rules import write_matmul
 

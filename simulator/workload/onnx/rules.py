@@ -8,7 +8,7 @@ what the rules write.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final
 
 from simulator.workload.onnx import (
     attention_rules,
@@ -20,21 +20,11 @@ from simulator.workload.onnx import (
     recurrent_rules,
 )
 from simulator.workload.onnx import quantized_rules as quantized
+from simulator.workload.onnx.builder import OperatorRule
 from simulator.workload.onnx.graph import Node
-
-if TYPE_CHECKING:
-    from simulator.workload.onnx.build import Rule
-
 
 MICROSOFT: Final = "com.microsoft"
 """Domain of the operators that ONNX Runtime writes."""
-
-
-class OperatorRule(NamedTuple):
-    """What becomes of an operator; `is_product` says that it multiplies and accumulates."""
-
-    write: Rule
-    is_product: bool = True
 
 
 RULES: Final[Mapping[tuple[str, str], OperatorRule]] = {
