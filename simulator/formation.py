@@ -45,7 +45,7 @@ class UnitPrice(Part):
 
     For static energy it is milliwatts, which are picojoules per nanosecond. Without a price `price_pj` is
     None, `prices` is empty and `not_priced` says why. `uncertainty` is relative, of a price that was composed
-    from parts.
+    from parts; those of the same `composed_for`, a MAC, are off together.
     """
 
     name: str
@@ -56,6 +56,7 @@ class UnitPrice(Part):
     price_pj: FiniteFloat | None
     less_leakage_pj: float = 0.0
     uncertainty: float | None = None
+    composed_for: str = ""
     prices: list[UsedPrice]
     not_priced: NoPrice | None = None
 
@@ -82,7 +83,8 @@ class AreaFormation(Part):
     """How a part of the area was formed: count x unit area, the sum of quantity x price over `prices`.
 
     Without a price both areas are None, `prices` is empty and `not_priced` says why. `uncertainty` is
-    relative, of an area that was composed from parts.
+    relative, of an area that was composed from parts; those of the same `composed_for`, a MAC, are off
+    together.
     """
 
     component: str
@@ -91,6 +93,7 @@ class AreaFormation(Part):
     unit_area_um2: float | None
     area_um2: float | None
     uncertainty: float | None = None
+    composed_for: str = ""
     prices: list[UsedPrice]
     not_priced: NoPrice | None = None
 

@@ -59,6 +59,11 @@ class Accuracy(_Part):
         description="Share of the answers that are float32's: of images, or of all places of a judged output"
         " that has more than one. None where the output has no answer to choose.",
     )
+    perplexity: float | None = Field(
+        None, description="Of next tokens, where the data are token ids and the judged output their logits."
+    )
+    perplexity_float32: float | None = None
+    predicted_tokens: int | None = Field(None, description="Tokens that the perplexity is of.")
     judged: str = Field("", description="The output that top-1, top-5 and agreement are of.")
     outputs: dict[str, OutputAccuracy] = Field(default_factory=dict)
     policy: str = ""

@@ -195,6 +195,9 @@ def _print_tables(network: str, mac: str, result: InferenceResult, *, layers: bo
     table.add_row("top-1", _percent(accuracy.top1), _percent(accuracy.top1_float32))
     table.add_row("top-5", _percent(accuracy.top5), _percent(accuracy.top5_float32))
     table.add_row("agreement with float32", _percent(accuracy.agreement_with_float32), "")
+    if accuracy.predicted_tokens:
+        pair = (accuracy.perplexity, accuracy.perplexity_float32)
+        table.add_row("perplexity", *("not finite" if each is None else f"{each:.4g}" for each in pair))
     above = accuracy.above_float32
     if above is not None:
         table.add_row("points above float32", f"{above.points:+.2f} ±{above.margin:.2f}", "")

@@ -14,10 +14,9 @@ from simulator.inference.direct import channels_first, depthwise_window, is_poin
 from simulator.inference.layer_sums import LayerSums, real_values
 from simulator.inference.plan import Encoded, LayerPlan, encode
 from simulator.inference.products import Product
-from simulator.numerics import Mac
+from simulator.numerics import Mac, multiply
 from simulator.numerics.engines import depthwise, pointwise
 from simulator.numerics.engines.depthwise import real_convolution
-from simulator.numerics.engines.planner import EngineName, multiply
 from simulator.numerics.engines.pointwise import real_products
 from simulator.numerics.engines.threads import for_row_ranges
 
@@ -168,7 +167,7 @@ def _pointwise(product: Product, mac: Mac, operands: Operands) -> LayerSums | No
     steps = pointwise.attempt_steps(mac, x, w)
     if steps is None:
         return None
-    lost = ~np.isfinite(mac.accumulator_format.decode(steps[0]))
+    lost = ~np.isfinite(mac.to_real(steps[0]))
     return LayerSums(steps[0], "ofmap", 1, lost, None, "sequential", steps[1])
 
 
@@ -177,12 +176,9 @@ def _by_groups(mac: Mac, operands: Operands) -> LayerSums:
     left, right = operands.activations, operands.weights
     pairs = zip(left, right, strict=True)
     if left.shape[1] * left.shape[2] * right.shape[2] >= _SMALL_PRODUCT:
-        results = [mac.multiply(a, w) for a, w in pairs]
+        results = [multiply(mac, a, w) for a, w in pairs]
     else:
-        engine: EngineName | None = "sequential"
-        if mac.is_fixed:
-            engine = "table" if mac.spec.product == "log" else None
-        results = [multiply(mac, a, w, engine=engine, threads=1) for a, w in pairs]
+        results = [multiply(mac, a, w, threads=1, one_of_many=True) for a, w in pairs]
     signs = [result.overflow for result in results if result.overflow is not None]
     return LayerSums(
         np.stack([result.accumulators for result in results]),

@@ -13,6 +13,7 @@ from simulator.foundation import UserError
 from simulator.inference.arithmetic import float32_product
 from simulator.inference.chunks import chunks
 from simulator.inference.execute import execute
+from simulator.inference.inputs import Feed
 from simulator.inference.kept import Kept, KeptTensors
 from simulator.inference.model import Model
 from simulator.inference.plan import encode
@@ -59,9 +60,7 @@ class Observation:
         return np.moveaxis(whole, 0, self.product.input_axis) if is_tensor else whole
 
 
-def calibrate(
-    model: Model, images: NDArray[np.float32], *, extent: Extent = "values"
-) -> Mapping[str, Observation]:
+def calibrate(model: Model, images: Feed, *, extent: Extent = "values") -> Mapping[str, Observation]:
     """Every layer's operands and results by layer name, from a float32 run.
 
     Tensors that do not fit into a budget of memory go to files in a temporary folder.
@@ -91,7 +90,7 @@ class _Seen:
     macs_per_image: dict[str, int]
 
 
-def _observed(model: Model, images: Tensor, extent: Extent) -> _Seen:
+def _observed(model: Model, images: Feed, extent: Extent) -> _Seen:
     seen = _Seen({}, {})
 
     def observe(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.inference.arithmetic import float32_product
-from simulator.inference.arrays import Batches
 from simulator.inference.execute import execute
-from simulator.inference.images import in_parts
+from simulator.inference.images import Parts, in_parts
+from simulator.inference.inputs import Feed
 from simulator.inference.model import Model
 from simulator.inference.products import Product
 
@@ -25,14 +25,14 @@ MOST_VALUES: Final = 1 << 21
 """Values of the largest tensor of a layer, above which fewer images go through together."""
 
 
-def chunks(model: Model, images: Batches) -> Iterator[Tensor]:
+def chunks(model: Model, images: Parts) -> Iterator[Feed]:
     """Images in parts of `chunk_size`, each read when it is asked for."""
     together = model.run_size or 1
     size = chunk_size(model, images[:together])
     return in_parts(images, max(together, size // together * together))
 
 
-def chunk_size(model: Model, image: Tensor) -> int:
+def chunk_size(model: Model, image: Feed) -> int:
     """Images that go through a network together.
 
     It follows from the network and the size of an image alone: no result depends on memory or threads.

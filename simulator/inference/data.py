@@ -11,17 +11,20 @@ from numpy.typing import NDArray
 from simulator.foundation import UserError
 from simulator.foundation.resources import resolve_document
 from simulator.inference.arithmetic import float32_product
+from simulator.inference.array_data import bind
 from simulator.inference.arrays import LARGE_BYTES, Converted, read_arrays
 from simulator.inference.execute import execute
 from simulator.inference.image_files import Frame, ImageFiles
 from simulator.inference.image_listing import LABEL_RULES, LABELS_FILES, list_images
 from simulator.inference.images import Data, DataFacts, Images, StreamedImages, real_images, split_arrays
+from simulator.inference.inputs import Inputs
 from simulator.inference.judge import as_logits
 from simulator.inference.model import Model
 from simulator.inference.preprocess import UNIT, Preprocess, get_preprocess
 
 Tensor = NDArray[Any]
 TABLE_SUFFIXES = (".csv", ".txt")
+_LABELLED = "the file's labels"
 
 
 def load_data(
@@ -104,6 +107,8 @@ def _classes(model: Model, image: NDArray[np.float32]) -> int | None:
 def _of_arrays(name: str, model: Model, chosen: Preprocess | None) -> Data:
     path = resolve_document(name, "workloads", ".npz", what="image data")
     arrays = read_arrays(path)
+    if chosen is None:
+        return _of_inputs(path, arrays, model)
     images, labels, calibration, calibration_labels = split_arrays(path, arrays)
     prepared = [
         None if each is None else _prepared(path, what, each, model, chosen)
@@ -111,18 +116,26 @@ def _of_arrays(name: str, model: Model, chosen: Preprocess | None) -> Data:
     ]
     tested, calibrating = prepared
     assert tested is not None
-    text = "" if chosen is None else chosen.text
-    facts = DataFacts(text, "" if labels is None else "the file's labels", {})
+    facts = DataFacts(chosen.text, "" if labels is None else _LABELLED, {})
     whole = None if calibrating is None else calibrating[:]
     if images.nbytes >= LARGE_BYTES:
         return StreamedImages(path.stem, tested, facts, labels, whole, calibration_labels)
     return Images(path.stem, tested[:], labels, whole, calibration_labels, facts)
 
 
-def _prepared(path: Path, what: str, images: Tensor, model: Model, chosen: Preprocess | None) -> Converted:
-    """Images as the network takes them; with preprocessing, axes and channels are brought in order."""
-    if chosen is None:
-        return real_images(path, what, images)
+def _of_inputs(path: Path, arrays: dict[str, Tensor], model: Model) -> Data:
+    found = bind(path, arrays, model)
+    facts = DataFacts("", "" if found.labels is None else _LABELLED, found.notes)
+    calibration = None if found.calibration is None else found.calibration[:]
+    small = sum(each.nbytes for each in arrays.values()) < LARGE_BYTES
+    if isinstance(found.inputs, Converted) and not isinstance(calibration, Inputs) and small:
+        labels = (found.labels, calibration, found.calibration_labels)
+        return Images(path.stem, found.inputs[:], *labels, facts)
+    return StreamedImages(path.stem, found.inputs, facts, found.labels, calibration, found.calibration_labels)
+
+
+def _prepared(path: Path, what: str, images: Tensor, model: Model, chosen: Preprocess) -> Converted:
+    """Images as the network takes them; axes and channels are brought in order."""
     if images.dtype.kind not in "uif":
         raise UserError(
             "have the wrong type", source=path, location=what, value=str(images.dtype), allowed="numbers"

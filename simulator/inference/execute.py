@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.inference.arithmetic import Arithmetic
+from simulator.inference.inputs import Inputs
 from simulator.inference.model import Model, Operator, Program, as_given
 
 Tensor = NDArray[Any]
-Feeds = Tensor | Mapping[str, Tensor]
+Feeds = Tensor | Inputs | Mapping[str, Tensor]
 """Values of the inputs by name, or those of the only one."""
 
 
@@ -66,6 +67,8 @@ def execute_outputs(
 
 def _feeds(model: Model, images: Feeds) -> dict[str, Tensor]:
     """Values of every input, in the types that the file states."""
+    if isinstance(images, Inputs):
+        images = images.tensors
     given = images if isinstance(images, Mapping) else {model.input: images}
     known = [tensor.name for tensor in model.inputs]
     for name in given:

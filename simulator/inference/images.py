@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.foundation.resources import resolve_document
-from simulator.inference.arrays import Batches, Converted, read_arrays
+from simulator.inference.arrays import Converted, read_arrays
+from simulator.inference.inputs import Feed, each_tensor
 from simulator.inference.preprocess import Preprocess
 
 FALLBACK_CALIBRATION_IMAGES = 128
@@ -42,6 +43,23 @@ class DataFacts:
         return cls("", "", {})
 
 
+class Parts(Protocol):
+    """Inputs that may be read part by part, along the axis of inferences."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the first input."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of inferences."""
+        ...
+
+    def __getitem__(self, part: slice, /) -> Feed:
+        """A part in memory."""
+        ...
+
+
 class Data(Protocol):
     """What a network runs on: images that may be read part by part, and their labels."""
 
@@ -51,7 +69,7 @@ class Data(Protocol):
         ...
 
     @property
-    def images(self) -> Batches:
+    def images(self) -> Parts:
         """As the network takes them, [N, ...]."""
         ...
 
@@ -61,7 +79,7 @@ class Data(Protocol):
         ...
 
     @property
-    def calibration(self) -> Tensor | None:
+    def calibration(self) -> Feed | None:
         """Images for calibration alone, or None."""
         ...
 
@@ -76,7 +94,7 @@ class Data(Protocol):
         ...
 
     @property
-    def for_calibration(self) -> Tensor:
+    def for_calibration(self) -> Feed:
         """Images to calibrate with: the file's own, else the first test images."""
         ...
 
@@ -123,10 +141,10 @@ class StreamedImages:
     """Images that stay in their files until they are needed, [N, ...]; the rest is as in `Images`."""
 
     source: str
-    images: Batches
+    images: Parts
     facts: DataFacts
     labels: NDArray[np.int64] | None = None
-    calibration: Tensor | None = None
+    calibration: Feed | None = None
     calibration_labels: NDArray[np.int64] | None = None
 
     def first(self, count: int | None) -> Self:
@@ -134,7 +152,7 @@ class StreamedImages:
         return self if count is None else replace(self, **_first(self, count))
 
     @property
-    def for_calibration(self) -> Tensor:
+    def for_calibration(self) -> Feed:
         """Images to calibrate with: the file's own, else the first test images."""
         return self.images[:FALLBACK_CALIBRATION_IMAGES] if self.calibration is None else self.calibration
 
@@ -143,7 +161,7 @@ class StreamedImages:
 class _Leading:
     """The first items of an array that is read part by part."""
 
-    whole: Batches
+    whole: Parts
     count: int
 
     @property
@@ -153,7 +171,7 @@ class _Leading:
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, part: slice, /) -> Tensor:
+    def __getitem__(self, part: slice, /) -> Feed:
         return self.whole[slice(*part.indices(self.count))]
 
 
@@ -177,9 +195,9 @@ class Fingerprint:
         """Of images of this shape, the number of images first."""
         self._digest = hashlib.sha256(repr(shape).encode())
 
-    def add(self, images: Tensor) -> None:
-        """The next images."""
-        self._digest.update(np.ascontiguousarray(images).data)
+    def add(self, images: Feed) -> None:
+        """The next images, or values of all inputs."""
+        each_tensor(images, lambda tensor: self._digest.update(tensor.data))
 
     def finish(self, labels: NDArray[np.int64] | None) -> str:
         """With the labels of all images."""
@@ -196,7 +214,7 @@ def fingerprint_of(data: Data) -> str:
     return fingerprint.finish(data.labels)
 
 
-def in_parts(images: Batches, size: int) -> Iterator[Tensor]:
+def in_parts(images: Parts, size: int) -> Iterator[Feed]:
     """Images `size` at a time, each part read when it is asked for."""
     for start in range(0, len(images), size):
         yield images[start : start + size]
@@ -243,9 +261,9 @@ def split_arrays(
     count = 0 if calibration is None else len(calibration)
     return (
         images,
-        _labels(path, "labels", arrays.get("labels"), len(images)),
+        checked_labels(path, "labels", arrays.get("labels"), len(images)),
         calibration,
-        _labels(path, "calibration_labels", arrays.get("calibration_labels"), count),
+        checked_labels(path, "calibration_labels", arrays.get("calibration_labels"), count),
     )
 
 
@@ -322,9 +340,10 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
     )
 
 
-def _labels(
+def checked_labels(
     path: Path, what: str, labels: NDArray[np.generic] | None, images: int
 ) -> NDArray[np.int64] | None:
+    """Labels of so many images, or None. Raises UserError: not one integer for each."""
     if labels is None:
         return None
     if labels.dtype.kind not in "iu" or labels.ndim != 1:

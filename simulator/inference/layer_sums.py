@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from simulator.inference.plan import LayerPlan, without_false_infinities
 from simulator.numerics import Mac
-from simulator.numerics.accumulators import add
 from simulator.numerics.engines.exact import ExactSums
-from simulator.numerics.mac_spec import FixedAccumulator
 
 Tensor = NDArray[Any]
 
@@ -115,9 +113,4 @@ def _through_output(plan: LayerPlan, sums: LayerSums) -> Tensor:
 def _with_bias(mac: Mac, accumulators: NDArray[Any], bias: Tensor | None, exponent: int) -> NDArray[Any]:
     """Accumulators with the bias added in their own units, then scaled by 2**exponent as a shift would."""
     offsets = np.zeros(1) if bias is None else bias.astype(np.float64)
-    fixed = mac.accumulator
-    if not isinstance(fixed, FixedAccumulator):
-        return mac.accumulator_format.encode((mac.to_real(accumulators) + offsets) * 2.0**exponent)
-    units = np.rint(np.ldexp(offsets, -fixed.lsb)).astype(accumulators.dtype)
-    sums = add(fixed, accumulators, units)
-    return add(fixed, sums << exponent, np.zeros_like(units)) if exponent > 0 else sums >> -exponent
+    return mac.accumulator.shifted(accumulators, offsets, exponent)

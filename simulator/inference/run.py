@@ -16,6 +16,7 @@ from simulator.inference.calibration import Extent, Observation, calibrate
 from simulator.inference.chunks import chunks
 from simulator.inference.execute import execute_outputs
 from simulator.inference.images import Data, Fingerprint, require_shape
+from simulator.inference.inputs import Feed, shapes_of
 from simulator.inference.metrics import Deviation, deviation
 from simulator.inference.model import Model
 from simulator.inference.outputs import OutputSink
@@ -116,7 +117,7 @@ def plan_network(
     layer_macs: Mapping[str, MacChoice] | None = None,
 ) -> NetworkPlan:
     """Put a network into number formats; see `infer` for arguments and errors."""
-    model.learn_sizes({model.input: data.images.shape})
+    model.learn_sizes(shapes_of(data.images, model.input))
     require_shape(data, model.input_shape, network=model.name)
     macs = _macs(model, mac, layer_macs or {})
     policies = _policies(model, macs, policy)
@@ -174,7 +175,7 @@ def run_plan(
     Images go through in chunks, in order; only a few chunks are in memory at a time. `sink` takes all outputs
     of each; None: the judged output is kept in the result.
     """
-    model.learn_sizes({model.input: data.images.shape})
+    model.learn_sizes(shapes_of(data.images, model.input))
     require_shape(data, model.input_shape, network=model.name)
     threads = 1 if observer else available_cores()
     tally = Tally(model, data, sink)
@@ -196,7 +197,7 @@ def run_plan(
     )
 
 
-def _hashed(parts: Iterator[Tensor], fingerprint: Fingerprint) -> Iterator[Tensor]:
+def _hashed(parts: Iterator[Feed], fingerprint: Fingerprint) -> Iterator[Feed]:
     for part in parts:
         fingerprint.add(part)
         yield part
@@ -206,9 +207,7 @@ def _joined(parts: list[Tensor]) -> Tensor:
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-def _run_chunk(
-    model: Model, images: NDArray[np.float32], plan: NetworkPlan, observer: Observer | None
-) -> Chunk:
+def _run_chunk(model: Model, images: Feed, plan: NetworkPlan, observer: Observer | None) -> Chunk:
     expected: dict[str, deque[Tensor]] = {}
     deviations: dict[str, Deviation] = {}
     sums: dict[str, SumsOutside] = {}
@@ -234,4 +233,4 @@ def _run_chunk(
 
     reference = execute_outputs(model, images, in_float32, model.outputs)
     outputs = execute_outputs(model, images, in_formats, model.outputs)
-    return Chunk(len(images), outputs, reference, deviations, sums, engines)
+    return Chunk(len(images), images, outputs, reference, deviations, sums, engines)

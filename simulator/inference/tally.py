@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.inference.images import Data, require_labels
+from simulator.inference.inputs import Feed
 from simulator.inference.judge import Judge, OutputTally, as_logits
 from simulator.inference.metrics import Deviation
 from simulator.inference.model import Model
 from simulator.inference.outputs import OutputSink
 from simulator.inference.overflow import SumsOutside
+from simulator.inference.perplexity import Perplexity
 from simulator.inference.plan import NetworkPlan
 from simulator.result_accuracy import Accuracy, pack_outcomes
 
@@ -30,6 +32,7 @@ class Chunk:
     """What one chunk of images gave: outputs of both runs by name, and the layers' figures."""
 
     images: int
+    inputs: Feed
     outputs: dict[str, Tensor]
     float32_outputs: dict[str, Tensor]
     deviations: Mapping[str, Deviation]
@@ -47,6 +50,7 @@ class Tally:
     images: int = 0
     judge: Judge = field(default_factory=Judge)
     outputs: OutputTally = field(default_factory=OutputTally)
+    perplexity: Perplexity = field(default_factory=Perplexity)
     deviations: dict[str, Deviation] = field(default_factory=dict)
     sums: dict[str, SumsOutside] = field(default_factory=dict)
     engines: Mapping[str, str] = field(default_factory=dict)
@@ -65,6 +69,7 @@ class Tally:
         self.images += chunk.images
         self.judge.add(judged, reference, labels)
         self.outputs.add(chunk.outputs, chunk.float32_outputs)
+        self.perplexity.add(judged, reference, chunk.inputs)
         if self.sink is None:
             self.logits.append(np.atleast_1d(judged))
             self.float32_logits.append(np.atleast_1d(reference))
@@ -89,6 +94,9 @@ class Tally:
             top1_float32=float(right_float32.mean()) if labelled else None,
             top5_float32=judge.top5(judge.among_top_float32),
             agreement_with_float32=judge.agreement,
+            perplexity=self.perplexity.value(self.perplexity.nats),
+            perplexity_float32=self.perplexity.value(self.perplexity.nats_float32),
+            predicted_tokens=self.perplexity.tokens or None,
             judged=self.model.output,
             outputs=self.outputs.summary(),
             policy=plan.policy,

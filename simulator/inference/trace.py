@@ -21,6 +21,7 @@ from simulator.foundation import UserError
 from simulator.foundation.documents import read_text, validate
 from simulator.foundation.files import prepare_folder, whole_file, write_text
 from simulator.numerics import MacSpec
+from simulator.numerics.mac_config import read_spec
 from simulator.workload import Layer, Network
 from simulator.workload.lowering import im2col
 
@@ -89,7 +90,7 @@ class Trace:
     def mac(self, layer: str) -> MacSpec | None:
         """The MAC that the layer's codes are for; None in a trace of floats."""
         entry = self._entry(layer)
-        return None if entry.mac is None else TypeAdapter(MacSpec).validate_python(entry.mac)
+        return None if entry.mac is None else read_spec(entry.mac)
 
     def tensor(self, layer: str, role: Role) -> Tensor:
         """One of a layer's tensors, read-only and memory-mapped.
@@ -169,7 +170,7 @@ def write_trace(
 def _write_layer(folder: Path, index: int, record: LayerRecord) -> TracedLayer:
     return TracedLayer(
         layer=asdict(record.layer),
-        mac=None if record.mac is None else asdict(record.mac),
+        mac=None if record.mac is None else record.mac.document(),
         activation_scale=record.activation_scale,
         weight_scales=record.weight_scales,
         padding_code=record.padding_code,

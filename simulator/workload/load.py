@@ -7,6 +7,7 @@ from pathlib import Path
 from simulator.foundation import UserError
 from simulator.foundation.resources import resolve_document
 from simulator.workload.batching import with_batch
+from simulator.workload.importer import added_importers, read_with
 from simulator.workload.layer import Network
 from simulator.workload.network_file import read_network
 from simulator.workload.onnx.sizes import Sizes
@@ -43,12 +44,7 @@ def load_network(
 
         network = read_onnx(path, skip_unsupported=skip_unsupported, sizes=sizes)
     else:
-        raise UserError(
-            "unknown kind of network file",
-            source=path,
-            value=path.suffix,
-            allowed=".yaml, .yml, .csv (SCALE-Sim topology), .onnx",
-        )
+        network = _read_with_plugin(path)
     if sizes is not None and sizes != Sizes() and suffix != ".onnx":
         raise UserError(
             "sizes of inputs are for ONNX files; other networks have their own",
@@ -56,3 +52,18 @@ def load_network(
             allowed="no --input-shape, --dim or --batch-axis",
         )
     return network if batch is None else with_batch(network, batch)
+
+
+def _read_with_plugin(path: Path) -> Network:
+    """A network file of a kind that another package adds. Raises UserError for a kind that nobody reads."""
+    importers = added_importers()
+    for each in importers:
+        if path.suffix.lower() in each.value.suffixes:
+            return read_with(each, path)
+    others = "".join(f", {suffix}" for each in importers for suffix in each.value.suffixes)
+    raise UserError(
+        "unknown kind of network file",
+        source=path,
+        value=path.suffix,
+        allowed=f".yaml, .yml, .csv (SCALE-Sim topology), .onnx{others}",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -14,8 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml
-from simulator.numerics import FixedAccumulator, FloatAccumulator, get_mac, preset_names
+from simulator.numerics import FixedAccumulator, FloatAccumulator, get_mac, multiply, preset_names
+from simulator.numerics.mac_config import read_spec
 from simulator.numerics.overflow import overflow_bound
 
 PRESETS = {
@@ -95,9 +98,9 @@ def test_the_overflow_bound_is_tight() -> None:
     longest = overflow_bound(mac, 1).longest_safe_reduction
     assert longest == (2**31 - 1) // 2**14
     low = np.full((1, longest), -128, np.int8)
-    assert mac.matmul(low, low.T).item() == longest * 2**14
+    assert multiply(mac, low, low.T).accumulators.item() == longest * 2**14
     one_more = np.full((1, longest + 1), -128, np.int8)
-    assert mac.matmul(one_more, one_more.T).item() < 0  # wrapped
+    assert multiply(mac, one_more, one_more.T).accumulators.item() < 0  # wrapped
     assert overflow_bound(mac, longest + 1).may_overflow
     assert "sums of 131072 products" in str(overflow_bound(mac, longest + 1))
 
@@ -115,6 +118,50 @@ def test_a_mac_is_made_from_its_own_data() -> None:
     assert get_mac("e4m3 x e4m3").spec.accumulator == get_mac("fp8").spec.accumulator
 
 
+WRITTEN = [
+    *preset_names(),
+    "e4m3 x ue4m4b9",
+    {"activation": "fp16", "weight": "e4m3fn", "accumulator": {"kind": "truncated", "format": "bf16"}},
+    {
+        "activation": "int8",
+        "weight": "int4",
+        "accumulator": {"bits": 20, "kind": "fixed", "overflow": "saturate"},
+        "price": {"energy": "mine", "area": "composed"},
+        "pipeline_depth": 3,
+        "max_clock_mhz": 250.5,
+    },
+]
+
+
+@pytest.mark.parametrize("choice", WRITTEN, ids=str)
+def test_a_mac_written_down_as_plain_data_is_read_back_the_same(choice: Any) -> None:
+    spec = get_mac(choice).spec
+    document = json.loads(json.dumps(spec.document()))
+    assert document["accumulator"]["kind"] == spec.accumulator.kind
+    assert read_spec(document) == spec
+    assert get_mac(read_spec(document)).accumulator == spec.accumulator
+
+
+def test_accumulators_that_earlier_versions_wrote_without_a_kind_are_read() -> None:
+    for name in ("int8", "fp16", "posit8"):
+        spec = get_mac(name).spec
+        document = spec.document()
+        del document["accumulator"]["kind"]
+        assert read_spec(document) == spec
+
+
+def test_a_document_that_is_no_mac_is_refused() -> None:
+    document = get_mac("int8").spec.document()
+    with pytest.raises(UserError, match=r"weight.*required"):
+        read_spec({name: value for name, value in document.items() if name != "weight"})
+    with pytest.raises(UserError, match="unknown number format"):
+        read_spec({**document, "weight": "int99x"})
+    with pytest.raises(UserError, match=r"accumulator\.bits"):
+        read_spec({**document, "accumulator": {"kind": "fixed", "bits": "many", "lsb": 0}})
+    with pytest.raises(UserError, match="pipeline_depth"):
+        read_spec({**document, "pipeline_depth": "deep"})
+
+
 def test_the_examples_of_the_documentation_run() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "macs.md").read_text(encoding="utf-8")
     names: dict[str, Any] = {}
@@ -129,7 +176,7 @@ def test_the_examples_of_the_documentation_run() -> None:
 def test_importing_the_numerics_does_not_import_the_compiler() -> None:
     script = (
         "import sys, simulator.numerics as n, simulator.cli.macs, simulator.numerics.activity;"
-        "m = n.get_mac('elma8'); m.matmul([[1]], [[2]]); print('numba' in sys.modules)"
+        "m = n.get_mac('elma8'); n.multiply(m, [[1]], [[2]]); print('numba' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -53,7 +53,9 @@ def test_class_folders_by_name_come_by_turns(tmp_path: Path, model: Model) -> No
     assert found.facts.labels_from == "class folders in the order of their names"
     # Default preprocessing: pixel / 255.
     expected = np.array([COLOURS[label] for label in (0, 1, 2, 0, 2, 0)]) / 255
-    assert found.images[:].mean(axis=(2, 3)) == pytest.approx(expected, rel=1e-6)
+    images = found.images[:]
+    assert isinstance(images, np.ndarray)
+    assert images.mean(axis=(2, 3)) == pytest.approx(expected, rel=1e-6)
     result = infer(model, found, "fp32")
     assert result.accuracy.top1 == result.accuracy.top1_float32 == 1.0
     assert result.float32_logits == pytest.approx(expected, rel=1e-5)

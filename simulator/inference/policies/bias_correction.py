@@ -23,6 +23,7 @@ from simulator.inference.arithmetic import Arithmetic, float32_product, mac_prod
 from simulator.inference.calibration import Observation
 from simulator.inference.chunks import MOST_VALUES, chunks
 from simulator.inference.execute import execute
+from simulator.inference.inputs import Feed
 from simulator.inference.metrics import ranking
 from simulator.inference.model import Model
 from simulator.inference.plan import LayerPlan
@@ -66,7 +67,7 @@ def corrected(
     model: Model,
     layers: Mapping[str, LayerPlan],
     observed: Mapping[str, Observation],
-    images: NDArray[np.float32],
+    images: Feed,
     names: Collection[str],
 ) -> Correction:
     """The layers' plans with the biases of the layers in `names` corrected, and what comes of it.
@@ -101,7 +102,7 @@ def corrected(
     return Correction(found, len(images), *(int(np.count_nonzero(each)) for each in counted))
 
 
-def _classes_of(model: Model, images: NDArray[np.float32], arithmetic: Arithmetic) -> NDArray[np.int64]:
+def _classes_of(model: Model, images: Feed, arithmetic: Arithmetic) -> NDArray[np.int64]:
     return np.concatenate([_classes(execute(model, chunk, arithmetic)) for chunk in chunks(model, images)])
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.inference.calibration import Observation, second_moments
+from simulator.inference.inputs import Feed
 from simulator.inference.model import Model
 from simulator.inference.plan import LayerPlan, NetworkPlan, to_codes
 from simulator.inference.policies.bias_correction import corrected
@@ -61,7 +62,7 @@ def convert(
     policies: Mapping[str, Policy],
     macs: Mapping[str, Mac],
     observed: Mapping[str, Observation],
-    images: NDArray[np.float32],
+    images: Feed,
 ) -> NetworkPlan:
     """The plan of every layer. Biases are corrected where that does no harm on the calibration images.
 

@@ -19,6 +19,7 @@ from simulator.inference.calibration import Observation, calibrate
 from simulator.inference.chunks import chunks
 from simulator.inference.execute import execute
 from simulator.inference.images import Data
+from simulator.inference.inputs import Feed
 from simulator.inference.metrics import ranking
 from simulator.inference.model import Model
 from simulator.inference.plan import NetworkPlan
@@ -259,7 +260,7 @@ class _Scorer:
         return np.concatenate(right)
 
 
-def _answers(model: Model, images: NDArray[np.float32], arithmetic: Arithmetic) -> NDArray[np.int64]:
+def _answers(model: Model, images: Feed, arithmetic: Arithmetic) -> NDArray[np.int64]:
     return np.concatenate(
         [ranking(execute(model, chunk, arithmetic))[:, 0] for chunk in chunks(model, images)]
     )

@@ -9,25 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import singledispatch
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.accumulators import wrap
+from simulator.numerics.accumulators import Accumulator, FixedAccumulator, FloatAccumulator
+from simulator.numerics.arrays import Codes
 from simulator.numerics.engines.exact import ExactSums, exact_sums
+from simulator.numerics.engines.float_steps import is_native
 from simulator.numerics.engines.scaled import ScaledSteps
-from simulator.numerics.engines.sequential import is_native
 from simulator.numerics.engines.threads import for_row_ranges
 from simulator.numerics.formats import TABLE_BITS
 from simulator.numerics.formats.tables import has_special, look_up
-from simulator.numerics.mac_spec import FixedAccumulator
-from simulator.numerics.products import LogProducts
-
-if TYPE_CHECKING:
-    from simulator.numerics.mac import Mac
-
-Codes = npt.NDArray[np.unsignedinteger[Any]]
+from simulator.numerics.mac import Mac
+from simulator.numerics.products import LogProducts, Products
+from simulator.numerics.twos_complement import wrap
 
 FEW_MACS = 1 << 20
 """Below this many multiply-accumulates threads cost more than they save."""
@@ -73,12 +71,63 @@ def attempt(mac: Mac, x: Codes, w: Codes, window: Window) -> DepthwiseResult | N
     """
     if has_special(mac.activation, x) or has_special(mac.weight, w):
         return None
-    if not isinstance(mac.accumulator, FixedAccumulator):
-        return _in_steps(mac, x, w, window)
-    if isinstance(mac.products, LogProducts):
-        return _by_logarithm(mac, mac.products, x, w, window)
+    return _attempt(mac.accumulator, mac, x, w, window)
+
+
+@singledispatch
+def _attempt(
+    _accumulator: Accumulator, _mac: Mac, _x: Codes, _w: Codes, _window: Window
+) -> DepthwiseResult | None:
+    return None
+
+
+@_attempt.register
+def _(fixed: FixedAccumulator, mac: Mac, x: Codes, w: Codes, window: Window) -> DepthwiseResult | None:
     exact = exact_sums(mac, x, w, w.shape[1], lambda a, b: real_convolution(a, b, window))
-    return None if exact is None else DepthwiseResult(exact, None, f"depthwise, {exact.reason}")
+    if exact is not None:
+        return DepthwiseResult(exact, None, f"depthwise, {exact.reason}")
+    return None if fixed.depends_on_order else _by_rule(fixed.products(mac.pair), x, w, window)
+
+
+@singledispatch
+def _by_rule(_products: Products, _x: Codes, _w: Codes, _window: Window) -> DepthwiseResult | None:
+    return None
+
+
+@_by_rule.register
+def _(rule: LogProducts, x: Codes, w: Codes, window: Window) -> DepthwiseResult | None:
+    from simulator.numerics.engines import depthwise_kernels as kernels
+    from simulator.numerics.engines.table import log_sum_indices
+
+    table, a_index, w_index = log_sum_indices(rule)
+    sums = np.zeros(_shape(x, window), np.int64)
+    _run(kernels.add_products, a_index[x], w_index[w], sums, table, window)
+    reason = "depthwise, table entries by sums of logarithms, exact modulo 2^64"
+    return DepthwiseResult(_pixels(wrap(sums, rule.accumulator_bits)), None, reason)
+
+
+@_attempt.register
+def _(accumulator: FloatAccumulator, mac: Mac, x: Codes, w: Codes, window: Window) -> DepthwiseResult | None:
+    fmt = accumulator.coded_in
+    if is_native(accumulator, mac.activation, mac.weight):
+        a, b = (_values(each, codes) for each, codes in ((mac.activation, x), (mac.weight, w)))
+        sums = real_convolution(a, b, window)
+        lost = ~np.isfinite(sums)
+        codes = sums.view(np.uint32)
+        codes[np.isnan(sums)] = fmt.encode(np.nan)
+        return DepthwiseResult(codes, lost, "depthwise, float32 fused multiply-adds in the order of k")
+    steps = ScaledSteps.of(accumulator, mac.pair)
+    if steps is None:
+        return None
+    from simulator.numerics.engines import depthwise_kernels as kernels
+
+    lanes = "single" if steps.is_single else "double"
+    kernel = getattr(kernels, f"round_{lanes}" + ("_flushing" if steps.flushes else ""))
+    scaled = np.zeros(_shape(x, window), steps.dtype)
+    _run(kernel, steps.activations(x), steps.weights(w), scaled, steps.layout, window)
+    codes = steps.codes(_pixels(scaled))
+    lost = ~np.isfinite(fmt.decode(codes))
+    return DepthwiseResult(codes, lost, f"depthwise, {lanes} steps, then to {fmt.spec}, in the order of k")
 
 
 def real_convolution(x: npt.NDArray[Any], w: npt.NDArray[Any], window: Window) -> npt.NDArray[Any]:
@@ -141,43 +190,6 @@ def _planes(x: npt.NDArray[Any], window: Window) -> tuple[npt.NDArray[Any], npt.
     plane = (h % down * across)[:, None] + (k % across)[None, :]
     starts = (plane * rows + (h // down)[:, None]) * columns + (k // across)[None, :]
     return np.ascontiguousarray(x).reshape(batch, channels, -1), starts.reshape(-1), columns
-
-
-def _by_logarithm(mac: Mac, rule: LogProducts, x: Codes, w: Codes, window: Window) -> DepthwiseResult | None:
-    from simulator.numerics.engines import depthwise_kernels as kernels
-    from simulator.numerics.engines.table import log_sum_indices
-
-    if rule.accumulator.overflow != "wrap":
-        return None
-    table, a_index, w_index = log_sum_indices(rule)
-    sums = np.zeros(_shape(x, window), np.int64)
-    _run(kernels.add_products, a_index[x], w_index[w], sums, table, window)
-    reason = "depthwise, table entries by sums of logarithms, exact modulo 2^64"
-    return DepthwiseResult(_pixels(wrap(sums, mac.accumulator_bits)), None, reason)
-
-
-def _in_steps(mac: Mac, x: Codes, w: Codes, window: Window) -> DepthwiseResult | None:
-    fmt, accumulator = mac.accumulator_format, mac.accumulator
-    assert not isinstance(accumulator, FixedAccumulator)
-    if is_native(fmt, accumulator, mac.activation, mac.weight):
-        a, b = (_values(each, codes) for each, codes in ((mac.activation, x), (mac.weight, w)))
-        sums = real_convolution(a, b, window)
-        lost = ~np.isfinite(sums)
-        codes = sums.view(np.uint32)
-        codes[np.isnan(sums)] = fmt.encode(np.nan)
-        return DepthwiseResult(codes, lost, "depthwise, float32 fused multiply-adds in the order of k")
-    steps = ScaledSteps.of(mac)
-    if steps is None:
-        return None
-    from simulator.numerics.engines import depthwise_kernels as kernels
-
-    lanes = "single" if steps.is_single else "double"
-    kernel = getattr(kernels, f"round_{lanes}" + ("_flushing" if steps.flushes else ""))
-    scaled = np.zeros(_shape(x, window), steps.dtype)
-    _run(kernel, steps.activations(x), steps.weights(w), scaled, steps.layout, window)
-    codes = steps.codes(_pixels(scaled))
-    lost = ~np.isfinite(fmt.decode(codes))
-    return DepthwiseResult(codes, lost, f"depthwise, {lanes} steps, then to {fmt.spec}, in the order of k")
 
 
 def _values(fmt: Any, codes: Codes) -> npt.NDArray[np.float32]:

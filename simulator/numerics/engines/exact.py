@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.accumulators import wrap
+from simulator.numerics.accumulators import Accumulator, FixedAccumulator
+from simulator.numerics.arrays import Codes
 from simulator.numerics.engines.blas import DOUBLE_BITS, SINGLE_BITS, Operand, Wide64
 from simulator.numerics.mac import Mac
-from simulator.numerics.mac_spec import FixedAccumulator
-from simulator.numerics.products import ExactProducts
+from simulator.numerics.products import ExactProducts, Products
+from simulator.numerics.twos_complement import wrap
 
-Codes = npt.NDArray[np.unsignedinteger[Any]]
 Reals = npt.NDArray[np.floating[Any]]
 
 
@@ -59,23 +60,51 @@ def exact_sums(
         length: products of a sum.
         combine: sums of products of the two as integers in float32 or float64, in the layouts of their codes.
     """
-    fixed = mac.accumulator
-    if not isinstance(fixed, FixedAccumulator) or not isinstance(mac.products, ExactProducts):
-        return None
-    rule = mac.products
-    a, b = Operand(x, rule.activation_integers), Operand(w, rule.weight_integers)
+    return _sums(mac.accumulator, _Layout(mac, x, w, length, combine))
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What `exact_sums` is asked."""
+
+    mac: Mac
+    x: Codes
+    w: Codes
+    length: int
+    combine: Callable[[Reals, Reals], Reals]
+
+
+@singledispatch
+def _sums(_accumulator: Accumulator, _asked: _Layout) -> ExactSums | None:
+    return None
+
+
+@_sums.register
+def _(fixed: FixedAccumulator, asked: _Layout) -> ExactSums | None:
+    return _of_products(fixed.products(asked.mac.pair), fixed, asked)
+
+
+@singledispatch
+def _of_products(_rule: Products, _fixed: FixedAccumulator, _asked: _Layout) -> ExactSums | None:
+    return None
+
+
+@_of_products.register
+def _(rule: ExactProducts, fixed: FixedAccumulator, asked: _Layout) -> ExactSums | None:
+    any_order, length = not fixed.depends_on_order, asked.length
+    a, b = Operand(asked.x, rule.activation_integers), Operand(asked.w, rule.weight_integers)
     bound, shift = length * a.largest * b.largest, rule.shift
-    if shift < 0 or fixed.overflow != "wrap" or bound > 1 << DOUBLE_BITS:
+    if shift < 0 or not any_order or bound > 1 << DOUBLE_BITS:
         a, b = a.narrowed(), b.narrowed()
         bound, shift = length * a.largest * b.largest, rule.shift + a.unit + b.unit
         if shift < 0 and bound:
             return None
         shift = max(shift, 0)
     fits = bound << shift <= fixed.highest
-    if bound > 1 << DOUBLE_BITS or (fixed.overflow != "wrap" and not fits):
+    if bound > 1 << DOUBLE_BITS or not (any_order or fits):
         return None
     single = max(bound, a.largest, b.largest) <= 1 << SINGLE_BITS
     dtype: type[np.float32 | np.float64] = np.float32 if single else np.float64
     power, name = (SINGLE_BITS, "float32") if single else (DOUBLE_BITS, "float64")
     reason = f"sum of |a b| <= {bound} <= 2^{power}: exact in {name}"
-    return ExactSums(mac, combine(a.matrix(dtype), b.matrix(dtype)), shift, fits, reason)
+    return ExactSums(asked.mac, asked.combine(a.matrix(dtype), b.matrix(dtype)), shift, fits, reason)

@@ -6,22 +6,20 @@ Inputs and outputs have their channels first, so that nothing is lowered or tran
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import singledispatch
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from simulator.numerics.accumulators import Accumulator, FloatAccumulator
+from simulator.numerics.arrays import Codes
 from simulator.numerics.engines.exact import ExactSums, Reals, exact_sums
+from simulator.numerics.engines.float_steps import is_native, operand_values
 from simulator.numerics.engines.scaled import ScaledSteps
-from simulator.numerics.engines.sequential import is_native, operand_values
 from simulator.numerics.engines.threads import for_row_ranges
 from simulator.numerics.formats.tables import has_special
-from simulator.numerics.mac_spec import FixedAccumulator
-
-if TYPE_CHECKING:
-    from simulator.numerics.mac import Mac
-
-Codes = npt.NDArray[np.unsignedinteger[Any]]
+from simulator.numerics.mac import Mac
 
 FEW_MACS = 1 << 20
 """Below this many multiply-accumulates threads cost more than they save."""
@@ -36,22 +34,29 @@ def attempt_exact(mac: Mac, x: Codes, w: Codes) -> ExactSums | None:
 
 def attempt_steps(mac: Mac, x: Codes, w: Codes) -> tuple[Codes, str] | None:
     """Accumulators [batch, N, P] by float steps in the order of K, and how; None for other accumulators."""
-    accumulator = mac.accumulator
-    if isinstance(accumulator, FixedAccumulator):
-        return None
     if has_special(mac.activation, x) or has_special(mac.weight, w):
         return None
-    fmt = mac.accumulator_format
-    if is_native(fmt, accumulator, mac.activation, mac.weight):
+    return _steps(mac.accumulator, mac, x, w)
+
+
+@singledispatch
+def _steps(_accumulator: Accumulator, _mac: Mac, _x: Codes, _w: Codes) -> tuple[Codes, str] | None:
+    return None
+
+
+@_steps.register
+def _(accumulator: FloatAccumulator, mac: Mac, x: Codes, w: Codes) -> tuple[Codes, str] | None:
+    fmt = accumulator.coded_in
+    if is_native(accumulator, mac.activation, mac.weight):
         a, b = (
-            operand_values(each, codes, mac.rounding).astype(np.float32)
+            operand_values(each, codes, accumulator.rounding).astype(np.float32)
             for each, codes in ((mac.activation, x), (mac.weight, w))
         )
         sums = real_products(a, b)
         codes = sums.view(np.uint32)
         codes[np.isnan(sums)] = fmt.encode(np.nan)
         return codes, "float32 fused multiply-adds in the order of k, one rounding each"
-    steps = ScaledSteps.of(mac)
+    steps = ScaledSteps.of(accumulator, mac.pair)
     if steps is None:
         return None
     scaled = np.zeros((len(x), len(w), x.shape[2]), steps.dtype)
