@@ -87,7 +87,7 @@ def _(accumulator: FloatAccumulator, mac: Mac) -> bool:
         return False
     # The compiled sums are float64: a NaN that the format lacks would stay in them.
     no_nan = all(np.isfinite(fmt.values()).all() for fmt in (mac.activation, mac.weight))
-    return no_nan or accumulator.coded_in.has_nan
+    return no_nan or accumulator.number_format.has_nan
 
 
 def from_registers(mac: Mac, registers: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -107,7 +107,7 @@ def _(fixed: FixedAccumulator, registers: np.ndarray) -> npt.NDArray[Any]:
 
 @_from_registers.register
 def _(accumulator: FloatAccumulator, registers: np.ndarray) -> npt.NDArray[Any]:
-    return accumulator.coded_in.encode(np.ascontiguousarray(registers).view(np.float64))
+    return accumulator.number_format.encode(np.ascontiguousarray(registers).view(np.float64))
 
 
 def to_registers(mac: Mac, values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -154,8 +154,7 @@ class Outputs(NamedTuple):
 
     sums: [cycles, C] as registers hold them; flags: uint8 [cycles, C].
     watched: uint8 [cycles, PEs]: VALID where a watched PE took operands of a product at this edge, LAST
-    where a
-        product was added to its sum.
+        where a product was added to its sum.
     """
 
     sums: Plane

@@ -27,7 +27,8 @@ Block = tuple[int, int, int]
 def sizes_of_length(length: int, unit: int, *, dense: bool, fine: bool = False) -> Sizes:
     """Sizes that cut `length` into 1, 2, 4 ... equal pieces of whole units, ascending.
 
-    dense: every size of a short length, more of a long one. fine: a half, a quarter ... of a unit too.
+    dense: every size of a short length, more of a long one.
+    fine: a half, a quarter ... of a unit too.
     """
     if dense and length <= DENSE:
         return tuple(range(1, length + 1))

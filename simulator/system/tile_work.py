@@ -243,8 +243,8 @@ def cost_of_step(
 ) -> None:
     """Write what a tile costs in front of the one that follows it into a row of `COSTS` numbers.
 
-    follows: 0 where nothing follows, `following` is then not looked at. goes_on: 1 where the following tile
-    adds to the same outputs.
+    follows: 0 where nothing follows, `following` is then not looked at.
+    goes_on: 1 where the following tile adds to the same outputs.
     """
     t = array.timing
     own = tile_folds(array, tile)

@@ -316,9 +316,11 @@ def list_candidates(
 ) -> int:
     """Write candidates that fit into `found` [rows, CANDIDATE]; how many there are, at most its length.
 
-    blocks: [count, 3], images, rows and columns. single: as in `Blocking`. variants: some of `VARIANTS`; with
-    the whole reduction in a tile only the first nest of each innermost loop differs. scratch: as for
-    `estimate`.
+    blocks: [count, 3], images, rows and columns.
+    single: as in `Blocking`.
+    variants: some of `VARIANTS`; with the whole reduction in a tile only the first nest of each innermost
+        loop differs.
+    scratch: as for `estimate`.
     """
     g = work.geometry
     count = 0

@@ -62,8 +62,9 @@ WHOLE_REDUCTION = {NO_OPERAND: "neither", 0: "ifmap", 1: "filter"}
 class _Effort(NamedTuple):
     """How many candidates are played.
 
-    first, near: of the fewest estimated cycles and of the least traffic, before any is refined. most_near: of
-    the least traffic near the fewest cycles. round: around a candidate, in each of `rounds` rounds.
+    first, near: of the fewest estimated cycles and of the least traffic, before any is refined.
+    most_near: of the least traffic near the fewest cycles.
+    round: around a candidate, in each of `rounds` rounds.
     runners_up: how many beside the chosen and the fastest one are refined.
     """
 
