@@ -44,13 +44,13 @@ def execute_outputs(
         UserError: inputs that are missing or do not fit, or an operator that cannot work on what it gets.
     """
     feeds = _feeds(model, images)
-    axis = model.batch_axes.get(model.input, 0)
+    axis = model.run_axes[model.input]
     first = feeds[model.input]
     count = first.shape[axis] if first.ndim else 1
     size = model.run_size
     if size is None or count == size:
         return _run_once(model, feeds, arithmetic, names)
-    if axis not in model.batch_axes.values() and count % size:
+    if model.run_axes is not model.batch_axes and count % size:
         raise UserError(
             "does not hold whole inputs of the network",
             source=model.path,
@@ -86,7 +86,7 @@ def _feeds(model: Model, images: Feeds) -> dict[str, Tensor]:
 
 def _part(model: Model, feeds: Mapping[str, Tensor], start: int, size: int) -> dict[str, Tensor]:
     """`size` entries of every input that has the batch; the last ones are repeated where there are less."""
-    axes = model.batch_axes or {model.input: 0}
+    axes = model.run_axes
     parts = {}
     for name, values in feeds.items():
         if name not in axes:

@@ -148,21 +148,30 @@ class Model:
         """Sizes of the inputs: those that were given, and those that data gave."""
         return replace(self.sizes, input_shapes={**self.sizes.input_shapes, **self._programs.learned})
 
+    @property
+    def run_axes(self) -> Mapping[str, int]:
+        """Axes along which data are cut into runs: the batch's where it comes first, else the first."""
+        axes = self.batch_axes
+        return axes if axes.get(self.input) == 0 else {self.input: 0}
+
     def learn_sizes(self, shapes: Mapping[str, Shape]) -> None:
         """Take the sizes of data for those that the file leaves open; the batch stays as it is.
 
         Args:
             shapes: of the data by input, the batch included.
         """
+        chosen = self.sizes.batch_axis
         for position, tensor in enumerate(self.inputs):
-            stated = self.input_shapes[tensor.name]
             shape = shapes.get(tensor.name)
-            if shape is None or len(shape) != len(stated) or None not in stated[1:]:
+            stated = self.sizes.input_shapes.get(tensor.name) or tensor.sizes
+            if shape is None or stated is None or len(shape) != len(stated):
                 continue
-            axis = 0 if not position else None
-            fixed = tensor.sizes[0] if tensor.sizes and isinstance(tensor.sizes[0], int) else 1
+            axis = None if position or chosen == "none" else 0 if chosen == "auto" else chosen
+            known = [self.sizes.dims.get(size) if isinstance(size, str) else size for size in stated]
+            if all(size is not None for index, size in enumerate(known) if index != axis):
+                continue
             self._programs.learned[tensor.name] = tuple(
-                fixed if index == axis else size for index, size in enumerate(shape)
+                (known[index] or 1) if index == axis else size for index, size in enumerate(shape)
             )
 
     @property
@@ -260,7 +269,8 @@ def _run_size(source: Source, sizes: Sizes) -> int | None:
     """
     closed = close_sizes(source.inputs, sizes, source.path)
     first = source.inputs[0]
-    if first.name not in closed.batch_axes:
+    if closed.batch_axes.get(first.name) != 0:
+        # Data come along the first axis, which is no batch: all of it belongs together.
         shape = closed.shapes[first.name]
         return shape[0] if shape else 1
     one = build_graph(source, sizes)
@@ -272,9 +282,20 @@ def _run_size(source: Source, sizes: Sizes) -> int | None:
         two = build_graph(source, replace(sizes, input_shapes=doubled))
     except UserError:
         return closed.batch
+    if _stepped(one) != _stepped(two):
+        raise UserError(
+            f"dimension 0 of {first.name!r} is no batch: layers make a step for each of its entries",
+            source=source.path,
+            allowed="--batch-axis with the dimension that is the batch, or none",
+        )
     same = sorted(one.layer_names.values()) == sorted(two.layer_names.values())
     doubles = all(_doubles(one.shapes.get(name), two.shapes.get(name)) for name in source.output_names)
     return None if same and doubles and len(two.conflicts) == len(one.conflicts) else closed.batch
+
+
+def _stepped(graph: Graph) -> int:
+    """Products that are steps of a recurrent layer."""
+    return sum(graph.nodes[index].step is not None for index in graph.layer_names)
 
 
 def _doubles(before: Shape | None, after: Shape | None) -> bool:

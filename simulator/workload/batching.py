@@ -85,7 +85,7 @@ def _scale(layer: Layer, network: Network, batch: int) -> Layer:
         )
     else:
         batched = _scaled_product(layer, scaled, post_operations)
-    return replace(batched, weights=layer.weights)
+    return replace(batched, weights=layer.weights, weights_are_activations=layer.weights_are_activations)
 
 
 def _scaled_product(

@@ -318,6 +318,33 @@ def test_several_inputs_one_of_them_of_integers(tmp_path: Path) -> None:
         execute(load_model(path), {"ids": feeds["ids"]}, float32_product)
 
 
+def sequences(folder: Path, *shape: int | str) -> Path:
+    weights = {"w": real(1, 16, 3), "r": real(1, 16, 4)}
+    return save(folder, [node("LSTM", "x w r", hidden_size=4)], {"x": [*shape]}, weights)
+
+
+@pytest.mark.parametrize("axis", ["1", "none"])
+def test_sequences_first_are_never_cut_into_chunks(tmp_path: Path, axis: str) -> None:
+    path = sequences(tmp_path, "steps", "n", 3)
+    model = load_model(path, sizes=parse_sizes(None, None, axis))
+    signal = real(70, 2, 3)
+    model.learn_sizes({"x": signal.shape})
+    assert model.run_size == 70
+    (wanted,) = run_onnx_runtime(onnx.load(path), {"x": signal})
+    assert execute(model, signal, float32_product) == pytest.approx(wanted, rel=1e-4, abs=1e-5)
+
+
+def test_steps_that_would_be_taken_for_a_batch_are_refused(tmp_path: Path) -> None:
+    model = load_model(sequences(tmp_path, "steps", 2, 3))
+    with pytest.raises(UserError, match="dimension 0 of 'x' is no batch: layers make a step for each"):
+        execute(model, real(7, 2, 3), float32_product)
+
+
+def test_a_single_step_is_told_of(tmp_path: Path) -> None:
+    (note,) = read_onnx(sequences(tmp_path, "steps", 2, 3)).notes
+    assert "makes a single step" in note
+
+
 def test_half_precision_runs_in_float32(tmp_path: Path) -> None:
     nodes = [node("Conv", "x w", "c"), node("Cast", "c", "d", to=TensorProto.FLOAT16), node("Relu", "d")]
     weights = {"w": real(4, 3, 3, 3).astype(np.float16)}

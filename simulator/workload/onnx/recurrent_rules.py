@@ -115,6 +115,11 @@ def _unroll(
     if rows != gates * hidden or builder.shape(node.inputs[1]) != (directions, rows, size):
         given = builder.shape(node.inputs[1])
         raise UnsupportedError(f"weights {given} do not fit input {(steps, batch, size)}")
+    if steps == 1:
+        builder.notes.append(
+            f"{node.describe()} makes a single step, because its sequence has length 1"
+            " (--dim, --input-shape and --batch-axis say otherwise)"
+        )
     lengths = node.input(4)
     initial = [node.input(5), node.input(6)][:states]
     direction = node.get("direction", "forward")
