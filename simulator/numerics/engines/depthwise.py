@@ -108,7 +108,7 @@ def _(rule: LogProducts, x: Codes, w: Codes, window: Window) -> DepthwiseResult 
 
 @_attempt.register
 def _(accumulator: FloatAccumulator, mac: Mac, x: Codes, w: Codes, window: Window) -> DepthwiseResult | None:
-    fmt = accumulator.coded_in
+    fmt = accumulator.number_format
     if is_native(accumulator, mac.activation, mac.weight):
         a, b = (_values(each, codes) for each, codes in ((mac.activation, x), (mac.weight, w)))
         sums = real_convolution(a, b, window)

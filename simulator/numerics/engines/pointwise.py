@@ -46,7 +46,7 @@ def _steps(_accumulator: Accumulator, _mac: Mac, _x: Codes, _w: Codes) -> tuple[
 
 @_steps.register
 def _(accumulator: FloatAccumulator, mac: Mac, x: Codes, w: Codes) -> tuple[Codes, str] | None:
-    fmt = accumulator.coded_in
+    fmt = accumulator.number_format
     if is_native(accumulator, mac.activation, mac.weight):
         a, b = (
             operand_values(each, codes, accumulator.rounding).astype(np.float32)
