@@ -10,6 +10,7 @@ import numpy.typing as npt
 from simulator.array.timing import ArrayTiming
 
 Plane = npt.NDArray[Any]
+"""Values of PEs, of pins or of one edge, in whatever type holds them."""
 
 # Positions in `Registers.state`.
 PIPE: Final = 0

@@ -77,7 +77,7 @@ def _(accumulator: FloatAccumulator, mac: Mac, a: Codes, w: Codes) -> Lanes | No
             still=steps.still,
             moving=steps.moving,
         )
-    fmt = accumulator.coded_in
+    fmt = accumulator.number_format
     if is_rounded_once(fmt, mac.activation, mac.weight) and fmt.overflows_to_infinity:
         return _rounding_lanes(accumulator, mac, a, w)
     return None
@@ -192,7 +192,7 @@ def _rounding_lanes(accumulator: FloatAccumulator, mac: Mac, a: Codes, w: Codes)
     """float64 that every step rounds to the format."""
     from simulator.numerics.engines import activity_kernels as kernels
 
-    fmt, rounding = accumulator.coded_in, accumulator.rounding
+    fmt, rounding = accumulator.number_format, accumulator.rounding
     least, smallest = rounding.kernel_limits
     anchor = ((53 - rounding.precision) << 52) | 1 << 51
     steps = (anchor, least, smallest, rounding.largest, rounding.overflow_value)

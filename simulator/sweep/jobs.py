@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
+from pathlib import Path
 
 from simulator.arch import ArchConfig
 from simulator.cost.book import PriceBook
@@ -18,6 +19,7 @@ from simulator.result import SCHEMA_VERSION, Origin, Result
 from simulator.simulation import configure, load_workload, origin, simulate
 from simulator.sweep.spec import SweepPoint
 from simulator.workload import Network
+from simulator.workload.onnx.sizes import Sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class TrainedNetwork:
     model: str
     tensors: Tensors
     batch: int | None
+    sizes: Sizes | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,11 @@ class JobOutcome:
 
 
 def plan(
-    points: Iterable[SweepPoint], *, skip_unsupported: bool = False, tensors: Tensors | None = None
+    points: Iterable[SweepPoint],
+    *,
+    skip_unsupported: bool = False,
+    sizes: Sizes | None = None,
+    tensors: Tensors | None = None,
 ) -> list[Job | UserError]:
     """The jobs of points, in order; a point whose architecture cannot be is an error in its place.
 
@@ -75,20 +82,21 @@ def plan(
         name = (point.network, point.batch)
         if name not in networks:
             networks[name] = load_workload(
-                point.network, batch=point.batch, skip_unsupported=skip_unsupported
+                point.network, batch=point.batch, skip_unsupported=skip_unsupported, sizes=sizes
             )
         try:
             arch = configure(point.arch, {"array.mac": point.mac, **point.overrides})
             macs |= mac_names(arch)
             trained = None
             if tensors is not None:
-                trained = TrainedNetwork(point.network, tensors.of_macs(mac_names(arch)), point.batch)
+                trained = TrainedNetwork(point.network, tensors.of_macs(mac_names(arch)), point.batch, sizes)
             tensors_here = trained.tensors if trained is not None else None
             made_from = origin(
                 arch,
                 point.network,
                 batch=point.batch,
                 skip_unsupported=skip_unsupported,
+                sizes=sizes,
                 tensors=tensors_here,
             )
             planned.append(make_job(networks[name], arch, point.label, made_from, trained))
@@ -155,14 +163,24 @@ def _simulated(job: Job) -> Result:
     if trained is None:
         return simulate(job.network, job.arch, made_from=job.made_from)
     return simulate(
-        trained.model, job.arch, tensors=trained.tensors, batch=trained.batch, made_from=job.made_from
+        trained.model,
+        job.arch,
+        tensors=trained.tensors,
+        batch=trained.batch,
+        sizes=trained.sizes,
+        made_from=job.made_from,
     )
 
 
 @cache
 def _file_hashes(trained: TrainedNetwork) -> list[str]:
     files = tensor_files(trained.model, trained.tensors)
-    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    return [_file_hash(path) for path in files]
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @cache

@@ -271,6 +271,8 @@ class _Player:
             timing=timing.code,
             edges=edges,
             k=layer.k,
+            fold_pixels=timing.flow.places("m", timing.rows, timing.columns),
+            fold_channels=timing.flow.places("n", timing.rows, timing.columns),
             whole_results=int(job.stored_results == results),
             whole_residuals=int(job.added_results == results),
         )

@@ -63,7 +63,7 @@ def thinned(sizes: Integers) -> Integers:
 
 def unit_of_pixels(array: Array) -> int:
     """Output pixels of a fold; 1 where they stream."""
-    return _unit(array, PIXELS, streaming=1)
+    return array.fold_pixels
 
 
 def _unit(array: Array, dimension: int, *, streaming: int) -> int:
@@ -74,7 +74,7 @@ def _unit(array: Array, dimension: int, *, streaming: int) -> int:
 
 def unit_of_channels(array: Array) -> int:
     """Output channels of a fold; 1 where they stream."""
-    return _unit(array, CHANNELS, streaming=1)
+    return array.fold_channels
 
 
 def unit_of_reduction(g: Geometry, array: Array) -> int:

@@ -182,9 +182,8 @@ class Search:
             reductions = reductions[:-1]
         if len(reductions):
             if array.timing.outputs_stay:
-                t = array.timing
-                blocks = blocks[blocks.prod(axis=1) <= t.rows]
-                channels, groups = channels[channels <= t.columns], groups[groups == 1]
+                blocks = blocks[blocks.prod(axis=1) <= array.fold_pixels]
+                channels, groups = channels[channels <= array.fold_channels], groups[groups == 1]
             found.append(self._listed(blocks, channels, reductions, groups, variants))
         return np.concatenate(found)
 
