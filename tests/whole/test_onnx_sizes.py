@@ -162,6 +162,23 @@ def test_an_if_on_data_is_named_and_skipping_it_keeps_its_shape(tmp_path: Path) 
     assert "MACs of 1 operators that were left out are unknown" in network.source
 
 
+def test_skipping_an_operator_nobody_knows_keeps_the_shape_that_the_file_declares(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", "x w", "c"),
+        node("Mystery", "c", "m", domain="custom"),
+        node("Conv", "m v"),
+    ]
+    path = save(tmp_path, nodes, {"x": ["n", 3, 10, 10]}, {"w": real(4, 3, 3, 3), "v": real(2, 5, 3, 3)})
+    model = onnx.load(path)
+    model.graph.value_info.append(helper.make_tensor_value_info("m", TensorProto.FLOAT, ["n", 5, 6, 6]))
+    onnx.save(model, path)
+    with pytest.raises(UserError, match=r"custom\.Mystery \(n_m\)"):
+        read_onnx(path)
+    network = read_onnx(path, skip_unsupported=True)
+    assert [layer.macs for layer in network.layers] == [64 * 4 * 27, 16 * 2 * 45]
+    assert network.skipped_operators == ("custom.Mystery (n_m)",)
+
+
 def test_a_product_of_constants_is_folded_and_the_result_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

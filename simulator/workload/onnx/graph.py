@@ -1,6 +1,6 @@
 """ONNX graphs as typed data: operators, constants that are read when they are needed, and bodies.
 
-Nothing here knows the onnx package. `file.py` makes these from a file, `build.py` puts sizes to them.
+Nothing here knows the onnx package. `file.py` makes these from a file, `builder.py` puts sizes to them.
 """
 
 from __future__ import annotations
