@@ -9,7 +9,6 @@ sum of the parts that are known is never shown as the whole. `Result.not_priced`
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -26,8 +25,10 @@ from simulator.formation import (
 )
 from simulator.formation import Part as _Part
 from simulator.foundation import UserError, sums
-from simulator.foundation.documents import JsonText, pretty_json, read_text
+from simulator.foundation.documents import JsonText, pretty_json
 from simulator.foundation.femtojoules import Femtojoules, in_pj
+from simulator.foundation.reading.content import is_folder
+from simulator.foundation.reading.json_documents import load_json
 from simulator.result_accuracy import Accuracy, LayerAccuracy
 from simulator.result_defaults import chip_fj, dram_fj, layer_with_bound, totals_with_parts
 from simulator.result_v1 import energies_as_integers
@@ -416,13 +417,9 @@ def load_result(path: Path) -> Result:
     Raises:
         UserError: unreadable, not a result, another schema version, or sums that do not close.
     """
-    if path.is_dir():
+    if is_folder(path):
         path = path / "result.json"
-    text = read_text(path)
-    try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError("is not JSON", source=path, location=f"line {error.lineno}") from error
+    document = load_json(path)
     if not isinstance(document, dict) or "schema_version" not in document:
         raise UserError("is not a result of `systolic simulate`", source=path)
     if document["schema_version"] not in READ_VERSIONS:

@@ -23,6 +23,7 @@ from simulator.cli.options import (
 )
 from simulator.cli.progress import progress_bar
 from simulator.foundation import UserError
+from simulator.foundation.reading.content import is_file
 
 if TYPE_CHECKING:
     from simulator.measured import Tensors
@@ -166,7 +167,7 @@ def _simulate(
 
 def _is_result(target: str) -> bool:
     path = Path(target)
-    return path.suffix == ".json" or (path / "result.json").is_file()
+    return path.suffix == ".json" or is_file(path / "result.json")
 
 
 def _load(targets: Sequence[str]) -> list[Result]:

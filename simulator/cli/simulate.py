@@ -129,6 +129,7 @@ def simulate_command(
     from simulator.arch.scalesim_cfg import read_scalesim_cfg
     from simulator.assembly import MeasuredRun, assemble
     from simulator.foundation.files import prepare_folder
+    from simulator.foundation.reading.content import is_folder
     from simulator.measured import Tensors
     from simulator.simulation import configure, load_workload, origin, run_machine
 
@@ -149,7 +150,7 @@ def simulate_command(
     configured = configure(arch, overrides, scalesim=scalesim, mapping=mapping)
     folder = prepare_folder(out) if out is not None else None
     with progress_bar(quiet=quiet) as progress:
-        if Path(network).is_dir():
+        if is_folder(Path(network)):
             from simulator.measured import measure_recorded
 
             ready = measure_recorded(

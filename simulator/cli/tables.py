@@ -71,12 +71,13 @@ def new_command(
     from simulator.cost.table_template import table_template
     from simulator.foundation import UserError
     from simulator.foundation.files import write_text
+    from simulator.foundation.reading.content import exists
 
     overrides = arch_overrides({"array.mac": mac, "clock_mhz": clock_mhz}, assignments)
     if file.suffix not in (".yaml", ".yml"):
         raise UserError("a price table is a YAML file", source=file, allowed="a name that ends in .yaml")
     text = table_template(file.stem, load_arch(arch, overrides))
-    if file.exists():
+    if exists(file):
         raise UserError("exists already, and `tables new` never writes over a file", source=file)
     write_text(file, text)
     typer.echo(

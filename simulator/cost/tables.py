@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from pydantic import ValidationError
 
 from simulator.cost.table_schema import Fit, PriceRow, PriceTable, TableDocument, TableRow
 from simulator.cost.vocabulary import COMPONENTS, PART_ROWS, PE_PARTS, PE_ROWS, VALUE_FIELDS, BaseUnit
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml, read_text, validate
+from simulator.foundation.reading.yaml_documents import entry_lines
 from simulator.foundation.resources import data_folder, resolve_document
 from simulator.numerics.formats import get_format
 
@@ -437,13 +437,9 @@ class _TableReader:
         return UserError(problem, source=self._source, location=location, value=value, candidates=candidates)
 
     def _line(self, index: int) -> int:
-        """Line of a row; the text is composed again only when an error has to be told."""
-        root = yaml.compose(self._text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        for key_node, value_node in root.value if root is not None else ():
-            if key_node.value == "rows":
-                line: int = value_node.value[index].start_mark.line + 1
-                return line
-        return 0
+        """Line of a row; the text is parsed again only when an error has to be told."""
+        lines = entry_lines(self._text, "rows")
+        return lines[index] if index < len(lines) else 0
 
 
 def _key(fields: Mapping[str, Any]) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
+from simulator.foundation.reading.arrays import read_arrays
 from simulator.foundation.resources import resolve_document
 
 FALLBACK_CALIBRATION_IMAGES = 128
@@ -125,17 +126,9 @@ def require_labels(data: Images, classes: int) -> None:
             )
 
 
-def _read(path: Path) -> dict[str, NDArray[np.generic]]:
-    try:
-        with path.open("rb") as stream:
-            content = np.load(stream, allow_pickle=False)
-            if isinstance(content, np.ndarray):
-                return {"images": content}
-            return {name: content[name] for name in content.files}
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror or error}", source=path) from error
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError("is not an .npz or .npy file of numbers, or is truncated", source=path) from error
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    content = read_arrays(path)
+    return {"images": content} if isinstance(content, np.ndarray) else content
 
 
 def _real(path: Path, what: str, images: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
+from simulator.foundation.reading.onnx_files import inlined, load_onnx
 from simulator.foundation.resources import resolve_document
 from simulator.inference.folding import fold
 from simulator.inference.operators import Evaluator, evaluator_of
@@ -83,14 +84,8 @@ def load_model(name_or_path: str | Path) -> Model:
 
 
 def _load(path: Path) -> Any:
-    import onnx
-    from onnx.inliner import inline_local_functions
-
-    try:
-        proto = onnx.load(path)
-    except OSError as error:
-        raise UserError(f"weights cannot be read: {error}", source=path) from error
-    return inline_local_functions(proto) if proto.functions else proto
+    proto = load_onnx(path, weights=True)
+    return inlined(proto, path) if proto.functions else proto
 
 
 def _opset(proto: Any) -> dict[str, int]:

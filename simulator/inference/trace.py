@@ -5,7 +5,6 @@ docs/trace_format.md describes the folder: `trace.json` and one .npy file for ea
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,8 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from simulator import __version__
 from simulator.foundation import UserError
-from simulator.foundation.documents import read_text, validate
+from simulator.foundation.documents import validate
 from simulator.foundation.files import prepare_folder, whole_file, write_text
+from simulator.foundation.reading.arrays import map_npy
+from simulator.foundation.reading.content import is_file, sha256_of, size_of
+from simulator.foundation.reading.json_documents import load_json
+from simulator.foundation.reading.limits import LARGEST_ARRAY_BYTES
 from simulator.numerics import MacSpec
 from simulator.workload import Layer, Network
 from simulator.workload.lowering import im2col
@@ -106,8 +109,7 @@ class Trace:
                 value=role,
                 candidates=tensors,
             )
-        mapped: Tensor = np.load(self.folder / tensors[role].file, mmap_mode="r")
-        return mapped
+        return map_npy(self.folder / tensors[role].file)
 
     def operands(self, layer: str) -> tuple[Tensor, Tensor]:
         """The layer's left and right operands as the array sees them, [groups, M, K] and [groups, K, N]."""
@@ -203,14 +205,9 @@ def load_trace(folder: str | Path) -> Trace:
     """
     folder = Path(folder)
     path = folder / MANIFEST
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"is not a trace: it has no {MANIFEST}", source=folder)
-    try:
-        document = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise UserError(
-            "is not JSON, or is truncated", source=path, location=f"line {error.lineno}"
-        ) from error
+    document = load_json(path)
     if isinstance(document, dict) and document.get("format") == FORMAT and document.get("version") != VERSION:
         raise UserError(
             "was written with another version",
@@ -246,9 +243,9 @@ def _layer(entry: TracedLayer, path: Path, index: int) -> Layer:
 
 def _check_file(folder: Path, expected: TensorFile, location: str) -> None:
     path = folder / expected.file
-    if not path.is_file():
+    if not is_file(path):
         raise UserError("tensor file is missing", source=path, location=location)
-    size = path.stat().st_size
+    size = size_of(path)
     if size != expected.bytes:
         raise UserError(
             "tensor file is truncated or changed",
@@ -259,7 +256,7 @@ def _check_file(folder: Path, expected: TensorFile, location: str) -> None:
         )
     if _sha256(path) != expected.sha256:
         raise UserError("tensor file is corrupted: its hash differs", source=path, location=location)
-    mapped = np.load(path, mmap_mode="r")
+    mapped = map_npy(path)
     if mapped.dtype.str != expected.dtype or mapped.shape != expected.shape:
         raise UserError(
             "tensor file does not hold what trace.json says",
@@ -287,5 +284,4 @@ def _check_sizes(entry: TracedLayer, layer: Layer, path: Path, index: int) -> No
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return sha256_of(path, most_bytes=2 * LARGEST_ARRAY_BYTES)

@@ -12,6 +12,8 @@ from simulator.arch import ArchConfig
 from simulator.cost.book import PriceBook
 from simulator.foundation import UserError
 from simulator.foundation.code_version import code_version
+from simulator.foundation.reading.content import sha256_of
+from simulator.foundation.reading.limits import LARGEST_ARCHIVE_BYTES
 from simulator.measured import Tensors, tensor_files
 from simulator.numerics import get_mac
 from simulator.result import SCHEMA_VERSION, Origin, Result
@@ -162,7 +164,7 @@ def _simulated(job: Job) -> Result:
 @cache
 def _file_hashes(trained: TrainedNetwork) -> list[str]:
     files = tensor_files(trained.model, trained.tensors)
-    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    return [sha256_of(path, most_bytes=LARGEST_ARCHIVE_BYTES) for path in files]
 
 
 @cache

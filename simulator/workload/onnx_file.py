@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from simulator.foundation import UserError
+from simulator.foundation.reading.onnx_files import inlined, load_onnx
 from simulator.workload.onnx_operators import CONVOLUTIONS, PARAMETER_POSITIONS, PRODUCTS
 
 Shape = tuple[int, ...]
@@ -75,33 +76,10 @@ def read_graph(path: Path) -> Graph:
 
 
 def _load(path: Path) -> Any:
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # onnx brings it
-
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", source=path) from error
-    except (DecodeError, ValueError) as error:
-        raise UserError("is not an ONNX file, or is truncated", source=path) from error
+    model = load_onnx(path, weights=False)
     if not model.graph.node:
         raise UserError("is not an ONNX file, or has no operators", source=path)
-    if not all(isinstance(name, str) for name in _all_names(model.graph)):
-        raise UserError("is damaged: it has a name that is not UTF-8 text", source=path)
-    if model.functions:
-        from onnx.inliner import inline_local_functions
-
-        model = inline_local_functions(model)
-    return model
-
-
-def _all_names(graph: Any) -> Iterator[str | bytes]:
-    """Every name in a graph; the protobuf library gives bytes for what is not text."""
-    for tensor in [*graph.initializer, *graph.input, *graph.value_info, *graph.output]:
-        yield tensor.name
-    for node in graph.node:
-        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
-        yield from (attribute.name for attribute in node.attribute)
+    return inlined(model, path) if model.functions else model
 
 
 def _drop_weights(graph: Any) -> None:

@@ -81,7 +81,7 @@ def npy_with_header(header: str, content: bytes = b"", *, version: int = 1) -> b
         (npy_with_header("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 10), }  0  !"), ["damaged"]),
         (npy_with_header("{'descr': '<f4', 'fortran_order': False, 'shape': (1,"), ["damaged"]),
         (npy_with_header("(" * 5000), ["no array of plain numbers"]),
-        (npy_with_header("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }"), ["plain numbers", "|O"]),
+        (npy_with_header("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }"), ["plain", "|O"]),
         (
             npy_with_header("{'descr': [('a', '<i4')], 'fortran_order': False, 'shape': (1,), }", b"\0" * 4),
             ["no plain numbers"],
@@ -143,7 +143,7 @@ def test_a_picture_is_read_to_the_pixel(file_format: str, tmp_path: Path) -> Non
 
     pixels = np.random.default_rng(3).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     path = tmp_path / f"a.{file_format}"
-    Image.fromarray(pixels).save(path, **({"lossless": True} if file_format == "webp" else {}))
+    Image.fromarray(pixels).save(path, lossless=True)
     np.testing.assert_array_equal(read_picture(path).pixels, pixels)
 
 
@@ -155,7 +155,7 @@ def test_a_picture_that_would_take_too_much_memory_or_is_damaged_is_one_line(tmp
     good = path.read_bytes()
     for broken in (b"", b"GIF89a", good[: len(good) // 2], good[:40] + b"\xff" + good[41:]):
         path.write_bytes(broken)
-        with pytest.raises(UserError, match="is not an image, or is damaged"):
+        with pytest.raises(UserError, match="is not an image, or is truncated or damaged"):
             read_picture(path)
     for width, height in ((12_000, 10_000), (100_000, 100_000)):  # beyond our limit, and beyond Pillow's too
         path.write_bytes(f"P6 {width} {height} 255\n".encode())

@@ -124,7 +124,7 @@ def read_arrays(path: Path) -> Array | dict[str, Array]:
         return read_npy(path)
     if magic.startswith(ZIP_MAGIC):
         return read_npz(path)
-    raise UserError("is neither an .npz nor an .npy file", source=path)
+    raise UserError("is neither an .npz nor an .npy file, or is truncated", source=path)
 
 
 def _member(archive: Archive, member: str, path: Path) -> Array:

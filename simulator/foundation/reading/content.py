@@ -30,6 +30,11 @@ def is_folder(path: Path) -> bool:
     return mode is not None and stat.S_ISDIR(mode)
 
 
+def exists(path: Path) -> bool:
+    """Whether anything is at `path`. Raises UserError where that cannot be told."""
+    return _mode(path) is not None
+
+
 def require_path(path: str | Path) -> None:
     """Refuse what no file can be called: nothing, a zero character, text that is no Unicode.
 

@@ -35,7 +35,7 @@ def decoding(what: str, *, source: object, location: str | None = None) -> Itera
     except Exception as error:
         _LOG.debug("%s is not %s", source, what, exc_info=True)
         raise UserError(
-            f"is not {what}, or is damaged ({_told(error)})", source=source, location=location
+            f"is not {what}, or is truncated or damaged ({_told(error)})", source=source, location=location
         ) from error
 
 
