@@ -12,6 +12,7 @@ from simulator.arch.scalesim_cfg import read_scalesim_cfg
 from simulator.assembly import MeasuredRun
 from simulator.foundation import UserError
 from simulator.foundation.documents import validate
+from simulator.foundation.reading.content import is_folder
 from simulator.measured import Tensors, measure_on_images, measure_recorded
 from simulator.result import Origin, Result
 from simulator.simulation import Progress, finish, load_workload
@@ -89,7 +90,7 @@ def _run(arch: ArchConfig, made_from: Origin, progress: Progress | None) -> Resu
         policies = tuple(made_from.policies.items())
         tensors = Tensors(made_from.data, made_from.policy, made_from.images, policies)
         ready = measure_on_images(arch, made_from.network, tensors, batch=made_from.batch, progress=progress)
-    elif Path(made_from.network).is_dir():
+    elif is_folder(Path(made_from.network)):
         ready = measure_recorded(arch, made_from.network, progress=progress)
     else:
         ready = MeasuredRun(

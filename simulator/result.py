@@ -10,14 +10,19 @@ sum of the parts that are known is never shown as the whole. `Result.not_priced`
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, model_validator
 
 from simulator.formation import (
+    Amount,
     AreaFormation,
+    Count,
     EnergyFormation,
     NoPrice,
+    PositiveCount,
+    Real,
+    Share,
     UnitPrice,
     require_areas,
     require_formed,
@@ -27,10 +32,14 @@ from simulator.formation import Part as _Part
 from simulator.foundation import UserError, sums
 from simulator.foundation.documents import JsonText, pretty_json
 from simulator.foundation.femtojoules import Femtojoules, in_pj
-from simulator.foundation.reading.content import is_folder
-from simulator.foundation.reading.json_documents import load_json
+from simulator.foundation.reading.content import is_folder, read_text
+from simulator.foundation.reading.json_documents import parse_json
+from simulator.foundation.reading.limits import LARGEST_JSON_BYTES
 from simulator.result_accuracy import Accuracy, LayerAccuracy
 from simulator.result_defaults import chip_fj, dram_fj, layer_with_bound, totals_with_parts
+from simulator.result_laws import require_derived, require_inside
+from simulator.result_seal import FIELD as SEALED
+from simulator.result_seal import require_seal
 from simulator.result_v1 import energies_as_integers
 
 TOTAL = sums.TOTAL
@@ -48,11 +57,11 @@ _FORMATION_DEPTH = 3
 class LayerCycles(_Part):
     """Cycles of a layer; `stall` is the sum of the layer's named `stalls`."""
 
-    compute: int = Field(ge=0)
-    fill: int = Field(ge=0)
-    drain: int = Field(ge=0)
-    stall: int = Field(0, ge=0)
-    total: int = Field(ge=0)
+    compute: Count
+    fill: Count
+    drain: Count
+    stall: Count = 0
+    total: PositiveCount
 
     @model_validator(mode="after")
     def _closes(self) -> LayerCycles:
@@ -67,10 +76,10 @@ class OperandBytes(_Part):
     bursts (DRAM) that were touched for them; energy is charged by these. Files of schema 1 have none: 0.
     """
 
-    read: int = Field(0, ge=0)
-    write: int = Field(0, ge=0)
-    moved_read: int = Field(0, ge=0)
-    moved_write: int = Field(0, ge=0)
+    read: Count = 0
+    write: Count = 0
+    moved_read: Count = 0
+    moved_write: Count = 0
 
 
 class OperandTraffic(_Part):
@@ -91,34 +100,39 @@ class LayerResult(_Part):
     name: str
     kind: str
     mac: str
-    m: int
-    n: int
-    k: int
-    groups: int = 1
-    macs: int
-    folds: int
+    m: PositiveCount
+    n: PositiveCount
+    k: PositiveCount
+    groups: PositiveCount = 1
+    macs: PositiveCount
+    folds: PositiveCount
     cycles: LayerCycles
-    stalls: dict[str, int] = Field(default_factory=dict)
-    start_cycle: int = 0
-    utilization: float
+    stalls: dict[str, Count] = Field(default_factory=dict)
+    start_cycle: Count = 0
+    utilization: Share
     tiling: dict[str, Any] = Field(default_factory=dict)
     sram_bytes: OperandTraffic
     dram_bytes: OperandTraffic
     energy_fj: dict[str, Femtojoules | None]
-    energy_pj: dict[str, float | None]
+    energy_pj: dict[str, Real | None]
     static_energy_fj: Femtojoules | None = 0
-    static_energy_pj: float | None = 0.0
+    static_energy_pj: Amount | None = 0.0
     energy_bound_fj: Femtojoules | None = None
-    energy_bound_pj: float | None = None
+    energy_bound_pj: Amount | None = None
     formation: list[EnergyFormation] = Field(default_factory=list)
-    power_mw: float | None = 0.0
-    pe_cycles: dict[str, int] = Field(default_factory=dict)
-    activity: dict[str, float] = Field(default_factory=dict)
+    power_mw: Amount | None = 0.0
+    pe_cycles: dict[str, Count] = Field(default_factory=dict)
+    activity: dict[str, Real] = Field(default_factory=dict)
     accuracy: LayerAccuracy | None = None
     overflowed_sums: int | None = Field(
         None, ge=0, description="Sums of real tensors that left the accumulator; None where no tensors ran."
     )
     warnings: list[str] = Field(default_factory=list)
+
+    @property
+    def total_cycles(self) -> int:
+        """Cycles from the layer's beginning to its end."""
+        return self.cycles.total
 
     @model_validator(mode="before")
     @classmethod
@@ -148,33 +162,33 @@ class Totals(_Part):
     it. `energy_bound` is the energy if registers of idle PEs toggled as those of busy ones.
     """
 
-    cycles: int
-    macs: int
-    latency_ms: float
+    cycles: PositiveCount
+    macs: PositiveCount
+    latency_ms: Annotated[Real, Field(gt=0)]
     energy_fj: Femtojoules | None
-    energy_pj: float | None
+    energy_pj: Amount | None
     static_energy_fj: Femtojoules | None = 0
-    static_energy_pj: float | None = 0.0
+    static_energy_pj: Amount | None = 0.0
     chip_energy_fj: Femtojoules | None = None
-    chip_energy_pj: float | None = None
+    chip_energy_pj: Amount | None = None
     dram_energy_fj: Femtojoules | None = None
-    dram_energy_pj: float | None = None
+    dram_energy_pj: Amount | None = None
     energy_bound_fj: Femtojoules | None = None
-    energy_bound_pj: float | None = None
-    power_mw: float | None
-    chip_power_mw: float | None = None
-    dram_power_mw: float | None = None
-    peak_layer_power_mw: float | None = 0.0
-    area_um2: float | None
-    utilization: float
-    tops: float = 0.0
-    tops_per_w: float | None
-    chip_tops_per_w: float | None = None
-    tops_per_mm2: float | None = 0.0
-    energy_delay_product_pj_ms: float | None = 0.0
+    energy_bound_pj: Amount | None = None
+    power_mw: Amount | None
+    chip_power_mw: Amount | None = None
+    dram_power_mw: Amount | None = None
+    peak_layer_power_mw: Amount | None = 0.0
+    area_um2: Amount | None
+    utilization: Share
+    tops: Amount = 0.0
+    tops_per_w: Amount | None
+    chip_tops_per_w: Amount | None = None
+    tops_per_mm2: Amount | None = 0.0
+    energy_delay_product_pj_ms: Amount | None = 0.0
     energy_by_component_fj: dict[str, Femtojoules | None] = Field(default_factory=dict)
-    energy_by_component_pj: dict[str, float | None] = Field(default_factory=dict)
-    cycles_by_cause: dict[str, int] = Field(default_factory=dict)
+    energy_by_component_pj: dict[str, Real | None] = Field(default_factory=dict)
+    cycles_by_cause: dict[str, Count] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -207,19 +221,19 @@ class PriceSource(_Part):
 
     component: str
     action: str
-    value: float
+    value: Amount
     unit: Literal["pJ", "um2", "mW", "pJ/byte", "pJ/bit", "pJ/bit/mm", "mW/um2", "ns"]
     status: Literal["published", "derived", "model", "tool_default", "ratio", "own", "composed"]
     source: str
     table: str
     row: str
-    node_nm: float | None = None
-    voltage_v: float | None = None
-    temperature_c: float | None = None
+    node_nm: Amount | None = None
+    voltage_v: Amount | None = None
+    temperature_c: Real | None = None
     corner: str | None = None
-    clock_mhz: float | None = None
+    clock_mhz: Amount | None = None
     activity: str = ""
-    uncertainty: float | None = None
+    uncertainty: Amount | None = None
     formula: str = ""
     scaling: list[str] = Field(default_factory=list)
     used_for: list[str] = Field(default_factory=list)
@@ -261,9 +275,9 @@ class NetworkSummary(_Part):
 
     name: str
     source: str = ""
-    batch: int = 1
-    layers: int
-    macs: int
+    batch: PositiveCount = 1
+    layers: PositiveCount
+    macs: PositiveCount
     skipped_operators: list[str] = Field(default_factory=list)
 
 
@@ -288,8 +302,8 @@ class Origin(_Part):
 class Intervals(_Part):
     """From where to where the totals lie, at nominal 90 %, as prices know them; None where not priced."""
 
-    energy_pj: tuple[float, float] | None = None
-    area_um2: tuple[float, float] | None = None
+    energy_pj: tuple[Real, Real] | None = None
+    area_um2: tuple[Real, Real] | None = None
 
 
 class Result(_Part):
@@ -306,7 +320,7 @@ class Result(_Part):
     mac: str
     totals: Totals
     layers: list[LayerResult] = Field(min_length=1)
-    area_um2: dict[str, float | None]
+    area_um2: dict[str, Amount | None]
     area_formation: list[AreaFormation] = Field(default_factory=list)
     unit_prices: list[UnitPrice] = Field(default_factory=list)
     not_priced: list[MissingPrice] = Field(default_factory=list)
@@ -331,6 +345,8 @@ class Result(_Part):
         sums.require_equal("femtojoules of static energy", static_fj, totals.static_energy_fj)
         areas_um2 = [area for component, area in self.area_um2.items() if component != TOTAL]
         sums.require_close("area", sum_known(areas_um2), totals.area_um2)
+        if TOTAL in self.area_um2:
+            sums.require_close("total area", self.area_um2[TOTAL], totals.area_um2)
         sums.require_priced_alike(
             "totals",
             totals.energy_fj,
@@ -351,7 +367,12 @@ class Result(_Part):
         """
         if info.context and info.context.get("schema_version") == 1:
             return self
-        prices = {f"{price.table}:{price.row}": price.value for price in self.sources.prices}
+        prices: dict[str, float] = {}
+        for price in self.sources.prices:
+            reference = f"{price.table}:{price.row}"
+            if prices.setdefault(reference, price.value) != price.value:
+                message = f"price {reference!r} is given twice, as {prices[reference]} and {price.value}"
+                raise ValueError(message)
         units = {unit.name: unit for unit in self.unit_prices}
         known: set[tuple[int, int]] = set()
         for layer in self.layers:
@@ -362,6 +383,18 @@ class Result(_Part):
         require_unit_prices(self.unit_prices, prices)
         if self.area_formation:
             require_areas(self.area_formation, prices, self.area_um2)
+        return self
+
+    @model_validator(mode="after")
+    def _follows(self, info: ValidationInfo) -> Result:
+        """Figures are what they follow from; those that a document of version 1 leaves out are not asked."""
+        version = (info.context or {}).get("schema_version")
+        require_derived(self.totals, self.layers, self.arch, complete=version == SCHEMA_VERSION)
+        if self.intervals is not None:
+            require_inside("energy_pj", self.totals.energy_pj, self.intervals.energy_pj)
+            require_inside("area_um2", self.totals.area_um2, self.intervals.area_um2)
+        sums.require_equal("layers", len(self.layers), self.network.layers)
+        sums.require_equal("MACs of the network", self.totals.macs, self.network.macs)
         return self
 
     @model_validator(mode="after")
@@ -408,21 +441,27 @@ class Result(_Part):
         return documents
 
 
-def load_result(path: Path) -> Result:
+def load_result(path: Path, *, key: str | None = None) -> Result:
     """A result read back from `result.json` (or the folder that holds it).
 
     A file of schema version 1 is read as one of this version: its picojoules become whole femtojoules, which
-    must close too.
+    must close too. A file of a sweep's store is sealed; its checksum is checked, and that it was stored under
+    `key` where one is given.
 
     Raises:
-        UserError: unreadable, not a result, another schema version, or sums that do not close.
+        UserError: unreadable, not a result, another schema version, sums that do not close, figures that are
+            not what they follow from, numbers out of range, or a seal that does not hold.
     """
     if is_folder(path):
         path = path / "result.json"
-    document = load_json(path)
+    text = read_text(path, most_bytes=LARGEST_JSON_BYTES)
+    document = parse_json(text, source=path)
+    if key is not None or (isinstance(document, dict) and SEALED in document):
+        require_seal(text, source=path, key=key)
+        document = {name: value for name, value in document.items() if name != SEALED}
     if not isinstance(document, dict) or "schema_version" not in document:
         raise UserError("is not a result of `systolic simulate`", source=path)
-    if document["schema_version"] not in READ_VERSIONS:
+    if type(document["schema_version"]) is not int or document["schema_version"] not in READ_VERSIONS:
         raise UserError(
             "was written with another schema version",
             source=path,
@@ -437,6 +476,8 @@ def load_result(path: Path) -> Result:
         return Result.model_validate(
             document | {"schema_version": SCHEMA_VERSION}, context={"schema_version": version}
         )
+    except (ArithmeticError, RecursionError) as error:
+        raise UserError("is not a valid result: it has numbers beyond any range", source=path) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         location = ".".join(str(part) for part in first["loc"]) or None

@@ -12,6 +12,7 @@ from simulator.arch.mapping import with_mapping
 from simulator.arch.scalesim_cfg import BANDWIDTH_FIELD, ScaleSimConfig, read_scalesim_cfg
 from simulator.assembly import MeasuredRun, assemble, move_prices_of
 from simulator.foundation import UserError
+from simulator.foundation.reading.content import is_folder
 from simulator.result import Origin, Result
 from simulator.scalesim_bandwidth import bandwidth_warnings
 from simulator.system import MachineRun, simulate_network
@@ -102,7 +103,7 @@ def origin(
 
     With tensors, or a trace, also `arch`: formats are written into the one that runs.
     """
-    measures = tensors is not None or Path(network).is_dir()
+    measures = tensors is not None or is_folder(Path(network))
     return Origin(
         network=network,
         batch=batch,

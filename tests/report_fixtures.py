@@ -85,6 +85,7 @@ def make_result(
     static_fj = by_component_fj["leakage"]
     latency_ms = cycles / _CLOCK_MHZ / 1000
     power_mw = None if energy_pj is None else energy_pj / latency_ms / 1e6
+    powers_mw = [layer.power_mw for layer in built]
     area: dict[str, float | None] = {
         "multiply": 124121.088,
         "registers": 99090.432,
@@ -115,7 +116,7 @@ def make_result(
             static_energy_fj=static_fj,
             static_energy_pj=in_pj(static_fj),
             power_mw=power_mw,
-            peak_layer_power_mw=None if power_mw is None else power_mw * 1.2,
+            peak_layer_power_mw=None if None in powers_mw else max(mw or 0.0 for mw in powers_mw),
             area_um2=area_um2,
             utilization=macs / (cycles * _ROWS * _ROWS),
             tops=tops,

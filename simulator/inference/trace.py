@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from simulator import __version__
 from simulator.foundation import UserError
 from simulator.foundation.documents import validate
-from simulator.foundation.files import prepare_folder, whole_file, write_text
+from simulator.foundation.files import prepare_folder, remove_file, write_array, write_text
 from simulator.foundation.reading.arrays import map_npy
 from simulator.foundation.reading.content import is_file, sha256_of, size_of
 from simulator.foundation.reading.json_documents import load_json
@@ -161,7 +161,7 @@ def write_trace(
         UserError: the folder or a file cannot be written.
     """
     prepare_folder(folder)
-    (folder / MANIFEST).unlink(missing_ok=True)
+    remove_file(folder / MANIFEST)
     layers = tuple(_write_layer(folder, index, record) for index, record in enumerate(records))
     manifest = Manifest(simulator_version=__version__, encoding=encoding, layers=layers, **asdict(provenance))
     write_text(folder / MANIFEST, json.dumps(manifest.model_dump(mode="json"), indent=1) + "\n")
@@ -184,14 +184,13 @@ def _write_layer(folder: Path, index: int, record: LayerRecord) -> TracedLayer:
 
 def _write_tensor(folder: Path, file: str, tensor: Tensor) -> TensorFile:
     contiguous = np.ascontiguousarray(tensor)
-    with whole_file(folder / file) as temporary, temporary.open("wb") as stream:
-        np.save(stream, contiguous, allow_pickle=False)
     path = folder / file
+    write_array(path, contiguous)
     return TensorFile(
         file=file,
         dtype=contiguous.dtype.str,
         shape=contiguous.shape,
-        bytes=path.stat().st_size,
+        bytes=size_of(path),
         sha256=_sha256(path),
     )
 

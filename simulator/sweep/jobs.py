@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import traceback
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -20,6 +21,9 @@ from simulator.result import SCHEMA_VERSION, Origin, Result
 from simulator.simulation import configure, load_workload, origin, simulate
 from simulator.sweep.spec import SweepPoint
 from simulator.workload import Network
+
+DEFECT = "a defect of systolic"
+"""How the problem of a job begins that failed by an error in this package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobOutcome:
-    """A job's result as compact JSON, or why there is none."""
+    """A job's result as compact JSON, or why there is none; a defect also has its traceback."""
 
     text: str | None
     problem: str | None
+    traceback: str | None = None
 
 
 def plan(
@@ -148,8 +153,11 @@ def run_job(job: Job) -> JobOutcome:
         return JobOutcome(_simulated(job).model_dump_json(), None)
     except UserError as error:
         return JobOutcome(None, str(error))
+    except MemoryError:
+        return JobOutcome(None, "needs more memory than there is")
     except Exception as error:
-        return JobOutcome(None, f"{type(error).__name__}: {error}")
+        told = "".join(traceback.format_exception(error))
+        return JobOutcome(None, f"{DEFECT}: {type(error).__name__}: {error}", told)
 
 
 def _simulated(job: Job) -> Result:

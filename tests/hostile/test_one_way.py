@@ -35,6 +35,7 @@ OF_PATHS = {
 OTHERWISE = {
     "foundation": "the one way",
     "numerics/engines/kernel_cache.py": "the cache of compiled kernels, which no user writes",
+    "sweep/store.py": "opens the file of its locks, and nothing else (tested below)",
 }
 
 
@@ -98,6 +99,11 @@ def test_a_module_reads_and_writes_files_through_foundation(path: Path) -> None:
 def test_the_test_above_finds(source: str) -> None:
     tree = ast.parse(source)
     assert [*calls(tree), *imports(tree)]
+
+
+def test_a_store_of_a_sweep_opens_only_its_locks() -> None:
+    tree = ast.parse((SIMULATOR / "sweep" / "store.py").read_text(encoding="utf-8"))
+    assert [what for _, what in (*calls(tree), *imports(tree))] == ["os.open"]
 
 
 def test_text_and_result_methods_are_no_files() -> None:

@@ -35,6 +35,21 @@ def exists(path: Path) -> bool:
     return _mode(path) is not None
 
 
+def names_in(folder: Path) -> list[str]:
+    """Names of everything in a folder, in order. Raises UserError where they cannot be told."""
+    require_path(folder)
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208 - names, of which there may be a million
+    except OSError as error:
+        raise UserError(f"cannot be read: {reason_of(error)}", source=folder) from error
+
+
+def is_regular_or_absent(path: Path) -> bool:
+    """Whether a regular file or nothing is at `path`. Raises UserError where that cannot be told."""
+    mode = _mode(path)
+    return mode is None or stat.S_ISREG(mode)
+
+
 def require_path(path: str | Path) -> None:
     """Refuse what no file can be called: nothing, a zero character, text that is no Unicode.
 
