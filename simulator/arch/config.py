@@ -15,6 +15,7 @@ Timing = Literal["reference", "scalesim"]
 LoopOrder = Literal["auto", "ifmap_resident", "filter_resident", "ofmap_resident"]
 Loops = Literal["auto", "mkn", "nkm", "mnk", "nmk"]
 Objective = Literal["latency", "traffic", "energy"]
+ImageOrder = Literal["auto", "rows", "columns"]
 
 ORDER_OF_LOOPS: dict[Loops, LoopOrder] = {
     "mkn": "ifmap_resident",
@@ -192,6 +193,12 @@ class TilingChoice(_Section):
         "whole rows of one image, else of part of one row.",
     )
     tile_images: int | None = Field(None, ge=1, description="Images of a tile; more than one are whole.")
+    image_order: ImageOrder = Field(
+        "auto",
+        description="Which axis of an image blocks of output pixels and the taps of a kernel follow first: "
+        "`rows`: row by row; `columns`: column by column; `auto`: the better one, which is `rows` for a MAC "
+        "whose sums depend on their order, and where `tile_k` or a size of the block is given.",
+    )
     tile_rows: int | None = Field(None, ge=1, description="Output rows of a convolution's tile.")
     tile_columns: int | None = Field(None, ge=1, description="Output columns of a convolution's tile.")
     tile_n: int | None = Field(None, ge=1, description="Output channels of a tile, of each group.")

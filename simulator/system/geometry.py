@@ -57,6 +57,11 @@ class Geometry(NamedTuple):
         return cls(c.batch, rows, columns, channels, layer.n_per_group, layer.k, layer.groups)
 
     @property
+    def turned(self) -> Geometry:
+        """The same loops with rows and columns exchanged: blocks and taps follow columns first."""
+        return self._replace(rows=self.columns, columns=self.rows)
+
+    @property
     def m(self) -> int:
         """Output pixels of all images."""
         return self.images * self.rows.outputs * self.columns.outputs
@@ -89,13 +94,34 @@ def _is_product(convolution: Convolution) -> bool:
 
 
 @kernel
+def _dilated_extent(axis: Axis, first: int, stop: int, first_tap: int, stop_tap: int) -> int:
+    """As `input_extent`, tap by tap: an input that several outputs read through several taps counts once."""
+    common, rest = axis.stride, axis.dilation
+    while rest:
+        common, rest = rest, common % rest
+    # Output o reads through tap t what output o - outputs_apart reads through tap t + taps_apart.
+    outputs_apart, taps_apart = axis.dilation // common, axis.stride // common
+    count = 0
+    for tap in range(first_tap, stop_tap):
+        offset = axis.padding - tap * axis.dilation
+        low = max(first, (offset + axis.stride - 1) // axis.stride)
+        high = min(stop, (axis.inputs - 1 + offset) // axis.stride + 1)
+        count += max(0, high - low)
+        if tap + taps_apart < stop_tap:
+            count -= max(0, high - max(low, first + outputs_apart))
+    return count
+
+
+@kernel
 def input_extent(axis: Axis, first: int, stop: int, first_tap: int, stop_tap: int) -> int:
     """Input positions that outputs `first` to `stop` read through taps `first_tap` to `stop_tap`.
 
-    Padding is not read. Positions between the windows of neighbouring outputs (a stride longer than the
-    kernel) are not either; those between the taps of a dilated kernel are.
+    Padding is not read, nor what lies between the windows of neighbouring outputs (a stride longer than the
+    kernel) or between the taps of a dilated kernel, unless another output reads it.
     """
-    reach = axis.dilation * (stop_tap - first_tap - 1) + 1
+    if axis.dilation > 1 and stop_tap - first_tap > 1:
+        return _dilated_extent(axis, first, stop, first_tap, stop_tap)
+    reach = stop_tap - first_tap
     offset = first_tap * axis.dilation - axis.padding
     if axis.stride <= reach:
         begin = max(0, first * axis.stride + offset)

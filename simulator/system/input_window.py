@@ -14,7 +14,8 @@ from simulator.system.geometry import Axis, Geometry, input_extent, taps_of
 class AxisWindow:
     """Input positions along one axis that outputs `first` to `stop` read through some taps, closed up.
 
-    Padding is left out, and so is what lies between windows that a long stride keeps apart.
+    Padding is left out, and so is what no output reads: between windows that a long stride keeps apart, and
+    between the taps of a dilated kernel.
     """
 
     axis: Axis
@@ -35,29 +36,24 @@ class AxisWindow:
             outputs: outputs, counted from the block's first one.
             taps: taps of the whole kernel.
         """
-        axis = self.axis
-        position = (self.first + outputs) * axis.stride - axis.padding + taps * axis.dilation
-        begins, lengths, before = self._runs()
-        run = outputs if len(begins) > 1 else np.zeros_like(outputs)
-        inside = np.clip(position - begins[run], 0, np.maximum(lengths[run] - 1, 0))
-        places: Integers = np.minimum(before[run] + inside, max(0, self.length - 1))
+        stored = self._stored()
+        if not len(stored):
+            return np.zeros_like(outputs)
+        position = self._positions(self.first + outputs, taps)
+        places: Integers = np.minimum(np.searchsorted(stored, position), len(stored) - 1)
         return places
 
-    def _runs(self) -> tuple[Integers, Integers, Integers]:
-        """Runs of neighbouring positions: first one, length, and positions before it.
-
-        One run where windows meet, else one for each output.
-        """
+    def _positions(self, outputs: Integers, taps: Integers) -> Integers:
         axis = self.axis
-        reach = axis.dilation * (self.stop_tap - self.first_tap - 1) + 1
-        offset = self.first_tap * axis.dilation - axis.padding
-        begins = np.arange(self.first, self.stop, dtype=np.int64) * axis.stride + offset
-        ends = np.minimum(begins + reach, axis.inputs)
-        begins = np.maximum(begins, 0)
-        if axis.stride <= reach:
-            begins, ends = begins[:1], ends[-1:]
-        lengths = np.maximum(0, ends - begins)
-        return begins, lengths, np.cumsum(lengths) - lengths
+        positions: Integers = outputs * axis.stride - axis.padding + taps * axis.dilation
+        return positions
+
+    def _stored(self) -> Integers:
+        """The stored positions, ascending."""
+        outputs, taps = np.arange(self.first, self.stop), np.arange(self.first_tap, self.stop_tap)
+        positions = np.unique(self._positions(outputs[:, None], taps))
+        inside: Integers = positions[(positions >= 0) & (positions < self.axis.inputs)]
+        return inside
 
 
 @dataclass(frozen=True, slots=True)

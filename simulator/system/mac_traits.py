@@ -16,7 +16,8 @@ from simulator.system.footprint import StorageBits
 class MacTraits:
     """Widths in bits, pipeline in cycles; a clock beyond the MAC's own changes no cycles, only its price.
 
-    `activation` is the activation format's name, which MACs that share rows must have in common.
+    `activation` is the activation format's name, which MACs that share rows must have in common;
+    `depends_on_order` whether the order of a sum can change its bits.
     """
 
     name: str
@@ -24,6 +25,7 @@ class MacTraits:
     activation: str = ""
     pipeline_depth: int = 1
     accumulation_interval: int = 1
+    depends_on_order: bool = False
 
 
 TraitsOf = Callable[[MacChoice], MacTraits]
@@ -41,6 +43,7 @@ def configured_traits(arch: ArchConfig) -> TraitsOf:
             activation=mac.spec.activation,
             pipeline_depth=mac.spec.pipeline_depth,
             accumulation_interval=mac.spec.accumulation_interval,
+            depends_on_order=mac.depends_on_order,
         )
 
     return traits_of
@@ -70,4 +73,5 @@ def merged_traits(macs: Sequence[MacTraits]) -> MacTraits:
         activation=macs[0].activation,
         pipeline_depth=max(mac.pipeline_depth for mac in macs),
         accumulation_interval=max(mac.accumulation_interval for mac in macs),
+        depends_on_order=any(mac.depends_on_order for mac in macs),
     )

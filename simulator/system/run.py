@@ -25,7 +25,7 @@ from simulator.system.ports import edges_of
 from simulator.system.reuse import Readers, Reuse, cheapest_reuse, may_stay, stored_results
 from simulator.system.stored_widths import stored_bits
 from simulator.system.tile_work import DATAFLOWS, FOLDS, Array
-from simulator.system.tiling import Tiling, choose_tiling
+from simulator.system.tiling import Tiling, choose_tiling, in_image_order
 from simulator.system.tiling_needs import Limits
 from simulator.workload.layer import Layer, Network
 
@@ -233,7 +233,9 @@ class _Player:
         padded = replace(layer, n=dealt.slots_per_group * layer.groups)
         work, limits = self._work(padded, job, timing), self._limits(job.reuse)
         weights = self._weights(layer, job, work)
-        tiling = choose_tiling(layer.name, work, limits, job.tiling, weights)
+        in_order = job.macs.together.depends_on_order
+        tiling = choose_tiling(layer.name, work, limits, job.tiling, weights, sums_in_order=in_order)
+        work = in_image_order(work, turned=tiling.turned)
         totals = tiling.totals
         if timing.timing == "scalesim":
             totals = scalesim_totals(work, timing, padded, totals)

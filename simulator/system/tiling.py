@@ -17,6 +17,7 @@ from simulator.arch.config import TilingConfig
 from simulator.foundation import UserError
 from simulator.system.counts import OPERANDS, Operand
 from simulator.system.footprint import Integers
+from simulator.system.geometry import Geometry
 from simulator.system.layer_work import END, STEPS, LayerWork
 from simulator.system.nest import NEST_NAMES, NO_OPERAND, Blocking, lengths_of
 from simulator.system.tile_sizes import (
@@ -39,7 +40,7 @@ from simulator.system.tiling_search import (
     WHOLE_REDUCTION,
     Search,
 )
-from simulator.system.tiling_trials import Weights, moved_bytes, play_candidates
+from simulator.system.tiling_trials import Weights, best_of, moved_bytes, play_candidates
 
 _MOST_CYCLES = 1 << 60
 _SIZES = [5, 0, 1, 2, 3, 4]
@@ -51,7 +52,8 @@ class Tiling:
     """A chosen loop nest and tile sizes, with all that the machine does under it.
 
     totals: see `layer_work`. slots: tiles of each operand that its buffer holds at once. is_product:
-    whether output pixels are one run, not blocks of images.
+    whether output pixels are one run, not blocks of images. turned: whether blocks and taps follow columns
+    first; the blocking's rows are then columns of the image.
     """
 
     blocking: Blocking
@@ -59,6 +61,7 @@ class Tiling:
     totals: Integers
     reason: str
     is_product: bool
+    turned: bool
 
     @property
     def steps(self) -> int:
@@ -83,12 +86,14 @@ class Tiling:
     def fixed(self) -> dict[str, Any]:
         """Fields of an architecture's `tiling` that give this tiling again."""
         b = self.blocking
+        rows, columns = (b.columns, b.rows) if self.turned else (b.rows, b.columns)
         pixels = (
             {"tile_m": self.tile_m}
             if self.is_product
-            else {"tile_images": b.images, "tile_rows": b.rows, "tile_columns": b.columns}
+            else {"tile_images": b.images, "tile_rows": rows, "tile_columns": columns}
         )
         return {
+            "image_order": "columns" if self.turned else "rows",
             "loops": NEST_NAMES[b.nest][1].replace(", ", ""),
             **pixels,
             "tile_n": b.n,
@@ -112,7 +117,13 @@ class Tiling:
 
 
 def choose_tiling(
-    name: str, work: LayerWork, limits: Limits, fixed: TilingConfig, weights: Weights | None = None
+    name: str,
+    work: LayerWork,
+    limits: Limits,
+    fixed: TilingConfig,
+    weights: Weights | None = None,
+    *,
+    sums_in_order: bool = False,
 ) -> Tiling:
     """The best tiling among those that the architecture file leaves open.
 
@@ -122,25 +133,97 @@ def choose_tiling(
         limits: the buffers.
         fixed: sizes and order that are given, and the objective.
         weights: prices of the machine's totals, for the objective `energy`.
+        sums_in_order: whether the order of the reduction can change a result, so that taps come row by row.
 
     Raises:
         UserError: not even the smallest tile fits, or a fixed tile cannot work; names the buffer.
     """
-    # Refresh takes the same share of every tiling's transfers, but its phase hides repetitions.
-    calm = work.memory._replace(refresh_interval=0, refresh_duration=0)
-    search = Search(name, work._replace(memory=calm), limits, fixed, weights)
-    if not search.run():
-        raise _does_not_fit(search)
-    _require_countable(name, search)
-    return _tiling(search, work)
+    searches: list[_Searched] = []
+    for turned in _image_orders(name, work.geometry, fixed, sums_in_order=sums_in_order):
+        searched = _Searched(name, work, limits, fixed, weights, turned=turned)
+        if searched.search.run():
+            searches.append(searched)
+            if searched.search.leaves_nothing:
+                break
+    if not searches:
+        raise _does_not_fit(Search(name, work, limits, fixed, weights))
+    best, row = best_of([searched.search.trials for searched in searches])
+    return searches[best].tiling(row)
 
 
-def _require_countable(name: str, search: Search) -> None:
+def in_image_order(work: LayerWork, *, turned: bool) -> LayerWork:
+    """The same layer with its blocks and taps in another order."""
+    return work._replace(geometry=work.geometry.turned) if turned else work
+
+
+def _image_orders(name: str, g: Geometry, fixed: TilingConfig, *, sums_in_order: bool) -> tuple[bool, ...]:
+    """Whether rows and columns change places, in the orders to try.
+
+    Raises:
+        UserError: columns first for a MAC whose sums depend on the order of the taps.
+    """
+    if g.is_product:
+        return (False,)
+    if fixed.image_order == "columns":
+        if sums_in_order and g.kernel_size > 1:
+            raise UserError(
+                f"layer {name!r} has a MAC whose sums depend on their order, which is row by row",
+                location="tiling.image_order",
+                value="columns",
+                allowed="rows, auto, or a MAC with an accumulator that wraps",
+            )
+        return (True,)
+    given = (fixed.tile_m, fixed.tile_images, fixed.tile_rows, fixed.tile_columns, fixed.tile_k)
+    is_open = fixed.image_order == "auto" and all(size is None for size in given) and g != g.turned
+    return (False, True) if is_open and not sums_in_order else (False,)
+
+
+class _Searched:
+    """A search with blocks in one order of the image."""
+
+    def __init__(
+        self,
+        name: str,
+        work: LayerWork,
+        limits: Limits,
+        fixed: TilingConfig,
+        weights: Weights | None,
+        *,
+        turned: bool,
+    ) -> None:
+        self.name, self.turned = name, turned
+        self.work = in_image_order(work, turned=turned)
+        # Refresh takes the same share of every tiling's transfers, but its phase hides repetitions.
+        calm = self.work._replace(memory=work.memory._replace(refresh_interval=0, refresh_duration=0))
+        sides = {"tile_rows": fixed.tile_columns, "tile_columns": fixed.tile_rows} if turned else {}
+        self.search = Search(name, calm, limits, fixed.model_copy(update=sides), weights)
+
+    def tiling(self, row: int) -> Tiling:
+        """What a row of the search does. Raises UserError where 64 bits may not hold its cycles."""
+        search = self.search
+        _require_countable(self.name, search, row)
+        b = Blocking(*(int(part) for part in search.rows[row, : SINGLE + 1]))
+        slots = slots_of(search.work, b, search.limits, search.scratch.needs)
+        totals = search.totals[row].copy()
+        if self.work.memory != search.work.memory:
+            play_candidates(
+                self.work, search.limits, search.rows[row : row + 1], totals[None], search.scratch
+            )
+        return Tiling(
+            blocking=b,
+            slots=dict(zip(OPERANDS, (int(count) for count in slots), strict=True)),
+            totals=totals,
+            reason=_reason(search, row),
+            is_product=search.work.geometry.is_product,
+            turned=self.turned,
+        )
+
+
+def _require_countable(name: str, search: Search, row: int) -> None:
     """Refuse a tiling whose cycles 64 bits may not hold. Raises UserError."""
-    row, memory = search.rows[search.chosen], search.work.memory
+    sizes, memory = search.rows[row, :6][_SIZES], search.work.memory
     counts = [
-        -(-length // int(size))
-        for length, size in zip(lengths_of(search.work.geometry), row[:6][_SIZES], strict=True)
+        -(-length // int(size)) for length, size in zip(lengths_of(search.work.geometry), sizes, strict=True)
     ]
     steps = math.prod(int(count) for count in counts)
     waits = memory.latency + -(-memory.burst_bytes * memory.rate_cycles // memory.rate_bytes)
@@ -152,25 +235,6 @@ def _require_countable(name: str, search: Search) -> None:
             value=steps,
             allowed=f"at most {_MOST_CYCLES // waits:,} tiles, larger ones or a DRAM with less latency",
         )
-
-
-def _tiling(search: Search, work: LayerWork) -> Tiling:
-    chosen = search.chosen
-    b = Blocking(*(int(part) for part in search.rows[chosen, : SINGLE + 1]))
-    slots, totals = (
-        slots_of(search.work, b, search.limits, search.scratch.needs),
-        search.totals[chosen].copy(),
-    )
-    if work.memory != search.work.memory:
-        row = search.rows[chosen : chosen + 1]
-        play_candidates(work, search.limits, row, totals[None], search.scratch)
-    return Tiling(
-        blocking=b,
-        slots=dict(zip(OPERANDS, (int(count) for count in slots), strict=True)),
-        totals=totals,
-        reason=_reason(search, chosen),
-        is_product=search.work.geometry.is_product,
-    )
 
 
 def _reason(search: Search, chosen: int) -> str:

@@ -132,6 +132,15 @@ class Search:
         self._polish(candidates)
         return True
 
+    @property
+    def leaves_nothing(self) -> bool:
+        """Whether every byte moves once, so that no order of the image saves more than single cycles.
+
+        Where a layer takes few steps, single cycles count.
+        """
+        priced = self.trials.objective == ENERGY
+        return not priced and self.effort is not _THOROUGH and not self._comes_again(self.chosen)
+
     # --- candidates
 
     def _variants(self) -> Integers:

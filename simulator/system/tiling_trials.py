@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -87,6 +88,17 @@ def with_room(trials: Trials, more: int) -> Trials:
     return trials._replace(rows=longer[0], totals=longer[1], figures=longer[2])
 
 
+def best_of(several: Sequence[Trials]) -> tuple[int, int]:
+    """Which of several trials of one objective has the best row, and which row it is."""
+    figures = np.concatenate([trials.figures[: trials.played] for trials in several])
+    row = int(choose_row(several[0].objective, figures, len(figures), float(figures[:, _CYCLES].min())))
+    for number, trials in enumerate(several):
+        if row < trials.played:
+            return number, row
+        row -= trials.played
+    raise ValueError("no row was played")
+
+
 def moved_bytes(totals: Integers) -> int:
     """Useful DRAM bytes of all streams."""
     return int(totals[BYTES : BYTES + 4].sum())
@@ -131,15 +143,17 @@ def _is_known(trials: Trials, row: Integers) -> bool:
     return False
 
 
-@helper
-def _choose(trials: Trials) -> int:
-    """The best row for the objective; of those as good as equal one with the fewest steps."""
-    count, figures = trials.standing[COUNT], trials.figures
-    value = _SCORE if trials.objective == ENERGY else _CYCLES
+@still_kernel
+def choose_row(objective: int, figures: npt.NDArray[np.float64], count: int, fewest: float) -> int:
+    """The best row for the objective; of those as good as equal one with the fewest steps.
+
+    figures: of `Trials`, of which the first `count` rows were played. fewest: cycles of the fastest one.
+    """
+    value = _SCORE if objective == ENERGY else _CYCLES
     most_cycles, moved = np.inf, np.inf
-    if trials.objective == LATENCY:
-        most_cycles = NEAR * figures[trials.standing[FASTEST], _CYCLES]
-    if trials.objective != ENERGY:
+    if objective == LATENCY:
+        most_cycles = NEAR * fewest
+    if objective != ENERGY:
         for i in range(count):
             if figures[i, _CYCLES] <= most_cycles:
                 moved = min(moved, figures[i, _MOVED])
@@ -177,7 +191,8 @@ def _note(trials: Trials, place: int) -> None:
     if place == 0 or totals[END] < trials.figures[trials.standing[FASTEST], _CYCLES]:
         trials.standing[FASTEST] = place
     trials.standing[COUNT] = place + 1
-    trials.standing[CHOSEN] = _choose(trials)
+    fewest = trials.figures[trials.standing[FASTEST], _CYCLES]
+    trials.standing[CHOSEN] = choose_row(trials.objective, trials.figures, place + 1, fewest)
 
 
 @still_kernel

@@ -173,7 +173,15 @@ def finished_bytes(work: LayerWork, lowered: LoweredLayer) -> tuple[int, int]:
 def differences(work: LayerWork, blocking: Blocking, slots: Slots, totals: Integers) -> list[str]:
     """Everything in which the two machines differ for one layer."""
     lowered = lower(
-        work, Tiling(blocking, dict(zip(OPERANDS, slots, strict=True)), totals, "", work.geometry.is_product)
+        work,
+        Tiling(
+            blocking,
+            dict(zip(OPERANDS, slots, strict=True)),
+            totals,
+            "",
+            is_product=work.geometry.is_product,
+            turned=False,
+        ),
     )
     programme = lowered.programme
     times = play(programme)

@@ -151,14 +151,14 @@ def test_elements_of_a_block_are_rows_times_columns(seed: int) -> None:
         for column in range(c0, c1):
             top = row * p.rows.stride - p.rows.padding
             left = column * p.columns.stride - p.columns.padding
-            for y in range(top, top + p.rows.dilation * (p.rows.kernel - 1) + 1):
-                for x in range(left, left + p.columns.dilation * (p.columns.kernel - 1) + 1):
+            for y in range(top, top + p.rows.dilation * p.rows.kernel, p.rows.dilation):
+                for x in range(left, left + p.columns.dilation * p.columns.kernel, p.columns.dilation):
                     if 0 <= y < p.rows.inputs and 0 <= x < p.columns.inputs:
                         pairs.add((y, x))
     rows = touched(p.rows, r0, r1, 0, p.rows.kernel)
     columns = touched(p.columns, c0, c1, 0, p.columns.kernel)
     assert len(pairs) == len(rows) * len(columns)
-    assert needed(p.rows) <= touched(p.rows, 0, p.rows.outputs, 0, p.rows.kernel)
+    assert needed(p.rows) == touched(p.rows, 0, p.rows.outputs, 0, p.rows.kernel)
     first = rnd.randrange(p.k)
     window = window_of(p, first, rnd.randint(first + 1, p.k))
     assert 1 <= window.channels <= p.channels

@@ -59,11 +59,11 @@ def test_no_sampled_tiling_of_a_layer_is_better(seed: int) -> None:
     }
     layer = layer_of(rnd)
     subject = Subject(Case(layer, fields), "latency" if seed % 5 else "traffic")
-    product = subject.forms[0]
-    problem = replace(subject.problem(product=product), added=0)
+    form = subject.forms[0]._replace(turned=subject.run.tiling.turned)
+    problem = replace(subject.problem(form), added=0)
     chosen = list(subject.run.tiling.blocking)
     around = [*chosen[:6], chosen[6], chosen[7] + 1]
-    player = Player.of(subject.run)
+    player = Player.of(subject.run, turned=form.turned)
     rows = np.unique(sample_tilings(problem, rnd, SAMPLES, around), axis=0)
     played = player.play(rows)
     while len(played.rows) < LEAST_LEGAL:  # large layers, of which few samples fit

@@ -37,6 +37,12 @@ def rows_of(run: LayerRun) -> Iterator[Row]:
             yield Row(kind.memory, kind.operand, kind.direction, kind.purpose, address, size)
 
 
+def turned(p: Problem) -> Problem:
+    """The same problem with height and width exchanged."""
+    pairs = {name: getattr(p, name)[::-1] for name in ("ifmap", "ofmap", "kernel", "stride", "dilation")}
+    return replace(p, padding=p.padding[::-1], **pairs)
+
+
 def problem_of(layer: Layer, arch: ArchConfig) -> Problem:
     """A convolution whose windows share nothing is a product, unless rows, columns or images are fixed."""
     c, fixed = layer.convolution, arch.tiling
@@ -79,13 +85,11 @@ def problem_of(layer: Layer, arch: ArchConfig) -> Problem:
 
 def tiles_of(run: LayerRun) -> Tiles:
     chosen: dict[str, Any] = run.tiling.summary()
+    rows, columns = chosen.get("tile_rows", 1), chosen.get("tile_columns", chosen["tile_m"])
+    by_columns = chosen["image_order"] == "columns"
     return Tiles(
         loops=chosen["loops"],
-        pixels=(
-            chosen.get("tile_images", 1),
-            chosen.get("tile_rows", 1),
-            chosen.get("tile_columns", chosen["tile_m"]),
-        ),
+        pixels=(chosen.get("tile_images", 1), *((columns, rows) if by_columns else (rows, columns))),
         n=chosen["tile_n"],
         k=chosen["tile_k"],
         groups=chosen["tile_groups"],
@@ -143,6 +147,7 @@ def byte_machines(draw: st.DrawFn) -> ArchConfig:
         "dram.latency_ns": draw(st.sampled_from(latencies)),
         "dram.bandwidth_gbyte_per_s": draw(st.sampled_from([0.7, 25.6, 1000])),
         "dram.burst_bytes": BURST,
+        "tiling.image_order": draw(st.sampled_from(["auto", "rows", "columns"])),
         "tiling.loops": draw(st.sampled_from(["auto", "mkn", "nkm", "mnk", "nmk"])),
         "tiling.whole_reduction": draw(st.sampled_from(["auto", "auto", "neither", "ifmap", "filter"])),
     }
@@ -179,8 +184,9 @@ def replayed(arch: ArchConfig, mac: MacTraits, layer: Layer, reader: Layer, want
     except UserError:
         assume(False)
     bits = mac.bits
+    problem = problem_of(layer, arch)
     replay = Replay(
-        problem_of(layer, arch),
+        turned(problem) if run.tiling.turned else problem,
         tiles_of(run),
         Widths(
             ifmap=bits.activation // 8,

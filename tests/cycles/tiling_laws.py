@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,13 @@ PRICES = MovePrices(
     cycle_pj=2.0,
 )
 """Any prices do; these are about those of a small accelerator."""
+
+
+class Form(NamedTuple):
+    """One way to cut a layer: as a plain product, or by blocks, whose rows and columns may change places."""
+
+    product: bool
+    turned: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,28 +79,34 @@ class Subject:
         return float(cycles if self.objective == "latency" else moved)
 
     @cached_property
-    def forms(self) -> tuple[bool, ...]:
-        """The layer as a plain product (True), by blocks of rows and columns (False), or both."""
+    def forms(self) -> tuple[Form, ...]:
+        """Every form of the layer: a plain product, blocks of a convolution in both orders of its image."""
         layer = self.case.layer
-        product = (True,) if is_product(layer) else ()
-        return product if layer.convolution is None else (*product, False)
+        if layer.convolution is None:
+            return (Form(product=True),)
+        blocks, turned = Form(product=False), Form(product=False, turned=True)
+        if is_product(layer):
+            return Form(product=True), blocks
+        problem = self.problem(blocks)
+        return (blocks,) if problem.rows == problem.columns else (blocks, turned)
 
-    def problem(self, *, product: bool) -> Problem:
+    def problem(self, form: Form) -> Problem:
         """What the reference takes."""
-        return problem_of(self.case.layer, self.arch, product=product)
+        problem = problem_of(self.case.layer, self.arch, product=form.product)
+        return replace(problem, rows=problem.columns, columns=problem.rows) if form.turned else problem
 
     @cached_property
     def legal(self) -> tuple[Legal, ...]:
         """Every legal tiling, form by form."""
         pace = pace_of(self.arch)
-        return tuple(legal_tilings(self.problem(product=form), pace) for form in self.forms)
+        return tuple(legal_tilings(self.problem(form), pace) for form in self.forms)
 
-    def player(self, legal: Legal, *, product: bool) -> Player:
+    def player(self, legal: Legal, form: Form) -> Player:
         """The machine for one form of the layer."""
-        if product or not is_product(self.case.layer):
-            return Player.of(self.run)
+        if form.product or not is_product(self.case.layer):
+            return Player.of(self.run, turned=form.turned)
         first = legal.tiling(0)
-        return Player.of(self.on(with_tiling(self.arch, first, blocks=True)))
+        return Player.of(self.on(with_tiling(self.arch, first, blocks=True)), turned=form.turned)
 
 
 def energy_of(run: LayerRun) -> float:
@@ -103,14 +117,14 @@ def energy_of(run: LayerRun) -> float:
 def no_legal_tiling_is_better(subject: Subject, rnd: Random) -> Iterator[str]:
     """(a) Every legal tiling, left out only where its bounds say that it cannot be better."""
     pace = pace_of(subject.arch)
-    for product, legal in zip(subject.forms, subject.legal, strict=True):
-        problem = subject.problem(product=product)
+    for form, legal in zip(subject.forms, subject.legal, strict=True):
+        problem = subject.problem(form)
         if not len(legal.rows):
             continue
         places = np.nonzero(_may_be_better(subject, legal, rnd))[0]
         sample = np.array(rnd.sample(range(len(legal.rows)), min(SAMPLED, len(legal.rows))))
         chosen = legal.at(np.union1d(places, sample))
-        player = subject.player(legal, product=product)
+        player = subject.player(legal, form)
         for single in range(8):
             some = chosen.with_single(single) if single else chosen
             if single and subject.objective == "energy":
@@ -122,7 +136,7 @@ def no_legal_tiling_is_better(subject: Subject, rnd: Random) -> Iterator[str]:
             played = player.play(some.rows, single)
             yield from _not_as_defined(some, played, pace, problem)
             for said, place in beaten(subject, played, player):
-                yield f"(a) {said} with {some.tiling(int(played.rows[place]))}, single {single}"
+                yield f"(a) {said} with {some.tiling(int(played.rows[place]))}, single {single}, {form}"
 
 
 def _not_as_defined(legal: Legal, played: Played, pace: Pace, problem: Problem) -> Iterator[str]:
@@ -221,8 +235,8 @@ def more_bandwidth_takes_no_longer(subject: Subject, rnd: Random) -> Iterator[st
             yield f"(d) {factor} times the bandwidth takes {after}, {after / before - 1:.2%} above {before}"
     legal = subject.legal[0]
     rows = legal.rows[rnd.sample(range(len(legal.rows)), min(SAMPLED, len(legal.rows)))]
-    slow = Player.of(subject.run).play(rows)
-    fast = Player.of(faster).play(rows)
+    slow = Player.of(subject.run, turned=False).play(rows)
+    fast = Player.of(faster, turned=False).play(rows)
     for place in np.nonzero(fast.cycles > slow.cycles)[0][:1]:
         before, after = slow.cycles[place], fast.cycles[place]
         yield f"(d) {factor} times the bandwidth: {before} become {after} of {rows[place]}"
@@ -230,7 +244,7 @@ def more_bandwidth_takes_no_longer(subject: Subject, rnd: Random) -> Iterator[st
 
 def no_byte_fewer_than_there_are(subject: Subject, _: Random) -> Iterator[str]:
     """(e) Bytes are never below the unique ones."""
-    moved, unique = cost_of(subject.run)[1], unique_bytes(subject.problem(product=subject.forms[-1]))
+    moved, unique = cost_of(subject.run)[1], unique_bytes(subject.problem(subject.forms[-1]))
     if moved < unique:
         yield f"(e) {moved} bytes move, {unique} are needed"
 

@@ -14,6 +14,7 @@ from simulator.system.dram import exact
 from simulator.system.layer_work import BYTES, END, TOTALS, LayerWork
 from simulator.system.nest_state import new_scratch
 from simulator.system.objective import MovePrices
+from simulator.system.tiling import in_image_order
 from simulator.system.tiling_candidates import CANDIDATE, SINGLE, estimate_rows
 from simulator.system.tiling_needs import Limits
 from simulator.system.tiling_trials import play_candidates
@@ -99,9 +100,10 @@ class Player:
     limits: Limits
 
     @classmethod
-    def of(cls, run: LayerRun) -> Player:
-        """The machine of a simulated layer."""
-        return cls(run.played.work, run.played.limits)
+    def of(cls, run: LayerRun, *, turned: bool) -> Player:
+        """The machine of a simulated layer; `turned`: with blocks whose rows are columns of the image."""
+        work = in_image_order(run.played.work, turned=run.tiling.turned != turned)
+        return cls(work, run.played.limits)
 
     def play(self, rows: Integers, single: int = 0) -> Played:
         """Play tilings given as rows of `legal_tilings.Legal`; those that the machine refuses are left out.

@@ -126,12 +126,13 @@ def input_of(p: Problem, group: int, pixel: tuple[int, int, int], k: int) -> Tok
 
 
 def _positions(p: Problem, axis: int, outputs: Iterable[int], taps: Sequence[int]) -> list[int]:
-    """Input positions along one axis: under every window, from its first tap to its last."""
+    """Input positions along one axis: under every tap of every window."""
     found: set[int] = set()
     for output in outputs:
         begin = output * p.stride[axis] - p.padding[axis]
-        window = range(begin + taps[0] * p.dilation[axis], begin + taps[-1] * p.dilation[axis] + 1)
-        found |= {place for place in window if 0 <= place < p.ifmap[axis]}
+        window = range(taps[0], taps[-1] + 1)
+        places = (begin + tap * p.dilation[axis] for tap in window)
+        found |= {place for place in places if 0 <= place < p.ifmap[axis]}
     return sorted(found)
 
 

@@ -151,14 +151,15 @@ def problem_of(layer: Layer, arch: ArchConfig, *, product: bool, bits: Bits | No
 def touched(axis: Axis, first: int, stop: int, first_tap: int, stop_tap: int) -> frozenset[int]:
     """Input positions that a DMA fetches for outputs `first` to `stop` through some taps.
 
-    A window is fetched from its first to its last tap, what a dilated kernel jumps over included; padding is
+    What lies between the taps of a dilated kernel is fetched only where another output needs it; padding is
     not, and what a stride longer than the window jumps over is not.
     """
     found: set[int] = set()
     for output in range(first, stop):
         begin = output * axis.stride - axis.padding + first_tap * axis.dilation
         end = output * axis.stride - axis.padding + (stop_tap - 1) * axis.dilation
-        found.update(position for position in range(begin, end + 1) if 0 <= position < axis.inputs)
+        window = range(begin, end + 1, axis.dilation)
+        found.update(position for position in window if 0 <= position < axis.inputs)
     return frozenset(found)
 
 

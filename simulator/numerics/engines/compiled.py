@@ -17,13 +17,15 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def kernel(function: Function) -> Function:
     """A function compiled by numba on its first call, cached on disk, running without the GIL."""
-    return _cached(function, numba.njit(nogil=True, boundscheck=False, error_model="numpy")(function))
+    options = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
+    # Said, as numba would pass it on from a `helper` that calls the kernel to all that the kernel calls.
+    return _cached(function, numba.njit(**options, forceinline=False)(function))
 
 
 def still_kernel(function: Function) -> Function:
     """A kernel that allocates no arrays: numba then counts no references, whose atomic steps take time."""
     options = {"nogil": True, "boundscheck": False, "error_model": "numpy", "_nrt": False}
-    return _cached(function, numba.njit(**options)(function))
+    return _cached(function, numba.njit(**options, forceinline=False)(function))
 
 
 def _cached(function: Function, compiled: Any) -> Function:
