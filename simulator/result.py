@@ -36,6 +36,7 @@ from simulator.foundation.reading.content import is_folder, read_text
 from simulator.foundation.reading.json_documents import parse_json
 from simulator.foundation.reading.limits import LARGEST_JSON_BYTES
 from simulator.result_accuracy import Accuracy, LayerAccuracy
+from simulator.result_arch import require_shown
 from simulator.result_defaults import chip_fj, dram_fj, layer_with_bound, totals_with_parts
 from simulator.result_laws import require_derived, require_inside
 from simulator.result_seal import FIELD as SEALED
@@ -388,6 +389,7 @@ class Result(_Part):
     @model_validator(mode="after")
     def _follows(self, info: ValidationInfo) -> Result:
         """Figures are what they follow from; those that a document of version 1 leaves out are not asked."""
+        require_shown(self.arch, {layer.name: layer.tiling for layer in self.layers})
         version = (info.context or {}).get("schema_version")
         require_derived(self.totals, self.layers, self.arch, complete=version == SCHEMA_VERSION)
         if self.intervals is not None:

@@ -9,22 +9,24 @@ from typing import Final
 LONGEST_QUOTE: Final = 120
 """Characters of a quoted value."""
 
-_CONTROL: Final = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"
-"""Control characters, and halves of surrogate pairs, which no encoding can write."""
+_NOT_PLAIN: Final = re.compile(r"(?![\t\n])[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters but tabs and line feeds, and halves of surrogate pairs, which no encoding can write."""
 
-_TURNING: Final = r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
-"""Line ends of Unicode, and marks that turn the direction of the text behind them."""
-
-_UNSAFE: Final = re.compile(f"[{_CONTROL}{_TURNING}]")
-_NOT_PLAIN: Final = re.compile(f"(?![\t\n])[{_CONTROL}]")
 _LARGEST_WRITTEN: Final = 10**LONGEST_QUOTE
 _DEEPEST: Final = 20
 _BRACKETS: Final[dict[type, tuple[str, str]]] = {list: ("[", "]"), tuple: ("(", ")"), dict: ("{", "}")}
 
 
 def one_line(text: str) -> str:
-    """The text with whatever could move a cursor or start a line written as an escape of Python."""
-    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+    """The text with whatever is not printable written as an escape of Python.
+
+    That is everything that could move a cursor, start a line or turn the direction of the text behind it.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
 
 
 def is_plain(text: str) -> bool:

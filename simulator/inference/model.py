@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
+from simulator.foundation.reading.foreign import decoding
 from simulator.foundation.reading.onnx_files import inlined, load_onnx
 from simulator.foundation.resources import resolve_document
 from simulator.inference.folding import fold
@@ -71,6 +72,11 @@ def load_model(name_or_path: str | Path) -> Model:
     path = resolve_document(str(name_or_path), "workloads", ".onnx", what="trained network")
     if path.suffix.lower() != ".onnx":
         raise UserError("trained networks are ONNX files with weights", source=path, value=path.suffix)
+    with decoding("a network that can be executed", source=path):
+        return _read(path)
+
+
+def _read(path: Path) -> Model:
     layer_names = read_graph(path).layer_names  # also refuses what no one can read, and open dimensions
     proto = _load(path)
     constants = _initializers(proto.graph, path)

@@ -23,7 +23,7 @@ from simulator.foundation.reading.arrays import map_npy
 from simulator.foundation.reading.content import is_file, sha256_of, size_of
 from simulator.foundation.reading.json_documents import load_json
 from simulator.foundation.reading.limits import LARGEST_ARRAY_BYTES
-from simulator.numerics import MacSpec
+from simulator.numerics import MacSpec, get_mac
 from simulator.workload import Layer, Network
 from simulator.workload.lowering import im2col
 
@@ -219,6 +219,7 @@ def load_trace(folder: str | Path) -> Trace:
     layers = []
     for index, entry in enumerate(manifest.layers):
         layer = _layer(entry, path, index)
+        _require_mac(entry, path, index)
         for role, tensor in entry.tensors.items():
             _check_file(folder, tensor, f"layers.{index}.tensors.{role}")
         _check_sizes(entry, layer, path, index)
@@ -238,6 +239,16 @@ def _layer(entry: TracedLayer, path: Path, index: int) -> Layer:
     except (ValueError, UserError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"is not a layer: {reason}", source=path, location=f"layers.{index}.layer") from error
+
+
+def _require_mac(entry: TracedLayer, path: Path, index: int) -> None:
+    if entry.mac is None:
+        return
+    try:
+        get_mac(TypeAdapter(MacSpec).validate_python(entry.mac))
+    except (ValueError, UserError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"is not a MAC: {reason}", source=path, location=f"layers.{index}.mac") from error
 
 
 def _check_file(folder: Path, expected: TensorFile, location: str) -> None:

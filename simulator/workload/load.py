@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from simulator.foundation import UserError
+from simulator.foundation.reading.foreign import decoding
 from simulator.foundation.resources import resolve_document
 from simulator.workload.batching import with_batch
 from simulator.workload.layer import Network
@@ -35,7 +36,8 @@ def load_network(
     elif suffix == ".onnx":
         from simulator.workload.onnx_graph import read_onnx
 
-        network = read_onnx(path, skip_unsupported=skip_unsupported)
+        with decoding("a network that can be read", source=path):
+            network = read_onnx(path, skip_unsupported=skip_unsupported)
     else:
         raise UserError(
             "unknown kind of network file",

@@ -62,6 +62,9 @@ def read_graph(path: Path) -> Graph:
     model = _inferred(model, path)
     shapes = _shapes(model.graph)
     names = tuple(value.name for value in inputs)
+    for name in names:
+        if name not in shapes:
+            raise UserError("input is no tensor of known shape", source=path, location=name)
     batches = [shapes[name][0] for name in names if shapes[name]]
     return Graph(
         path=path,

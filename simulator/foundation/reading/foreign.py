@@ -1,4 +1,4 @@
-"""Libraries that decode what a user gives: whatever they raise becomes the one error."""
+"""Decoders of what a user gives: whatever they raise becomes the one error."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ _LOG: Final = logging.getLogger("simulator.reading")
 
 @contextmanager
 def decoding(what: str, *, source: object, location: str | None = None) -> Iterator[None]:
-    """Around a library's decoder: what it raises says that `source` is not `what`; its warnings are left out.
+    """Around a decoder: what it raises says that `source` is not `what`; its warnings are left out.
 
     Decoders raise anything for damaged input: `TokenError`, `struct.error`, `zlib.error`, `RecursionError`,
-    `OverflowError`. Only calls of decoders stand inside, so that defects of this package are not taken for
-    damaged input. The traceback goes to the logger `simulator.reading`, at level DEBUG.
+    `OverflowError`. Only calls of libraries stand inside, and the importers of ONNX, whose graphs can be
+    wrong in more ways than they could check; so defects of this package are not taken for damaged input
+    elsewhere. The traceback goes to the logger `simulator.reading`, at level DEBUG.
 
     Raises:
         UserError: anything was raised but a UserError.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from simulator.foundation.reading.foreign import decoding
 from simulator.foundation.reading.limits import LARGEST_IMAGE_BYTES, LARGEST_IMAGE_PIXELS
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+_SILENCE: Final = logging.NullHandler()
 _FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 _EIGHT_BIT_MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 
@@ -45,6 +47,7 @@ def read_picture(path: Path) -> Picture:
     """
     from PIL import Image
 
+    logging.getLogger("PIL").addHandler(_SILENCE)  # it tells of damage on stderr, which is told here
     what = "an image"
     with opened(path, most_bytes=LARGEST_IMAGE_BYTES) as stream:
         with decoding(what, source=path):
