@@ -23,8 +23,8 @@ _CONNECT_TIMEOUT_S: Final = 10
 _CLOSE_TIMEOUT_S: Final = 2
 
 _ASK_EVERY_S: Final = 2
-_ANSWER_TIMEOUT_S: Final = 4
-_LONGEST_SILENCE_S: Final = 8
+_ANSWER_TIMEOUT_S: Final = 3
+_LONGEST_SILENCE_S: Final = 6
 """A scheduler that has not answered for so long is gone: noticed within 15 s, asking included."""
 
 _MOST_NAMED: Final = 3
@@ -102,7 +102,7 @@ def dask_cluster(address: str) -> Iterator[Workers]:
             "--dask needs the extra `dask`; install it with `pip install systolic-simulator[dask]`"
         ) from error
     connect: Any = distributed.Client
-    with _silent("distributed", "tornado", "asyncio"):
+    with _silent():
         try:
             client = connect(timeout=_CONNECT_TIMEOUT_S, set_as_default=False, **_target(address))
         except Exception as error:  # whatever the parts of a wrong address make a library raise
@@ -195,17 +195,14 @@ class _Scheduler:
 
 
 @contextmanager
-def _silent(*names: str) -> Iterator[None]:
+def _silent() -> Iterator[None]:
     """Keep libraries from telling on stderr, in many lines, what is told in one sentence here."""
-    loggers = [logging.getLogger(name) for name in names]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
         yield
     finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
+        logging.disable(before)
 
 
 def available_cores() -> int:

@@ -80,7 +80,7 @@ def start_worker(file: Path, path: Path = ROOT) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
-def until(there: object, timeout_s: float = 60) -> None:
+def until(there: object, timeout_s: float = 240) -> None:
     assert callable(there)
     ends_s = time.monotonic() + timeout_s
     while not there():

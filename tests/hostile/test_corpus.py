@@ -116,6 +116,9 @@ CORPUS: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
     "1e999 in a result": (
         file("r.json", '{"schema_version": 2, "totals": {"tops": 1e999}}'), ["explain", "r.json"], "1e999",
     ),
+    "layer with a name of 1,001 letters": (
+        file("n.yaml", NETWORK.replace("fc1", "n" * 1001)), ["simulate", "n.yaml"], "name is too long",
+    ),
     "100,000 brackets in a result": (
         file("r.json", "[" * 100_000), ["report", "r.json"], "nested deeper than 64 levels",
     ),

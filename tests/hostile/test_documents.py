@@ -89,6 +89,8 @@ REFUSED_YAML = {
     "a merge twice": ("a: &a {x: 1}\nb: {<<: *a, <<: *a}", "key is given twice (got '<<')"),
     "a merge of text": ("a: {<<: 5}", "<< merges mappings"),
     "a long key": ("k" * 1001 + ": 1", ""),
+    "a long key that is marked as one": ("? " + "k" * 1001 + "\n: 1", "a key is too long"),
+    "a long text": (f"a: {'b' * 100_001}", "a text is too long"),
     "an escape": ('a: "\\e[31m"', "control character"),
     "a zero": ("a: \0", "control character"),
     "half a surrogate pair": ("a: \udc80", "control character"),

@@ -41,6 +41,9 @@ DEEPEST: Final = 64
 LONGEST_KEY: Final = 1000
 """Characters of a key or name."""
 
+LONGEST_TEXT: Final = 100_000
+"""Characters of a text inside a YAML file."""
+
 LONGEST_LINE: Final = 100_000
 """Characters of a line of CSV."""
 

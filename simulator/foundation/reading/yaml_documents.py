@@ -19,7 +19,7 @@ import yaml
 from simulator.foundation.errors import UserError
 from simulator.foundation.messages import is_plain
 from simulator.foundation.reading.content import read_text
-from simulator.foundation.reading.limits import DEEPEST, LONGEST_KEY, MOST_ALIASED, MOST_DIGITS
+from simulator.foundation.reading.limits import DEEPEST, LONGEST_KEY, LONGEST_TEXT, MOST_ALIASED, MOST_DIGITS
 
 _EventReader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -245,6 +245,10 @@ class _Composer:
 
     def _scalar(self, event: Any) -> Any:
         text: str = event.value
+        if len(text) > LONGEST_TEXT:
+            raise self._error(
+                event, "a text is too long", value=text, allowed=f"up to {LONGEST_TEXT:,} characters"
+            )
         if event.style == '"' and not is_plain(text):
             raise self._error(event, "holds a control character", value=text, allowed="plain text")
         if event.implicit[0]:

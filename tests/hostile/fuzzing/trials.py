@@ -56,6 +56,8 @@ def run(count: int, *, seed: int, told: TextIO | None = None) -> Tally:
             if problem is not None:
                 tally.failed[kind] += 1
                 tally.failures.append(f"{kind}, seed {seed}, case {number}: {problem}")
+                if told is not None:
+                    told.write(f"{tally.failures[-1]}\n")
             if told is not None and number % 10_000 == 9_999:
                 told.write(f"{number + 1:,} cases, {len(tally.failures)} defects\n")
     return tally
