@@ -5,27 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from simulator.arch import ArchConfig
-from simulator.arch.config import MacChoice
-from simulator.cost.activity import SwitchingActivity
-from simulator.cost.area import Area
-from simulator.cost.book import PriceBook
 from simulator.cost.left_out import left_out
 from simulator.cost.lines import LayerEnergy
-from simulator.cost.mac_parts import structure_of
-from simulator.cost.price import NotPriced
-from simulator.cost.pricing import ArchitecturePricing, MacBlock
 from simulator.cost.provenance import missing_prices, price_sources
 from simulator.cost.sums import EnergySum, PartEnergies
-from simulator.cost.unused import RowUse, grouped
-from simulator.foundation import UserError
 from simulator.foundation.code_version import code_version
 from simulator.foundation.femtojoules import in_pj, picojoules
-from simulator.numerics import Mac, get_mac
-from simulator.numerics.overflow import OverflowBound, overflow_bound
+from simulator.measurements import NO_LAYER, MeasuredLayer, Measurements
+from simulator.overflow_warnings import overflow_warnings
+from simulator.price_lists import PriceLists
 from simulator.report.intervals import ends_of
 from simulator.result import (
     TOTAL,
@@ -33,79 +25,23 @@ from simulator.result import (
     LayerResult,
     NetworkSummary,
     Origin,
-    PriceSource,
     Result,
     Sources,
     Totals,
     UnusedPrice,
     sum_known,
 )
-from simulator.result_accuracy import Accuracy, LayerAccuracy
 from simulator.result_defaults import OPERATIONS_PER_MAC, chip_fj, dram_fj
 from simulator.system import LayerRun, MachineRun
 from simulator.system.counts import OPERANDS, Operand, PECycles, Traffic
-from simulator.system.objective import MovePrices
-from simulator.workload import Layer, Network
+from simulator.workload import Network
 
 _PJ_PER_NS_IN_MW = 1.0
 """A picojoule per nanosecond is a milliwatt."""
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredLayer:
-    """What real tensors tell of a layer.
-
-    Bits that toggled, how far its outputs are from float32, and how many sums left their accumulator.
-    """
-
-    activity: SwitchingActivity | None = None
-    accuracy: LayerAccuracy | None = None
-    overflowed_sums: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Measurements:
-    """What real tensors tell of a whole run, layers by name."""
-
-    layers: Mapping[str, MeasuredLayer]
-    accuracy: Accuracy | None = None
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class MeasuredRun:
-    """A network with the architecture that runs it (layers' own MACs filled in) and what tensors told."""
-
-    arch: ArchConfig
-    network: Network
-    measured: Measurements = field(default_factory=lambda: Measurements({}))
-
-
 _PE_USES = tuple(use.name for use in fields(PECycles))
 _NOTHING_MEASURED = Measurements({})
-_NO_LAYER = MeasuredLayer()
-
-
-def move_prices_of(arch: ArchConfig) -> MovePrices | None:
-    """What moves and cycles cost on an architecture that chooses tilings for the least energy; else None.
-
-    Raises:
-        UserError: it does, and one of these prices is missing.
-    """
-    objectives = {arch.tiling_of(layer).objective for layer in arch.layers} | {arch.tiling.objective}
-    if "energy" not in objectives:
-        return None
-    found = _PriceLists(arch).move_prices()
-    if isinstance(found, NotPriced):
-        raise UserError(
-            f"cannot choose tilings for the least energy: {found.reason}",
-            source=arch.name,
-            location="tiling.objective",
-            value="energy",
-            allowed="latency or traffic, or tables that price all of them",
-        )
-    return found
 
 
 def assemble(
@@ -123,7 +59,7 @@ def assemble(
     Raises:
         UserError: a price table that cannot be read.
     """
-    prices = _PriceLists(arch)
+    prices = PriceLists(arch)
     energies = EnergySum()
     layers = _priced_layers(arch, run, prices, measured, energies)
     actions = energies.actions
@@ -158,7 +94,7 @@ def assemble(
             *measured.warnings,
             *prices.warnings,
             *(_unused_warning(rows) for rows in unused if rows.never),
-            *_mac_warnings(arch, run, measured),
+            *overflow_warnings(arch, run, measured),
         ],
     )
     known = Intervals(energy_pj=ends_of(result, "energy"), area_um2=ends_of(result, "area"))
@@ -168,7 +104,7 @@ def assemble(
 def _priced_layers(
     arch: ArchConfig,
     run: MachineRun,
-    prices: _PriceLists,
+    prices: PriceLists,
     measured: Measurements,
     energies: EnergySum,
 ) -> list[LayerResult]:
@@ -186,95 +122,12 @@ def _priced_layers(
             energy = pricing.layer(layer_run.counts, of_tensors.activity if of_tensors else None)
             parts = energies.parts_of(energy)
             formation = energy.formation(energies.name_of)
-            layer = _layer_result(arch, layer_run, energy, formation, of_tensors or _NO_LAYER)
+            layer = _layer_result(arch, layer_run, energy, formation, of_tensors or NO_LAYER)
             if of_tensors is None:
                 equal[shared] = parts, layer
         energies.add(parts)
         layers.append(layer)
     return layers
-
-
-class _PriceLists:
-    """The prices of an architecture's array, and of the MACs that single layers configure its PEs to."""
-
-    def __init__(self, arch: ArchConfig) -> None:
-        self.book = PriceBook.load(arch.tables)
-        self._arch = arch
-        self._known: dict[str, ArchitecturePricing] = {}
-        self._general = self._pricing(arch.mac_choices())
-        self._own = {
-            name: self._pricing(arch.mac_choices(name))
-            for name, config in arch.layers.items()
-            if config.mac is not None
-        }
-
-    @property
-    def name(self) -> str:
-        """The array's MACs, left to right."""
-        return self._general.name
-
-    @property
-    def area(self) -> Area:
-        """Area of the array as it is between layers with a MAC of their own."""
-        return self._general.area
-
-    def move_prices(self) -> MovePrices | NotPriced:
-        """What moves and cycles cost with the array's own MACs."""
-        return self._general.move_prices()
-
-    def of_layer(self, layer: str) -> ArchitecturePricing:
-        """The prices that hold while a layer runs."""
-        return self._own.get(layer, self._general)
-
-    @property
-    def warnings(self) -> list[str]:
-        """What is wrong with the prices of some MAC."""
-        return list(dict.fromkeys(text for pricing in self._known.values() for text in pricing.warnings))
-
-    def unused(self, sources: Sequence[PriceSource]) -> list[UnusedPrice]:
-        """Rows of the user's own tables that none of the prices used is."""
-        known = self._known.values()
-        use = RowUse(
-            self._arch,
-            self.book,
-            [structure for pricing in known for structure in pricing.structures],
-            {reference: price for pricing in known for reference, price in pricing.prices.used.items()},
-        )
-        used = {f"{source.table}:{source.row}" for source in sources}
-        return [
-            UnusedPrice(table=table, rows=rows, reason=reason, never=never)
-            for (table, reason, never), rows in grouped(use.unused(used)).items()
-        ]
-
-    def notes(self, *, tensors_seen: bool) -> list[str]:
-        """What a reader must know about the prices."""
-        notes = [note for pricing in self._known.values() for note in pricing.notes]
-        if not tensors_seen:
-            notes.append(
-                "no tensors were run: bits in busy PEs are taken to toggle as often as when the prices were"
-                " characterised, registers of idle PEs to be clocked and not to toggle; energy_bound is the"
-                " energy if they toggled as busy ones"
-            )
-            if self._arch.array.zero_gating:
-                notes.append(
-                    "zero gating: without tensors no operand is taken to be zero, so it saves nothing here"
-                )
-        if self._own:
-            notes.append(
-                "area is that of the array's own MAC; PEs that can be configured to others take more"
-            )
-        return list(dict.fromkeys(notes))
-
-    def _pricing(self, choices: Sequence[tuple[MacChoice, int]]) -> ArchitecturePricing:
-        """Prices with some MACs in the columns, looked up once for all layers that have the same ones."""
-        key = _choices_key(choices)
-        if key not in self._known:
-            macs = [
-                MacBlock(structure_of(get_mac(choice, custom=self._arch.macs)), columns)
-                for choice, columns in choices
-            ]
-            self._known[key] = ArchitecturePricing(self._arch, macs, self.book)
-        return self._known[key]
 
 
 def _summary(network: Network) -> NetworkSummary:
@@ -411,43 +264,6 @@ def _power_mw(energy_pj: float | None, time_ns: float) -> float | None:
 def _unused_warning(unused: UnusedPrice) -> str:
     rows = ", ".join(unused.rows[:3]) + (f" and {len(unused.rows) - 3} more" if len(unused.rows) > 3 else "")
     return f"table {unused.table}: {rows} can never be used: {unused.reason}"
-
-
-def _mac_warnings(arch: ArchConfig, run: MachineRun, measured: Measurements) -> list[str]:
-    """One warning for each MAC that some layer could overflow, which names the worst layer.
-
-    Layers whose sums were counted are left out: there it is known.
-    """
-    macs_of: dict[str, list[Mac]] = {}
-    endangered: dict[str, list[Layer]] = {}
-    bounds: dict[str, OverflowBound] = {}
-    known: dict[tuple[str, int], OverflowBound] = {}
-    for layer in (layer_run.layer for layer_run in run.layers):
-        choices = arch.mac_choices(layer.name)
-        key = _choices_key(choices)
-        if key not in macs_of:
-            macs_of[key] = [get_mac(choice, custom=arch.macs) for choice, _ in choices]
-        if measured.layers.get(layer.name, _NO_LAYER).overflowed_sums is not None:
-            continue
-        for mac in macs_of[key]:
-            if (mac.name, layer.k) not in known:
-                known[mac.name, layer.k] = overflow_bound(mac, layer.k)
-            bound = known[mac.name, layer.k]
-            if bound.may_overflow:
-                endangered.setdefault(mac.name, []).append(layer)
-                if mac.name not in bounds or layer.k > bounds[mac.name].reduction_length:
-                    bounds[mac.name] = bound
-    warnings: list[str] = []
-    for name, layers in endangered.items():
-        worst = max(layers, key=lambda layer: layer.k)
-        others = f" and {len(layers) - 1} other layers" if len(layers) > 1 else ""
-        warnings.append(f"{worst.name}{others}: {bounds[name]}")
-    return warnings
-
-
-def _choices_key(choices: Sequence[tuple[MacChoice, int]]) -> str:
-    """What tells the MACs of some columns from others."""
-    return json.dumps(choices, sort_keys=True, default=str)
 
 
 def _sha256(document: object) -> str:

@@ -61,7 +61,7 @@ class UnitPrice(Part):
 
     For static energy it is milliwatts, which are picojoules per nanosecond. Without a price `price_pj` is
     None, `prices` is empty and `not_priced` says why. `uncertainty` is relative, of a price that was composed
-    from parts.
+    from parts; those of the same `composed_for`, a MAC, are off together.
     """
 
     name: str
@@ -72,6 +72,7 @@ class UnitPrice(Part):
     price_pj: FiniteFloat | None
     less_leakage_pj: Real = 0.0
     uncertainty: Amount | None = None
+    composed_for: str = ""
     prices: list[UsedPrice]
     not_priced: NoPrice | None = None
 
@@ -98,7 +99,8 @@ class AreaFormation(Part):
     """How a part of the area was formed: count x unit area, the sum of quantity x price over `prices`.
 
     Without a price both areas are None, `prices` is empty and `not_priced` says why. `uncertainty` is
-    relative, of an area that was composed from parts.
+    relative, of an area that was composed from parts; those of the same `composed_for`, a MAC, are off
+    together.
     """
 
     component: str
@@ -107,6 +109,7 @@ class AreaFormation(Part):
     unit_area_um2: Amount | None
     area_um2: Amount | None
     uncertainty: Amount | None = None
+    composed_for: str = ""
     prices: list[UsedPrice]
     not_priced: NoPrice | None = None
 

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.arch import ArchConfig, load_arch
-from simulator.assembly import MeasuredLayer, MeasuredRun, Measurements
 from simulator.cost.activity import SwitchingActivity, counted_activity
 from simulator.foundation import UserError
 from simulator.foundation.resources import resolve_document
-from simulator.numerics import Mac, get_mac
+from simulator.measurements import MeasuredLayer, MeasuredRun, Measurements
+from simulator.numerics import Mac, get_mac, multiply
 from simulator.numerics.activity import switching_activity, total_activity
 from simulator.workload import Layer, load_network
 
@@ -172,7 +172,7 @@ def measure_trace(
         activations, weights = trace.operands(layer.name)
         if specs[layer.name] is None:
             activations, weights = mac.activation.encode(activations), mac.weight.encode(weights)
-        sums = np.stack([mac.matmul(a, w) for a, w in _by_group(activations, weights)])
+        sums = np.stack([multiply(mac, a, w).accumulators for a, w in _by_group(activations, weights)])
         if specs[layer.name] is not None and sums.dtype != object:
             compared += _require_recorded(trace, layer, sums)
         if outputs is not None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from simulator.arch import ArchConfig
 from simulator.array import ArrayTiming, schedule_product
-from simulator.numerics import Format, Mac, get_mac
+from simulator.numerics import Format, Mac, get_mac, multiply
 from simulator.system.column_blocks import macs_of_layer, place_channels
 from simulator.system.mac_traits import configured_traits
 from simulator.workload import Layer, Network
@@ -115,7 +115,7 @@ class GridProduct:
         weights = generator.standard_normal((layer.groups, layer.k, layer.n_per_group))
         return cls(
             layer=layer,
-            timing=ArrayTiming.of(arch.array, [mac.spec for mac in macs]),
+            timing=ArrayTiming.of(arch.array, [mac.spec for mac in macs], arch.dataflow_of(layer.name)),
             blocks=tuple((mac, block.columns) for mac, block in zip(macs, column_blocks, strict=True)),
             slots=place_channels(layer, column_blocks),
             activations=_codes(macs[0].activation, activations),
@@ -166,7 +166,8 @@ class GridProduct:
         for group, slots in enumerate(self.slots):
             for block, (mac, _) in enumerate(self.blocks):
                 channels = slots[(slots >= 0) & (self.block_of_slot == block)]
-                expected = mac.matmul(self.activations[group], self.weights[block][group][:, channels])
+                weights = self.weights[block][group][:, channels]
+                expected = multiply(mac, self.activations[group], weights).accumulators
                 wrong = np.argwhere(np.asarray(sums[group][:, channels] != expected, bool))
                 if wrong.size:
                     pixel, channel = int(wrong[0][0]), int(channels[wrong[0][1]])

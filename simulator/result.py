@@ -10,19 +10,15 @@ sum of the parts that are known is never shown as the whole. `Result.not_priced`
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, model_validator
 
 from simulator.formation import (
     Amount,
     AreaFormation,
-    Count,
-    EnergyFormation,
-    NoPrice,
     PositiveCount,
     Real,
-    Share,
     UnitPrice,
     require_areas,
     require_formed,
@@ -31,17 +27,40 @@ from simulator.formation import (
 from simulator.formation import Part as _Part
 from simulator.foundation import UserError, sums
 from simulator.foundation.documents import JsonText, pretty_json
-from simulator.foundation.femtojoules import Femtojoules, in_pj
 from simulator.foundation.reading.content import is_folder, read_text
 from simulator.foundation.reading.json_documents import parse_json
 from simulator.foundation.reading.limits import LARGEST_JSON_BYTES
-from simulator.result_accuracy import Accuracy, LayerAccuracy
+from simulator.result_accuracy import Accuracy
 from simulator.result_arch import require_shown
-from simulator.result_defaults import chip_fj, dram_fj, layer_with_bound, totals_with_parts
 from simulator.result_laws import require_derived, require_inside
+from simulator.result_layer import LayerCycles, LayerResult, OperandBytes, OperandTraffic
 from simulator.result_seal import FIELD as SEALED
 from simulator.result_seal import require_seal
+from simulator.result_sources import MissingPrice, PriceSource, Sources, UnusedPrice
+from simulator.result_totals import Totals
 from simulator.result_v1 import energies_as_integers
+
+__all__ = [
+    "READ_VERSIONS",
+    "SCHEMA_VERSION",
+    "TOTAL",
+    "Intervals",
+    "LayerCycles",
+    "LayerResult",
+    "MissingPrice",
+    "NetworkSummary",
+    "OperandBytes",
+    "OperandTraffic",
+    "Origin",
+    "PriceSource",
+    "Result",
+    "Sources",
+    "Totals",
+    "UnusedPrice",
+    "load_result",
+    "priced",
+    "sum_known",
+]
 
 TOTAL = sums.TOTAL
 priced = sums.priced
@@ -53,222 +72,6 @@ READ_VERSIONS = (1, SCHEMA_VERSION)
 
 _FORMATION_DEPTH = 3
 """Indentation of a layer's formation inside a result's JSON."""
-
-
-class LayerCycles(_Part):
-    """Cycles of a layer; `stall` is the sum of the layer's named `stalls`."""
-
-    compute: Count
-    fill: Count
-    drain: Count
-    stall: Count = 0
-    total: PositiveCount
-
-    @model_validator(mode="after")
-    def _closes(self) -> LayerCycles:
-        sums.require_equal("cycles", self.compute + self.fill + self.drain + self.stall, self.total)
-        return self
-
-
-class OperandBytes(_Part):
-    """Bytes read and written for one operand.
-
-    `read` and `write` are useful bytes. `moved_read` and `moved_write` are those of the whole words (SRAM) or
-    bursts (DRAM) that were touched for them; energy is charged by these. Files of schema 1 have none: 0.
-    """
-
-    read: Count = 0
-    write: Count = 0
-    moved_read: Count = 0
-    moved_write: Count = 0
-
-
-class OperandTraffic(_Part):
-    """Bytes by operand."""
-
-    ifmap: OperandBytes = OperandBytes()
-    filter: OperandBytes = OperandBytes()
-    ofmap: OperandBytes = OperandBytes()
-
-
-class LayerResult(_Part):
-    """One layer: its matrix product, cycles by cause, bytes and energy by component (None: not priced).
-
-    `energy_bound_fj` is the whole energy if the registers of idle PEs toggled as those of busy ones: an upper
-    bound where no tensors ran, else the energy itself.
-    """
-
-    name: str
-    kind: str
-    mac: str
-    m: PositiveCount
-    n: PositiveCount
-    k: PositiveCount
-    groups: PositiveCount = 1
-    macs: PositiveCount
-    folds: PositiveCount
-    cycles: LayerCycles
-    stalls: dict[str, Count] = Field(default_factory=dict)
-    start_cycle: Count = 0
-    utilization: Share
-    tiling: dict[str, Any] = Field(default_factory=dict)
-    sram_bytes: OperandTraffic
-    dram_bytes: OperandTraffic
-    energy_fj: dict[str, Femtojoules | None]
-    energy_pj: dict[str, Real | None]
-    static_energy_fj: Femtojoules | None = 0
-    static_energy_pj: Amount | None = 0.0
-    energy_bound_fj: Femtojoules | None = None
-    energy_bound_pj: Amount | None = None
-    formation: list[EnergyFormation] = Field(default_factory=list)
-    power_mw: Amount | None = 0.0
-    pe_cycles: dict[str, Count] = Field(default_factory=dict)
-    activity: dict[str, Real] = Field(default_factory=dict)
-    accuracy: LayerAccuracy | None = None
-    overflowed_sums: int | None = Field(
-        None, ge=0, description="Sums of real tensors that left the accumulator; None where no tensors ran."
-    )
-    warnings: list[str] = Field(default_factory=list)
-
-    @property
-    def total_cycles(self) -> int:
-        """Cycles from the layer's beginning to its end."""
-        return self.cycles.total
-
-    @model_validator(mode="before")
-    @classmethod
-    def _filled(cls, fields: Any) -> Any:
-        return layer_with_bound(fields)
-
-    @model_validator(mode="after")
-    def _closes(self) -> LayerResult:
-        sums.require_equal(f"{self.name}: MACs", self.m * self.n * self.k, self.macs)
-        sums.require_equal(f"{self.name}: stalls", sum(self.stalls.values()), self.cycles.stall)
-        sums.require_closed_energy(self.name, self.energy_fj)
-        sums.require_views(self.name, self.energy_fj, self.energy_pj)
-        sums.require_view(f"{self.name}: static energy", self.static_energy_fj, self.static_energy_pj)
-        sums.require_priced_alike(self.name, self.energy_fj[TOTAL], power_mw=self.power_mw)
-        sums.require_view(f"{self.name}: bound", self.energy_bound_fj, self.energy_bound_pj)
-        for line in self.formation:
-            if in_pj(line.energy_fj) != line.energy_pj:
-                sums.require_view(f"{self.name}: {line.unit_price}", line.energy_fj, line.energy_pj)
-        return self
-
-
-class Totals(_Part):
-    """The headline figures of a run; what follows from a price that is missing is None.
-
-    `energy`, `power_mw` and `tops_per_w` are of chip and DRAM together, `chip_...` and `dram_...` of one of
-    them. An operation is a multiplication or an addition: a MAC is two, in `tops` and whatever follows from
-    it. `energy_bound` is the energy if registers of idle PEs toggled as those of busy ones.
-    """
-
-    cycles: PositiveCount
-    macs: PositiveCount
-    latency_ms: Annotated[Real, Field(gt=0)]
-    energy_fj: Femtojoules | None
-    energy_pj: Amount | None
-    static_energy_fj: Femtojoules | None = 0
-    static_energy_pj: Amount | None = 0.0
-    chip_energy_fj: Femtojoules | None = None
-    chip_energy_pj: Amount | None = None
-    dram_energy_fj: Femtojoules | None = None
-    dram_energy_pj: Amount | None = None
-    energy_bound_fj: Femtojoules | None = None
-    energy_bound_pj: Amount | None = None
-    power_mw: Amount | None
-    chip_power_mw: Amount | None = None
-    dram_power_mw: Amount | None = None
-    peak_layer_power_mw: Amount | None = 0.0
-    area_um2: Amount | None
-    utilization: Share
-    tops: Amount = 0.0
-    tops_per_w: Amount | None
-    chip_tops_per_w: Amount | None = None
-    tops_per_mm2: Amount | None = 0.0
-    energy_delay_product_pj_ms: Amount | None = 0.0
-    energy_by_component_fj: dict[str, Femtojoules | None] = Field(default_factory=dict)
-    energy_by_component_pj: dict[str, Real | None] = Field(default_factory=dict)
-    cycles_by_cause: dict[str, Count] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _filled(cls, fields: Any) -> Any:
-        return totals_with_parts(fields)
-
-    @model_validator(mode="after")
-    def _closes(self) -> Totals:
-        sums.require_view("totals", self.energy_fj, self.energy_pj)
-        sums.require_view("totals: static energy", self.static_energy_fj, self.static_energy_pj)
-        sums.require_views("totals", self.energy_by_component_fj, self.energy_by_component_pj)
-        sums.require_view("totals: bound", self.energy_bound_fj, self.energy_bound_pj)
-        return self
-
-    def require_parts(self) -> None:
-        """Chip and DRAM are what their components sum to, and priced where these are. Raises ValueError."""
-        parts = self.energy_by_component_fj
-        sums.require_equal("femtojoules of the chip", chip_fj(parts), self.chip_energy_fj)
-        sums.require_equal("femtojoules of the DRAM", dram_fj(parts), self.dram_energy_fj)
-        sums.require_view("totals: chip", self.chip_energy_fj, self.chip_energy_pj)
-        sums.require_view("totals: DRAM", self.dram_energy_fj, self.dram_energy_pj)
-        sums.require_priced_alike("totals", self.dram_energy_fj, dram_power_mw=self.dram_power_mw)
-        sums.require_priced_alike("totals", self.chip_energy_fj, chip_power_mw=self.chip_power_mw)
-        if self.chip_energy_fj:
-            sums.require_priced_alike("totals", self.chip_energy_fj, chip_tops_per_w=self.chip_tops_per_w)
-
-
-class PriceSource(_Part):
-    """One price that was used, and where it comes from."""
-
-    component: str
-    action: str
-    value: Amount
-    unit: Literal["pJ", "um2", "mW", "pJ/byte", "pJ/bit", "pJ/bit/mm", "mW/um2", "ns"]
-    status: Literal["published", "derived", "model", "tool_default", "ratio", "own", "composed"]
-    source: str
-    table: str
-    row: str
-    node_nm: Amount | None = None
-    voltage_v: Amount | None = None
-    temperature_c: Real | None = None
-    corner: str | None = None
-    clock_mhz: Amount | None = None
-    activity: str = ""
-    uncertainty: Amount | None = None
-    formula: str = ""
-    scaling: list[str] = Field(default_factory=list)
-    used_for: list[str] = Field(default_factory=list)
-
-
-class MissingPrice(NoPrice):
-    """A component that has no energy, in some layer at least, or no area, and why."""
-
-    component: str
-    figure: Literal["energy", "area"]
-
-
-class UnusedPrice(_Part):
-    """Rows of one of your own tables that no figure of the result follows from, and why.
-
-    never: whether no network could use them with these tables and MACs; a name or the order of the tables
-        is likely wrong, so the result warns.
-    """
-
-    table: str
-    rows: list[str]
-    reason: str
-    never: bool
-
-
-class Sources(_Part):
-    """Hashes of every table and configuration that went in, and the provenance of every price used."""
-
-    table_hashes: dict[str, str]
-    arch_hash: str
-    network_hash: str
-    prices: list[PriceSource]
-    unused: list[UnusedPrice] = Field(default_factory=list)
-    notes: list[str] = Field(default_factory=list)
 
 
 class NetworkSummary(_Part):

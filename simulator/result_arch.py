@@ -30,8 +30,13 @@ class _Dram(_Shown):
     bandwidth_gbyte_per_s: _Positive = 1.0
 
 
+class _Layer(_Shown):
+    dataflow: str | None = None
+
+
 class _Arch(_Shown):
     name: str = ""
+    layers: dict[str, _Layer] = {}
     clock_mhz: _Positive = 1.0
     array: _Array = _Array()
     dram: _Dram = _Dram()

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 from simulator.arch import ArchConfig, load_arch
 from simulator.arch.mapping import with_mapping
 from simulator.arch.scalesim_cfg import BANDWIDTH_FIELD, ScaleSimConfig, read_scalesim_cfg
-from simulator.assembly import MeasuredRun, assemble, move_prices_of
+from simulator.assembly import assemble
 from simulator.foundation import UserError
 from simulator.foundation.reading.content import is_folder
+from simulator.measurements import MeasuredRun
+from simulator.price_lists import move_prices_of
 from simulator.result import Origin, Result
 from simulator.scalesim_bandwidth import bandwidth_warnings
 from simulator.system import MachineRun, simulate_network
 from simulator.workload import Network, load_network
+from simulator.workload.batching import with_batch
 
 if TYPE_CHECKING:
     from simulator.measured import Tensors
@@ -48,7 +51,7 @@ def simulate(
         network: a bundled name, a SCALE-Sim topology, an ONNX file, a YAML of layers, or a `Network`.
         arch: a bundled name, a YAML file, or an `ArchConfig`.
         mac: MAC of every PE in place of the architecture's: a preset or a spec such as `e4m3 x e4m3`.
-        dataflow: `os`, `ws` or `is` in place of the architecture's.
+        dataflow: a name in `simulator.dataflow.DATAFLOWS`, in place of the architecture's.
         batch: inferences at once, in place of the network's own.
         overrides: any architecture field by its dotted name: `{"sram.ifmap.capacity_kib": 64}`.
         scalesim_cfg: a SCALE-Sim configuration file, laid over the architecture and under the overrides.
@@ -165,7 +168,7 @@ def load_workload(
 ) -> Network:
     """The network of a name, a file, or itself. Raises UserError as `load_network`."""
     if isinstance(network, Network):
-        return network
+        return network if batch is None else with_batch(network, batch)
     return load_network(network, batch=batch, skip_unsupported=skip_unsupported)
 
 

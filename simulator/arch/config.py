@@ -9,7 +9,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-Dataflow = Literal["os", "ws", "is"]
+from simulator.dataflow import DATAFLOWS, DataflowName
+
+Dataflow = DataflowName
+"""What stays in the PEs, by name: one of `simulator.dataflow.DATAFLOWS`."""
+
 Overlap = Literal["none", "drain", "full"]
 Timing = Literal["reference", "scalesim"]
 LoopOrder = Literal["auto", "ifmap_resident", "filter_resident", "ofmap_resident"]
@@ -62,8 +66,11 @@ class ArrayConfig(_Section):
     column_blocks: tuple[ColumnBlockConfig, ...] = Field(
         (), description="Blocks of columns with MACs of their own, left to right; empty: `mac` everywhere."
     )
-    dataflow: Dataflow = Field(
-        "os", description="What stays in the PEs: outputs (`os`), weights (`ws`) or inputs (`is`)."
+    dataflow: DataflowName = Field(
+        "os",
+        description="What stays in the PEs, and what lies along rows and columns: "
+        + "; ".join(f"`{name}`: {flow.description}" for name, flow in DATAFLOWS.items())
+        + ".",
     )
     overlap: Overlap = Field(
         "none",
@@ -174,7 +181,10 @@ class OutputPathConfig(_Section):
     """What results pass between the array and the ofmap buffer: bias, conversion, ReLU, pooling, addition."""
 
     values_per_cycle: int | None = Field(
-        None, ge=1, le=4096, description="Results converted per cycle; null: one per array column."
+        None,
+        ge=1,
+        le=4096,
+        description="Results converted per cycle; null: one per array column, or row where sums move right.",
     )
     latency_cycles: int = Field(4, ge=0, le=1000, description="Pipeline depth.")
 
@@ -258,7 +268,7 @@ class LayerConfig(_Section):
     """What one layer does differently from the rest of the network."""
 
     mac: MacChoice | None = Field(None, description="MAC that the PEs are configured to for this layer.")
-    dataflow: Dataflow | None = Field(None, description="What stays in the PEs during this layer.")
+    dataflow: DataflowName | None = Field(None, description="What stays in the PEs during this layer.")
     tiling: LayerTilingConfig | None = Field(
         None, description="Tiling of this layer, in place of the whole section `tiling`."
     )
@@ -303,13 +313,13 @@ class ArchConfig(_Section):
         blocks = tuple((block.mac, block.columns) for block in self.array.column_blocks)
         return blocks or ((self.array.mac, self.array.columns),)
 
-    def dataflow_of(self, layer: str) -> Dataflow:
+    def dataflow_of(self, layer: str) -> DataflowName:
         """The dataflow while a layer runs: its own, where `layers` gives one, else the array's."""
         own = self.layers.get(layer)
         return self.array.dataflow if own is None or own.dataflow is None else own.dataflow
 
     @property
-    def dataflows(self) -> tuple[Dataflow, ...]:
+    def dataflows(self) -> tuple[DataflowName, ...]:
         """Every dataflow that the array can run, its own first, then those of single layers."""
         own = (layer.dataflow for layer in self.layers.values() if layer.dataflow is not None)
         return tuple(dict.fromkeys((self.array.dataflow, *own)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simulator.arch.config import ArchConfig
+from simulator.dataflow import DATAFLOWS
 from simulator.numerics import get_mac
 
 
@@ -20,24 +21,15 @@ def default_word_bits(arch: ArchConfig) -> dict[str, int]:
     activation_bits = macs[0].activation.bits
     weight_bits = max(mac.weight.bits for mac in macs)
     accumulator_bits = max(mac.accumulator_bits for mac in macs)
-    lanes = {
-        "os": (
-            array.rows * activation_bits,
-            array.columns * weight_bits,
-            array.columns * activation_bits * 2,
-        ),
-        "ws": (
-            array.rows * activation_bits,
-            array.columns * weight_bits,
-            array.columns * accumulator_bits * 2,
-        ),
-        "is": (
-            array.columns * activation_bits,
-            array.rows * weight_bits,
-            array.columns * accumulator_bits * 2,
-        ),
-    }[array.dataflow]
+    flow = DATAFLOWS[array.dataflow]
+    entering = {flow.at_rows: array.rows, flow.at_columns: array.columns}
+    leaving = {"activation": accumulator_bits, "weight": accumulator_bits, "accumulator": activation_bits}
+    edges = (
+        entering["activation"] * activation_bits,
+        entering["weight"] * weight_bits,
+        flow.lanes(array.rows, array.columns) * leaving[flow.stationary] * 2,
+    )
     return {
         buffer: max(8, 1 << (bits - 1).bit_length())
-        for buffer, bits in zip(("ifmap", "filter", "ofmap"), lanes, strict=True)
+        for buffer, bits in zip(("ifmap", "filter", "ofmap"), edges, strict=True)
     }

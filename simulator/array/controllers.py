@@ -1,22 +1,26 @@
 """Array controllers: which pins to drive in which cycle for a fold, and when the next fold may begin.
 
-A controller knows the circuit, not the closed form: it keeps, register by register, when the resources that
-two folds share are free again, and tries start cycles until nothing collides. The grid itself raises a
-hazard if it is wrong. Letters as in `simulator.array.fold`.
+A controller knows the circuit of the upright array (`simulator.dataflow`), not the closed form: it keeps,
+register by register, when the resources that two folds share are free again, and tries start cycles until
+nothing collides. The grid itself raises a hazard if it is wrong. Letters as in `simulator.array.fold`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.array import signals as sig
+from simulator.array.collect import Observations
 from simulator.array.fold import FoldShape
 from simulator.array.registers import Pins
+from simulator.array.tiles import FoldGrid
 from simulator.array.timing import ArrayTiming
+from simulator.dataflow import SUMS_MOVE, SUMS_STAY, Circuit
 
 Array = npt.NDArray[Any]
 
@@ -37,11 +41,66 @@ class FoldWork:
     keeps_sums: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class FoldSlices:
+    """The part of a product that one fold computes, along the rows and the columns of the upright array."""
+
+    shape: FoldShape
+    rows: slice
+    columns: slice
+    is_first: bool
+    is_last: bool
+
+    @classmethod
+    def of(cls, timing: ArrayTiming, tiles: FoldGrid, fold: int) -> FoldSlices:
+        """Of fold `fold`; it is the first or the last of its column of folds."""
+        shape, place = tiles.shape_of(fold), tiles.place_of(fold)
+        row, column = place.row * timing.rows, place.column * timing.columns
+        return cls(
+            shape,
+            slice(row, row + shape.rows),
+            slice(column, column + shape.columns),
+            place.row == 0,
+            place.row == tiles.row_tiles - 1,
+        )
+
+
 @dataclass(slots=True)
 class OutputStationaryController:
     """Drives skewed operands, then shifts sums out or lets them hand themselves over to drain registers."""
 
     timing: ArrayTiming
+
+    def buffered_sums(self, _streamed: int) -> int:
+        """Sums of a lane that the partial-sum buffer has to hold: none leave unfinished."""
+        return 0
+
+    def work(self, part: FoldSlices, across: Array, down: Array) -> FoldWork:
+        """A fold's share of what moves right [T, rows] and of what moves down [T, columns]."""
+        return FoldWork(part.shape, across[:, part.rows], down[:, part.columns])
+
+    def place(self, part: FoldSlices, left: Array, product: Array) -> None:
+        """Put what left the array [rows, columns], the bottom row first, into the product [rows, columns]."""
+        product[part.rows, part.columns] = left[::-1][: part.shape.rows, : part.shape.columns]
+
+    def watched_pes(self, shapes: Iterable[FoldShape]) -> list[tuple[int, int]]:
+        """The last PEs of fold shapes, which show when a fold computes."""
+        extents = {self.extent(shape) for shape in shapes}
+        return sorted((rows - 1, columns - 1) for rows, columns in extents)
+
+    def observed(self, seen: Observations, shape: FoldShape, left: Array) -> tuple[int, int, int]:
+        """First and last cycle of the fold's compute phase and its last one.
+
+        left: the cycles in which its results left, [rows, columns].
+        """
+        rows, columns = self.extent(shape)
+        first, last = seen.compute_phase((rows - 1, columns - 1), shape.streamed)
+        return first, last, int(left[-1, columns - 1]) + self.clearing_shift
+
+    @property
+    def clearing_shift(self) -> int:
+        """Without drain registers one more shift clears the bottom row behind the last result."""
+        return int(self.timing.overlap == "none")
 
     def extent(self, shape: FoldShape) -> tuple[int, int]:
         """Rows and columns whose skew the fold waits for."""
@@ -122,6 +181,33 @@ class StationaryController:
     """Preloads stationary operands down the columns, then streams the others past them."""
 
     timing: ArrayTiming
+    clearing_shift: int = 0
+
+    def buffered_sums(self, streamed: int) -> int:
+        """Sums of a lane that the partial-sum buffer has to hold: those of a whole stream."""
+        return streamed
+
+    def work(self, part: FoldSlices, across: Array, down: Array) -> FoldWork:
+        """A fold's share of what moves right [T, rows] and of what stays [rows, columns]."""
+        own = down[part.rows, part.columns]
+        return FoldWork(part.shape, across[:, part.rows], own, not part.is_first, not part.is_last)
+
+    def place(self, part: FoldSlices, left: Array, product: Array) -> None:
+        """Put finished sums that left the array [T, columns] into the product [T, columns]."""
+        if part.is_last:
+            product[:, part.columns] = left[:, : part.shape.columns]
+
+    def watched_pes(self, _shapes: Iterable[FoldShape]) -> list[tuple[int, int]]:
+        """None: sums that leave column 0 show when a fold computes."""
+        return []
+
+    def observed(self, _seen: Observations, shape: FoldShape, left: Array) -> tuple[int, int, int]:
+        """First and last cycle of the fold's compute phase and its last one.
+
+        left: the cycles in which its sums left, [T, columns].
+        """
+        _, columns = self.extent(shape)
+        return int(left[0, 0]), int(left[-1, 0]), int(left[-1, columns - 1])
 
     def extent(self, shape: FoldShape) -> tuple[int, int]:
         """Rows that are preloaded, and columns whose skew the fold waits for."""
@@ -201,9 +287,15 @@ class StationaryController:
 Controller = OutputStationaryController | StationaryController
 
 
+_CONTROLLERS: Final[Mapping[Circuit, Callable[[ArrayTiming], Controller]]] = {
+    SUMS_STAY: OutputStationaryController,
+    SUMS_MOVE: StationaryController,
+}
+
+
 def controller_of(timing: ArrayTiming) -> Controller:
-    """The controller of an array's dataflow."""
-    return (OutputStationaryController if timing.dataflow == "os" else StationaryController)(timing)
+    """The controller of an upright array."""
+    return _CONTROLLERS[timing.flow.circuit](timing)
 
 
 def _extent(timing: ArrayTiming, shape: FoldShape) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from simulator.array import signals as sig
 from simulator.array.collect import Observations, Results
-from simulator.array.controllers import Controller, FoldWork, controller_of
+from simulator.array.controllers import Controller, FoldSlices, FoldWork, controller_of
 from simulator.array.grid import Grid, MacLike, Sums, column_blocks
 from simulator.array.registers import Pins
-from simulator.array.schedule import FoldPhases, Phase, ProductSchedule, schedule_product
+from simulator.array.schedule import FoldPhases, ProductSchedule, schedule_product
 from simulator.array.timing import ArrayTiming
+from simulator.dataflow import Axis, Dataflow
 from simulator.foundation import UserError
 from simulator.numerics import as_codes
 
@@ -34,8 +35,8 @@ class GridRun:
 
     accumulators: [M, N] ([groups, M, N]) as `Mac.matmul` gives them, is_infinite and overflow beside them.
     cycles: clock edges from the first operand to the last result.
-    phases: first and last cycle of every phase of every fold, as observed at the PEs and at the bottom
-        row; empty unless asked for.
+    phases: first and last cycle of every phase of every fold, as observed at the PEs and at the end of the
+        lanes; empty unless asked for.
     """
 
     accumulators: Array
@@ -106,13 +107,20 @@ def watch_fold(
 
 @dataclass(slots=True)
 class _Run:
-    """One product on its way through a grid."""
+    """One product on its way through a grid.
+
+    upright: the array turned so that its lanes are columns. across, down: what enters it at its left and at
+    its top, groups in front, dimensions as the controller takes them. outputs: the product's dimensions as
+    the controller gives them.
+    """
 
     grid: Grid
+    upright: ArrayTiming
     controller: Controller
     schedule: ProductSchedule
-    a: Array
-    w: Array
+    across: Array
+    down: Array
+    outputs: tuple[Axis, Axis]
     observations: Observations | None
     results: Results
     pins: Pins
@@ -150,6 +158,9 @@ class _Run:
         a, w, single = _operands(a_codes, w_codes)
         groups, M, K = a.shape
         N = w.shape[2]
+        schedule = schedule_product(timing, m=M, n=N * groups, k=K, groups=groups)
+        upright, streamed = timing.upright, schedule.tiles.streamed
+        flow, controller = upright.flow, controller_of(upright)
         grid = Grid(
             blocks,
             timing.rows,
@@ -158,27 +169,25 @@ class _Run:
             overlap=timing.overlap,
             pipeline_depth=timing.pipeline_depth,
             accumulation_interval=timing.accumulation_interval,
-            buffered_sums={"os": 0, "ws": M, "is": N}[timing.dataflow],
+            buffered_sums=controller.buffered_sums(streamed),
         )
-        a = as_codes(blocks[0][0].activation, a)
-        w = _weight_codes(grid, w)
-        schedule = schedule_product(timing, m=M, n=N * groups, k=K, groups=groups)
-        controller = controller_of(timing)
-        longest = max(
-            controller.length(schedule.tiles.shape_of(f)) for f in schedule.tiles.last_of_each_shape()
-        )
-        streamed = schedule.tiles.streamed
-        corners = _corners(schedule, controller) if timing.dataflow == "os" and observe_phases else []
+        codes = {"activation": as_codes(blocks[0][0].activation, a), "weight": _weight_codes(grid, w)}
+        at_left, at_top = flow.entering
+        shapes = [schedule.tiles.shape_of(fold) for fold in schedule.tiles.last_of_each_shape()]
+        longest = max(controller.length(shape) for shape in shapes)
+        corners = controller.watched_pes(shapes) if observe_phases else []
         return cls(
             grid=grid,
+            upright=upright,
             controller=controller,
             schedule=schedule,
-            a=a,
-            w=w,
+            across=_laid(codes[at_left], _STORED[at_left], (flow.time, flow.rows)),
+            down=_laid(codes[at_top], _STORED[at_top], flow.buffer_order(at_top)),
+            outputs=_leaving(flow),
             observations=Observations.of(corners) if observe_phases else None,
-            results=Results.of(timing.columns, 4 * (streamed + longest), grid.sum_dtype),
+            results=Results.of(upright.columns, 4 * (streamed + longest), grid.sum_dtype),
             # Any two neighbouring folds fit, wherever the second one starts.
-            pins=Pins.idle(2 * longest + 2 * timing.columns, timing, sum_dtype=grid.sum_dtype),
+            pins=Pins.idle(2 * longest + 2 * upright.columns, timing, sum_dtype=grid.sum_dtype),
             sums=np.full((groups, M, N), 0, grid.sum_dtype),
             flags=np.zeros((groups, M, N), np.uint8),
             single=single,
@@ -214,19 +223,11 @@ class _Run:
 
     def _work(self, index: int) -> FoldWork:
         """The operands of fold `index`."""
-        timing, tiles = self.grid.timing, self.schedule.tiles
-        shape = tiles.shape_of(index)
-        tile, row = divmod(index, tiles.row_tiles)
-        group, column = divmod(tile, tiles.column_tiles)
-        rows = slice(row * timing.rows, row * timing.rows + shape.rows)
-        columns = slice(column * timing.columns, column * timing.columns + shape.columns)
-        a, w = self.a[group], self.w[group]
-        if timing.dataflow == "os":
-            return FoldWork(shape, a[rows].T, w[:, columns])
-        reads, keeps = row > 0, row < tiles.row_tiles - 1
-        if timing.dataflow == "ws":
-            return FoldWork(shape, a[:, rows], w[rows, columns], reads, keeps)
-        return FoldWork(shape, w[rows].T, a[columns, rows].T, reads, keeps)
+        group = self.schedule.tiles.place_of(index).group
+        return self.controller.work(self._part(index), self.across[group], self.down[group])
+
+    def _part(self, index: int) -> FoldSlices:
+        return FoldSlices.of(self.upright, self.schedule.tiles, index)
 
     def _run_until(self, cycle: int) -> None:
         """Clock the grid up to `cycle` (exclusive) and slide the pins."""
@@ -272,59 +273,21 @@ class _Run:
             self.pending.popleft()
             sums, flags, cycles = taken
             self._place(index, sums, flags)
-            self.last_cycle = max(self.last_cycle, int(cycles.max()) + self._clearing_shift)
+            self.last_cycle = max(self.last_cycle, int(cycles.max()) + self.controller.clearing_shift)
             if self.observations is not None:
                 self.phases.append(self._observed(index, start, cycles))
 
     def _place(self, index: int, sums: Array, flags: Array) -> None:
-        timing, tiles = self.grid.timing, self.schedule.tiles
-        shape = tiles.shape_of(index)
-        tile, row = divmod(index, tiles.row_tiles)
-        group, column = divmod(tile, tiles.column_tiles)
-        columns = slice(column * timing.columns, column * timing.columns + shape.columns)
-        if timing.dataflow == "os":
-            rows = slice(row * timing.rows, row * timing.rows + shape.rows)
-            # The bottom row leaves first.
-            self.sums[group, rows, columns] = sums[::-1][: shape.rows, : shape.columns]
-            self.flags[group, rows, columns] = flags[::-1][: shape.rows, : shape.columns]
-        elif row == tiles.row_tiles - 1:
-            target = (
-                (group, slice(None), columns) if timing.dataflow == "ws" else (group, columns, slice(None))
-            )
-            own_sums, own_flags = sums[:, : shape.columns], flags[:, : shape.columns]
-            self.sums[target] = own_sums if timing.dataflow == "ws" else own_sums.T
-            self.flags[target] = own_flags if timing.dataflow == "ws" else own_flags.T
+        group, part = self.schedule.tiles.place_of(index).group, self._part(index)
+        for left, product in ((sums, self.sums), (flags, self.flags)):
+            self.controller.place(part, left, _laid(product[group], ("m", "n"), self.outputs))
 
     def _observed(self, index: int, start: int, result_cycles: Array) -> FoldPhases:
-        """The phases of a fold from what was seen at its last PE and at the bottom row."""
+        """The phases of a fold from what was seen at its last PE and at the end of the lanes."""
         assert self.observations is not None
-        timing, tiles = self.grid.timing, self.schedule.tiles
-        shape = tiles.shape_of(index)
-        rows, columns = self.controller.extent(shape)
-        tile, row = divmod(index, tiles.row_tiles)
-        group, column = divmod(tile, tiles.column_tiles)
-        last_result = int(result_cycles[-1, columns - 1])
-        if timing.dataflow == "os":
-            first, last = self.observations.compute_phase((rows - 1, columns - 1), shape.streamed)
-            end = last_result + self._clearing_shift
-        else:
-            first, last, end = int(result_cycles[0, 0]), int(result_cycles[-1, 0]), last_result
-        return FoldPhases(
-            index=index,
-            group=group,
-            row=row,
-            column=column,
-            shape=shape,
-            fill=Phase("fill", start, first - 1),
-            compute=Phase("compute", first, last),
-            drain=Phase("drain", last + 1, end),
-        )
-
-    @property
-    def _clearing_shift(self) -> int:
-        """Without drain registers one more shift clears the bottom row behind the last result."""
-        timing = self.grid.timing
-        return int(timing.dataflow == "os" and timing.overlap == "none")
+        shape = self.schedule.tiles.shape_of(index)
+        first, last, end = self.controller.observed(self.observations, shape, result_cycles)
+        return self.schedule.phases_between(index, start, first, last + 1, end + 1)
 
     def result(self) -> GridRun:
         """Everything, once all folds have run."""
@@ -339,11 +302,11 @@ class _Run:
         )
 
     def _as_numbers(self) -> Sums:
-        columns, N = self.grid.columns, self.sums.shape[2]
-        padding = -N % columns
+        lanes, N = self.grid.lanes, self.sums.shape[2]
+        padding = -N % lanes
         wide = np.pad(self.sums, ((0, 0), (0, 0), (0, padding)))
         wide_flags = np.pad(self.flags, ((0, 0), (0, 0), (0, padding)))
-        folded = (*wide.shape[:2], -1, columns)
+        folded = (*wide.shape[:2], -1, lanes)
         sums = self.grid.sums(wide.reshape(folded), wide_flags.reshape(folded))
         return Sums(
             sums.values.reshape(wide.shape)[..., :N],
@@ -367,15 +330,24 @@ def _operands(a_codes: npt.ArrayLike, w_codes: npt.ArrayLike) -> tuple[Array, Ar
 
 
 def _weight_codes(grid: Grid, w: Array) -> Array:
-    """Unsigned weight codes, each channel in the format of the column that it comes to."""
-    columns, N = grid.columns, w.shape[2]
-    padded = np.pad(w, ((0, 0), (0, 0), (0, -N % columns)))
-    folded = padded.reshape(*w.shape[:2], -1, columns)
+    """Unsigned weight codes, each channel in the format of the lane that it comes to."""
+    lanes, N = grid.lanes, w.shape[2]
+    padded = np.pad(w, ((0, 0), (0, 0), (0, -N % lanes)))
+    folded = padded.reshape(*w.shape[:2], -1, lanes)
     return grid.weight_codes(folded).reshape(padded.shape)[..., :N]
 
 
-def _corners(schedule: ProductSchedule, controller: Controller) -> list[tuple[int, int]]:
-    """The last PEs of all fold shapes."""
-    shapes = [schedule.tiles.shape_of(fold) for fold in schedule.tiles.last_of_each_shape()]
-    extents = {controller.extent(shape) for shape in shapes}
-    return sorted((rows - 1, columns - 1) for rows, columns in extents)
+_STORED: Mapping[str, tuple[Axis, Axis]] = {"activation": ("m", "k"), "weight": ("k", "n")}
+"""Dimensions of the operands as they are given."""
+
+
+def _laid(matrix: Array, stored: tuple[Axis, Axis], wanted: tuple[Axis, Axis]) -> Array:
+    """A matrix, or one in each group, with its two dimensions in the order that is wanted; a view."""
+    axes = [matrix.ndim - 2 + stored.index(axis) for axis in wanted]
+    return matrix.transpose(*range(matrix.ndim - 2), *axes)
+
+
+def _leaving(flow: Dataflow) -> tuple[Axis, Axis]:
+    """Dimensions of the product as it leaves an upright array: result after result, and column by column."""
+    others: dict[Axis, Axis] = {"m": "n", "n": "m"}
+    return others[flow.columns], flow.columns

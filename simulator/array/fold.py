@@ -1,15 +1,18 @@
 """One fold in closed form: its phases, and how soon the next fold may follow.
 
-docs/timing.md derives each line. Its letters: R and C are the array's rows and columns, r and c the rows and
-columns that a fold's skew has to cross, T the streamed length (K when outputs stay, M when weights stay, N
-when inputs stay), d the MAC's pipeline depth and i its accumulation interval.
+docs/timing.md derives each line. Its letters: R and C are the rows and columns of the upright array
+(`ArrayTiming.upright`), r and c those that a fold's skew has to cross, T the streamed length (K when outputs
+stay, M when weights stay, N when inputs stay), d the MAC's pipeline depth and i its accumulation interval.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from simulator.array.timing import ArrayTiming
+from simulator.dataflow import SUMS_MOVE, SUMS_STAY, Circuit
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,13 @@ class CycleSplit:
         return CycleSplit(self.compute * times, self.fill * times, self.drain * times, self.shifting * times)
 
 
+class Formulas(NamedTuple):
+    """The cycles of one kind of circuit; overlaps `none` and `drain` follow from `alone`."""
+
+    alone: Callable[[ArrayTiming, FoldShape], CycleSplit]
+    before: Callable[[ArrayTiming, FoldShape, FoldShape, bool], CycleSplit]
+
+
 def alone(timing: ArrayTiming, fold: FoldShape) -> CycleSplit:
     """The phases of a fold that nothing follows, in the order fill, compute, drain.
 
@@ -57,15 +67,7 @@ def alone(timing: ArrayTiming, fold: FoldShape) -> CycleSplit:
     while R rows shift out. Weight and input stationary: fill is the preload and the first sum's way down,
     then the first column gives a sum every cycle, drain is how much later the last column is.
     """
-    rows, columns = _extent(timing, fold)
-    d, i = timing.pipeline_depth, timing.accumulation_interval
-    if timing.dataflow == "os":
-        drain = timing.rows if timing.timing == "reference" else 0
-        return CycleSplit(
-            compute=i * (fold.streamed - 1) + d, fill=i * (rows + columns - 2), drain=drain, shifting=drain
-        )
-    way_down = i * (timing.rows - 1) + d
-    return CycleSplit(compute=fold.streamed, fill=rows + way_down - 1, drain=columns - 1, shifting=rows)
+    return _FORMULAS[timing.flow.circuit].alone(timing, fold)
 
 
 def before(timing: ArrayTiming, fold: FoldShape, following: FoldShape, *, adds_to_sums: bool) -> CycleSplit:
@@ -76,13 +78,31 @@ def before(timing: ArrayTiming, fold: FoldShape, following: FoldShape, *, adds_t
     """
     if timing.overlap == "none":
         return alone(timing, fold)
-    if timing.dataflow == "os":
-        return _before_os(timing, fold, following)
-    return _before_stationary(timing, fold, following, adds_to_sums=adds_to_sums)
+    return _FORMULAS[timing.flow.circuit].before(timing, fold, following, adds_to_sums)
 
 
-def _before_os(timing: ArrayTiming, fold: FoldShape, following: FoldShape) -> CycleSplit:
-    own = alone(timing, fold)
+def _alone_os(timing: ArrayTiming, fold: FoldShape) -> CycleSplit:
+    rows, columns = _extent(timing, fold)
+    d, i = timing.pipeline_depth, timing.accumulation_interval
+    drain = timing.rows if timing.timing == "reference" else 0
+    return CycleSplit(
+        compute=i * (fold.streamed - 1) + d, fill=i * (rows + columns - 2), drain=drain, shifting=drain
+    )
+
+
+def _alone_stationary(timing: ArrayTiming, fold: FoldShape) -> CycleSplit:
+    rows, columns = _extent(timing, fold)
+    way_down = timing.accumulation_interval * (timing.rows - 1) + timing.pipeline_depth
+    return CycleSplit(compute=fold.streamed, fill=rows + way_down - 1, drain=columns - 1, shifting=rows)
+
+
+def _before_os(
+    timing: ArrayTiming,
+    fold: FoldShape,
+    following: FoldShape,
+    adds_to_sums: bool,  # noqa: ARG001, FBT001 - sums stay where they are
+) -> CycleSplit:
+    own = _alone_os(timing, fold)
     if timing.overlap == "drain":
         return CycleSplit(compute=own.compute, fill=own.fill)
     # Row 0 may hand its next sum over once the one before, which waits for row r, has left it: r steps apart.
@@ -93,9 +113,12 @@ def _before_os(timing: ArrayTiming, fold: FoldShape, following: FoldShape) -> Cy
 
 
 def _before_stationary(
-    timing: ArrayTiming, fold: FoldShape, following: FoldShape, *, adds_to_sums: bool
+    timing: ArrayTiming,
+    fold: FoldShape,
+    following: FoldShape,
+    adds_to_sums: bool,  # noqa: FBT001 - called by position through `Formulas`
 ) -> CycleSplit:
-    own = alone(timing, fold)
+    own = _alone_stationary(timing, fold)
     if timing.overlap == "drain":
         return CycleSplit(compute=own.compute, fill=own.fill, shifting=own.shifting)
     rows, _ = _extent(timing, fold)
@@ -111,6 +134,12 @@ def _before_stationary(
         fill=rows - next_rows + streams_apart - fold.streamed,
         shifting=rows - next_rows,
     )
+
+
+_FORMULAS: Final[Mapping[Circuit, Formulas]] = {
+    SUMS_STAY: Formulas(_alone_os, _before_os),
+    SUMS_MOVE: Formulas(_alone_stationary, _before_stationary),
+}
 
 
 def _extent(timing: ArrayTiming, fold: FoldShape) -> tuple[int, int]:

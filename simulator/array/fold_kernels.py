@@ -18,7 +18,7 @@ OVERLAPS = {"none": OVERLAP_NONE, "drain": OVERLAP_DRAIN, "full": OVERLAP_FULL}
 class TimingCode(NamedTuple):
     """What decides the cycles of a fold, as whole numbers (`ArrayTiming.code`).
 
-    outputs_stay: 1 where sums stay in the PEs (`os`), 0 where an operand does (`ws`, `is`).
+    outputs_stay: 1 where sums stay in the PEs, 0 where an operand does. rows, columns: of the upright array.
     overlap: one of `OVERLAPS`; trimmed: 1 where only used rows and columns cost skew.
     shift_out: cycles in which an output-stationary fold's results leave (SCALE-Sim counts none).
     depth, interval: the MAC's pipeline depth and accumulation interval.
@@ -162,7 +162,7 @@ def first_columns(t: TimingCode, f: Folds) -> int:
 @helper
 def _down(t: TimingCode, f: Folds, columns: int, links: int) -> Split:
     """The first `links` intervals between the folds of one column of folds that is `columns` wide."""
-    adds = 0 if t.outputs_stay else 1
+    adds = 1 - t.outputs_stay
     total = Split(0, 0, 0, 0)
     equal = min(links, max(0, f.rows_full - 1))
     if equal:

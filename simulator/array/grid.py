@@ -6,24 +6,29 @@ docs/timing.md draws the PE of each dataflow and names its pins.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from simulator.arch.config import Dataflow, Overlap
+from simulator.arch.config import Overlap
 from simulator.array import registers as reg
 from simulator.array import signals as sig
-from simulator.array.operations import has_compiled_step
+from simulator.array.operations import from_registers, has_compiled_step, pack, to_registers
 from simulator.array.registers import Outputs, Pins, Registers
 from simulator.array.timing import ArrayTiming
+from simulator.dataflow import AXIS_TITLES, CHANNELS_IN_COLUMNS, DataflowName, EnteringOperand
 from simulator.foundation import UserError
-from simulator.numerics import FixedAccumulator, Format, Mac, as_codes, get_mac
+from simulator.numerics import Mac, as_codes, get_mac
 
 MacLike = str | Mapping[str, Any] | Mac
 Array = npt.NDArray[Any]
+
+
+GridEngine = Callable[[Registers, Pins, int, Array, Array, Array, Array], None]
+"""Steps registers by pins; then the accumulation interval, watched PEs, where sums, flags and marks go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +48,25 @@ class Sums:
 class Grid:
     """R x C PEs and their registers.
 
+    Where sums move right (`wst`) the registers are those of the same circuit turned over its diagonal, the
+    upright array (`simulator.dataflow`): its top is the left edge, its bottom row the last column. Pins and
+    registers are the upright array's; `accumulators`, `activations` and `weights` are given as they lie here.
+
     Args:
         mac: the MAC of every PE (a preset's name, a spec string, a mapping or a `Mac`), or blocks of columns
             as `[(mac, columns), ...]` from left to right, which share one activation format.
         rows: R.
         columns: C.
-        dataflow: `os` (outputs stay), `ws` (weights stay) or `is` (inputs stay).
+        dataflow: its name in `simulator.dataflow.DATAFLOWS`.
         overlap: `none`; output stationary `drain` and `full` add a drain register to each PE, weight and
             input stationary `full` adds a shadow register for the stationary operand.
         pipeline_depth: cycles from operands to their sum; by default the largest of the MACs'.
         accumulation_interval: cycles that a sum is in the adder; by default the largest of the MACs'.
-        buffered_sums: capacity, per column, of the partial-sum buffer between bottom and top edge.
+        buffered_sums: capacity, per lane, of the partial-sum buffer between the ends of the lanes.
 
     Raises:
         UserError: an unknown MAC or dataflow, sizes below one, blocks that do not cover the columns or do
-            not share an activation format, or blocks of different MACs in an input stationary grid.
+            not share an activation format, or blocks of different MACs where columns are not channels.
     """
 
     def __init__(
@@ -66,14 +75,14 @@ class Grid:
         rows: int,
         columns: int,
         *,
-        dataflow: Dataflow = "os",
+        dataflow: DataflowName = "os",
         overlap: Overlap = "none",
         pipeline_depth: int | None = None,
         accumulation_interval: int | None = None,
         buffered_sums: int = 0,
     ) -> None:
-        self.blocks = column_blocks(mac, columns)
-        macs = [block_mac for block_mac, _ in self.blocks]
+        blocks = column_blocks(mac, columns)
+        macs = [block_mac for block_mac, _ in blocks]
         self.timing = ArrayTiming(
             rows=rows,
             columns=columns,
@@ -83,34 +92,30 @@ class Grid:
             accumulation_interval=accumulation_interval
             or max(mac.spec.accumulation_interval for mac in macs),
         )
-        if dataflow == "is" and len(set(macs)) > 1:
-            raise UserError(
-                "columns of an input stationary array hold output pixels, not channels; they need one MAC",
-                location="dataflow",
-                value=dataflow,
-                allowed="os, ws",
-            )
+        self.blocks = blocks
+        """MACs of the lanes, and how many lanes have each."""
+        if not self.timing.flow.channels_in_columns:
+            self.blocks = (_only_block(macs, self.timing),)
         self.is_compiled = all(has_compiled_step(mac) for mac in macs)
         wide = any(mac.accumulator_dtype == np.dtype(object) for mac in macs)
         self.sum_dtype = np.dtype(object if wide else np.int64)
         self.registers = Registers.of(self.timing, sum_dtype=self.sum_dtype, buffered_sums=buffered_sums)
-        self._operations, self._run = self._engine()
+        self._run = self._engine()
         self._swaps = 0
 
-    def _engine(self) -> tuple[Any, Any]:
-        swapped = self.timing.dataflow == "is"
+    def _engine(self) -> GridEngine:
+        flow = self.timing.flow
         if self.is_compiled:
             from simulator.array import kernels
-            from simulator.array.operations import pack
 
-            return pack(self.blocks, swapped=swapped), (
-                kernels.run_os if self.timing.dataflow == "os" else kernels.run_stationary
-            )
+            packed = pack(self.blocks, flow.entering)
+            compiled = (kernels.run_stationary, kernels.run_os)[flow.circuit.sums_stay]
+            return lambda registers, *pins_and_outputs: compiled(registers, packed, *pins_and_outputs)
         from simulator.array import planes
 
-        return planes.PlaneOperations(self.blocks, swapped), (
-            planes.run_os if self.timing.dataflow == "os" else planes.run_stationary
-        )
+        operations = planes.PlaneOperations(self.blocks, flow.entering)
+        stepped = (planes.run_stationary, planes.run_os)[flow.circuit.sums_stay]
+        return lambda registers, *pins_and_outputs: stepped(registers, operations, *pins_and_outputs)
 
     @property
     def rows(self) -> int:
@@ -121,6 +126,15 @@ class Grid:
     def columns(self) -> int:
         """PE columns."""
         return self.timing.columns
+
+    @property
+    def lanes(self) -> int:
+        """Lanes of PEs that sums leave by: columns, or rows where sums move right."""
+        return self.timing.upright.columns
+
+    def placed(self, plane: Array) -> Array:
+        """Values of the upright array's PEs as [rows, columns] of this one; a view."""
+        return plane.transpose(self.timing.flow.turn(0, 1))
 
     @property
     def cycle(self) -> int:
@@ -139,7 +153,7 @@ class Grid:
         swap: bool = False,
         partial_sums: npt.ArrayLike | None = None,
     ) -> Array:
-        """One clock edge; the accumulators in the bottom row after it.
+        """One clock edge; the accumulators at the end of the lanes after it.
 
         Output stationary: `activations` [rows] enter at the left, `weights` [columns] at the top; `reset`
         comes before `multiply`, `multiply` before `shift_out`; without any of them everything holds. Weight
@@ -147,11 +161,13 @@ class Grid:
         down in column 0 at this edge and in column j at the j-th edge from it; `partial_sums` [columns]
         enter at the top (zeros by default) and, with shadow registers, `swap` marks the operands that come
         with new stationary ones. Input stationary: `weights` has one entry a row, `activations` one a column.
+        Weight stationary, transposed: activations [columns] enter at the top and move down; weights [rows]
+        and `partial_sums` [rows] enter at the left and move right.
 
         Codes are unsigned bit patterns; two's complement formats also take negative numbers.
 
         Returns:
-            [columns], as `Mac.matmul` gives them: int64 (object above 64 bits), codes for float
+            [lanes], as `Mac.matmul` gives them: int64 (object above 64 bits), codes for float
             accumulators. With drain registers it is the drain register of the bottom row that leaves.
 
         Raises:
@@ -181,33 +197,33 @@ class Grid:
         """Many clock edges at once: `step` for every entry of `control`.
 
         Args:
-            activations: codes [cycles, rows] ([cycles, columns] input stationary).
-            weights: codes [cycles, columns] ([cycles, rows] input stationary).
+            activations: codes [cycles, PEs at their edge].
+            weights: codes [cycles, PEs at their edge].
             control: bits of `simulator.array.signals` (RESET, MULTIPLY, SHIFT_OUT, LOAD) [cycles].
             swap: whether this edge's streamed operands come with new stationary ones [cycles].
-            partial_sums: accumulators entering at the top [cycles, columns].
+            partial_sums: accumulators entering at the beginning of the lanes [cycles, lanes].
 
         Returns:
-            Bottom row after every edge, [cycles, columns]; see `step`.
+            End of the lanes after every edge, [cycles, lanes]; see `step`.
 
         Raises:
             UserError: see `step`.
         """
         bits = np.asarray(control, np.uint8)
-        stays = self.timing.dataflow != "os"
-        allowed = sig.RESET | sig.MULTIPLY | (sig.LOAD if stays else sig.SHIFT_OUT)
-        if np.any(bits & ~np.uint8(allowed)):
+        shifting, name = ((sig.SHIFT_OUT, "shift_out"), (sig.LOAD, "load"))[self.timing.flow.circuit.preloads]
+        if np.any(bits & ~np.uint8(sig.RESET | sig.MULTIPLY | shifting)):
             raise UserError(
                 "has a control that this dataflow lacks",
                 location="control",
                 value=int(np.bitwise_or.reduce(bits)),
-                allowed="reset, multiply, load" if stays else "reset, multiply, shift_out",
+                allowed=f"reset, multiply, {name}",
             )
         pins = Pins.idle(len(bits), self.timing, sum_dtype=self.sum_dtype)
         pins.control[:] = bits
-        across, down = (weights, activations) if self.timing.dataflow == "is" else (activations, weights)
-        pins.across[:] = self._across_codes(across, len(bits))
-        pins.down[:] = self._down_codes(down, len(bits))
+        codes = {"activation": activations, "weight": weights}
+        at_left, at_top = self.timing.flow.entering
+        pins.across[:] = self._entering(at_left, codes[at_left], (len(bits), pins.across.shape[1]))
+        pins.down[:] = self._entering(at_top, codes[at_top], pins.down.shape)
         pins.marks[:] = sig.VALID
         pins.down_marks[:] = sig.VALID
         if self.registers.held.size:
@@ -217,31 +233,22 @@ class Grid:
             parities = (self._swaps + np.cumsum(swaps)) % 2
             pins.down_marks[:] = 1 + parities[:, None]
             self._swaps += int(swaps.sum())
-        if partial_sums is not None and stays:
+        if partial_sums is not None and len(pins.top_sums):
             pins.top_sums[:] = self._registered(np.asarray(partial_sums))
         outputs = self.clock(pins)
         return self.sums(outputs.sums, outputs.flags).values
 
-    def _across_codes(self, codes: npt.ArrayLike, cycles: int) -> Array:
-        name, fmt = self._across_format
-        array = _of_shape(name, codes, (cycles, self.rows))
-        codes_in_format: Array = as_codes(fmt, array)
-        return codes_in_format
-
-    @property
-    def _across_format(self) -> tuple[str, Format]:
+    def _entering(self, operand: EnteringOperand, codes: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
+        """Unsigned codes of an operand [cycles, PEs at its edge]."""
+        array = _of_shape(f"{operand}s", codes, shape)
+        if len(self.blocks) > 1 and operand == "weight":
+            return self.weight_codes(array)
         mac = self.blocks[0][0]
-        return ("weights", mac.weight) if self.timing.dataflow == "is" else ("activations", mac.activation)
-
-    def _down_codes(self, codes: npt.ArrayLike, cycles: int) -> Array:
-        if self.timing.dataflow == "is":
-            array = _of_shape("activations", codes, (cycles, self.columns))
-            return as_codes(self.blocks[0][0].activation, array)
-        array = _of_shape("weights", codes, (cycles, self.columns))
-        return self.weight_codes(array)
+        unsigned: Array = as_codes({"activation": mac.activation, "weight": mac.weight}[operand], array)
+        return unsigned
 
     def weight_codes(self, codes: Array) -> Array:
-        """Unsigned weight codes [..., columns], each column in its own MAC's format.
+        """Unsigned weight codes [..., lanes], each lane in its own MAC's format.
 
         Raises:
             UserError: codes outside their formats.
@@ -262,13 +269,11 @@ class Grid:
         cycles = len(pins.control)
         watched = np.asarray(watch, np.int64).reshape(-1, 2)
         outputs = Outputs(
-            np.zeros((cycles, self.columns), self.sum_dtype),
-            np.zeros((cycles, self.columns), np.uint8),
+            np.zeros((cycles, self.lanes), self.sum_dtype),
+            np.zeros((cycles, self.lanes), np.uint8),
             np.zeros((cycles, len(watched)), np.uint8),
         )
-        self._run(
-            self.registers, self._operations, pins, self.timing.accumulation_interval, watched, *outputs
-        )
+        self._run(self.registers, pins, self.timing.accumulation_interval, watched, *outputs)
         hazard = int(self.registers.state[reg.HAZARD])
         if hazard:
             cycle = int(self.registers.state[reg.HAZARD_CYCLE])
@@ -277,55 +282,61 @@ class Grid:
         return outputs
 
     def sums(self, registers: Array, flags: Array) -> Sums:
-        """Accumulators [..., columns] as numbers, from sums and flags as registers hold them."""
+        """Accumulators [..., lanes] as numbers, from sums and flags as registers hold them."""
         whole = len(self.blocks) == 1
         dtype = self.blocks[0][0].accumulator_dtype if whole else self.sum_dtype
         values = np.zeros(registers.shape, dtype)
         end = 0
         for mac, columns in self.blocks:
             first, end = end, end + columns
-            values[..., first:end] = _from_register(mac, registers[..., first:end], compiled=self.is_compiled)
+            values[..., first:end] = self._from_registers(mac, registers[..., first:end])
         signs = ((flags & sig.OVERFLOW_UP) != 0).astype(np.int8) - ((flags & sig.OVERFLOW_DOWN) != 0)
         return Sums(values, (flags & sig.INFINITE) != 0, signs.astype(np.int8))
 
+    def _from_registers(self, mac: Mac, registers: Array) -> Array:
+        return from_registers(mac, registers) if self.is_compiled else registers
+
+    def _to_registers(self, mac: Mac, values: Array) -> Array:
+        return to_registers(mac, values) if self.is_compiled else values
+
     def _registered(self, values: Array) -> Array:
-        """Accumulators [..., columns] as the registers hold them."""
+        """Accumulators [..., lanes] as the registers hold them."""
         held = np.zeros(values.shape, self.sum_dtype)
         end = 0
         for mac, columns in self.blocks:
             first, end = end, end + columns
-            held[..., first:end] = _to_register(mac, values[..., first:end], compiled=self.is_compiled)
+            held[..., first:end] = self._to_registers(mac, values[..., first:end])
         return held
 
     @property
     def accumulators(self) -> Sums:
         """All accumulators (partial sums, weight and input stationary) [rows, columns]."""
-        return self.sums(self.registers.sums, self.registers.flags)
+        upright = self.sums(self.registers.sums, self.registers.flags)
+        return Sums(
+            self.placed(upright.values), self.placed(upright.is_infinite), self.placed(upright.overflow)
+        )
 
     @property
     def activations(self) -> Array:
         """Activation codes in the PEs' registers, int64 [rows, columns]."""
-        swapped = self.timing.dataflow == "is"
-        return self._operands(self._stationary if swapped else self.registers.across)
+        return self._operands("activation")
 
     @property
     def weights(self) -> Array:
         """Weight codes in the PEs' registers, int64 [rows, columns]."""
-        swapped = self.timing.dataflow == "is"
-        return self._operands(self.registers.across if swapped else self._stationary)
+        return self._operands("weight")
 
-    @property
-    def _stationary(self) -> Array:
-        return self.registers.held if self.registers.held.size else self.registers.down
-
-    @staticmethod
-    def _operands(codes: Array) -> Array:
+    def _operands(self, operand: EnteringOperand) -> Array:
+        r = self.registers
+        planes = dict(
+            zip(self.timing.flow.entering, (r.across, r.held if r.held.size else r.down), strict=True)
+        )
         # Codes of 32 bits are held as negative numbers where their top bit is set.
-        unsigned: Array = codes.astype(np.int64) & 0xFFFF_FFFF
+        unsigned: Array = self.placed(planes[operand]).astype(np.int64) & 0xFFFF_FFFF
         return unsigned
 
     def codes(self) -> Array:
-        """What the converters below the bottom row make of it: codes of the activation format [columns]."""
+        """What the converters at the end of the lanes make of it: codes of the activation format [lanes]."""
         drains = self.registers.drain_state.size > 0
         sums = self.registers.drain_sums if drains else self.registers.sums
         flags = self.registers.drain_flags if drains else self.registers.flags
@@ -334,12 +345,11 @@ class Grid:
         end = 0
         for mac, columns in self.blocks:
             first, end = end, end + columns
-            sticky = isinstance(mac.accumulator, FixedAccumulator) and mac.accumulator.overflow == "sticky"
             converted.append(
                 mac.to_output(
                     bottom.values[first:end].astype(mac.accumulator_dtype),
-                    is_infinite=bottom.is_infinite[first:end] if mac.is_fixed else None,
-                    overflow=bottom.overflow[first:end] if sticky else None,
+                    is_infinite=bottom.is_infinite[first:end],
+                    overflow=bottom.overflow[first:end],
                 )
             )
         return np.concatenate(converted)
@@ -371,7 +381,20 @@ def column_blocks(mac: MacLike | Sequence[tuple[MacLike, int]], columns: int) ->
     return blocks
 
 
-def _of_shape(name: str, codes: npt.ArrayLike, shape: tuple[int, int]) -> Array:
+def _only_block(macs: Sequence[Mac], timing: ArrayTiming) -> tuple[Mac, int]:
+    """All lanes with their one MAC."""
+    flow = timing.flow
+    if len(set(macs)) > 1:
+        raise UserError(
+            f"columns hold {AXIS_TITLES[flow.columns]}, not channels, with this dataflow; they need one MAC",
+            location="dataflow",
+            value=flow.name,
+            allowed=", ".join(CHANNELS_IN_COLUMNS),
+        )
+    return macs[0], timing.upright.columns
+
+
+def _of_shape(name: str, codes: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
     array = np.asarray(codes)
     if array.shape != shape:
         raise UserError(
@@ -381,19 +404,3 @@ def _of_shape(name: str, codes: npt.ArrayLike, shape: tuple[int, int]) -> Array:
             allowed=f"{shape[1]} codes at each of {shape[0]} clock edges",
         )
     return array
-
-
-def _from_register(mac: Mac, registers: Array, *, compiled: bool) -> Array:
-    if not compiled:
-        return registers
-    if mac.is_fixed:
-        from simulator.numerics.accumulators import wrap
-
-        return wrap(registers, mac.accumulator_bits)
-    return mac.accumulator_format.encode(np.ascontiguousarray(registers).view(np.float64))
-
-
-def _to_register(mac: Mac, values: Array, *, compiled: bool) -> Array:
-    if mac.is_fixed or not compiled:
-        return values
-    return mac.accumulator_format.decode(values.astype(mac.accumulator_dtype)).view(np.int64)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import singledispatch
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics import Mac
+from simulator.dataflow import EnteringOperand
+from simulator.numerics import Accumulator, FixedAccumulator, FloatAccumulator, Mac
 from simulator.numerics.formats import Format
-from simulator.numerics.mac_spec import FixedAccumulator
+from simulator.numerics.twos_complement import wrap
 
 # Kinds of PE.
 INTEGER: Final = 0  # two's complement operands, product by multiplication
@@ -65,26 +68,68 @@ REALS: Final = 3
 
 def has_compiled_step(mac: Mac) -> bool:
     """Whether the compiled grid knows this MAC; others take the numpy one."""
-    fixed = mac.accumulator
-    if not isinstance(fixed, FixedAccumulator):
-        if max(mac.activation.bits, mac.weight.bits) > _MAX_DECODED_BITS:
-            return False
-        # The compiled sums are float64: a NaN that the format lacks would stay in them.
-        no_nan = all(np.isfinite(fmt.values()).all() for fmt in (mac.activation, mac.weight))
-        return no_nan or mac.accumulator_format.has_nan
-    if fixed.bits > _MAX_COMPILED_BITS:
+    return _has_compiled_step(mac.accumulator, mac)
+
+
+@singledispatch
+def _has_compiled_step(_accumulator: Accumulator, _mac: Mac) -> bool:
+    return False
+
+
+@_has_compiled_step.register
+def _(fixed: FixedAccumulator, mac: Mac) -> bool:
+    return fixed.bits <= _MAX_COMPILED_BITS and (mac.has_product_table or _multiplies(mac))
+
+
+@_has_compiled_step.register
+def _(accumulator: FloatAccumulator, mac: Mac) -> bool:
+    if max(mac.activation.bits, mac.weight.bits) > _MAX_DECODED_BITS:
         return False
-    return mac.has_product_table or _multiplies(mac)
+    # The compiled sums are float64: a NaN that the format lacks would stay in them.
+    no_nan = all(np.isfinite(fmt.values()).all() for fmt in (mac.activation, mac.weight))
+    return no_nan or accumulator.coded_in.has_nan
+
+
+def from_registers(mac: Mac, registers: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Accumulators, from sums as the compiled grid holds them."""
+    return _from_registers(mac.accumulator, registers)
+
+
+@singledispatch
+def _from_registers(_accumulator: Accumulator, registers: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return registers
+
+
+@_from_registers.register
+def _(fixed: FixedAccumulator, registers: np.ndarray) -> npt.NDArray[Any]:
+    return wrap(registers, fixed.bits)
+
+
+@_from_registers.register
+def _(accumulator: FloatAccumulator, registers: np.ndarray) -> npt.NDArray[Any]:
+    return accumulator.coded_in.encode(np.ascontiguousarray(registers).view(np.float64))
+
+
+def to_registers(mac: Mac, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Sums as the compiled grid holds them, from accumulators."""
+    return _to_registers(mac.accumulator, values)
+
+
+@singledispatch
+def _to_registers(_accumulator: Accumulator, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return values
+
+
+@_to_registers.register
+def _(accumulator: FloatAccumulator, values: np.ndarray) -> npt.NDArray[Any]:
+    return accumulator.decode(values.astype(accumulator.dtype)).view(np.int64)
 
 
 def _multiplies(mac: Mac) -> bool:
-    """Two's complement operands whose product is shifted left, exactly, into a wrapping accumulator."""
-    fixed = mac.accumulator
+    """Two's complement operands, whose products are exact, shifted left into a wrapping accumulator."""
     shift = mac.activation.lsb + mac.weight.lsb - mac.accumulator_lsb
     return (
-        isinstance(fixed, FixedAccumulator)
-        and fixed.overflow == "wrap"
-        and mac.spec.product == "exact"
+        not mac.accumulator.depends_on_order
         and mac.activation.twos_complement
         and mac.weight.twos_complement
         and max(mac.activation.bits, mac.weight.bits) <= _MAX_DECODED_BITS
@@ -92,24 +137,33 @@ def _multiplies(mac: Mac) -> bool:
     )
 
 
-def pack(blocks: Sequence[tuple[Mac, int]], *, swapped: bool) -> Operations:
-    """The PEs of blocks of columns, left to right; `swapped`: weights move right, activations down."""
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """Tables of the blocks so far, which `Operations` has one behind the other."""
+
+    products: list[npt.NDArray[np.int64]]
+    special: list[npt.NDArray[np.uint8]]
+    values: list[npt.NDArray[np.float64]]
+
+
+def pack(blocks: Sequence[tuple[Mac, int]], entering: tuple[EnteringOperand, EnteringOperand]) -> Operations:
+    """The PEs of blocks of columns, left to right; `entering`: the operands that move right and down."""
     integers = np.zeros((len(blocks), INTEGERS), np.int64)
     reals = np.zeros((len(blocks), REALS), np.float64)
-    products: list[npt.NDArray[np.int64]] = []
-    special: list[npt.NDArray[np.uint8]] = []
-    values: list[npt.NDArray[np.float64]] = []
+    tables = _Tables([], [], [])
     column = 0
     for row, real, (mac, columns) in zip(integers, reals, blocks, strict=True):
         row[FIRST_COLUMN], row[END_COLUMN] = column, column + columns
         column += columns
-        formats = (mac.weight, mac.activation) if swapped else (mac.activation, mac.weight)
-        if isinstance(mac.accumulator, FixedAccumulator):
-            _pack_fixed(mac, formats, row, products, special, swapped=swapped)
-        else:
-            _pack_float(mac, formats, row, real, values)
+        own = {"activation": mac.activation, "weight": mac.weight}
+        formats = own[entering[0]], own[entering[1]]
+        _pack(mac.accumulator, mac, formats, row, real, tables, entering)
     return Operations(
-        integers, reals, _joined(products, np.int64), _joined(special, np.uint8), _joined(values, np.float64)
+        integers,
+        reals,
+        _joined(tables.products, np.int64),
+        _joined(tables.special, np.uint8),
+        _joined(tables.values, np.float64),
     )
 
 
@@ -121,17 +175,30 @@ def _offset(tables: Sequence[npt.NDArray[Any]]) -> int:
     return sum(table.size for table in tables)
 
 
-def _pack_fixed(
+@singledispatch
+def _pack(
+    accumulator: Accumulator,
+    mac: Mac,
+    _formats: tuple[Format, Format],
+    _row: npt.NDArray[np.int64],
+    _real: npt.NDArray[np.float64],
+    _tables: _Tables,
+    _entering: tuple[EnteringOperand, EnteringOperand],
+) -> None:
+    raise TypeError(f"MAC {mac.name!r} has no compiled step for a {accumulator.kind} accumulator")
+
+
+@_pack.register
+def _(
+    fixed: FixedAccumulator,
     mac: Mac,
     formats: tuple[Format, Format],
-    row: npt.NDArray[np.int64],
-    products: list[npt.NDArray[np.int64]],
-    special: list[npt.NDArray[np.uint8]],
-    *,
-    swapped: bool,
+    row: np.ndarray,
+    _real: np.ndarray,
+    tables: _Tables,
+    entering: tuple[EnteringOperand, EnteringOperand],
 ) -> None:
-    fixed = mac.accumulator
-    assert isinstance(fixed, FixedAccumulator)
+    products, special = tables.products, tables.special
     row[BITS], row[OVERFLOW] = fixed.bits, _OVERFLOW[fixed.overflow]
     if _multiplies(mac):
         row[KIND] = INTEGER
@@ -141,9 +208,9 @@ def _pack_fixed(
         )
         return
     row[KIND] = TABLE
-    table = mac.product_table()
+    table = mac.product_table().transpose([("activation", "weight").index(operand) for operand in entering])
     row[PRODUCTS], row[STRIDE] = _offset(products), 1 << formats[1].bits
-    products.append(np.ascontiguousarray(table.T if swapped else table).ravel())
+    products.append(np.ascontiguousarray(table).ravel())
     row[ACROSS_TABLE] = _offset(special)
     special.append(_special(formats[0]))
     row[DOWN_TABLE] = _offset(special)
@@ -155,14 +222,17 @@ def _special(fmt: Format) -> npt.NDArray[np.uint8]:
     return (~np.isfinite(fmt.values())).astype(np.uint8)
 
 
-def _pack_float(
-    mac: Mac,
+@_pack.register
+def _(
+    accumulator: FloatAccumulator,
+    _mac: Mac,
     formats: tuple[Format, Format],
-    row: npt.NDArray[np.int64],
-    real: npt.NDArray[np.float64],
-    values: list[npt.NDArray[np.float64]],
+    row: np.ndarray,
+    real: np.ndarray,
+    tables: _Tables,
+    _entering: tuple[EnteringOperand, EnteringOperand],
 ) -> None:
-    rounding = mac.rounding
+    rounding, values = accumulator.rounding, tables.values
     row[KIND] = FLOAT
     row[ANCHOR] = ((53 - rounding.precision) << 52) | (1 << 51)
     row[LEAST], real[SMALLEST] = rounding.kernel_limits

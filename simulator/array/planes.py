@@ -15,7 +15,8 @@ import numpy.typing as npt
 from simulator.array import registers as reg
 from simulator.array import signals as sig
 from simulator.array.registers import Pins, Registers
-from simulator.numerics import FixedAccumulator, Mac
+from simulator.dataflow import EnteringOperand
+from simulator.numerics import Mac
 
 Plane = npt.NDArray[Any]
 _SIGN = sig.OVERFLOW_UP | sig.OVERFLOW_DOWN
@@ -23,10 +24,10 @@ _SIGN = sig.OVERFLOW_UP | sig.OVERFLOW_DOWN
 
 @dataclass(frozen=True, slots=True)
 class PlaneOperations:
-    """The MACs of blocks of columns; `swapped`: weights move right and activations down (`is`)."""
+    """The MACs of blocks of columns; `entering`: the operands that move right and down."""
 
     blocks: Sequence[tuple[Mac, int]]
-    swapped: bool
+    entering: tuple[EnteringOperand, EnteringOperand]
 
     def add(self, across: Plane, down: Plane, marks: Plane, sums: Plane, flags: Plane) -> tuple[Plane, Plane]:
         """One step of all PEs: sums and flags with the products added where `marks` say VALID."""
@@ -37,7 +38,8 @@ class PlaneOperations:
             valid = (marks[:, first:end] & sig.VALID) != 0
             if not valid.any():
                 continue
-            a, w = (down, across) if self.swapped else (across, down)
+            codes = dict(zip(self.entering, (across, down), strict=True))
+            a, w = codes["activation"], codes["weight"]
             # The codes of idle PEs may be anything; code 0 keeps them quiet.
             a = np.where(valid, _unsigned(a[:, first:end], mac.activation.bits), 0)
             w = np.where(valid, _unsigned(w[:, first:end], mac.weight.bits), 0)
@@ -55,15 +57,11 @@ def _unsigned(codes: Plane, bits: int) -> Plane:
 
 
 def _raised_flags(mac: Mac, sums: Plane, a: Plane, w: Plane, flags: Plane) -> Plane:
-    fixed = mac.accumulator
-    if not isinstance(fixed, FixedAccumulator):
-        return np.zeros(sums.shape, np.uint8)
-    raised = np.where(mac.is_infinite_product(a, w), sig.INFINITE, 0)
-    if fixed.overflow == "sticky":
-        sign = mac.overflow_sign(sums, a, w)
-        overflow = np.where(sign > 0, sig.OVERFLOW_UP, np.where(sign < 0, sig.OVERFLOW_DOWN, 0))
-        raised = raised | np.where(flags & _SIGN, 0, overflow)
-    return raised
+    raised = mac.step_flags(sums, a, w)
+    infinite = np.where(raised.is_infinite, sig.INFINITE, 0)
+    sign = raised.overflow
+    overflow = np.where(sign > 0, sig.OVERFLOW_UP, np.where(sign < 0, sig.OVERFLOW_DOWN, 0))
+    return infinite | np.where(flags & _SIGN, 0, overflow)
 
 
 def _hazard(r: Registers, code: int, *, happened: bool | np.bool_) -> None:

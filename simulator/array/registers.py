@@ -69,13 +69,16 @@ class Registers(NamedTuple):
     def of(
         cls, timing: ArrayTiming, *, sum_dtype: npt.DTypeLike = np.int64, buffered_sums: int = 0
     ) -> Registers:
-        """Cleared registers of an array; `buffered_sums`: capacity of the partial-sum buffer per column."""
-        R, C = timing.rows, timing.columns
-        stays = timing.dataflow != "os"
-        drains = not stays and timing.has_second_register
-        shadowed = stays and timing.has_second_register
+        """Cleared registers of an array, as the upright one has them.
+
+        buffered_sums: capacity of the partial-sum buffer per column.
+        """
+        R, C = timing.upright.rows, timing.upright.columns
+        stays = timing.flow.circuit.preloads
+        shadowed = stays * timing.has_second_register
+        drains = timing.has_second_register - shadowed
         depth = timing.pipeline_depth - 1
-        entry = timing.accumulation_interval - 1 if stays else 0
+        entry = (timing.accumulation_interval - 1) * stays
 
         def plane(*shape: int, dtype: npt.DTypeLike) -> Plane:
             return np.full(shape, 0, dtype)
@@ -127,9 +130,9 @@ class Pins(NamedTuple):
 
     @classmethod
     def idle(cls, cycles: int, timing: ArrayTiming, *, sum_dtype: npt.DTypeLike = np.int64) -> Pins:
-        """Pins on which nothing is driven."""
-        R, C = timing.rows, timing.columns
-        top = cycles if timing.dataflow != "os" else 0
+        """Pins of the upright array, on which nothing is driven."""
+        R, C = timing.upright.rows, timing.upright.columns
+        top = cycles * timing.flow.circuit.preloads
         return cls(
             control=np.zeros(cycles, np.uint8),
             across=np.zeros((cycles, R), np.int32),

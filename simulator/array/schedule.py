@@ -13,6 +13,7 @@ from typing import Literal
 from simulator.array.fold import CycleSplit, FoldShape, alone, before
 from simulator.array.tiles import FoldGrid, Link, cut
 from simulator.array.timing import ArrayTiming
+from simulator.dataflow import SUMS_MOVE, SUMS_STAY
 from simulator.foundation import UserError
 
 PhaseName = Literal["fill", "compute", "drain"]
@@ -36,7 +37,8 @@ class Phase:
 class FoldPhases:
     """The phases of one fold and the part of the product that it computes.
 
-    `row` and `column` are the fold's tile indices, `group` its group; `shape` is what it uses of the array.
+    `row` and `column` are the fold's tile indices along the array's rows and columns, `group` its group;
+    `shape` is what it uses of the array.
     """
 
     index: int
@@ -165,7 +167,8 @@ class ProductSchedule:
         return self.start_of(self.folds - 1) + self._interval(link)
 
     def _interval(self, link: Link) -> int:
-        return before(self.timing, link.fold, link.following, adds_to_sums=link.adds_to_sums).total
+        timing = self.timing.upright
+        return before(timing, link.fold, link.following, adds_to_sums=link.adds_to_sums).total
 
     def start_of(self, fold: int) -> int:
         """First cycle of a fold.
@@ -192,20 +195,23 @@ class ProductSchedule:
         return self._phases(fold, self.start_of(fold))
 
     def _phases(self, fold: int, start: int) -> FoldPhases:
-        shape = self.tiles.shape_of(fold)
-        split = alone(self.timing, shape)
-        compute, drain = start + split.fill, start + split.fill + split.compute
-        tile, row = divmod(fold, self.tiles.row_tiles)
-        group, column = divmod(tile, self.tiles.column_tiles)
+        split = alone(self.timing.upright, self.tiles.shape_of(fold))
+        compute = start + split.fill
+        return self.phases_between(fold, start, compute, compute + split.compute, start + split.total)
+
+    def phases_between(self, fold: int, start: int, compute: int, drain: int, end: int) -> FoldPhases:
+        """A fold whose phases begin in these cycles; `end` is the first cycle behind it."""
+        turn, place, upright = self.timing.flow.turn, self.tiles.place_of(fold), self.tiles.shape_of(fold)
+        row, column = turn(place.row, place.column)
         return FoldPhases(
             index=fold,
-            group=group,
+            group=place.group,
             row=row,
             column=column,
-            shape=shape,
+            shape=FoldShape(*turn(upright.rows, upright.columns), upright.streamed),
             fill=Phase("fill", start, compute - 1),
             compute=Phase("compute", compute, drain - 1),
-            drain=Phase("drain", drain, drain + split.drain - 1),
+            drain=Phase("drain", drain, end - 1),
         )
 
     def phases(self) -> Iterator[FoldPhases]:
@@ -214,9 +220,7 @@ class ProductSchedule:
         for fold in range(self.folds):
             yield self._phases(fold, start)
             if fold + 1 < self.folds:
-                shapes = self.tiles.shape_of(fold), self.tiles.shape_of(fold + 1)
-                continues = self.tiles.rows_add_up and (fold + 1) % self.tiles.row_tiles > 0
-                start += self._interval(Link(*shapes, adds_to_sums=continues))
+                start += self._interval(self.tiles.link_behind(fold))
 
 
 def schedule_product(timing: ArrayTiming, *, m: int, n: int, k: int, groups: int = 1) -> ProductSchedule:
@@ -240,7 +244,7 @@ def schedule_product(timing: ArrayTiming, *, m: int, n: int, k: int, groups: int
     if n % groups:
         raise UserError(f"must be a multiple of groups = {groups}", location="n", value=n)
     tiles = fold_grid(timing, m=m, n=n // groups, k=k, groups=groups)
-    split = _whole_split(timing, tiles)
+    split = _whole_split(timing.upright, tiles)
     return ProductSchedule(
         timing=timing,
         m=m,
@@ -258,13 +262,14 @@ def schedule_product(timing: ArrayTiming, *, m: int, n: int, k: int, groups: int
 
 def fold_grid(timing: ArrayTiming, *, m: int, n: int, k: int, groups: int = 1) -> FoldGrid:
     """The folds of a product; `n` counts the channels of one group."""
-    on_rows, on_columns, streamed = {"os": (m, n, k), "ws": (k, n, m), "is": (k, m, n)}[timing.dataflow]
+    upright = timing.upright
+    flow, lengths = upright.flow, {"m": m, "n": n, "k": k}
     return FoldGrid(
-        rows=cut(on_rows, timing.rows),
-        columns=cut(on_columns, timing.columns),
+        rows=cut(lengths[flow.rows], upright.rows),
+        columns=cut(lengths[flow.columns], upright.columns),
         groups=groups,
-        streamed=streamed,
-        rows_add_up=timing.dataflow != "os",
+        streamed=lengths[flow.time],
+        rows_add_up=bool(flow.circuit.preloads),
     )
 
 
@@ -288,14 +293,12 @@ def _whole_split(timing: ArrayTiming, tiles: FoldGrid) -> CycleSplit:
 
 
 def _accesses(timing: ArrayTiming, tiles: FoldGrid, *, m: int, n: int, k: int) -> ArrayAccesses:
-    groups, outputs = tiles.groups, m * n
-    activations, weights = groups * m * k, n * k
-    if timing.dataflow == "os":
-        return ArrayAccesses(activations * tiles.column_tiles, weights * tiles.row_tiles, 0, 0, outputs)
-    if timing.dataflow == "ws":
-        activations *= tiles.column_tiles
-    else:
-        weights *= tiles.column_tiles
-    partial_sums = outputs * (tiles.row_tiles - 1)
+    outputs = m * n
+    at_left, at_top = timing.flow.entering
+    reads = {"activation": tiles.groups * m * k, "weight": n * k}
+    reads[at_left] *= tiles.column_tiles
+    # What moves down beside sums is read for every fold of its column; what is shifted in to stay, once.
+    reads[at_top] *= {SUMS_STAY: tiles.row_tiles, SUMS_MOVE: 1}[timing.flow.circuit]
+    partial_sums = outputs * (tiles.row_tiles - 1) * tiles.rows_add_up
     read_back = partial_sums if timing.timing == "reference" else 0
-    return ArrayAccesses(activations, weights, read_back, partial_sums, outputs)
+    return ArrayAccesses(reads["activation"], reads["weight"], read_back, partial_sums, outputs)

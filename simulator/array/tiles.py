@@ -37,11 +37,20 @@ Cost = Callable[[Link], int]
 
 
 @dataclass(frozen=True, slots=True)
+class FoldPlace:
+    """Where a fold stands in a product: its group, and which tile of columns and of rows it is there."""
+
+    group: int
+    column: int
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
 class FoldGrid:
     """All folds of a product: for every group, for every column tile, for every row tile.
 
-    The row tiles of a column tile follow one another, so that its partial sums (weight and input
-    stationary) are finished before the next column tile begins.
+    Rows and columns are those of the upright array. The row tiles of a column tile follow one another, so
+    that its partial sums, where an operand stays, are finished before the next column tile begins.
     """
 
     rows: tuple[Run, ...]
@@ -104,15 +113,24 @@ class FoldGrid:
                 row += row_run.count
                 yield (column - 1) * self.row_tiles + row - 1
 
+    def place_of(self, index: int) -> FoldPlace:
+        """Place of fold `index`, counted from 0."""
+        column, row = divmod(index, self.row_tiles)
+        return FoldPlace(*divmod(column, self.column_tiles), row)
+
     def shape_of(self, index: int) -> FoldShape:
         """Shape of fold `index`, counted from 0."""
-        column, row = divmod(index, self.row_tiles)
-        return self._shape(_size_at(self.rows, row), _size_at(self.columns, column % self.column_tiles))
+        place = self.place_of(index)
+        return self._shape(_size_at(self.rows, place.row), _size_at(self.columns, place.column))
+
+    def link_behind(self, index: int) -> Link:
+        """Fold `index` and the one that follows it."""
+        continues = self.rows_add_up and self.place_of(index + 1).row > 0
+        return Link(self.shape_of(index), self.shape_of(index + 1), adds_to_sums=continues)
 
     def start_of(self, index: int, cost: Cost) -> int:
         """Sum of `cost` over all links before fold `index`, in time that does not grow with `index`."""
-        column, row = divmod(index, self.row_tiles)
-        group, column = divmod(column, self.column_tiles)
+        place = self.place_of(index)
 
         def down(rows: int, width: int) -> int:
             def step(above: int, below: int) -> int:
@@ -123,12 +141,12 @@ class FoldGrid:
         def across(left: int, right: int) -> int:
             return down(self.row_tiles - 1, left) + cost(self._column_link(left, right))
 
-        columns = _walk(self.columns, column, across)
-        if group:
+        columns = _walk(self.columns, place.column, across)
+        if place.group:
             whole_group = _walk(self.columns, self.column_tiles - 1, across)
             last, first = self.columns[-1].size, self.columns[0].size
-            columns += group * (whole_group + across(last, first))
-        return columns + down(row, _size_at(self.columns, column))
+            columns += place.group * (whole_group + across(last, first))
+        return columns + down(place.row, _size_at(self.columns, place.column))
 
 
 def _neighbours(runs: Sequence[Run]) -> Iterator[tuple[int, tuple[int, int]]]:

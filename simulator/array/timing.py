@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, Self, get_args
 
-from simulator.arch.config import ArrayConfig, Dataflow, Overlap, Timing
+from simulator.arch.config import ArrayConfig, Overlap, Timing
 from simulator.array.fold_kernels import OVERLAPS, TimingCode
-from simulator.array.second_registers import has_second_register
+from simulator.dataflow import DATAFLOWS, Dataflow, DataflowName
 from simulator.foundation import UserError
 
 PartialFolds = Literal["full", "trimmed"]
@@ -33,7 +33,7 @@ class ArrayTiming:
     Attributes:
         rows: PE rows (R).
         columns: PE columns (C).
-        dataflow: what stays in the PEs: outputs `os`, weights `ws`, inputs `is`.
+        dataflow: what lies along rows and columns and what stays in the PEs (`simulator.dataflow`).
         overlap: `none`, `drain` or `full`, how a fold follows the one before.
         partial_folds: `full` (unused PEs cost the cycles of used ones) or `trimmed`.
         timing: `reference`, or `scalesim` for SCALE-Sim's compute cycles, which know no other option.
@@ -47,7 +47,7 @@ class ArrayTiming:
 
     rows: int = 32
     columns: int = 32
-    dataflow: Dataflow = "os"
+    dataflow: DataflowName = "os"
     overlap: Overlap = "none"
     partial_folds: PartialFolds = "full"
     timing: Timing = "reference"
@@ -80,6 +80,13 @@ class ArrayTiming:
                     value=getattr(self, name),
                     allowed=f"{only!r}, or `timing: reference`",
                 )
+        if not self.flow.scalesim:
+            raise UserError(
+                "is not known to `timing: scalesim`",
+                location="dataflow",
+                value=self.dataflow,
+                allowed=", ".join(name for name, flow in DATAFLOWS.items() if flow.scalesim),
+            )
         if self.rows == self.columns == 1:
             raise UserError(
                 "`timing: scalesim` reports one cycle less than a single PE needs",
@@ -89,7 +96,9 @@ class ArrayTiming:
             )
 
     @classmethod
-    def of(cls, array: ArrayConfig, macs: Iterable[MacPipeline], dataflow: Dataflow | None = None) -> Self:
+    def of(
+        cls, array: ArrayConfig, macs: Iterable[MacPipeline], dataflow: DataflowName | None = None
+    ) -> Self:
         """The timing of a configured array whose PEs hold `macs`; all run in step, so the slowest one counts.
 
         dataflow: in place of the array's own.
@@ -100,7 +109,7 @@ class ArrayTiming:
         return cls(
             rows=array.rows,
             columns=array.columns,
-            dataflow=dataflow or array.dataflow,
+            dataflow=array.dataflow if dataflow is None else dataflow,
             overlap=array.overlap,
             partial_folds=array.partial_folds,
             timing=array.timing,
@@ -109,15 +118,28 @@ class ArrayTiming:
         )
 
     @property
+    def flow(self) -> Dataflow:
+        """The dataflow itself."""
+        return DATAFLOWS[self.dataflow]
+
+    @property
+    def upright(self) -> ArrayTiming:
+        """The array turned so that its lanes are columns, which takes the same cycles."""
+        rows, columns = self.flow.turn(self.rows, self.columns)
+        name = self.flow.upright.name
+        return self if name == self.dataflow else replace(self, rows=rows, columns=columns, dataflow=name)
+
+    @property
     def code(self) -> TimingCode:
-        """The same as whole numbers, for compiled formulas."""
+        """The upright array as whole numbers, for compiled formulas."""
+        rows, columns = self.flow.turn(self.rows, self.columns)
         return TimingCode(
-            outputs_stay=int(self.dataflow == "os"),
+            outputs_stay=self.flow.circuit.sums_stay,
             overlap=OVERLAPS[self.overlap],
             trimmed=int(self.partial_folds == "trimmed"),
-            rows=self.rows,
-            columns=self.columns,
-            shift_out=self.rows if self.timing == "reference" else 0,
+            rows=rows,
+            columns=columns,
+            shift_out=rows if self.timing == "reference" else 0,
             depth=self.pipeline_depth,
             interval=self.accumulation_interval,
         )
@@ -125,7 +147,7 @@ class ArrayTiming:
     @property
     def has_second_register(self) -> bool:
         """Whether every PE holds the register that moves between folds twice."""
-        return has_second_register(self.dataflow, self.overlap)
+        return self.flow.circuit.is_doubled(self.overlap)
 
     @property
     def pe_count(self) -> int:
@@ -134,7 +156,7 @@ class ArrayTiming:
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "dataflow": get_args(Dataflow),
+    "dataflow": tuple(DATAFLOWS),
     "overlap": get_args(Overlap),
     "partial_folds": get_args(PartialFolds),
     "timing": get_args(Timing),

@@ -117,16 +117,17 @@ def _planes(grid: Grid) -> Iterator[tuple[str, int, Array]]:
     macs = [mac for mac, _ in grid.blocks]
     operand_bits = max(max(mac.activation.bits, mac.weight.bits) for mac in macs)
     sum_bits = max(mac.accumulator_bits for mac in macs)
-    yield "across", operand_bits, r.across
-    yield "valid", 1, r.marks & sig.VALID
-    yield "down", operand_bits, r.down
+    across, down = grid.timing.flow.turn(r.across, r.down)
+    yield "across", operand_bits, grid.placed(across)
+    yield "valid", 1, grid.placed(r.marks & sig.VALID)
+    yield "down", operand_bits, grid.placed(down)
     if r.held.size:
-        yield "held", operand_bits, r.held
+        yield "held", operand_bits, grid.placed(r.held)
     yield "sum", sum_bits, grid.accumulators.values
-    yield "infinite", 1, r.flags & sig.INFINITE
+    yield "infinite", 1, grid.placed(r.flags & sig.INFINITE)
     if r.drain_state.size:
-        yield "drain", sum_bits, grid.sums(r.drain_sums, r.drain_flags).values
-        yield "drain_state", 2, r.drain_state
+        yield "drain", sum_bits, grid.placed(grid.sums(r.drain_sums, r.drain_flags).values)
+        yield "drain_state", 2, grid.placed(r.drain_state)
 
 
 def _entries(plane: Array) -> Iterator[tuple[tuple[int, int], int]]:

@@ -9,7 +9,7 @@ from textwrap import fill
 import typer
 
 from simulator.numerics import Format, get_format
-from simulator.numerics.formats import FAMILIES, TABLE_BITS, example_specs
+from simulator.numerics.formats import TABLE_BITS, example_specs, families, family_of
 
 app = typer.Typer(help="List the number formats, or show one of them.")
 
@@ -32,7 +32,7 @@ def formats(context: typer.Context, as_json: bool = _JSON) -> None:
     if as_json:
         typer.echo(json.dumps([fmt.describe() for fmt in listed], indent=2))
         return
-    for family in FAMILIES:
+    for family in families():
         typer.echo(fill(f"{family.name}: {family.syntax}", _WIDTH, subsequent_indent="    "))
         typer.echo(_indented(family.summary))
     typer.echo(f"\n{'format':<15}{'bits':>5}{'smallest':>13}{'largest':>13}{'decades':>9}  family")
@@ -64,7 +64,7 @@ def show(
 def _page(fmt: Format) -> list[str]:
     from simulator.cli.number_line import draw_line, draw_octaves
 
-    summary = next(family.summary for family in FAMILIES if family.name == fmt.family)
+    summary = family_of(fmt).summary
     lines = [f"{fmt.spec}: {fmt.family}, {fmt.bits} bits", _indented(summary), ""]
     lines += [f"  {name:<18}{text}" for name, text in _facts(fmt)]
     if fmt.bits > TABLE_BITS:

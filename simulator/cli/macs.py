@@ -9,10 +9,8 @@ from typing import Any
 
 import typer
 
-from simulator.numerics import FixedAccumulator, Mac, get_mac, preset_names
-from simulator.numerics.mac_spec import FloatAccumulator
+from simulator.numerics import Mac, get_mac, preset_names
 from simulator.numerics.overflow import overflow_bound
-from simulator.numerics.registers import register_bits
 
 app = typer.Typer(help="List the multiply-accumulate units, or show one of them.")
 
@@ -22,11 +20,6 @@ _PRODUCTS = {
     "exact": "exact; bits below the accumulator's lowest are cut off towards minus infinity",
     "log": "logarithms added, fraction through the pow2 table, shifted into the accumulator",
     "fused": "fused: product and sum are rounded together, once",
-}
-_OVERFLOW = {
-    "wrap": "wraps silently, modulo 2^bits",
-    "saturate": "saturates at every step",
-    "sticky": "wraps, and the first overflow and its sign are remembered for the output",
 }
 _OUTPUT = {
     "nearest": "the real value, rounded once to the nearest code",
@@ -55,7 +48,9 @@ def macs(context: typer.Context, as_json: bool = _JSON) -> None:
         operands = f"{mac.activation.spec} x {mac.weight.spec}"
         limit_mhz = _max_clock_mhz(mac)
         clock = f"{limit_mhz:g}" if limit_mhz else "-"
-        typer.echo(f"{mac.name:<10}{operands:<22}{mac.spec.product:<9}{_short(mac):<27}{clock:>8}")
+        typer.echo(
+            f"{mac.name:<10}{operands:<22}{mac.spec.product:<9}{mac.accumulator.summary:<27}{clock:>8}"
+        )
     typer.echo('\nAny other pair of formats is a MAC too: systolic macs show "e2m3 x e2m3"')
 
 
@@ -83,16 +78,15 @@ def show(
 
 def describe(mac: Mac) -> dict[str, Any]:
     """A MAC as a JSON document: its data, and what follows from them."""
-    kind = "fixed" if mac.is_fixed else "float"
     document = asdict(mac.spec)
     document["max_clock_mhz"] = _max_clock_mhz(mac)
-    document["accumulator"] = {"kind": kind, **document["accumulator"]}
+    document["accumulator"] = {"kind": mac.accumulator.kind, **document["accumulator"]}
     bound = overflow_bound(mac, mac.spec.reduction_length)
     return document | {
         "accumulator_bits": mac.accumulator_bits,
         "accumulator_lsb": mac.accumulator_lsb,
-        "activation_register_bits": register_bits(mac.activation),
-        "weight_register_bits": register_bits(mac.weight),
+        "activation_register_bits": mac.activation.register_bits,
+        "weight_register_bits": mac.weight.register_bits,
         "longest_safe_reduction": bound.longest_safe_reduction,
     }
 
@@ -110,37 +104,18 @@ def _max_clock_mhz(mac: Mac) -> float | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _short(mac: Mac) -> str:
-    fixed = mac.accumulator
-    if isinstance(fixed, FixedAccumulator):
-        return f"{fixed.bits} bits, 2^{fixed.lsb}, {fixed.overflow}"
-    return f"{fixed.format}{', no subnormals' if fixed.flush_subnormals else ''}"
-
-
 def _facts(mac: Mac) -> list[tuple[str, str]]:
-    spec, fixed = mac.spec, mac.accumulator
+    spec = mac.spec
     bound = overflow_bound(mac, spec.reduction_length)
-    registers = f"{register_bits(mac.activation)} + {register_bits(mac.weight)} operand bits"
+    registers = f"{mac.activation.register_bits} + {mac.weight.register_bits} operand bits"
     limit_mhz = _max_clock_mhz(mac)
     clock = f"up to {limit_mhz:g} MHz" if limit_mhz else "no published clock"
-    facts = [
+    return [
         ("activation", repr(mac.activation).strip("<>").removeprefix("Format ")),
         ("weight", repr(mac.weight).strip("<>").removeprefix("Format ")),
         ("product", _PRODUCTS[spec.product]),
-    ]
-    if isinstance(fixed, FixedAccumulator):
-        facts += [
-            ("accumulator", f"{fixed.bits}-bit two's complement, lowest bit 2^{fixed.lsb}"),
-            ("overflow", _OVERFLOW[fixed.overflow]),
-            ("safe length", f"sums of {bound.longest_safe_reduction} products or fewer never overflow"),
-        ]
-    else:
-        facts += [
-            ("accumulator", _float_accumulator(fixed)),
-            ("overflow", f"to {bound.on_overflow}" if bound.on_overflow == "infinity" else "saturates"),
-        ]
-    return [
-        *facts,
+        *mac.accumulator.facts,
+        *mac.accumulator.safe_length_facts(bound.longest_safe_reduction),
         ("output", _OUTPUT[spec.output]),
         ("registers", f"{registers}, {mac.accumulator_bits} accumulator bits"),
         (
@@ -149,11 +124,6 @@ def _facts(mac: Mac) -> list[tuple[str, str]]:
         ),
         *([("source", spec.source)] if spec.source else []),
     ]
-
-
-def _float_accumulator(accumulator: FloatAccumulator) -> str:
-    flushed = ", subnormal operands and sums become zero" if accumulator.flush_subnormals else ""
-    return f"{accumulator.format}, rounded to nearest even at every step in the order of k{flushed}"
 
 
 def _hanging(head: str, text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from simulator.dataflow import DATAFLOWS
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml
 
@@ -24,7 +25,9 @@ ArchOption = Annotated[
 MacOption = Annotated[
     str | None, typer.Option("--mac", "-m", help='MAC of every PE: a preset or a spec like "e4m3 x e4m3".')
 ]
-DataflowOption = Annotated[str | None, typer.Option(help="os, ws or is: what stays in the PEs.")]
+DataflowOption = Annotated[
+    str | None, typer.Option(help=f"{', '.join(DATAFLOWS)}: what stays in the PEs (docs/timing.md).")
+]
 OverlapOption = Annotated[str | None, typer.Option(help="none, drain or full: how folds follow each other.")]
 TimingOption = Annotated[
     str | None, typer.Option(help="reference (the published circuit) or scalesim (its compute cycles).")
@@ -63,13 +66,13 @@ def parse_policies(texts: Sequence[str] | None) -> tuple[str | None, tuple[tuple
     Raises:
         UserError: more than one policy for all, or for one MAC.
     """
-    from simulator.inference.policies import POLICIES
+    from simulator.inference.policies import is_policy
 
     general: list[str] = []
     by_mac: dict[str, str] = {}
     for text in texts or ():
         mac, equals, policy = (part.strip() for part in text.partition("="))
-        if not equals or mac.partition("+")[0].strip() in POLICIES:
+        if not equals or is_policy(mac.partition("+")[0].strip()):
             general.append(text.strip())
             continue
         if mac in by_mac:

@@ -130,9 +130,10 @@ def simulate_command(
         systolic simulate lenet5_fashion --data fashion_mnist_1000 --mac elma8
     """
     from simulator.arch.scalesim_cfg import read_scalesim_cfg
-    from simulator.assembly import MeasuredRun, assemble
+    from simulator.assembly import assemble
     from simulator.foundation.reading.content import is_folder
     from simulator.measured import Tensors
+    from simulator.measurements import MeasuredRun
     from simulator.simulation import configure, load_workload, origin, run_machine
 
     overrides = arch_overrides(

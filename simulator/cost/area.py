@@ -16,7 +16,7 @@ from simulator.foundation.sums import sum_known
 class AreaLine:
     """One line of an area: how many of something, each of some square micrometres.
 
-    uncertainty: relative, of what was composed from parts.
+    uncertainty: relative, of what was composed from parts. composed_for: the MAC that these are of.
     """
 
     component: str
@@ -25,6 +25,7 @@ class AreaLine:
     uses: Uses
     composed: bool = False
     uncertainty: float | None = None
+    composed_for: str = ""
 
     @cached_property
     def unit_um2(self) -> float | None:
@@ -45,6 +46,7 @@ class AreaLine:
             unit_area_um2=self.unit_um2,
             area_um2=self.area_um2,
             uncertainty=self.uncertainty if self.composed else None,
+            composed_for=self.composed_for if self.composed else "",
             prices=shown_uses(self.uses),
             not_priced=shown_reason(self.uses),
         )

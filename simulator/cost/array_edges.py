@@ -1,35 +1,42 @@
-"""Which operand enters the array at which edge, by dataflow, and how many codes of it do."""
+"""Which operand enters the array at which edge, and how many codes of it do; where results leave."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Literal
 
-from simulator.arch.config import Dataflow
 from simulator.cost.block_counts import BlockCounts
 from simulator.cost.mac_structure import OperandClass
+from simulator.dataflow import DATAFLOWS, DataflowName
 from simulator.system.counts import ActionCounts
 
 Edge = Literal["rows", "columns"]
 
-ENTERS: Final[dict[Dataflow, dict[Edge, OperandClass]]] = {
-    "os": {"rows": "activation", "columns": "weight"},
-    "ws": {"rows": "activation", "columns": "weight"},
-    "is": {"rows": "weight", "columns": "activation"},
-}
-"""The operand that enters at each edge; what stays in the PEs is loaded down the columns."""
+
+def operand_at(edge: Edge, dataflow: DataflowName) -> OperandClass:
+    """The operand that enters at an edge."""
+    flow = DATAFLOWS[dataflow]
+    return {"rows": flow.at_rows, "columns": flow.at_columns}[edge]
 
 
-def operands_at(edge: Edge, dataflows: Sequence[Dataflow]) -> list[OperandClass]:
+def operands_at(edge: Edge, dataflows: Sequence[DataflowName]) -> list[OperandClass]:
     """Every operand that enters at an edge with one of some dataflows, in their order."""
-    return list(dict.fromkeys(ENTERS[dataflow][edge] for dataflow in dataflows))
+    return list(dict.fromkeys(operand_at(edge, dataflow) for dataflow in dataflows))
+
+
+def ends_of_lanes(dataflows: Sequence[DataflowName], rows: int, columns: int) -> dict[Edge, int]:
+    """Where results leave with some dataflows: at the end of how many columns, or of how many rows."""
+    flows = [DATAFLOWS[dataflow] for dataflow in dataflows]
+    return {flow.lane_name: flow.lanes(rows, columns) for flow in flows}
 
 
 def codes_at_rows(counts: ActionCounts) -> int:
     """Codes that enter along the rows."""
-    return counts.activation_codes if ENTERS[counts.dataflow]["rows"] == "activation" else counts.weight_codes
+    codes = {"activation": counts.activation_codes, "weight": counts.weight_codes}
+    return codes[operand_at("rows", counts.dataflow)]
 
 
 def codes_at_columns(counts: ActionCounts, done: BlockCounts) -> int:
     """Codes that enter down the columns of one block."""
-    return done.weight_codes if ENTERS[counts.dataflow]["columns"] == "weight" else counts.activation_codes
+    codes = {"activation": counts.activation_codes, "weight": done.weight_codes}
+    return codes[operand_at("columns", counts.dataflow)]

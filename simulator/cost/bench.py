@@ -67,7 +67,7 @@ def bench_operands(mac: Mac, random: np.random.Generator) -> tuple[Codes, Codes]
 
 def _draw(fmt: Format, shape: tuple[int, int], random: np.random.Generator) -> Codes:
     reals = random.standard_normal(shape)
-    return fmt.encode(np.rint(reals * _INT8_SIGMA) if fmt.family == "integer" else reals)
+    return fmt.encode(np.rint(reals * _INT8_SIGMA) if fmt.calibration.whole_numbers else reals)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Nature = Literal["prediction", "fitted", "consistency"]
-"""A prediction was not given what it predicts; fitted figures are what prices were solved from; a consistency
-check redoes the source's own arithmetic."""
+Nature = Literal["prediction", "other_hardware", "fitted", "consistency"]
+"""A prediction was not given what it predicts; so it is for other hardware, whose library the prices are not
+of, or of which the model has no more than parts. Fitted figures are what prices were solved from; a
+consistency check redoes the source's own arithmetic."""
 
 
 @dataclass(frozen=True, slots=True)

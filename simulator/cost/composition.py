@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from simulator.cost.book import Prices
-from simulator.cost.mac_structure import REGISTER_CLASSES, MacStructure, Parts, RegisterClass
+from simulator.cost.mac_structure import REGISTER_CLASSES, MacStructure, RegisterClass
 from simulator.cost.price import NotPriced, Uses, times, together, total, use
 from simulator.cost.table_schema import Status
+from simulator.numerics.hardware import Composition, Parts
 
 DEFAULT_TOGGLE_RATE: Final = 14.73 / 48
 """Bits that toggle per flip-flop and cycle where nothing better is known: the published int8 PE's."""
 
-UNCERTAINTY: Final[Mapping[str, float]] = {"fixed": 0.25, "float": 0.5}
+UNCERTAINTY: Final[Mapping[Composition, float]] = {"fixed": 0.25, "float": 0.5}
 """Of composed prices by kind of accumulator: the largest error against published PEs that the parts were not
 fitted to (docs/validation.md): the 16-bit log PE for fixed accumulators, the float16 FMA for float ones."""
 
@@ -33,7 +34,8 @@ class UnitCost:
 
     Energy and area are priced apart: either may be missing without the other. `holds_leakage` says that the
     leakage inside the energy could not be told apart, for want of an area or a leakage row. `uncertainty` is
-    that of what was composed, relative; None where it follows from the rows.
+    that of what was composed, relative; None where it follows from the rows. `composed_for` is the MAC that
+    its parts are of; empty where they are of none.
     """
 
     component: str
@@ -43,6 +45,7 @@ class UnitCost:
     composed: bool = False
     holds_leakage: bool = False
     uncertainty: float | None = None
+    composed_for: str = ""
 
     @property
     def energy_pj(self) -> float | None:
@@ -80,10 +83,10 @@ class RegisterCost:
         toggles = times(self.toggle, self.toggles_per_cycle[moving] * share, f"{moving} ")
         return replace(self.clock, energy=together((self.clock.energy, toggles)))
 
-    def as_composed(self) -> RegisterCost:
-        """The same, told as composed from parts."""
+    def as_composed(self, mac: str) -> RegisterCost:
+        """The same, told as composed from parts of a MAC."""
         characterised, clock = (
-            replace(cost, composed=True, uncertainty=UNCERTAINTY["fixed"])
+            replace(cost, composed=True, uncertainty=UNCERTAINTY["fixed"], composed_for=mac)
             for cost in (self.characterised, self.clock)
         )
         return replace(self, characterised=characterised, clock=clock)
@@ -141,7 +144,8 @@ class PeCost:
     def unpriced(self, why: NotPriced) -> PeCost:
         """The same PE when none of its prices may be used."""
         combinational = tuple(cost.unpriced(why) for cost in self.combinational)
-        return replace(self, combinational=combinational, registers=self.registers.unpriced(why), area=why)
+        registers = self.registers.unpriced(why)
+        return replace(self, combinational=combinational, registers=registers, area=why, notes=())
 
 
 def too_fast(structure: MacStructure, clock_mhz: float) -> NotPriced | None:
@@ -168,16 +172,34 @@ def composed_pe_cost(
             bit.
     """
     combinational = tuple(
-        composed_cost(component, parts, prices, structure.accumulator)
+        composed_cost(component, parts, prices, structure.accumulator, structure.name)
         for component, parts in structure.combinational.items()
     )
     toggles = toggles_per_cycle or {
         name: bits * DEFAULT_TOGGLE_RATE for name, bits in register_bits(structure).items()
     }
-    registers = _registers(structure, prices, toggles).as_composed()
+    registers = _registers(structure, prices, toggles).as_composed(structure.name)
     area = together(cost.area for cost in (*combinational, registers.characterised))
+    notes = (
+        () if toggles_per_cycle else (f"{structure.name}: of its register bits {assumed_toggles(structure)}",)
+    )
     return PeCost(
-        structure.name, "composed", combinational, registers, area, UNCERTAINTY[structure.accumulator]
+        structure.name,
+        "composed",
+        combinational,
+        registers,
+        area,
+        UNCERTAINTY[structure.accumulator],
+        notes=notes,
+    )
+
+
+def assumed_toggles(structure: MacStructure) -> str:
+    """What is assumed of a PE's registers where nothing better is known, in words."""
+    bits = sum(register_bits(structure).values())
+    return (
+        f"{DEFAULT_TOGGLE_RATE:.2f} a flip-flop and cycle are assumed in useful PE-cycles, the rate of the "
+        f"published int8 PE ({bits * DEFAULT_TOGGLE_RATE:.2f} of {bits})"
     )
 
 
@@ -186,7 +208,9 @@ def part_uses(prices: Prices, parts: Parts, action: str = "operate") -> Uses:
     return together(use(prices.part(part.part, action), part.count, part.what) for part in parts)
 
 
-def composed_cost(component: str, parts: Parts, prices: Prices, accumulator: str = "fixed") -> UnitCost:
+def composed_cost(
+    component: str, parts: Parts, prices: Prices, accumulator: Composition = "fixed", mac: str = ""
+) -> UnitCost:
     """Whatever is composed from parts: a PE's component, a boundary decoder or converter, an output step.
 
     Args:
@@ -194,16 +218,21 @@ def composed_cost(component: str, parts: Parts, prices: Prices, accumulator: str
         parts: what it is made of.
         prices: of the parts.
         accumulator: of the MAC it belongs to, `fixed` or `float`: how well its price is known.
+        mac: the MAC that it is of; empty where it is of none.
     """
     cost = with_leakage(prices, component, part_uses(prices, parts), part_uses(prices, parts, "area"))
-    return replace(cost, composed=True, uncertainty=UNCERTAINTY[accumulator])
+    return replace(cost, composed=True, uncertainty=UNCERTAINTY[accumulator], composed_for=mac)
 
 
-def flip_flops_cost(prices: Prices, component: str, bits: float, what: str) -> UnitCost:
-    """Flip-flops beside those of a PE: the energy of a clocked cycle without toggles, and their area."""
+def flip_flops_cost(prices: Prices, component: str, bits: float, what: str, mac: str = "") -> UnitCost:
+    """Flip-flops beside those of a PE: the energy of a clocked cycle without toggles, and their area.
+
+    `mac` is the MAC whose PEs they stand in; empty where they stand elsewhere.
+    """
     clock = use(prices.part("flip_flop", "clock"), bits, f"{what}, clocked")
     area = use(prices.part("flip_flop", "area"), bits, what)
-    return replace(with_leakage(prices, component, clock, area), composed=True)
+    cost = with_leakage(prices, component, clock, area)
+    return replace(cost, composed=True, uncertainty=UNCERTAINTY["fixed"], composed_for=mac)
 
 
 def register_bits(structure: MacStructure) -> dict[RegisterClass, int]:

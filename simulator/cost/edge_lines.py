@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from simulator.arch.config import Dataflow
 from simulator.cost.area import AreaLine
-from simulator.cost.array_edges import ENTERS, Edge, codes_at_columns, codes_at_rows, operands_at
+from simulator.cost.array_edges import Edge, codes_at_columns, codes_at_rows, operand_at, operands_at
 from simulator.cost.block_counts import BlockCounts
 from simulator.cost.book import Prices
-from simulator.cost.composition import UnitCost, composed_cost, too_fast
+from simulator.cost.composition import UnitCost, composed_cost, too_fast, with_leakage
 from simulator.cost.lines import Action, FormationLine
-from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure, OperandClass, PartCount, Parts
+from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure, OperandClass
+from simulator.cost.price import use
+from simulator.dataflow import DataflowName
+from simulator.numerics.hardware import PartCount, Parts
 from simulator.system.counts import ActionCounts
 
 _LISTED_STEPS = ("bias", "relu", "pool", "add")
@@ -32,7 +34,7 @@ class Decoders:
 
     def __init__(
         self,
-        dataflows: Sequence[Dataflow],
+        dataflows: Sequence[DataflowName],
         rows: int,
         blocks: Sequence[tuple[MacStructure, int]],
         prices: Prices,
@@ -46,11 +48,10 @@ class Decoders:
 
     def lines(self, counts: ActionCounts, done: Sequence[BlockCounts]) -> Iterator[FormationLine]:
         """Energy of the codes that enter a layer; `done` is what each block did of it."""
-        entering = ENTERS[counts.dataflow]
-        if action := self._at_rows.get(entering["rows"]):
+        if action := self._at_rows.get(operand_at("rows", counts.dataflow)):
             yield FormationLine(action, codes_at_rows(counts))
         for actions, each in zip(self._at_columns, done, strict=True):
-            if action := actions.get(entering["columns"]):
+            if action := actions.get(operand_at("columns", counts.dataflow)):
                 yield FormationLine(action, codes_at_columns(counts, each))
 
     def area_lines(self) -> Iterator[AreaLine]:
@@ -58,21 +59,27 @@ class Decoders:
         yield from self._areas
 
     def _edge(
-        self, edge: Edge, dataflows: Sequence[Dataflow], lanes: int, structure: MacStructure, prices: Prices
+        self,
+        edge: Edge,
+        dataflows: Sequence[DataflowName],
+        lanes: int,
+        structure: MacStructure,
+        prices: Prices,
     ) -> dict[OperandClass, Action]:
         """What decoding costs at one edge, by operand; the decoders' areas are noted, each kind once."""
         actions: dict[OperandClass, Action] = {}
-        kinds: list[Parts] = []
+        kinds: list[UnitCost] = []
         for operand in OPERAND_CLASSES:
             parts = structure.decoder(operand)
-            cost = _edge_cost("decoders", parts, structure, prices)
+            row = "decoder", structure.format_of(operand)
+            cost = _edge_cost("decoders", parts, row, structure, prices)
             if cost is None:
                 continue
             actions[operand] = Action.of_cost(cost, f"{operand} codes decoded at the {edge}", structure.name)
-            if operand in operands_at(edge, dataflows) and parts not in kinds:
+            if operand in operands_at(edge, dataflows) and cost not in kinds:
                 self.costs.append(cost)
-                kinds.append(parts)
-                self._areas.append(_composed_area(f"{operand} decoders of {edge}", lanes, cost))
+                kinds.append(cost)
+                self._areas.append(_area_line(f"{operand} decoders of {edge}", lanes, cost))
         return actions
 
 
@@ -81,13 +88,15 @@ class EdgeLines:
 
     Args:
         structure: the MAC.
-        columns: of the block.
-        share: of all columns.
+        ends: where results leave with some dataflow, at how many columns of the block or at how many rows.
+        share: the block's part of all columns.
         prices: of the parts; a MAC too slow for the clock has no priced converter either.
     """
 
-    def __init__(self, structure: MacStructure, columns: int, share: float, prices: Prices) -> None:
-        self._columns = columns
+    def __init__(
+        self, structure: MacStructure, ends: Mapping[Edge, int], share: float, prices: Prices
+    ) -> None:
+        self._ends = ends
         self._share = share
         self.leaves_raw = not structure.converter and structure.accumulator == "fixed"
         rescale: Parts = (
@@ -95,7 +104,8 @@ class EdgeLines:
             PartCount("small_adder_bit", structure.output_bits, "rounding increment"),
         )
         name = structure.name
-        self.converter = _edge_cost("converters", structure.converter, structure, prices)
+        row = "converter", structure.name
+        self.converter = _edge_cost("converters", structure.converter, row, structure, prices)
         self.rescale = composed_cost("output_path", rescale, prices) if self.leaves_raw else None
         self._converting = self.converter and Action.of_cost(self.converter, "results converted", name)
         self._rescaling = self.rescale and Action.of_cost(self.rescale, "results rescaled", name)
@@ -115,23 +125,53 @@ class EdgeLines:
     def area_lines(self, lanes: int) -> Iterator[AreaLine]:
         """Area of what results leave through, for an output path that takes so many values a cycle."""
         if self.converter:
-            yield _composed_area("columns", self._columns, self.converter)
+            for edge, ends in self._ends.items():
+                yield _area_line(edge, ends, self.converter)
         if self.rescale:
             count = lanes * self._share
-            yield _composed_area("lanes that rescale", count, self.rescale)
+            yield _area_line("lanes that rescale", count, self.rescale)
 
 
-def _composed_area(counted: str, count: float, cost: UnitCost) -> AreaLine:
-    """Area of so many of what was composed from parts."""
-    return AreaLine(cost.component, counted, count, cost.area, composed=True, uncertainty=cost.uncertainty)
+def _area_line(counted: str, count: float, cost: UnitCost) -> AreaLine:
+    """Area of so many of a circuit."""
+    return AreaLine(
+        cost.component,
+        counted,
+        count,
+        cost.area,
+        composed=cost.composed,
+        uncertainty=cost.uncertainty,
+        composed_for=cost.composed_for,
+    )
 
 
-def _edge_cost(component: str, parts: Parts, structure: MacStructure, prices: Prices) -> UnitCost | None:
-    """The cost of a circuit on an edge; None where the MAC needs none."""
+def _edge_cost(
+    component: str, parts: Parts, row: tuple[str, str | None], structure: MacStructure, prices: Prices
+) -> UnitCost | None:
+    """The cost of a circuit on an edge, of rows where a table has any, else of parts; None: it needs none.
+
+    Args:
+        component: what results call it.
+        parts: what it is made of.
+        row: component and variant of the rows that price it.
+        structure: the MAC; one too slow for the clock has no price here either.
+        prices: of the architecture.
+    """
     if not parts:
         return None
-    cost, why = composed_cost(component, parts, prices), too_fast(structure, prices.clock_mhz)
+    cost, why = _cost_of_rows(component, row, prices), too_fast(structure, prices.clock_mhz)
+    if cost is None:
+        cost = composed_cost(component, parts, prices, mac=structure.name)
     return cost if why is None else cost.unpriced(why)
+
+
+def _cost_of_rows(component: str, row: tuple[str, str | None], prices: Prices) -> UnitCost | None:
+    """What rows say of a circuit on an edge; None where no table has any of it."""
+    name, variant = row
+    if variant is None or prices.book.table_of(name, variant) is None:
+        return None
+    energy, area = (use(prices.get(name, variant, action), 1, name) for action in ("operate", "area"))
+    return with_leakage(prices, component, energy, area)
 
 
 class OutputSteps:
@@ -164,7 +204,7 @@ class OutputSteps:
     def area_lines(self, lanes: int) -> Iterator[AreaLine]:
         """Area of every step in every lane."""
         for kind in _LISTED_STEPS:
-            yield _composed_area(f"lanes of {kind}", lanes, self.costs[kind])
+            yield _area_line(f"lanes of {kind}", lanes, self.costs[kind])
 
     def _action(self, kind: str) -> Action:
         if kind not in self._actions:

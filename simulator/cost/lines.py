@@ -29,7 +29,7 @@ class Action:
         nanosecond).
     mac: the MACs that the price follows from, where `counted` does not name them.
     composed: whether the unit price was composed from parts rather than published.
-    uncertainty: relative, of what was composed; None where it follows from the rows.
+    uncertainty: relative, of what was composed; None where it follows from the rows. composed_for: the MAC.
     less_leakage_pj: what is taken out of the rows' sum because leakage is priced by time.
     """
 
@@ -42,6 +42,7 @@ class Action:
     less_leakage_pj: float = 0.0
     composed: bool = False
     uncertainty: float | None = None
+    composed_for: str = ""
 
     @classmethod
     def of_cost(cls, cost: UnitCost, counted: str, mac: str = "") -> Action:
@@ -55,6 +56,7 @@ class Action:
             less_leakage_pj=cost.leakage_share_pj,
             composed=cost.composed,
             uncertainty=cost.uncertainty,
+            composed_for=cost.composed_for,
         )
 
     @cached_property
@@ -80,6 +82,7 @@ class Action:
             price_pj=self.unit_pj,
             less_leakage_pj=self.less_leakage_pj,
             uncertainty=self.uncertainty,
+            composed_for=self.composed_for,
             prices=shown_uses(self.uses),
             not_priced=shown_reason(self.uses),
         )

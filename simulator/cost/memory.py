@@ -18,6 +18,9 @@ from simulator.cost.table_schema import MemoryRange, PriceRow, PriceTable
 _BITS_PER_BYTE: Final = 8
 _COMPONENT: Final = "sram"
 
+MOST_MACROS: Final = 65_536
+"""No buffer is built of more macros: then a capacity is likely given in another unit."""
+
 Action = Literal["read", "write", "leakage", "area", "access"]
 
 
@@ -72,7 +75,11 @@ def sram_cost(config: SramConfig, prices: Prices, *, field: str) -> SramCost:
         return _unpriced(prices.book.missing(_COMPONENT, None, "read"), prices)
     rows = _sram_rows(table)
     if any(row.capacity_exponent is not None for row in rows) and table.fitted_memories is not None:
-        return _Fitted(config, prices, rows, table.fitted_memories, field).cost()
+        fitted = _Fitted(config, prices, rows, table.fitted_memories, field)
+        if fitted.macros <= MOST_MACROS:
+            return fitted.cost()
+        ways = f"set {field}.macro_word_bits to more than {config.macro_word_bits}, or ports to fewer"
+        return _unpriced(_too_many(config, fitted.macros, fitted.one, field, ways), prices)
     macros = _given_macros(rows)
     if not macros:
         reason = (
@@ -80,7 +87,12 @@ def sram_cost(config: SramConfig, prices: Prices, *, field: str) -> SramCost:
             "capacity_exponent and word_exponent"
         )
         return _unpriced(NotPriced(reason, f"rows {table.name}:sram/*"), prices)
-    return min((_Given(config, prices, macro, field) for macro in macros), key=_Given.effort).cost()
+    given = [_Given(config, prices, macro, field) for macro in macros]
+    possible = [each for each in given if each.macros <= MOST_MACROS]
+    if not possible:
+        fewest = min(given, key=lambda each: each.macros)
+        return _unpriced(fewest.too_many(), prices)
+    return min(possible, key=_Given.effort).cost()
 
 
 def _sram_rows(table: PriceTable) -> list[PriceRow]:
@@ -94,6 +106,15 @@ def _unpriced(reason: NotPriced, prices: Prices) -> SramCost:
 
     return SramCost(
         lacking("read"), lacking("write"), lacking("leakage"), lacking("area"), lacking("access"), 0, ""
+    )
+
+
+def _too_many(config: SramConfig, macros: int, of: str, field: str, ways: str) -> NotPriced:
+    """Why no buffer is built of so many macros."""
+    wanted = f"{config.capacity_kib:g} KiB x {config.word_bits} bit"
+    return NotPriced(
+        f"{field} of {wanted} would take {macros:,} macros of {of}, and buffers are built of at most "
+        f"{MOST_MACROS:,}: {ways}"
     )
 
 
@@ -142,7 +163,12 @@ class _Fitted:
     @property
     def built_of(self) -> str:
         several = f"{self.macros} x " if self.macros > 1 else ""
-        return f"{several}{self.macro_kib:g} KiB x {self.word_bits} bit"
+        return f"{several}{self.one}"
+
+    @property
+    def one(self) -> str:
+        """A macro in words."""
+        return f"{self.macro_kib:g} KiB x {self.word_bits} bit"
 
     def cost(self) -> SramCost:
         whole_kib, per_byte = self.config.capacity_kib, _BITS_PER_BYTE / self.word_bits
@@ -256,16 +282,29 @@ class _Given:
         share_kib = self.config.capacity_kib / (self.side_by_side * self.config.ports)
         return math.ceil(share_kib / self.macro.capacity_kib) * self.side_by_side * self.config.ports
 
-    def effort(self) -> tuple[int, float, float, int]:
-        """What the macros of a table are chosen by: fewest missing rows, least area, capacity and number."""
+    def effort(self) -> tuple[int, bool, float, float, int]:
+        """What macros are chosen by: fewest missing rows, in time, least area, capacity and number.
+
+        One that does not state its access time counts as in time.
+        """
         missing = sum(action not in self.macro.rows for action in ("read", "write", "leakage", "area"))
         row = self.macro.rows.get("area")
         area_um2 = self.macros * row.value if row is not None else math.inf
-        return missing, area_um2, self.macros * self.macro.capacity_kib, self.macros
+        late = bool(_too_slow(self._access(), str(self.macro), self.prices, self.field))
+        return missing, late, area_um2, self.macros * self.macro.capacity_kib, self.macros
+
+    def too_many(self) -> NotPriced:
+        """Why no buffer is built of so many macros."""
+        table = next(iter(self.macro.rows.values())).table
+        ways = f"check capacity_kib and word_bits in table {table}, or add a larger macro to it"
+        return _too_many(self.config, self.macros, str(self.macro), self.field, ways)
+
+    def _access(self) -> Uses:
+        return self._one("access", 1, str(self.macro))
 
     def cost(self) -> SramCost:
         built_of = f"{self.macros} x {self.macro}" if self.macros > 1 else str(self.macro)
-        access = self._one("access", 1, str(self.macro))
+        access = self._access()
         return SramCost(
             self._per_byte("read"),
             self._per_byte("write"),

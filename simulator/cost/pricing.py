@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from simulator.arch.config import ArchConfig, Dataflow
+from simulator.arch.config import ArchConfig
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import Area, AreaLine
+from simulator.cost.array_edges import ends_of_lanes
 from simulator.cost.block_counts import BlockCounts, block_counts, part_of
 from simulator.cost.book import PriceBook, Prices
 from simulator.cost.composition import PeCost, UnitCost
@@ -20,6 +21,7 @@ from simulator.cost.price import NotPriced, Uses, use
 from simulator.cost.second_registers import SecondRegisters
 from simulator.cost.skew_lines import SkewBlock, SkewRegisters
 from simulator.cost.variant_pe import pe_cost
+from simulator.dataflow import DataflowName
 from simulator.foundation.sums import sum_known
 from simulator.numerics.mac_spec import COMPOSED
 from simulator.system.counts import OPERANDS, ActionCounts
@@ -68,7 +70,12 @@ class ArchitecturePricing:
         )
         self._skew = self._skew_registers(pes) if arch.array.skew_registers else None
         self._edges = [
-            EdgeLines(block.structure, block.columns, block.columns / self._columns, self.prices)
+            EdgeLines(
+                block.structure,
+                ends_of_lanes(arch.dataflows, arch.array.rows, block.columns),
+                block.columns / self._columns,
+                self.prices,
+            )
             for block in self._blocks
         ]
         self._steps = OutputSteps(structures, self._edges, self.prices)
@@ -213,7 +220,10 @@ class ArchitecturePricing:
         )
 
     def _pe_lines(
-        self, done: Sequence[BlockCounts], activities: Sequence[SwitchingActivity | None], dataflow: Dataflow
+        self,
+        done: Sequence[BlockCounts],
+        activities: Sequence[SwitchingActivity | None],
+        dataflow: DataflowName,
     ) -> Iterator[FormationLine]:
         for pes, own, activity in zip(self._pes, done, activities, strict=True):
             yield from pes.lines(own, activity, dataflow)
@@ -227,12 +237,19 @@ class ArchitecturePricing:
 
     def _area_lines(self) -> Iterator[AreaLine]:
         rows = self.arch.array.rows
-        lanes = self.arch.output_path.values_per_cycle or self._columns
+        ends = ends_of_lanes(self.arch.dataflows, rows, self._columns)
+        lanes = self.arch.output_path.values_per_cycle or max(ends.values())
         for block, pe in zip(self._blocks, self.pes, strict=True):
             count = rows * block.columns
             composed = pe.area_status == "composed"
             yield AreaLine(
-                "pe_array", f"PEs of {pe.name}", count, pe.area, composed=composed, uncertainty=pe.uncertainty
+                "pe_array",
+                f"PEs of {pe.name}",
+                count,
+                pe.area,
+                composed=composed,
+                uncertainty=pe.uncertainty,
+                composed_for=pe.name,
             )
         for block, pes in zip(self._blocks, self._pes, strict=True):
             yield from pes.second.area_lines(rows * block.columns)

@@ -45,21 +45,29 @@ _UNCHANGED_BY_NODE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class _Step:
+    """A step that bridges a condition that differs.
+
+    field: the architecture's field that permits it. limits: what it may lead to and where it may come from.
+    """
+
+    field: str
+    permitted: bool
+    limits: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class _Condition:
     """One condition of a row beside the architecture's.
 
-    field: the architecture's field. permission: the field that permits a step, empty where no scaling exists.
-    limits: what a step may lead to; also where it may come from when `both_ends`.
+    field: the architecture's field. step: what bridges a difference; None where nothing does.
     """
 
     held: float | str | None
     wanted: float | str
     unit: str
     field: str
-    permission: str = ""
-    permitted: bool = False
-    limits: tuple[float, float] | None = None
-    both_ends: bool = False
+    step: _Step | None = None
 
 
 class PriceScaling:
@@ -108,10 +116,7 @@ class PriceScaling:
             process.node_nm,
             "nm",
             "process.node_nm",
-            "scaling.node",
-            permitted=allow.node,
-            limits=NODE_RANGE_NM,
-            both_ends=True,
+            _Step("scaling.node", permitted=allow.node, limits=NODE_RANGE_NM),
         )
         if conditions.scope != "logic":
             return [node]
@@ -120,19 +125,14 @@ class PriceScaling:
             process.voltage_v,
             "V",
             "process.voltage_v",
-            "scaling.voltage",
-            permitted=allow.voltage,
-            limits=VOLTAGE_RANGE_V,
-            both_ends=True,
+            _Step("scaling.voltage", permitted=allow.voltage, limits=VOLTAGE_RANGE_V),
         )
         clock = _Condition(
             conditions.clock_mhz,
             self.clock_mhz,
             "MHz",
             "clock_mhz",
-            "scaling.frequency",
-            permitted=allow.frequency,
-            limits=CLOCK_RANGE_MHZ,
+            _Step("scaling.frequency", permitted=allow.frequency, limits=CLOCK_RANGE_MHZ),
         )
         temperature = _Condition(
             conditions.temperature_c, process.temperature_c, "C", "process.temperature_c"
@@ -198,20 +198,18 @@ def _problem(condition: _Condition) -> str:
         return ""
     apart = f"prices hold at {_shown(held, condition.unit)}, {field} is {_shown(wanted, condition.unit)}"
     other_table = f"add a table with prices at {_shown(wanted, condition.unit)}"
-    if not condition.permission:
+    step = condition.step
+    if step is None:
         return f"{apart} and nothing scales it: set {field} to {_shown(held)} or {other_table}"
-    if not condition.permitted:
-        ways = f"set {condition.permission} to true, {field} to {_shown(held)}, or {other_table}"
+    if not step.permitted:
+        ways = f"set {step.field} to true, {field} to {_shown(held)}, or {other_table}"
         return f"{apart}: {ways}"
-    if condition.limits is None:
-        return ""
-    low, high = condition.limits
-    ends = (held, wanted) if condition.both_ends else (wanted,)
-    outside = [end for end in ends if not isinstance(end, str) and not low <= end <= high]
+    low, high = step.limits
+    outside = [end for end in (held, wanted) if not isinstance(end, str) and not low <= end <= high]
     if not outside:
         return ""
     ways = f"set {field} to {_shown(held)} or {other_table}"
-    if isinstance(wanted, float | int) and wanted in outside and held not in outside:
+    if held not in outside and not isinstance(wanted, str):
         ways = f"the nearest is {field} {min(max(wanted, low), high):g}; {ways}"
     return f"{apart}, and prices scale inside {low:g} to {high:g} {condition.unit} only: {ways}"
 

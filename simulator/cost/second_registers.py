@@ -1,45 +1,30 @@
 """The second registers that let folds overlap: what their clock, their hidden moves and their area cost.
 
-With `os` the accumulator is there twice, with `ws` and `is` the operand that stays (docs/timing.md). An array
+The accumulator is there twice where outputs stay, else the operand that stays (docs/timing.md). An array
 that runs several dataflows has what each of them needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
 
-from simulator.arch.config import ArchConfig, Dataflow
-from simulator.array.second_registers import has_second_register
+from simulator.arch.config import ArchConfig, ArrayConfig
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import AreaLine
 from simulator.cost.block_counts import BlockCounts
 from simulator.cost.book import Prices
-from simulator.cost.composition import PeCost, UnitCost, flip_flops_cost
+from simulator.cost.composition import UNCERTAINTY, PeCost, UnitCost, flip_flops_cost
 from simulator.cost.lines import Action, FormationLine
 from simulator.cost.mac_structure import MacStructure, RegisterClass
 from simulator.cost.price import NotPriced, times, use
-
-MOVES_IN_SHIFTS: Final[Mapping[Dataflow, RegisterClass]] = {
-    "os": "accumulator",
-    "ws": "weight",
-    "is": "activation",
-}
-"""Results shift out, or the stationary operand shifts in; the other registers hold meanwhile."""
-
-_HANDOVER_MOVES: Final[Mapping[Dataflow, int]] = {"os": 2, "ws": 1, "is": 1}
-"""Registers that change in a handover: a sum is loaded into the second register and cleared in the first; an
-operand comes out of the second register, which is loaded by its shifts."""
+from simulator.dataflow import DATAFLOWS, DataflowName
 
 
-def moving_share(dataflow: Dataflow, rows: int) -> float:
-    """The share of PEs whose register changes in a step of shifting, in the mean over the steps.
-
-    Sums move down from all rows. Operands that stay come in with the lowest row's first, so that a register
-    changes with those of its own row and of the rows below: (R + 1) / 2 of R steps.
-    """
-    return 1.0 if dataflow == "os" else (rows + 1) / (2 * rows)
+def moving_share(dataflow: DataflowName, array: ArrayConfig) -> float:
+    """The share of PEs whose register changes in a step of shifting, in the mean over the steps."""
+    flow = DATAFLOWS[dataflow]
+    return flow.circuit.moving_share(flow.lane_length(array.rows, array.columns))
 
 
 class SecondRegisters:
@@ -57,14 +42,14 @@ class SecondRegisters:
         self._toggles = pe.registers.toggles_per_cycle
         self._name = pe.name
         self._of = {
-            flow: MOVES_IN_SHIFTS[flow]
-            for flow in arch.dataflows
-            if has_second_register(flow, arch.array.overlap)
+            name: DATAFLOWS[name].stationary
+            for name in arch.dataflows
+            if DATAFLOWS[name].circuit.is_doubled(arch.array.overlap)
         }
         self.costs: dict[RegisterClass, UnitCost] = {}
         for register in self._of.values():
             bits = structure.registers[register]
-            cost = flip_flops_cost(prices, "pe_registers", bits, f"second {register} register")
+            cost = flip_flops_cost(prices, "pe_registers", bits, f"second {register} register", pe.name)
             self.costs[register] = _priced_like(pe, cost)
         self._clocked = {
             register: Action.of_cost(cost, f"clocked PE-cycles of {pe.name}, second {register} register")
@@ -73,7 +58,7 @@ class SecondRegisters:
         toggle = pe.registers.clock.energy
         if not isinstance(toggle, NotPriced):
             toggle = use(prices.part("flip_flop", "toggle"), 1, "bits toggled")
-        self._share = {flow: moving_share(flow, arch.array.rows) for flow in self._of}
+        self._share = {name: moving_share(name, arch.array) for name in self._of}
         self._moving = {
             flow: Action(
                 "pe_registers",
@@ -81,6 +66,8 @@ class SecondRegisters:
                 f"{register} moves of second registers in PEs of {pe.name}",
                 times(toggle, self._toggles[register], f"{register} "),
                 composed=True,
+                uncertainty=UNCERTAINTY["fixed"],
+                composed_for=pe.name,
             )
             for flow, register in self._of.items()
         }
@@ -90,41 +77,54 @@ class SecondRegisters:
             f"registers of {pe.name} that change in a handover",
             toggle,
             composed=True,
+            uncertainty=UNCERTAINTY["fixed"],
+            composed_for=pe.name,
         )
 
-    def serves(self, dataflow: Dataflow) -> bool:
+    def serves(self, dataflow: DataflowName) -> bool:
         """Whether results or operands move through second registers with this dataflow."""
         return dataflow in self._of
 
     def lines(
-        self, done: BlockCounts, activity: SwitchingActivity | None, dataflow: Dataflow
+        self, done: BlockCounts, activity: SwitchingActivity | None, dataflow: DataflowName
     ) -> Iterator[FormationLine]:
         """Energy of the second registers; `activity` is what toggled in a run whose folds do not overlap."""
         steps = done.cycles.shifting + done.hidden_shifts
-        loads = done.handovers if dataflow == "os" else 0
+        circuit = DATAFLOWS[dataflow].circuit
+        loads = done.handovers * circuit.handover_loads
         moving = self._of.get(dataflow)
         for register, action in self._clocked.items():
             moves = steps + loads if register == moving else 0
             yield FormationLine(action, moves if self._gated else done.cycles.total)
         if moving is None:
             return
-        handed = done.handovers * _HANDOVER_MOVES[dataflow]
+        handed = done.handovers * circuit.handover_changes
         if activity is None:
             reason = f"share of PEs that change; {done.hidden_shifts} shifts are hidden behind other work"
             yield FormationLine(self._moving[dataflow], steps, self._share[dataflow], reason)
             yield FormationLine(self._moving[dataflow], handed, factor_reason="handovers")
         elif steps:
-            toggled = activity.shift if dataflow == "os" else getattr(activity, moving)
+            moved = {
+                "accumulator": activity.shift,
+                "weight": activity.weight,
+                "activation": activity.activation,
+            }
             reason = (
                 "bits that toggle in a step of shifting; those of the steps are counted with all bits toggled"
             )
-            yield FormationLine(self._handed, handed, toggled / steps, reason)
+            yield FormationLine(self._handed, handed, moved[moving] / steps, reason)
 
     def area_lines(self, pes: int) -> Iterator[AreaLine]:
         """Area of the second registers of so many PEs."""
         for register, cost in self.costs.items():
             yield AreaLine(
-                "pe_array", f"second {register} registers of {self._name}", pes, cost.area, composed=True
+                "pe_array",
+                f"second {register} registers of {self._name}",
+                pes,
+                cost.area,
+                composed=True,
+                uncertainty=cost.uncertainty,
+                composed_for=self._name,
             )
 
 

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Final
 
-from simulator.arch.config import ArchConfig, Dataflow
+from simulator.arch.config import ArchConfig
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import AreaLine
-from simulator.cost.array_edges import ENTERS, Edge, codes_at_columns, codes_at_rows, operands_at
+from simulator.cost.array_edges import Edge, codes_at_columns, codes_at_rows, operand_at, operands_at
 from simulator.cost.block_counts import BlockCounts
 from simulator.cost.book import Prices
-from simulator.cost.composition import PeCost, flip_flops_cost
+from simulator.cost.composition import UNCERTAINTY, PeCost, flip_flops_cost
 from simulator.cost.lines import Action, FormationLine
 from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure, OperandClass
 from simulator.cost.price import Uses, times, use
+from simulator.dataflow import DATAFLOWS, DataflowName
 from simulator.system.counts import ActionCounts
 
 COMPONENT: Final = "skew_registers"
@@ -79,7 +80,8 @@ class SkewRegisters:
     def area_lines(self) -> Iterator[AreaLine]:
         """Area of all flip-flops."""
         if self.flip_flops:
-            yield AreaLine(COMPONENT, "skew registers of two edges", 1, self.cost.area, composed=True)
+            counted, uncertainty = "skew registers of two edges", self.cost.uncertainty
+            yield AreaLine(COMPONENT, counted, 1, self.cost.area, composed=True, uncertainty=uncertainty)
 
 
 class _Lanes:
@@ -90,7 +92,7 @@ class _Lanes:
 
     def __init__(self, edge: Edge, lanes: range, block: SkewBlock, arch: ArchConfig, prices: Prices) -> None:
         self._edge = edge
-        self._rows, self._columns = arch.array.rows, arch.array.columns
+        self._passed = {"rows": arch.array.columns, "columns": arch.array.rows}[edge]
         structure, registers = block.structure, block.pe.registers
         self._depth = sum(lanes) / len(lanes)
         widest = max(structure.code_bits(operand) for operand in operands_at(edge, arch.dataflows))
@@ -127,11 +129,11 @@ class _Lanes:
         }
 
     def lines(
-        self, codes: int, activity: SwitchingActivity | None, dataflow: Dataflow, *, gated: bool
+        self, codes: int, activity: SwitchingActivity | None, dataflow: DataflowName, *, gated: bool
     ) -> Iterator[FormationLine]:
         if not self._depth:
             return
-        operand = ENTERS[dataflow][self._edge]
+        operand = operand_at(self._edge, dataflow)
         if gated:
             yield FormationLine(self._clocking[operand], codes)
         if activity is None:
@@ -142,15 +144,15 @@ class _Lanes:
         reason = "skew registers over PE registers that a code passes, and code bits over register bits"
         yield FormationLine(self._toggled[operand], _toggles(activity, operand), factor, reason)
 
-    def _passes(self, dataflow: Dataflow) -> float:
+    def _passes(self, dataflow: DataflowName) -> float:
         """PE registers that a code passes: all of its row or column, half of those where it stays."""
-        if self._edge == "rows":
-            return self._columns
-        return self._rows if dataflow == "os" else (self._rows + 1) / 2
+        if DATAFLOWS[dataflow].stationary == operand_at(self._edge, dataflow):
+            return (self._passed + 1) / 2
+        return self._passed
 
 
 def _action(counted: str, uses: Uses) -> Action:
-    return Action(COMPONENT, "dynamic", counted, uses, composed=True)
+    return Action(COMPONENT, "dynamic", counted, uses, composed=True, uncertainty=UNCERTAINTY["fixed"])
 
 
 def _toggles(activity: SwitchingActivity, operand: OperandClass) -> float:

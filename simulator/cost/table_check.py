@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from simulator.arch.config import ArchConfig, Dataflow
+from simulator.arch.config import ArchConfig
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import AreaLine
 from simulator.cost.book import PriceBook
@@ -14,6 +14,7 @@ from simulator.cost.mac_parts import structure_of
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
 from simulator.cost.provenance import missing_prices, price_sources
 from simulator.cost.unused import RowUse, grouped
+from simulator.dataflow import DataflowName
 from simulator.numerics import get_mac
 from simulator.result import MissingPrice, PriceSource, UnusedPrice
 from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic
@@ -24,7 +25,7 @@ _MANY: Final = 1 << 20
 """So many that every block of columns has some."""
 
 
-def _everything(pricing: ArchitecturePricing, dataflow: Dataflow) -> ActionCounts:
+def _everything(pricing: ArchitecturePricing, dataflow: DataflowName) -> ActionCounts:
     """Counts of a layer in which everything happens that has a price."""
     names = [structure.name for structure in pricing.structures]
     macs = _MANY * len(set(names))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from simulator.arch.config import ArchConfig, SramConfig
 from simulator.cost.mac_parts import structure_of
-from simulator.cost.mac_structure import MacStructure
+from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure
 from simulator.foundation.documents import parse_yaml
 from simulator.numerics import get_mac
 
@@ -46,6 +46,16 @@ _MAC = """\
 
 """
 
+_DECODER_HEAD = """\
+  # Circuits at the array's edges: a decoder of one code (its variant is the format), a converter of one result (its
+  # variant is the MAC). Without these rows they are composed from parts.
+"""
+
+_EDGE = """\
+  - {{component: {component}, variant: {variant}, action: operate, energy_pj: , conditions: logic, source: synthesis, status: own}}
+  - {{component: {component}, variant: {variant}, action: area, area_um2: , conditions: logic, source: synthesis, status: own}}
+"""
+
 _SRAM_HEAD = """\
   # One macro, of any capacity and word; buffers are built of as many as they need. Energies are of one access.
 """
@@ -73,7 +83,11 @@ def table_template(name: str, arch: ArchConfig) -> str:
         corner=process.corner,
         clock=_number(arch.clock_mhz),
     )
-    return text + "".join([*_macs(arch), *_memories(arch), _DRAM.format(type=_text(arch.dram.type))])
+    structures = _structures(arch)
+    macs = (_mac(structure, arch.clock_mhz) for structure in structures)
+    return text + "".join(
+        [*macs, *_edges(structures), *_memories(arch), _DRAM.format(type=_text(arch.dram.type))]
+    )
 
 
 def _number(value: float) -> str:
@@ -87,13 +101,26 @@ def _text(value: str) -> str:
     return value if plain else "'" + value.replace("'", "''") + "'"
 
 
-def _macs(arch: ArchConfig) -> Iterator[str]:
+def _structures(arch: ArchConfig) -> list[MacStructure]:
+    """Every MAC of an architecture, once."""
     choices = [choice for layer in (None, *arch.layers) for choice, _ in arch.mac_choices(layer)]
-    structures = {
-        structure.name: structure
-        for structure in (structure_of(get_mac(choice, custom=arch.macs)) for choice in choices)
-    }
-    return (_mac(structure, arch.clock_mhz) for structure in structures.values())
+    structures = (structure_of(get_mac(choice, custom=arch.macs)) for choice in choices)
+    return list({structure.name: structure for structure in structures}.values())
+
+
+def _edges(structures: Sequence[MacStructure]) -> Iterator[str]:
+    """Rows of what decodes operands and converts results, where MACs have any."""
+    found = dict.fromkeys(
+        ("decoder", spec)
+        for structure in structures
+        for operand in OPERAND_CLASSES
+        if structure.decoder(operand) and (spec := structure.format_of(operand)) is not None
+    )
+    found |= dict.fromkeys(("converter", each.name) for each in structures if each.converter)
+    if found:
+        yield _DECODER_HEAD
+        yield from (_EDGE.format(component=component, variant=_text(variant)) for component, variant in found)
+        yield "\n"
 
 
 def _mac(structure: MacStructure, clock_mhz: float) -> str:

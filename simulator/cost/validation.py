@@ -7,7 +7,6 @@ likely cause.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 
 from simulator.arch.config import ArchConfig, ProcessConfig, ScalingConfig
 from simulator.cost import bench
@@ -15,15 +14,17 @@ from simulator.cost import mac_structure as structures
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.book import Prices
 from simulator.cost.check import Check, Nature
-from simulator.cost.composition import PeCost, composed_pe_cost, part_uses
+from simulator.cost.composition import UNCERTAINTY, PeCost, composed_pe_cost, part_uses
 from simulator.cost.mac_parts import structure_of
-from simulator.cost.mac_structure import MacStructure, PartCount, RegisterClass
-from simulator.cost.price import NotPriced, Price, total
+from simulator.cost.mac_structure import MacStructure, RegisterClass
+from simulator.cost.price import total
 from simulator.cost.pricing import ArchitecturePricing
-from simulator.cost.tables import load_table
+from simulator.cost.validation_figures import bundled_prices, johnson, published, value_of
+from simulator.cost.validation_left_out import left_out_checks
 from simulator.cost.validation_memory import memory_checks
 from simulator.cost.variant_pe import pe_cost
 from simulator.formation import UNSTATED_UNCERTAINTY
+from simulator.numerics.hardware import PartCount, multiplier, table_cells
 from simulator.numerics.mac import get_mac
 from simulator.result import priced
 
@@ -42,35 +43,15 @@ def validate() -> list[Check]:
         *_array_checks(),
         *_ratio_checks(),
         *_whole_pe_checks(),
+        *left_out_checks(),
         *_library_checks(),
         *_multiplier_checks(),
         *memory_checks(),
     ]
 
 
-def _published(table: str, component: str, variant: str, action: str) -> float:
-    return load_table(table).rows[f"{component}/{variant}/{action}"].value
-
-
-@cache
-def _prices() -> Prices:
-    return Prices.of(ArchConfig())
-
-
 def _structure(name: str) -> MacStructure:
     return structure_of(get_mac(name))
-
-
-def _johnson(component: str, variant: str, action: str = "operate") -> float:
-    return _value(_prices().get(component, variant, action))
-
-
-def _value(price: Price | NotPriced) -> float:
-    """The value of a bundled price at its own conditions. Raises ValueError where the tables lack it."""
-    if isinstance(price, NotPriced):
-        message = f"{price.needs} is not priced: {price.reason}"
-        raise ValueError(message)
-    return price.value
 
 
 # The 32x32 arrays
@@ -79,7 +60,7 @@ def _value(price: Price | NotPriced) -> float:
 def _array_checks() -> Iterator[Check]:
     for name in ("int8", "elma8"):
         pricing = ArchitecturePricing(_BENCH_ARCH, _structure(name))
-        published_mw = _published(_FIGURES, "array", name, "operate") * ArchConfig().clock_mhz / _MILLI
+        published_mw = published(_FIGURES, "array", name, "operate") * ArchConfig().clock_mhz / _MILLI
         rows = ("johnson2018_28nm", "parts_28nm", "interconnect_28nm")
         yield Check(
             f"{name} array power, by counts",
@@ -113,7 +94,7 @@ def _array_checks() -> Iterator[Check]:
         yield Check(
             f"{name} array area",
             "um2",
-            _published(_FIGURES, "array", name, "area"),
+            published(_FIGURES, "array", name, "area"),
             sum(priced(parts[component]) for component in _ARRAY if component in parts),
             "prediction",
             ", ".join(f"{component} {parts[component]:.0f}" for component in _ARRAY if component in parts),
@@ -157,16 +138,16 @@ def _bench_power_mw(pricing: ArchitecturePricing, activity: SwitchingActivity | 
 
 
 def _ratio_checks() -> Iterator[Check]:
-    saved = _johnson("pe_multiply", "int8") - _johnson("pe_multiply", "elma8")
-    rest = sum(_johnson(f"pe_{part}", "elma8") for part in ("table", "shift", "add"))
-    lost = rest - _johnson("pe_add", "int8")
-    multiply, add = _johnson("pe_multiply", "int8"), _johnson("pe_add", "int8")
+    saved = johnson("pe_multiply", "int8") - johnson("pe_multiply", "elma8")
+    rest = sum(johnson(f"pe_{part}", "elma8") for part in ("table", "shift", "add"))
+    lost = rest - johnson("pe_add", "int8")
+    multiply, add = johnson("pe_multiply", "int8"), johnson("pe_add", "int8")
     clock_mhz = ArchConfig().clock_mhz
     for ours, theirs, bits, power, area in (
         ("elma8", "int8", 8, 0.96, 1.12),
         ("elma16", "fp16", 16, 0.59, 0.68),
     ):
-        ratio = _johnson("pe", ours) / _johnson("pe", theirs)
+        ratio = johnson("pe", ours) / johnson("pe", theirs)
         yield _arithmetic(f"{bits}-bit power, {ours} / {theirs}", "x", power, ratio, "whole PEs")
         yield _arithmetic(
             f"{bits}-bit area, {ours} / {theirs}", "x", area, _area(ours) / _area(theirs), "whole PEs"
@@ -190,7 +171,7 @@ def _arithmetic(name: str, unit: str, published: float, predicted: float, how: s
 
 
 def _area(variant: str) -> float:
-    return _johnson("pe", variant, "area")
+    return johnson("pe", variant, "area")
 
 
 # Whole PEs from parts
@@ -200,13 +181,13 @@ def _whole_pe_checks() -> Iterator[Check]:
     natures: dict[str, Nature] = {"int8": "fitted", "elma8": "fitted"}
     for name in ("int8", "elma8", "elma16", "fp16"):
         nature = natures.get(name, "prediction")
-        composed, published = _composed(name), pe_cost(_structure(name), _prices())
+        composed, whole = _composed(name), pe_cost(_structure(name), bundled_prices())
         how = "all parts" if nature == "prediction" else "all parts, which were fitted to this very PE"
         cause = _COMPOSITION_CAUSES.get(name, "")
         yield Check(
             f"{name} PE energy, composed",
             "pJ",
-            priced(published.energy_pj),
+            priced(whole.energy_pj),
             priced(composed.energy_pj),
             nature,
             how,
@@ -217,7 +198,7 @@ def _whole_pe_checks() -> Iterator[Check]:
         yield Check(
             f"{name} PE area, composed",
             "um2",
-            priced(published.area_um2),
+            priced(whole.area_um2),
             priced(composed.area_um2),
             nature,
             how,
@@ -225,17 +206,18 @@ def _whole_pe_checks() -> Iterator[Check]:
             cause,
             composed.uncertainty if nature == "prediction" else None,
         )
-    cells = structures.table_cells(10, 11)
+    cells = table_cells(10, 11)
     yield Check(
         "elma16 table area, composed",
         "um2",
-        _johnson("pe_table", "elma16", "area"),
-        cells * _value(_prices().part("table_cell", "area")),
+        johnson("pe_table", "elma16", "area"),
+        cells * value_of(bundled_prices().part("table_cell", "area")),
         "prediction",
         "11 x 1024 / 10 cells (Lupanov) of the 16x5 table's price",
         ("parts_28nm",),
         "the power of two is smoother than the hardest function of ten bits; priced by stored bits the table "
         "would be 1260 um2",
+        UNCERTAINTY["fixed"],
     )
 
 
@@ -248,11 +230,11 @@ _COMPOSITION_CAUSES = {
 
 
 def _composed(name: str) -> PeCost:
-    characterised = _prices().book.characterisation(name)
+    characterised = bundled_prices().book.characterisation(name)
     toggles: dict[RegisterClass, float] | None = None
     if characterised is not None and characterised.toggles_per_cycle is not None:
         toggles = dict(characterised.toggles_per_cycle)
-    return composed_pe_cost(_structure(name), _prices(), toggles)
+    return composed_pe_cost(_structure(name), bundled_prices(), toggles)
 
 
 # A second library
@@ -262,14 +244,14 @@ def _library_checks() -> Iterator[Check]:
     rows = ("parts_28nm",)
     for name, activation_bits in (("int8", 8), ("int16", 16)):
         structure = structures.integer_structure(name, activation_bits, activation_bits, 32)
-        pe = composed_pe_cost(structure, _prices())
+        pe = composed_pe_cost(structure, bundled_prices())
         combinational = sum(priced(cost.area_um2) for cost in pe.combinational)
         uncertainty = pe.uncertainty
         for what, component, predicted, how in (
             ("logic", "pe_combinational", combinational, "multiplier and adder"),
             ("PE", "pe", priced(pe.area_um2), "multiplier, adder and flip-flops"),
         ):
-            figure = _published(_SECOND, component, name, "area")
+            figure = published(_SECOND, component, name, "area")
             title = f"28HPC+ {name}/32 {what} area"
             yield Check(title, "um2", figure, predicted, "prediction", how, rows, uncertainty=uncertainty)
     for name, mac_significand, operand_bits in (("float8_float16", 3, 8), ("float16", 11, 16)):
@@ -282,11 +264,11 @@ def _library_checks() -> Iterator[Check]:
             accumulator_exponent_bits=5,
             operand_bits=(operand_bits, operand_bits),
         )
-        pe = composed_pe_cost(structure, _prices())
+        pe = composed_pe_cost(structure, bundled_prices())
         yield Check(
             f"28HPC+ {_FLOAT_PES[name]} PE area",
             "um2",
-            _published(_SECOND, "pe", name, "area"),
+            published(_SECOND, "pe", name, "area"),
             priced(pe.area_um2),
             "prediction",
             "textbook fused multiply-add",
@@ -335,7 +317,7 @@ def _multiplier_checks() -> Iterator[Check]:
     prices = _fdsoi_prices()
     for name, (exponent, significand) in _FLOATS.items():
         parts = (
-            *structures.multiplier(significand, significand),
+            *multiplier(significand, significand),
             PartCount("small_adder_bit", exponent + 1, "exponent adder"),
             PartCount("small_adder_bit", significand, "rounding increment"),
         )
@@ -345,10 +327,11 @@ def _multiplier_checks() -> Iterator[Check]:
             yield Check(
                 f"FDSOI {name} multiplier {'area' if action == 'area' else 'energy'}",
                 unit,
-                _published(_FIGURES, "multiplier", name, action) * scale,
+                published(_FIGURES, "multiplier", name, action) * scale,
                 priced(total(part_uses(prices, parts, action))) * scale,
-                "prediction",
+                "other_hardware",
                 f"significand multiplier, exponent adder, rounding{assumed}{scaled}",
                 ("parts_28nm",),
                 _FDSOI_CAUSES[action],
+                UNCERTAINTY["float"],
             )

@@ -12,6 +12,7 @@ _WIDTH = 80
 
 _TITLES = {
     "prediction": "Predictions: the model was not given these figures",
+    "other_hardware": "Other hardware: libraries and machines that the prices are not of",
     "fitted": "Fitted: prices were solved from these very figures, so they predict nothing",
     "consistency": "Consistency: the tables repeat what their source says of itself",
 }

@@ -20,6 +20,7 @@ from simulator.cost.composition import (
     DEFAULT_TOGGLE_RATE,
     PeCost,
     PeStatus,
+    assumed_toggles,
     composed_pe_cost,
     register_bits,
     register_cost,
@@ -109,6 +110,18 @@ def _lacking(structure: MacStructure, rows: MacRows, component: str, action: str
     )
 
 
+def _assumed(structure: MacStructure, rows: MacRows) -> str:
+    """A note where nothing says at which activity the energy was taken; empty where the table does."""
+    known = rows.table.characterised.get(rows.variant)
+    if known is not None and known.toggles_per_cycle is not None:
+        return ""
+    way = "" if rows.table.bundled else f": say so in the section characterised.{rows.variant}"
+    return (
+        f"{structure.name}: table {rows.table.name} does not say how many register bits toggled when the "
+        f"energy of {rows.variant} was taken; {assumed_toggles(structure)}{way}"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Energies:
     """What the rows of a PE cost at the conditions of an architecture; None where there is no row.
@@ -188,7 +201,7 @@ def _from_rows(structure: MacStructure, rows: MacRows, area: Uses, prices: Price
         ),
         area,
         None,
-        notes=(registers.note,) if registers.note else (),
+        notes=tuple(note for note in (registers.note, _assumed(structure, rows)) if note),
         warnings=(registers.warning,) if registers.warning else (),
     )
 

@@ -56,6 +56,9 @@ PART_ROWS: Final = frozenset(
 )
 """Components of the parts that any other PE is made of: one table prices all of them."""
 
+EDGE_ROWS: Final = frozenset({"decoder", "converter"})
+"""Circuits at the array's edges: a decoder's variant is the format of its codes, a converter's the MAC."""
+
 PARTS_VARIANT: Final = "28nm"
 """The variant of parts that MACs are composed of."""
 
@@ -83,6 +86,9 @@ COMPONENTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "shifter_bit": _LOGIC,
         "table_cell": _LOGIC,
         "flip_flop": frozenset({"clock", "toggle", "area"}),
+        # circuits at the array's edges
+        "decoder": _LOGIC,
+        "converter": _LOGIC,
         # memories, wires, leakage
         "sram": frozenset({"read", "write", "leakage", "area", "access"}),
         "dram": frozenset({"transfer"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -39,8 +40,10 @@ def relative_to(file: Path, name: str) -> str:
     return os.path.normpath(file.parent / path)
 
 
-def resolve_document(name: str, folder: DataFolder, *suffixes: str, what: str) -> Path:
-    """The file meant by `name`: a bundled document's name or a path.
+def resolve_document(
+    name: str, folder: DataFolder, *suffixes: str, what: str, more: Mapping[str, Path] | None = None
+) -> Path:
+    """The file meant by `name`: a bundled document's name, one of `more` names, or a path.
 
     Anything with a separator or a suffix is a path; everything else must be bundled, as YAML unless
     suffixes are given.
@@ -53,8 +56,12 @@ def resolve_document(name: str, folder: DataFolder, *suffixes: str, what: str) -
     for suffix in suffixes or (".yaml",):
         if not path.suffix and name in bundled_names(folder, suffix):
             return data_folder(folder) / f"{name}{suffix}"
+    if more is not None and name in more:
+        return more[name]
     if is_file(path):
         return path
     if path.suffix or len(path.parts) > 1:
         raise UserError(f"{what} file cannot be found", source=name)
-    raise UserError(f"unknown {what}", value=name, candidates=bundled_names(folder, *suffixes))
+    raise UserError(
+        f"unknown {what}", value=name, candidates=[*bundled_names(folder, *suffixes), *(more or ())]
+    )

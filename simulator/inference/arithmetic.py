@@ -12,11 +12,8 @@ from numpy.typing import NDArray
 
 from simulator.inference.plan import Encoded, LayerPlan, encode, without_false_infinities
 from simulator.inference.products import Product
-from simulator.numerics import Mac
-from simulator.numerics.accumulators import add
-from simulator.numerics.engines.planner import EngineName, MatmulResult, multiply
+from simulator.numerics import Mac, MatmulResult, multiply
 from simulator.numerics.engines.threads import for_row_ranges
-from simulator.numerics.mac_spec import FixedAccumulator
 
 Tensor = NDArray[Any]
 _SMALL_PRODUCT = 1 << 20
@@ -116,11 +113,8 @@ def _multiply_groups(mac: Mac, left: NDArray[Any], right: NDArray[Any]) -> list[
     """The product of every group; many small ones (attention heads) stay on one thread and compiled."""
     macs = left.shape[1] * left.shape[2] * right.shape[2]
     if macs >= _SMALL_PRODUCT:
-        return [mac.multiply(a, w) for a, w in zip(left, right, strict=True)]
-    engine: EngineName | None = "sequential"
-    if mac.is_fixed:
-        engine = "table" if mac.spec.product == "log" else None
-    return [multiply(mac, a, w, engine=engine, threads=1) for a, w in zip(left, right, strict=True)]
+        return [multiply(mac, a, w) for a, w in zip(left, right, strict=True)]
+    return [multiply(mac, a, w, threads=1, one_of_many=True) for a, w in zip(left, right, strict=True)]
 
 
 def _to_values(
@@ -150,9 +144,4 @@ def _to_values(
 def _with_bias(mac: Mac, accumulators: NDArray[Any], bias: Tensor | None, exponent: int) -> NDArray[Any]:
     """Accumulators with the bias added in their own units, then scaled by 2**exponent as a shift would."""
     offsets = np.zeros(1) if bias is None else bias.astype(np.float64)
-    fixed = mac.accumulator
-    if not isinstance(fixed, FixedAccumulator):
-        return mac.accumulator_format.encode((mac.to_real(accumulators) + offsets) * 2.0**exponent)
-    units = np.rint(np.ldexp(offsets, -fixed.lsb)).astype(accumulators.dtype)
-    sums = add(fixed, accumulators, units)
-    return add(fixed, sums << exponent, np.zeros_like(units)) if exponent > 0 else sums >> -exponent
+    return mac.accumulator.shifted(accumulators, offsets, exponent)

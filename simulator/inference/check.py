@@ -19,7 +19,7 @@ from simulator.inference.arithmetic import MacOutput
 from simulator.inference.exact import exact_accumulator
 from simulator.inference.plan import NetworkPlan
 from simulator.inference.products import Product
-from simulator.numerics import FixedAccumulator, Mac
+from simulator.numerics import Mac
 
 _SEED = 20240601
 
@@ -107,41 +107,20 @@ def check_closeness(
         with np.errstate(invalid="ignore", over="ignore"):
             reference, extent = a @ w, np.abs(a) @ np.abs(w)
             got = mac.to_real(sums[group])
-            inside = np.isfinite(reference) & (extent < _limit(mac))
-            wrong = inside & ~(np.abs(got - reference) <= _bound(mac, extent, a.shape[1]))
+            inside = np.isfinite(reference) & (extent < mac.accumulator.undisturbed)
+            bound = mac.accumulator.rounding_error(mac.pair, extent, a.shape[1])
+            wrong = inside & ~(np.abs(got - reference) <= bound)
         compared += int(np.count_nonzero(inside))
         for m, n in np.argwhere(wrong)[:1].tolist():
             raise _mismatch(name, (group, m, n), float(got[m, n]), float(reference[m, n]), "float64 products")
     return compared
 
 
-def _limit(mac: Mac) -> float:
-    """Sums of magnitudes below this can neither overflow nor lose a product to the shifter's range."""
-    fixed = mac.accumulator
-    if not isinstance(fixed, FixedAccumulator):
-        return float(mac.accumulator_format.largest) / 2
-    return float(2.0 ** (fixed.bits - 2 + fixed.lsb))
-
-
-def _bound(mac: Mac, extent: NDArray[np.float64], length: int) -> NDArray[np.float64]:
-    """The largest error that rounding can cause in a sum of `length` products of magnitudes `extent`."""
-    if not isinstance(mac.accumulator, FixedAccumulator):
-        fmt = mac.accumulator_format
-        # Each step rounds a partial sum that is at most `extent` large; flushing loses up to a normal number.
-        step = 2.0**-fmt.significand_bits
-        growth = np.expm1((length + 1) * np.log1p(step))
-        return np.asarray(extent * growth + length * 2 * fmt.smallest_normal)
-    # Three table entries, each half a unit of 2**-alpha off, relative to significands of 1 or more.
-    fmt_alpha = getattr(mac.activation, "alpha", None)
-    relative = (
-        3 * 2.0 ** -(fmt_alpha + 1) if mac.spec.product == "log" and fmt_alpha is not None else 2.0**-40
-    )
-    return np.asarray(extent * relative * 1.05 + length * 2.0**mac.accumulator_lsb)
-
-
 def _comparable(mac: Mac, accumulator: Any) -> int | float:
-    """Fixed accumulators as integers, float ones by value."""
-    return int(accumulator) if mac.is_fixed else float(mac.to_real(np.asarray([accumulator]))[0])
+    """Plain integers as they are, codes by value."""
+    if mac.accumulator.number_format is None:
+        return int(accumulator)
+    return float(mac.to_real(np.asarray([accumulator]))[0])
 
 
 def _same(got: float, expected: float) -> bool:

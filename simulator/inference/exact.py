@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import singledispatch
 from math import floor, isfinite, log2
 from typing import Any
 
-from simulator.numerics import FixedAccumulator, FloatAccumulator, Format, Mac
+from simulator.foundation import UserError
+from simulator.numerics import Accumulator, FixedAccumulator, FloatAccumulator, Format, Mac
+from simulator.numerics.accumulators import TruncatedAccumulator
+
+Values = list[tuple[float, float]]
 
 
 def exact_accumulator(mac: Mac, activations: Iterable[int], weights: Iterable[int]) -> int | float:
@@ -24,13 +29,51 @@ def exact_accumulator(mac: Mac, activations: Iterable[int], weights: Iterable[in
     pairs = [
         (_value(mac.activation, a), _value(mac.weight, w)) for a, w in zip(activations, weights, strict=True)
     ]
-    if isinstance(mac.accumulator, FloatAccumulator):
-        return _fused(mac.accumulator_format, pairs, flush=mac.accumulator.flush_subnormals)
+    return _sum(mac.accumulator, mac, pairs)
+
+
+@singledispatch
+def _sum(accumulator: Accumulator, mac: Mac, _pairs: Values) -> int | float:
+    raise UserError(
+        f"there is no exact reference for a {accumulator.kind} accumulator, so results cannot be checked",
+        source=f"MAC {mac.name!r}",
+        location="accumulator",
+    )
+
+
+@_sum.register
+def _(accumulator: FloatAccumulator, mac: Mac, pairs: list) -> float:  # type: ignore[type-arg]
+    return _fused(mac.accumulator_format, pairs, flush=accumulator.flush_subnormals)
+
+
+@_sum.register
+def _(accumulator: FixedAccumulator, mac: Mac, pairs: list) -> int:  # type: ignore[type-arg]
     total = 0
     for a, w in pairs:
         increment = _logarithmic(mac, a, w) if mac.spec.product == "log" else _exact(mac, a, w)
-        total = _kept(mac.accumulator, total + increment)
+        total = _kept(accumulator, total + increment)
     return total
+
+
+@_sum.register
+def _(accumulator: TruncatedAccumulator, _mac: Mac, pairs: list) -> float:  # type: ignore[type-arg]
+    total = 0.0
+    for a, w in pairs:
+        if isfinite(a) and isfinite(w) and isfinite(total):
+            total = _cut_off(Fraction(total) + Fraction(a) * Fraction(w), accumulator.coded_in)
+        else:
+            total = total + a * w
+    return total
+
+
+def _cut_off(value: Fraction, fmt: Format) -> float:
+    """A rational number without what lies below a float format's bits; the largest value past the end."""
+    magnitude, exponent = abs(value), floor(log2(fmt.smallest_normal))
+    while magnitude >= Fraction(2) ** (exponent + 1):
+        exponent += 1
+    step = Fraction(2) ** (exponent - fmt.significand_bits + 1)
+    kept = min(magnitude // step * step, Fraction(fmt.largest))
+    return float(kept if value > 0 else -kept)
 
 
 def _value(fmt: Format, code: int) -> float:
@@ -72,7 +115,7 @@ def _logarithm(value: float, powers: list[int], alpha: int) -> int:
     return exponent * len(powers) + powers.index(round((value / 2.0**exponent - 1) * 2**alpha))
 
 
-def _fused(fmt: Format, pairs: list[tuple[float, float]], *, flush: bool) -> float:
+def _fused(fmt: Format, pairs: Values, *, flush: bool) -> float:
     total = 0.0
     for a, w in pairs:
         if flush:

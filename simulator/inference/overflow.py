@@ -6,24 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from simulator.numerics import FixedAccumulator, Mac
-from simulator.numerics.formats import TABLE_BITS, Format
-from simulator.numerics.formats.tables import present_codes
-from simulator.numerics.overflow import overflow_bound
-from simulator.numerics.products import LogProducts
+from simulator.numerics import Mac
 
 Codes = NDArray[Any]
-Reals = NDArray[np.float64]
-
-_PRODUCTS_AT_ONCE = 1 << 20
-_SLACK = 1 + 2.0**-20
-"""More than sums in float64 can lose."""
-
-_LOG_SLACK = 1 + 2.0**-3
-"""More than the tables of log products round up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +39,9 @@ def outside_warnings(sums: Mapping[str, SumsOutside], macs: Mapping[str, Mac]) -
         total = sum(layers.values(), SumsOutside())
         warnings.append(
             f"{worst}{others}: {total.outside:,} of {total.sums:,} sums left the accumulator of {name}"
-            f" ({_consequence(macs[worst])})"
+            f" ({macs[worst].accumulator.on_overflow})"
         )
     return warnings
-
-
-def _consequence(mac: Mac) -> str:
-    if isinstance(mac.accumulator, FixedAccumulator):
-        return mac.accumulator.overflow
-    return "infinity" if mac.accumulator_format.has_infinity else "saturate"
 
 
 def overflowed_sums(mac: Mac, activations: Codes, weights: Codes, sums: Codes) -> int:
@@ -69,7 +50,7 @@ def overflowed_sums(mac: Mac, activations: Codes, weights: Codes, sums: Codes) -
     Fixed accumulators: sums whose exact value lies outside, where the accumulator wraps (to leave it on the
     way and come back does no harm); that lie outside on the way, where it remembers; that differ from the
     exact value, where it saturates; and those with a log product past the top, which vanishes. Float
-    accumulators: sums that became infinite or NaN, or ended at the largest value without an infinity.
+    accumulators: sums that became infinite or NaN, or ended at the largest value where they saturate.
 
     Args:
         mac: the arithmetic.
@@ -77,84 +58,5 @@ def overflowed_sums(mac: Mac, activations: Codes, weights: Codes, sums: Codes) -
         weights: codes [groups, K, N].
         sums: what the MAC made of them, [groups, M, N].
     """
-    count = _of_fixed if isinstance(mac.accumulator, FixedAccumulator) else _of_floats
-    return sum(count(mac, *group) for group in zip(activations, weights, sums, strict=True))
-
-
-def _of_fixed(mac: Mac, activations: Codes, weights: Codes, sums: Codes) -> int:
-    fixed = mac.accumulator
-    assert isinstance(fixed, FixedAccumulator)
-    length, logarithmic = activations.shape[1], isinstance(mac.products, LogProducts)
-    if not logarithmic and not overflow_bound(mac, length).may_overflow:
-        return 0
-    w = _magnitudes(mac.weight, weights)
-    slack = _LOG_SLACK if logarithmic else _SLACK
-    # What is cut off below the lowest bit is less than a unit a product.
-    limit = (fixed.highest - length) * 2.0**fixed.lsb / slack
-    if _largest(mac.activation, activations) * float(w.sum(axis=0).max()) < limit:
-        return 0
-    a = _magnitudes(mac.activation, activations)
-    if float(a.max(axis=0) @ w.max(axis=1)) < limit:
-        return 0
-    endangered = np.argwhere(a @ w >= limit)
-    step = max(1, _PRODUCTS_AT_ONCE // length)
-    count = 0
-    for start in range(0, len(endangered), step):
-        rows, columns = endangered[start : start + step].T
-        increments = mac.products.increments(activations[rows], weights[:, columns].T)
-        wrong = _left(fixed, increments, sums[rows, columns])
-        if logarithmic:
-            wrong |= (a[rows] * w[:, columns].T).max(axis=1) > fixed.highest * 2.0**fixed.lsb
-        count += int(np.count_nonzero(wrong))
-    return count
-
-
-def _left(fixed: FixedAccumulator, increments: Codes, sums: Codes) -> NDArray[np.bool_]:
-    """Whether sums of increments [sums, K] could not be held."""
-    exact = increments if _sums_fit_int64(increments) else increments.astype(object)
-    if fixed.overflow == "sticky":
-        partial = np.cumsum(exact, axis=1)
-        return np.asarray((_outside(fixed, partial) | _outside(fixed, exact)).any(axis=1))
-    total = exact.sum(axis=1)
-    return np.asarray(total != sums, bool) if fixed.overflow == "saturate" else _outside(fixed, total)
-
-
-def _outside(fixed: FixedAccumulator, sums: Codes) -> NDArray[np.bool_]:
-    return np.asarray((sums > fixed.highest) | (sums < fixed.lowest), bool)
-
-
-def _of_floats(mac: Mac, activations: Codes, weights: Codes, sums: Codes) -> int:
-    fmt = mac.accumulator_format
-    ended = fmt.decode(sums)
-    past: NDArray[np.bool_] = ~np.isfinite(ended)
-    if not fmt.has_infinity:
-        past = past | (np.abs(ended) >= fmt.largest)
-    if not past.any():
-        return 0
-    fine = np.outer(_finite(mac.activation, activations, 1), _finite(mac.weight, weights, 0))
-    return int(np.count_nonzero(past & fine))
-
-
-def _finite(fmt: Format, codes: Codes, axis: int) -> NDArray[np.bool_]:
-    return np.asarray(np.isfinite(fmt.decode(codes)).all(axis=axis))
-
-
-def _magnitudes(fmt: Format, codes: Codes) -> Reals:
-    """Magnitudes, with zero for infinity and NaN, which add nothing."""
-    values = fmt.decode(codes)
-    return np.where(np.isfinite(values), np.abs(values), 0.0)
-
-
-def _largest(fmt: Format, codes: Codes) -> float:
-    """The largest finite magnitude among codes."""
-    if fmt.bits > TABLE_BITS:
-        return float(_magnitudes(fmt, codes).max())
-    present = np.flatnonzero(present_codes(codes, 1 << fmt.bits))
-    return float(_magnitudes(fmt, present).max())
-
-
-def _sums_fit_int64(increments: Codes) -> bool:
-    if increments.dtype == object:
-        return False
-    largest = max(abs(int(increments.min())), abs(int(increments.max())))
-    return bool(largest * increments.shape[1] < 1 << 63)
+    groups = zip(activations, weights, sums, strict=True)
+    return sum(mac.accumulator.lost_sums(mac.pair, *group) for group in groups)

@@ -26,36 +26,37 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import ceil
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from simulator.dataflow import SUMS_MOVE, SUMS_STAY, DataflowName, get_dataflow
+from simulator.dataflow import Dataflow as Flow
 from simulator.foundation import UserError
 from simulator.numerics import operand_stationary, output_stationary
+from simulator.numerics.arrays import Codes
 from simulator.numerics.engines.planner import checked_operands
 from simulator.numerics.engines.threads import available_cores
 from simulator.numerics.formats.tables import has_special
+from simulator.numerics.mac import Mac
 from simulator.numerics.operand_stationary import STREAM_BLOCK
 from simulator.numerics.register_activity import (
     CONFIDENCE,
-    Dataflow,
     RegisterActivity,
     SwitchingActivity,
     total_activity,
 )
 from simulator.numerics.sampling import Array, Sample
 
-if TYPE_CHECKING:
-    from simulator.numerics.formats.base import Codes
-    from simulator.numerics.mac import Mac
+Dataflow = DataflowName
+"""A dataflow's name."""
 
 
 def switching_activity(
     mac: Mac,
     a_codes: npt.ArrayLike,
     w_codes: npt.ArrayLike,
-    dataflow: Dataflow,
+    dataflow: DataflowName,
     *,
     rows: int = 32,
     columns: int = 32,
@@ -69,7 +70,7 @@ def switching_activity(
         mac: the MAC of every PE.
         a_codes: activation codes [M, K].
         w_codes: weight codes [K, N].
-        dataflow: what stays in the PEs: `os` outputs, `ws` weights, `is` inputs (activations).
+        dataflow: its name in `simulator.dataflow.DATAFLOWS`.
         rows: PE rows.
         columns: PE columns.
         sampled_units: count accumulators and products on this many folds (or blocks of a fold's stream)
@@ -82,30 +83,28 @@ def switching_activity(
         UserError: shapes that do not match, codes outside their formats, an unknown dataflow, too few units.
     """
     a, w = checked_operands(mac, a_codes, w_codes)
-    if dataflow not in ("os", "ws", "is"):
-        raise UserError("unknown dataflow", value=dataflow, candidates=("os", "ws", "is"))
+    flow = get_dataflow(dataflow)
     if min(rows, columns) < 1:
         raise UserError("the array needs at least one row and one column", value=(rows, columns))
     if sampled_units is not None and sampled_units < 2:
         raise UserError("a standard error needs at least 2 sampled units", value=sampled_units)
     macs = a.shape[0] * a.shape[1] * w.shape[1]
-    if not mac.is_fixed and (has_special(mac.activation, a) or has_special(mac.weight, w)):
-        a, w = _with_unused_pes(mac, a, w, dataflow, rows, columns)
-    array = Array(rows, columns, None if sampled_units is None else Sample(sampled_units, seed))
+    if mac.accumulator.carries_specials and (has_special(mac.activation, a) or has_special(mac.weight, w)):
+        a, w = _with_unused_pes(mac, a, w, flow, rows, columns)
+    array = Array(*flow.turn(rows, columns), None if sampled_units is None else Sample(sampled_units, seed))
     threads = threads or available_cores()
-    if dataflow == "os":
+    if flow.circuit.sums_stay:
         counted = output_stationary.count(mac, a, w, array, threads)
     else:
-        counted = operand_stationary.count(mac, a, w, dataflow, array, threads)
-    return replace(counted, macs=macs)
+        counted = operand_stationary.count(mac, a, w, flow.upright, array, threads)
+    return replace(counted, dataflow=dataflow, rows=rows, columns=columns, macs=macs)
 
 
 def _with_unused_pes(
-    mac: Mac, a: Codes, w: Codes, dataflow: Dataflow, rows: int, columns: int
+    mac: Mac, a: Codes, w: Codes, flow: Flow, rows: int, columns: int
 ) -> tuple[Codes, Codes]:
     """Operands filled up with the zeros that unused PEs multiply: infinity times those is NaN."""
-    a_rows = {"os": rows, "ws": 1, "is": columns}[dataflow]
-    w_columns = 1 if dataflow == "is" else columns
+    a_rows, w_columns = flow.places("m", rows, columns), flow.places("n", rows, columns)
     a_zero, w_zero = (int(fmt.encode(0.0)) for fmt in (mac.activation, mac.weight))
     return (
         np.pad(a, ((0, -a.shape[0] % a_rows), (0, 0)), constant_values=a_zero),
@@ -113,12 +112,15 @@ def _with_unused_pes(
     )
 
 
-def expected_units(M: int, N: int, K: int, dataflow: Dataflow, *, rows: int = 32, columns: int = 32) -> int:
+def expected_units(
+    M: int, N: int, K: int, dataflow: DataflowName, *, rows: int = 32, columns: int = 32
+) -> int:
     """How many units a sampled count of an M x K times K x N product draws from."""
-    if dataflow == "os":
-        return ceil(M / rows) * ceil(N / columns)
-    streamed, lanes = (M, N) if dataflow == "ws" else (N, M)
-    return ceil(K / rows) * ceil(lanes / columns) * ceil(streamed / STREAM_BLOCK)
+    flow, lengths = get_dataflow(dataflow), {"m": M, "n": N, "k": K}
+    folds = ceil(lengths[flow.rows] / rows) * ceil(lengths[flow.columns] / columns)
+    # Where sums stay a unit is a whole fold, however long it streams.
+    units = {SUMS_STAY: 1, SUMS_MOVE: ceil(lengths[flow.time] / STREAM_BLOCK)}
+    return folds * units[flow.circuit]
 
 
 __all__ = [

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import singledispatch
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.accumulators import wrap
-from simulator.numerics.engines import sequential
+from simulator.numerics.accumulators import Accumulator, FixedAccumulator, FloatAccumulator
+from simulator.numerics.arrays import Codes
+from simulator.numerics.engines.float_steps import is_native, is_rounded_once, operand_values
 from simulator.numerics.engines.scaled import ScaledSteps
 from simulator.numerics.engines.table import log_sum_operands, pair_operands
-from simulator.numerics.mac_spec import FixedAccumulator, FloatAccumulator
-from simulator.numerics.products import ExactProducts, LogProducts
-from simulator.numerics.registers import product_bits
-
-if TYPE_CHECKING:
-    from simulator.numerics.mac import Mac
+from simulator.numerics.mac import Mac
+from simulator.numerics.products import ExactProducts, LogProducts, Products
+from simulator.numerics.twos_complement import wrap
 
 Array = npt.NDArray[Any]
-Codes = npt.NDArray[np.unsignedinteger[Any]]
 
 _INTEGER_LANE_BITS = 51
 """Bits of two's complement in a lane of `integer_activity_kernels`."""
@@ -48,29 +46,66 @@ class Lanes:
 
 def lanes_of(mac: Mac, a: Codes, w: Codes) -> Lanes | None:
     """The fastest kernels that count these operands exactly; None where only plain numpy does."""
-    if isinstance(mac.accumulator, FloatAccumulator):
-        return _float_lanes(mac, mac.accumulator, a, w)
-    return _fixed_lanes(mac, mac.accumulator, a, w)
+    return _lanes(mac.accumulator, mac, a, w)
 
 
-def _fixed_lanes(mac: Mac, fixed: FixedAccumulator, a: Codes, w: Codes) -> Lanes | None:
-    rule = mac.products
-    if fixed.overflow == "saturate" or fixed.bits > 64 or a.size * w.size == 0:
+@singledispatch
+def _lanes(_accumulator: Accumulator, _mac: Mac, _a: Codes, _w: Codes) -> Lanes | None:
+    return None
+
+
+@_lanes.register
+def _(fixed: FixedAccumulator, mac: Mac, a: Codes, w: Codes) -> Lanes | None:
+    if not fixed.is_modular or fixed.bits > 64 or a.size * w.size == 0:
         return None
+    return _integer_sums(mac.products, mac, a, w)
+
+
+@_lanes.register
+def _(accumulator: FloatAccumulator, mac: Mac, a: Codes, w: Codes) -> Lanes | None:
+    if is_native(accumulator, mac.activation, mac.weight):
+        return _native_lanes(mac, a, w)
+    steps = ScaledSteps.of(accumulator, mac.pair)
+    if steps is not None:
+        return Lanes(
+            a=steps.activations(a),
+            w=steps.weights(w),
+            zero=steps.dtype(0),
+            into=steps.sums,
+            out=steps.codes,
+            still=steps.still,
+            moving=steps.moving,
+        )
+    fmt = accumulator.coded_in
+    if is_rounded_once(fmt, mac.activation, mac.weight) and fmt.overflows_to_infinity:
+        return _rounding_lanes(accumulator, mac, a, w)
+    return None
+
+
+@singledispatch
+def _integer_sums(_rule: Products, mac: Mac, a: Codes, w: Codes) -> Lanes | None:
+    return _table_lanes(mac, *pair_operands(mac, a), w) if mac.has_product_table else None
+
+
+@_integer_sums.register
+def _(rule: LogProducts, mac: Mac, a: Codes, w: Codes) -> Lanes | None:
+    if mac.has_product_table:
+        return _table_lanes(mac, *pair_operands(mac, a), w)
+    return _table_lanes(mac, *log_sum_operands(rule, a, w))
+
+
+@_integer_sums.register
+def _(rule: ExactProducts, mac: Mac, a: Codes, w: Codes) -> Lanes | None:
     largest = max(map(abs, rule.limits))
-    exact = rule if isinstance(rule, ExactProducts) and rule.shift >= 0 else None
-    if exact is not None and fixed.bits <= 32 and largest < 1 << 31:
-        return _exact_lanes(mac, exact, a, w, np.int32)
-    integers = _integer_lanes(mac, exact, a, w) if exact is not None else None
+    is_whole = rule.shift >= 0
+    if is_whole and mac.accumulator_bits <= 32 and largest < 1 << 31:
+        return _exact_lanes(mac, rule, a, w, np.int32)
+    integers = _integer_lanes(mac, rule, a, w) if is_whole else None
     if integers is not None:
         return integers
     if mac.has_product_table:
         return _table_lanes(mac, *pair_operands(mac, a), w)
-    if isinstance(rule, LogProducts):
-        return _table_lanes(mac, *log_sum_operands(rule, a, w))
-    if exact is not None and largest < 1 << 62:
-        return _exact_lanes(mac, exact, a, w, np.int64)
-    return None
+    return _exact_lanes(mac, rule, a, w, np.int64) if is_whole and largest < 1 << 62 else None
 
 
 def _exact_lanes(
@@ -137,26 +172,6 @@ def _table_lanes(mac: Mac, table: Array, offsets: Array, w: Array) -> Lanes:
     )
 
 
-def _float_lanes(mac: Mac, accumulator: FloatAccumulator, a: Codes, w: Codes) -> Lanes | None:
-    fmt = mac.accumulator_format
-    if sequential.is_native(fmt, accumulator, mac.activation, mac.weight):
-        return _native_lanes(mac, a, w)
-    steps = ScaledSteps.of(mac)
-    if steps is not None:
-        return Lanes(
-            a=steps.activations(a),
-            w=steps.weights(w),
-            zero=steps.dtype(0),
-            into=steps.sums,
-            out=steps.codes,
-            still=steps.still,
-            moving=steps.moving,
-        )
-    if sequential.is_rounded_once(fmt, mac.activation, mac.weight) and fmt.overflows_to_infinity:
-        return _rounding_lanes(mac, a, w)
-    return None
-
-
 def _native_lanes(mac: Mac, a: Codes, w: Codes) -> Lanes:
     """The processor's float32."""
     from simulator.numerics.engines import activity_kernels as kernels
@@ -172,18 +187,18 @@ def _native_lanes(mac: Mac, a: Codes, w: Codes) -> Lanes:
     )
 
 
-def _rounding_lanes(mac: Mac, a: Codes, w: Codes) -> Lanes:
+def _rounding_lanes(accumulator: FloatAccumulator, mac: Mac, a: Codes, w: Codes) -> Lanes:
     """float64 that every step rounds to the format."""
     from simulator.numerics.engines import activity_kernels as kernels
 
-    fmt, rounding = mac.accumulator_format, mac.rounding
+    fmt, rounding = accumulator.coded_in, accumulator.rounding
     least, smallest = rounding.kernel_limits
     anchor = ((53 - rounding.precision) << 52) | 1 << 51
     steps = (anchor, least, smallest, rounding.largest, rounding.overflow_value)
     layout = (rounding.precision - 1, 1 - rounding.least_exponent, fmt.smallest_normal, fmt.bits - 1)
     return Lanes(
-        a=sequential.operand_values(mac.activation, a, rounding),
-        w=sequential.operand_values(mac.weight, w, rounding),
+        a=operand_values(mac.activation, a, rounding),
+        w=operand_values(mac.weight, w, rounding),
         zero=np.float64(0),
         into=lambda sums: rounding.flush(fmt.decode(sums), fmt.smallest_normal),
         out=fmt.encode,
@@ -196,7 +211,7 @@ def _rounding_lanes(mac: Mac, a: Codes, w: Codes) -> Lanes:
 
 def _masks(mac: Mac) -> tuple[int, int]:
     """The bits of an accumulator and of a product in a lane."""
-    return _mask(mac.accumulator_bits), _mask(product_bits(mac))
+    return _mask(mac.accumulator_bits), _mask(mac.product_bits)
 
 
 def _mask(bits: int) -> int:

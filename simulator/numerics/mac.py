@@ -1,36 +1,23 @@
-"""A multiply-accumulate unit in action: products, sums, matrix products and output codes, bit for bit."""
+"""A multiply-accumulate unit: its data by name, and what one of its steps does, bit for bit."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
-from simulator.numerics import accumulators as steps
 from simulator.numerics import outputs
-from simulator.numerics.accumulators import FloatRounding
+from simulator.numerics.accumulators import Accumulator, StepFlags
+from simulator.numerics.arrays import Accumulators, Booleans, Codes, Integers, Reals
 from simulator.numerics.formats import Format, as_codes, get_format
-from simulator.numerics.formats.log import LogBase
-from simulator.numerics.mac_config import MAX_ACCUMULATOR_BITS, mapping_spec, named_spec
-from simulator.numerics.mac_spec import FixedAccumulator, FloatAccumulator, MacSpec
-from simulator.numerics.products import ExactProducts, LogProducts, Products
-
-if TYPE_CHECKING:
-    from simulator.numerics.engines.planner import EngineName, MatmulResult
-
-Codes = npt.NDArray[np.unsignedinteger[Any]]
-Accumulators = npt.NDArray[Any]
-"""Fixed accumulators of up to 64 bits: int64 in units of 2**accumulator_lsb; wider ones: dtype object, Python
-integers. Float accumulators: codes of their format."""
-
-_LEAST_LSB = -1022
-_GREATEST_LSB = 1024
-_INTEGER_RANGE = 1023
+from simulator.numerics.mac_config import mapping_spec, named_spec
+from simulator.numerics.mac_spec import MacSpec
+from simulator.numerics.products import OperandPair, Products
 
 TABLE_OPERAND_BITS = 16
 """`product_table` is offered for operands of this many bits together."""
@@ -71,18 +58,21 @@ def _mac(spec: MacSpec) -> Mac:
 
 @dataclass(frozen=True)
 class Mac:
-    """A MAC unit. Every method is exact to the bit, and results do not depend on threads or on the engine.
+    """A MAC unit: a `MacSpec`, with its formats and accumulator at hand. Every method is exact to the bit.
 
     Operands are unsigned code arrays of `activation` and `weight` (int8 arrays also do for 8-bit integers).
-    Infinity and NaN operands of a fixed accumulator add 0 and raise a sticky flag beside it, which
-    `multiply` returns and `to_output` takes; float accumulators carry them in their codes.
+    Infinity and NaN operands of a fixed accumulator add 0 and raise a sticky flag beside it, which `multiply`
+    returns and `to_output` takes; float accumulators carry them in their codes. Matrix products are a
+    function above: `simulator.numerics.multiply`.
     """
 
     spec: MacSpec
 
     def __post_init__(self) -> None:
         """Refuse units that cannot be. Raises UserError."""
-        _check(self)
+        source = f"MAC {self.name!r}"
+        self.accumulator.check(self.pair, source)
+        outputs.check_output(self, self.spec.output, source)
 
     @property
     def name(self) -> str:
@@ -99,66 +89,52 @@ class Mac:
         """Format of weights."""
         return get_format(self.spec.weight)
 
+    @cached_property
+    def pair(self) -> OperandPair:
+        """Both formats and the product rule, as accumulators take them."""
+        return OperandPair(self.activation, self.weight, self.spec.product)
+
     @property
-    def accumulator(self) -> FixedAccumulator | FloatAccumulator:
-        """The accumulator, as data."""
+    def accumulator(self) -> Accumulator:
+        """The accumulator, which answers for its register and its steps."""
         return self.spec.accumulator
 
     @property
-    def is_fixed(self) -> bool:
-        """Whether sums are integers (True) or floats that every step rounds (False)."""
-        return isinstance(self.spec.accumulator, FixedAccumulator)
-
-    @property
-    def depends_on_order(self) -> bool:
-        """Whether the order of a sum can change its bits: it cannot for accumulators that wrap."""
-        return not (isinstance(self.accumulator, FixedAccumulator) and self.accumulator.overflow == "wrap")
-
-    @cached_property
     def accumulator_format(self) -> Format:
         """The float accumulator's format. Raises UserError for fixed accumulators."""
-        if isinstance(self.accumulator, FixedAccumulator):
-            raise UserError(f"MAC {self.name!r} has a fixed accumulator, which has no number format")
-        return get_format(self.accumulator.format)
+        fmt = self.accumulator.number_format
+        if fmt is None:
+            raise UserError(
+                f"MAC {self.name!r} has a {self.accumulator.kind} accumulator, which has no number format"
+            )
+        return fmt
 
     @property
     def accumulator_bits(self) -> int:
         """Width of the accumulator register."""
-        fixed = self.accumulator
-        return fixed.bits if isinstance(fixed, FixedAccumulator) else self.accumulator_format.bits
+        return self.accumulator.width
 
     @property
     def accumulator_lsb(self) -> int:
         """log2 of the weight of the lowest bit; for float accumulators of their smallest subnormal number."""
-        fixed = self.accumulator
-        return fixed.lsb if isinstance(fixed, FixedAccumulator) else self.accumulator_format.lsb
+        return self.accumulator.lowest_exponent
 
     @property
     def accumulator_dtype(self) -> np.dtype[Any]:
         """int64; object above 64 bits; the code dtype of float accumulators."""
-        if not self.is_fixed:
-            return self.accumulator_format.code_dtype
-        return np.dtype(np.int64 if self.accumulator_bits <= 64 else object)
+        return self.accumulator.dtype
 
-    @cached_property
+    @property
+    def product_bits(self) -> int:
+        """Fewest bits in two's complement of every increment, at most the accumulator's; 0 if fused."""
+        return self.accumulator.product_bits(self.pair)
+
+    @property
     def products(self) -> Products:
-        """The product rule of a fixed accumulator. Raises UserError for float accumulators."""
-        fixed = self.accumulator
-        if not isinstance(fixed, FixedAccumulator):
-            raise UserError(f"MAC {self.name!r} fuses its products into a float accumulator")
-        if self.spec.product == "log":
-            assert isinstance(self.activation, LogBase)
-            assert isinstance(self.weight, LogBase)
-            return LogProducts(self.activation, self.weight, fixed)
-        return ExactProducts(self.activation, self.weight, fixed.lsb)
+        """The rule that makes increments of pairs of codes. Raises UserError for fused products."""
+        return self.accumulator.products(self.pair)
 
-    @cached_property
-    def rounding(self) -> FloatRounding:
-        """How the float accumulator rounds. Raises UserError for fixed accumulators."""
-        assert isinstance(self.accumulator, FloatAccumulator) or self.accumulator_format
-        return FloatRounding.of(self.accumulator_format, self.accumulator)  # type: ignore[arg-type]
-
-    def product(self, a_codes: npt.ArrayLike, w_codes: npt.ArrayLike) -> npt.NDArray[Any]:
+    def product(self, a_codes: npt.ArrayLike, w_codes: npt.ArrayLike) -> Integers:
         """What one pair of codes adds to an empty accumulator; elementwise, broadcasting.
 
         int64 in units of 2**accumulator_lsb, cut to the accumulator's bits as the hardware keeps them
@@ -168,10 +144,7 @@ class Mac:
         Raises:
             UserError: codes outside their formats.
         """
-        if not self.is_fixed:
-            zero = np.zeros((), self.accumulator_dtype)
-            return self.accumulate(zero, a_codes, w_codes).astype(np.int64)
-        return steps.wrap(self._increments(a_codes, w_codes), self.accumulator_bits)
+        return self.accumulator.product(self.pair, *self._codes(a_codes, w_codes))
 
     def accumulate(
         self, accumulators: npt.ArrayLike, a_codes: npt.ArrayLike, w_codes: npt.ArrayLike
@@ -181,24 +154,17 @@ class Mac:
         Raises:
             UserError: codes outside their formats.
         """
-        fixed = self.accumulator
-        if isinstance(fixed, FixedAccumulator):
-            sums = np.asarray(accumulators, self.accumulator_dtype)
-            sums = steps.add(fixed, sums, self._increments(a_codes, w_codes))
-            return np.asarray(sums, self.accumulator_dtype)
-        rounding, fmt = self.rounding, self.accumulator_format
-        sums = rounding.flush(fmt.decode(accumulators), fmt.smallest_normal)
-        a = rounding.flush(self.activation.decode(a_codes), self.activation.smallest_normal)
-        w = rounding.flush(self.weight.decode(w_codes), self.weight.smallest_normal)
-        with np.errstate(invalid="ignore"):
-            products = np.asarray(a * w)
-        return fmt.encode(rounding.step(sums, products))
+        return self.accumulator.step(self.pair, np.asarray(accumulators), *self._codes(a_codes, w_codes))
 
-    def is_infinite_product(self, a_codes: npt.ArrayLike, w_codes: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    def step_flags(
+        self, accumulators: npt.ArrayLike, a_codes: npt.ArrayLike, w_codes: npt.ArrayLike
+    ) -> StepFlags:
+        """What the same step raises beside the register. Raises UserError for codes outside their formats."""
+        return self.accumulator.flags(self.pair, np.asarray(accumulators), *self._codes(a_codes, w_codes))
+
+    def is_infinite_product(self, a_codes: npt.ArrayLike, w_codes: npt.ArrayLike) -> Booleans:
         """Where a product's operands raise the sticky infinity flag: either one infinite or NaN."""
-        return np.logical_or(
-            ~np.isfinite(self.activation.decode(a_codes)), ~np.isfinite(self.weight.decode(w_codes))
-        )
+        return self.pair.has_special(a_codes, w_codes)
 
     def overflow_sign(
         self, accumulators: npt.ArrayLike, a_codes: npt.ArrayLike, w_codes: npt.ArrayLike
@@ -211,21 +177,17 @@ class Mac:
         Raises:
             UserError: codes outside their formats, or a float accumulator.
         """
-        increments = self._increments(a_codes, w_codes)
-        fixed = self.accumulator
-        assert isinstance(fixed, FixedAccumulator)
-        return steps.overflow_sign(fixed, np.asarray(accumulators, self.accumulator_dtype), increments)
+        sums = np.asarray(accumulators)
+        return self.accumulator.overflow_sign(self.pair, sums, *self._codes(a_codes, w_codes))
 
-    def _increments(self, a_codes: npt.ArrayLike, w_codes: npt.ArrayLike) -> npt.NDArray[Any]:
-        return np.asarray(
-            self.products.increments(as_codes(self.activation, a_codes), as_codes(self.weight, w_codes))
-        )
+    def _codes(self, a_codes: npt.ArrayLike, w_codes: npt.ArrayLike) -> tuple[Codes, Codes]:
+        return as_codes(self.activation, a_codes), as_codes(self.weight, w_codes)
 
     @cached_property
     def _product_table(self) -> npt.NDArray[np.int64]:
-        a = np.arange(1 << self.activation.bits)[:, None]
-        w = np.arange(1 << self.weight.bits)[None, :]
-        table = np.ascontiguousarray(self._increments(a, w), np.int64)
+        a = as_codes(self.activation, np.arange(1 << self.activation.bits)[:, None])
+        w = as_codes(self.weight, np.arange(1 << self.weight.bits)[None, :])
+        table = np.ascontiguousarray(self.products.increments(a, w), np.int64)
         table.setflags(write=False)
         return table
 
@@ -249,52 +211,13 @@ class Mac:
     @property
     def has_product_table(self) -> bool:
         """Whether `product_table` is offered."""
-        if not self.is_fixed or self.activation.bits + self.weight.bits > TABLE_OPERAND_BITS:
+        if not self.product_bits or self.activation.bits + self.weight.bits > TABLE_OPERAND_BITS:
             return False
         return self.accumulator_bits <= 64 and max(map(abs, self.products.limits)) < 1 << 63
 
-    def matmul(
-        self, a_codes: npt.ArrayLike, w_codes: npt.ArrayLike, initial: npt.ArrayLike | None = None
-    ) -> Accumulators:
-        """Accumulators [M, N] of the product of activations [M, K] and weights [K, N].
-
-        Products are added in the order k = 0 .. K-1, starting from `initial` (accumulators that broadcast to
-        [M, N]; zero by default). int64 for fixed accumulators (object above 64 bits), codes for float ones.
-
-        Raises:
-            UserError: shapes that do not match, codes outside their formats, `initial` outside the
-                accumulator.
-        """
-        return self.multiply(a_codes, w_codes, initial).accumulators
-
-    def multiply(
-        self,
-        a_codes: npt.ArrayLike,
-        w_codes: npt.ArrayLike,
-        initial: npt.ArrayLike | None = None,
-        *,
-        engine: EngineName | None = None,
-    ) -> MatmulResult:
-        """As `matmul`, with the sticky flags, the engine that ran and the reason why it is exact.
-
-        Args:
-            a_codes: activations [M, K].
-            w_codes: weights [K, N].
-            initial: accumulators to start from.
-            engine: run this one instead of the planner's choice; every engine gives the same bits.
-
-        Raises:
-            UserError: as `matmul`; or the forced engine cannot compute this product exactly.
-        """
-        from simulator.numerics.engines.planner import multiply
-
-        return multiply(self, a_codes, w_codes, initial, engine=engine)
-
-    def to_real(self, accumulators: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def to_real(self, accumulators: npt.ArrayLike) -> Reals:
         """The values of accumulators; exact up to 53 significant bits, else the nearest float64."""
-        if not self.is_fixed:
-            return self.accumulator_format.decode(accumulators)
-        return np.ldexp(np.asarray(accumulators).astype(np.float64), self.accumulator_lsb)
+        return self.accumulator.decode(np.asarray(accumulators))
 
     def to_output(
         self,
@@ -311,7 +234,7 @@ class Mac:
         does: `int8` saturates to -128 .. 127 without a scale.
 
         Args:
-            accumulators: what `matmul` gives.
+            accumulators: what `multiply` gives.
             fmt: the format of the result.
             is_infinite: sticky infinity flags; these elements become the code of infinity (or saturate).
             overflow: sticky overflow signs of `posit8`; these elements become the largest values.
@@ -320,115 +243,8 @@ class Mac:
             UserError: an unknown format.
         """
         target = self.activation if fmt is None else get_format(fmt)
-        return outputs.to_codes(self, accumulators, target, is_infinite, overflow)
+        sums = outputs.Sums(accumulators, is_infinite, overflow)
+        return outputs.to_codes(self, self.spec.output, sums, target)
 
     def __repr__(self) -> str:
-        fixed = self.accumulator
-        if isinstance(fixed, FixedAccumulator):
-            sums = f"{fixed.bits}-bit accumulator, lowest bit 2^{fixed.lsb}, {fixed.overflow}"
-        else:
-            sums = f"{fixed.format} accumulator"
-        return f"<Mac {self.name}: {self.activation.spec} x {self.weight.spec}, {self.spec.product}, {sums}>"
-
-
-def _check(mac: Mac) -> None:
-    spec, fixed = mac.spec, mac.accumulator
-    source = f"MAC {spec.name!r}"
-    if isinstance(fixed, FloatAccumulator):
-        if spec.product != "fused":
-            raise UserError(
-                "does not go with a float accumulator",
-                source=source,
-                location="product",
-                value=spec.product,
-                allowed="fused",
-            )
-        outputs.check_float_accumulator(mac, source)
-    elif spec.product == "fused":
-        raise UserError(
-            "does not go with a fixed accumulator",
-            source=source,
-            location="product",
-            value="fused",
-            allowed="exact, log",
-        )
-    else:
-        _check_fixed(mac, fixed, source)
-    outputs.check_output(mac, source)
-
-
-def _check_fixed(mac: Mac, fixed: FixedAccumulator, source: str) -> None:
-    if mac.spec.product == "log":
-        _check_log(mac, fixed, source)
-    elif not 2 <= fixed.bits <= MAX_ACCUMULATOR_BITS:
-        raise UserError(
-            "is no width of an accumulator",
-            source=source,
-            location="accumulator.bits",
-            value=fixed.bits,
-            allowed=f"2 to {MAX_ACCUMULATOR_BITS}",
-        )
-    if fixed.lsb < _LEAST_LSB or fixed.lsb + fixed.bits > _GREATEST_LSB:
-        raise UserError(
-            "float64 could not hold the values of the accumulator",
-            source=source,
-            location="accumulator.lsb",
-            value=fixed.lsb,
-            allowed=f"{_LEAST_LSB} to {_GREATEST_LSB - fixed.bits} with {fixed.bits} bits",
-        )
-    if mac.spec.product == "exact":
-        _check_exact(mac, fixed, source)
-
-
-def _check_log(mac: Mac, fixed: FixedAccumulator, source: str) -> None:
-    a, w = mac.activation, mac.weight
-    if (
-        not (isinstance(a, LogBase) and isinstance(w, LogBase))
-        or a.log_fraction_bits != w.log_fraction_bits
-        or a.alpha != w.alpha
-    ):
-        raise UserError(
-            "log products take two log formats of the same fraction and alpha",
-            source=source,
-            location="product",
-            value=f"{a.spec} x {w.spec}",
-        )
-    if not a.alpha + 2 <= fixed.bits <= 64:
-        raise UserError(
-            "a log product is shifted in from the top of its accumulator",
-            source=source,
-            location="accumulator.bits",
-            value=fixed.bits,
-            allowed=f"{a.alpha + 2} to 64",
-        )
-
-
-def _check_exact(mac: Mac, fixed: FixedAccumulator, source: str) -> None:
-    for fmt, field in ((mac.activation, "activation"), (mac.weight, "weight")):
-        if fmt.bits > 16:
-            raise UserError(
-                "is too wide for exact products",
-                source=source,
-                location=field,
-                value=fmt.spec,
-                allowed="up to 16 bits",
-            )
-        if fmt.exponent_range[1] - fmt.lsb >= _INTEGER_RANGE:
-            raise UserError(
-                "has too wide a range for exact products",
-                source=source,
-                location=field,
-                value=fmt.spec,
-                allowed=f"values that are less than 2^{_INTEGER_RANGE} of their finest steps",
-            )
-    low, high = mac.products.limits
-    if fixed.overflow != "sticky" and not (fixed.lowest <= low and high <= fixed.highest):
-        needed = max((-low - 1).bit_length() if low < 0 else 0, high.bit_length()) + 1
-        raise UserError(
-            f"the accumulator is too narrow for one product of {mac.activation.spec} x {mac.weight.spec}"
-            f" with lowest bit 2^{fixed.lsb}",
-            source=source,
-            location="accumulator.bits",
-            value=fixed.bits,
-            allowed=f"{needed} or more",
-        )
+        return f"<Mac {self.name}: {self.pair.specs}, {self.spec.product}, {self.accumulator}>"

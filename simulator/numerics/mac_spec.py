@@ -5,50 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-ProductRule = Literal["exact", "log", "fused"]
-OverflowRule = Literal["wrap", "saturate", "sticky"]
+from simulator.numerics.accumulators import Accumulator
+from simulator.numerics.products import ProductRule
+
 OutputRule = Literal["nearest", "log", "posit"]
 
 DEFAULT_REDUCTION_LENGTH = 4608
 """Products in the longest sum of ResNet-50 (3 x 3 x 512), Aggarwal et al.'s choice for accumulator widths."""
 
-
-@dataclass(frozen=True, slots=True)
-class FixedAccumulator:
-    """A two's complement integer of `bits` bits whose lowest bit weighs 2**lsb.
-
-    Past either end it does as `overflow` says: `wrap` (modulo 2**bits), `saturate` (stay at the end, step
-    by step), or `sticky` (wrap, and remember the first overflow and its sign for the output converter).
-    """
-
-    bits: int
-    lsb: int
-    overflow: OverflowRule = "wrap"
-
-    @property
-    def lowest(self) -> int:
-        """The most negative accumulator."""
-        return -(1 << (self.bits - 1))
-
-    @property
-    def highest(self) -> int:
-        """The largest accumulator."""
-        return (1 << (self.bits - 1)) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class FloatAccumulator:
-    """A float that every step rounds into (to nearest, ties to even).
-
-    With `flush_subnormals`, operands and results below the smallest normal number count as zeros of their
-    sign.
-    """
-
-    format: str
-    flush_subnormals: bool = False
-
-
-Accumulator = FixedAccumulator | FloatAccumulator
 
 COMPOSED = "composed"
 """The price of a MAC that is put together from the prices of parts, whatever rows the tables have."""

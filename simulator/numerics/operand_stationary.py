@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from math import ceil
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from simulator.dataflow import Dataflow, EnteringOperand
+from simulator.numerics.arrays import Codes
+from simulator.numerics.mac import Mac, get_mac
 from simulator.numerics.register_activity import RegisterActivity, SwitchingActivity
 from simulator.numerics.registers import (
     OperandRegisters,
     differing_bits,
     hamming,
     path_toggles,
-    product_bits,
 )
 from simulator.numerics.sampling import Array, Estimate, blocks, length, map_units
-from simulator.numerics.switching import Codes, Counter, Fold
-
-if TYPE_CHECKING:
-    from simulator.numerics.mac import Mac
+from simulator.numerics.switching import Counter, Fold
 
 STREAM_BLOCK = 128
 """Streamed indices in one sampling unit of a fold."""
@@ -46,20 +45,20 @@ class _Unit:
         return length(self.stream) * length(self.lanes) * sum(length(fold.reduction) for fold in self.folds)
 
 
-def count(
-    mac: Mac, a: Codes, w: Codes, dataflow: Literal["ws", "is"], array: Array, threads: int
-) -> SwitchingActivity:
-    """Toggles of activations [M, K] times weights [K, N]; see `simulator.numerics.activity`."""
+def count(mac: Mac, a: Codes, w: Codes, flow: Dataflow, array: Array, threads: int) -> SwitchingActivity:
+    """Toggles of activations [M, K] times weights [K, N]; see `simulator.numerics.activity`.
+
+    flow, array: of the upright array.
+    """
     R, C = array.rows, array.columns
-    if dataflow == "ws":
-        streamed_format, streamed, placed_format, placed = mac.activation, a, mac.weight, w
-        counter = Counter(mac, a, w)
-    else:
-        streamed_format, streamed, placed_format, placed = mac.weight, w.T, mac.activation, a.T
-        counter = Counter(_swapped(mac), w.T, a.T)
+    at_left, at_top = flow.entering
+    formats = {"activation": mac.activation, "weight": mac.weight}
+    streamed = {"activation": a, "weight": w.T}[at_left]
+    placed = {"activation": a.T, "weight": w}[at_top]
+    counter = Counter(_OF_STREAM[at_left](mac), streamed, placed)
     (T, K), lanes = streamed.shape, placed.shape[1]
-    passing = OperandRegisters.of(streamed_format, streamed)
-    held = OperandRegisters.of(placed_format, placed)
+    passing = OperandRegisters.of(formats[at_left], streamed)
+    held = OperandRegisters.of(formats[at_top], placed)
     cuts = blocks(lanes, C)
     folds = tuple(Fold(part, passed_on=R - length(part)) for part in blocks(K, R))
     if array.sample is None:  # all folds of a part of the stream at a time, so that its sums are at hand
@@ -83,29 +82,33 @@ def count(
     )
     pes = len(folds) * len(cuts) * R * C
     passing_toggles = path_toggles(passing.patterns, passing.zero, passing.bits) * C * len(cuts)
-    passing_activity = RegisterActivity(passing.bits, passing_toggles, passing.bits * pes * T)
-    held_activity = RegisterActivity(held.bits, _loading_toggles(held, R, C), held.bits * pes * R)
-    ws = dataflow == "ws"
+    operands = {
+        at_left: RegisterActivity(passing.bits, passing_toggles, passing.bits * pes * T),
+        at_top: RegisterActivity(held.bits, _loading_toggles(held, R, C), held.bits * pes * R),
+    }
     return SwitchingActivity(
-        dataflow,
+        flow.name,
         R,
         C,
         T * K * lanes,
-        passing_activity if ws else held_activity,
-        held_activity if ws else passing_activity,
-        RegisterActivity.of(product_bits(mac), product, pes * T),
+        operands["activation"],
+        operands["weight"],
+        RegisterActivity.of(mac.product_bits, product, pes * T),
         RegisterActivity.of(mac.accumulator_bits, accumulator, pes * T),
     )
 
 
 def _swapped(mac: Mac) -> Mac:
     """The same MAC with its operands exchanged: products and sums are symmetrical."""
-    from dataclasses import replace
-
-    from simulator.numerics.mac import get_mac
-
     spec = mac.spec
     return get_mac(replace(spec, activation=spec.weight, weight=spec.activation, output="nearest"))
+
+
+_OF_STREAM: Mapping[EnteringOperand, Callable[[Mac], Mac]] = {
+    "activation": lambda mac: mac,
+    "weight": _swapped,
+}
+"""The MAC whose activations are the operand that streams."""
 
 
 def _loading_toggles(held: OperandRegisters, R: int, C: int) -> int:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from simulator.numerics.arrays import Codes
+from simulator.numerics.mac import Mac
 from simulator.numerics.register_activity import RegisterActivity, SwitchingActivity
 from simulator.numerics.registers import (
     OperandRegisters,
     differing_bits,
     hamming,
     path_toggles,
-    product_bits,
 )
 from simulator.numerics.sampling import Array, Estimate, blocks, length, map_units
-from simulator.numerics.switching import Codes, Counted, Counter
-
-if TYPE_CHECKING:
-    from simulator.numerics.mac import Mac
+from simulator.numerics.switching import Counted, Counter
 
 
 def count(mac: Mac, a: Codes, w: Codes, array: Array, threads: int) -> SwitchingActivity:
@@ -67,7 +65,7 @@ def count(mac: Mac, a: Codes, w: Codes, array: Array, threads: int) -> Switching
             activations.bits, a_toggles * C * len(column_blocks) - saved[0], activations.bits * pe_steps
         ),
         RegisterActivity(weights.bits, w_toggles * R * len(row_blocks) - saved[1], weights.bits * pe_steps),
-        RegisterActivity.of(product_bits(mac), product.less(saved[2]), pe_steps),
+        RegisterActivity.of(mac.product_bits, product.less(saved[2]), pe_steps),
         RegisterActivity.of(mac.accumulator_bits, accumulator, pe_steps),
         round(drain.total),
     )
@@ -103,6 +101,6 @@ def _zeros_left_out(
             (weights, weights.patterns[0, n], weights.patterns[-1, n]),
         )
     )
-    bits = product_bits(mac)
+    bits = mac.product_bits
     products = [mac.product(a[m, k], w[k, n]) for k in (0, -1)] if bits else []
     return a_saved, w_saved, saved(products[0], products[1], 0, bits) if bits else 0

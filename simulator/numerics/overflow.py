@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from math import log2
-from typing import TYPE_CHECKING
 
 from simulator.foundation import UserError
-from simulator.numerics.mac_spec import FixedAccumulator
-
-if TYPE_CHECKING:
-    from simulator.numerics.mac import Mac
+from simulator.numerics.mac import Mac
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +53,13 @@ def overflow_bound(mac: Mac, reduction_length: int) -> OverflowBound:
     """
     if reduction_length < 1:
         raise UserError("a reduction has at least one product", value=reduction_length)
-    fixed = mac.accumulator
-    if isinstance(fixed, FixedAccumulator):
-        low, high = mac.products.limits
-        lengths = ([fixed.lowest // low] if low < 0 else []) + ([fixed.highest // high] if high > 0 else [])
-        unit = Fraction(2) ** fixed.lsb
-        return OverflowBound(
-            mac.name,
-            reduction_length,
-            max(-low, high) * reduction_length * unit,
-            fixed.highest * unit,
-            min(lengths, default=reduction_length),
-            fixed.overflow,
-        )
-    largest = [max(fmt.largest, -fmt.lowest) for fmt in (mac.activation, mac.weight)]
-    product = Fraction(largest[0]) * Fraction(largest[1])
-    limit = Fraction(mac.accumulator_format.largest)
+    accumulator = mac.accumulator
+    worst = accumulator.worst_sum(mac.pair, reduction_length)
     return OverflowBound(
         mac.name,
         reduction_length,
-        product * reduction_length,
-        limit,
-        int(limit / product),
-        "infinity" if mac.accumulator_format.overflows_to_infinity else "saturate",
+        worst.worst,
+        accumulator.limit,
+        worst.longest_safe_reduction,
+        accumulator.on_overflow,
     )

@@ -5,23 +5,70 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.accumulators import wrap
+from simulator.numerics.arrays import Booleans, Codes, Integers
 from simulator.numerics.formats import Format
-from simulator.numerics.logarithm import LogFormat, pow2_table
+from simulator.numerics.formats.log import LogBase
+from simulator.numerics.hardware import (
+    Combinational,
+    exact_float_parts,
+    integer_parts,
+    log_parts,
+    mixed_parts,
+)
+from simulator.numerics.logarithm import pow2_table
+from simulator.numerics.twos_complement import wrap
 
-if TYPE_CHECKING:
-    from simulator.numerics.mac_spec import FixedAccumulator
+ProductRule = Literal["exact", "log", "fused"]
 
 _INT64_LIMIT = 1 << 63
 _EVERYTHING = 63
 """A right shift that leaves only the sign of an int64."""
 
-Codes = npt.NDArray[np.unsignedinteger[Any]]
+
+@dataclass(frozen=True, slots=True)
+class OperandPair:
+    """The formats of a MAC's operands, and the rule by which they multiply."""
+
+    activation: Format
+    weight: Format
+    product: ProductRule
+
+    @property
+    def specs(self) -> str:
+        """Activation x weight."""
+        return f"{self.activation.spec} x {self.weight.spec}"
+
+    @property
+    def register_bits(self) -> tuple[int, int]:
+        """Widths of the operand registers."""
+        return self.activation.register_bits, self.weight.register_bits
+
+    @property
+    def significand_bits(self) -> tuple[int, int]:
+        """Widths that a multiplier takes."""
+        return self.activation.significand_bits, self.weight.significand_bits
+
+    @property
+    def exponent_bits(self) -> int:
+        """Width of an adder of exponents."""
+        return max(self.activation.exponent_bits, self.weight.exponent_bits)
+
+    @property
+    def largest_product(self) -> Fraction:
+        """The largest magnitude of a product of finite values."""
+        largest = [max(fmt.largest, -fmt.lowest) for fmt in (self.activation, self.weight)]
+        return Fraction(largest[0]) * Fraction(largest[1])
+
+    def has_special(self, activations: npt.ArrayLike, weights: npt.ArrayLike) -> Booleans:
+        """Where either of two codes is infinite or NaN; broadcasting."""
+        return np.logical_or(
+            ~np.isfinite(self.activation.decode(activations)), ~np.isfinite(self.weight.decode(weights))
+        )
 
 
 class Products(Protocol):
@@ -31,11 +78,30 @@ class Products(Protocol):
     def limits(self) -> tuple[int, int]:
         """Lowest and highest increment of any pair of codes, before the accumulator keeps its bits."""
 
-    def increments(self, activations: Codes, weights: Codes) -> npt.NDArray[Any]:
+    def increments(self, activations: Codes, weights: Codes) -> Integers:
         """Increments of valid codes, broadcasting; int64, or Python integers where 64 bits are not enough.
 
         Infinity and NaN add 0.
         """
+
+    @property
+    def relative_error(self) -> float:
+        """How far, relative to its value, the rule may take a product from the exact one."""
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether products past the accumulator's top vanish in place of overflowing."""
+
+    def combinational(self, accumulator_bits: int) -> Combinational:
+        """The parts that multiply, shift and add."""
+
+    @property
+    def status_bits(self) -> int:
+        """Flags beside the accumulator."""
+
+    @property
+    def output_bits(self) -> int:
+        """Width of what goes on to the next layer."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +135,7 @@ class ExactProducts:
         ]
         return min(corners), max(corners)
 
-    def increments(self, activations: Codes, weights: Codes) -> npt.NDArray[Any]:
+    def increments(self, activations: Codes, weights: Codes) -> Integers:
         """See `Products.increments`."""
         a, w = self.activation_integers[activations], self.weight_integers[weights]
         if self._fits_int64:
@@ -82,6 +148,39 @@ class ExactProducts:
     def _fits_int64(self) -> bool:
         largest = max(abs(a * w) for a in _ends(self.activation) for w in _ends(self.weight))
         return max(largest, largest << max(self.shift, 0)) < _INT64_LIMIT
+
+    @property
+    def relative_error(self) -> float:
+        """None but what float64 loses in a long sum that one compares it with."""
+        return 2.0**-40
+
+    @property
+    def vanishes(self) -> bool:
+        """Products past the top overflow."""
+        return False
+
+    def combinational(self, accumulator_bits: int) -> Combinational:
+        """By which of the operands has an exponent: integer, mixed or float arithmetic."""
+        a, w = self.activation, self.weight
+        if a.has_exponent and w.has_exponent:
+            significands = a.significand_bits, w.significand_bits
+            return exact_float_parts(significands, max(a.exponent_bits, w.exponent_bits), accumulator_bits)
+        if not (a.has_exponent or w.has_exponent):
+            return integer_parts((a.significand_bits, w.significand_bits), accumulator_bits)
+        floating, uniform = (a, w) if a.has_exponent else (w, a)
+        return mixed_parts(
+            floating.significand_bits, floating.exponent_bits, uniform.significand_bits, accumulator_bits
+        )
+
+    @property
+    def status_bits(self) -> int:
+        """Those of a format whose circuit keeps some, where both operands are of its kind."""
+        return self.activation.status_bits if self.weight.has_exponent else 0
+
+    @property
+    def output_bits(self) -> int:
+        """As an activation's register."""
+        return self.activation.register_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +195,7 @@ class LogOperand:
     """Zero and infinity, which add nothing."""
 
     @classmethod
-    def of(cls, fmt: LogFormat) -> LogOperand:
+    def of(cls, fmt: LogBase) -> LogOperand:
         """Unpack all codes of a format."""
         fields = fmt.unpack(np.arange(1 << fmt.bits))
         return cls(
@@ -117,9 +216,10 @@ class LogProducts:
     bits. At other widths, where it might wrap to less, the count is taken to be wide enough to vanish too.)
     """
 
-    activation: LogFormat
-    weight: LogFormat
-    accumulator: FixedAccumulator
+    activation: LogBase
+    weight: LogBase
+    accumulator_bits: int
+    accumulator_lsb: int
 
     @property
     def fraction_bits(self) -> int:
@@ -144,7 +244,7 @@ class LogProducts:
     @property
     def top_exponent(self) -> int:
         """log2 of the accumulator's highest bit below its sign."""
-        return self.accumulator.bits - 2 + self.accumulator.lsb
+        return self.accumulator_bits - 2 + self.accumulator_lsb
 
     @cached_property
     def limits(self) -> tuple[int, int]:
@@ -170,18 +270,43 @@ class LogProducts:
         powers = pow2_table(self.fraction_bits, self.alpha)
         significand = (1 << self.alpha) + powers[log_sums & ((1 << self.fraction_bits) - 1)]
         signed = np.where(negative, -significand, significand)
-        base = signed << (self.accumulator.bits - 2 - self.alpha)
+        base = signed << (self.accumulator_bits - 2 - self.alpha)
         count = self.top_exponent - (log_sums >> self.fraction_bits)
         kept = np.where(count < 0, _EVERYTHING, np.minimum(count, _EVERYTHING))
-        return wrap(base >> kept, self.accumulator.bits)
+        return wrap(base >> kept, self.accumulator_bits)
 
-    def increments(self, activations: Codes, weights: Codes) -> npt.NDArray[Any]:
+    def increments(self, activations: Codes, weights: Codes) -> Integers:
         """See `Products.increments`."""
         a, w = self.activation_logs, self.weight_logs
         log_sums = a.logarithms[activations] + w.logarithms[weights]
         negative = a.is_negative[activations] ^ w.is_negative[weights]
         nothing = a.is_special[activations] | w.is_special[weights]
         return np.where(nothing, 0, self.of_log_sum(log_sums, negative))
+
+    @property
+    def relative_error(self) -> float:
+        """Three table entries, each half a unit of 2**-alpha off, relative to significands of 1 or more."""
+        return 3 * 2.0 ** -(self.alpha + 1)
+
+    @property
+    def vanishes(self) -> bool:
+        """Products past the top vanish."""
+        return True
+
+    def combinational(self, accumulator_bits: int) -> Combinational:
+        """Logarithms added, made linear by a table, shifted and added."""
+        exponent_bits = max(self.activation.exponent_bits, self.weight.exponent_bits)
+        return log_parts(exponent_bits, self.fraction_bits, self.alpha, accumulator_bits)
+
+    @property
+    def status_bits(self) -> int:
+        """Infinity."""
+        return 1
+
+    @property
+    def output_bits(self) -> int:
+        """As an activation's code."""
+        return self.activation.bits
 
 
 def _integers(fmt: Format) -> npt.NDArray[np.float64]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
+from simulator.numerics.arrays import Codes
+from simulator.numerics.formats.posit import Posit
 from simulator.numerics.tapered import IntArray, leading_one
-
-if TYPE_CHECKING:
-    from simulator.numerics.formats.base import Codes
-    from simulator.numerics.formats.posit import Posit
 
 _FLOAT64_BITS = 54
 _MANY = 1 << 16

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
 
+from simulator.dataflow import DataflowName
 from simulator.foundation import UserError
 from simulator.numerics.sampling import Estimate
-
-Dataflow = Literal["os", "ws", "is"]
 
 CONFIDENCE = 1.96
 """Standard errors on either side of a 95 % confidence interval."""
@@ -68,7 +67,7 @@ class SwitchingActivity:
     `accumulator`. `macs` counts the useful multiply-accumulates.
     """
 
-    dataflow: Dataflow
+    dataflow: DataflowName
     rows: int
     columns: int
     macs: int

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from simulator.numerics.arrays import Accumulators, Codes
 from simulator.numerics.counting_lanes import Lanes, lanes_of
 from simulator.numerics.engines.planner import multiply
-from simulator.numerics.registers import hamming, product_bits
-
-if TYPE_CHECKING:
-    from simulator.numerics.mac import Mac
-
-Sums = npt.NDArray[Any]
-Codes = npt.NDArray[np.unsignedinteger[Any]]
+from simulator.numerics.mac import Mac
+from simulator.numerics.registers import hamming
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +22,7 @@ class Counted:
 
     accumulator: int
     product: int
-    sums: Sums | None = None
+    sums: Accumulators | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +80,7 @@ class Counter:
         return self._steps_numpy(a, w, folds, entering)
 
     def _still_numpy(self, a: Codes, w: Codes) -> Counted:
-        mac, wire_bits = self.mac, product_bits(self.mac)
+        mac, wire_bits = self.mac, self.mac.product_bits
         sums = np.zeros(_shape(a, w), mac.accumulator_dtype)
         last = np.zeros_like(sums)
         toggles = product_toggles = 0
@@ -100,9 +96,9 @@ class Counter:
         return Counted(toggles, product_toggles, sums)
 
     def _steps_numpy(
-        self, a: Codes, w: Codes, folds: Sequence[Fold], entering: Sums | None
+        self, a: Codes, w: Codes, folds: Sequence[Fold], entering: Accumulators | None
     ) -> npt.NDArray[np.int64]:
-        mac, wire_bits = self.mac, product_bits(self.mac)
+        mac, wire_bits = self.mac, self.mac.product_bits
         sums = np.zeros(_shape(a, w), mac.accumulator_dtype) if entering is None else entering
         counts = np.zeros((3, 2), np.int64)
         for fold in folds:
@@ -115,7 +111,7 @@ class Counter:
         return counts
 
 
-def _path(values: Sums, bits: int) -> npt.NDArray[np.int64]:
+def _path(values: Accumulators, bits: int) -> npt.NDArray[np.int64]:
     """Toggles of registers that hold zero, then the rows of values, then zero: between rows, first, last."""
     if not len(values):
         return np.zeros(3, np.int64)
@@ -134,7 +130,7 @@ def _part(lanes: Lanes, rows: slice, reduction: slice, columns: slice) -> tuple[
     return np.ascontiguousarray(a), np.ascontiguousarray(w)
 
 
-def _has_nan(sums: Sums) -> bool:
+def _has_nan(sums: Accumulators) -> bool:
     """Whether the processor's NaN, which is not always the format's, has been in an accumulator.
 
     A sum that is NaN stays NaN, so that it is there at the end.

@@ -15,6 +15,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from simulator.numerics.arrays import Codes, code_dtype
+from simulator.numerics.hardware import UNPACKED_FLAG_BITS, Parts, tapered_decoder
+
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -54,6 +57,26 @@ class TaperedLayout:
     def signed_exponent_bits(self) -> int:
         """Width of the two's complement register that holds an unpacked exponent."""
         return self.greatest_exponent.bit_length() + 1
+
+    @property
+    def register_bits(self) -> int:
+        """Of an unpacked number: sign, infinity and zero flags, exponent, fraction; 12 for 8-bit codes."""
+        return UNPACKED_FLAG_BITS + self.signed_exponent_bits + self.fraction_bits
+
+    def register_patterns(self, codes: Codes) -> Codes:
+        """Unpacked numbers: sign, is-infinite, is-zero, the exponent in two's complement, the fraction."""
+        fields = self.unpack(np.arange(1 << self.bits))
+        flags = (fields.sign << 2) | (fields.is_infinite.astype(np.int64) << 1) | fields.is_zero
+        exponent = fields.exponent & ((1 << self.signed_exponent_bits) - 1)
+        table = (((flags << self.signed_exponent_bits) | exponent) << self.fraction_bits) | fields.fraction
+        return np.asarray(table.astype(code_dtype(self.register_bits))[codes])
+
+    @property
+    def decoder(self) -> Parts:
+        """From a code to an unpacked number."""
+        return tapered_decoder(
+            self.bits, self.signed_exponent_bits, self.fraction_bits, self.exponent_field_bits
+        )
 
     @property
     def code_of_infinity(self) -> int:

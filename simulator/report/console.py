@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from simulator.dataflow import DATAFLOWS
 from simulator.report import units
 from simulator.report.comparison import Cell, Comparison, Metric, Variant, compare_results
 from simulator.report.components import cause_colours, cause_label, colours, in_order, label
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+_TITLES = {name: flow.title for name, flow in DATAFLOWS.items()}
 _TOP_LAYERS = 10
 _MOST_WARNINGS = 8
 _BAR = 30
 _NAME = 24
 _NARROW_NAME = 16
-_DATAFLOWS = {"os": "output stationary", "ws": "weight stationary", "is": "input stationary"}
 
 
 def render_result(result: Result, console: Console, *, full: bool = False) -> None:
@@ -92,7 +93,8 @@ def describe_array(result: Result) -> str:
     if "rows" in array and "columns" in array:
         parts.append(f"{array['rows']}×{array['columns']}")
     if "dataflow" in array:
-        parts.append(_DATAFLOWS.get(array["dataflow"], str(array["dataflow"])))
+        name = str(array["dataflow"])
+        parts.append(_TITLES.get(name, name))
     if "clock_mhz" in result.arch:
         parts.append(f"{result.arch['clock_mhz']:g} MHz")
     if result.network.batch != 1:

@@ -130,7 +130,8 @@ def _energy_shares(result: Result, prices: Mapping[str, PriceSource]) -> Shares 
         if unit.price_pj is None:
             return None
         if unit.uncertainty is not None:
-            _add(shares, _composed(unit.component, result), times * unit.price_pj, unit.uncertainty)
+            source = _composed(unit.component, unit.composed_for, result)
+            _add(shares, source, times * unit.price_pj, unit.uncertainty)
         else:
             _add_rows(shares, times, unit.prices, prices, less=unit.less_leakage_pj)
     return shares
@@ -142,7 +143,8 @@ def _area_shares(result: Result, prices: Mapping[str, PriceSource]) -> Shares | 
         if line.area_um2 is None:
             return None
         if line.uncertainty is not None:
-            _add(shares, _composed(line.component, result), line.area_um2, line.uncertainty)
+            source = _composed(line.component, line.composed_for, result)
+            _add(shares, source, line.area_um2, line.uncertainty)
         else:
             _add_rows(shares, line.count, line.prices, prices)
     return shares
@@ -163,21 +165,29 @@ def _add_rows(
     for use, amount in zip(uses, amounts, strict=True):
         price = prices[use.row]
         stated = UNSTATED_UNCERTAINTY if price.uncertainty is None else price.uncertainty
-        _add(shares, _family(price), times * amount * kept, stated)
+        _add(shares, _family(price, use.what), times * amount * kept, stated)
 
 
-def _composed(component: str, result: Result) -> str:
-    """Parts of one MAC are off together, those of another otherwise; what is of no MAC is off alike."""
-    of_mac = component.startswith("pe_") or component in {"decoders", "converters"}
-    return f"composed {result.mac}" if of_mac else f"composed {component}"
+def _composed(component: str, mac: str, result: Result) -> str:
+    """Parts of one MAC are off together, those of another otherwise; what is of no MAC is off alike.
+
+    Results written before unit prices named their MAC are taken to be of the array's.
+    """
+    of_a_mac = component.startswith("pe_") or component in {"decoders", "converters"}
+    return f"composed {mac or result.mac}" if of_a_mac else f"composed {component}"
 
 
-def _family(price: PriceSource) -> str:
-    """Rows that are off together: terms of one fit, sizes of one memory, components of one published PE."""
+def _family(price: PriceSource, what: str) -> str:
+    """Rows that are off together: terms of one fitted memory, components of one published PE.
+
+    A fit is off otherwise at each size: ratios of two memories that differ by two in capacity are missed by
+    about as much as the memories themselves (docs/energy.md). `what` names the memory.
+    """
     parts = price.row.split("/")
     if parts[0].startswith("pe"):
         return f"{price.table}:pe/{parts[1]}/{parts[2]}"
-    return f"{price.table}:{'/'.join(parts[:3])}"
+    family = f"{price.table}:{'/'.join(parts[:3])}"
+    return f"{family} of {what}" if any("^" in part for part in parts[3:]) else family
 
 
 def _add(shares: dict[str, Share], source: str, amount: float, uncertainty: float) -> None:

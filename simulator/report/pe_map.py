@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.dataflow import DATAFLOWS, SUMS_MOVE, SUMS_STAY, Dataflow
 from simulator.report import units
 from simulator.report.figures import HeatMap
 from simulator.result import LayerResult, Result
-
-_ON_ROWS = {"os": "m", "ws": "k", "is": "k"}
-_ON_COLUMNS = {"os": "n", "ws": "n", "is": "m"}
 
 
 class _Side(NamedTuple):
@@ -36,11 +34,13 @@ def pe_utilization(result: Result) -> HeatMap | None:
     array = result.arch.get("array", {})
     if array.get("column_blocks") or not {"rows", "columns", "dataflow"} <= array.keys():
         return None
-    if array["dataflow"] not in _ON_ROWS or array["rows"] * array["columns"] > _MOST_PES:
+    if array["rows"] * array["columns"] > _MOST_PES:
         return None
     useful = np.zeros((array["rows"], array["columns"]))  # floats, as the sum over layers may exceed 64 bits
     for layer in result.layers:
-        cycles = _useful_cycles(layer, array)
+        own = result.arch.get("layers", {}).get(layer.name, {}).get("dataflow")
+        flow = DATAFLOWS.get(own or array["dataflow"])
+        cycles = None if flow is None else _useful_cycles(layer, array, flow)
         if cycles is None:
             return None
         useful += cycles
@@ -56,19 +56,17 @@ def pe_utilization(result: Result) -> HeatMap | None:
     )
 
 
-def _useful_cycles(layer: LayerResult, array: dict[str, Any]) -> NDArray[np.int64] | None:
+def _useful_cycles(layer: LayerResult, array: dict[str, Any], flow: Dataflow) -> NDArray[np.int64] | None:
     """Cycles in which each PE multiplies for a layer; None when the layer's folds or MACs do not come out."""
     sizes = {"m": layer.m, "n": layer.n // layer.groups, "k": layer.k}
     if layer.macs > np.iinfo(np.int64).max:
         return None
-    dataflow = array["dataflow"]
-    on_rows, on_columns = _ON_ROWS[dataflow], _ON_COLUMNS[dataflow]
-    (streamed,) = sizes.keys() - {on_rows, on_columns}
-    rows = _lay(sizes[on_rows], _tile(layer, on_rows, sizes), array["rows"])
-    columns = _lay(sizes[on_columns], _tile(layer, on_columns, sizes), array["columns"])
+    rows = _lay(sizes[flow.rows], _tile(layer, flow.rows, sizes), array["rows"])
+    columns = _lay(sizes[flow.columns], _tile(layer, flow.columns, sizes), array["columns"])
     # Outputs that stay wait in the PEs for the next piece of the reduction; other folds end with their tile.
-    passes = 1 if dataflow == "os" else -(-sizes[streamed] // _tile(layer, streamed, sizes))
-    useful = np.outer(rows.covered, columns.covered) * sizes[streamed] * layer.groups
+    pieces = -(-sizes[flow.time] // _tile(layer, flow.time, sizes))
+    passes = {SUMS_STAY: 1, SUMS_MOVE: pieces}[flow.circuit]
+    useful = np.outer(rows.covered, columns.covered) * sizes[flow.time] * layer.groups
     if rows.folds * columns.folds * passes * layer.groups != layer.folds or int(useful.sum()) != layer.macs:
         return None
     return useful

@@ -145,8 +145,9 @@ def _outcome(future: Future[JobOutcome], workers: Workers) -> JobOutcome:
         return future.result()
     except BrokenProcessPool as error:
         raise UserError(
-            "a worker process was killed, perhaps for want of memory; what is finished is kept",
-            allowed="running again, with fewer --jobs",
+            "a worker process ended early: killed, out of memory, or started by a script that does not call "
+            'this under `if __name__ == "__main__":`; what is finished is kept',
+            allowed="running again, with fewer jobs",
         ) from error
     except (CancelledError, OSError, TimeoutError) as error:
         raise UserError(

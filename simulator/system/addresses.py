@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from simulator.dataflow import AXES, Axis
 from simulator.system.counts import OPERANDS, Operand
 from simulator.system.footprint import Integers, packed_bytes
 from simulator.system.geometry import Geometry
@@ -14,11 +15,9 @@ from simulator.system.layer_work import LayerWork, result_share
 from simulator.system.lowering import LoweredLayer, Visit
 from simulator.system.nest import FILTER, IFMAP
 from simulator.system.plan import Stream
-from simulator.system.tile_work import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, Tile
+from simulator.system.tile_work import Tile
 from simulator.system.tiling import Tiling
-from simulator.system.tiling_needs import Limits
-
-Dimension = Literal["m", "n", "k"]
+from simulator.system.tiling_needs import Limits, partial_sums_pass
 
 DRAM_BASE: Mapping[Operand, int] = {"ifmap": 0, "filter": 1 << 40, "ofmap": 2 << 40}
 """First DRAM address of each operand."""
@@ -29,12 +28,6 @@ STREAM_OPERAND: Mapping[Stream, Operand] = {
     "ofmap_load": "ofmap",
     "ofmap_store": "ofmap",
 }
-
-_ORDER: Mapping[Operand, Mapping[int, tuple[Dimension, Dimension]]] = {
-    "ifmap": {OUTPUTS_STAY: ("k", "m"), WEIGHTS_STAY: ("m", "k"), INPUTS_STAY: ("k", "m")},
-    "filter": {OUTPUTS_STAY: ("k", "n"), WEIGHTS_STAY: ("k", "n"), INPUTS_STAY: ("n", "k")},
-}
-"""Dimensions of a tile in its buffer, outer and inner: what crosses the edge together lies together."""
 
 
 class OfmapPlace(NamedTuple):
@@ -94,19 +87,21 @@ class Addresses:
         operand: Literal["ifmap", "filter"],
         visit: Visit,
         group: int,
-        at: Mapping[Dimension, Integers],
+        at: Mapping[Axis, Integers],
     ) -> Integers:
         """Places of elements in the operand's tile, in elements; `at` counts inside the step's tile."""
         tile, origin, g = visit.tile, visit.origin, self.work.geometry
-        lengths: dict[Dimension, int] = {"m": tile.m, "n": tile.n, "k": tile.k}
+        lengths: dict[Axis, int] = {"m": tile.m, "n": tile.n, "k": tile.k}
         inside, first_k = dict(at), origin.k
-        if self.tiling.blocking.whole_k == (IFMAP if operand == "ifmap" else FILTER):
+        number = {"ifmap": IFMAP, "filter": FILTER}[operand]
+        if self.tiling.blocking.whole_k == number:
             lengths["k"], first_k = g.k, 0
             inside["k"] = at["k"] + origin.k
         if operand == "ifmap" and not is_product(g):
             window = InputWindow(g, origin.row, origin.column, visit.pixels, first_k, first_k + lengths["k"])
             return window.elements(group, inside["m"], first_k + inside["k"])
-        outer, inner = _ORDER[operand][self.work.array.dataflow]
+        side = self.work.array.edges.side_of(number)
+        outer, inner = AXES[side.outer], AXES[side.inner]
         return (group * lengths[outer] + inside[outer]) * lengths[inner] + inside[inner]
 
 
@@ -168,9 +163,7 @@ def _in_ofmap_buffer(
     places: what is narrower ends where the place ends. Residual operands lie behind partial sums.
     """
     edges, slots, g = work.array.edges, tiling.slots["ofmap"], work.geometry
-    sums_pass = work.array.dataflow != OUTPUTS_STAY and (
-        g.k > work.array.timing.rows or tiling.blocking.k < g.k
-    )
+    sums_pass = partial_sums_pass(work.array, tiling.blocking.k)
     stored, total = packed_bytes(work.stored_results, edges.result_bits), g.m * g.n * g.groups
     before = 0
     places: list[OfmapPlace] = []

@@ -19,9 +19,9 @@ from simulator.system.counts import Operand
 from simulator.system.folds import Fold, Vectors, folds_of
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import LayerWork
+from simulator.system.nest import FILTER, IFMAP
 from simulator.system.ports import Edges
 from simulator.system.run import LayerRun
-from simulator.system.tile_work import OUTPUTS_STAY, WEIGHTS_STAY
 
 
 class BufferPort(NamedTuple):
@@ -49,7 +49,7 @@ def array_accesses(run: LayerRun, addresses: Addresses) -> Iterator[tuple[Kind, 
     work = run.played.work
     yield Kind("sram", "ifmap", "read", "operands"), _operands(run, addresses, "ifmap")
     yield Kind("sram", "filter", "read", "operands"), _operands(run, addresses, "filter")
-    if work.array.dataflow != OUTPUTS_STAY:
+    if not work.array.timing.outputs_stay:
         yield Kind("sram", "ofmap", "read", "partial sums"), _sums(run, addresses, Fold.sums_in)
         yield Kind("sram", "ofmap", "write", "partial sums"), _sums(run, addresses, Fold.sums_out)
     if work.added_results:
@@ -63,12 +63,9 @@ def _operands(run: LayerRun, addresses: Addresses, operand: Literal["ifmap", "fi
     port = buffer_port(array.edges, operand)
     bits = array.edges.ifmap_bits if operand == "ifmap" else array.edges.filter_bits
     useful, moved = WholeBytes(), WholeBytes()
-    stays = operand == ("filter" if array.dataflow == WEIGHTS_STAY else "ifmap")
+    number = {"ifmap": IFMAP, "filter": FILTER}[operand]
     for fold in folds_of(run):
-        if array.dataflow == OUTPUTS_STAY:
-            passing = fold.operands(fold.rows if operand == "ifmap" else fold.columns)
-        else:
-            passing = fold.preload() if stays else fold.stream()
+        passing = fold.vectors_of(number)
         base = addresses.in_buffer(operand, getattr(fold.visit, operand))
         begins, sizes = _words(passing.lanes.used * bits, port)
         lanes = passing.lanes.first + begins[None, :] // bits

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.arch import ArchConfig
+from simulator.dataflow import AXIS_TITLES, CHANNELS_IN_COLUMNS, DATAFLOWS, DataflowName
 from simulator.foundation import UserError
 from simulator.system.mac_traits import MacTraits, TraitsOf, merged_traits
 from simulator.workload.layer import Layer, Network
@@ -141,21 +142,33 @@ def macs_by_layer(arch: ArchConfig, network: Network, traits_of: TraitsOf) -> di
     """The MACs of every layer: the one its entry in `layers` names, else the array's, block by block.
 
     Raises:
-        UserError: an entry for a layer that the network does not have, or blocks in an input-stationary
-            array.
+        UserError: an entry for a layer that the network does not have, or blocks where columns are not
+            output channels.
     """
     _check_names(arch, network, arch.layers, "layers")
     for index, config in enumerate(arch.array.column_blocks):
         _check_names(arch, network, config.channels, f"array.column_blocks.{index}.channels")
-    if arch.array.column_blocks and arch.array.dataflow == "is":
-        raise UserError(
-            "needs output channels along the columns, which hold output pixels when inputs stay",
-            source=arch.name,
-            location="array.column_blocks",
-            value="is",
-            allowed="dataflow os or ws",
-        )
+    if arch.array.column_blocks:
+        _require_channels(arch, arch.array.dataflow, "array.column_blocks")
+        for name, own in arch.layers.items():
+            if own.mac is None and own.dataflow is not None:
+                _require_channels(arch, own.dataflow, f"layers.{name}.dataflow", "array.column_blocks ")
     return {layer.name: macs_of_layer(arch, layer, traits_of) for layer in network.layers}
+
+
+def _require_channels(arch: ArchConfig, dataflow: DataflowName, location: str, who: str = "") -> None:
+    """Refuse blocks of columns where columns are not output channels."""
+    flow = DATAFLOWS[dataflow]
+    if flow.channels_in_columns:
+        return
+    held = f"{AXIS_TITLES[flow.columns]} when {flow.stays_title} stay"
+    raise UserError(
+        f"{who}needs output channels along the columns, which hold {held}",
+        source=arch.name,
+        location=location,
+        value=flow.name,
+        allowed=f"dataflow {' or '.join(CHANNELS_IN_COLUMNS)}",
+    )
 
 
 def macs_of_layer(arch: ArchConfig, layer: Layer, traits_of: TraitsOf) -> LayerMacs:

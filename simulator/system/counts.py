@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from simulator.arch.config import Dataflow
+from simulator.dataflow import DataflowName
 
 Operand = Literal["ifmap", "filter", "ofmap"]
 OPERANDS: tuple[Operand, ...] = ("ifmap", "filter", "ofmap")
@@ -119,7 +119,7 @@ class ActionCounts:
     dram: Mapping[Operand, Traffic]
     macs_by_name: Mapping[str, int] = field(default_factory=dict)
     array_bytes: Mapping[Operand, int] = field(default_factory=lambda: dict.fromkeys(OPERANDS, 0))
-    dataflow: Dataflow = "os"
+    dataflow: DataflowName = "os"
     results_by_block: tuple[int, ...] = ()
     hidden_shifts: int = 0
     handovers: int = 0

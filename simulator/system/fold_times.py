@@ -19,8 +19,6 @@ from simulator.system.ports import (
     stationary_pace,
 )
 from simulator.system.tile_work import (
-    OUTPUTS_STAY,
-    WEIGHTS_STAY,
     Array,
     Tile,
     beside_next_fold,
@@ -57,7 +55,7 @@ def place_folds(array: Array, tile: Tile, first: int, late: int, folds: Integers
         folds[i, GROUP], folds[i, COLUMN], folds[i, ROW] = group, column, row
         folds[i, ROWS], folds[i, COLUMNS] = rows, columns
         folds[i, START] = late + split_total(chain_start(t, f, group, column, row))
-        if array.dataflow == OUTPUTS_STAY:
+        if t.outputs_stay:
             late += tile.k * (operand_pace(e, rows, columns, t.interval) - t.interval)
             if tile.ends:
                 results = delay_of_results(e, rows, columns, beside_next_fold(array))
@@ -65,8 +63,7 @@ def place_folds(array: Array, tile: Tile, first: int, late: int, folds: Integers
         else:
             begins = 1 if tile.starts and row == 0 else 0
             ends = 1 if tile.ends and row == down - 1 else 0
-            weights_stay = 1 if array.dataflow == WEIGHTS_STAY else 0
-            pace = stationary_pace(e, weights_stay, rows, columns, begins, ends)
+            pace = stationary_pace(e, rows, columns, begins, ends)
             streaming = delay_of_stationary(pace, rows, f.streamed)
             late += streaming.port + streaming.output
     return late

@@ -9,30 +9,23 @@ from typing import NamedTuple
 import numpy as np
 
 from simulator.array.fold_kernels import fold_alone
+from simulator.dataflow import AXES, Axis
 from simulator.system import fold_times
 from simulator.system.accesses import ACCESSES_AT_ONCE
-from simulator.system.addresses import Dimension
 from simulator.system.footprint import Integers
 from simulator.system.lowering import Visit
 from simulator.system.plan import Step
 from simulator.system.ports import Pace, operand_pace, result_pace, stationary_pace
 from simulator.system.run import LayerRun
-from simulator.system.tile_work import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, Array
+from simulator.system.tile_work import Array
 
 _FOLDS_AT_ONCE = 4096
-
-_SIDES: dict[int, tuple[Dimension, Dimension, Dimension]] = {
-    OUTPUTS_STAY: ("m", "n", "k"),
-    WEIGHTS_STAY: ("k", "n", "m"),
-    INPUTS_STAY: ("k", "m", "n"),
-}
-"""What lies along the rows, along the columns, and what streams."""
 
 
 class Lanes(NamedTuple):
     """Part of a dimension of the tile: its first element and how many."""
 
-    dimension: Dimension
+    dimension: Axis
     first: int
     used: int
 
@@ -64,7 +57,7 @@ class OperandVectors(NamedTuple):
 
     vectors: Vectors
     lanes: Lanes
-    along: Dimension
+    along: Axis
     first: int
     step: int
 
@@ -73,7 +66,7 @@ class OperandVectors(NamedTuple):
 class Fold:
     """One fold as the machine played it: `start` is the cycle of its first vector, port delays included.
 
-    rows, columns: what each side of the array holds; streamed: what passes.
+    rows, columns: what each side of the upright array holds; streamed: what passes.
     position: how many results of the tile leave before this fold's.
     begins, ends: whether sums start from nothing, and whether they are finished.
     """
@@ -84,7 +77,7 @@ class Fold:
     start: int
     rows: Lanes
     columns: Lanes
-    streamed: tuple[Dimension, int]
+    streamed: tuple[Axis, int]
     position: int
     begins: bool
     ends: bool
@@ -97,11 +90,8 @@ class Fold:
 
     @property
     def _pace(self) -> Pace:
-        weights_stay = int(self.array.dataflow == WEIGHTS_STAY)
         rows, columns = self.rows.used, self.columns.used
-        pace = stationary_pace(
-            self.array.edges, weights_stay, rows, columns, int(self.begins), int(self.ends)
-        )
+        pace = stationary_pace(self.array.edges, rows, columns, int(self.begins), int(self.ends))
         return Pace(*(int(cycles) for cycles in pace))
 
     @property
@@ -109,11 +99,6 @@ class Fold:
         """Cycles between streamed vectors, with the sums that they make."""
         pace = self._pace
         return max(pace.port, pace.path)
-
-    @property
-    def _operand_pace(self) -> int:
-        interval = self.array.timing.interval
-        return int(operand_pace(self.array.edges, self.rows.used, self.columns.used, interval))
 
     @property
     def _extent_rows(self) -> int:
@@ -125,20 +110,19 @@ class Fold:
         """The cycle of the first streamed vector, behind the preload."""
         return self.start + self._extent_rows + self.rows.used * (self._pace.preload - 1)
 
-    def operands(self, lanes: Lanes) -> OperandVectors:
-        """Output stationary: a vector of an operand for every step of the reduction."""
-        dimension, length = self.streamed
-        vectors = Vectors(self.start, self._operand_pace, length)
-        return OperandVectors(vectors, lanes, dimension, 0, 1)
+    def vectors_of(self, operand: int) -> OperandVectors:
+        """Vectors of an operand: 0 for activations, 1 for weights."""
+        edges = self.array.edges
+        return {edges.left.operand: self._at_left, edges.top.operand: self._at_top}[operand]()
 
-    def preload(self) -> OperandVectors:
-        """Weight and input stationary: a vector of what stays for every row, the bottom one first."""
+    def _at_top(self) -> OperandVectors:
+        """A vector of what stays for every row, the bottom one first."""
         dimension, first, used = self.rows
         vectors = Vectors(self.start + self._extent_rows - used, self._pace.preload, used)
         return OperandVectors(vectors, self.columns, dimension, first + used - 1, -1)
 
-    def stream(self) -> OperandVectors:
-        """Weight and input stationary: a vector of the streamed operand for each of its places."""
+    def _at_left(self) -> OperandVectors:
+        """A vector of the streamed operand for each of its places."""
         return OperandVectors(self._streamed(0), self.rows, self.streamed[0], 0, 1)
 
     def sums_in(self) -> Vectors | None:
@@ -151,10 +135,8 @@ class Fold:
         return None if self.ends else self._leaving()
 
     def results(self) -> Vectors | None:
-        """Results that leave: a vector for every row, the bottom one first, if outputs stay."""
-        if not self.ends:
-            return None
-        return self._shifted_out() if self.array.dataflow == OUTPUTS_STAY else self._leaving()
+        """Results that leave."""
+        return self._leaving() if self.ends else None
 
     def _streamed(self, later: int) -> Vectors:
         return Vectors(self._first_streamed + later, self._stream_pace, self.streamed[1])
@@ -163,7 +145,31 @@ class Fold:
         timing = self.array.timing
         return self._streamed(timing.interval * (timing.rows - 1) + timing.depth - 1)
 
-    def _shifted_out(self) -> Vectors:
+
+class FoldOfStayingSums(Fold):
+    """A fold whose sums stay in the PEs: both operands pass, and results shift out."""
+
+    __slots__ = ()
+
+    @property
+    def _operand_pace(self) -> int:
+        interval = self.array.timing.interval
+        return int(operand_pace(self.array.edges, self.rows.used, self.columns.used, interval))
+
+    def _at_left(self) -> OperandVectors:
+        return self._operands(self.rows)
+
+    def _at_top(self) -> OperandVectors:
+        return self._operands(self.columns)
+
+    def _operands(self, lanes: Lanes) -> OperandVectors:
+        """A vector of an operand for every step of the reduction."""
+        dimension, length = self.streamed
+        vectors = Vectors(self.start, self._operand_pace, length)
+        return OperandVectors(vectors, lanes, dimension, 0, 1)
+
+    def _leaving(self) -> Vectors:
+        """A vector for every row, the bottom one first."""
         timing, used, length = self.array.timing, self.rows.used, self.streamed[1]
         own = fold_alone(timing, used, self.columns.used, length)
         # With a drain register every column drains by itself, the first one without waiting for the others.
@@ -172,6 +178,9 @@ class Fold:
         drain = self.start + late + int(fill) + int(own.compute)
         pace = max(int(cycles) for cycles in result_pace(self.array.edges, self.columns.used))
         return Vectors(drain + timing.rows - used, pace, used)
+
+
+_FOLDS = (Fold, FoldOfStayingSums)
 
 
 def folds_of(run: LayerRun) -> Iterator[Fold]:
@@ -203,13 +212,15 @@ def _folds_of_step(array: Array, visit: Visit, step: Step, begin: int) -> Iterat
 def _fold(array: Array, visit: Visit, begin: int, place: list[int]) -> Fold:
     group, column, row, rows, columns, start = place
     tile, timing = visit.tile, array.timing
-    on_rows, on_columns, streamed = _SIDES[array.dataflow]
-    lengths: dict[Dimension, int] = {"m": tile.m, "n": tile.n, "k": tile.k}
-    stays = array.dataflow == OUTPUTS_STAY
-    down = 1 if stays else -(-lengths[on_rows] // timing.rows)
-    along = lengths[on_rows] if stays else lengths[streamed]
+    on_rows, on_columns, streamed = (AXES[place] for place in array.laid)
+    lengths: dict[Axis, int] = {"m": tile.m, "n": tile.n, "k": tile.k}
+    stays = timing.outputs_stay
+    # Where an operand stays, the folds of a column add up; else each of them has results of its own.
+    place_in_sum = row * (1 - stays)
+    last_in_sum = (-(-lengths[on_rows] // timing.rows) - 1) * (1 - stays)
+    along = tile.m * tile.n // lengths[on_columns]
     before = group * tile.m * tile.n + column * timing.columns * along
-    return Fold(
+    return _FOLDS[stays](
         array=array,
         visit=visit,
         group=group,
@@ -217,7 +228,7 @@ def _fold(array: Array, visit: Visit, begin: int, place: list[int]) -> Fold:
         rows=Lanes(on_rows, row * timing.rows, rows),
         columns=Lanes(on_columns, column * timing.columns, columns),
         streamed=(streamed, lengths[streamed]),
-        position=before + (row * timing.rows * columns if stays else 0),
-        begins=bool(tile.starts) and (down == 1 or row == 0),
-        ends=bool(tile.ends) and (down == 1 or row == down - 1),
+        position=before + row * timing.rows * columns * stays,
+        begins=bool(tile.starts) and place_in_sum == 0,
+        ends=bool(tile.ends) and place_in_sum == last_in_sum,
     )

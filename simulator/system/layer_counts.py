@@ -106,13 +106,13 @@ def action_counts(
 def _hidden_shifts(timing: ArrayTiming, totals: Integers) -> int:
     """PE-cycles in which second registers move beside something else: all their steps, less those in sight.
 
-    A fold's results leave in as many steps as there are rows; an operand that stays is loaded in as many as
+    A fold's results leave in as many steps as a lane has PEs; an operand that stays is loaded in as many as
     its fold has, or as there are where partial folds cost whole ones.
     """
     if not timing.has_second_register:
         return 0
-    steps = int(totals[cost.FOLDS]) * timing.rows
-    if timing.dataflow != "os" and timing.partial_folds == "trimmed":
+    steps = int(totals[cost.FOLDS]) * timing.flow.lane_length(timing.rows, timing.columns)
+    if timing.flow.circuit.preloads and timing.partial_folds == "trimmed":
         steps = int(totals[cost.HELD_ROWS])
     return max(0, steps - int(totals[cost.SHIFTING])) * timing.pe_count
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from simulator.arch import ArchConfig
 from simulator.arch.config import MacChoice
@@ -36,14 +35,14 @@ def configured_traits(arch: ArchConfig) -> TraitsOf:
     from simulator.numerics import get_mac
 
     def traits_of(choice: MacChoice) -> MacTraits:
-        mac: Any = get_mac(choice, custom=arch.macs)
+        mac = get_mac(choice, custom=arch.macs)
         return MacTraits(
             name=mac.name,
             bits=StorageBits(mac.activation.bits, mac.weight.bits, mac.accumulator_bits),
             activation=mac.spec.activation,
             pipeline_depth=mac.spec.pipeline_depth,
             accumulation_interval=mac.spec.accumulation_interval,
-            depends_on_order=mac.depends_on_order,
+            depends_on_order=mac.accumulator.depends_on_order,
         )
 
     return traits_of

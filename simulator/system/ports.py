@@ -8,13 +8,31 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from simulator.arch import ArchConfig
+from simulator.dataflow import AXES, DATAFLOWS, DataflowName, EnteringOperand
 from simulator.numerics.engines.compiled import kernel
 from simulator.system.footprint import StorageBits
+
+
+class Side(NamedTuple):
+    """The operand that enters at an edge of the upright array, and its buffer.
+
+    operand: 0 for activations, 1 for weights. bits: of a code; rate: bits that the buffer's ports move in a
+    cycle; macro: bits of a macro word. outer, inner: dimensions of a tile in the buffer, numbered as in
+    `AXES`; what crosses the edge together lies together.
+    """
+
+    operand: int
+    bits: int
+    rate: int
+    macro: int
+    outer: int
+    inner: int
 
 
 class Edges(NamedTuple):
     """What crosses the array's edges, and what the buffers and the output path move in a cycle.
 
+    left, top: the operands that enter at the left and at the top of the upright array.
     ifmap_bits, filter_bits, sum_bits, result_bits: stored bits of an activation, a weight, a partial sum and
     a result; residual_bits: of the other operand of a residual addition (0: none).
     *_word: bits of one access of a buffer; *_rate: bits that all its ports move in a cycle; buffers have a
@@ -22,6 +40,8 @@ class Edges(NamedTuple):
     values_per_cycle: results that the output path takes.
     """
 
+    left: Side
+    top: Side
     ifmap_bits: int
     filter_bits: int
     sum_bits: int
@@ -38,11 +58,26 @@ class Edges(NamedTuple):
     ofmap_macro: int
     values_per_cycle: int
 
+    def side_of(self, operand: int) -> Side:
+        """The edge at which an operand enters."""
+        return {self.left.operand: self.left, self.top.operand: self.top}[operand]
 
-def edges_of(arch: ArchConfig, bits: StorageBits) -> Edges:
-    """The edges of an architecture for operands of these widths."""
+
+def edges_of(arch: ArchConfig, bits: StorageBits, dataflow: DataflowName) -> Edges:
+    """The edges of an architecture for operands of these widths, with one of its dataflows."""
     ifmap, weights, ofmap = arch.sram.ifmap, arch.sram.filter, arch.sram.ofmap
+    flow = DATAFLOWS[dataflow]
+    buffers = {"activation": (0, bits.activation, ifmap), "weight": (1, bits.weight, weights)}
+
+    def side(entering: EnteringOperand) -> Side:
+        number, width, buffer = buffers[entering]
+        outer, inner = (AXES.index(axis) for axis in flow.buffer_order(entering))
+        return Side(number, width, buffer.word_bits * buffer.ports, buffer.touched_bits, outer, inner)
+
+    left, top = flow.entering
     return Edges(
+        left=side(left),
+        top=side(top),
         ifmap_bits=bits.activation,
         filter_bits=bits.weight,
         sum_bits=bits.accumulator,
@@ -57,7 +92,7 @@ def edges_of(arch: ArchConfig, bits: StorageBits) -> Edges:
         ifmap_macro=ifmap.touched_bits,
         filter_macro=weights.touched_bits,
         ofmap_macro=ofmap.touched_bits,
-        values_per_cycle=arch.output_path.values_per_cycle or arch.array.columns,
+        values_per_cycle=arch.output_path.values_per_cycle or flow.lanes(arch.array.rows, arch.array.columns),
     )
 
 
@@ -75,7 +110,7 @@ class Delay(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """Cycles between the vectors of a fold whose weights (or inputs) stay.
+    """Cycles between the vectors of a fold with an operand that stays.
 
     preload: between vectors of the stationary operand; port, path: between streamed vectors, as the slowest
     port and the output path allow.
@@ -89,9 +124,9 @@ class Pace(NamedTuple):
 @kernel
 def operand_pace(e: Edges, rows: int, columns: int, interval: int) -> int:
     """Cycles between vectors of operands of an output-stationary fold."""
-    ifmap = ceil_div(rows * e.ifmap_bits, e.ifmap_rate)
-    weights = ceil_div(columns * e.filter_bits, e.filter_rate)
-    return max(interval, ifmap, weights)
+    left = ceil_div(rows * e.left.bits, e.left.rate)
+    top = ceil_div(columns * e.top.bits, e.top.rate)
+    return max(interval, left, top)
 
 
 @kernel
@@ -116,18 +151,14 @@ def delay_of_results(e: Edges, rows: int, columns: int, beside_next_fold: int) -
 
 
 @kernel
-def stationary_pace(e: Edges, weights_stay: int, rows: int, columns: int, first: int, last: int) -> Pace:
-    """The pace of a fold whose weights (or else inputs) stay.
+def stationary_pace(e: Edges, rows: int, columns: int, first: int, last: int) -> Pace:
+    """The pace of a fold with an operand that stays.
 
     first, last: 1 where the fold begins, or ends, the layer's reduction. Sums that come back and sums or
     results that leave pass the ofmap buffer's ports together.
     """
-    if weights_stay:
-        preload = ceil_div(columns * e.filter_bits, e.filter_rate)
-        moving = ceil_div(rows * e.ifmap_bits, e.ifmap_rate)
-    else:
-        preload = ceil_div(columns * e.ifmap_bits, e.ifmap_rate)
-        moving = ceil_div(rows * e.filter_bits, e.filter_rate)
+    preload = ceil_div(columns * e.top.bits, e.top.rate)
+    moving = ceil_div(rows * e.left.bits, e.left.rate)
     sums = (e.result_bits + e.residual_bits if last else e.sum_bits) + (0 if first else e.sum_bits)
     port = max(1, moving, ceil_div(columns * sums, e.ofmap_rate))
     return Pace(max(1, preload), port, ceil_div(columns, e.values_per_cycle) if last else 1)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from simulator.arch import ArchConfig
+from simulator.dataflow import DATAFLOWS
 from simulator.foundation import UserError
 from simulator.system.footprint import StorageBits, packed_bytes
 from simulator.workload.layer import Layer, Network
@@ -75,7 +76,9 @@ def may_stay(
         return tuple(choices)
     for index, layer in enumerate(layers[:-1]):
         widths, stored = bits[layer.name], stored_results(layer, readers)
-        partial_sums = arch.dataflow_of(layer.name) != "os" and layer.k > arch.array.rows
+        flow = DATAFLOWS[arch.dataflow_of(layer.name)]
+        # More than a lane adds up, where sums leave the array with every fold.
+        partial_sums = layer.k * flow.circuit.preloads > flow.lane_length(arch.array.rows, arch.array.columns)
         added = sum(post.elements for post in layer.post_operations if post.kind == "add")
         fits = packed_bytes(stored, widths.result) <= buffer.tile_bytes
         in_place = added <= stored and widths.residual <= widths.result

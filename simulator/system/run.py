@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from simulator.arch import ArchConfig
-from simulator.arch.config import Dataflow, TilingConfig
+from simulator.arch.config import TilingConfig
 from simulator.array import ArrayTiming
+from simulator.dataflow import DataflowName
 from simulator.foundation import UserError
 from simulator.system.column_blocks import LayerMacs, deal_channels, macs_by_layer
 from simulator.system.counts import ActionCounts
@@ -24,7 +25,7 @@ from simulator.system.objective import MovePrices, Weights
 from simulator.system.ports import edges_of
 from simulator.system.reuse import Readers, Reuse, cheapest_reuse, may_stay, stored_results
 from simulator.system.stored_widths import stored_bits
-from simulator.system.tile_work import DATAFLOWS, FOLDS, Array
+from simulator.system.tile_work import FOLDS, Array, laid
 from simulator.system.tiling import Tiling, choose_tiling, in_image_order
 from simulator.system.tiling_needs import Limits
 from simulator.workload.layer import Layer, Network
@@ -161,7 +162,7 @@ class _LayerJob:
     shape: Layer
     macs: LayerMacs
     bits: StorageBits
-    dataflow: Dataflow
+    dataflow: DataflowName
     tiling: TilingConfig
     reuse: Reuse
     stored_results: int
@@ -260,12 +261,12 @@ class _Player:
         return self.prices.weights(work)
 
     def _work(self, layer: Layer, job: _LayerJob, timing: ArrayTiming) -> LayerWork:
-        edges = edges_of(self.arch, job.bits)
+        edges = edges_of(self.arch, job.bits, timing.dataflow)
         results = layer.m * layer.n
         fixed = job.tiling
         as_product = fixed.tile_rows is None and fixed.tile_columns is None and fixed.tile_images is None
         array = Array(
-            dataflow=DATAFLOWS[timing.dataflow],
+            laid=laid(timing.flow),
             timing=timing.code,
             edges=edges,
             k=layer.k,

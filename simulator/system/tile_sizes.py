@@ -10,7 +10,7 @@ import numpy as np
 from simulator.arch.config import TilingConfig
 from simulator.system.footprint import Integers
 from simulator.system.geometry import Geometry
-from simulator.system.tile_work import INPUTS_STAY, OUTPUTS_STAY, WEIGHTS_STAY, Array
+from simulator.system.tile_work import CHANNELS, PIXELS, REDUCTION, Array
 
 DENSE = 24
 """Lengths up to which every size is tried where the array is small."""
@@ -62,23 +62,28 @@ def thinned(sizes: Integers) -> Integers:
 
 def unit_of_pixels(array: Array) -> int:
     """Output pixels of a fold; 1 where they stream."""
-    units = {OUTPUTS_STAY: array.timing.rows, WEIGHTS_STAY: 1, INPUTS_STAY: array.timing.columns}
-    return units[array.dataflow]
+    return _unit(array, PIXELS, streaming=1)
+
+
+def _unit(array: Array, dimension: int, *, streaming: int) -> int:
+    """Elements of a dimension in a fold, or so many where it streams."""
+    rows, columns, streamed = array.laid
+    return {rows: array.timing.rows, columns: array.timing.columns, streamed: streaming}[dimension]
 
 
 def unit_of_channels(array: Array) -> int:
     """Output channels of a fold; 1 where they stream."""
-    return 1 if array.dataflow == INPUTS_STAY else array.timing.columns
+    return _unit(array, CHANNELS, streaming=1)
 
 
 def unit_of_reduction(g: Geometry, array: Array) -> int:
     """Reduction of a fold where it lies along the rows; whole channels where it streams."""
-    return g.rows.kernel * g.columns.kernel if array.dataflow == OUTPUTS_STAY else array.timing.rows
+    return _unit(array, REDUCTION, streaming=g.rows.kernel * g.columns.kernel)
 
 
 def fold_of_pixels(array: Array) -> int:
     """Output pixels of a fold; where they stream, as many as hide the loading of the next fold's operands."""
-    return array.timing.rows if array.dataflow == WEIGHTS_STAY else unit_of_pixels(array)
+    return _unit(array, PIXELS, streaming=array.timing.rows)
 
 
 def blocks_of(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool = False) -> Integers:
@@ -166,7 +171,7 @@ def channel_sizes(g: Geometry, fixed: TilingConfig, array: Array, *, fine: bool 
     sizes = _given(fixed.tile_n, g.n) or with_folds(
         sizes_of_length(g.n, unit, dense=dense, fine=fine),
         g.n,
-        array.timing.rows if array.dataflow == INPUTS_STAY else unit,
+        _unit(array, CHANNELS, streaming=array.timing.rows),
     )
     return np.array(sizes, np.int64)
 
@@ -178,7 +183,7 @@ def reduction_sizes(g: Geometry, fixed: TilingConfig, array: Array, *, fine: boo
     kernel, dense = g.rows.kernel * g.columns.kernel, is_small(g, array)
     if dense and g.k <= DENSE:
         return np.arange(1, g.k + 1, dtype=np.int64)
-    if array.dataflow == OUTPUTS_STAY:
+    if array.timing.outputs_stay:
         sizes = (
             set(sizes_of_length(g.k, 1, dense=dense))
             if kernel == 1

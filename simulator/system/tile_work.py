@@ -18,6 +18,7 @@ from simulator.array.fold_kernels import (
     row_folds,
     split_total,
 )
+from simulator.dataflow import AXES, Dataflow
 from simulator.numerics.engines.compiled import helper, kernel
 from simulator.system.footprint import Integers
 from simulator.system.ports import (
@@ -29,9 +30,6 @@ from simulator.system.ports import (
     stationary_pace,
     words_of,
 )
-
-OUTPUTS_STAY, WEIGHTS_STAY, INPUTS_STAY = 0, 1, 2
-DATAFLOWS = {"os": OUTPUTS_STAY, "ws": WEIGHTS_STAY, "is": INPUTS_STAY}
 
 
 class Tile(NamedTuple):
@@ -45,14 +43,32 @@ class Tile(NamedTuple):
     ends: int
 
 
+PIXELS, CHANNELS, REDUCTION = range(3)
+"""Dimensions of a tile, in the order of `AXES`."""
+
+
+class Laid(NamedTuple):
+    """Which dimension of a tile lies where on the upright array."""
+
+    rows: int
+    columns: int
+    streamed: int
+
+
+def laid(flow: Dataflow) -> Laid:
+    """Where a dataflow lays the dimensions."""
+    upright = flow.upright
+    return Laid(*(AXES.index(axis) for axis in (upright.rows, upright.columns, upright.time)))
+
+
 class Array(NamedTuple):
-    """The array as a layer sees it: dataflow, timing, edges, and the length of the layer's whole reduction.
+    """The upright array as a layer sees it, and the length of the layer's whole reduction.
 
     whole_results, whole_residuals: 1 where every result is stored (no pooling), and where every result has a
     residual operand; such results pass the ofmap buffer vector by vector.
     """
 
-    dataflow: int
+    laid: Laid
     timing: TimingCode
     edges: Edges
     k: int
@@ -81,17 +97,14 @@ rows of operands that stay, over all folds."""
 @helper
 def tile_folds(array: Array, tile: Tile) -> Folds:
     """The chain of folds of a tile, its own part of the reduction only."""
-    if array.dataflow == OUTPUTS_STAY:
-        return folds_of(array.timing, tile.m, tile.n, tile.k, tile.groups)
-    if array.dataflow == WEIGHTS_STAY:
-        return folds_of(array.timing, tile.k, tile.n, tile.m, tile.groups)
-    return folds_of(array.timing, tile.k, tile.m, tile.n, tile.groups)
+    sizes, laid = (tile.m, tile.n, tile.k), array.laid
+    return folds_of(array.timing, sizes[laid.rows], sizes[laid.columns], sizes[laid.streamed], tile.groups)
 
 
 @helper
 def _whole_folds(array: Array, tile: Tile) -> Folds:
-    """Output-stationary folds that a tile belongs to, with the layer's whole reduction."""
-    return folds_of(array.timing, tile.m, tile.n, array.k, tile.groups)
+    """Folds with sums that stay that a tile belongs to, with the layer's whole reduction."""
+    return tile_folds(array, Tile(tile.m, tile.n, array.k, tile.groups, tile.starts, tile.ends))
 
 
 @kernel
@@ -128,7 +141,6 @@ def _passes_delay(array: Array, tile: Tile, f: Folds) -> Delay:
     """Folds along the reduction differ by whether they begin or end it."""
     t, e = array.timing, array.edges
     port, output = 0, 0
-    weights_stay = 1 if array.dataflow == WEIGHTS_STAY else 0
     count = row_folds(f)
     for wide in range(2):
         columns, column_count = (
@@ -148,7 +160,7 @@ def _passes_delay(array: Array, tile: Tile, f: Folds) -> Delay:
             rows = last_rows(t, f) if position == count - 1 else t.rows
             first = 1 if tile.starts and position == 0 else 0
             last = 1 if tile.ends and position == count - 1 else 0
-            pace = stationary_pace(e, weights_stay, rows, columns, first, last)
+            pace = stationary_pace(e, rows, columns, first, last)
             late = delay_of_stationary(pace, rows, f.streamed)
             port += late.port * times * column_count * f.groups
             output += late.output * times * column_count * f.groups
@@ -161,42 +173,24 @@ def _count_accesses(array: Array, tile: Tile, f: Folds, row: Integers) -> None:
     t, e = array.timing, array.edges
     down, across = row_folds(f), column_folds(f)
     results = tile.m * tile.n * tile.groups
-    row[FOLDS] = down * across * f.groups if array.dataflow != OUTPUTS_STAY or tile.ends else 0
-    row[HELD_ROWS] = 0 if array.dataflow == OUTPUTS_STAY else tile.k * across * f.groups
     row[ACTIVATIONS] = tile.m * tile.k * tile.groups
     row[WEIGHTS] = tile.n * tile.k * tile.groups
     row[RESULT_WORDS] = row[RESIDUAL_WORDS] = 0
-    if array.dataflow == OUTPUTS_STAY:
-        row[ACTIVATIONS] *= across
-        row[WEIGHTS] *= down
-        high = f.rows_full * words_of(t.rows, e.ifmap_bits, e.ifmap_macro)
-        high += words_of(f.rows_rest, e.ifmap_bits, e.ifmap_macro)
-        wide = f.columns_full * words_of(t.columns, e.filter_bits, e.filter_macro)
-        wide += words_of(f.columns_rest, e.filter_bits, e.filter_macro)
-        row[ACTIVATION_WORDS] = high * across * tile.k * f.groups
-        row[WEIGHT_WORDS] = wide * down * tile.k * f.groups
-        vectors = tile.m * f.groups
-        sum_folds_read, sum_folds_written = 0, 0
-    else:
-        weights_stay = array.dataflow == WEIGHTS_STAY
-        streamed_bits = e.ifmap_bits if weights_stay else e.filter_bits
-        streamed_macro = e.ifmap_macro if weights_stay else e.filter_macro
-        held_bits = e.filter_bits if weights_stay else e.ifmap_bits
-        held_macro = e.filter_macro if weights_stay else e.ifmap_macro
-        streamed = f.rows_full * words_of(t.rows, streamed_bits, streamed_macro)
-        streamed += words_of(f.rows_rest, streamed_bits, streamed_macro)
-        streamed *= across * f.streamed * f.groups
-        held = f.columns_full * words_of(t.columns, held_bits, held_macro)
-        held += words_of(f.columns_rest, held_bits, held_macro)
-        held *= tile.k * f.groups
-        if weights_stay:
-            row[ACTIVATIONS] *= across
-            row[ACTIVATION_WORDS], row[WEIGHT_WORDS] = streamed, held
-        else:
-            row[WEIGHTS] *= across
-            row[ACTIVATION_WORDS], row[WEIGHT_WORDS] = held, streamed
-        vectors = f.streamed * f.groups
-        sum_folds_read, sum_folds_written = down - tile.starts, down - tile.ends
+    high = f.rows_full * words_of(t.rows, e.left.bits, e.left.macro)
+    high += words_of(f.rows_rest, e.left.bits, e.left.macro)
+    wide = f.columns_full * words_of(t.columns, e.top.bits, e.top.macro)
+    wide += words_of(f.columns_rest, e.top.bits, e.top.macro)
+    row[ACTIVATIONS + e.left.operand] *= across
+    row[ACTIVATION_WORDS + e.left.operand] = high * across * f.streamed * f.groups
+    # Where sums stay, what moves down does so for every fold of its column; folds count where they end.
+    stay, move = t.outputs_stay, 1 - t.outputs_stay
+    passes = down * stay + move
+    row[ACTIVATIONS + e.top.operand] *= passes
+    row[ACTIVATION_WORDS + e.top.operand] = wide * tile.k * f.groups * passes
+    row[FOLDS] = down * across * f.groups * max(tile.ends, move)
+    row[HELD_ROWS] = tile.k * across * f.groups * move
+    vectors = ((f.rows_full * t.rows + f.rows_rest) * stay + f.streamed * move) * f.groups
+    sum_folds_read, sum_folds_written = (down - tile.starts) * move, (down - tile.ends) * move
     sums = f.columns_full * words_of(t.columns, e.sum_bits, e.ofmap_macro)
     sums += words_of(f.columns_rest, e.sum_bits, e.ofmap_macro)
     row[SUMS_READ], row[SUMS_WRITTEN] = results * sum_folds_read, results * sum_folds_written
@@ -212,6 +206,34 @@ def _count_accesses(array: Array, tile: Tile, f: Folds, row: Integers) -> None:
         row[RESIDUAL_WORDS] = words * vectors
 
 
+@helper
+def _cost_of_staying(
+    array: Array, tile: Tile, following: Tile, follows: int, goes_on: int, own: Folds, row: Integers
+) -> None:
+    """The cycles of a tile whose sums stay, or of a piece of its reduction.
+
+    A piece streams on into the sums that the PEs hold; skew and shifting out belong to the last piece.
+    """
+    t = array.timing
+    delay = _stays_delay(array, tile, own)
+    row[PORT], row[OUTPUT] = delay.port, delay.output
+    if not tile.ends:
+        row[CYCLES] = row[COMPUTE] = t.interval * tile.k
+        row[TAIL] = row[FILL] = row[DRAIN] = row[SHIFTING] = 0
+        return
+    chain = _whole_folds(array, tile)
+    until = chain_split(t, chain, _whole_folds(array, following), follows, goes_on)
+    rows, columns = last_rows(t, chain), last_columns(t, chain)
+    slow = delay_of_results(array.edges, rows, columns, 0)
+    counted = delay_of_results(array.edges, rows, columns, beside_next_fold(array))
+    late = slow.port + slow.output - counted.port - counted.output
+    streamed_before = t.interval * (array.k - tile.k)
+    row[TAIL] = max(0, chain_end(t, chain) - split_total(until)) + late
+    row[COMPUTE] = until.compute - streamed_before
+    row[FILL], row[DRAIN], row[SHIFTING] = until.fill, until.drain, until.shifting
+    row[CYCLES] = split_total(until) - streamed_before
+
+
 @kernel
 def cost_of_step(
     array: Array, tile: Tile, following: Tile, follows: int, goes_on: int, row: Integers
@@ -220,35 +242,24 @@ def cost_of_step(
 
     follows: 0 where nothing follows, `following` is then not looked at. goes_on: 1 where the following tile
     adds to the same outputs.
-
-    A piece of an output-stationary fold's reduction streams on into the sums that the PEs hold; skew and
-    shifting out belong to the last piece.
     """
     t = array.timing
-    stays = array.dataflow == OUTPUTS_STAY
     own = tile_folds(array, tile)
-    delay = _stays_delay(array, tile, own) if stays else _passes_delay(array, tile, own)
-    row[PORT], row[OUTPUT] = delay.port, delay.output
     _count_accesses(array, tile, own, row)
-    piece = stays and not (tile.starts and tile.ends)
-    if piece and not tile.ends:
-        row[CYCLES] = row[COMPUTE] = t.interval * tile.k
-        row[TAIL] = row[FILL] = row[DRAIN] = row[SHIFTING] = 0
+    if t.outputs_stay:
+        _cost_of_staying(array, tile, following, follows, goes_on, own, row)
         return
-    chain = _whole_folds(array, tile) if piece else own
-    after = _whole_folds(array, following) if stays else tile_folds(array, following)
-    until = chain_split(t, chain, after, follows, goes_on)
-    tail = max(0, chain_end(t, chain) - split_total(until))
-    if stays:
-        rows, columns = last_rows(t, chain), last_columns(t, chain)
-        slow = delay_of_results(array.edges, rows, columns, 0)
-        counted = delay_of_results(array.edges, rows, columns, beside_next_fold(array))
-        tail += slow.port + slow.output - counted.port - counted.output
-    streamed_before = t.interval * (array.k - tile.k) if piece else 0
-    row[TAIL] = tail
-    row[COMPUTE] = until.compute - streamed_before
-    row[FILL], row[DRAIN], row[SHIFTING] = until.fill, until.drain, until.shifting
-    row[CYCLES] = split_total(until) - streamed_before
+    delay = _passes_delay(array, tile, own)
+    row[PORT], row[OUTPUT] = delay.port, delay.output
+    until = chain_split(t, own, tile_folds(array, following), follows, goes_on)
+    row[TAIL] = max(0, chain_end(t, own) - split_total(until))
+    row[COMPUTE], row[FILL], row[DRAIN], row[SHIFTING] = (
+        until.compute,
+        until.fill,
+        until.drain,
+        until.shifting,
+    )
+    row[CYCLES] = split_total(until)
 
 
 def empty_costs() -> Integers:

@@ -25,7 +25,7 @@ from simulator.system.nest import (
     channel_cycles,
 )
 from simulator.system.ports import Edges, ceil_div
-from simulator.system.tile_work import OUTPUTS_STAY, WEIGHTS_STAY
+from simulator.system.tile_work import CHANNELS
 from simulator.system.tiling_needs import (
     Extents,
     Limits,
@@ -97,7 +97,7 @@ def array_cycles(work: LayerWork, b: Blocking, counts: Integers) -> int:
     """Cycles of all steps together, edges of chains and narrow ports left out: never too many."""
     g, array, t = work.geometry, work.array, work.array.timing
     channels = _pieces(g.n, b.n, t.columns)
-    if array.dataflow == OUTPUTS_STAY:
+    if t.outputs_stay:
         down = pixel_folds(g, b.images, b.rows, b.columns, t.rows)
         folds = down * channels * g.groups
         if t.overlap == 2:
@@ -112,7 +112,7 @@ def array_cycles(work: LayerWork, b: Blocking, counts: Integers) -> int:
         return cycles + (folds * t.shift_out if t.overlap == 0 else 0)
     down = _pieces(g.k, b.k, t.rows)
     pixels = g.images * g.rows.outputs * g.columns.outputs
-    if array.dataflow == WEIGHTS_STAY:
+    if array.laid.columns == CHANNELS:
         across, used_columns, streamed = channels, g.n, pixels
         tiles = int(counts[1] * counts[2] * counts[3])
     else:

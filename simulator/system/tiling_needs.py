@@ -18,7 +18,7 @@ from simulator.system.nest import (
     count_tiles,
     mark_turns,
 )
-from simulator.system.tile_work import OUTPUTS_STAY, Array
+from simulator.system.tile_work import Array
 
 _MANY_PIECES = 4096
 
@@ -158,6 +158,12 @@ class Needs(NamedTuple):
 
 
 @kernel
+def partial_sums_pass(array: Array, k: int) -> bool:
+    """Whether partial sums pass the ofmap buffer when the reduction is cut into pieces of `k`."""
+    return array.timing.outputs_stay == 0 and (array.k > array.timing.rows or k < array.k)
+
+
+@kernel
 def output_bytes(array: Array, outputs: int, k: int) -> int:
     """Bytes that outputs need in the ofmap buffer when the reduction is cut into pieces of `k`.
 
@@ -165,7 +171,7 @@ def output_bytes(array: Array, outputs: int, k: int) -> int:
     buffer, what is added waits there beside them.
     """
     edges = array.edges
-    if array.dataflow != OUTPUTS_STAY and (array.k > array.timing.rows or k < array.k):
+    if partial_sums_pass(array, k):
         sums = outputs * max(edges.sum_bits, edges.result_bits)
         return (sums + 7) // 8 + (outputs * edges.residual_bits + 7) // 8
     return (outputs * max(edges.result_bits, edges.residual_bits) + 7) // 8
@@ -201,7 +207,7 @@ def is_possible(work: LayerWork, b: Blocking, needs: Needs) -> bool:
     array, pieces = work.array, b.k < work.geometry.k
     if needs.slots.ifmap == 0 or needs.slots.filter == 0 or needs.slots.ofmap == 0:
         return False
-    if array.dataflow == OUTPUTS_STAY:
+    if array.timing.outputs_stay:
         one_fold = b.images * b.rows * b.columns <= array.timing.rows and b.n <= array.timing.columns
         return not pieces or (one_fold and b.groups == 1 and needs.spills == 0)
     return not work.ofmap_stays or (not pieces and work.geometry.k <= array.timing.rows)

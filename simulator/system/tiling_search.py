@@ -29,7 +29,6 @@ from simulator.system.tile_sizes import (
     unit_of_pixels,
     unit_of_reduction,
 )
-from simulator.system.tile_work import OUTPUTS_STAY
 from simulator.system.tiling_candidates import (
     CANDIDATE,
     ESTIMATED,
@@ -44,6 +43,7 @@ from simulator.system.tiling_candidates import (
 from simulator.system.tiling_needs import Limits, ifmap_sizes, output_bytes
 from simulator.system.tiling_neighbours import MOST_SIZES, Around, list_filling, list_neighbours
 from simulator.system.tiling_trials import (
+    AS_GOOD,
     ENERGY,
     LATENCY,
     NEAR,
@@ -103,6 +103,7 @@ class Search:
         self.single = sum(SINGLE_BITS[operand] for operand in fixed.single_buffered)
         usual = _USUAL if work.geometry.is_product else _CAREFUL
         self.effort = _THOROUGH if is_small(work.geometry, work.array) else usual
+        self._least = 0
 
     @property
     def rows(self) -> Integers:
@@ -128,18 +129,16 @@ class Search:
             return False
         self._play_promising(candidates)
         self._refine()
-        self._fill(int(candidates[:, LEAST].min()))
+        self._least = int(candidates[:, LEAST].min())
+        self._fill()
         self._polish(candidates)
         return True
 
     @property
     def leaves_nothing(self) -> bool:
-        """Whether every byte moves once, so that no order of the image saves more than single cycles.
-
-        Where a layer takes few steps, single cycles count.
-        """
-        priced = self.trials.objective == ENERGY
-        return not priced and self.effort is not _THOROUGH and not self._comes_again(self.chosen)
+        """Whether every byte moves once, in no more cycles than any candidate takes at least."""
+        at_least = self._fewest <= AS_GOOD * self._least
+        return self.trials.objective != ENERGY and at_least and not self._comes_again(self.chosen)
 
     # --- candidates
 
@@ -181,7 +180,7 @@ class Search:
             found.append(self._listed(blocks, channels, reductions[-1:], groups, self._variants_of_whole()))
             reductions = reductions[:-1]
         if len(reductions):
-            if array.dataflow == OUTPUTS_STAY:
+            if array.timing.outputs_stay:
                 t = array.timing
                 blocks = blocks[blocks.prod(axis=1) <= t.rows]
                 channels, groups = channels[channels <= t.columns], groups[groups == 1]
@@ -287,18 +286,17 @@ class Search:
             if not played:
                 return
 
-    def _fill(self, least: int) -> None:
+    def _fill(self) -> None:
         """Play candidates with two sizes changed together, where bytes or cycles may be saved.
 
-        A tile that cannot grow may change its shape: fewer pixels for as many more channels. least: cycles
-        that no candidate falls below.
+        A tile that cannot grow may change its shape: fewer pixels for as many more channels.
         """
         found = np.empty((_MOST_FILLING, CANDIDATE), np.int64)
         around = self._around()
         refined: set[int] = set()
         for _ in range(_FILLING_ROUNDS):
             starts = {self.trials.chosen} if self._comes_again(self.trials.chosen) else set()
-            if self._fewest > NEAR * least:
+            if self._fewest > NEAR * self._least:
                 starts.add(self.trials.fastest)
             starts -= refined
             if not starts:
@@ -342,10 +340,11 @@ class Search:
         return [int(row) for row in np.lexsort((cycles, first, far))[: self.effort.runners_up]]
 
     def _best_of_each_kind(self) -> list[int]:
-        """The best played row with the whole reduction in a tile, and of those that hold an operand whole."""
+        """The best played row with the whole reduction in a tile, and of every nest that cuts it."""
         rows, totals = self.rows, self.totals
-        kinds = np.where(rows[:, K] >= self.work.geometry.k, len(OPERANDS), rows[:, WHOLE_K])
-        score = self._weighed(totals[:, END], totals[:, BYTES : BYTES + 4].sum(axis=1))
+        kinds = np.where(rows[:, K] >= self.work.geometry.k, -1, rows[:, NEST] * 4 + rows[:, WHOLE_K] + 1)
+        moved = totals[:, BYTES : BYTES + 4].sum(axis=1)
+        score = moved if self.trials.objective == TRAFFIC else self._weighed(totals[:, END], moved)
         return [int(np.where(kinds == kind, score, np.inf).argmin()) for kind in set(kinds.tolist())]
 
     def _play_neighbours(self, neighbours: Integers) -> int:

@@ -8,6 +8,7 @@ from simulator.foundation import UserError
 from simulator.foundation.reading.foreign import decoding
 from simulator.foundation.resources import resolve_document
 from simulator.workload.batching import with_batch
+from simulator.workload.importer import added_importers, read_with
 from simulator.workload.layer import Network
 from simulator.workload.network_file import read_network
 from simulator.workload.scalesim_csv import read_scalesim
@@ -39,10 +40,20 @@ def load_network(
         with decoding("a network that can be read", source=path):
             network = read_onnx(path, skip_unsupported=skip_unsupported)
     else:
-        raise UserError(
-            "unknown kind of network file",
-            source=path,
-            value=path.suffix,
-            allowed=".yaml, .yml, .csv (SCALE-Sim topology), .onnx",
-        )
+        network = _read_with_plugin(path)
     return network if batch is None else with_batch(network, batch)
+
+
+def _read_with_plugin(path: Path) -> Network:
+    """A network file of a kind that another package adds. Raises UserError for a kind that nobody reads."""
+    importers = added_importers()
+    for each in importers:
+        if path.suffix.lower() in each.value.suffixes:
+            return read_with(each, path)
+    others = "".join(f", {suffix}" for each in importers for suffix in each.value.suffixes)
+    raise UserError(
+        "unknown kind of network file",
+        source=path,
+        value=path.suffix,
+        allowed=f".yaml, .yml, .csv (SCALE-Sim topology), .onnx{others}",
+    )

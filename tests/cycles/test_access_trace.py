@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given, settings
 
 from simulator.arch import ArchConfig, load_arch
+from simulator.dataflow import Axis
 from simulator.foundation import UserError
 from simulator.system import simulate_network
 from simulator.system.access_trace import layer_accesses, write_access_trace
-from simulator.system.addresses import DRAM_BASE, Addresses, Dimension
+from simulator.system.addresses import DRAM_BASE, Addresses
 from simulator.system.footprint import Integers
 from simulator.system.lowering import Visit
 from simulator.workload.layer import (
@@ -172,7 +173,7 @@ def test_a_block_holds_the_inputs_of_its_own_windows() -> None:
     assert [visit.pixels for visit in visits] == [(1, 2, 2)] * 4
 
     def place(visit: Visit, pixel: int, k: int) -> int:
-        at: dict[Dimension, Integers] = {"m": np.array([pixel]), "k": np.array([k])}
+        at: dict[Axis, Integers] = {"m": np.array([pixel]), "k": np.array([k])}
         return int(addresses.elements("ifmap", visit, 0, at)[0])
 
     # First block, outputs (0, 0) to (1, 1): 4 x 4 inputs of each channel. Tap (0, 0) of output (0, 0) is

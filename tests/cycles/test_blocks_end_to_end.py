@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.arch import ArchConfig, load_arch
-from simulator.numerics import get_mac
+from simulator.numerics import get_mac, multiply
 from simulator.register_level import GridProduct, verify_on_grid
 from simulator.system import simulate_network
 from simulator.workload.layer import Layer, Network, matrix_layer
@@ -43,7 +43,7 @@ def sums_of(product: GridProduct, block: int, channel: int, group: int = 0) -> l
     """A channel's sums by the MAC of one block, straight from the codes."""
     mac = get_mac("int8" if block == 0 else NARROW)
     codes = product.weights[block][group][:, channel : channel + 1]
-    sums: list[int] = mac.matmul(product.activations[group], codes)[:, 0].tolist()
+    sums: list[int] = multiply(mac, product.activations[group], codes).accumulators[:, 0].tolist()
     return sums
 
 

@@ -119,7 +119,7 @@ def draw_blocking(work: LayerWork, rnd: Random) -> Blocking:
         return rnd.randint(1, length) if rnd.random() < 0.6 else max(1, length // rnd.randint(3, 12))
 
     images = size(g.images)
-    stays = work.array.dataflow == 0
+    stays = work.array.timing.outputs_stay == 1
     whole_k = stays or work.ofmap_stays or rnd.random() < 0.3
     return Blocking(
         images,
@@ -229,7 +229,7 @@ def test_leaps_change_nothing(first: int) -> None:
         rnd = Random(seed)
         while True:
             work = draw_work(rnd)
-            in_pieces = work.array.dataflow == 0 and not work.ofmap_stays and rnd.random() < 0.5
+            in_pieces = work.array.timing.outputs_stay == 1 and not work.ofmap_stays and rnd.random() < 0.5
             blocking = draw_fold_in_pieces(work, rnd) if in_pieces else draw_blocking(work, rnd)
             slots = Slots(rnd.choice([1, 2]), rnd.choice([1, 2]), rnd.choice([1, 2]))
             totals = np.empty(TOTALS, np.int64)

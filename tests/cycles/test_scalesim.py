@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from simulator.system import simulate_network
 from simulator.workload import Network, load_network
 from simulator.workload.layer import Convolution, convolution_layer, matrix_layer
 from tests.command import run
-from tests.golden import golden_file
+from tests.reference.scalesim import reports, topology_csv
 
 EXAMPLE = """[general]
 run_name = my_run
@@ -44,22 +44,17 @@ InterfaceBandwidth: USER
 
 @pytest.mark.parametrize("dataflow", ["os", "ws", "is"])
 @pytest.mark.parametrize("network", ["alexnet", "resnet18"])
-def test_every_layer_has_the_compute_cycles_of_scalesim(network: str, dataflow: str) -> None:
-    topology = golden_file(f"scalesim/{network}.csv")
-    published = list(
-        csv.DictReader(golden_file(f"scalesim/{network}_{dataflow}.csv").read_text().splitlines())
-    )
+def test_every_layer_has_the_compute_cycles_of_scalesim(network: str, dataflow: str, tmp_path: Path) -> None:
+    topology = tmp_path / f"{network}.csv"
+    topology.write_text(topology_csv(network), encoding="utf-8")
+    published = reports(network, dataflow)
     arch = load_arch("int8_32x32", {"array.dataflow": dataflow, "array.timing": "scalesim"})
     run = simulate_network(arch, load_network(topology))
     assert len(run.layers) == len(published) > 0
     for layer, row in zip(run.layers, published, strict=True):
-        assert layer.counts.cycles.total == int(row["compute_cycles"]), layer.layer.name
+        assert layer.counts.cycles.total == row.compute_cycles, layer.layer.name
         assert layer.counts.cycles.stall == 0
-        assert layer.layer.macs == int(row["macs"])
-
-
-SHIPPED = Path(__file__).resolve().parents[3] / "shared" / "data" / "scalesim_cfg"
-"""Configurations that SCALE-Sim ships, where they stand beside the repository."""
+        assert layer.layer.macs == row.macs
 
 
 def config(text: str, folder: Path) -> ScaleSimConfig:
@@ -192,11 +187,54 @@ SMALL = Network(
 )
 
 
-@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.cfg")) or [None], ids=lambda path: path and path.name)
-def test_every_configuration_that_scalesim_ships_runs(path: Path | None) -> None:
+@dataclass(frozen=True)
+class Shipped:
+    """What a configuration in `configs/` of SCALE-Sim v3 sets; sizes of buffers in KiB."""
+
+    name: str
+    rows: int
+    columns: int
+    buffers: tuple[int, int, int]
+    dataflow: str
+    bandwidth: int
+    interface: str = "USER"
+    sparsity: str = "false"
+    ramulator: str = "False"
+
+    @property
+    def text(self) -> str:
+        """The file in SCALE-Sim's layout, with the keys that it repeats in nearly every file."""
+        ifmap, weights, ofmap = self.buffers
+        return (
+            f"[general]\nrun_name = {self.name}\n\n[architecture_presets]\n"
+            f"ArrayHeight:    {self.rows}\nArrayWidth:     {self.columns}\n"
+            f"IfmapSramSzkB:    {ifmap}\nFilterSramSzkB:   {weights}\nOfmapSramSzkB:    {ofmap}\n"
+            "IfmapOffset:    0\nFilterOffset:   10000000\nOfmapOffset:    20000000\n"
+            f"Dataflow : {self.dataflow}\nBandwidth : {self.bandwidth}\nMemoryBanks:   1\n"
+            "ReadRequestBuffer: 512\nWriteRequestBuffer: 512\n\n[layout]\nIfmapCustomLayout: False\n"
+            f"IfmapSRAMBankBandwidth: {self.bandwidth}\nIfmapSRAMBankNum: 10\nFilterCustomLayout: False\n"
+            f"\n[sparsity]\nSparsitySupport : {self.sparsity}\nSparseRep : ellpack_block\nBlockSize : 8\n"
+            f"\n[run_presets]\nInterfaceBandwidth: {self.interface}\nUseRamulatorTrace: {self.ramulator}\n"
+        )
+
+
+SHIPPED = (
+    Shipped("eyeriss", 12, 14, (36, 36, 36), "ws", 10, interface="CALC"),
+    Shipped("google", 256, 256, (6144, 6144, 2048), "os", 10),
+    Shipped("google_ramulator", 256, 256, (6144, 6144, 2048), "os", 10, ramulator="True"),
+    Shipped("rebuttal_test_is", 128, 128, (10240, 10240, 10240), "is", 60),
+    Shipped("rebuttal_test_os_high_bw", 128, 128, (10240, 10240, 10240), "os", 720),
+    Shipped("scale", 32, 32, (64, 64, 64), "ws", 10, interface="CALC"),
+    Shipped("sparsity", 128, 128, (256, 256, 256), "ws", 50, sparsity="true"),
+    Shipped("tpuv5e_downscale", 128, 128, (4096, 4096, 8192), "ws", 60),
+)
+
+
+@pytest.mark.parametrize("shipped", SHIPPED, ids=lambda shipped: shipped.name)
+def test_configurations_as_scalesim_ships_them_run(shipped: Shipped, tmp_path: Path) -> None:
     """F P - 1 cycles for each layer, and every key of the file taken over or named in a warning."""
-    if path is None:
-        pytest.skip("../shared/data/scalesim_cfg is not present")
+    path = tmp_path / f"{shipped.name}.cfg"
+    path.write_text(shipped.text, encoding="utf-8")
     scalesim = read_scalesim_cfg(path)
     arch = configure("int8_32x32", scalesim=scalesim)
     machine = run_machine(arch, SMALL, scalesim=scalesim)

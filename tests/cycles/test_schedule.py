@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from itertools import product
 
@@ -11,7 +10,7 @@ import pytest
 from simulator.array import ArrayTiming, ProductSchedule, schedule_product
 from simulator.array.schedule import fold_grid
 from simulator.foundation import UserError
-from tests.golden import golden_file
+from tests.reference.scalesim import reports
 
 PIPELINES = [(1, 1), (3, 1), (3, 2), (4, 4)]
 DATAFLOWS = ["os", "ws", "is"]
@@ -47,7 +46,7 @@ class TestOneFold:
     def test_stationary_operands_cost_preload_and_the_way_down(
         self, dataflow: str, m: int, n: int, k: int
     ) -> None:
-        schedule = schedule_product(ArrayTiming(4, 3, dataflow), m=m, n=n, k=k)  # type: ignore[arg-type]
+        schedule = schedule_product(ArrayTiming(4, 3, dataflow), m=m, n=n, k=k)
         split = (schedule.fill_cycles, schedule.compute_cycles, schedule.drain_cycles)
         assert split == (2 * 4 - 1, 7, 3 - 1)
 
@@ -141,7 +140,7 @@ def test_laws_of_every_schedule(rows: int, columns: int, depth: int, interval: i
             timing = ArrayTiming(
                 rows,
                 columns,
-                dataflow,  # type: ignore[arg-type]
+                dataflow,
                 overlap,  # type: ignore[arg-type]
                 partial,  # type: ignore[arg-type]
                 pipeline_depth=depth,
@@ -199,19 +198,18 @@ class TestScaleSim:
     @pytest.mark.parametrize("dataflow", DATAFLOWS)
     @pytest.mark.parametrize("network", ["alexnet", "resnet18"])
     def test_its_cycles_and_sram_accesses_come_out(self, network: str, dataflow: str) -> None:
-        timing = ArrayTiming(dataflow=dataflow, timing="scalesim")  # type: ignore[arg-type]
+        timing = ArrayTiming(dataflow=dataflow, timing="scalesim")
         layers = 0
-        with golden_file(f"scalesim/{network}_{dataflow}.csv").open() as lines:
-            for row in csv.DictReader(lines):
-                schedule = schedule_product(timing, m=int(row["M"]), n=int(row["N"]), k=int(row["K"]))
-                accesses = schedule.accesses
-                assert schedule.total_cycles == int(row["compute_cycles"]), row
-                assert accesses.activation_reads == int(row["sram_ifmap_reads"]), row
-                assert accesses.weight_reads == int(row["sram_filter_reads"]), row
-                stray = schedule.folds * (32 + 32) if dataflow == "os" else 0
-                writes = accesses.output_writes + accesses.partial_sum_writes
-                assert writes + stray == int(row["sram_ofmap_writes"]), row
-                layers += 1
+        for row in reports(network, dataflow):
+            schedule = schedule_product(timing, m=row.M, n=row.N, k=row.K)
+            accesses = schedule.accesses
+            assert schedule.total_cycles == row.compute_cycles, row
+            assert accesses.activation_reads == row.sram_ifmap_reads, row
+            assert accesses.weight_reads == row.sram_filter_reads, row
+            stray = schedule.folds * (32 + 32) if dataflow == "os" else 0
+            writes = accesses.output_writes + accesses.partial_sum_writes
+            assert writes + stray == row.sram_ofmap_writes, row
+            layers += 1
         assert layers == {"alexnet": 5, "resnet18": 21}[network]
 
     @pytest.mark.parametrize(
@@ -220,7 +218,7 @@ class TestScaleSim:
     def test_the_formula(self, dataflow: str, folds: int, per_fold: int) -> None:
         # R = 8, C = 16; worked out from P = T + R + C - 2 (os) and T + 2R + C - 2.
         shape = {"os": (20, 30, 77), "ws": (53, 30, 30), "is": (40, 41, 30)}[dataflow]
-        timing = ArrayTiming(8, 16, dataflow, timing="scalesim")  # type: ignore[arg-type]
+        timing = ArrayTiming(8, 16, dataflow, timing="scalesim")
         m, n, k = shape
         schedule = schedule_product(timing, m=m, n=n, k=k)
         assert (schedule.folds, schedule.total_cycles) == (folds, folds * per_fold - 1)
@@ -241,7 +239,7 @@ class TestRefusals:
         with pytest.raises(UserError, match="did you mean 'full'"):
             ArrayTiming(overlap="ful")  # type: ignore[arg-type]
         with pytest.raises(UserError, match="dataflow: is unknown"):
-            ArrayTiming(dataflow="rs")  # type: ignore[arg-type]
+            ArrayTiming(dataflow="rs")
 
     def test_empty_arrays_products_and_impossible_pipelines(self) -> None:
         with pytest.raises(UserError, match="rows: must be positive"):

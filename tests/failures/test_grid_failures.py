@@ -25,7 +25,7 @@ def test_pins(activations: list[int], weights: list[int], message: str) -> None:
 
 def test_names_and_sizes() -> None:
     with pytest.raises(UserError, match=r"dataflow: is unknown .*os, ws, is"):
-        Grid("int8", 2, 2, dataflow="rs")  # type: ignore[arg-type]
+        Grid("int8", 2, 2, dataflow="rs")
     with pytest.raises(UserError, match="rows: must be positive"):
         Grid("int8", 0, 2)
     with pytest.raises(UserError, match="unknown MAC"):

@@ -28,7 +28,7 @@ def error_of(document: str, tmp_path: Path) -> str:
         ("array: {rows: many}", ["array.rows", "got 'many'", "integer"]),
         ("array: {rwos: 4}", ["array.rwos", "unknown key", "did you mean 'rows'"]),
         ("arry: {rows: 4}", ["arry", "unknown key", "did you mean 'array'"]),
-        ("array: {dataflow: sw}", ["array.dataflow", "'os', 'ws' or 'is'", "got 'sw'"]),
+        ("array: {dataflow: sw}", ["array.dataflow", "'os', 'ws', 'is' or 'wst'", "got 'sw'"]),
         ("sram: {ifmap: {capacity_kb: 4}}", ["sram.ifmap.capacity_kb", "did you mean 'capacity_kib'"]),
         ("dram: {bandwidth_gbyte_per_s: 0}", ["dram.bandwidth_gbyte_per_s", "greater than 0"]),
         ("clock_mhz: -1", ["clock_mhz", "got -1"]),

@@ -35,6 +35,7 @@ OF_PATHS = {
 OTHERWISE = {
     "foundation": "the one way",
     "numerics/engines/kernel_cache.py": "the cache of compiled kernels, which no user writes",
+    "numerics/engines/turn.py": "the lock of that cache",
     "sweep/store.py": "opens the file of its locks, and nothing else (tested below)",
 }
 

@@ -83,6 +83,8 @@ class RegisterWatch:
         used = (registers.marks & sig.VALID) != 0
         if grid.timing.dataflow == "os":
             used &= (registers.down_marks & sig.VALID) != 0
+        if grid.timing.dataflow == "wst":  # marks are registers of the array turned over its diagonal
+            used = used.T
         products = np.zeros(activations.shape, object)
         if self.product_bits:
             products[used] = self.mac.product(activations[used], weights[used]).astype(object)

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from simulator.numerics import Mac, get_mac, preset_names
+from simulator.numerics import FixedAccumulator, Mac, get_mac, preset_names
 from simulator.numerics.activity import Dataflow, switching_activity
 from tests.numbers.grid_toggles import grid_toggles
 from tests.numbers.test_activity import FULL_FP16, SATURATING, counts, values
@@ -65,7 +65,7 @@ OTHER_MACS: dict[str, dict[str, Any]] = {
 
 def wire_bits(mac: Mac) -> int:
     """The product register: two's complement bits of the widest increment of any two codes."""
-    if not mac.is_fixed:
+    if not isinstance(mac.accumulator, FixedAccumulator):
         return 0
     a, w = np.arange(1 << mac.activation.bits), np.arange(1 << mac.weight.bits)
     if mac.activation.bits + mac.weight.bits > 16:  # the extremes of 16-bit log numbers lie at their ends
@@ -123,7 +123,11 @@ def test_activity_of_any_codes_equals_the_grid(name: str, dataflow: Dataflow) ->
     fraction_bits = mac.activation.significand_bits - 1
     a = rng.integers(0, 1 << mac.activation.bits, (5, 7))
     w = rng.integers(0, 1 << mac.weight.bits, (7, 5))
-    if mac.activation.has_infinity and mac.weight.has_infinity and not mac.is_fixed:
+    if (
+        mac.activation.has_infinity
+        and mac.weight.has_infinity
+        and not isinstance(mac.accumulator, FixedAccumulator)
+    ):
         # exactly infinite ones, not NaN, in one row and one column
         field = ((1 << (mac.activation.bits - 1 - fraction_bits)) - 1) << fraction_bits
         a[1, 2], w[3, 4] = field, field

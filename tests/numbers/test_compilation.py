@@ -14,7 +14,7 @@ PROGRAM = """
 import json
 import numpy as np
 from numba.core.registry import CPUDispatcher
-from simulator.numerics import get_mac
+from simulator.numerics import get_mac, multiply
 from simulator.numerics.activity import switching_activity
 from simulator.numerics.engines import (
     activity_kernels, integer_activity_kernels, scaled_kernels, sequential_kernels, table_kernels
@@ -26,7 +26,7 @@ for name in ("int8", "elma8", "elma16", "fp8", "fp16", "fp8_fp16", "fp32"):
     a = mac.activation.encode(rng.normal(size=(8, 40)))
     w = mac.weight.encode(rng.normal(size=(40, 8)))
     if name in ("elma8", "elma16", "fp16", "fp8_fp16", "fp32"):
-        mac.multiply(a, w, engine="table" if mac.is_fixed else "sequential")
+        multiply(mac, a, w, engine="sequential" if mac.accumulator.kind == "float" else "table")
     for dataflow in ("os", "ws"):
         switching_activity(mac, a, w, dataflow)
 modules = activity_kernels, integer_activity_kernels, scaled_kernels, sequential_kernels, table_kernels

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from simulator.foundation import UserError
 from simulator.numerics import Format, get_format
-from simulator.numerics.formats.codes import as_reals, code_dtype, integers_as_reals
+from simulator.numerics.arrays import code_dtype
+from simulator.numerics.formats.codes import as_reals, integers_as_reals
 from tests.reference import formats as reference
 
 FORMATS = [

@@ -11,9 +11,9 @@ from simulator.numerics.formats.log import LogBase
 from simulator.numerics.formats.posit import Posit
 from simulator.numerics.logarithm import accumulator_to_code
 from simulator.numerics.quire import quire_to_code
-from tests.golden import golden_file
 from tests.reference import formats as reference
 from tests.reference.formats import LogReference
+from tests.reference.recorded import recomputed
 
 CONVERTERS = {
     "log8.1": LogReference(8, 1, beta=5, gamma=7),
@@ -37,8 +37,8 @@ def posit(spec: str) -> Posit:
 
 
 def test_float32_to_log8_is_the_circuits() -> None:
-    with np.load(golden_file("float32_to_log8.npz")) as golden:
-        patterns, beta5, beta8 = golden["f32_bits"], golden["code_beta5"], golden["code_beta8"]
+    recorded = recomputed("float32_to_log8")
+    patterns, beta5, beta8 = recorded["f32_bits"], recorded["code_beta5"], recorded["code_beta8"]
     with np.errstate(invalid="ignore"):  # signalling NaNs
         forms = (patterns.view(np.float32), patterns.view(np.float32).astype(np.float64))
     for values in forms:
@@ -147,10 +147,10 @@ def test_log16_words_below_the_smallest_exponent() -> None:
 
 
 def test_accumulator_to_log8_is_the_circuits() -> None:
-    with np.load(golden_file("accumulator_to_log8.npz")) as golden:
-        plain = golden["is_overflow"] == 0  # overflow detection is off in the paper's PEs
-        sums, infinite = golden["acc"][plain], golden["is_inf"][plain]
-        expected = {"log8.1": golden["code_beta5"][plain], "log8.1(5,8,7)": golden["code_beta8"][plain]}
+    recorded = recomputed("accumulator_to_log8")
+    plain = recorded["is_overflow"] == 0  # overflow detection is off in the paper's PEs
+    sums, infinite = recorded["acc"][plain], recorded["is_inf"][plain]
+    expected = {"log8.1": recorded["code_beta5"][plain], "log8.1(5,8,7)": recorded["code_beta8"][plain]}
     for spec, codes in expected.items():
         for repeat in (1, 6):
             converted = accumulator_to_code(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -17,9 +16,9 @@ from simulator.numerics.formats import FAMILIES, example_specs
 from simulator.numerics.formats.log import LogBase
 from simulator.numerics.formats.posit import Posit
 from simulator.numerics.logarithm import LogFormat, decode_log_fields, log2_table, pow2_table
-from tests.golden import golden_file
 from tests.numbers.format_cases import nearest_formats, tapered_values
 from tests.reference import formats as reference
+from tests.reference.recorded import recomputed
 
 DEFINED = {spec: case.values for spec, case in nearest_formats().items()} | tapered_values()
 
@@ -183,26 +182,26 @@ def test_log2_tables_hold_the_nearest_integers(sizes: tuple[int, int]) -> None:
 
 
 def test_tables_are_the_circuits() -> None:
-    with np.load(golden_file("tables.npz")) as golden:
-        for name in golden.files:
-            kind, sizes = name.split("_")
-            input_bits, output_bits = (int(size) for size in sizes.split("x"))
-            table = (pow2_table if kind == "pow2" else log2_table)(input_bits, output_bits)
-            assert np.array_equal(table, golden[name]), name
+    tables = recomputed("tables")
+    assert len(tables) == 9
+    for name, expected in tables.items():
+        kind, sizes = name.split("_")
+        input_bits, output_bits = (int(size) for size in sizes.split("x"))
+        table = (pow2_table if kind == "pow2" else log2_table)(input_bits, output_bits)
+        assert np.array_equal(table, expected), name
 
 
 def test_log8_codes_are_the_circuits() -> None:
-    with golden_file("log8_codes.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    recorded = recomputed("log8_codes")
     for alpha in (5, 8, 11):
         values = get_format(f"log8.1({alpha},5,7)").values()
-        assert values.tolist() == [float(row[f"f32_alpha{alpha}"]) for row in rows]
+        assert np.array_equal(values, recorded[f"f32_alpha{alpha}"])
     fields = decode_log_fields(np.arange(256), log_format("log8.1"))
-    assert fields.sign.tolist() == [int(row["sign"]) for row in rows]
-    assert fields.exponent.tolist() == [int(row["log_exp"]) for row in rows]
-    assert fields.fraction.tolist() == [int(row["log_frac"]) for row in rows]
-    assert fields.is_zero.tolist() == [row["is_zero"] == "1" for row in rows]
-    assert fields.is_infinite.tolist() == [row["is_inf"] == "1" for row in rows]
+    assert np.array_equal(fields.sign, recorded["sign"])
+    assert np.array_equal(fields.exponent, recorded["log_exp"])
+    assert np.array_equal(fields.fraction, recorded["log_frac"])
+    assert np.array_equal(fields.is_zero, recorded["is_zero"])
+    assert np.array_equal(fields.is_infinite, recorded["is_inf"])
 
 
 @pytest.mark.parametrize("spec", ["int8", "fix6.2", "int4", "int16"])

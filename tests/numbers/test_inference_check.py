@@ -14,7 +14,7 @@ from simulator.inference import FunctionalCheck, MismatchError, infer, load_imag
 from simulator.inference.arithmetic import MacOutput
 from simulator.inference.exact import exact_accumulator, round_fraction
 from simulator.inference.products import Product
-from simulator.numerics import get_format, get_mac, preset_names
+from simulator.numerics import FixedAccumulator, get_format, get_mac, multiply, preset_names
 
 MACS = (*preset_names(), "ue4m4b9 x e3m4b5", "int4 x int4", "posit8.0 x posit8.0")
 
@@ -25,11 +25,15 @@ def test_exact_arithmetic_equals_the_engines(name: str) -> None:
     random = np.random.default_rng(11)
     a = mac.activation.encode(random.normal(scale=3, size=(4, 40)))
     w = mac.weight.encode(random.normal(scale=3, size=(40, 3)))
-    sums = mac.matmul(a, w)
+    sums = multiply(mac, a, w).accumulators
     for m in range(4):
         for n in range(3):
             expected = exact_accumulator(mac, a[m].tolist(), w[:, n].tolist())
-            got = int(sums[m, n]) if mac.is_fixed else mac.to_real(sums[m : m + 1, n])[0]
+            got = (
+                int(sums[m, n])
+                if isinstance(mac.accumulator, FixedAccumulator)
+                else mac.to_real(sums[m : m + 1, n])[0]
+            )
             assert got == expected
 
 

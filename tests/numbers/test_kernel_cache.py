@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
 from time import time_ns
@@ -13,6 +14,7 @@ import pytest
 from simulator.cli.progress import KERNEL_LOG, compilation_announced
 from simulator.numerics.engines.compiled import kernel
 from simulator.numerics.engines.kernel_cache import LOG
+from simulator.numerics.engines.turn import Turn
 
 HELPERS = """
 from typing import NamedTuple
@@ -66,6 +68,39 @@ def run(folder: Path) -> tuple[int, int]:
     )
     value, hits = done.stdout.split()
     return int(value), int(hits)
+
+
+@pytest.mark.slow
+def test_processes_that_start_together_compile_a_kernel_once(tmp_path: Path) -> None:
+    """Of four, one compiles and three load what it compiled."""
+    (tmp_path / "cached_kernel.py").write_text(dedent(KERNEL))
+    (tmp_path / "cached_helpers.py").write_text(dedent(HELPERS))
+    with ThreadPoolExecutor(4) as at_once:
+        outcomes = list(at_once.map(lambda _: run(tmp_path), range(4)))
+    assert [value for value, _ in outcomes] == [30] * 4
+    assert sorted(hits for _, hits in outcomes) == [0, 1, 1, 1]
+
+
+def test_a_turn_is_had_by_one_at_a_time(tmp_path: Path) -> None:
+    """A file lock belongs to an open file, so that two turns of one process are like two processes."""
+    first, second, third = Turn(), Turn(), Turn()
+    assert first.take(tmp_path, "work")
+    with ThreadPoolExecutor(1) as other:
+        waiting = other.submit(second.take, tmp_path, "work")
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.3)
+        assert third.take(tmp_path, "another kernel")
+        first.give_back()
+        assert waiting.result(timeout=10)
+    second.give_back()
+    assert first.take(tmp_path, "work")
+    for turn in (first, third):
+        turn.give_back()
+
+
+def test_without_a_folder_to_write_nobody_waits(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert not Turn().take(tmp_path / "file", "work")
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.foundation.documents import parse_yaml
-from simulator.numerics import FixedAccumulator, FloatAccumulator, get_mac, preset_names
+from simulator.numerics import FixedAccumulator, FloatAccumulator, get_mac, multiply, preset_names
 from simulator.numerics.overflow import overflow_bound
 
 PRESETS = {
@@ -95,9 +95,9 @@ def test_the_overflow_bound_is_tight() -> None:
     longest = overflow_bound(mac, 1).longest_safe_reduction
     assert longest == (2**31 - 1) // 2**14
     low = np.full((1, longest), -128, np.int8)
-    assert mac.matmul(low, low.T).item() == longest * 2**14
+    assert multiply(mac, low, low.T).accumulators.item() == longest * 2**14
     one_more = np.full((1, longest + 1), -128, np.int8)
-    assert mac.matmul(one_more, one_more.T).item() < 0  # wrapped
+    assert multiply(mac, one_more, one_more.T).accumulators.item() < 0  # wrapped
     assert overflow_bound(mac, longest + 1).may_overflow
     assert "sums of 131072 products" in str(overflow_bound(mac, longest + 1))
 
@@ -129,7 +129,7 @@ def test_the_examples_of_the_documentation_run() -> None:
 def test_importing_the_numerics_does_not_import_the_compiler() -> None:
     script = (
         "import sys, simulator.numerics as n, simulator.cli.macs, simulator.numerics.activity;"
-        "m = n.get_mac('elma8'); m.matmul([[1]], [[2]]); print('numba' in sys.modules)"
+        "m = n.get_mac('elma8'); n.multiply(m, [[1]], [[2]]); print('numba' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from simulator.inference.overflow import SumsOutside, outside_warnings, overflowed_sums
-from simulator.numerics import FixedAccumulator, Mac, get_mac
+from simulator.numerics import FixedAccumulator, Mac, get_mac, multiply
 
 
 def mac_with(activation: str, weight: str, **accumulator: Any) -> Mac:
@@ -18,7 +18,7 @@ def mac_with(activation: str, weight: str, **accumulator: Any) -> Mac:
 
 
 def counted(mac: Mac, a: np.ndarray, w: np.ndarray) -> int:
-    sums = np.stack([mac.multiply(x, y).accumulators for x, y in zip(a, w, strict=True)])
+    sums = np.stack([multiply(mac, x, y).accumulators for x, y in zip(a, w, strict=True)])
     return overflowed_sums(mac, a, w, sums)
 
 
@@ -129,6 +129,18 @@ def test_float_accumulators_without_infinity_end_at_the_largest_value() -> None:
     w = mac.weight.encode(np.array([[[20.0], [16.0]]]))
     # 400 + 256 is past 480, 400 + 16 is not.
     assert counted(mac, a, w) == 1
+
+
+def test_float_accumulators_that_saturate_though_they_have_infinity_end_at_the_largest_value() -> None:
+    mac = mac_with("e5m2", "e5m2", kind="float", format="e5m2sat")
+    a = mac.activation.encode(np.array([[[256.0, 128.0], [256.0, 1.0]]]))
+    w = mac.weight.encode(np.array([[[128.0], [256.0]]]))
+    # 32768 + 32768 is past 57344, 32768 + 256 is not.
+    assert counted(mac, a, w) == 1
+    sums = {"fc": SumsOutside(1, 2)}
+    assert outside_warnings(sums, {"fc": mac}) == [
+        f"fc: 1 of 2 sums left the accumulator of {mac.name} (saturate)"
+    ]
 
 
 @pytest.mark.parametrize("name", ["int8", "elma8", "posit8", "fp8", "bf16", "mixed8"])

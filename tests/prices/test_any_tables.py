@@ -41,6 +41,8 @@ WORK = ActionCounts(
     sram={operand: Traffic(2000, 1000, 2048, 1024) for operand in OPERANDS},
     dram={operand: Traffic(3000, 500, 3008, 512) for operand in OPERANDS},
     array_bytes=dict.fromkeys(OPERANDS, 2000),
+    hidden_shifts=60,
+    handovers=40,
 )
 ACTIVITY = SwitchingActivity(3000, 2500, 4000, 200, zero_operand_macs=400)
 
@@ -71,7 +73,18 @@ usual_rows = st.builds(
     amounts,
     st.sampled_from([0, 0.2, 0.5]),
 )
-drawn_rows = st.tuples(st.one_of(other_rows, usual_rows), part_rows).map(lambda both: [*both[0], *both[1]])
+edge_rows = st.lists(
+    st.tuples(
+        st.sampled_from(["decoder", "converter"]),
+        st.sampled_from(["posit8.1", "posit8", "log8.1", "elma8", "int8"]),
+        st.sampled_from(["operate", "area"]),
+        amounts,
+    ),
+    max_size=3,
+)
+drawn_rows = st.tuples(st.one_of(other_rows, usual_rows), part_rows, edge_rows).map(
+    lambda each: [*each[0], *each[1], *each[2]]
+)
 bundled_tables = st.one_of(
     st.just(list(BUNDLED)), st.permutations(BUNDLED), st.lists(st.sampled_from(BUNDLED), unique=True)
 )
@@ -116,6 +129,8 @@ def own_table(drawn: list[tuple[str, str, str, float]], voltage_v: float) -> Any
     area=prices,
     voltage_v=st.sampled_from([0.81, 1.0]),
     dataflow=st.sampled_from(["os", "ws", "is"]),
+    overlap=st.sampled_from(["none", "drain", "full"]),
+    node_nm=st.sampled_from([28, 28, 32]),
     gating=st.booleans(),
     seen=st.booleans(),
 )
@@ -128,6 +143,8 @@ def test_no_component_is_negative_in_any_combination_of_tables(
     area: str | None,
     voltage_v: float,
     dataflow: Any,
+    overlap: str,
+    node_nm: float,
     gating: bool,
     seen: bool,
 ) -> None:
@@ -144,8 +161,14 @@ def test_no_component_is_negative_in_any_combination_of_tables(
         {
             "tables": [table.name for table in tables],
             "macs": macs,
-            "array": {"zero_gating": gating, "clock_gating": gating, "dataflow": dataflow},
-            "scaling": {"voltage": True},
+            "array": {
+                "zero_gating": gating,
+                "clock_gating": gating,
+                "dataflow": dataflow,
+                "overlap": overlap,
+            },
+            "process": {"node_nm": node_nm},
+            "scaling": {"voltage": True, "node": True},
         }
     )
     pricing = ArchitecturePricing(arch, structure_of(get_mac(mac, custom=macs)), PriceBook(tables))
@@ -164,7 +187,7 @@ def test_no_component_is_negative_in_any_combination_of_tables(
     drawn=drawn_rows,
     bundled=bundled_tables,
     place=st.integers(0, 5),
-    mac=st.sampled_from(["mine", "other", "int8", "elma8"]),
+    mac=st.sampled_from(["mine", "other", "int8", "elma8", "posit8"]),
     energy=prices,
     area=prices,
 )

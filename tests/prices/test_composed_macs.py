@@ -12,6 +12,7 @@ from simulator.arch.config import ArchConfig
 from simulator.cost.book import Prices
 from simulator.cost.composition import composed_cost, composed_pe_cost, too_fast
 from simulator.cost.mac_parts import structure_of
+from simulator.cost.mac_structure import RegisterClass
 from simulator.cost.price import NotPriced, Price
 from simulator.cost.tables import load_table
 from simulator.cost.variant_pe import pe_cost
@@ -178,7 +179,8 @@ def test_whatever_is_composed_says_so_and_what_is_published_does_not() -> None:
         assert (cost.status, cost.area_status) == (("composed",) * 2 if expected else ("published",) * 2)
     assert (composed.uncertainty, published.uncertainty) == (0.25, None)
     (parts,) = (cost for cost in composed.combinational if cost.component == "pe_add")
-    assert composed_cost("pe_add", structure_of(get_mac("posit8")).combinational["pe_add"], PRICES) == parts
+    adder = structure_of(get_mac("posit8")).combinational["pe_add"]
+    assert composed_cost("pe_add", adder, PRICES, mac="posit8") == parts
 
 
 def test_the_leakage_share_of_a_component_is_what_its_area_leaks_in_a_cycle() -> None:
@@ -249,3 +251,17 @@ def test_a_limit_of_ones_own_holds_beyond_it_and_not_at_it(clock_mhz: float, pro
         assert problem in why.reason
         assert "set clock_mhz to 400 or choose a MAC that reaches 400.5 MHz" in why.reason
     assert too_fast(structure_of(get_mac("int8")), 5000) is None
+
+
+def test_a_composed_pe_says_which_toggles_are_assumed_unless_they_are_given() -> None:
+    structure = structure_of(get_mac("posit8"))
+    (note,) = composed_pe_cost(structure, PRICES).notes
+    assert note.startswith("posit8: of its register bits 0.31 a flip-flop and cycle are assumed")
+    toggles: dict[RegisterClass, float] = {"activation": 1.0, "weight": 2.0, "accumulator": 3.0}
+    assert composed_pe_cost(structure, PRICES, toggles).notes == ()
+
+
+def test_what_is_made_of_nothing_costs_and_leaks_nothing() -> None:
+    nothing = composed_cost("pe_shift", (), PRICES)
+    assert (nothing.energy_pj, nothing.area_um2, nothing.leakage_share_pj) == (0, 0, 0)
+    assert not nothing.holds_leakage

@@ -113,6 +113,18 @@ def test_a_word_is_made_of_as_many_macros_as_it_needs(bits: int, ports: int, mac
     assert cost.area_um2 == pytest.approx(1483.4 * 256 + 9.6685 * word * macros)
 
 
+@pytest.mark.parametrize(
+    ("fields", "built_of"),
+    [
+        ({}, "256 KiB x 256 bit"),
+        ({"word_bits": 512}, "2 x 128 KiB x 256 bit"),
+        ({"capacity_kib": 96, "word_bits": 64, "ports": 3}, "3 x 32 KiB x 64 bit"),
+    ],
+)
+def test_a_fitted_memory_says_what_it_is_built_of(fields: dict[str, Any], built_of: str) -> None:
+    assert buffer(**fields).built_of == built_of
+
+
 def test_a_small_memory_costs_the_sum_of_its_terms() -> None:
     """16 KiB x 64 bit: 16^0.25 is 2, 16^0.5 is 4, 16^0.75 is 8; 64^0.5 is 8, 64^-0.25 is 1 / 8^0.5."""
     cost = buffer(capacity_kib=16, word_bits=64)
@@ -291,6 +303,77 @@ def test_a_larger_macro_of_less_area_is_taken(tmp_path: Path) -> None:
     assert buffer([table(tmp_path, SMALL + dense)], capacity_kib=32, word_bits=64).built_of == (
         "b (128 KiB x 64 bit)"
     )
+
+
+@pytest.mark.parametrize(
+    ("clock_mhz", "built_of"),
+    [
+        (500, "b (64 KiB x 64 bit)"),  # 2 ns a cycle: both answer, b takes 60,000 um2 beside 100,000
+        (555, "b (64 KiB x 64 bit)"),  # 1.8018 ns
+        (556, "2 x a (32 KiB x 64 bit)"),  # 1.7986 ns: only a answers
+        (666, "2 x a (32 KiB x 64 bit)"),  # 1.5015 ns
+        (667, "b (64 KiB x 64 bit)"),  # 1.4993 ns: neither answers, so the smaller
+    ],
+)
+def test_a_macro_that_meets_the_clock_comes_before_a_smaller_one(
+    tmp_path: Path, clock_mhz: float, built_of: str
+) -> None:
+    """a answers in 1.5 ns, b in 1.8."""
+    mine = [table(tmp_path, SMALL + macro(64, 64, 9, 9, 1, 60_000, 1.8, name="b"))]
+    cost = buffer(mine, clock_mhz=clock_mhz, capacity_kib=64, word_bits=64)
+    assert cost.built_of == built_of
+    assert bool(cost.warnings) == (clock_mhz == 667)
+
+
+def test_a_macro_without_an_access_time_counts_as_in_time_and_one_without_rows_comes_last(
+    tmp_path: Path,
+) -> None:
+    untimed = macro(64, 64, 9, 9, 1, 60_000, 1.8, name="b")[:-1]
+    mine = [table(tmp_path, SMALL + untimed)]
+    assert buffer(mine, clock_mhz=1000, capacity_kib=64, word_bits=64).built_of == "b (64 KiB x 64 bit)"
+    fast = macro(64, 64, 9, 9, 1, 60_000, 0.5, name="b")[1:]  # in time, but nothing says what a read costs
+    mine = [table(tmp_path, SMALL + fast)]
+    slow = buffer(mine, clock_mhz=1000, capacity_kib=64, word_bits=64)
+    assert slow.built_of == "2 x a (32 KiB x 64 bit)"
+    assert slow.warnings
+
+
+@pytest.mark.parametrize(
+    ("kib", "word_bits", "macros"),
+    [(0.0078125, 64, "131,072"), (1e-9, 64, "1,024,000,000,000"), (1, 8, "131,072")],
+)
+def test_no_buffer_is_built_of_absurdly_many_macros(
+    tmp_path: Path, kib: float, word_bits: int, macros: str
+) -> None:
+    """1 MiB x 64 bit of 8 bytes, of a millionth of a byte, and 128 MiB x 128 bit of 1 KiB x 8 bit."""
+    mine = [table(tmp_path, macro(kib, word_bits, 4, 5, 0.25, 50_000, 1.5))]
+    wanted_kib, wanted_bits = (1024, 64) if word_bits == 64 else (131_072, 128)
+    cost = buffer(mine, capacity_kib=wanted_kib, word_bits=wanted_bits)
+    for uses in (cost.read, cost.write, cost.leakage, cost.area):
+        assert f"would take {macros} macros of a" in reason(uses)
+        assert "at most 65,536: check capacity_kib and word_bits in table mine" in reason(uses)
+    assert cost.area_um2 is None
+
+
+def test_no_fitted_memory_is_cut_into_absurdly_many_macros() -> None:
+    """65,536 words of 8 bit side by side with one port are the most, 131,072 with two."""
+    fields: dict[str, Any] = {"capacity_kib": 65_536, "word_bits": 524_288, "macro_word_bits": 8}
+    assert buffer(**fields).macros == 65_536
+    assert buffer(**fields).area_um2 is not None
+    cost = buffer(**fields, ports=2)
+    assert reason(cost.area) == (
+        "sram.filter of 65536 KiB x 524288 bit would take 131,072 macros of 0.5 KiB x 8 bit, and buffers are "
+        "built of at most 65,536: set sram.filter.macro_word_bits to more than 8, or ports to fewer"
+    )
+
+
+def test_the_most_macros_are_still_priced_and_a_larger_macro_is_taken_instead(tmp_path: Path) -> None:
+    tiny = macro(1, 64, 4, 5, 0.25, 10, 1.5)
+    cost = buffer([table(tmp_path, tiny)], capacity_kib=65_536, word_bits=64)
+    assert (cost.macros, cost.area_um2) == (65_536, 655_360)
+    assert buffer([table(tmp_path, tiny)], capacity_kib=65_537, word_bits=64).area_um2 is None
+    both = [table(tmp_path, tiny + macro(128, 64, 9, 9, 1, 1e6, 1.8, name="b"))]
+    assert buffer(both, capacity_kib=65_537, word_bits=64).built_of == "513 x b (128 KiB x 64 bit)"
 
 
 def test_without_areas_the_least_capacity_is_taken(tmp_path: Path) -> None:

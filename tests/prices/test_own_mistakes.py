@@ -195,7 +195,10 @@ def test_memories_that_no_buffer_is_built_of_say_so(tmp_path: Path) -> None:
 
     rows = [*macro("small", 10.0, capacity_kib=16), *macro("large", 1000.0, capacity_kib=16)]
     found = unused([write(tmp_path, *SPLIT, *rows, row("sram/odd/area", 5.0)), *NO_LEAKAGE])
-    other = "every buffer is built of another memory of the table, with fewer missing rows or of less area"
+    other = (
+        "every buffer is built of another memory of the table, with fewer missing rows, in time for the "
+        "clock or of less area"
+    )
     assert found["sram/large/read/16KiB/128bit"] == (other, False)
     assert found["sram/odd/area"] == ("it states no capacity_kib, so no buffer can be built of it", True)
     assert not any("small" in key for key in found)
@@ -313,3 +316,48 @@ def test_an_accumulator_is_a_number_of_bits_or_a_format() -> None:
         parse_table(
             yaml.safe_dump(document(row("pe/mine/operate", 0.3, accumulator=accumulator))), source="mine.yaml"
         )
+
+
+@pytest.mark.parametrize(
+    "written", ["int8*int4", "int8xint4", "int8 int4", "int8 x", "int8", "int8 x int4 x int4", " x int8", ""]
+)
+def test_formats_are_two_with_a_cross_between(written: str) -> None:
+    message = refused(row("pe/mine/operate", 1.0, formats=written))
+    assert message.startswith("mine.yaml: line ")
+    assert "row pe/mine/operate: formats are not those of an activation and of a weight" in message or (
+        "row pe/mine/operate: formats: " in message
+    )
+
+
+def test_formats_that_nobody_knows_name_the_nearest() -> None:
+    message = refused(row("pe/mine/operate", 1.0, formats="int8 x itn4"))
+    assert "row pe/mine/operate: formats: " in message
+    assert "itn4" in message
+
+
+@pytest.mark.parametrize("written", ["int8 x int4", "INT8 X INT4", "int8 × int4", "int8  x  int4"])
+def test_formats_may_have_any_cross(written: str) -> None:
+    parse_table(yaml.safe_dump(document(row("pe/mine/operate", 1.0, formats=written))), source="mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("key", "scope", "allowed"),
+    [
+        ("pe/mine/operate", "macro", "logic"),
+        ("pe/mine/area", "external", "logic"),
+        ("pe_registers/mine/clock", "bound", "logic"),
+        ("flip_flop/28nm/toggle", "external", "logic"),
+        ("decoder/posit8.1/operate", "macro", "logic"),
+        ("converter/mine/area", "external", "logic"),
+    ],
+)
+def test_logic_holds_at_all_of_its_conditions(key: str, scope: str, allowed: str) -> None:
+    """Of a memory only the node is compared, of another chip nothing: a PE may not slip through as one."""
+    message = refused(row(key, 1.0), conditions={"scope": scope})
+    assert f"row {key}: its conditions 'synthesis' have a scope that {key.split('/')[0]} cannot" in message
+    assert f"(got {scope!r}); allowed: {allowed}" in message
+
+
+def test_memories_hold_at_their_node_at_least() -> None:
+    fields = {**row("sram/macro/area", 1.0), "capacity_kib": 16, "word_bits": 64}
+    assert "allowed: logic or macro" in refused(fields, conditions={"scope": "external"})

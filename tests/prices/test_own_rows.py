@@ -89,7 +89,12 @@ def test_rows_of_a_macs_name_price_it(tmp_path: Path) -> None:
     assert pe.energy_pj == pytest.approx(0.27)
     assert pe.area_um2 == 250
     assert (pe.status, pe.area_status, pe.uncertainty) == ("own", "own", None)
-    assert pe.notes == ()
+    # 8 + 4 + 24 flip-flops, of which 14.73 / 48 each are taken to toggle
+    assert pe.notes == (
+        "mine: table mine does not say how many register bits toggled when the energy of mine was taken; "
+        "0.31 a flip-flop and cycle are assumed in useful PE-cycles, the rate of the published int8 PE "
+        "(11.05 of 36): say so in the section characterised.mine",
+    )
 
 
 def test_energy_of_a_layer_is_made_of_the_rows(tmp_path: Path) -> None:
@@ -456,6 +461,24 @@ def test_formats_and_accumulator_that_rows_state_are_compared_with_the_mac(
         assert warning.endswith(text)
 
 
+def test_assumed_toggles_are_said_wherever_they_are_assumed(tmp_path: Path) -> None:
+    said = "are assumed in useful PE-cycles"
+    toggles = {"activation": 3.0, "weight": 1.5, "accumulator": 6.0}
+    flip_flops = {"activation": 8, "weight": 4, "accumulator": 24}
+    known = {"mine": {"flip_flops": flip_flops, "toggles_per_cycle": toggles, "source": "bench"}}
+    told = write(tmp_path, *SPLIT, characterised=known)
+    assert not any(said in note for note in pricing([told, *NO_LEAKAGE]).notes)
+    (silent,) = [note for note in pe_of([*NO_LEAKAGE], "fp16").notes if said in note]
+    assert silent.startswith("fp16: table johnson2018_28nm does not say how many register bits toggled")
+    assert silent.endswith("(14.73 of 48)")  # three registers of 16 bits
+    assert not any(said in note for note in pe_of([*NO_LEAKAGE], "int8").notes)
+    (composed,) = [note for note in pe_of([*NO_LEAKAGE], "mine").notes if said in note]
+    assert composed.startswith("mine: of its register bits 0.31 a flip-flop and cycle are assumed")
+    assert composed.endswith("(11.05 of 36)")
+    nowhere = pe_of([*NO_LEAKAGE], macs={"mine": {**MINE, "price": "nothing"}})
+    assert nowhere.notes == ()  # nothing is priced, so nothing is assumed
+
+
 def test_published_rows_asked_for_by_name_warn_where_they_are_of_another_mac() -> None:
     prices = pricing([*NO_LEAKAGE], macs={"mine": {**MINE, "price": "int8"}})
     assert prices.pes[0].energy_pj == pytest.approx(0.566)
@@ -573,6 +596,25 @@ def test_rows_that_a_run_does_not_need_say_why(
     result = run(tmp_path, *SPLIT, extra)
     assert [(unused.reason, unused.never) for unused in result.sources.unused] == [(reason, never)]
     assert bool(result.warnings) == never
+
+
+def test_rows_whose_figure_lacks_another_price_say_so(tmp_path: Path) -> None:
+    """Without the area of its PEs an array has no outline that wires cross and no logic that leaks."""
+    wire = {**row("wire/intermediate/transfer", 0.1), "energy_fj_per_bit_mm": 80.0}
+    leakage = {**row("logic/28nm/leakage", 0.1), "leakage_nw_per_um2": 4.0}
+    for fields in (wire, leakage):
+        del fields["energy_pj"]
+    own = write(tmp_path, *SPLIT[:4], wire, leakage)
+    overrides = {"macs.mine": MINE, "array.mac": "mine", "tables": [own, *NO_LEAKAGE]}
+    found = {
+        key: unused.reason
+        for unused in simulate(network(tmp_path), overrides=overrides).sources.unused
+        for key in unused.rows
+    }
+    assert found == {
+        "wire/intermediate/transfer": "wires are as long as areas make them, and some area is not priced",
+        "logic/28nm/leakage": "leakage follows the area of all logic, and some of it is not priced",
+    }
 
 
 def test_rows_behind_another_table_say_which_comes_first(tmp_path: Path) -> None:

@@ -132,11 +132,36 @@ def test_memories_take_the_node_step_at_their_own_supply(
     assert priced(at(28, volts), memory).value == 2.0
 
 
-def test_a_row_of_a_clock_beyond_the_range_may_be_used_inside_it() -> None:
-    """Energy an action does not follow the clock, so only the clock that it is used at has to be in range."""
-    fast = row(clock_mhz=2000)
-    assert priced(at(), fast).value == 2.0
-    assert priced(at(), fast).steps == ("clock 2000 -> 500 MHz: energy per action unchanged",)
+@pytest.mark.parametrize("held_mhz", [2000, 1000.1, 9.9, 0.001])
+def test_a_row_of_a_clock_beyond_the_range_is_not_taken_inside_it(held_mhz: float) -> None:
+    """What was synthesised for 2 GHz has other gates than what the rule was seen to hold for."""
+    found = at().price(row(clock_mhz=held_mhz))
+    assert isinstance(found, NotPriced)
+    assert found.reason == (
+        f"prices hold at {held_mhz:g} MHz, clock_mhz is 500 MHz, and prices scale inside 10 to 1000 MHz "
+        f"only: set clock_mhz to {held_mhz:g} or add a table with prices at 500 MHz"
+    )
+
+
+@pytest.mark.parametrize("held_mhz", [3000, 2000.5, 5])
+def test_no_nearest_value_is_offered_where_the_row_itself_is_out_of_range(held_mhz: float) -> None:
+    """At 1000 MHz, the nearest to 2000, the row would still hold at a clock that nothing scales from."""
+    found = PriceScaling(ProcessConfig(), 2000, ScalingConfig(frequency=True)).price(row(clock_mhz=held_mhz))
+    assert isinstance(found, NotPriced)
+    assert "nearest" not in found.reason
+    assert f"set clock_mhz to {held_mhz:g} or add a table" in found.reason
+
+
+@pytest.mark.parametrize("held_mhz", [10, 1000])
+def test_a_row_of_a_clock_at_an_end_of_the_range_is_taken_inside_it(held_mhz: float) -> None:
+    found = priced(at(), row(clock_mhz=held_mhz))
+    assert found.value == 2.0
+    assert found.steps == (f"clock {held_mhz} -> 500 MHz: energy per action unchanged",)
+
+
+def test_a_row_beyond_the_range_holds_at_its_own_clock() -> None:
+    fast = PriceScaling(ProcessConfig(), 2000, ScalingConfig(frequency=True))
+    assert priced(fast, row(clock_mhz=2000)).value == 2.0
 
 
 def test_the_clock_changes_no_price() -> None:

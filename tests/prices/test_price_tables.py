@@ -233,6 +233,29 @@ def test_a_fit_that_cannot_be_solved_is_refused(change: dict[str, Any], expected
     assert expected in refusal(broken)
 
 
+def test_a_fit_gives_no_row_that_has_a_value_or_another_fit() -> None:
+    """Nothing is overwritten in silence: the fit would win over the value that the row states."""
+    broken = document("parts_28nm")
+    row = next(each for each in broken["rows"] if each["component"] == "small_adder_bit")
+    key = "/".join(row[name] for name in ("component", "variant", "action"))
+    del row["fitted"]
+    row["energy_pj"] = 0.5
+    assert f"row {key}: is given by fit small_adder_bit_energy and has a value" in refusal(broken)
+    again = document("parts_28nm")
+    again["fits"]["twice"] = again["fits"]["small_adder_bit_energy"]
+    assert f"row {key}: is given by fit twice and has a value or another fit beside it" in refusal(again)
+
+
+def test_a_fit_to_rows_of_another_unit_is_refused() -> None:
+    broken = document("parts_28nm")
+    area = "johnson2018_28nm:pe_multiply/elma8/area"
+    broken["fits"]["small_adder_bit_energy"]["equations"] = [{"row": area, "counts": [9]}]
+    assert "fit small_adder_bit_energy is no value of this action" in refusal(broken)
+    mixed = document("parts_28nm")
+    mixed["fits"]["flip_flop_energy"]["equations"][1]["row"] = "johnson2018_28nm:pe_registers/elma8/area"
+    assert "fits.flip_flop_energy: mixes rows of different units" in refusal(mixed)
+
+
 def test_a_fit_for_a_row_that_is_not_there_is_refused() -> None:
     broken = document("parts_28nm")
     broken["fits"]["spare"] = {

@@ -11,9 +11,15 @@ import numpy as np
 import pytest
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.activity import SwitchingActivity, counted_activity
+from simulator.cost.activity import (
+    RelativeActivity,
+    SwitchingActivity,
+    counted_activity,
+    relative_activity,
+)
 from simulator.cost.lines import LayerEnergy
 from simulator.cost.mac_parts import structure_of
+from simulator.cost.mac_structure import RegisterClass
 from simulator.cost.pricing import ArchitecturePricing
 from simulator.numerics import get_mac
 from simulator.numerics.activity import switching_activity
@@ -284,3 +290,12 @@ def test_a_bound_is_never_below_the_energy(tmp_path: Path) -> None:
     arch = ArchConfig.model_validate({"tables": [str(file), *ArchConfig().tables]})
     energy = ArchitecturePricing(arch, structure_of(get_mac("int8"))).layer(counts(0, idle=1000))
     assert energy.toggling_idle_fj == 0
+
+
+@pytest.mark.parametrize("gated", [0, 5])
+def test_without_macs_and_without_ungated_ones_activity_has_a_meaning(gated: int) -> None:
+    """16 operand bits and 9 bits of sums over no MAC are 1; over 5 MACs, all gated, 16 / 5 / 8 for both."""
+    characterised: dict[RegisterClass, float] = {"activation": 3.0, "weight": 5.0, "accumulator": 6.0}
+    toggled = SwitchingActivity(10, 6, 9)
+    found = relative_activity(toggled, gated, characterised, gated)
+    assert found == (RelativeActivity(0.4, 0.4) if gated else RelativeActivity(1.0, 1.0))

@@ -92,3 +92,33 @@ class WeightStationary:
             if self.enabled[j]:
                 pe.w = w[j] if i == 0 else old[i - 1, j][1]
         return [self.pes[self.rows - 1, j].sum for j in range(self.columns)]
+
+
+class WeightStationaryTransposed:
+    """Weights are loaded along the rows and stay; activations move down, sums move right.
+
+    Row i may be loaded i edges after row 0. Timing of products and sums as in `WeightStationary`.
+    """
+
+    def __init__(self, rows: int, columns: int, add: Add, depth: int = 1, interval: int = 1) -> None:
+        self.rows, self.columns, self.add = rows, columns, add
+        self.pes = {(i, j): PE(pipe=deque([None] * (depth - 1))) for i in range(rows) for j in range(columns)}
+        self.entering = {place: deque([ZERO] * (interval - 1)) for place in self.pes}
+        self.enabled = [False] * rows
+
+    def step(
+        self, a: list[int], w: list[int], partial_sums: list[int], *, multiply: bool, load: bool
+    ) -> list[Sum]:
+        """One edge: activations [columns], weights and partial sums [rows]; the sums of the last column."""
+        old = {place: (pe.a, pe.w, pe.sum) for place, pe in self.pes.items()}
+        self.enabled = [load, *self.enabled[:-1]]
+        for (i, j), pe in self.pes.items():
+            if multiply:
+                pe.a = a[j] if i == 0 else old[i - 1, j][0]
+                self.entering[i, j].append((partial_sums[i], False, 0) if j == 0 else old[i, j - 1][2])
+                pe.pipe.append((pe.a, old[i, j][1]))
+                landing, arriving = pe.pipe.popleft(), self.entering[i, j].popleft()
+                pe.sum = arriving if landing is None else self.add(arriving, *landing)
+            if self.enabled[i]:
+                pe.w = w[i] if j == 0 else old[i, j - 1][1]
+        return [self.pes[i, self.columns - 1].sum for i in range(self.rows)]

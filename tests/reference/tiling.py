@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from simulator.arch import ArchConfig
 from simulator.workload.layer import Layer
@@ -133,7 +133,7 @@ def problem_of(layer: Layer, arch: ArchConfig, *, product: bool, bits: Bits | No
         channels=channels,
         n=layer.n // layer.groups,
         groups=layer.groups,
-        dataflow=arch.array.dataflow,
+        dataflow=cast(Dataflow, arch.array.dataflow),
         array_rows=arch.array.rows,
         array_columns=arch.array.columns,
         bits=bits,

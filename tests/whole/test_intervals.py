@@ -30,8 +30,9 @@ def price(row: str, value: float, uncertainty: float | None, table: str = "t") -
 
 
 def unit(name: str, uses: list[tuple[str, float]], price_pj: float, **more: Any) -> Namespace:
-    prices = [Namespace(row=row, quantity=quantity) for row, quantity in uses]
-    fields = {"less_leakage_pj": 0.0, "uncertainty": None, "component": name} | more
+    what = more.pop("what", "one memory")
+    prices = [Namespace(row=row, quantity=quantity, what=what) for row, quantity in uses]
+    fields = {"less_leakage_pj": 0.0, "uncertainty": None, "component": name, "composed_for": ""} | more
     return Namespace(name=name, prices=prices, price_pj=price_pj, **fields)
 
 
@@ -84,6 +85,25 @@ def test_what_two_results_share_cancels_in_their_ratio() -> None:
     assert same.is_none
 
 
+def test_a_fit_is_off_otherwise_for_a_memory_of_another_size() -> None:
+    """40 of 70 pJ are read from one memory; as much from another is as uncertain, and they do not cancel."""
+    first = made([SRAM, SRAM_TOO, DRAM], [READ, MOVE], {"read": 10, "move": 3})
+    elsewhere = unit("read", [(f"t:{SRAM.row}", 1), (f"t:{SRAM_TOO.row}", 2)], 4.0, what="another")
+    other = made([SRAM, SRAM_TOO, DRAM], [elsewhere, MOVE], {"read": 10, "move": 3})
+    found = difference(other, first, "energy")
+    assert found is not None
+    assert found.relative == 0
+    assert found.half_width == pytest.approx(math.hypot(0.3 * 40 / 70, 0.3 * 40 / 70))
+    both = made([SRAM, SRAM_TOO], [READ, replaced(elsewhere, "read too")], {"read": 10, "read too": 10})
+    total = interval(both, "energy")
+    assert total is not None
+    assert total.half_width == pytest.approx(math.hypot(12, 12))
+
+
+def replaced(made_unit: Namespace, name: str) -> Namespace:
+    return Namespace(**{**vars(made_unit), "name": name})
+
+
 def test_prices_that_only_one_of_two_results_has_do_not_cancel() -> None:
     """100 pJ composed for one MAC at 25 % beside 100 pJ for another: 25 % of each, apart."""
 
@@ -96,6 +116,24 @@ def test_prices_that_only_one_of_two_results_has_do_not_cancel() -> None:
     assert (found.relative, found.half_width) == pytest.approx((0, math.hypot(0.25, 0.25)))
     assert str(found) == "+0.0% ± 35.4%: no difference"
     alike = difference(composed("a"), composed("a"), "energy")
+    assert alike is not None
+    assert alike.half_width == 0
+
+
+def test_what_is_composed_for_the_mac_of_a_layer_is_off_with_that_mac_and_not_with_the_arrays() -> None:
+    """100 pJ of `b` beside 100 pJ of `c`, in arrays of `a` whose layers run in another MAC: 25 % of each.
+
+    100 pJ of `b` in an array of `a` cancel those in one of `b`.
+    """
+
+    def composed(mac: str, array: str) -> Result:
+        more = {"uncertainty": 0.25, "component": "pe_add", "composed_for": mac}
+        return made([PE], [unit("add", [("t:pe_add/int8/operate", 1)], 1.0, **more)], {"add": 100}, mac=array)
+
+    apart = difference(composed("b", "a"), composed("c", "a"), "energy")
+    assert apart is not None
+    assert apart.half_width == pytest.approx(math.hypot(0.25, 0.25))
+    alike = difference(composed("b", "a"), composed("b", "b"), "energy")
     assert alike is not None
     assert alike.half_width == 0
 
@@ -187,3 +225,53 @@ def test_the_report_says_it_too(network: Path, tmp_path: Path, capsys: pytest.Ca
     text = page.read_text()
     assert text.count("Known to 90 %: energy ") == 2
     assert "elma8: energy " in text
+
+
+def test_everything_that_is_composed_states_how_well_it_is_known(network: Path) -> None:
+    """25 % of integers, also of their toggles, second and skew registers, whoever the layer's MAC is."""
+    overrides = {"array.overlap": "full", "layers": {"two": {"mac": "int6 x int6"}}}
+    result = simulate(network, mac="int8 x int5", overrides=overrides)
+    units = [unit for unit in result.unit_prices if unit.uncertainty is not None]
+    assert {unit.uncertainty for unit in units} == {0.25}
+    by_mac = {unit.composed_for for unit in units if unit.component.startswith("pe_")}
+    assert by_mac == {"int8 x int5", "int6 x int6"}
+    for unit in units:
+        if unit.component.startswith("pe_"):
+            assert unit.composed_for in unit.counted
+    told = {unit.component for unit in units}
+    assert told == {"pe_multiply", "pe_add", "pe_registers", "skew_registers", "output_path"}
+    areas = {line.counted: line for line in result.area_formation if line.uncertainty is not None}
+    assert areas["PEs of int8 x int5"].composed_for == "int8 x int5"
+    assert areas["second accumulator registers of int8 x int5"].uncertainty == 0.25
+    assert areas["skew registers of two edges"].uncertainty == 0.25
+    assert not [u for u in result.unit_prices if "flip_flop" in str(u.prices) and u.uncertainty is None]
+
+
+def test_buffers_of_another_size_widen_a_comparison_and_equal_ones_do_not(network: Path) -> None:
+    """Areas of memories are known to 27.1 % (fit), of published PEs to 15 %, of what is composed to 25 %.
+
+    A memory of 256 KiB x 256 bit takes 1483.4 x 256 + 9.6685 x 256 um2, one of 512 KiB as much and
+    1483.4 x 256 more; the ofmap buffer with its two ports is twice 128 KiB.
+    """
+    usual = simulate(network)
+    same = difference(simulate(network, overrides={"dram.latency_ns": 100}), usual, "area")
+    assert same == Difference(0.0, 0.0)
+    larger = simulate(network, overrides={"sram.filter.capacity_kib": 512})
+    found = difference(larger, usual, "area")
+    assert found is not None
+    of_256, of_512 = 1483.4 * 256 + 9.6685 * 256, 1483.4 * 512 + 9.6685 * 256
+    twice_128 = 1483.4 * 256 + 2 * 9.6685 * 256
+    pes = 1024 * 336.672
+    parts = [(of_256, 2, 1), (of_512, 0, 1), (twice_128, 1, 1)]
+    total, more = priced(usual.totals.area_um2), priced(larger.totals.area_um2)
+    assert total == pytest.approx(2 * of_256 + twice_128 + pes + _rest_um2(usual), rel=1e-4)
+    off = [um2 * (now / more - before / total) * 0.271 for um2, before, now in parts]
+    off.append(pes * (1 / more - 1 / total) * 0.15)
+    off += [
+        _rest_um2(usual, part) * (1 / more - 1 / total) * 0.25 for part in ("skew_registers", "output_path")
+    ]
+    assert found.half_width == pytest.approx(more / total * math.hypot(*off), rel=1e-3)
+
+
+def _rest_um2(result: Result, *parts: str) -> float:
+    return sum(priced(result.area_um2[part]) for part in parts or ("skew_registers", "output_path"))

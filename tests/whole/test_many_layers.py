@@ -11,11 +11,11 @@ import pytest
 
 from simulator import assembly
 from simulator.arch import load_arch
-from simulator.assembly import MeasuredLayer, Measurements
 from simulator.cost.activity import SwitchingActivity
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.pricing import ArchitecturePricing
 from simulator.foundation.documents import pretty_json
+from simulator.measurements import MeasuredLayer, Measurements
 from simulator.numerics import get_mac
 from simulator.result import Result
 from simulator.simulation import load_workload, run_machine

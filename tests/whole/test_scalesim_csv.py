@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
@@ -15,7 +14,7 @@ from simulator.simulation import simulate
 from simulator.workload import Network, load_network
 from simulator.workload.batching import with_batch
 from simulator.workload.scalesim_csv import read_scalesim
-from tests.golden import golden_file
+from tests.reference.scalesim import reports, topology_csv
 
 HEADER = (
     "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
@@ -30,16 +29,17 @@ def read(text: str, folder: Path) -> Network:
 
 @pytest.mark.parametrize("dataflow", ["os", "ws", "is"])
 @pytest.mark.parametrize("topology", ["alexnet", "resnet18"])
-def test_sizes_are_those_that_scalesim_reports(topology: str, dataflow: str) -> None:
-    network = load_network(golden_file(f"scalesim/{topology}.csv"))
-    with golden_file(f"scalesim/{topology}_{dataflow}.csv").open(encoding="utf-8") as file:
-        reported = list(csv.DictReader(file))
+def test_sizes_are_those_that_scalesim_reports(topology: str, dataflow: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{topology}.csv"
+    path.write_text(topology_csv(topology), encoding="utf-8")
+    network = load_network(path)
+    reported = reports(topology, dataflow)
     assert len(reported) == len(network.layers) > 0
     for row, layer in zip(reported, network.layers, strict=True):
-        assert layer.name == row["layer"]
-        assert [layer.m, layer.n, layer.k, layer.macs] == [int(row[key]) for key in ("M", "N", "K", "macs")]
+        assert layer.name == row.layer
+        assert [layer.m, layer.n, layer.k, layer.macs] == [row.M, row.N, row.K, row.macs]
         assert layer.convolution is not None
-        assert layer.convolution.ofmap == (int(row["ofmap_h"]), int(row["ofmap_w"]))
+        assert layer.convolution.ofmap == (row.ofmap_h, row.ofmap_w)
 
 
 sizes = st.integers(1, 40)

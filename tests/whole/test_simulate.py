@@ -155,7 +155,7 @@ def test_options_override_single_fields(capsys: pytest.CaptureFixture[str]) -> N
         (["resnet50", "--arch", "int8_32"], ["unknown architecture", "did you mean 'int8_32x32'"]),
         (["resnet50", "--rows", "0"], ["array.rows", "got 0"]),
         (["resnet50", "--rows", "-4"], ["array.rows", "got -4"]),
-        (["resnet50", "--dataflow", "sw"], ["array.dataflow", "got 'sw'", "'os', 'ws' or 'is'"]),
+        (["resnet50", "--dataflow", "sw"], ["array.dataflow", "got 'sw'", "'os', 'ws', 'is' or 'wst'"]),
         (["resnet50", "--mac", "int88"], ["int88"]),
         (["resnet50", "--set", "array.rows"], ["FIELD=VALUE", "'array.rows'"]),
         (["resnet50", "--set", "array.rwos=3"], ["array.rwos", "did you mean 'rows'"]),

@@ -1,7 +1,14 @@
 """Policies that put a trained network into number formats: data, and one module for each step."""
 
 from simulator.inference.policies.convert import convert, needs_calibration
-from simulator.inference.policies.policy import OPTIONS, POLICIES, Policy, default_policy, get_policy
+from simulator.inference.policies.policy import (
+    OPTIONS,
+    POLICIES,
+    Policy,
+    default_policy,
+    get_policy,
+    is_policy,
+)
 from simulator.inference.policies.suitability import unsuited
 
 __all__ = [
@@ -11,6 +18,7 @@ __all__ = [
     "convert",
     "default_policy",
     "get_policy",
+    "is_policy",
     "needs_calibration",
     "unsuited",
 ]

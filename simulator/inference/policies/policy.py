@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Final, Literal
 
 from simulator.foundation import UserError
+from simulator.foundation.plugins import plugins
 from simulator.inference.policies.rounding import Rounding
 from simulator.inference.policies.scaling import Method
 from simulator.numerics import Mac
@@ -59,6 +60,9 @@ POLICIES: dict[str, Policy] = {
 }
 """Policies by name; docs/inference.md says where each comes from."""
 
+PLUGIN_GROUP: Final = "systolic.policies"
+"""Entry points of other packages: a `Policy` by its name."""
+
 _SWITCHES: dict[str, dict[str, object]] = {
     "per_tensor": {"weight_scales": "tensor"},
     "power_of_two": {"power_of_two": True},
@@ -85,18 +89,35 @@ def get_policy(spec: str | Policy) -> Policy:
     if isinstance(spec, Policy):
         return spec
     base, *options = (part.strip() for part in spec.split("+"))
-    if base not in POLICIES:
-        raise UserError("unknown policy", value=base, candidates=POLICIES)
-    policy = POLICIES[base]
+    policy = _named(base)
     for option in options:
         policy = _with_option(policy, option)
     return replace(policy, name=spec)
 
 
+def is_policy(name: str) -> bool:
+    """Whether a policy has this name, the simulator's own or another package's."""
+    return name in POLICIES or name in _added()
+
+
+def _named(name: str) -> Policy:
+    if name in POLICIES:
+        return POLICIES[name]
+    added = _added()
+    if name in added:
+        return added[name]
+    raise UserError("unknown policy", value=name, candidates=[*POLICIES, *added])
+
+
+def _added() -> dict[str, Policy]:
+    """Policies of other packages."""
+    return {each.name: each.value for each in plugins(PLUGIN_GROUP, Policy)}
+
+
 def default_policy(mac: Mac) -> str:
-    """`drop_in` for floats, posits and log numbers, `max` for integers, fixed point and minifloats."""
-    narrow = {"integer", "fixed point", "minifloat"}
-    return "max" if narrow & {mac.activation.family, mac.weight.family} else "drop_in"
+    """`max` where a format says that it needs scales (integers, fixed point, minifloats), else `drop_in`."""
+    needs_scales = mac.activation.calibration.needs_scales or mac.weight.calibration.needs_scales
+    return "max" if needs_scales else "drop_in"
 
 
 def _with_option(policy: Policy, option: str) -> Policy:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from simulator.inference.policies.policy import Policy, default_policy
-from simulator.numerics import FixedAccumulator, Mac
-
-_NEEDS_SCALES = frozenset({"integer", "fixed point", "minifloat"})
-_TAPERED = frozenset({"tapered log", "posit"})
+from simulator.numerics import Mac
 
 
 def unsuited(policy: Policy, mac: Mac) -> str | None:
@@ -18,32 +15,21 @@ def unsuited(policy: Policy, mac: Mac) -> str | None:
     """
     if policy.search or policy.formats != "mac":
         return None
-    families = {mac.activation.family, mac.weight.family}
+    formats = (mac.activation, mac.weight)
     instead = f"the default for {mac.name} is {default_policy(mac)}"
     if policy.scaling == "none":
-        narrow = sorted(families & _NEEDS_SCALES)
+        narrow = sorted(fmt.family for fmt in formats if fmt.calibration.needs_scales)
         if not narrow:
             return None
         return (
             f"policy {policy.name} leaves {mac.name} uncalibrated, as {narrow[0]} codes need scales;"
             f" {instead}"
         )
-    if policy.scaling == "mse" and families & _TAPERED:
+    if policy.scaling == "mse" and any(fmt.calibration.is_tapered for fmt in formats):
         return None
-    if _largest_product(mac) > _limit(mac):
+    if mac.pair.largest_product > mac.accumulator.limit:
         return (
             f"policy {policy.name} does not calibrate {mac.name}: it scales tensors to the formats' largest"
             f" values, whose products the accumulator cannot hold; {instead}"
         )
     return None
-
-
-def _largest_product(mac: Mac) -> float:
-    return max(mac.activation.largest, -mac.activation.lowest) * max(mac.weight.largest, -mac.weight.lowest)
-
-
-def _limit(mac: Mac) -> float:
-    fixed = mac.accumulator
-    if isinstance(fixed, FixedAccumulator):
-        return fixed.highest * 2.0**fixed.lsb
-    return mac.accumulator_format.largest

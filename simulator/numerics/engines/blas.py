@@ -9,23 +9,23 @@ all that an accumulator that wraps can see.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import singledispatch
 from itertools import product
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.accumulators import wrap
-from simulator.numerics.engines.problem import Answer, Problem, Refusal
+from simulator.numerics.accumulators import Accumulator, FixedAccumulator
+from simulator.numerics.arrays import Codes
+from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal
 from simulator.numerics.engines.wide import Wide
 from simulator.numerics.formats.tables import look_up, present_codes
-from simulator.numerics.mac_spec import FixedAccumulator
-from simulator.numerics.products import ExactProducts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from simulator.numerics.products import ExactProducts, Products
+from simulator.numerics.twos_complement import wrap
 
 SINGLE_BITS = 24
 DOUBLE_BITS = 53
@@ -38,7 +38,7 @@ Reals = npt.NDArray[np.floating[Any]]
 class Operand:
     """A matrix of codes and the table that makes them integers in units of 2**unit."""
 
-    codes: npt.NDArray[np.unsignedinteger[Any]]
+    codes: Codes
     table: npt.NDArray[np.float64]
     unit: int = 0
 
@@ -66,17 +66,36 @@ class Operand:
 
 def attempt(problem: Problem) -> Answer | Refusal:
     """The product by BLAS, or why not."""
-    mac = problem.mac
-    fixed = mac.accumulator
-    if not isinstance(fixed, FixedAccumulator) or not isinstance(mac.products, ExactProducts):
-        return Refusal("only exact products into fixed accumulators are integer arithmetic")
-    rule = mac.products
+    return _attempt(problem.mac.accumulator, problem)
+
+
+_NOT_INTEGER: Final = Refusal("only exact products into fixed accumulators are integer arithmetic")
+
+
+@singledispatch
+def _attempt(_accumulator: Accumulator, _problem: Problem) -> Answer | Refusal:
+    return _NOT_INTEGER
+
+
+@_attempt.register
+def _(fixed: FixedAccumulator, problem: Problem) -> Answer | Refusal:
+    return _sum(fixed.products(problem.mac.pair), fixed, problem)
+
+
+@singledispatch
+def _sum(_products: Products, _fixed: FixedAccumulator, _problem: Problem) -> Answer | Refusal:
+    return _NOT_INTEGER
+
+
+@_sum.register
+def _(rule: ExactProducts, fixed: FixedAccumulator, problem: Problem) -> Answer | Refusal:
+    wraps = not fixed.depends_on_order
     a = Operand(problem.a, rule.activation_integers)
     w = Operand(problem.w, rule.weight_integers)
     K = problem.shape[1]
     bound = K * a.largest * w.largest
     shift = rule.shift
-    certain = fixed.overflow == "wrap" and shift >= 0
+    certain = wraps and shift >= 0
     if not certain or bound > 1 << DOUBLE_BITS:
         a, w = a.narrowed(), w.narrowed()
         shift = rule.shift + a.unit + w.unit
@@ -85,16 +104,16 @@ def attempt(problem: Problem) -> Answer | Refusal:
             return Refusal("bits below the accumulator's lowest are cut off product by product")
         shift = max(shift, 0)
     singles = max(bound, a.largest, w.largest) <= 1 << SINGLE_BITS  # the bound is 0 beside zeros alone
-    if singles and fixed.overflow == "wrap":
+    if singles and wraps:
         total = (a.matrix(np.float32) @ w.matrix(np.float32)).astype(np.int64)
         return _answer(
             problem, Wide64([(total, shift)]), f"sum of |a b| <= {bound} <= 2^24: exact in float32"
         )
     A, W = a.matrix(), w.matrix()
-    may_overflow = fixed.overflow != "wrap" and (bound << shift) + _largest(problem.initial) > fixed.highest
+    may_overflow = not wraps and (bound << shift) + _largest(problem.initial) > fixed.highest
     if bound > 1 << DOUBLE_BITS or may_overflow:
         bound = min(bound, _norm_bound(A, W, a.largest, w.largest))
-    if fixed.overflow != "wrap" and (bound << shift) + _largest(problem.initial) > fixed.highest:
+    if not wraps and (bound << shift) + _largest(problem.initial) > fixed.highest:
         return Refusal(f"the bound on sums does not exclude that {fixed.bits} bits overflow on the way")
     if bound <= 1 << DOUBLE_BITS:
         total = (A @ W).astype(np.int64)
@@ -176,3 +195,6 @@ def _limbs(matrix: Reals, limbs: int, bits: int) -> Iterator[tuple[Reals, int]]:
         yield high, bits * index
         rest = rest - np.ldexp(high, bits * index)
     yield rest, 0
+
+
+ENGINE: Final = Engine("blas", attempt)

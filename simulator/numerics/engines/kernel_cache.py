@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numba.core.caching import FunctionCache
 
+from simulator.numerics.engines.turn import Turn
+
 LOG = logging.getLogger("simulator.kernels")
 """Says which kernel is compiled, which takes seconds; at level `INFO`."""
 
@@ -24,12 +26,30 @@ _PLAIN = (int, float, complex, str, bytes, bool, type(None), tuple, np.generic)
 class KernelCache(FunctionCache):  # type: ignore[misc]
     """numba's cache of one kernel, whose entries are found by the kernel's fingerprint."""
 
+    def __init__(self, py_func: Callable[..., Any]) -> None:
+        super().__init__(py_func)
+        self._turn = Turn()
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The compiled kernel for some argument types; None where there is none of this fingerprint."""
+        """The compiled kernel for some argument types; None where there is none of this fingerprint.
+
+        After None it is this process's turn to compile it, until `save_overload`; others wait for the result.
+        """
         compiled = super().load_overload(sig, target_context)
+        if compiled is None and self._turn.take(self.cache_path, self._py_func.__qualname__):
+            compiled = super().load_overload(sig, target_context)
         if compiled is None:
             LOG.info("compiling %s", self._py_func.__name__)
+        else:
+            self._turn.give_back()
         return compiled
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a compiled kernel for later processes, and let those load it that wait for it."""
+        try:
+            super().save_overload(sig, data)
+        finally:
+            self._turn.give_back()
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         # Not before the first call: a kernel may call helpers that are defined below it.

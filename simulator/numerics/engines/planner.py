@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
-from simulator.numerics.engines import blas, sequential, stepwise, table
-from simulator.numerics.engines.problem import Answer, Problem, Refusal
-from simulator.numerics.formats import as_codes
+from simulator.numerics.arrays import Accumulators, Booleans, Codes
+from simulator.numerics.engines import ENGINES
+from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal
+from simulator.numerics.formats import Format, as_codes
 from simulator.numerics.formats.tables import TABLE_BITS, is_special
-from simulator.numerics.mac_spec import FixedAccumulator
-
-if TYPE_CHECKING:
-    from simulator.numerics.formats import Format
-    from simulator.numerics.mac import Mac
-
-EngineName = Literal["blas", "table", "sequential", "stepwise"]
+from simulator.numerics.mac import Mac
 
 SMALL_PRODUCT: Final = 1 << 16
 """Products of fewer MACs than this spare the import of the compiled engines."""
-
-_ENGINES: Final[dict[EngineName, Callable[[Problem], Answer | Refusal]]] = {
-    "blas": blas.attempt,
-    "table": table.attempt,
-    "sequential": sequential.attempt,
-    "stepwise": stepwise.attempt,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +31,10 @@ class MatmulResult:
     the first direction; None for others. `engine` computed it, and `reason` says why it is exact.
     """
 
-    accumulators: npt.NDArray[Any]
-    is_infinite: npt.NDArray[np.bool_]
+    accumulators: Accumulators
+    is_infinite: Booleans
     overflow: npt.NDArray[np.int8] | None
-    engine: EngineName
+    engine: str
     reason: str
 
 
@@ -56,10 +44,24 @@ def multiply(
     w_codes: npt.ArrayLike,
     initial: npt.ArrayLike | None = None,
     *,
-    engine: EngineName | None = None,
+    engine: str | None = None,
     threads: int | None = None,
+    one_of_many: bool = False,
+    engines: Sequence[Engine] = ENGINES,
 ) -> MatmulResult:
-    """Activations [M, K] times weights [K, N]; see `Mac.multiply`. `threads` bounds the compiled engines.
+    """Accumulators [M, N] of activations [M, K] times weights [K, N], and how they were computed.
+
+    Products are added in the order k = 0 .. K-1. Results depend neither on threads nor on the engine.
+
+    Args:
+        mac: the arithmetic.
+        a_codes: activations [M, K].
+        w_codes: weights [K, N].
+        initial: accumulators to start from, that broadcast to [M, N]; zero by default.
+        engine: run this one instead of the planner's choice; every engine gives the same bits.
+        threads: at most this many in the compiled engines; all cores by default.
+        one_of_many: compiled engines take small products too, since their import pays off over many.
+        engines: those to choose from, the fastest first; the last takes every product.
 
     Raises:
         UserError: shapes that do not match, codes or accumulators outside their ranges, an unknown
@@ -68,15 +70,17 @@ def multiply(
     a, w = checked_operands(mac, a_codes, w_codes)
     start = None if initial is None else _initial(mac, initial, (a.shape[0], w.shape[1]))
     problem = Problem(mac, a, w, start, threads)
-    name, answer = _run(problem, engine)
+    if engine is None:
+        spared = problem.macs < SMALL_PRODUCT and not one_of_many
+        name, answer = _first_answer(problem, [each for each in engines if not (spared and each.is_compiled)])
+    else:
+        name, answer = engine, _forced_answer(problem, engine, engines)
     return MatmulResult(
         answer.accumulators, _infinite(problem, answer), _overflow(problem, answer), name, answer.reason
     )
 
 
-def checked_operands(
-    mac: Mac, a_codes: npt.ArrayLike, w_codes: npt.ArrayLike
-) -> tuple[npt.NDArray[np.unsignedinteger[Any]], npt.NDArray[np.unsignedinteger[Any]]]:
+def checked_operands(mac: Mac, a_codes: npt.ArrayLike, w_codes: npt.ArrayLike) -> tuple[Codes, Codes]:
     """Codes [M, K] and [K, N] in their formats' dtypes.
 
     Raises:
@@ -92,26 +96,25 @@ def checked_operands(
     return a, w
 
 
-def _run(problem: Problem, engine: EngineName | None) -> tuple[EngineName, Answer]:
-    if engine is not None:
-        if engine not in _ENGINES:
-            raise UserError("unknown engine", value=engine, candidates=get_args(EngineName))
-        answer = _ENGINES[engine](problem)
-        if isinstance(answer, Refusal):
-            raise UserError(
-                f"engine {engine!r} cannot compute MAC {problem.mac.name!r} here: {answer.reason}"
-            )
-        return engine, answer
-    for name, attempt in _ENGINES.items():
-        if problem.macs < SMALL_PRODUCT and name in ("table", "sequential"):
-            continue
-        answer = attempt(problem)
+def _forced_answer(problem: Problem, name: str, engines: Sequence[Engine]) -> Answer:
+    by_name = {each.name: each for each in engines}
+    if name not in by_name:
+        raise UserError("unknown engine", value=name, candidates=list(by_name))
+    answer = by_name[name].attempt(problem)
+    if isinstance(answer, Refusal):
+        raise UserError(f"engine {name!r} cannot compute MAC {problem.mac.name!r} here: {answer.reason}")
+    return answer
+
+
+def _first_answer(problem: Problem, engines: Sequence[Engine]) -> tuple[str, Answer]:
+    for each in engines:
+        answer = each.attempt(problem)
         if isinstance(answer, Answer):
-            return name, answer
-    raise AssertionError("the stepwise engine takes every product")
+            return each.name, answer
+    raise AssertionError("the last engine takes every product")
 
 
-def _initial(mac: Mac, initial: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDArray[Any]:
+def _initial(mac: Mac, initial: npt.ArrayLike, shape: tuple[int, int]) -> Accumulators:
     array = np.asarray(initial)
     if array.dtype.kind not in "iuO":
         raise UserError("initial accumulators must be integers", value=str(array.dtype))
@@ -123,34 +126,19 @@ def _initial(mac: Mac, initial: npt.ArrayLike, shape: tuple[int, int]) -> npt.ND
             value=list(array.shape),
             allowed=list(shape).__repr__(),
         ) from error
-    fixed = mac.accumulator
-    if not isinstance(fixed, FixedAccumulator):
-        return as_codes(mac.accumulator_format, array)
-    if array.size and (int(array.min()) < fixed.lowest or int(array.max()) > fixed.highest):
-        worst = int(array.min()) if int(array.min()) < fixed.lowest else int(array.max())
-        raise UserError(
-            f"initial accumulators outside {fixed.bits} bits",
-            value=worst,
-            allowed=f"{fixed.lowest} to {fixed.highest}",
-        )
-    return array.astype(mac.accumulator_dtype)
+    return mac.accumulator.checked(array)
 
 
-def _infinite(problem: Problem, answer: Answer) -> npt.NDArray[np.bool_]:
-    mac = problem.mac
-    lost = np.zeros(answer.accumulators.shape, np.bool_)
-    if not mac.is_fixed:
-        lost = ~np.isfinite(mac.accumulator_format.decode(answer.accumulators))
-        if mac.accumulator_format.overflows_to_infinity:
-            return lost
-    rows = _has_special(mac.activation, problem.a, axis=1)
-    columns = _has_special(mac.weight, problem.w, axis=0)
-    return lost | rows[:, None] | columns[None, :]
+def _infinite(problem: Problem, answer: Answer) -> Booleans:
+    def operands() -> Booleans:
+        rows = _has_special(problem.mac.activation, problem.a, axis=1)
+        columns = _has_special(problem.mac.weight, problem.w, axis=0)
+        return rows[:, None] | columns[None, :]
+
+    return problem.mac.accumulator.infinite(answer.accumulators, operands)
 
 
-def _has_special(
-    fmt: Format, codes: npt.NDArray[np.unsignedinteger[Any]], axis: int
-) -> npt.NDArray[np.bool_]:
+def _has_special(fmt: Format, codes: Codes, axis: int) -> Booleans:
     """Which rows (axis 1) or columns (axis 0) hold an infinity or NaN."""
     if fmt.bits > TABLE_BITS:
         return np.asarray((~np.isfinite(fmt.decode(codes))).any(axis=axis))
@@ -161,7 +149,6 @@ def _has_special(
 
 
 def _overflow(problem: Problem, answer: Answer) -> npt.NDArray[np.int8] | None:
-    fixed = problem.mac.accumulator
-    if not (isinstance(fixed, FixedAccumulator) and fixed.overflow == "sticky"):
+    if not problem.mac.accumulator.remembers_overflow:
         return None
     return np.zeros(answer.accumulators.shape, np.int8) if answer.overflow is None else answer.overflow

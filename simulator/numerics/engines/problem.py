@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from simulator.numerics.mac import Mac
+from simulator.numerics.arrays import Accumulators, Codes
+from simulator.numerics.mac import Mac
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +17,9 @@ class Problem:
     """One matrix product: checked codes a [M, K] and w [K, N], accumulators [M, N] to start from or None."""
 
     mac: Mac
-    a: npt.NDArray[np.unsignedinteger[Any]]
-    w: npt.NDArray[np.unsignedinteger[Any]]
-    initial: npt.NDArray[Any] | None
+    a: Codes
+    w: Codes
+    initial: Accumulators | None
     threads: int | None = None
 
     @property
@@ -33,7 +33,7 @@ class Problem:
         M, K, N = self.shape
         return M * K * N
 
-    def starting_sums(self) -> npt.NDArray[Any]:
+    def starting_sums(self) -> Accumulators:
         """A fresh array of accumulators to add to."""
         M, _, N = self.shape
         if self.initial is None:
@@ -45,7 +45,7 @@ class Problem:
 class Answer:
     """An engine's accumulators, why they are exact, and overflow signs where it had to look for them."""
 
-    accumulators: npt.NDArray[Any]
+    accumulators: Accumulators
     reason: str
     overflow: npt.NDArray[np.int8] | None = None
 
@@ -55,3 +55,16 @@ class Refusal:
     """Why an engine cannot compute a product exactly."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One way to compute matrix products exactly.
+
+    name: what results and users call it. attempt: the product, or why this engine cannot compute it.
+    is_compiled: whether its first product imports the compiler, which small products are spared.
+    """
+
+    name: str
+    attempt: Callable[[Problem], Answer | Refusal]
+    is_compiled: bool = False

@@ -20,20 +20,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.engines.sequential import is_rounded_once, operand_values
+from simulator.numerics.accumulators import FloatAccumulator
+from simulator.numerics.arrays import Codes
+from simulator.numerics.engines.float_steps import is_rounded_once, operand_values
 from simulator.numerics.formats import TABLE_BITS
 from simulator.numerics.formats.tables import look_up
+from simulator.numerics.products import OperandPair
 
-if TYPE_CHECKING:
-    from simulator.numerics.mac import Mac
-
-Reals = npt.NDArray[np.floating[Any]]
-Codes = npt.NDArray[np.unsignedinteger[Any]]
+Lanes = npt.NDArray[np.floating[Any]]
+"""float32 or float64 values as the kernels take them."""
 
 _SINGLE_BITS = 24
 
@@ -42,19 +42,20 @@ _SINGLE_BITS = 24
 class ScaledSteps:
     """How one MAC's steps run: the lanes, the scale, and the numbers that the kernels take."""
 
-    mac: Mac
+    accumulator: FloatAccumulator
+    pair: OperandPair
     is_single: bool
     flushes: bool
 
     @classmethod
-    def of(cls, mac: Mac) -> ScaledSteps | None:
+    def of(cls, accumulator: FloatAccumulator, pair: OperandPair) -> ScaledSteps | None:
         """The fastest exact steps of a float accumulator, or None where scaling does not fit."""
-        return _steps(mac)
+        return _steps(accumulator, pair)
 
     @property
     def unit(self) -> float:
         """What all values are multiplied by."""
-        return float(2.0 ** ((127 if self.is_single else 1023) - _greatest_exponent(self.mac)))
+        return float(2.0 ** ((127 if self.is_single else 1023) - _greatest_exponent(self.accumulator)))
 
     @property
     def dtype(self) -> type[np.float32 | np.float64]:
@@ -66,7 +67,7 @@ class ScaledSteps:
         """The kernels' constants, as integers of the lanes' width."""
         integer = np.int32 if self.is_single else np.int64
         width, fraction_bits = (32, 23) if self.is_single else (64, 52)
-        rounding, fmt = self.mac.rounding, self.mac.accumulator_format
+        rounding, fmt = self.accumulator.rounding, self.accumulator.coded_in
         drop = fraction_bits + 1 - rounding.precision
 
         def pattern(value: float) -> int:
@@ -84,15 +85,15 @@ class ScaledSteps:
             integer(drop),
         )
 
-    def multiply(self, a: Reals, w: Reals, sums: Reals, first: int, last: int) -> None:
+    def multiply(self, a: Lanes, w: Lanes, sums: Lanes, first: int, last: int) -> None:
         """Add products to the scaled `sums` of rows first .. last - 1, in the order of k."""
         self._kernel("multiply")(a, w, sums, self.layout, first, last)
 
-    def still(self, a: Reals, w: Reals, sums: Reals, counts: npt.NDArray[np.int64]) -> None:
+    def still(self, a: Lanes, w: Lanes, sums: Lanes, counts: npt.NDArray[np.int64]) -> None:
         """Output stationary toggles, from zero, to counts[0]; where sums end, to `sums`."""
         self._kernel("still")(a, w, sums, self.layout, counts)
 
-    def moving(self, a: Reals, w: Reals, sums: Reals, passed_on: int, counts: npt.NDArray[np.int64]) -> None:
+    def moving(self, a: Lanes, w: Lanes, sums: Lanes, passed_on: int, counts: npt.NDArray[np.int64]) -> None:
         """Toggles of a fold's moving partial sums to counts[:, 0]; `sums` enter at the top, leave below."""
         self._kernel("moving")(a, w, sums, passed_on, self.layout, counts)
 
@@ -105,46 +106,48 @@ class ScaledSteps:
         )
         return kernel
 
-    def activations(self, codes: Codes) -> Reals:
+    def activations(self, codes: Codes) -> Lanes:
         """Activations as the kernels take them, scaled."""
-        fmt = self.mac.activation
+        fmt = self.pair.activation
         if fmt.bits <= TABLE_BITS and codes.size > 1 << fmt.bits:
             return look_up(self.activations(np.arange(1 << fmt.bits, dtype=fmt.code_dtype)), codes)
-        values = operand_values(fmt, codes, self.mac.rounding)
+        values = operand_values(fmt, codes, self.accumulator.rounding)
         return (values * self.unit).astype(self.dtype)
 
-    def weights(self, codes: Codes) -> Reals:
+    def weights(self, codes: Codes) -> Lanes:
         """Weights as the kernels take them."""
-        return operand_values(self.mac.weight, codes, self.mac.rounding).astype(self.dtype, copy=False)
+        values = operand_values(self.pair.weight, codes, self.accumulator.rounding)
+        return values.astype(self.dtype, copy=False)
 
-    def sums(self, codes: Codes) -> Reals:
+    def sums(self, codes: Codes) -> Lanes:
         """Accumulators as the kernels take them, scaled."""
-        rounding, fmt = self.mac.rounding, self.mac.accumulator_format
+        rounding, fmt = self.accumulator.rounding, self.accumulator.coded_in
         values = rounding.flush(fmt.decode(codes), fmt.smallest_normal)
         return np.asarray((values * self.unit).astype(self.dtype))
 
-    def codes(self, sums: Reals) -> Codes:
+    def codes(self, sums: Lanes) -> Codes:
         """Codes of scaled accumulators."""
-        return self.mac.accumulator_format.encode(sums.astype(np.float64, copy=False) / self.unit)
+        return self.accumulator.coded_in.encode(sums.astype(np.float64, copy=False) / self.unit)
 
 
-def _greatest_exponent(mac: Mac) -> int:
-    return int(np.frexp(mac.accumulator_format.largest)[1]) - 1
+def _greatest_exponent(accumulator: FloatAccumulator) -> int:
+    return int(np.frexp(accumulator.coded_in.largest)[1]) - 1
 
 
 @lru_cache(maxsize=256)
-def _steps(mac: Mac) -> ScaledSteps | None:
-    fmt, activation, weight, rounding = mac.accumulator_format, mac.activation, mac.weight, mac.rounding
+def _steps(accumulator: FloatAccumulator, pair: OperandPair) -> ScaledSteps | None:
+    fmt, rounding = accumulator.coded_in, accumulator.rounding
+    activation, weight = pair.activation, pair.weight
     t, q = rounding.precision, activation.significand_bits + weight.significand_bits
-    full = fmt.largest == (2.0 - 2.0 ** (1 - t)) * 2.0 ** _greatest_exponent(mac)
+    full = fmt.largest == (2.0 - 2.0 ** (1 - t)) * 2.0 ** _greatest_exponent(accumulator)
     above_grid = rounding.flush_subnormals or activation.lsb + weight.lsb >= fmt.lsb
     if not (fmt.overflows_to_infinity and full and above_grid and activation.largest <= fmt.largest):
         return None
     bits = _SINGLE_BITS
-    span = 127 - _greatest_exponent(mac)
+    span = 127 - _greatest_exponent(accumulator)
     in_range = span >= 0 and weight.largest < 2.0**127 and weight.lsb >= -126
     in_range = in_range and activation.lsb + span >= -126 and activation.lsb + weight.lsb + span >= -126
     single = in_range and q + t <= bits - 2 and 2 * t <= bits - 2 and q < t
     if not single and not is_rounded_once(fmt, activation, weight):
         return None
-    return ScaledSteps(mac, single, rounding.flush_subnormals)
+    return ScaledSteps(accumulator, pair, single, rounding.flush_subnormals)

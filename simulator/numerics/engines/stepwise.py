@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
-from simulator.numerics.engines.problem import Answer, Problem
-from simulator.numerics.mac_spec import FixedAccumulator
+from simulator.numerics.engines.problem import Answer, Engine, Problem
 
 
 def attempt(problem: Problem) -> Answer:
     """The product by the MAC's own elementwise step, in the order of k."""
-    mac, fixed = problem.mac, problem.mac.accumulator
+    mac = problem.mac
     sums = problem.starting_sums()
-    watch = isinstance(fixed, FixedAccumulator) and fixed.overflow == "sticky"
-    overflow = np.zeros(sums.shape, np.int8) if watch else None
+    overflow = np.zeros(sums.shape, np.int8) if mac.accumulator.remembers_overflow else None
     for k in range(problem.shape[1]):
         a, w = problem.a[:, k, None], problem.w[None, k, :]
         if overflow is not None:
             overflow = np.where(overflow == 0, mac.overflow_sign(sums, a, w), overflow)
         sums = mac.accumulate(sums, a, w)
     return Answer(sums, "the MAC's own step, in the order of k", overflow)
+
+
+ENGINE: Final = Engine("stepwise", attempt)

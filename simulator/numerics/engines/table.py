@@ -2,76 +2,109 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import lru_cache, singledispatch
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.accumulators import wrap
-from simulator.numerics.engines.problem import Answer, Problem, Refusal
+from simulator.numerics.accumulators import Accumulator, FixedAccumulator, OverflowRule
+from simulator.numerics.arrays import Accumulators, Codes
+from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal
 from simulator.numerics.engines.threads import for_row_ranges
-from simulator.numerics.mac_spec import FixedAccumulator
-from simulator.numerics.products import LogOperand, LogProducts
+from simulator.numerics.mac import Mac
+from simulator.numerics.products import LogOperand, LogProducts, Products
+from simulator.numerics.twos_complement import wrap
 
-if TYPE_CHECKING:
-    from simulator.numerics.mac import Mac
-
-Codes = npt.NDArray[np.unsignedinteger[Any]]
+_MAX_WATCHED_BITS: Final = 62
+"""Width up to which the kernels see a sum leave its accumulator."""
 
 
 def attempt(problem: Problem) -> Answer | Refusal:
     """The product by table, or why not."""
-    mac, fixed = problem.mac, problem.mac.accumulator
-    if not isinstance(fixed, FixedAccumulator):
-        return Refusal("a float accumulator's step is not a sum of table entries")
-    if mac.has_product_table and (fixed.bits <= 62 or fixed.overflow == "wrap"):
-        return _by_pair(problem, fixed)
-    if isinstance(mac.products, LogProducts) and fixed.overflow == "wrap":
-        return _by_logarithm(problem, mac.products)
-    return Refusal("there is no table of this MAC's products")
+    return _attempt(problem.mac.accumulator, problem)
 
 
-def _by_pair(problem: Problem, fixed: FixedAccumulator) -> Answer:
+@singledispatch
+def _attempt(accumulator: Accumulator, _problem: Problem) -> Answer | Refusal:
+    return Refusal(f"a {accumulator.kind} accumulator's step is not a sum of table entries")
+
+
+@_attempt.register
+def _(fixed: FixedAccumulator, problem: Problem) -> Answer | Refusal:
+    if problem.mac.has_product_table and (fixed.bits <= _MAX_WATCHED_BITS or not fixed.depends_on_order):
+        return _BY_PAIR[fixed.overflow](problem, fixed)
+    if not fixed.depends_on_order:
+        return _by_rule(fixed.products(problem.mac.pair), problem)
+    return _NO_TABLE
+
+
+_NO_TABLE: Final = Refusal("there is no table of this MAC's products")
+
+
+def _wrapping(problem: Problem, fixed: FixedAccumulator) -> Answer:
     from simulator.numerics.engines import table_kernels as kernels
 
-    table, a, w = (
-        problem.mac.product_table(),
-        np.ascontiguousarray(problem.a),
-        np.ascontiguousarray(problem.w),
-    )
-    sums = problem.starting_sums()
-    M, threads = sums.shape[0], problem.threads
-    if fixed.overflow == "wrap":
-        flat, offsets = pair_operands(problem.mac, a)
-        for_row_ranges(M, lambda i, j: kernels.sum_products(flat, offsets, w, sums, i, j), threads=threads)
-        return Answer(wrap(sums, fixed.bits), "sums of table entries, exact modulo 2^64")
-    if fixed.overflow == "saturate":
-        low, high = fixed.lowest, fixed.highest
-        for_row_ranges(
-            M,
-            lambda i, j: kernels.sum_products_saturating(table, a, w, low, high, sums, i, j),
-            threads=threads,
-        )
-        return Answer(sums, "table entries in the order of k, clipped at every step")
-    overflow, spare = np.zeros(sums.shape, np.int8), 64 - fixed.bits
-    for_row_ranges(
-        M, lambda i, j: kernels.sum_products_sticky(table, a, w, spare, sums, overflow, i, j), threads=threads
+    w, sums = np.ascontiguousarray(problem.w), problem.starting_sums()
+    flat, offsets = pair_operands(problem.mac, np.ascontiguousarray(problem.a))
+    _for_rows(problem, sums, lambda i, j: kernels.sum_products(flat, offsets, w, sums, i, j))
+    return Answer(wrap(sums, fixed.bits), "sums of table entries, exact modulo 2^64")
+
+
+def _saturating(problem: Problem, fixed: FixedAccumulator) -> Answer:
+    from simulator.numerics.engines import table_kernels as kernels
+
+    table, a, w = _operands(problem)
+    sums, low, high = problem.starting_sums(), fixed.lowest, fixed.highest
+    _for_rows(problem, sums, lambda i, j: kernels.sum_products_saturating(table, a, w, low, high, sums, i, j))
+    return Answer(sums, "table entries in the order of k, clipped at every step")
+
+
+def _sticky(problem: Problem, fixed: FixedAccumulator) -> Answer:
+    from simulator.numerics.engines import table_kernels as kernels
+
+    table, a, w = _operands(problem)
+    sums, spare = problem.starting_sums(), 64 - fixed.bits
+    overflow = np.zeros(sums.shape, np.int8)
+    _for_rows(
+        problem, sums, lambda i, j: kernels.sum_products_sticky(table, a, w, spare, sums, overflow, i, j)
     )
     return Answer(sums, "table entries in the order of k, overflow watched at every step", overflow)
 
 
-def _by_logarithm(problem: Problem, rule: LogProducts) -> Answer:
+_BY_PAIR: Final[dict[OverflowRule, Callable[[Problem, FixedAccumulator], Answer]]] = {
+    "wrap": _wrapping,
+    "saturate": _saturating,
+    "sticky": _sticky,
+}
+
+
+def _operands(problem: Problem) -> tuple[npt.NDArray[np.int64], Codes, Codes]:
+    return (
+        problem.mac.product_table(),
+        np.ascontiguousarray(problem.a),
+        np.ascontiguousarray(problem.w),
+    )
+
+
+def _for_rows(problem: Problem, sums: Accumulators, work: Callable[[int, int], object]) -> None:
+    for_row_ranges(sums.shape[0], work, threads=problem.threads)
+
+
+@singledispatch
+def _by_rule(_products: Products, _problem: Problem) -> Answer | Refusal:
+    return _NO_TABLE
+
+
+@_by_rule.register
+def _(rule: LogProducts, problem: Problem) -> Answer | Refusal:
     from simulator.numerics.engines import table_kernels as kernels
 
     table, offsets, w_index = log_sum_operands(rule, problem.a, problem.w)
     sums = problem.starting_sums()
-    for_row_ranges(
-        sums.shape[0],
-        lambda i, j: kernels.sum_products(table, offsets, w_index, sums, i, j),
-        threads=problem.threads,
-    )
-    return Answer(wrap(sums, rule.accumulator.bits), "table entries by sums of logarithms, exact modulo 2^64")
+    _for_rows(problem, sums, lambda i, j: kernels.sum_products(table, offsets, w_index, sums, i, j))
+    return Answer(wrap(sums, rule.accumulator_bits), "table entries by sums of logarithms, exact modulo 2^64")
 
 
 def pair_operands(mac: Mac, a: Codes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -138,3 +171,6 @@ def log_sum_tables(rule: LogProducts) -> tuple[npt.NDArray[np.int64], int]:
 def _index(operand: LogOperand, special: int, sign_stride: int) -> npt.NDArray[np.uint32]:
     index = operand.logarithms - operand.logarithms.min() + sign_stride * operand.is_negative
     return np.where(operand.is_special, special, index).astype(np.uint32)
+
+
+ENGINE: Final = Engine("table", attempt, is_compiled=True)

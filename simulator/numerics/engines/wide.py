@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.accumulators import wrap
+from simulator.numerics.twos_complement import wrap
 
 _MASK64 = (1 << 64) - 1
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import log10
 from re import Match, Pattern
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
-from simulator.numerics.formats.codes import FLOAT64_SIGNIFICAND_BITS, as_codes, as_reals, code_dtype
+from simulator.numerics.arrays import Codes, code_dtype
+from simulator.numerics.formats.calibration import Calibration
+from simulator.numerics.formats.codes import FLOAT64_SIGNIFICAND_BITS, as_codes, as_reals
 from simulator.numerics.formats.tables import COMPILED_FROM, TABLE_BITS, look_up
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-Codes = npt.NDArray[np.unsignedinteger[Any]]
-
+from simulator.numerics.hardware import Parts, float_converter
 
 NUMBER = "(?:0|[1-9][0-9]{0,3})"
 """A number in a spec, as a regular expression: ASCII digits without leading zeros."""
@@ -68,6 +66,41 @@ class Format(ABC):
 
         The field of a float, the unpacked signed exponent of a posit or log number.
         """
+
+    @property
+    @abstractmethod
+    def calibration(self) -> Calibration:
+        """How values of tensors are fitted to the format, unless somebody chooses otherwise."""
+
+    @property
+    def has_exponent(self) -> bool:
+        """Whether values have an exponent of their own; codes of formats without one count equal steps."""
+        return self.exponent_bits > 0
+
+    @property
+    def register_bits(self) -> int:
+        """Width of an operand register of a PE; codes travel as they are unless the format says otherwise."""
+        return self.bits
+
+    def register_patterns(self, codes: Codes) -> Codes:
+        """The bits that an operand register holds for valid codes, in the smallest unsigned dtype."""
+        return codes.astype(self.code_dtype, copy=False)
+
+    @property
+    def decoder(self) -> Parts:
+        """From a code to an operand register, at the array's edge; empty where codes travel as they are."""
+        return ()
+
+    def converter(self, accumulator_bits: int) -> Parts:
+        """From a fixed accumulator to a code, at the edge of the array; empty for formats of equal steps."""
+        if not self.has_exponent:
+            return ()
+        return float_converter(accumulator_bits, self.significand_bits, self.exponent_bits)
+
+    @property
+    def status_bits(self) -> int:
+        """Flags that the format's circuit keeps beside an exact accumulator."""
+        return 0
 
     @abstractmethod
     def _decode(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from math import inf, ldexp
 from sys import float_info
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
-
-if TYPE_CHECKING:
-    from simulator.numerics.formats.base import Format
+from simulator.numerics.arrays import Codes
 
 FLOAT64_SIGNIFICAND_BITS = 53
 _FLOAT64_LARGEST_BITS = 1024
@@ -20,14 +18,25 @@ _DROPPED = 64 - FLOAT64_SIGNIFICAND_BITS
 _REAL = (int, float, np.integer, np.float16, np.float32, np.float64)
 
 
-def code_dtype(bits: int) -> np.dtype[np.unsignedinteger[Any]]:
-    """The smallest unsigned integer dtype of at least `bits` bits, up to 64."""
-    if bits <= 16:
-        return np.dtype(np.uint8 if bits <= 8 else np.uint16)
-    return np.dtype(np.uint32 if bits <= 32 else np.uint64)
+class CodeFormat(Protocol):
+    """What checking codes needs to know of a number format."""
+
+    twos_complement: ClassVar[bool]
+
+    @property
+    def bits(self) -> int:
+        """Width of a code."""
+
+    @property
+    def spec(self) -> str:
+        """How messages name it."""
+
+    @property
+    def code_dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
+        """The dtype of its codes."""
 
 
-def as_codes(fmt: Format, codes: npt.ArrayLike) -> npt.NDArray[np.unsignedinteger[Any]]:
+def as_codes(fmt: CodeFormat, codes: npt.ArrayLike) -> Codes:
     """`codes` as an array of `fmt.code_dtype`, in the same shape; not copied when it is one already.
 
     Any integer dtype is taken. Two's complement formats also take negative integers down to -2**(bits-1) for

@@ -9,7 +9,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.formats.base import NUMBER, Codes, Family, Format, check_width
+from simulator.numerics.arrays import Codes
+from simulator.numerics.formats.base import NUMBER, Family, Format, check_width
+from simulator.numerics.formats.calibration import SCALED, WHOLE_NUMBERS, Calibration
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,6 +46,11 @@ class FixedPoint(Format):
     def exponent_bits(self) -> int:
         """None."""
         return 0
+
+    @property
+    def calibration(self) -> Calibration:
+        """Scaled: the binary point alone seldom suits a tensor."""
+        return SCALED
 
     @property
     def _limits(self) -> tuple[int, int]:
@@ -90,6 +97,11 @@ class Integer(FixedPoint):
     def family(self) -> str:
         """Integer."""
         return "integer"
+
+    @property
+    def calibration(self) -> Calibration:
+        """Scaled: whole numbers mean nothing without a scale."""
+        return WHOLE_NUMBERS
 
 
 def _integer(match: re.Match[str]) -> Format:

@@ -14,8 +14,11 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.formats.base import NUMBER, Codes, Family, Format, check_width
+from simulator.numerics.arrays import Codes
+from simulator.numerics.formats.base import NUMBER, Family, Format, check_width
+from simulator.numerics.formats.calibration import TAPERED, UNSCALED, Calibration
 from simulator.numerics.formats.pattern_table import PatternTable
+from simulator.numerics.hardware import Parts, float_converter, log_table, tapered_encoder
 from simulator.numerics.logarithm import log2_table, log_to_code, pow2_table
 from simulator.numerics.tapered import Fields, IntArray, TaperedLayout
 
@@ -76,6 +79,11 @@ class LogBase(Format):
     def exponent_bits(self) -> int:
         """The unpacked signed exponent."""
         return (self.exponent_limits[1] + 1).bit_length()
+
+    def converter(self, accumulator_bits: int) -> Parts:
+        """A float of beta fraction bits, and the table from its fraction to a log fraction."""
+        parts = float_converter(accumulator_bits, self.beta + 1, self.exponent_bits)
+        return parts + log_table(self.beta, self.gamma)
 
     def _decode(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         fields = self.unpack(codes)
@@ -143,6 +151,30 @@ class TaperedLog(LogBase):
     def family(self) -> str:
         """Tapered log."""
         return "tapered log"
+
+    @property
+    def calibration(self) -> Calibration:
+        """Unscaled, and tapered."""
+        return TAPERED
+
+    @property
+    def register_bits(self) -> int:
+        """Flags, exponent and fraction: codes are decoded once, at the edge of the array (Johnson 2018)."""
+        return self.layout.register_bits
+
+    def register_patterns(self, codes: Codes) -> Codes:
+        """Sign, is-infinite, is-zero, the exponent in two's complement and the fraction."""
+        return self.layout.register_patterns(codes)
+
+    @property
+    def decoder(self) -> Parts:
+        """From the tapered code to its fields."""
+        return self.layout.decoder
+
+    def converter(self, accumulator_bits: int) -> Parts:
+        """As every log number's, then shifted behind the run of the regime."""
+        trailing_bits = self.gamma - self.log_fraction_bits
+        return super().converter(accumulator_bits) + tapered_encoder(self.bits, trailing_bits)
 
     @property
     def log_fraction_bits(self) -> int:
@@ -216,6 +248,11 @@ class FlatLog(LogBase):
     def family(self) -> str:
         """Flat log."""
         return "flat log"
+
+    @property
+    def calibration(self) -> Calibration:
+        """Unscaled."""
+        return UNSCALED
 
     @property
     def log_fraction_bits(self) -> int:

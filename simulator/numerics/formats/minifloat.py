@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
-from simulator.numerics.formats.base import NUMBER, Codes, Family, Format, check_width
+from simulator.numerics.arrays import Codes
+from simulator.numerics.formats.base import NUMBER, Family, Format, check_width
+from simulator.numerics.formats.calibration import SCALED, Calibration
 
 _FRACTION64 = 52
 _BIAS64 = 1023
@@ -63,6 +65,11 @@ class Minifloat(Format):
     def exponent_bits(self) -> int:
         """The exponent field."""
         return self.exponent_field_bits
+
+    @property
+    def calibration(self) -> Calibration:
+        """Scaled: few exponents reach few tensors."""
+        return SCALED
 
     @property
     def smallest_normal(self) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.formats.base import Codes
+from simulator.numerics.arrays import Codes
 from simulator.numerics.tapered import IntArray
 
 

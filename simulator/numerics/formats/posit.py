@@ -12,9 +12,15 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.formats.base import NUMBER, Codes, Family, Format, check_width
+from simulator.numerics.arrays import Codes
+from simulator.numerics.formats.base import NUMBER, Family, Format, check_width
+from simulator.numerics.formats.calibration import TAPERED, Calibration
 from simulator.numerics.formats.pattern_table import PatternTable
+from simulator.numerics.hardware import Parts, tapered_encoder
 from simulator.numerics.tapered import Fields, IntArray, TaperedLayout
+
+QUIRE_STATUS_BITS = 3
+"""Infinity, overflow and the overflow's sign, kept beside a posit's quire."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,6 +61,34 @@ class Posit(Format):
     def exponent_bits(self) -> int:
         """The unpacked signed exponent."""
         return self.layout.signed_exponent_bits
+
+    @property
+    def calibration(self) -> Calibration:
+        """Unscaled, and tapered."""
+        return TAPERED
+
+    @property
+    def register_bits(self) -> int:
+        """Flags, exponent and fraction: codes are decoded once, at the edge of the array (Johnson 2018)."""
+        return self.layout.register_bits
+
+    def register_patterns(self, codes: Codes) -> Codes:
+        """Sign, is-infinite, is-zero, the exponent in two's complement and the fraction."""
+        return self.layout.register_patterns(codes)
+
+    @property
+    def decoder(self) -> Parts:
+        """From the tapered code to its fields."""
+        return self.layout.decoder
+
+    def converter(self, accumulator_bits: int) -> Parts:
+        """As a float's, then shifted behind the run of the regime."""
+        return super().converter(accumulator_bits) + tapered_encoder(self.bits, 3)
+
+    @property
+    def status_bits(self) -> int:
+        """Infinity, overflow and its sign."""
+        return QUIRE_STATUS_BITS
 
     @property
     def code_of_infinity(self) -> int:

@@ -9,7 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.formats.base import Codes, Family, Format
+from simulator.numerics.arrays import Codes
+from simulator.numerics.formats.base import Family, Format
+from simulator.numerics.formats.calibration import UNSCALED, Calibration
 from simulator.numerics.formats.codes import as_codes
 from simulator.numerics.formats.minifloat import Minifloat, default_bias
 from simulator.numerics.formats.tables import TABLE_BITS
@@ -41,6 +43,11 @@ class StandardFloat(Minifloat):
     def family(self) -> str:
         """Standard float."""
         return "standard float"
+
+    @property
+    def calibration(self) -> Calibration:
+        """Unscaled: values are taken as they are."""
+        return UNSCALED
 
     @property
     def code_of_nan(self) -> int:

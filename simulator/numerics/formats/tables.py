@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from simulator.numerics.formats.base import Format
+from simulator.numerics.arrays import Codes, Reals
 
 Real = TypeVar("Real", bound=np.floating[Any])
-Codes = npt.NDArray[np.unsignedinteger[Any]]
 
 TABLE_BITS: Final = 16
 """Formats up to this width have a table of all their values."""
@@ -22,6 +20,22 @@ COMPILED_FROM: Final = 1 << 16
 
 _FEW: Final = 4
 """So many comparisons take less time than looking codes up."""
+
+
+class ValueFormat(Protocol):
+    """What telling special values apart needs to know of a number format."""
+
+    @property
+    def bits(self) -> int:
+        """Width of a code."""
+
+    def values(self) -> Reals:
+        """The value of every code, for formats of up to `TABLE_BITS` bits."""
+
+    def decode(self, codes: npt.ArrayLike) -> Reals:
+        """The values of codes."""
+
+    def __hash__(self) -> int: ...
 
 
 def look_up(table: npt.NDArray[Real], codes: Codes) -> npt.NDArray[Real]:
@@ -48,11 +62,11 @@ def present_codes(codes: Codes, number: int) -> npt.NDArray[np.bool_]:
 
 
 @lru_cache(maxsize=256)
-def _special_codes(fmt: Format) -> npt.NDArray[np.intp]:
+def _special_codes(fmt: ValueFormat) -> npt.NDArray[np.intp]:
     return np.flatnonzero(~np.isfinite(fmt.values()))
 
 
-def has_special(fmt: Format, codes: npt.NDArray[np.unsignedinteger[Any]]) -> bool:
+def has_special(fmt: ValueFormat, codes: Codes) -> bool:
     """Whether any code stands for infinity or NaN."""
     if fmt.bits > TABLE_BITS:
         return not np.isfinite(fmt.decode(codes)).all()
@@ -60,7 +74,7 @@ def has_special(fmt: Format, codes: npt.NDArray[np.unsignedinteger[Any]]) -> boo
     return bool(special.size) and bool(present_codes(codes, 1 << fmt.bits)[special].any())
 
 
-def is_special(fmt: Format, codes: npt.NDArray[np.unsignedinteger[Any]]) -> npt.NDArray[np.bool_]:
+def is_special(fmt: ValueFormat, codes: Codes) -> npt.NDArray[np.bool_]:
     """Where codes of a format of up to 16 bits stand for infinity or NaN, in the shape of `codes`."""
     special = _special_codes(fmt)
     if special.size > _FEW:

@@ -1,69 +1,13 @@
-"""One accumulation step, element by element: two's complement ends, and floats rounded once."""
+"""Floats rounded once a step: the exact sum of an accumulator and a product, to nearest, ties to even."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.mac_spec import FixedAccumulator, FloatAccumulator
-
-if TYPE_CHECKING:
-    from simulator.numerics.formats import Format
-
-Integers = npt.NDArray[Any]
-"""int64, or objects that are Python integers where 64 bits are not enough."""
-
-_whole = np.frompyfunc(int, 1, 1)
-
-
-def wrap(values: Integers, bits: int) -> Integers:
-    """An array reduced into `bits`-bit two's complement; int64 may have wrapped modulo 2**64 before."""
-    if values.dtype == object:
-        half = 1 << (bits - 1)
-        return np.asarray(((values + half) & ((1 << bits) - 1)) - half, object)
-    if bits >= 64:
-        return values
-    spare = np.int64(64 - bits)
-    return (values << spare) >> spare
-
-
-def add(accumulator: FixedAccumulator, sums: Integers, increments: Integers) -> Integers:
-    """`sums + increments` as a fixed accumulator keeps it; the dtype is object when either one's is.
-
-    Increments of dtype object may also be floats that are whole numbers.
-    """
-    if increments.dtype == object:
-        increments = np.asarray(_whole(increments), object)
-    with np.errstate(over="ignore"):
-        total = np.asarray(sums + increments)
-    if accumulator.overflow != "saturate":
-        return wrap(total, accumulator.bits)
-    if total.dtype == object:
-        return np.asarray(np.clip(total, accumulator.lowest, accumulator.highest), object)
-    # Two int64 of equal sign whose sum changes sign have left 64 bits.
-    left = ((sums ^ total) & (increments ^ total)) < 0
-    clipped = np.clip(total, accumulator.lowest, accumulator.highest)
-    ends = np.where(np.asarray(increments) < 0, accumulator.lowest, accumulator.highest)
-    return np.where(left, ends, clipped)
-
-
-def overflow_sign(
-    accumulator: FixedAccumulator, sums: Integers, increments: Integers
-) -> npt.NDArray[np.int8]:
-    """Where one step overflows: +1 or -1, the direction in which sum or product left the accumulator."""
-    sums, increments = np.broadcast_arrays(sums, increments)
-    low, high = accumulator.lowest, accumulator.highest
-    signs = np.zeros(sums.shape, np.int8)
-    wide = (increments < low) | (increments > high)
-    kept = wrap(np.asarray(increments), accumulator.bits)
-    total = sums.astype(object) + kept.astype(object) if accumulator.bits >= 64 else sums + kept
-    signs[np.asarray(total > high, bool)] = 1
-    signs[np.asarray(total < low, bool)] = -1
-    signs[np.asarray(wide, bool)] = np.where(increments[np.asarray(wide, bool)] < 0, -1, 1)
-    return signs
+from simulator.numerics.formats.base import Format
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +21,10 @@ class FloatRounding:
     flush_subnormals: bool
 
     @classmethod
-    def of(cls, fmt: Format, accumulator: FloatAccumulator) -> FloatRounding:
+    def of(cls, fmt: Format, *, flush_subnormals: bool) -> FloatRounding:
         """The rounding of a format whose significand has a hidden bit."""
         least = int(np.frexp(fmt.smallest_normal)[1]) - 1
-        flush = accumulator.flush_subnormals
-        return cls(fmt.significand_bits, least, fmt.largest, fmt.overflows_to_infinity, flush)
+        return cls(fmt.significand_bits, least, fmt.largest, fmt.overflows_to_infinity, flush_subnormals)
 
     @property
     def overflow_value(self) -> float:

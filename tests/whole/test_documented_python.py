@@ -1,0 +1,85 @@
+"""Every Python block that the README and the docs show is run, as written, beside the files they name."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+from sybil import Document
+from sybil.example import Example
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+from tests.command import ROOT, run
+
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def examples(page: Path) -> list[Example]:
+    """The Python blocks of a page; they share their names, as in a notebook."""
+    return list(Document.parse(str(page), PythonCodeBlockParser()).examples())
+
+
+WITH_PYTHON = [page for page in PAGES if examples(page)]
+
+
+def test_every_fence_that_says_python_is_found() -> None:
+    fences = {
+        page: len(re.findall(r"^ *```+ *(?:python|py)\b", page.read_text("utf-8"), re.M)) for page in PAGES
+    }
+    assert {page: len(examples(page)) for page in PAGES} == fences
+    assert {"README.md", "formats.md", "macs.md", "reports.md"} <= {page.name for page in WITH_PYTHON}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
+def test_the_blocks_of_a_page_run_one_after_the_other(
+    page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(capsys, "simulate", "alexnet", "--out", "results/int8").must_succeed()  # docs/reports.md reads it
+    for example in examples(page):
+        example.evaluate()
+    plt.close("all")
+
+
+def test_a_block_that_fails_is_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python\nvalue = 3\n```\n\n```python\nassert value == 4\n```\n")
+    first, second = examples(page)
+    first.evaluate()
+    with pytest.raises(AssertionError):
+        second.evaluate()
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme_runs_as_a_script(tmp_path: Path) -> None:
+    """`python example.py`: what it starts processes for must not start them again."""
+    (example,) = examples(ROOT / "README.md")
+    script = tmp_path / "example.py"
+    script.write_text(example.parsed, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    first, header, *rows = done.stdout.splitlines()
+    latency_ms, energy_pj, tops_per_w = (float(number) for number in first.split())
+    assert min(latency_ms, energy_pj, tops_per_w) > 0
+    assert "energy" in header or "..." in header
+    assert [row.split()[0] for row in rows if row[:1].isdigit()] == ["0", "1"]
+
+
+@pytest.mark.slow
+def test_a_script_without_the_guard_is_told_of_it(tmp_path: Path) -> None:
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from simulator.api import compare\ncompare('lenet5_fashion', macs=['int8', 'elma8'], jobs=2)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert 'if __name__ == "__main__":' in done.stderr.splitlines()[-1]
