@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -74,6 +75,8 @@ def make_result(
         )
         for index in range(layers)
     ]
+    starts = itertools.accumulate((layer.cycles.total for layer in built), initial=0)
+    built = [layer.model_copy(update={"start_cycle": at}) for layer, at in zip(built, starts, strict=False)]
     cycles = sum(layer.cycles.total for layer in built)
     macs = sum(layer.macs for layer in built)
     by_component_fj: dict[str, int | None] = {

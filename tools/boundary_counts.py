@@ -45,11 +45,13 @@ class Subject:
 
     carriers: names of variables, attributes, functions and classes that carry it.
     values: strings that are values of it.
+    facts: attributes of a carrier that are numbers or arrays: to compare one asks for a fact, not for the kind.
     """
 
     name: str
     carriers: re.Pattern[str]
     values: frozenset[str]
+    facts: frozenset[str] = frozenset()
 
 
 SUBJECTS: tuple[Subject, ...] = (
@@ -66,10 +68,13 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(
         "accumulator kind",
         re.compile(
-            r"_?(accumulators?|accumulator_kind|is_fixed|is_float|fixed|is_sticky|sticky|saturates|wraps"
-            r"|overflow|OVERFLOW|KIND|FixedAccumulator\w*|FloatAccumulator\w*|leaves_raw)",
+            r"_?(accumulator|accumulator_kind|is_fixed|is_float|fixed|is_sticky|wraps|remembers|is_modular"
+            r"|overflow|on_overflow|OVERFLOW|KIND|(Fixed|Float|Truncated|Coded)Accumulator\w*"
+            r"|(Exact|Log)Products|leaves_raw)",
         ),
-        frozenset({"fixed", "float", "wrap", "saturate", "sticky", "fused"}),
+        frozenset({"fixed", "float", "truncated", "wrap", "saturate", "sticky", "fused"}),
+        frozenset({"bits", "width", "lsb", "lowest", "highest", "limit", "undisturbed", "dtype"})
+        | {"objective", "image_order"},  # of what a tiling has fixed, which is no accumulator
     ),
 )
 
@@ -206,7 +211,7 @@ def _is_about(node: ast.expr, carriers: _Carriers, *, values: bool = True) -> bo
     if isinstance(node, ast.Constant):
         return values and isinstance(node.value, str) and node.value in carriers.subject.values
     if isinstance(node, ast.Attribute) and _is_carrier(node.value, carriers):
-        return True
+        return node.attr not in carriers.subject.facts
     return _is_carrier(node, carriers)
 
 

@@ -20,6 +20,8 @@ from simulator.numerics import Mac
 
 Plane = npt.NDArray[Any]
 _SIGN = sig.OVERFLOW_UP | sig.OVERFLOW_DOWN
+_FLAG_OF_SIGN = np.array([sig.OVERFLOW_DOWN, 0, sig.OVERFLOW_UP])
+"""By the sign of an overflow, from -1 on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,7 @@ def _unsigned(codes: Plane, bits: int) -> Plane:
 def _raised_flags(mac: Mac, sums: Plane, a: Plane, w: Plane, flags: Plane) -> Plane:
     raised = mac.step_flags(sums, a, w)
     infinite = np.where(raised.is_infinite, sig.INFINITE, 0)
-    sign = raised.overflow
-    overflow = np.where(sign > 0, sig.OVERFLOW_UP, np.where(sign < 0, sig.OVERFLOW_DOWN, 0))
-    return infinite | np.where(flags & _SIGN, 0, overflow)
+    return infinite | np.where(flags & _SIGN, 0, _FLAG_OF_SIGN[raised.overflow + 1])
 
 
 def _hazard(r: Registers, code: int, *, happened: bool | np.bool_) -> None:

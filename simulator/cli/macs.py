@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from textwrap import fill
 from typing import Any
 
@@ -78,9 +77,8 @@ def show(
 
 def describe(mac: Mac) -> dict[str, Any]:
     """A MAC as a JSON document: its data, and what follows from them."""
-    document = asdict(mac.spec)
+    document = mac.spec.document()
     document["max_clock_mhz"] = _max_clock_mhz(mac)
-    document["accumulator"] = {"kind": mac.accumulator.kind, **document["accumulator"]}
     bound = overflow_bound(mac, mac.spec.reduction_length)
     return document | {
         "accumulator_bits": mac.accumulator_bits,

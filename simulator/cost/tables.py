@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
@@ -15,12 +16,14 @@ from simulator.cost.row_checks import RowChecks
 from simulator.cost.table_errors import TableErrors, key_of
 from simulator.cost.table_schema import Fit, PriceRow, PriceTable, TableDocument, TableRow
 from simulator.cost.vocabulary import VALUE_FIELDS, BaseUnit
+from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml, read_text, validate
 from simulator.foundation.plugins import plugins
+from simulator.foundation.reading.content import is_file
 from simulator.foundation.resources import bundled_names, data_folder, resolve_document
 
 PLUGIN_GROUP: Final = "systolic.price_tables"
-"""Entry points of other packages: the path of a table by the name that `tables` uses for it."""
+"""Entry points of other packages: a package that has NAME.yaml, by the name that `tables` uses."""
 
 _MOST = 1e30
 """No value is larger, in pJ, um2, mW or ns, so that no sum of a run leaves the range of floats."""
@@ -35,8 +38,21 @@ def load_table(name_or_path: str) -> PriceTable:
             do not add up, or a fit that cannot be solved.
     """
     is_own = name_or_path in bundled_names("energy_tables") or Path(name_or_path).suffix
-    more = None if is_own else {each.name: each.value for each in plugins(PLUGIN_GROUP, Path)}
+    more = None if is_own else _added_tables()
     return _load_path(resolve_document(name_or_path, "energy_tables", what="price table", more=more))
+
+
+def _added_tables() -> dict[str, Path]:
+    """Tables of other packages by name. Raises UserError where a package lacks the table that it names."""
+    found = {}
+    for plugin in plugins(PLUGIN_GROUP, ModuleType):
+        for folder in getattr(plugin.value, "__path__", ()):
+            path = Path(folder) / f"{plugin.name}.yaml"
+            if is_file(path):
+                found[plugin.name] = path
+        if plugin.name not in found:
+            raise UserError(f"has no file {plugin.name}.yaml", source=plugin.source)
+    return found
 
 
 def parse_table(text: str, *, source: str, bundled: bool = False) -> PriceTable:

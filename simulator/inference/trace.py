@@ -24,6 +24,7 @@ from simulator.foundation.reading.content import is_file, sha256_of, size_of
 from simulator.foundation.reading.json_documents import load_json
 from simulator.foundation.reading.limits import LARGEST_ARRAY_BYTES
 from simulator.numerics import MacSpec, get_mac
+from simulator.numerics.mac_config import read_spec
 from simulator.workload import Layer, Network
 from simulator.workload.lowering import im2col
 
@@ -92,7 +93,7 @@ class Trace:
     def mac(self, layer: str) -> MacSpec | None:
         """The MAC that the layer's codes are for; None in a trace of floats."""
         entry = self._entry(layer)
-        return None if entry.mac is None else TypeAdapter(MacSpec).validate_python(entry.mac)
+        return None if entry.mac is None else read_spec(entry.mac)
 
     def tensor(self, layer: str, role: Role) -> Tensor:
         """One of a layer's tensors, read-only and memory-mapped.
@@ -171,7 +172,7 @@ def write_trace(
 def _write_layer(folder: Path, index: int, record: LayerRecord) -> TracedLayer:
     return TracedLayer(
         layer=asdict(record.layer),
-        mac=None if record.mac is None else asdict(record.mac),
+        mac=None if record.mac is None else record.mac.document(),
         activation_scale=record.activation_scale,
         weight_scales=record.weight_scales,
         padding_code=record.padding_code,
@@ -245,7 +246,7 @@ def _require_mac(entry: TracedLayer, path: Path, index: int) -> None:
     if entry.mac is None:
         return
     try:
-        get_mac(TypeAdapter(MacSpec).validate_python(entry.mac))
+        get_mac(read_spec(entry.mac))
     except (ValueError, UserError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"is not a MAC: {reason}", source=path, location=f"layers.{index}.mac") from error

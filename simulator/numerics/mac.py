@@ -208,7 +208,7 @@ class Mac:
             )
         return self._product_table
 
-    @property
+    @cached_property
     def has_product_table(self) -> bool:
         """Whether `product_table` is offered."""
         if not self.product_bits or self.activation.bits + self.weight.bits > TABLE_OPERAND_BITS:

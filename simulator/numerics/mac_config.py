@@ -140,6 +140,21 @@ def mapping_spec(document: Mapping[str, Any], *, name: str = "") -> MacSpec:
     )
 
 
+def read_spec(document: Mapping[str, Any]) -> MacSpec:
+    """The MAC that `MacSpec.document` wrote.
+
+    Accumulators without a kind are those of earlier versions, where only a float one had a format.
+
+    Raises:
+        UserError: as `mapping_spec`.
+    """
+    fields = dict(document)
+    section = fields.get("accumulator")
+    if isinstance(section, dict):
+        fields["accumulator"] = {"kind": "float" if "format" in section else "fixed", **section}
+    return mapping_spec(fields, name=fields.pop("name", ""))
+
+
 def _price(price: str | MacPriceConfig | None) -> MacPrice:
     if isinstance(price, MacPriceConfig):
         return MacPrice(price.energy, price.area)
@@ -152,4 +167,5 @@ __all__ = [
     "named_spec",
     "preset_names",
     "preset_spec",
+    "read_spec",
 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from simulator.numerics.accumulators import Accumulator
 from simulator.numerics.products import ProductRule
@@ -60,3 +60,8 @@ class MacSpec:
     price: MacPrice = DEFAULT_PRICE
     description: str = field(default="", compare=False)
     source: str = field(default="", compare=False)
+
+    def document(self) -> dict[str, Any]:
+        """The MAC as plain data, the accumulator's kind beside its fields; `read_spec` reads it back."""
+        fields = asdict(self)
+        return fields | {"accumulator": {"kind": self.accumulator.kind, **fields["accumulator"]}}

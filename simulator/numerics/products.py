@@ -127,7 +127,7 @@ class ExactProducts:
         """Every weight code's value in units of 2**weight.lsb; exact integers, 0 for specials."""
         return _integers(self.weight)
 
-    @property
+    @cached_property
     def limits(self) -> tuple[int, int]:
         """From the four corners of the operand ranges."""
         corners = [

@@ -56,6 +56,11 @@ def test_aliases_and_merges_are_read_as_the_safe_loader_reads_them() -> None:
     assert parse_yaml(text, source="text")["c"] == {"x": 5, "y": 2, "z": 4}
 
 
+def test_the_tag_that_means_text_is_read() -> None:
+    """YAML 1.2, 6.28: the non-specific tag makes a scalar text, whatever it looks like."""
+    assert parse_yaml("a: ! 12", source="text") == {"a": "12"}
+
+
 def test_nan_is_read_and_a_date_stays_text() -> None:
     read = parse_yaml("a: .nan\nb: 2024-13-45\nc: 2024-01-02\nd: =", source="text")
     assert read["d"] == "="

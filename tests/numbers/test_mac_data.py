@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -14,8 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml
 from simulator.numerics import FixedAccumulator, FloatAccumulator, get_mac, multiply, preset_names
+from simulator.numerics.mac_config import read_spec
 from simulator.numerics.overflow import overflow_bound
 
 PRESETS = {
@@ -113,6 +116,50 @@ def test_a_mac_is_made_from_its_own_data() -> None:
     assert get_mac(mac.spec) is mac
     assert get_mac(mac) is mac
     assert get_mac("e4m3 x e4m3").spec.accumulator == get_mac("fp8").spec.accumulator
+
+
+WRITTEN = [
+    *preset_names(),
+    "e4m3 x ue4m4b9",
+    {"activation": "fp16", "weight": "e4m3fn", "accumulator": {"kind": "truncated", "format": "bf16"}},
+    {
+        "activation": "int8",
+        "weight": "int4",
+        "accumulator": {"bits": 20, "kind": "fixed", "overflow": "saturate"},
+        "price": {"energy": "mine", "area": "composed"},
+        "pipeline_depth": 3,
+        "max_clock_mhz": 250.5,
+    },
+]
+
+
+@pytest.mark.parametrize("choice", WRITTEN, ids=str)
+def test_a_mac_written_down_as_plain_data_is_read_back_the_same(choice: Any) -> None:
+    spec = get_mac(choice).spec
+    document = json.loads(json.dumps(spec.document()))
+    assert document["accumulator"]["kind"] == spec.accumulator.kind
+    assert read_spec(document) == spec
+    assert get_mac(read_spec(document)).accumulator == spec.accumulator
+
+
+def test_accumulators_that_earlier_versions_wrote_without_a_kind_are_read() -> None:
+    for name in ("int8", "fp16", "posit8"):
+        spec = get_mac(name).spec
+        document = spec.document()
+        del document["accumulator"]["kind"]
+        assert read_spec(document) == spec
+
+
+def test_a_document_that_is_no_mac_is_refused() -> None:
+    document = get_mac("int8").spec.document()
+    with pytest.raises(UserError, match=r"weight.*required"):
+        read_spec({name: value for name, value in document.items() if name != "weight"})
+    with pytest.raises(UserError, match="unknown number format"):
+        read_spec({**document, "weight": "int99x"})
+    with pytest.raises(UserError, match=r"accumulator\.bits"):
+        read_spec({**document, "accumulator": {"kind": "fixed", "bits": "many", "lsb": 0}})
+    with pytest.raises(UserError, match="pipeline_depth"):
+        read_spec({**document, "pipeline_depth": "deep"})
 
 
 def test_the_examples_of_the_documentation_run() -> None:

@@ -49,7 +49,18 @@ ON_ACCUMULATOR = {
     'x = fixed.overflow == "sticky"': ["comparison"],
     'x = mac.spec.product == "fused"': ["comparison"],
     "x = _OVERFLOW[fixed.overflow]": ["lookup"],
+    'x = mac.accumulator.kind == "float"': ["comparison"],
+    "x = mac.accumulator.on_overflow in y": ["membership"],
+    "x = type(y) is TruncatedAccumulator": ["comparison"],
+    "x = issubclass(kind, (FixedAccumulatorConfig, str))": ["class"],
+    "x = isinstance(rule, LogProducts)": ["class"],
+    "x = 1 if fixed.is_modular else 2": ["flag"],
+    "match fixed:\n    case FixedAccumulator(bits=8):\n        pass": ["match"],
     "x = mac.accumulator_bits > 62": [],
+    "x = fixed.bits > 62": [],
+    "x = mac.accumulator.step(pair, sums, a, w)": [],
+    "x = mac.accumulator.limit < y": [],
+    'x = FixedAccumulator(32, 0, "wrap")': [],
     "x = isinstance(mac.activation, Minifloat)": [],
 }
 
@@ -75,3 +86,9 @@ def test_few_places_decide_by_dataflow() -> None:
     """116 before dataflows were objects. A new one belongs into `simulator.dataflow`, as a property."""
     counted = [each for each in decisions_under(SIMULATOR, DATAFLOW) if each.kind in KINDS]
     assert 10 <= len(counted) <= 25, counted
+
+
+def test_few_places_decide_by_the_kind_of_an_accumulator() -> None:
+    """A new one answers for itself, as a subclass of `Accumulator`; kernels are registered by its type."""
+    counted = [each for each in decisions_under(SIMULATOR, ACCUMULATOR) if each.kind in KINDS]
+    assert 5 <= len(counted) <= 20, counted

@@ -18,20 +18,34 @@ from tests.command import ROOT, run
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def examples(page: Path) -> list[Example]:
-    """The Python blocks of a page; they share their names, as in a notebook."""
+def blocks(page: Path) -> list[Example]:
+    """The Python blocks of a page."""
     return list(Document.parse(str(page), PythonCodeBlockParser()).examples())
+
+
+def is_file(block: Example) -> bool:
+    """Whether a block is a file of a package: its first line is a comment with the name."""
+    return re.match(r"# \S+/\S+\.py\n", str(block.parsed)) is not None
+
+
+def examples(page: Path) -> list[Example]:
+    """The Python blocks of a page that you run; they share their names, as in a notebook."""
+    return [block for block in blocks(page) if not is_file(block)]
 
 
 WITH_PYTHON = [page for page in PAGES if examples(page)]
 
 
 def test_every_fence_that_says_python_is_found() -> None:
-    fences = {
-        page: len(re.findall(r"^ *```+ *(?:python|py)\b", page.read_text("utf-8"), re.M)) for page in PAGES
-    }
-    assert {page: len(examples(page)) for page in PAGES} == fences
+    fence = re.compile(r"^ *```+ *(?:python|py)\b", re.MULTILINE)
+    for page in PAGES:
+        assert len(blocks(page)) == len(fence.findall(page.read_text(encoding="utf-8"))), page
     assert {"README.md", "formats.md", "macs.md", "reports.md"} <= {page.name for page in WITH_PYTHON}
+
+
+def test_files_of_a_package_are_shown_where_another_test_builds_the_package() -> None:
+    """`tests/whole/test_plugins.py` installs it."""
+    assert {page.name for page in PAGES if any(map(is_file, blocks(page)))} == {"extending.md"}
 
 
 @pytest.mark.slow

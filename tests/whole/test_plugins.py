@@ -222,6 +222,14 @@ def test_an_importer_that_fails_is_named(tmp_path: Path) -> None:
     systolic(tmp_path, "simulate", "x.bad").must_refuse("theirs 2.5", "'bad'", "IndexError")
 
 
+def test_a_package_without_the_table_that_it_names_is_named(tmp_path: Path) -> None:
+    project = '[project]\nname = "theirs"\nversion = "2.5"\n'
+    points = '[project.entry-points."systolic.price_tables"]\nabsent = "their_prices"\n'
+    install(tmp_path, {"pyproject.toml": project + points, "their_prices/__init__.py": ""})
+    refused = systolic(tmp_path, "simulate", "alexnet", "--set", "tables=[absent]")
+    refused.must_refuse("theirs 2.5", "has no file absent.yaml")
+
+
 def test_the_engine_of_the_page_is_chosen() -> None:
     blocks = [
         text for language, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")) if language == "python"

@@ -253,7 +253,7 @@ class _Composer:
             raise self._error(event, "holds a control character", value=text, allowed="plain text")
         if event.implicit[0]:
             return self._plain(text, event)
-        if event.tag is None or event.implicit[1]:
+        if event.tag in (None, "!") or event.implicit[1]:
             return text
         self._require_tag(event, tuple(_OF_TAG))
         name = event.tag.removeprefix(_TAG)

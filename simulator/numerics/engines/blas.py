@@ -89,13 +89,13 @@ def _sum(_products: Products, _fixed: FixedAccumulator, _problem: Problem) -> An
 
 @_sum.register
 def _(rule: ExactProducts, fixed: FixedAccumulator, problem: Problem) -> Answer | Refusal:
-    wraps = not fixed.depends_on_order
+    any_order = not fixed.depends_on_order
     a = Operand(problem.a, rule.activation_integers)
     w = Operand(problem.w, rule.weight_integers)
     K = problem.shape[1]
     bound = K * a.largest * w.largest
     shift = rule.shift
-    certain = wraps and shift >= 0
+    certain = any_order and shift >= 0
     if not certain or bound > 1 << DOUBLE_BITS:
         a, w = a.narrowed(), w.narrowed()
         shift = rule.shift + a.unit + w.unit
@@ -104,16 +104,16 @@ def _(rule: ExactProducts, fixed: FixedAccumulator, problem: Problem) -> Answer 
             return Refusal("bits below the accumulator's lowest are cut off product by product")
         shift = max(shift, 0)
     singles = max(bound, a.largest, w.largest) <= 1 << SINGLE_BITS  # the bound is 0 beside zeros alone
-    if singles and wraps:
+    if singles and any_order:
         total = (a.matrix(np.float32) @ w.matrix(np.float32)).astype(np.int64)
         return _answer(
             problem, Wide64([(total, shift)]), f"sum of |a b| <= {bound} <= 2^24: exact in float32"
         )
     A, W = a.matrix(), w.matrix()
-    may_overflow = not wraps and (bound << shift) + _largest(problem.initial) > fixed.highest
+    may_overflow = not any_order and (bound << shift) + _largest(problem.initial) > fixed.highest
     if bound > 1 << DOUBLE_BITS or may_overflow:
         bound = min(bound, _norm_bound(A, W, a.largest, w.largest))
-    if not wraps and (bound << shift) + _largest(problem.initial) > fixed.highest:
+    if not any_order and (bound << shift) + _largest(problem.initial) > fixed.highest:
         return Refusal(f"the bound on sums does not exclude that {fixed.bits} bits overflow on the way")
     if bound <= 1 << DOUBLE_BITS:
         total = (A @ W).astype(np.int64)

@@ -1,0 +1,101 @@
+"""Do the files around the code agree with each other: versions, authors, Python versions, commands?"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import simulator
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def document(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def locked(package: str) -> str:
+    """The version of a package in the lock file."""
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    found = re.search(rf"^{re.escape(package)}==(\S+)", lock, re.MULTILINE)
+    assert found, package
+    return found[1]
+
+
+def classified_pythons() -> list[str]:
+    prefix = "Programming Language :: Python :: 3."
+    return ["3." + line.removeprefix(prefix) for line in PROJECT["classifiers"] if line.startswith(prefix)]
+
+
+def test_checks_before_a_commit_have_the_versions_of_the_lock() -> None:
+    ruff, local = document(".pre-commit-config.yaml")["repos"]
+    assert ruff["rev"] == f"v{locked('ruff')}"
+    assert [hook["id"] for hook in ruff["hooks"]] == ["ruff-check", "ruff-format"]
+    assert [hook["name"] for hook in local["hooks"]] == [
+        f"{tool} {locked(tool)}" for tool in ("mypy", "import-linter")
+    ]
+
+
+def test_checks_before_a_commit_are_those_of_make_lint() -> None:
+    recipe = re.search(
+        r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert recipe
+    commands = re.findall(r"\$\(BIN\)/(\S+)", recipe[1])
+    ruff, local = document(".pre-commit-config.yaml")["repos"]
+    hooks = [hook["id"].partition("-")[0] for hook in ruff["hooks"]]
+    hooks += [hook["entry"].rpartition("/")[2] for hook in local["hooks"]]
+    assert hooks == commands
+
+
+def test_the_workflow_runs_the_test_command_of_the_readme_on_every_python() -> None:
+    job = document(".github/workflows/tests.yml")["jobs"]["test"]
+    assert job["strategy"]["matrix"]["python"] == classified_pythons() == ["3.11", "3.12", "3.13", "3.14"]
+    commands = [step["run"] for step in job["steps"] if "run" in step]
+    assert commands == ["make test PYTHON=python"]
+    assert "\n$ make test " in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert PROJECT["requires-python"] == ">=3.11"
+
+
+def test_the_citation_names_the_version_authors_and_licence_of_the_package() -> None:
+    citation = document("CITATION.cff")
+    assert citation["cff-version"] == "1.2.0"
+    assert str(citation["version"]) == simulator.__version__
+    assert [author["name"] for author in citation["authors"]] == [
+        author["name"] for author in PROJECT["authors"]
+    ]
+    assert citation["license"] == PROJECT["license"]
+    assert {"message", "title", "type"} <= set(citation)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")), ids=lambda path: path.name
+)
+def test_a_form_for_issues_asks_for_what_is_needed(path: Path) -> None:
+    form = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert {"name", "description", "body"} <= set(form)
+    identifiers = [field["id"] for field in form["body"]]
+    assert len(set(identifiers)) == len(identifiers)
+    assert any(field.get("validations", {}).get("required") for field in form["body"])
+
+
+def test_make_targets_that_pages_name_exist() -> None:
+    targets = set(
+        re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    named = {
+        target
+        for page in pages
+        for target in re.findall(
+            r"(?:^\$ |`)make ([a-z][a-z-]*)", page.read_text(encoding="utf-8"), re.MULTILINE
+        )
+    }
+    assert {"test", "coverage", "mutants", "docs"} <= named
+    assert named <= targets
