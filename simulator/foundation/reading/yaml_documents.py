@@ -43,6 +43,9 @@ _NO_REAL: Final = {
     sign + "." + word: float(sign + word) for sign in ("", "+", "-") for word in ("inf", "Inf", "INF")
 } | {"." + word: float("nan") for word in ("nan", "NaN", "NAN")}
 _TAG: Final = "tag:yaml.org,2002:"
+_TEXT_TAG: Final = "!"
+"""Makes a scalar text, whatever it looks like (YAML 1.2, 6.28)."""
+
 _MERGE: Final = "<<"
 _IN_LIST: Final = 2
 """How deep entries of a list are that stands under a key of the document."""
@@ -153,7 +156,7 @@ class _Composer:
             value = self._scalar(event)
             if event.anchor:
                 self._name(event.anchor, value, 1)
-            self._put(value, 1, event, is_merge=event.value == _MERGE and event.implicit[0])
+            self._put(value, 1, event, is_merge=event.value == _MERGE and event.implicit[0] and not event.tag)
         elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
             self._open(event, {} if kind is yaml.MappingStartEvent else [])
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
@@ -251,9 +254,11 @@ class _Composer:
             )
         if event.style == '"' and not is_plain(text):
             raise self._error(event, "holds a control character", value=text, allowed="plain text")
+        if event.tag == _TEXT_TAG:
+            return text
         if event.implicit[0]:
             return self._plain(text, event)
-        if event.tag in (None, "!") or event.implicit[1]:
+        if event.tag is None or event.implicit[1]:
             return text
         self._require_tag(event, tuple(_OF_TAG))
         name = event.tag.removeprefix(_TAG)
@@ -285,7 +290,7 @@ class _Composer:
 
     def _require_tag(self, event: Any, allowed: tuple[str, ...]) -> None:
         tag = event.tag
-        if tag is not None and tag != "!" and tag.removeprefix(_TAG) not in allowed:
+        if tag is not None and tag != _TEXT_TAG and tag.removeprefix(_TAG) not in allowed:
             raise self._error(
                 event, "is not valid YAML here: a tag that no value has", value=tag, allowed="no tags"
             )
