@@ -13,6 +13,7 @@ from simulator.measured import Tensors
 from simulator.report.notebook import ComparisonView, ResultView, view
 from simulator.simulation import DEFAULT_ARCH, Progress
 from simulator.workload import Network
+from simulator.workload.onnx import Sizes
 
 if TYPE_CHECKING:
     from simulator.inference import InferenceResult
@@ -30,6 +31,7 @@ def simulate(
     overrides: Mapping[str, Any] | None = None,
     scalesim_cfg: str | Path | None = None,
     skip_unsupported: bool = False,
+    sizes: Sizes | None = None,
     tensors: Tensors | None = None,
     progress: Progress | None = None,
 ) -> ResultView:
@@ -48,6 +50,7 @@ def simulate(
             overrides=overrides,
             scalesim_cfg=scalesim_cfg,
             skip_unsupported=skip_unsupported,
+            sizes=sizes,
             tensors=tensors,
             progress=progress,
         )
@@ -104,14 +107,18 @@ def infer(
     mac: str = "int8",
     policy: str | None = None,
     images: int | None = None,
+    preprocess: str | None = None,
+    labels: str | None = None,
 ) -> InferenceResult:
     """Accuracy of a trained network through a MAC's arithmetic, and every layer's distance from float32.
+
+    `data`, `preprocess` and `labels` are as in `load_data` (docs/data.md).
 
     Raises:
         UserError: a model, images, labels, MAC or policy that cannot be used.
     """
     from simulator import inference
 
-    return inference.infer(
-        inference.load_model(model), inference.load_images(data).first(images), mac, policy
-    )
+    network = inference.load_model(model)
+    chosen = inference.load_data(data, network, preprocess=preprocess, labels=labels).first(images)
+    return inference.infer(network, chosen, mac, policy)

@@ -25,22 +25,22 @@ AXIS_TITLES: Final[Mapping[Axis, str]] = {
     "k": "the reduction",
 }
 
-EnteringOperand = Literal["activation", "weight"]
+OperandClass = Literal["activation", "weight"]
 """An operand that enters at an edge of the array."""
 
-HeldRegister = Literal["activation", "weight", "accumulator"]
+RegisterClass = Literal["activation", "weight", "accumulator"]
 """The register of a PE that keeps its value while others stream."""
 
 LaneName = Literal["rows", "columns"]
 
 Motion = Literal["nowhere", "down", "right"]
 
-_DIMENSIONS: Final[Mapping[HeldRegister, frozenset[Axis]]] = {
+_DIMENSIONS: Final[Mapping[RegisterClass, frozenset[Axis]]] = {
     "activation": frozenset({"m", "k"}),
     "weight": frozenset({"k", "n"}),
     "accumulator": frozenset({"m", "n"}),
 }
-_REGISTER_OF: Final[Mapping[frozenset[Axis], HeldRegister]] = {
+_REGISTER_OF: Final[Mapping[frozenset[Axis], RegisterClass]] = {
     axes: register for register, axes in _DIMENSIONS.items()
 }
 
@@ -138,7 +138,7 @@ class Dataflow:
         return _CIRCUITS[self.sums_move]
 
     @property
-    def stationary(self) -> HeldRegister:
+    def stationary(self) -> RegisterClass:
         """What stays in the PEs. It is also what moves while the array shifts, in or out."""
         return _REGISTER_OF[frozenset({self.rows, self.columns})]
 
@@ -172,7 +172,7 @@ class Dataflow:
     # --- edges
 
     @property
-    def entering(self) -> tuple[EnteringOperand, EnteringOperand]:
+    def entering(self) -> tuple[OperandClass, OperandClass]:
         """Operands that enter the upright array, at its left and at its top.
 
         At the left those that move right past sums or stay for one product; at the top those that move down
@@ -184,21 +184,21 @@ class Dataflow:
         return "weight", "activation"
 
     @property
-    def at_rows(self) -> EnteringOperand:
+    def at_rows(self) -> OperandClass:
         """The operand that enters at the left edge, a code for each row."""
         return self.turn(*self.entering)[0]
 
     @property
-    def at_columns(self) -> EnteringOperand:
+    def at_columns(self) -> OperandClass:
         """The operand that enters at the top edge, a code for each column."""
         return self.turn(*self.entering)[1]
 
-    def vector(self, operand: EnteringOperand) -> Axis:
+    def vector(self, operand: OperandClass) -> Axis:
         """The dimension whose elements cross the edge together, and so lie together in the buffer."""
         along, across = self.turn(self.rows, self.columns)
         return dict(zip(self.entering, (along, across), strict=True))[operand]
 
-    def buffer_order(self, operand: EnteringOperand) -> tuple[Axis, Axis]:
+    def buffer_order(self, operand: OperandClass) -> tuple[Axis, Axis]:
         """Dimensions of a tile in its buffer, outer and inner."""
         inner = self.vector(operand)
         (outer,) = _DIMENSIONS[operand] - {inner}

@@ -18,6 +18,7 @@ from simulator.measurements import MeasuredLayer, MeasuredRun, Measurements
 from simulator.numerics import Mac, get_mac, multiply
 from simulator.numerics.activity import switching_activity, total_activity
 from simulator.workload import Layer, load_network
+from simulator.workload.onnx.sizes import Sizes
 
 if TYPE_CHECKING:
     from simulator.inference.arithmetic import MacOutput
@@ -38,12 +39,16 @@ class Tensors:
         policy: of all MACs that `policies` does not name; None: as each MAC's default says.
         images: only the first so many; None: all.
         policies: policies by the name of their MAC.
+        preprocess: what is done to pixels (docs/data.md); None: as `load_data` has it.
+        labels: where classes of image files come from; None: what there is.
     """
 
     data: str
     policy: str | None = None
     images: int | None = None
     policies: tuple[tuple[str, str], ...] = ()
+    preprocess: str | None = None
+    labels: str | None = None
 
     def of_macs(self, names: Collection[str]) -> Tensors:
         """The same with the policies of some MACs alone."""
@@ -67,6 +72,7 @@ def measure_on_images(
     tensors: Tensors,
     *,
     batch: int | None = None,
+    sizes: Sizes | None = None,
     progress: Progress | None = None,
 ) -> MeasuredRun:
     """Run images through a trained network in the architecture's MACs and count what toggles.
@@ -76,10 +82,13 @@ def measure_on_images(
     Raises:
         UserError: a model, images or labels that do not fit, fewer images than a batch, or column blocks.
     """
-    from simulator.inference import load_images, load_model, plan_network, run_plan
+    from simulator.inference import load_data, load_model, plan_network, run_plan
 
     _require_one_mac(arch)
-    model, chosen = load_model(model_name), load_images(tensors.data).first(tensors.images)
+    model = load_model(model_name, sizes=sizes)
+    chosen = load_data(tensors.data, model, preprocess=tensors.preprocess, labels=tensors.labels).first(
+        tensors.images
+    )
     layer_macs = {
         name: get_mac(config.mac, custom=arch.macs)
         for name, config in arch.layers.items()
@@ -87,8 +96,9 @@ def measure_on_images(
     }
     general = get_mac(arch.array.mac, custom=arch.macs)
     names = [layer_macs.get(product.name, general).name for product in model.products]
+    layers_of = {product.name: product.layer_names for product in model.products}
     plan = plan_network(model, chosen, general, tensors.policy_choice(names), layer_macs=layer_macs)
-    network = load_network(model.path, batch=batch or 1)
+    network = load_network(model.path, batch=batch or 1, sizes=model.known_sizes)
     if len(chosen.images) < network.batch:
         raise UserError(
             "fewer images than one batch",
@@ -97,13 +107,16 @@ def measure_on_images(
             allowed=f"{network.batch} or more",
         )
     macs = {name: layer.mac for name, layer in plan.layers.items()}
-    configured = _with_layer_macs(arch, macs)
-    counter = _ActivityCounter(configured, {layer.name: layer for layer in network.layers}, macs)
+    configured = _with_layer_macs(arch, {layer: macs[name] for name in macs for layer in layers_of[name]})
+    described = {layer.name: layer for layer in network.layers}
+    firsts = {name: described[layers[0]] for name, layers in layers_of.items()}
+    counter = _ActivityCounter(configured, firsts, macs)
     advance = None if progress is None else lambda done, total: progress("images", done, total)
     result = run_plan(model, chosen, plan, observer=counter, progress=advance)
     layers = {
-        name: MeasuredLayer(counter.activity(name), accuracy, result.sums[name].outside)
+        layer: MeasuredLayer(counter.activity(name), accuracy, result.sums[name].outside)
         for name, accuracy in result.layers.items()
+        for layer in layers_of[name]
     }
     notes = (
         f"bits toggled: counted in every register over the first {counter.batches} batches of"
@@ -199,35 +212,55 @@ def _sums_note(sums: Mapping[str, SumsOutside], where: str) -> str:
     return f"accumulators: {outside:,} of {total:,} sums over {where} left them"
 
 
-def tensor_files(model_name: str, tensors: Tensors) -> tuple[Path, Path]:
-    """The files of a trained network and of its images. Raises UserError where one cannot be found."""
-    return (
-        resolve_document(model_name, "workloads", ".onnx", what="trained network"),
-        resolve_document(tensors.data, "workloads", ".npz", what="image data"),
-    )
+def tensor_files(model_name: str, tensors: Tensors) -> tuple[Path, ...]:
+    """The files of a trained network and of its images and labels. Raises UserError: one cannot be found."""
+    from simulator.inference.data import data_files
+
+    model = resolve_document(model_name, "workloads", ".onnx", what="trained network")
+    return (model, *data_files(tensors.data, tensors.labels))
 
 
 @dataclass(slots=True)
 class _ActivityCounter:
-    """An observer of inference that counts toggles over the first batches of images."""
+    """An observer of inference that counts toggles over the first batches of images.
+
+    A batch is counted once all of its images have come, in however many chunks.
+    """
 
     arch: ArchConfig
     layers: dict[str, Layer]
     macs: dict[str, Mac]
-    batches: int = 0
     counted: dict[str, list[SwitchingActivity]] = field(default_factory=dict)
+    waiting: dict[str, tuple[Codes, Codes]] = field(default_factory=dict)
 
     def __call__(self, product: Product, output: MacOutput) -> None:
-        if product.name in self.counted:
+        name = product.name
+        counted = self.counted.setdefault(name, [])
+        if len(counted) >= COUNTED_BATCHES:
             return
-        layer, mac = self.layers[product.name], self.macs[product.name]
-        operands = output.operands
-        counted = [
-            _activity_of(self.arch, product.name, mac, activations, weights)
-            for activations, weights in _batches(layer, operands.activations, operands.weights)
-        ]
-        self.batches = len(counted)
-        self.counted[product.name] = counted
+        layer, operands = self.layers[name], output.operands
+        activations, weights = operands.activations, operands.weights
+        computed = layer.weights_are_activations
+        if name in self.waiting:
+            earlier, earlier_weights = self.waiting.pop(name)
+            activations = np.concatenate([earlier, activations], axis=0 if computed else 1)
+            weights = np.concatenate([earlier_weights, weights]) if computed else weights
+        size = layer.groups if computed else layer.m
+        whole = min(activations.shape[0 if computed else 1] // size, COUNTED_BATCHES - len(counted))
+        for batch in range(whole):
+            part = slice(batch * size, (batch + 1) * size)
+            a, w = (activations[part], weights[part]) if computed else (activations[:, part], weights)
+            counted.append(_activity_of(self.arch, name, self.macs[name], a, w))
+        if len(counted) < COUNTED_BATCHES:
+            rest = slice(whole * size, None)
+            self.waiting[name] = (
+                (activations[rest], weights[rest]) if computed else (activations[:, rest], weights)
+            )
+
+    @property
+    def batches(self) -> int:
+        """Batches that were counted of every layer."""
+        return min(map(len, self.counted.values()), default=0)
 
     def activity(self, name: str) -> SwitchingActivity:
         """Mean over the counted batches."""
@@ -240,19 +273,6 @@ class _ActivityCounter:
             shift=sum(one.shift for one in counted) / count,
             zero_operand_macs=sum(one.zero_operand_macs for one in counted) // count,
         )
-
-
-def _batches(layer: Layer, activations: Codes, weights: Codes) -> Iterator[tuple[Codes, Codes]]:
-    """Operands of single batches out of a chunk of images; each image's rows or groups lie together."""
-    if layer.weights_are_activations:
-        count = activations.shape[0] // layer.groups
-        for batch in range(min(count, COUNTED_BATCHES)):
-            groups = slice(batch * layer.groups, (batch + 1) * layer.groups)
-            yield activations[groups], weights[groups]
-        return
-    count = activations.shape[1] // layer.m
-    for batch in range(min(count, COUNTED_BATCHES)):
-        yield activations[:, batch * layer.m : (batch + 1) * layer.m], weights
 
 
 def _activity_of(

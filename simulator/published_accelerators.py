@@ -40,7 +40,8 @@ NVDLA: Final = (
 class EyerissLayer:
     """A layer of AlexNet at batch 4, measured at 65 nm and 200 MHz.
 
-    total_ms: with the time that DRAM adds to `processing_ms`. active_pes: those that its mapping uses.
+    total_ms: with the time that DRAM adds to `processing_ms`.
+    active_pes: those that its mapping uses.
     """
 
     name: str

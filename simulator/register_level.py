@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from simulator.arch import ArchConfig
 from simulator.array import ArrayTiming, schedule_product
+from simulator.foundation.defects import DefectError
 from simulator.numerics import Format, Mac, get_mac, multiply
 from simulator.system.column_blocks import macs_of_layer, place_channels
 from simulator.system.mac_traits import configured_traits
@@ -24,8 +25,8 @@ Codes = npt.NDArray[np.unsignedinteger[Any]]
 Progress = Callable[[str, int, int], None]
 
 
-class GridMismatchError(AssertionError):
-    """The grid and the fast engines disagree: a defect of the simulator, never of its input."""
+class GridMismatchError(DefectError):
+    """The grid and the fast engines disagree."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from simulator.measured import Tensors, measure_on_images, measure_recorded
 from simulator.measurements import MeasuredRun
 from simulator.result import Origin, Result
 from simulator.simulation import Progress, finish, load_workload
+from simulator.workload.onnx.sizes import Sizes
 
 _CAUSES: Final = ("simulator_version", "sources", "arch", "made_from")
 """Fields that say what a result was made from, not what came out."""
@@ -86,17 +87,35 @@ def reproduce(result: Result, *, source: object = None, progress: Progress | Non
 
 def _run(arch: ArchConfig, made_from: Origin, progress: Progress | None) -> Result:
     scalesim = None if made_from.scalesim_cfg is None else read_scalesim_cfg(made_from.scalesim_cfg)
+    axis = made_from.batch_axis
+    sizes = Sizes(
+        {name: tuple(shape) for name, shape in made_from.input_shapes.items()},
+        made_from.dims,
+        "auto" if axis is None else "none" if axis == "none" else int(axis),
+    )
     if made_from.data is not None:
         policies = tuple(made_from.policies.items())
-        tensors = Tensors(made_from.data, made_from.policy, made_from.images, policies)
-        ready = measure_on_images(arch, made_from.network, tensors, batch=made_from.batch, progress=progress)
+        tensors = Tensors(
+            made_from.data,
+            made_from.policy,
+            made_from.images,
+            policies,
+            made_from.preprocess,
+            made_from.labels,
+        )
+        ready = measure_on_images(
+            arch, made_from.network, tensors, batch=made_from.batch, sizes=sizes, progress=progress
+        )
     elif is_folder(Path(made_from.network)):
         ready = measure_recorded(arch, made_from.network, progress=progress)
     else:
         ready = MeasuredRun(
             arch,
             load_workload(
-                made_from.network, batch=made_from.batch, skip_unsupported=made_from.skip_unsupported
+                made_from.network,
+                batch=made_from.batch,
+                skip_unsupported=made_from.skip_unsupported,
+                sizes=sizes,
             ),
         )
     return finish(ready, scalesim=scalesim, made_from=made_from, progress=progress)

@@ -89,16 +89,22 @@ class Origin(_Part):
     """What a run was given by name, from which it can be run again (`systolic reproduce`).
 
     arch: the architecture before a policy chose formats for its layers; None: `arch` of the result.
-    data, policy, policies, images: what a trained network ran on. scalesim_cfg: a SCALE-Sim configuration.
+    data, policy, policies, images, preprocess, labels: what a trained network ran on, and how.
+    scalesim_cfg: a SCALE-Sim configuration.
     """
 
     network: str
     batch: int | None = None
     skip_unsupported: bool = False
+    input_shapes: dict[str, list[int]] = Field(default_factory=dict)
+    dims: dict[str, int] = Field(default_factory=dict)
+    batch_axis: str | None = None
     data: str | None = None
     policy: str | None = None
     policies: dict[str, str] = Field(default_factory=dict)
     images: int | None = None
+    preprocess: str | None = None
+    labels: str | None = None
     scalesim_cfg: str | None = None
     arch: dict[str, Any] | None = None
 

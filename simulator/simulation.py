@@ -20,6 +20,7 @@ from simulator.scalesim_bandwidth import bandwidth_warnings
 from simulator.system import MachineRun, simulate_network
 from simulator.workload import Network, load_network
 from simulator.workload.batching import with_batch
+from simulator.workload.onnx.sizes import Sizes
 
 if TYPE_CHECKING:
     from simulator.measured import Tensors
@@ -41,6 +42,7 @@ def simulate(
     scalesim_cfg: str | Path | None = None,
     mapping: str | Path | None = None,
     skip_unsupported: bool = False,
+    sizes: Sizes | None = None,
     tensors: Tensors | None = None,
     made_from: Origin | None = None,
     progress: Progress | None = None,
@@ -57,6 +59,7 @@ def simulate(
         scalesim_cfg: a SCALE-Sim configuration file, laid over the architecture and under the overrides.
         mapping: a file that fixes dataflow and tiling of single layers, as `--mapping-out` writes it.
         skip_unsupported: leave out ONNX operators that cannot be simulated instead of refusing.
+        sizes: of the inputs of an ONNX file, where it leaves them open, and which dimension is the batch.
         tensors: images for a trained network; add accuracy and let energy follow the bits that toggle.
         made_from: what the result says it was made from, where `network` was loaded before.
         progress: called after every layer.
@@ -73,20 +76,24 @@ def simulate(
     )
     if tensors is None:
         ready = MeasuredRun(
-            configured, load_workload(network, batch=batch, skip_unsupported=skip_unsupported)
+            configured,
+            load_workload(network, batch=batch, skip_unsupported=skip_unsupported, sizes=sizes),
         )
     elif isinstance(network, Network):
         raise UserError("a network that runs on data is a name or a file", value=network.name)
     else:
         from simulator.measured import measure_on_images
 
-        ready = measure_on_images(configured, str(network), tensors, batch=batch, progress=progress)
+        ready = measure_on_images(
+            configured, str(network), tensors, batch=batch, sizes=sizes, progress=progress
+        )
     if made_from is None and not isinstance(network, Network):
         made_from = origin(
             configured,
             str(network),
             batch=batch,
             skip_unsupported=skip_unsupported,
+            sizes=sizes,
             tensors=tensors,
             scalesim_cfg=scalesim_cfg,
         )
@@ -99,6 +106,7 @@ def origin(
     *,
     batch: int | None = None,
     skip_unsupported: bool = False,
+    sizes: Sizes | None = None,
     tensors: Tensors | None = None,
     scalesim_cfg: str | Path | None = None,
 ) -> Origin:
@@ -106,15 +114,21 @@ def origin(
 
     With tensors, or a trace, also `arch`: formats are written into the one that runs.
     """
+    chosen = sizes or Sizes()
     measures = tensors is not None or is_folder(Path(network))
     return Origin(
         network=network,
         batch=batch,
         skip_unsupported=skip_unsupported,
+        input_shapes={name: list(shape) for name, shape in chosen.input_shapes.items()},
+        dims=dict(chosen.dims),
+        batch_axis=None if chosen.batch_axis == "auto" else str(chosen.batch_axis),
         data=None if tensors is None else tensors.data,
         policy=None if tensors is None else tensors.policy,
         policies={} if tensors is None else dict(tensors.policies),
         images=None if tensors is None else tensors.images,
+        preprocess=None if tensors is None else tensors.preprocess,
+        labels=None if tensors is None else tensors.labels,
         scalesim_cfg=None if scalesim_cfg is None else str(scalesim_cfg),
         arch=arch.model_dump(mode="json") if measures else None,
     )
@@ -164,12 +178,16 @@ def _sets_bandwidth(overrides: Mapping[str, Any]) -> bool:
 
 
 def load_workload(
-    network: str | Path | Network, *, batch: int | None = None, skip_unsupported: bool = False
+    network: str | Path | Network,
+    *,
+    batch: int | None = None,
+    skip_unsupported: bool = False,
+    sizes: Sizes | None = None,
 ) -> Network:
     """The network of a name, a file, or itself. Raises UserError as `load_network`."""
     if isinstance(network, Network):
         return network if batch is None else with_batch(network, batch)
-    return load_network(network, batch=batch, skip_unsupported=skip_unsupported)
+    return load_network(network, batch=batch, skip_unsupported=skip_unsupported, sizes=sizes)
 
 
 def run_machine(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tools.arch_reference import arch_reference
 from tools.machine_table import machine_page
+from tools.onnx_page import onnx_page
 from tools.results_page import results_page
 from tools.sram_plot import sram_page
 from tools.validation_page import validation_page
@@ -16,6 +17,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES: dict[str, Callable[[], str]] = {
     "arch_config.md": arch_reference,
     "machine_figures.md": machine_page,
+    "onnx_operators.md": onnx_page,
     "results.md": results_page,
     "sram.md": sram_page,
     "validation.md": validation_page,

@@ -18,7 +18,7 @@ from pathlib import Path
 from simulator.foundation.files import write_text
 from simulator.workload import Network
 from simulator.workload.network_file import network_text
-from simulator.workload.onnx_graph import read_onnx
+from simulator.workload.onnx import read_onnx
 from tools.paper_networks import PAPER_NETWORKS
 
 WORKLOADS = Path(__file__).resolve().parent.parent / "workloads"

@@ -5,18 +5,14 @@ Import this only where it runs: it compiles.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from simulator.array import operations as op
 from simulator.array import signals as sig
 from simulator.array.operations import Operations
+from simulator.array.registers import Plane
 from simulator.numerics.engines.compiled import bits_of_double, double_of_bits, inlined, kernel
 from simulator.numerics.engines.sequential_kernels import round_to_format
-
-Array = npt.NDArray[Any]
 
 _SUM_BITS = 64
 
@@ -42,7 +38,7 @@ def _add_odd(x: float, y: float) -> float:
 
 @kernel
 def _add_integers(
-    first: np.uint64, end: np.uint64, block: Array, across: Array, down: Array, sums: Array
+    first: np.uint64, end: np.uint64, block: Plane, across: Plane, down: Plane, sums: Plane
 ) -> None:
     """Two's complement products; operands that are not part of a product are zeros."""
     across_spare, down_spare, shift = block[op.ACROSS_SPARE], block[op.DOWN_SPARE], block[op.SHIFT]
@@ -57,13 +53,13 @@ def _add_integers(
 def _add_table_products(
     first: np.uint64,
     end: np.uint64,
-    block: Array,
-    products: Array,
-    across: Array,
-    down: Array,
-    marks: Array,
-    gate: Array,
-    sums: Array,
+    block: Plane,
+    products: Plane,
+    across: Plane,
+    down: Plane,
+    marks: Plane,
+    gate: Plane,
+    sums: Plane,
 ) -> None:
     """Products looked up in a table, into an accumulator that wraps."""
     base, stride = _Index(block[op.PRODUCTS]), _Index(block[op.STRIDE])
@@ -77,13 +73,13 @@ def _add_table_products(
 def _flag_infinities(
     first: np.uint64,
     end: np.uint64,
-    block: Array,
-    special: Array,
-    across: Array,
-    down: Array,
-    marks: Array,
-    gate: Array,
-    flags: Array,
+    block: Plane,
+    special: Plane,
+    across: Plane,
+    down: Plane,
+    marks: Plane,
+    gate: Plane,
+    flags: Plane,
 ) -> None:
     """Raise the sticky flag where an operand of a product is infinite or NaN."""
     across_base, down_base = _Index(block[op.ACROSS_TABLE]), _Index(block[op.DOWN_TABLE])
@@ -97,13 +93,13 @@ def _flag_infinities(
 def _add_saturating(
     first: np.uint64,
     end: np.uint64,
-    block: Array,
-    products: Array,
-    across: Array,
-    down: Array,
-    marks: Array,
-    gate: Array,
-    sums: Array,
+    block: Plane,
+    products: Plane,
+    across: Plane,
+    down: Plane,
+    marks: Plane,
+    gate: Plane,
+    sums: Plane,
 ) -> None:
     """Products looked up in a table, into an accumulator that stays at its ends."""
     base, stride = _Index(block[op.PRODUCTS]), _Index(block[op.STRIDE])
@@ -123,14 +119,14 @@ def _add_saturating(
 def _add_sticky(
     first: np.uint64,
     end: np.uint64,
-    block: Array,
-    products: Array,
-    across: Array,
-    down: Array,
-    marks: Array,
-    gate: Array,
-    sums: Array,
-    flags: Array,
+    block: Plane,
+    products: Plane,
+    across: Plane,
+    down: Plane,
+    marks: Plane,
+    gate: Plane,
+    sums: Plane,
+    flags: Plane,
 ) -> None:
     """Products looked up in a table, into an accumulator that wraps and remembers the first overflow."""
     base, stride = _Index(block[op.PRODUCTS]), _Index(block[op.STRIDE])
@@ -156,14 +152,14 @@ def _add_sticky(
 def _add_floats(
     first: np.uint64,
     end: np.uint64,
-    block: Array,
-    limits: Array,
-    values: Array,
-    across: Array,
-    down: Array,
-    marks: Array,
-    gate: Array,
-    sums: Array,
+    block: Plane,
+    limits: Plane,
+    values: Plane,
+    across: Plane,
+    down: Plane,
+    marks: Plane,
+    gate: Plane,
+    sums: Plane,
 ) -> None:
     """Products fused into a float accumulator, whose float64 value the int64 sums hold as a bit pattern."""
     anchor, least = block[op.ANCHOR], block[op.LEAST]
@@ -180,7 +176,7 @@ def _add_floats(
 
 @kernel
 def add_products(
-    operations: Operations, across: Array, down: Array, marks: Array, gate: Array, sums: Array, flags: Array
+    operations: Operations, across: Plane, down: Plane, marks: Plane, gate: Plane, sums: Plane, flags: Plane
 ) -> None:
     """Every PE adds the product of its operands to its sum where both marks and gate say VALID."""
     products, special, values = operations.products, operations.special, operations.values

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.array import signals as sig
-
-Array = npt.NDArray[Any]
+from simulator.array.registers import Plane
 
 
 @dataclass(slots=True)
@@ -27,7 +25,7 @@ class Observations:
         """Empty queues."""
         return cls(corners, [deque() for _ in corners], [deque() for _ in corners])
 
-    def note(self, first_cycle: int, watched: Array) -> None:
+    def note(self, first_cycle: int, watched: Plane) -> None:
         """Add what was watched from `first_cycle` on, uint8 [cycles, PEs]."""
         for p in range(len(self.corners)):
             self.took[p].extend(first_cycle + int(t) for t in np.flatnonzero(watched[:, p] & sig.VALID))
@@ -53,10 +51,10 @@ def _take(queue: deque[int], count: int) -> list[int]:
 class Results:
     """Sums that have reached the bottom row, one queue per column, and the cycles in which they did."""
 
-    sums: Array
-    flags: Array
-    cycles: Array
-    filled: Array
+    sums: Plane
+    flags: Plane
+    cycles: Plane
+    filled: Plane
     taken: int = 0
 
     @classmethod
@@ -69,7 +67,7 @@ class Results:
             np.zeros(columns, np.int64),
         )
 
-    def note(self, first_cycle: int, present: Array, sums: Array, flags: Array) -> None:
+    def note(self, first_cycle: int, present: Plane, sums: Plane, flags: Plane) -> None:
         """Add the sums that were at the bottom where `present`, all [cycles, columns]."""
         if not present.any():
             return
@@ -81,7 +79,7 @@ class Results:
         self.cycles[place, column] = first_cycle + at
         self.filled += present.sum(axis=0)
 
-    def take(self, count: int, columns: int) -> tuple[Array, Array, Array] | None:
+    def take(self, count: int, columns: int) -> tuple[Plane, Plane, Plane] | None:
         """The next `count` sums of the first `columns` columns, or None while some are on their way."""
         if self.filled[:columns].min() < self.taken + count:
             return None

@@ -1,4 +1,4 @@
-"""Array controllers: which pins to drive in which cycle for a fold, and when the next fold may begin.
+"""Plane controllers: which pins to drive in which cycle for a fold, and when the next fold may begin.
 
 A controller knows the circuit of the upright array (`simulator.dataflow`), not the closed form: it keeps,
 register by register, when the resources that two folds share are free again, and tries start cycles until
@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from simulator.array import signals as sig
 from simulator.array.collect import Observations
 from simulator.array.fold import FoldShape
-from simulator.array.registers import Pins
+from simulator.array.registers import Pins, Plane
 from simulator.array.tiles import FoldGrid
 from simulator.array.timing import ArrayTiming
 from simulator.dataflow import SUMS_MOVE, SUMS_STAY, Circuit
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +32,8 @@ class FoldWork:
     """
 
     shape: FoldShape
-    across: Array
-    down: Array
+    across: Plane
+    down: Plane
     reads_sums: bool = False
     keeps_sums: bool = False
 
@@ -75,11 +72,11 @@ class OutputStationaryController:
         """Sums of a lane that the partial-sum buffer has to hold: none leave unfinished."""
         return 0
 
-    def work(self, part: FoldSlices, across: Array, down: Array) -> FoldWork:
+    def work(self, part: FoldSlices, across: Plane, down: Plane) -> FoldWork:
         """A fold's share of what moves right [T, rows] and of what moves down [T, columns]."""
         return FoldWork(part.shape, across[:, part.rows], down[:, part.columns])
 
-    def place(self, part: FoldSlices, left: Array, product: Array) -> None:
+    def place(self, part: FoldSlices, left: Plane, product: Plane) -> None:
         """Put what left the array [rows, columns], the bottom row first, into the product [rows, columns]."""
         product[part.rows, part.columns] = left[::-1][: part.shape.rows, : part.shape.columns]
 
@@ -88,7 +85,7 @@ class OutputStationaryController:
         extents = {self.extent(shape) for shape in shapes}
         return sorted((rows - 1, columns - 1) for rows, columns in extents)
 
-    def observed(self, seen: Observations, shape: FoldShape, left: Array) -> tuple[int, int, int]:
+    def observed(self, seen: Observations, shape: FoldShape, left: Plane) -> tuple[int, int, int]:
         """First and last cycle of the fold's compute phase and its last one.
 
         left: the cycles in which its results left, [rows, columns].
@@ -143,7 +140,7 @@ class OutputStationaryController:
             candidate += i
         return candidate
 
-    def _drain_use(self, start: int, shape: FoldShape) -> tuple[Array, Array]:
+    def _drain_use(self, start: int, shape: FoldShape) -> tuple[Plane, Plane]:
         """Of each drain register of column 0: the edge of its first sum, and the one that takes the last."""
         i, d = self.timing.accumulation_interval, self.timing.pipeline_depth
         rows, _ = self.extent(shape)
@@ -187,12 +184,12 @@ class StationaryController:
         """Sums of a lane that the partial-sum buffer has to hold: those of a whole stream."""
         return streamed
 
-    def work(self, part: FoldSlices, across: Array, down: Array) -> FoldWork:
+    def work(self, part: FoldSlices, across: Plane, down: Plane) -> FoldWork:
         """A fold's share of what moves right [T, rows] and of what stays [rows, columns]."""
         own = down[part.rows, part.columns]
         return FoldWork(part.shape, across[:, part.rows], own, not part.is_first, not part.is_last)
 
-    def place(self, part: FoldSlices, left: Array, product: Array) -> None:
+    def place(self, part: FoldSlices, left: Plane, product: Plane) -> None:
         """Put finished sums that left the array [T, columns] into the product [T, columns]."""
         if part.is_last:
             product[:, part.columns] = left[:, : part.shape.columns]
@@ -201,7 +198,7 @@ class StationaryController:
         """None: sums that leave column 0 show when a fold computes."""
         return []
 
-    def observed(self, _seen: Observations, shape: FoldShape, left: Array) -> tuple[int, int, int]:
+    def observed(self, _seen: Observations, shape: FoldShape, left: Plane) -> tuple[int, int, int]:
         """First and last cycle of the fold's compute phase and its last one.
 
         left: the cycles in which its sums left, [T, columns].

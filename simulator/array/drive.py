@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +13,13 @@ from simulator.array import signals as sig
 from simulator.array.collect import Observations, Results
 from simulator.array.controllers import Controller, FoldSlices, FoldWork, controller_of
 from simulator.array.grid import Grid, MacLike, Sums, column_blocks
-from simulator.array.registers import Pins
+from simulator.array.registers import Pins, Plane
 from simulator.array.schedule import FoldPhases, ProductSchedule, schedule_product
 from simulator.array.timing import ArrayTiming
 from simulator.dataflow import Axis, Dataflow
 from simulator.foundation import UserError
 from simulator.numerics import as_codes
 
-Array = npt.NDArray[Any]
 Watcher = Callable[[Grid, int], None]
 """Called after single clock edges with the grid and the cycle."""
 
@@ -39,9 +37,9 @@ class GridRun:
         lanes; empty unless asked for.
     """
 
-    accumulators: Array
-    is_infinite: Array
-    overflow: Array
+    accumulators: Plane
+    is_infinite: Plane
+    overflow: Plane
     cycles: int
     phases: tuple[FoldPhases, ...]
 
@@ -118,14 +116,14 @@ class _Run:
     upright: ArrayTiming
     controller: Controller
     schedule: ProductSchedule
-    across: Array
-    down: Array
+    across: Plane
+    down: Plane
     outputs: tuple[Axis, Axis]
     observations: Observations | None
     results: Results
     pins: Pins
-    sums: Array
-    flags: Array
+    sums: Plane
+    flags: Plane
     single: bool
     base: int = 0
     end: int = 0
@@ -277,12 +275,12 @@ class _Run:
             if self.observations is not None:
                 self.phases.append(self._observed(index, start, cycles))
 
-    def _place(self, index: int, sums: Array, flags: Array) -> None:
+    def _place(self, index: int, sums: Plane, flags: Plane) -> None:
         group, part = self.schedule.tiles.place_of(index).group, self._part(index)
         for left, product in ((sums, self.sums), (flags, self.flags)):
             self.controller.place(part, left, _laid(product[group], ("m", "n"), self.outputs))
 
-    def _observed(self, index: int, start: int, result_cycles: Array) -> FoldPhases:
+    def _observed(self, index: int, start: int, result_cycles: Plane) -> FoldPhases:
         """The phases of a fold from what was seen at its last PE and at the end of the lanes."""
         assert self.observations is not None
         shape = self.schedule.tiles.shape_of(index)
@@ -315,7 +313,7 @@ class _Run:
         )
 
 
-def _operands(a_codes: npt.ArrayLike, w_codes: npt.ArrayLike) -> tuple[Array, Array, bool]:
+def _operands(a_codes: npt.ArrayLike, w_codes: npt.ArrayLike) -> tuple[Plane, Plane, bool]:
     a, w = np.asarray(a_codes), np.asarray(w_codes)
     single = a.ndim == 2 and w.ndim == 2
     if single:
@@ -329,7 +327,7 @@ def _operands(a_codes: npt.ArrayLike, w_codes: npt.ArrayLike) -> tuple[Array, Ar
     return a, w, single
 
 
-def _weight_codes(grid: Grid, w: Array) -> Array:
+def _weight_codes(grid: Grid, w: Plane) -> Plane:
     """Unsigned weight codes, each channel in the format of the lane that it comes to."""
     lanes, N = grid.lanes, w.shape[2]
     padded = np.pad(w, ((0, 0), (0, 0), (0, -N % lanes)))
@@ -341,7 +339,7 @@ _STORED: Mapping[str, tuple[Axis, Axis]] = {"activation": ("m", "k"), "weight": 
 """Dimensions of the operands as they are given."""
 
 
-def _laid(matrix: Array, stored: tuple[Axis, Axis], wanted: tuple[Axis, Axis]) -> Array:
+def _laid(matrix: Plane, stored: tuple[Axis, Axis], wanted: tuple[Axis, Axis]) -> Plane:
     """A matrix, or one in each group, with its two dimensions in the order that is wanted; a view."""
     axes = [matrix.ndim - 2 + stored.index(axis) for axis in wanted]
     return matrix.transpose(*range(matrix.ndim - 2), *axes)

@@ -18,7 +18,8 @@ OVERLAPS = {"none": OVERLAP_NONE, "drain": OVERLAP_DRAIN, "full": OVERLAP_FULL}
 class TimingCode(NamedTuple):
     """What decides the cycles of a fold, as whole numbers (`ArrayTiming.code`).
 
-    outputs_stay: 1 where sums stay in the PEs, 0 where an operand does. rows, columns: of the upright array.
+    outputs_stay: 1 where sums stay in the PEs, 0 where an operand does.
+    rows, columns: of the upright array.
     overlap: one of `OVERLAPS`; trimmed: 1 where only used rows and columns cost skew.
     shift_out: cycles in which an output-stationary fold's results leave (SCALE-Sim counts none).
     depth, interval: the MAC's pipeline depth and accumulation interval.
@@ -229,8 +230,8 @@ def chain_end(t: TimingCode, f: Folds) -> int:
 def chain_split(t: TimingCode, f: Folds, following: Folds, follows: int, adds: int) -> Split:
     """The phases of a chain until the first fold of the chain that follows may begin, or all of them.
 
-    follows: 0 where nothing follows; results that leave late then count as drain. adds: 1 where the following
-    chain starts from the partial sums of this one's last fold.
+    follows: 0 where nothing follows; results that leave late then count as drain.
+    adds: 1 where the following chain starts from the partial sums of this one's last fold.
     """
     before = chain_start(t, f, f.groups - 1, column_folds(f) - 1, row_folds(f) - 1)
     rows, columns = last_rows(t, f), last_columns(t, f)

@@ -16,18 +16,17 @@ import numpy.typing as npt
 from simulator.arch.config import Overlap
 from simulator.array import registers as reg
 from simulator.array import signals as sig
-from simulator.array.operations import from_registers, has_compiled_step, pack, to_registers
-from simulator.array.registers import Outputs, Pins, Registers
+from simulator.array.operations import from_registers, has_compiled_step, pack, slices_of, to_registers
+from simulator.array.registers import Outputs, Pins, Plane, Registers
 from simulator.array.timing import ArrayTiming
-from simulator.dataflow import AXIS_TITLES, CHANNELS_IN_COLUMNS, DataflowName, EnteringOperand
+from simulator.dataflow import AXIS_TITLES, CHANNELS_IN_COLUMNS, DataflowName, OperandClass
 from simulator.foundation import UserError
 from simulator.numerics import Mac, as_codes, get_mac
 
 MacLike = str | Mapping[str, Any] | Mac
-Array = npt.NDArray[Any]
 
 
-GridEngine = Callable[[Registers, Pins, int, Array, Array, Array, Array], None]
+GridEngine = Callable[[Registers, Pins, int, Plane, Plane, Plane, Plane], None]
 """Steps registers by pins; then the accumulation interval, watched PEs, where sums, flags and marks go."""
 
 
@@ -40,7 +39,7 @@ class Sums:
     overflow: +1 or -1 where a sticky accumulator overflowed, by the first direction.
     """
 
-    values: Array
+    values: Plane
     is_infinite: npt.NDArray[np.bool_]
     overflow: npt.NDArray[np.int8]
 
@@ -132,7 +131,7 @@ class Grid:
         """Lanes of PEs that sums leave by: columns, or rows where sums move right."""
         return self.timing.upright.columns
 
-    def placed(self, plane: Array) -> Array:
+    def placed(self, plane: Plane) -> Plane:
         """Values of the upright array's PEs as [rows, columns] of this one; a view."""
         return plane.transpose(self.timing.flow.turn(0, 1))
 
@@ -152,7 +151,7 @@ class Grid:
         load: bool = False,
         swap: bool = False,
         partial_sums: npt.ArrayLike | None = None,
-    ) -> Array:
+    ) -> Plane:
         """One clock edge; the accumulators at the end of the lanes after it.
 
         Output stationary: `activations` [rows] enter at the left, `weights` [columns] at the top; `reset`
@@ -176,7 +175,7 @@ class Grid:
         """
         bits = reset * sig.RESET | multiply * sig.MULTIPLY | shift_out * sig.SHIFT_OUT | load * sig.LOAD
         sums = None if partial_sums is None else np.asarray(partial_sums)[None]
-        bottom: Array = self.run(
+        bottom: Plane = self.run(
             np.asarray(activations)[None],
             np.asarray(weights)[None],
             np.array([bits], np.uint8),
@@ -193,7 +192,7 @@ class Grid:
         *,
         swap: npt.ArrayLike | None = None,
         partial_sums: npt.ArrayLike | None = None,
-    ) -> Array:
+    ) -> Plane:
         """Many clock edges at once: `step` for every entry of `control`.
 
         Args:
@@ -238,26 +237,24 @@ class Grid:
         outputs = self.clock(pins)
         return self.sums(outputs.sums, outputs.flags).values
 
-    def _entering(self, operand: EnteringOperand, codes: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
+    def _entering(self, operand: OperandClass, codes: npt.ArrayLike, shape: tuple[int, ...]) -> Plane:
         """Unsigned codes of an operand [cycles, PEs at its edge]."""
         array = _of_shape(f"{operand}s", codes, shape)
         if len(self.blocks) > 1 and operand == "weight":
             return self.weight_codes(array)
         mac = self.blocks[0][0]
-        unsigned: Array = as_codes({"activation": mac.activation, "weight": mac.weight}[operand], array)
+        unsigned: Plane = as_codes({"activation": mac.activation, "weight": mac.weight}[operand], array)
         return unsigned
 
-    def weight_codes(self, codes: Array) -> Array:
+    def weight_codes(self, codes: Plane) -> Plane:
         """Unsigned weight codes [..., lanes], each lane in its own MAC's format.
 
         Raises:
             UserError: codes outside their formats.
         """
         unsigned = np.zeros(codes.shape, np.int64)
-        end = 0
-        for mac, columns in self.blocks:
-            first, end = end, end + columns
-            unsigned[..., first:end] = as_codes(mac.weight, codes[..., first:end])
+        for mac, lanes in slices_of(self.blocks):
+            unsigned[..., lanes] = as_codes(mac.weight, codes[..., lanes])
         return unsigned
 
     def clock(self, pins: Pins, watch: npt.ArrayLike = ()) -> Outputs:
@@ -281,31 +278,27 @@ class Grid:
             raise UserError(sig.HAZARDS[hazard], location=f"cycle {cycle}")
         return outputs
 
-    def sums(self, registers: Array, flags: Array) -> Sums:
+    def sums(self, registers: Plane, flags: Plane) -> Sums:
         """Accumulators [..., lanes] as numbers, from sums and flags as registers hold them."""
         whole = len(self.blocks) == 1
         dtype = self.blocks[0][0].accumulator_dtype if whole else self.sum_dtype
         values = np.zeros(registers.shape, dtype)
-        end = 0
-        for mac, columns in self.blocks:
-            first, end = end, end + columns
-            values[..., first:end] = self._from_registers(mac, registers[..., first:end])
+        for mac, lanes in slices_of(self.blocks):
+            values[..., lanes] = self._from_registers(mac, registers[..., lanes])
         signs = ((flags & sig.OVERFLOW_UP) != 0).astype(np.int8) - ((flags & sig.OVERFLOW_DOWN) != 0)
         return Sums(values, (flags & sig.INFINITE) != 0, signs.astype(np.int8))
 
-    def _from_registers(self, mac: Mac, registers: Array) -> Array:
+    def _from_registers(self, mac: Mac, registers: Plane) -> Plane:
         return from_registers(mac, registers) if self.is_compiled else registers
 
-    def _to_registers(self, mac: Mac, values: Array) -> Array:
+    def _to_registers(self, mac: Mac, values: Plane) -> Plane:
         return to_registers(mac, values) if self.is_compiled else values
 
-    def _registered(self, values: Array) -> Array:
+    def _registered(self, values: Plane) -> Plane:
         """Accumulators [..., lanes] as the registers hold them."""
         held = np.zeros(values.shape, self.sum_dtype)
-        end = 0
-        for mac, columns in self.blocks:
-            first, end = end, end + columns
-            held[..., first:end] = self._to_registers(mac, values[..., first:end])
+        for mac, lanes in slices_of(self.blocks):
+            held[..., lanes] = self._to_registers(mac, values[..., lanes])
         return held
 
     @property
@@ -317,39 +310,37 @@ class Grid:
         )
 
     @property
-    def activations(self) -> Array:
+    def activations(self) -> Plane:
         """Activation codes in the PEs' registers, int64 [rows, columns]."""
         return self._operands("activation")
 
     @property
-    def weights(self) -> Array:
+    def weights(self) -> Plane:
         """Weight codes in the PEs' registers, int64 [rows, columns]."""
         return self._operands("weight")
 
-    def _operands(self, operand: EnteringOperand) -> Array:
+    def _operands(self, operand: OperandClass) -> Plane:
         r = self.registers
         planes = dict(
             zip(self.timing.flow.entering, (r.across, r.held if r.held.size else r.down), strict=True)
         )
         # Codes of 32 bits are held as negative numbers where their top bit is set.
-        unsigned: Array = self.placed(planes[operand]).astype(np.int64) & 0xFFFF_FFFF
+        unsigned: Plane = self.placed(planes[operand]).astype(np.int64) & 0xFFFF_FFFF
         return unsigned
 
-    def codes(self) -> Array:
+    def codes(self) -> Plane:
         """What the converters at the end of the lanes make of it: codes of the activation format [lanes]."""
         drains = self.registers.drain_state.size > 0
         sums = self.registers.drain_sums if drains else self.registers.sums
         flags = self.registers.drain_flags if drains else self.registers.flags
         bottom = self.sums(sums[-1], flags[-1])
         converted = []
-        end = 0
-        for mac, columns in self.blocks:
-            first, end = end, end + columns
+        for mac, lanes in slices_of(self.blocks):
             converted.append(
                 mac.to_output(
-                    bottom.values[first:end].astype(mac.accumulator_dtype),
-                    is_infinite=bottom.is_infinite[first:end],
-                    overflow=bottom.overflow[first:end],
+                    bottom.values[lanes].astype(mac.accumulator_dtype),
+                    is_infinite=bottom.is_infinite[lanes],
+                    overflow=bottom.overflow[lanes],
                 )
             )
         return np.concatenate(converted)
@@ -394,7 +385,7 @@ def _only_block(macs: Sequence[Mac], timing: ArrayTiming) -> tuple[Mac, int]:
     return macs[0], timing.upright.columns
 
 
-def _of_shape(name: str, codes: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
+def _of_shape(name: str, codes: npt.ArrayLike, shape: tuple[int, ...]) -> Plane:
     array = np.asarray(codes)
     if array.shape != shape:
         raise UserError(

@@ -6,19 +6,14 @@ that have no compiled step, and tests/reference/grid.py one PE at a time.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from simulator.array import registers as reg
 from simulator.array import signals as sig
 from simulator.array.adders import add_products
 from simulator.array.operations import Operations
-from simulator.array.registers import Pins, Registers
+from simulator.array.registers import Pins, Plane, Registers
 from simulator.numerics.engines.compiled import kernel
-
-Array = npt.NDArray[Any]
 
 # Unsigned indices spare numba the check for negative ones, which would keep loops from being vectorised.
 _Index = np.uint64
@@ -28,7 +23,7 @@ _OVERFLOWED = sig.OVERFLOW_UP | sig.OVERFLOW_DOWN
 
 
 @kernel
-def _hazard(state: Array, code: int) -> None:
+def _hazard(state: Plane, code: int) -> None:
     if state[reg.HAZARD] == sig.NO_HAZARD:
         state[reg.HAZARD] = code
         state[reg.HAZARD_CYCLE] = state[reg.CYCLE]
@@ -57,7 +52,7 @@ def _clear(r: Registers) -> None:
 
 
 @kernel
-def _move_right(plane: Array, pins: Array) -> None:
+def _move_right(plane: Plane, pins: Plane) -> None:
     """Every register takes what its left neighbour held, column 0 the pins."""
     flat = plane.reshape(-1)
     last = _Index(flat.size - 1)
@@ -69,7 +64,7 @@ def _move_right(plane: Array, pins: Array) -> None:
 
 
 @kernel
-def _move_down(plane: Array, pins: Array) -> None:
+def _move_down(plane: Plane, pins: Plane) -> None:
     """Every register takes what the one above held, row 0 the pins."""
     C = plane.shape[1]
     for i in range(plane.shape[0] - 1, 0, -1):
@@ -80,7 +75,7 @@ def _move_down(plane: Array, pins: Array) -> None:
 
 
 @kernel
-def _exchange(plane: Array, ring: Array) -> None:
+def _exchange(plane: Plane, ring: Plane) -> None:
     """Swap a plane with a slot of its ring: what entered a whole turn ago comes out."""
     for i in range(plane.shape[0]):
         for j in range(plane.shape[1]):
@@ -88,7 +83,7 @@ def _exchange(plane: Array, ring: Array) -> None:
 
 
 @kernel
-def _drain(below: Array, below_flags: Array, drains: Array, state: Array) -> None:
+def _drain(below: Plane, below_flags: Plane, drains: Plane, state: Plane) -> None:
     """Sums that are moving go down a row."""
     for i in range(drains.shape[0] - 1, -1, -1):
         for j in range(drains.shape[1]):
@@ -105,14 +100,14 @@ def _drain(below: Array, below_flags: Array, drains: Array, state: Array) -> Non
 
 @kernel
 def _hand_over(
-    sums: Array,
-    flags: Array,
-    finished: Array,
-    below: Array,
-    below_flags: Array,
-    drains: Array,
-    go: Array,
-    state: Array,
+    sums: Plane,
+    flags: Plane,
+    finished: Plane,
+    below: Plane,
+    below_flags: Plane,
+    drains: Plane,
+    go: Plane,
+    state: Plane,
 ) -> None:
     """Finished sums enter the drain registers, and their accumulators begin anew."""
     R, C = sums.shape
@@ -138,13 +133,13 @@ def _hand_over(
 @kernel
 def _enter_pipe(
     taken: int,
-    across: Array,
-    down: Array,
-    marks: Array,
-    gate: Array,
-    ring: Array,
-    ring_down: Array,
-    ring_marks: Array,
+    across: Plane,
+    down: Plane,
+    marks: Plane,
+    gate: Plane,
+    ring: Plane,
+    ring_down: Plane,
+    ring_marks: Plane,
 ) -> None:
     """Operands taken at this edge enter the slot of the pipeline that has just been read."""
     for i in range(across.shape[0]):
@@ -157,7 +152,7 @@ def _enter_pipe(
 
 @kernel
 def _watch(
-    watch: Array, taken: int, marks: Array, gate: Array, pipe_marks: Array, slot: int, watched: Array
+    watch: Plane, taken: int, marks: Plane, gate: Plane, pipe_marks: Plane, slot: int, watched: Plane
 ) -> None:
     """Note which of the watched PEs take operands, and which add a product."""
     for p in range(watch.shape[0]):
@@ -168,7 +163,7 @@ def _watch(
 
 
 @kernel
-def _show(sums: Array, flags: Array, drains: Array, out_sums: Array, out_flags: Array) -> None:
+def _show(sums: Plane, flags: Plane, drains: Plane, out_sums: Plane, out_flags: Plane) -> None:
     """The drain registers of the bottom row, with PRESENT where a sum is leaving."""
     for j in range(sums.shape[0]):
         out_sums[j] = sums[j]
@@ -181,10 +176,10 @@ def run_os(
     operations: Operations,
     pins: Pins,
     interval: int,
-    watch: Array,
-    out_sums: Array,
-    out_flags: Array,
-    watched: Array,
+    watch: Plane,
+    out_sums: Plane,
+    out_flags: Plane,
+    watched: Plane,
 ) -> None:
     """Output stationary: a clock edge per entry of `pins`; the bottom after each goes to `out_*`."""
     across, marks, down, gate = r.across, r.marks, r.down, r.down_marks
@@ -237,7 +232,7 @@ def run_os(
 
 
 @kernel
-def _take_held(marks: Array, down: Array, down_marks: Array, held: Array) -> None:
+def _take_held(marks: Plane, down: Plane, down_marks: Plane, held: Plane) -> None:
     """The PEs whose fold begins at this edge take their operand from the shadow register."""
     for i in range(marks.shape[0]):
         for j in range(marks.shape[1]):
@@ -248,14 +243,14 @@ def _take_held(marks: Array, down: Array, down_marks: Array, held: Array) -> Non
 
 @kernel
 def _top_sums(
-    pin_sums: Array,
-    pin_flags: Array,
-    stored: Array,
-    stored_flags: Array,
-    ends: Array,
-    state: Array,
-    sums: Array,
-    flags: Array,
+    pin_sums: Plane,
+    pin_flags: Plane,
+    stored: Plane,
+    stored_flags: Plane,
+    ends: Plane,
+    state: Plane,
+    sums: Plane,
+    flags: Plane,
 ) -> None:
     """What enters at the top: the pins, or the oldest sum in the partial-sum buffer where they ask for it."""
     for j in range(pin_sums.shape[0]):
@@ -272,7 +267,7 @@ def _top_sums(
 
 
 @kernel
-def _keep_sums(sums: Array, flags: Array, stored: Array, stored_flags: Array, ends: Array) -> None:
+def _keep_sums(sums: Plane, flags: Plane, stored: Plane, stored_flags: Plane, ends: Plane) -> None:
     """Partial sums that have just reached the bottom enter the partial-sum buffer."""
     for j in range(sums.shape[0]):
         if flags[j] & sig.KEEP:
@@ -283,7 +278,7 @@ def _keep_sums(sums: Array, flags: Array, stored: Array, stored_flags: Array, en
 
 
 @kernel
-def _preload(loading: int, pins: Array, pin_marks: Array, r: Registers) -> None:
+def _preload(loading: int, pins: Plane, pin_marks: Plane, r: Registers) -> None:
     """Stationary operands move one row down in the columns whose preload is enabled."""
     down, marks, load = r.down, r.down_marks, r.load
     R, C = down.shape
@@ -311,10 +306,10 @@ def run_stationary(
     operations: Operations,
     pins: Pins,
     interval: int,  # noqa: ARG001 - streamed operands meet a new sum every cycle
-    watch: Array,
-    out_sums: Array,
-    out_flags: Array,
-    watched: Array,
+    watch: Plane,
+    out_sums: Plane,
+    out_flags: Plane,
+    watched: Plane,
 ) -> None:
     """Weight and input stationary: a clock edge per entry of `pins`; the bottom goes to `out_*`."""
     across, marks, sums, flags, state = r.across, r.marks, r.sums, r.flags, r.state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any, Final, NamedTuple
@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from simulator.dataflow import EnteringOperand
+from simulator.dataflow import OperandClass
 from simulator.numerics import Accumulator, FixedAccumulator, FloatAccumulator, Mac
 from simulator.numerics.formats import Format
 from simulator.numerics.twos_complement import wrap
@@ -87,7 +87,7 @@ def _(accumulator: FloatAccumulator, mac: Mac) -> bool:
         return False
     # The compiled sums are float64: a NaN that the format lacks would stay in them.
     no_nan = all(np.isfinite(fmt.values()).all() for fmt in (mac.activation, mac.weight))
-    return no_nan or accumulator.coded_in.has_nan
+    return no_nan or accumulator.number_format.has_nan
 
 
 def from_registers(mac: Mac, registers: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -107,7 +107,7 @@ def _(fixed: FixedAccumulator, registers: np.ndarray) -> npt.NDArray[Any]:
 
 @_from_registers.register
 def _(accumulator: FloatAccumulator, registers: np.ndarray) -> npt.NDArray[Any]:
-    return accumulator.coded_in.encode(np.ascontiguousarray(registers).view(np.float64))
+    return accumulator.number_format.encode(np.ascontiguousarray(registers).view(np.float64))
 
 
 def to_registers(mac: Mac, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -146,15 +146,25 @@ class _Tables:
     values: list[npt.NDArray[np.float64]]
 
 
-def pack(blocks: Sequence[tuple[Mac, int]], entering: tuple[EnteringOperand, EnteringOperand]) -> Operations:
+Blocks = Sequence[tuple[Mac, int]]
+"""MACs of neighbouring lanes, and how many lanes have each."""
+
+
+def slices_of(blocks: Blocks) -> Iterator[tuple[Mac, slice]]:
+    """Every block's MAC and the lanes that have it."""
+    end = 0
+    for mac, lanes in blocks:
+        yield mac, slice(end, end + lanes)
+        end += lanes
+
+
+def pack(blocks: Blocks, entering: tuple[OperandClass, OperandClass]) -> Operations:
     """The PEs of blocks of columns, left to right; `entering`: the operands that move right and down."""
     integers = np.zeros((len(blocks), INTEGERS), np.int64)
     reals = np.zeros((len(blocks), REALS), np.float64)
     tables = _Tables([], [], [])
-    column = 0
-    for row, real, (mac, columns) in zip(integers, reals, blocks, strict=True):
-        row[FIRST_COLUMN], row[END_COLUMN] = column, column + columns
-        column += columns
+    for row, real, (mac, lanes) in zip(integers, reals, slices_of(blocks), strict=True):
+        row[FIRST_COLUMN], row[END_COLUMN] = lanes.start, lanes.stop
         own = {"activation": mac.activation, "weight": mac.weight}
         formats = own[entering[0]], own[entering[1]]
         _pack(mac.accumulator, mac, formats, row, real, tables, entering)
@@ -183,7 +193,7 @@ def _pack(
     _row: npt.NDArray[np.int64],
     _real: npt.NDArray[np.float64],
     _tables: _Tables,
-    _entering: tuple[EnteringOperand, EnteringOperand],
+    _entering: tuple[OperandClass, OperandClass],
 ) -> None:
     raise TypeError(f"MAC {mac.name!r} has no compiled step for a {accumulator.kind} accumulator")
 
@@ -196,7 +206,7 @@ def _(
     row: np.ndarray,
     _real: np.ndarray,
     tables: _Tables,
-    entering: tuple[EnteringOperand, EnteringOperand],
+    entering: tuple[OperandClass, OperandClass],
 ) -> None:
     products, special = tables.products, tables.special
     row[BITS], row[OVERFLOW] = fixed.bits, _OVERFLOW[fixed.overflow]
@@ -230,7 +240,7 @@ def _(
     row: np.ndarray,
     real: np.ndarray,
     tables: _Tables,
-    _entering: tuple[EnteringOperand, EnteringOperand],
+    _entering: tuple[OperandClass, OperandClass],
 ) -> None:
     rounding, values = accumulator.rounding, tables.values
     row[KIND] = FLOAT

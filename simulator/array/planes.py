@@ -5,20 +5,17 @@ Same registers, pins and order of events as `simulator.array.kernels`; sums are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from simulator.array import registers as reg
 from simulator.array import signals as sig
-from simulator.array.registers import Pins, Registers
-from simulator.dataflow import EnteringOperand
+from simulator.array.operations import Blocks, slices_of
+from simulator.array.registers import Pins, Plane, Registers
+from simulator.dataflow import OperandClass
 from simulator.numerics import Mac
 
-Plane = npt.NDArray[Any]
 _SIGN = sig.OVERFLOW_UP | sig.OVERFLOW_DOWN
 _FLAG_OF_SIGN = np.array([sig.OVERFLOW_DOWN, 0, sig.OVERFLOW_UP])
 """By the sign of an overflow, from -1 on."""
@@ -28,28 +25,26 @@ _FLAG_OF_SIGN = np.array([sig.OVERFLOW_DOWN, 0, sig.OVERFLOW_UP])
 class PlaneOperations:
     """The MACs of blocks of columns; `entering`: the operands that move right and down."""
 
-    blocks: Sequence[tuple[Mac, int]]
-    entering: tuple[EnteringOperand, EnteringOperand]
+    blocks: Blocks
+    entering: tuple[OperandClass, OperandClass]
 
     def add(self, across: Plane, down: Plane, marks: Plane, sums: Plane, flags: Plane) -> tuple[Plane, Plane]:
         """One step of all PEs: sums and flags with the products added where `marks` say VALID."""
         new_sums, new_flags = sums.copy(), flags.copy()
-        end = 0
-        for mac, columns in self.blocks:
-            first, end = end, end + columns
-            valid = (marks[:, first:end] & sig.VALID) != 0
+        for mac, lanes in slices_of(self.blocks):
+            valid = (marks[:, lanes] & sig.VALID) != 0
             if not valid.any():
                 continue
             codes = dict(zip(self.entering, (across, down), strict=True))
             a, w = codes["activation"], codes["weight"]
             # The codes of idle PEs may be anything; code 0 keeps them quiet.
-            a = np.where(valid, _unsigned(a[:, first:end], mac.activation.bits), 0)
-            w = np.where(valid, _unsigned(w[:, first:end], mac.weight.bits), 0)
-            old = sums[:, first:end].astype(mac.accumulator_dtype)
+            a = np.where(valid, _unsigned(a[:, lanes], mac.activation.bits), 0)
+            w = np.where(valid, _unsigned(w[:, lanes], mac.weight.bits), 0)
+            old = sums[:, lanes].astype(mac.accumulator_dtype)
             added = mac.accumulate(old, a, w)
-            new_sums[:, first:end] = np.where(valid, added, sums[:, first:end])
-            raised = _raised_flags(mac, old, a, w, flags[:, first:end])
-            new_flags[:, first:end] |= np.where(valid, raised, 0).astype(np.uint8)
+            new_sums[:, lanes] = np.where(valid, added, sums[:, lanes])
+            raised = _raised_flags(mac, old, a, w, flags[:, lanes])
+            new_flags[:, lanes] |= np.where(valid, raised, 0).astype(np.uint8)
         return new_sums, new_flags
 
 

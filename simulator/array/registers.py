@@ -10,6 +10,7 @@ import numpy.typing as npt
 from simulator.array.timing import ArrayTiming
 
 Plane = npt.NDArray[Any]
+"""Values of PEs, of pins or of one edge, in whatever type holds them."""
 
 # Positions in `Registers.state`.
 PIPE: Final = 0
@@ -153,8 +154,7 @@ class Outputs(NamedTuple):
 
     sums: [cycles, C] as registers hold them; flags: uint8 [cycles, C].
     watched: uint8 [cycles, PEs]: VALID where a watched PE took operands of a product at this edge, LAST
-    where a
-        product was added to its sum.
+        where a product was added to its sum.
     """
 
     sums: Plane

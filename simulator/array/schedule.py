@@ -15,6 +15,7 @@ from simulator.array.tiles import FoldGrid, Link, cut
 from simulator.array.timing import ArrayTiming
 from simulator.dataflow import SUMS_MOVE, SUMS_STAY
 from simulator.foundation import UserError
+from simulator.foundation.defects import DefectError
 
 PhaseName = Literal["fill", "compute", "drain"]
 
@@ -96,11 +97,11 @@ class ProductSchedule:
     accesses: ArrayAccesses
 
     def __post_init__(self) -> None:
-        """Check that nothing is negative and that the parts sum to the whole. Raises ValueError."""
+        """Check that nothing is negative and that the parts sum to the whole. Raises DefectError."""
         parts = (self.compute_cycles, self.fill_cycles, self.drain_cycles, self.shifting_cycles)
         if min(*parts, self.idle_pe_cycles) < 0:
             message = f"cycles must not be negative: {self}"
-            raise ValueError(message)
+            raise DefectError(message)
 
     @property
     def folds(self) -> int:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from simulator.array import signals as sig
 from simulator.array.drive import watch_fold
 from simulator.array.grid import Grid, MacLike
+from simulator.array.registers import Plane
 from simulator.array.timing import ArrayTiming
 from simulator.foundation import UserError
 from simulator.foundation.files import write_text
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from vcd import VCDWriter
     from vcd.writer import Variable
 
-Array = npt.NDArray[Any]
 
 MAX_TRACED_PES = 4096
 
@@ -111,7 +111,7 @@ class _Dump:
         return self._file.getvalue()
 
 
-def _planes(grid: Grid) -> Iterator[tuple[str, int, Array]]:
+def _planes(grid: Grid) -> Iterator[tuple[str, int, Plane]]:
     """Registers that the array has: name, bits, values [rows, columns]."""
     r = grid.registers
     macs = [mac for mac, _ in grid.blocks]
@@ -130,7 +130,7 @@ def _planes(grid: Grid) -> Iterator[tuple[str, int, Array]]:
         yield "drain_state", 2, grid.placed(r.drain_state)
 
 
-def _entries(plane: Array) -> Iterator[tuple[tuple[int, int], int]]:
+def _entries(plane: Plane) -> Iterator[tuple[tuple[int, int], int]]:
     for row in range(plane.shape[0]):
         for column in range(plane.shape[1]):
             yield (row, column), int(plane[row, column])

@@ -6,6 +6,7 @@ line names, 2 something that cannot be used or written, 70 a defect, 130 interru
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Final
 
@@ -15,6 +16,9 @@ EXIT_DEFECT: Final = 70
 
 EXIT_INTERRUPTED: Final = 130
 """128 and the number of SIGINT, as shells have it."""
+
+_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+"""What BLAS libraries read when they are loaded: their threads would wait busily beside the simulator's."""
 
 
 def main() -> None:
@@ -28,6 +32,9 @@ def main() -> None:
     """
     from simulator.cli.interruption import end, heed
 
+    if "numpy" not in sys.modules:
+        for name in _BLAS_THREADS:
+            os.environ.setdefault(name, "1")
     heed()
     code = exit_code(sys.argv[1:])
     if code == EXIT_INTERRUPTED:

@@ -11,10 +11,13 @@ import typer
 
 from simulator.cli import EXIT_DEFECT
 from simulator.cli.defects import told_of_workers
-from simulator.cli.infer import ImagesOption, PoliciesOption
+from simulator.cli.infer import ImagesOption, LabelsOption, PoliciesOption, PreprocessOption
 from simulator.cli.options import (
+    BatchAxisOption,
     BatchOption,
     DataOption,
+    DimOption,
+    InputShapeOption,
     JsonOption,
     QuietOption,
     SetOption,
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from simulator.report.comparison import Comparison
     from simulator.result import Result
     from simulator.sweep.side_by_side import VariantRuns
+    from simulator.workload.onnx.sizes import Sizes
 
 EXIT_VARIANT_FAILED = 1
 
@@ -75,8 +79,13 @@ def compare_command(
     data: DataOption = None,
     policies: PoliciesOption = None,
     images: ImagesOption = None,
+    preprocess: PreprocessOption = None,
+    labels: LabelsOption = None,
     assignments: SetOption = None,
     skip_unsupported: SkipUnsupportedOption = False,
+    input_shapes: InputShapeOption = None,
+    dims: DimOption = None,
+    batch_axis: BatchAxisOption = None,
     mixed: MixedOption = False,
     csv: CsvOption = None,
     out: OutOption = None,
@@ -106,15 +115,19 @@ def compare_command(
     from simulator.measured import Tensors
     from simulator.report.comparison import compare_results
     from simulator.sweep.side_by_side import VariantRuns
+    from simulator.workload.onnx.sizes import parse_sizes
 
     if all(map(_is_result, targets)):
-        if macs or archs or batch or assignments or data or policies or images:
+        if any((macs, archs, batch, assignments, data, policies, images, preprocess, labels)):
             raise UserError(
-                "finished results cannot be given --mac, --arch, --batch, --data, --policy, --images or --set"
+                "finished results cannot be given --mac, --arch, --batch, --data, --policy, --images,"
+                " --preprocess, --labels or --set"
             )
         runs = VariantRuns(tuple(_load(targets)), {})
     else:
-        require_data(data, policies, images)
+        require_data(
+            data, {"--policy": policies, "--images": images, "--preprocess": preprocess, "--labels": labels}
+        )
         policy, by_mac = parse_policies(policies)
         runs = _simulate(
             targets,
@@ -123,7 +136,8 @@ def compare_command(
             batch=batch,
             assignments=assignments,
             skip_unsupported=skip_unsupported,
-            tensors=Tensors(data, policy, images, by_mac) if data is not None else None,
+            sizes=parse_sizes(input_shapes, dims, batch_axis),
+            tensors=None if data is None else Tensors(data, policy, images, by_mac, preprocess, labels),
             jobs=jobs,
             quiet=quiet or as_json,
         )
@@ -150,6 +164,7 @@ def _simulate(
     batch: int | None,
     assignments: Sequence[str] | None,
     skip_unsupported: bool,
+    sizes: Sizes,
     tensors: Tensors | None,
     jobs: int | None,
     quiet: bool,
@@ -167,6 +182,7 @@ def _simulate(
             batch=batch,
             overrides=arch_overrides({}, assignments),
             skip_unsupported=skip_unsupported,
+            sizes=sizes,
             tensors=tensors,
             jobs=jobs,
             progress=progress,

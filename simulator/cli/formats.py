@@ -8,17 +8,17 @@ from textwrap import fill
 
 import typer
 
+from simulator.cli.options import JsonOption
 from simulator.numerics import Format, get_format
 from simulator.numerics.formats import TABLE_BITS, example_specs, families, family_of
 
 app = typer.Typer(help="List the number formats, or show one of them.")
 
-_JSON = typer.Option(False, "--json", help="Print JSON on stdout and nothing else.")
 _WIDTH = 76
 
 
 @app.callback(invoke_without_command=True)
-def formats(context: typer.Context, as_json: bool = _JSON) -> None:
+def formats(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the families of number formats, how their specs are written, and formats of each.
 
     Examples:
@@ -46,7 +46,7 @@ def formats(context: typer.Context, as_json: bool = _JSON) -> None:
 @app.command()
 def show(
     spec: str = typer.Argument(help="A format spec such as int8, e4m3, ue4m4b9, fix8.5, log8.1 or posit8.1."),
-    as_json: bool = _JSON,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the bits, range, smallest step and decades of a format, and draw its number line.
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simulator.cli.options import JsonOption, QuietOption
+from simulator.cli.options import BatchAxisOption, DimOption, InputShapeOption, JsonOption, QuietOption
 from simulator.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from simulator.inference import InferenceResult
+    from simulator.inference.coverage import Coverage
 
 ModelArgument = Annotated[
     str,
@@ -29,7 +32,25 @@ DataOption = Annotated[
         "--data",
         "-d",
         metavar="DATA",
-        help="Images: fashion_mnist_1000, an .npz file with images (and labels), or an .npy file.",
+        help="fashion_mnist_1000, a folder of images or class folders, a table of files and classes (.csv),"
+        " an .npz file with images (and labels), or an .npy file.",
+    ),
+]
+PreprocessOption = Annotated[
+    str | None,
+    typer.Option(
+        "--preprocess",
+        metavar="HOW",
+        help="What is done to pixels of 0 to 255: imagenet, unit (the default: divide by 255), none, or keys"
+        " such as scale=1/255,mean=0.5,std=0.5,crop=224 (docs/data.md).",
+    ),
+]
+LabelsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="FROM",
+        help="Classes of images in files: a table (.csv), folders, names or none. By default what there is.",
     ),
 ]
 InferenceMacOption = Annotated[
@@ -56,6 +77,19 @@ PoliciesOption = Annotated[
 ]
 ImagesOption = Annotated[int | None, typer.Option("--images", "-n", help="Only the first so many images.")]
 LayersOption = Annotated[bool, typer.Option("--layers", help="Show every layer.")]
+OutputOption = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        metavar="NAME",
+        help="The tensor that is judged: an output, or any tensor inside the network. By default the first"
+        " output.",
+    ),
+]
+SaveOption = Annotated[
+    Path | None,
+    typer.Option("--save", metavar="DIR", help="Write each output of the MACs' run as DIR/NAME.npy."),
+]
 CheckOption = Annotated[
     bool,
     typer.Option("--check", help="Check every layer against exact arithmetic and the register-level grid."),
@@ -68,8 +102,15 @@ def infer_command(
     mac: InferenceMacOption = "int8",
     policy: PolicyOption = None,
     images: ImagesOption = None,
+    preprocess: PreprocessOption = None,
+    labels: LabelsOption = None,
     layers: LayersOption = False,
     check: CheckOption = False,
+    output: OutputOption = None,
+    save: SaveOption = None,
+    input_shapes: InputShapeOption = None,
+    dims: DimOption = None,
+    batch_axis: BatchAxisOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -80,26 +121,43 @@ def infer_command(
 
         systolic infer vit_fashion --mac "int4 x int4" --policy mse+gptq --layers
 
-        systolic infer model.onnx --data images.npz --mac fp8 --json
-    """
-    from simulator.inference import FunctionalCheck, load_images, load_model, plan_network, run_plan
+        systolic infer model.onnx --data photos --preprocess imagenet --mac fp8 --json
 
-    network = load_model(model)
-    chosen = load_images(data).first(images)
+        systolic infer lenet5_fashion --mac elma8 --images 10 --save outputs
+    """
+    from simulator.inference import FunctionalCheck, load_data, load_model, plan_network, run_plan
+    from simulator.inference.coverage import coverage
+    from simulator.inference.outputs import Unsaved, saved_outputs
+    from simulator.workload.onnx.sizes import parse_sizes
+
+    network = load_model(model, sizes=parse_sizes(input_shapes, dims, batch_axis))
+    if output is not None:
+        network = network.judged_by(output)
+    chosen = load_data(data, network, preprocess=preprocess, labels=labels).first(images)
     plan = plan_network(network, chosen, mac, policy)
     checker = FunctionalCheck(plan) if check else None
-    with progress_bar(quiet=quiet or as_json) as bar:
+    files: Mapping[str, Path] = {}
+    with (
+        progress_bar(quiet=quiet or as_json) as bar,
+        nullcontext(Unsaved()) if save is None else saved_outputs(save) as sink,
+    ):
         advance = None if bar is None else lambda done, total: bar("images", done, total)
-        result = run_plan(network, chosen, plan, observer=checker, progress=advance)
+        result = run_plan(network, chosen, plan, observer=checker, progress=advance, sink=sink)
+        files = sink.finish()
     if as_json:
-        _print_json(network.name, mac, result)
+        _print_json(network.name, mac, result, files, coverage(network))
     elif not quiet:
         _print_tables(network.name, mac, result, layers=layers)
+        typer.echo(coverage(network).describe())
+        for name, path in files.items():
+            typer.echo(f"{name}: {path}")
         if checker is not None:
             _print_checks(checker.checked)
 
 
-def _print_json(network: str, mac: str, result: InferenceResult) -> None:
+def _print_json(
+    network: str, mac: str, result: InferenceResult, files: Mapping[str, Path], covered: Coverage
+) -> None:
     import json
 
     document = {
@@ -109,7 +167,9 @@ def _print_json(network: str, mac: str, result: InferenceResult) -> None:
         "layers": {name: layer.model_dump(mode="json") for name, layer in result.layers.items()},
         "sums": {name: {"outside": s.outside, "sums": s.sums} for name, s in result.sums.items()},
         "engines": dict(result.engines),
+        "coverage": covered.as_document(),
         "warnings": list(result.warnings),
+        "saved": {name: str(path) for name, path in files.items()},
     }
     typer.echo(json.dumps(document, indent=1))
 
@@ -125,12 +185,19 @@ def _print_tables(network: str, mac: str, result: InferenceResult, *, layers: bo
         f"[bold]{network} with {mac}[/bold], policy {accuracy.policy}, {accuracy.images:,} images",
         highlight=False,
     )
+    if accuracy.preprocess:
+        console.print(f"preprocess: {accuracy.preprocess}", highlight=False, soft_wrap=True)
+    if accuracy.labels_from:
+        console.print(f"labels: {accuracy.labels_from}", highlight=False, soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("", mac, "float32"):
         table.add_column(column, justify="left" if not column else "right")
     table.add_row("top-1", _percent(accuracy.top1), _percent(accuracy.top1_float32))
     table.add_row("top-5", _percent(accuracy.top5), _percent(accuracy.top5_float32))
     table.add_row("agreement with float32", _percent(accuracy.agreement_with_float32), "")
+    if accuracy.predicted_tokens:
+        pair = (accuracy.perplexity, accuracy.perplexity_float32)
+        table.add_row("perplexity", *("not finite" if each is None else f"{each:.4g}" for each in pair))
     above = accuracy.above_float32
     if above is not None:
         table.add_row("points above float32", f"{above.points:+.2f} ±{above.margin:.2f}", "")

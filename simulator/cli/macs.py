@@ -8,12 +8,12 @@ from typing import Any
 
 import typer
 
+from simulator.cli.options import JsonOption
 from simulator.numerics import Mac, get_mac, preset_names
 from simulator.numerics.overflow import overflow_bound
 
 app = typer.Typer(help="List the multiply-accumulate units, or show one of them.")
 
-_JSON = typer.Option(False, "--json", help="Print JSON on stdout and nothing else.")
 _WIDTH = 76
 _PRODUCTS = {
     "exact": "exact; bits below the accumulator's lowest are cut off towards minus infinity",
@@ -28,7 +28,7 @@ _OUTPUT = {
 
 
 @app.callback(invoke_without_command=True)
-def macs(context: typer.Context, as_json: bool = _JSON) -> None:
+def macs(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the bundled multiply-accumulate units.
 
     Examples:
@@ -56,7 +56,7 @@ def macs(context: typer.Context, as_json: bool = _JSON) -> None:
 @app.command()
 def show(
     mac: str = typer.Argument(help='A MAC\'s name, or two formats as activation x weight: "e4m3 x e4m3".'),
-    as_json: bool = _JSON,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the operands, product rule, accumulator and hardware of a multiply-accumulate unit.
 

@@ -8,16 +8,17 @@ from typing import Any
 
 import typer
 
+from simulator.cli.options import BatchAxisOption, DimOption, InputShapeOption, JsonOption
 from simulator.workload import Layer, Network, load_network
+from simulator.workload.onnx.sizes import parse_sizes
 
 app = typer.Typer(help="List the bundled networks, or show the layers of one.")
 
-_JSON = typer.Option(False, "--json", help="Print JSON on stdout and nothing else.")
 _WIDTH_IN_A_PIPE = 80
 
 
 @app.callback(invoke_without_command=True)
-def networks(context: typer.Context, as_json: bool = _JSON) -> None:
+def networks(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the bundled networks with their layers, multiply-accumulates, parameters and sources.
 
     Examples:
@@ -55,7 +56,10 @@ def show(
     skip_unsupported: bool = typer.Option(
         False, "--skip-unsupported", help="Leave out ONNX operators that cannot be simulated, and list them."
     ),
-    as_json: bool = _JSON,
+    input_shapes: InputShapeOption = None,
+    dims: DimOption = None,
+    batch_axis: BatchAxisOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the layers of a network as the matrix products that an array computes.
 
@@ -63,7 +67,8 @@ def show(
         systolic networks show resnet50
         systolic networks show mobilenet_v2 --batch 4 --json
     """
-    shown = load_network(network, batch=batch, skip_unsupported=skip_unsupported)
+    sizes = parse_sizes(input_shapes, dims, batch_axis)
+    shown = load_network(network, batch=batch, skip_unsupported=skip_unsupported, sizes=sizes)
     if as_json:
         document = _summary(shown) | {"layers": [_layer_document(layer) for layer in shown.layers]}
         typer.echo(json.dumps(document, indent=2))

@@ -54,6 +54,29 @@ DataOption = Annotated[
 SkipUnsupportedOption = Annotated[
     bool, typer.Option("--skip-unsupported", help="Leave out ONNX operators that cannot be simulated.")
 ]
+InputShapeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input-shape",
+        metavar="INPUT=SIZES",
+        help="Shape of an input of an ONNX model: x=1,3,320,320; again for other inputs.",
+    ),
+]
+DimOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dim", metavar="NAME=SIZE", help="Size of a dimension that an ONNX model leaves open: seq=128."
+    ),
+]
+BatchAxisOption = Annotated[
+    str | None,
+    typer.Option(
+        "--batch-axis",
+        metavar="N|none",
+        help="Dimension of an ONNX model's first input that is the batch. By default the first where it is"
+        " open or the input is an image of rank 4.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables and no progress.")]
 
@@ -88,9 +111,9 @@ def parse_policies(texts: Sequence[str] | None) -> tuple[str | None, tuple[tuple
     return (general[0] if general else None), tuple(by_mac.items())
 
 
-def require_data(data: str | None, policy: object, images: int | None) -> None:
-    """Refuse what is for networks that run on images where there are none. Raises UserError."""
-    for option, value in (("--policy", policy), ("--images", images)):
+def require_data(data: str | None, options: Mapping[str, object]) -> None:
+    """Refuse options, by name, for networks that run on images where there are none. Raises UserError."""
+    for option, value in options.items():
         if data is None and value:
             raise UserError(f"{option} is for networks that run on images: give --data", value=value)
 

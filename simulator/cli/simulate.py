@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.infer import ImagesOption, PolicyOption
+from simulator.cli.infer import ImagesOption, LabelsOption, PolicyOption, PreprocessOption
 from simulator.cli.options import (
     ArchOption,
+    BatchAxisOption,
     BatchOption,
     ClockOption,
     ColumnsOption,
     DataflowOption,
     DataOption,
+    DimOption,
+    InputShapeOption,
     JsonOption,
     MacOption,
     NetworkArgument,
@@ -101,6 +104,9 @@ def simulate_command(
     batch: BatchOption = None,
     assignments: SetOption = None,
     skip_unsupported: SkipUnsupportedOption = False,
+    input_shapes: InputShapeOption = None,
+    dims: DimOption = None,
+    batch_axis: BatchAxisOption = None,
     out: OutOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -117,6 +123,8 @@ def simulate_command(
     data: DataOption = None,
     policy: PolicyOption = None,
     images: ImagesOption = None,
+    preprocess: PreprocessOption = None,
+    labels: LabelsOption = None,
 ) -> None:
     """Simulate NETWORK on an architecture: cycles, energy, power, area.
 
@@ -135,6 +143,7 @@ def simulate_command(
     from simulator.measured import Tensors
     from simulator.measurements import MeasuredRun
     from simulator.simulation import configure, load_workload, origin, run_machine
+    from simulator.workload.onnx.sizes import parse_sizes
 
     overrides = arch_overrides(
         {
@@ -148,12 +157,16 @@ def simulate_command(
         },
         assignments,
     )
-    require_data(data, policy, images)
+    require_data(
+        data, {"--policy": policy, "--images": images, "--preprocess": preprocess, "--labels": labels}
+    )
+    tensors = None if data is None else Tensors(data, policy, images, (), preprocess, labels)
     scalesim = read_scalesim_cfg(scalesim_cfg) if scalesim_cfg is not None else None
     configured = configure(arch, overrides, scalesim=scalesim, mapping=mapping)
     require_suffix(trace, (".json",), option="--trace")
     require_suffix(access_trace, (".csv", ".parquet"), option="--access-trace")
     require_suffix(vcd, (".vcd",), option="--vcd")
+    sizes = parse_sizes(input_shapes, dims, batch_axis)
     with folder_or_none(out) as staged:
         folder = None if staged is None else staged.folder
         with progress_bar(quiet=quiet) as progress:
@@ -163,13 +176,14 @@ def simulate_command(
                 ready = measure_recorded(
                     configured, network, mac=mac, outputs=folder and folder / "outputs", progress=progress
                 )
-            elif data is not None:
+            elif tensors is not None:
                 from simulator.measured import measure_on_images
 
-                tensors = Tensors(data, policy, images)
-                ready = measure_on_images(configured, network, tensors, batch=batch, progress=progress)
+                ready = measure_on_images(
+                    configured, network, tensors, batch=batch, sizes=sizes, progress=progress
+                )
             else:
-                workload = load_workload(network, batch=batch, skip_unsupported=skip_unsupported)
+                workload = load_workload(network, batch=batch, skip_unsupported=skip_unsupported, sizes=sizes)
                 ready = MeasuredRun(configured, workload)
             run = run_machine(ready.arch, ready.network, scalesim=scalesim, progress=progress)
             if engine is Engine.grid:
@@ -179,7 +193,8 @@ def simulate_command(
             network,
             batch=batch,
             skip_unsupported=skip_unsupported,
-            tensors=Tensors(data, policy, images) if data is not None else None,
+            sizes=sizes,
+            tensors=tensors,
             scalesim_cfg=scalesim_cfg,
         )
         result = assemble(ready.arch, run, ready.measured, made_from=made_from)

@@ -25,7 +25,7 @@ app = typer.Typer(
 
 @app.command("list")
 def list_command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the bundled price tables with their rows and what they are for.
 

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from simulator.cli.infer import ImagesOption, InferenceMacOption, ModelArgument, PolicyOption
+from simulator.cli.infer import (
+    ImagesOption,
+    InferenceMacOption,
+    LabelsOption,
+    ModelArgument,
+    PolicyOption,
+    PreprocessOption,
+)
 from simulator.cli.options import QuietOption
 from simulator.cli.progress import progress_bar
 from simulator.cli.written import tell_overwritten
@@ -18,7 +25,7 @@ InputOption = Annotated[
         "--input",
         "-i",
         metavar="IMAGES",
-        help="Images: fashion_mnist_1000, an .npz file with images, or an .npy file.",
+        help="Images, as --data of `systolic infer`.",
     ),
 ]
 FolderOption = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the trace.")]
@@ -34,6 +41,8 @@ def trace_command(
     mac: InferenceMacOption = "int8",
     policy: PolicyOption = None,
     images: ImagesOption = 1,
+    preprocess: PreprocessOption = None,
+    labels: LabelsOption = None,
     floats: FloatsOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -45,10 +54,10 @@ def trace_command(
         systolic trace model.onnx --input images.npz --mac elma8 --images 4 -o trace
     """
     from simulator.foundation.files import staged_folder
-    from simulator.inference import load_images, load_model, plan_network, record_trace
+    from simulator.inference import load_data, load_model, plan_network, record_trace
 
     network = load_model(model)
-    chosen = load_images(data).first(images)
+    chosen = load_data(data, network, preprocess=preprocess, labels=labels).first(images)
     plan = plan_network(network, chosen, mac, policy)
     with progress_bar(quiet=quiet) as bar:
         advance = None if bar is None else lambda done, total: bar("images", done, total)

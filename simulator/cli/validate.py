@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
 
 import typer
 
+from simulator.cli.options import JsonOption
+
 
 def validate_command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Print, for every published figure the model can predict, published, predicted, difference and how.
 

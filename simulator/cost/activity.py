@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simulator.cost.mac_structure import RegisterClass
+from simulator.foundation.defects import DefectError
 
 if TYPE_CHECKING:
     from simulator.numerics import activity
@@ -28,10 +29,10 @@ class SwitchingActivity:
     zero_operand_macs: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse negative counts. Raises ValueError."""
+        """Refuse negative counts. Raises DefectError."""
         if min(self.activation, self.weight, self.accumulator, self.shift, self.zero_operand_macs) < 0:
             message = f"toggles must not be negative: {self}"
-            raise ValueError(message)
+            raise DefectError(message)
 
     @property
     def toggles(self) -> float:

@@ -16,7 +16,8 @@ from simulator.foundation.sums import sum_known
 class AreaLine:
     """One line of an area: how many of something, each of some square micrometres.
 
-    uncertainty: relative, of what was composed from parts. composed_for: the MAC that these are of.
+    uncertainty: relative, of what was composed from parts.
+    composed_for: the MAC that these are of.
     """
 
     component: str

@@ -14,8 +14,8 @@ from simulator.system.counts import ActionCounts, PECycles
 class BlockCounts:
     """The part of a layer's counts that falls to one block of columns.
 
-    results, weight_codes: those of the channels that the block computed. hidden_shifts, handovers: moves of
-    second registers.
+    results, weight_codes: those of the channels that the block computed.
+    hidden_shifts, handovers: moves of second registers.
     """
 
     cycles: PECycles

@@ -15,7 +15,8 @@ consistency check redoes the source's own arithmetic."""
 class Check:
     """One published figure and its prediction.
 
-    how: how the prediction was formed. used: the tables and rows it was formed from.
+    how: how the prediction was formed.
+    used: the tables and rows it was formed from.
     cause: the likely reason where it is off; empty where there is nothing to explain.
     uncertainty: what the prices say of themselves, relative (0.2 for 20 %); None where they say nothing.
     """

@@ -110,8 +110,11 @@ class RegisterCost:
 class PeCost:
     """One PE: its combinational components per useful MAC, its registers per clocked cycle, its area.
 
-    status: where its energy comes from. area_status: likewise. notes: what a reader must know about them.
-    warnings: where its rows do not fit the MAC. max_clock_mhz: up to which its rows meet timing.
+    status: where its energy comes from.
+    area_status: likewise.
+    notes: what a reader must know about them.
+    warnings: where its rows do not fit the MAC.
+    max_clock_mhz: up to which its rows meet timing.
     """
 
     name: str

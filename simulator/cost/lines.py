@@ -29,7 +29,8 @@ class Action:
         nanosecond).
     mac: the MACs that the price follows from, where `counted` does not name them.
     composed: whether the unit price was composed from parts rather than published.
-    uncertainty: relative, of what was composed; None where it follows from the rows. composed_for: the MAC.
+    uncertainty: relative, of what was composed; None where it follows from the rows.
+    composed_for: the MAC.
     less_leakage_pj: what is taken out of the rows' sum because leakage is priced by time.
     """
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
+from simulator.dataflow import OperandClass as OperandClass
+from simulator.dataflow import RegisterClass as RegisterClass
 from simulator.numerics.hardware import Composition, Parts, PeCircuit, fused_parts, integer_parts
 from simulator.numerics.mac_spec import DEFAULT_PRICE, MacPrice
 
-RegisterClass = Literal["activation", "weight", "accumulator"]
-OperandClass = Literal["activation", "weight"]
 OPERAND_CLASSES: tuple[OperandClass, ...] = ("activation", "weight")
 REGISTER_CLASSES: tuple[RegisterClass, ...] = ("activation", "weight", "accumulator")
 

@@ -28,8 +28,11 @@ Action = Literal["read", "write", "leakage", "area", "access"]
 class SramCost:
     """One operand buffer: prices as weighted table rows; each of them may be missing without the others.
 
-    macros: how many equal memories the buffer is made of. built_of: them in words. access: the time of one
-    macro, in nanoseconds. notes: what a reader of the prices must know. warnings: macros that are too slow.
+    macros: how many equal memories the buffer is made of.
+    built_of: them in words.
+    access: the time of one macro, in nanoseconds.
+    notes: what a reader of the prices must know.
+    warnings: macros that are too slow.
     """
 
     read: Uses

@@ -48,7 +48,8 @@ _UNCHANGED_BY_NODE: Final = {
 class _Step:
     """A step that bridges a condition that differs.
 
-    field: the architecture's field that permits it. limits: what it may lead to and where it may come from.
+    field: the architecture's field that permits it.
+    limits: what it may lead to and where it may come from.
     """
 
     field: str
@@ -60,7 +61,8 @@ class _Step:
 class _Condition:
     """One condition of a row beside the architecture's.
 
-    field: the architecture's field. step: what bridges a difference; None where nothing does.
+    field: the architecture's field.
+    step: what bridges a difference; None where nothing does.
     """
 
     held: float | str | None

@@ -57,9 +57,11 @@ _TOGGLES: Final = SwitchingActivity(1, 1, 1, 1)
 class TableCheck:
     """An architecture beside its tables.
 
-    tables: their names, in order. used: every price that a layer can meet. unused: rows of tables that are
-    not bundled that no layer meets, with the reason. not_priced: what no table prices. warnings: where rows
-    do not fit the MACs that they price.
+    tables: their names, in order.
+    used: every price that a layer can meet.
+    unused: rows of tables that are not bundled that no layer meets, with the reason.
+    not_priced: what no table prices.
+    warnings: where rows do not fit the MACs that they price.
     """
 
     tables: tuple[str, ...]

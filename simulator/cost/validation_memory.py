@@ -126,7 +126,8 @@ class _Rail:
 class _Device:
     """A DRAM device whose currents are published.
 
-    rate_gbit_per_s: of one data pin. source: who publishes the currents.
+    rate_gbit_per_s: of one data pin.
+    source: who publishes the currents.
     """
 
     kind: str

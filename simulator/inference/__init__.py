@@ -1,6 +1,6 @@
 """Real tensors through a trained network with a MAC's numerics, beside float32.
 
-`load_model` and `load_images` read, `infer` runs, `record_trace` and `load_trace` keep what went through the
+`load_model` and `load_data` read, `infer` runs, `record_trace` and `load_trace` keep what went through the
 array, `FunctionalCheck` compares it with references that compute it another way.
 """
 
@@ -10,24 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from simulator.inference.check import FunctionalCheck, MismatchError
-    from simulator.inference.images import Images, load_images
+    from simulator.inference.data import load_data
+    from simulator.inference.images import Data, Images, StreamedImages, load_images
     from simulator.inference.model import Model, load_model
     from simulator.inference.policies import POLICIES, Policy, get_policy
+    from simulator.inference.preprocess import PRESETS, Preprocess, get_preprocess
     from simulator.inference.record import record_trace
     from simulator.inference.run import InferenceResult, infer, plan_network, run_plan
     from simulator.inference.trace import Trace, load_trace
 
 __all__ = [
     "POLICIES",
+    "PRESETS",
+    "Data",
     "FunctionalCheck",
     "Images",
     "InferenceResult",
     "MismatchError",
     "Model",
     "Policy",
+    "Preprocess",
+    "StreamedImages",
     "Trace",
     "get_policy",
+    "get_preprocess",
     "infer",
+    "load_data",
     "load_images",
     "load_model",
     "load_trace",
@@ -39,7 +47,10 @@ __all__ = [
 _LAZY = {
     "FunctionalCheck": "check",
     "MismatchError": "check",
+    "Data": "images",
     "Images": "images",
+    "StreamedImages": "images",
+    "load_data": "data",
     "load_images": "images",
     "InferenceResult": "run",
     "infer": "run",
@@ -50,6 +61,9 @@ _LAZY = {
     "POLICIES": "policies",
     "Policy": "policies",
     "get_policy": "policies",
+    "PRESETS": "preprocess",
+    "Preprocess": "preprocess",
+    "get_preprocess": "preprocess",
     "record_trace": "record",
     "Trace": "trace",
     "load_trace": "trace",

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.inference.plan import Encoded, LayerPlan, encode, without_false_infinities
+from simulator.inference.direct import channels_first, depthwise_window, is_pointwise
+from simulator.inference.layer_sums import LayerSums, real_values
+from simulator.inference.plan import Encoded, LayerPlan, encode
 from simulator.inference.products import Product
-from simulator.numerics import Mac, MatmulResult, multiply
+from simulator.numerics import Mac, multiply
+from simulator.numerics.engines import depthwise, pointwise
+from simulator.numerics.engines.depthwise import real_convolution
+from simulator.numerics.engines.pointwise import real_products
 from simulator.numerics.engines.threads import for_row_ranges
 
 Tensor = NDArray[Any]
@@ -31,6 +36,15 @@ def float32_product(product: Product, activations: Tensor, second: Tensor | None
     from simulator.numerics.engines.sequential_kernels import multiply_native
 
     activations = np.ascontiguousarray(activations, np.float32)
+    direct = depthwise_window(product)
+    if direct is not None and product.weights is not None:
+        padded = direct.padded(activations, 0.0)
+        return _raised(
+            product, real_convolution(padded, product.weights[:, :, 0], direct.window), activations
+        )
+    if is_pointwise(product, activations.shape) and product.weights is not None:
+        raised = real_products(channels_first(activations), product.weights[0].T)
+        return _raised(product, raised, activations)
     lowered = product.lower(activations)
     right = product.weights if second is None else product.lower_second(second, activations.shape)
     assert right is not None
@@ -47,17 +61,31 @@ def float32_product(product: Product, activations: Tensor, second: Tensor | None
     return product.raise_output(sums, activations.shape)
 
 
-@dataclass(frozen=True, slots=True)
+def _raised(product: Product, sums: NDArray[np.float32], activations: Tensor) -> Tensor:
+    """Sums [batch, channels, pixels] with their bias as the layer's output tensor."""
+    if product.bias is not None:
+        sums += product.bias.reshape(1, -1, 1)
+    return sums.reshape(product.output_shape(activations.shape))
+
+
+@dataclass(frozen=True)
 class Operands:
     """Codes of a layer's operands as the array sees them: [groups, M, K] and [groups, K, N].
 
-    `encoded` and `second` are the input tensors that they come from, before lowering.
+    `encoded` and `second` are the input tensors that they come from, before lowering; `zero` is the code that
+    padding holds. Activations are lowered when they are asked for.
     """
 
-    activations: NDArray[np.unsignedinteger[Any]]
+    product: Product
+    zero: int
     weights: NDArray[np.unsignedinteger[Any]]
     encoded: Encoded
     second: Encoded | None = None
+
+    @cached_property
+    def activations(self) -> NDArray[np.unsignedinteger[Any]]:
+        """The left operand, [groups, M, K]."""
+        return self.product.lower(self.encoded.codes, zero=self.zero)
 
     @property
     def saturated(self) -> int:
@@ -77,71 +105,87 @@ class Operands:
 
 @dataclass(frozen=True, slots=True)
 class MacOutput:
-    """A layer's results: the accumulators [groups, M, N], and the real tensor that goes on."""
+    """A layer's results: its sums, and the real tensor that goes on."""
 
     operands: Operands
-    accumulators: NDArray[Any]
+    sums: LayerSums
     values: Tensor
-    engine: str
-    reason: str
+
+    @property
+    def accumulators(self) -> NDArray[Any]:
+        """The accumulators [groups, M, N]."""
+        return self.sums.accumulators
 
 
 def operands_of(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> Operands:
-    """Encode a layer's operands and lower them; encoding comes first, since lowering repeats values."""
+    """Encode a layer's operands; encoding comes before lowering, since lowering repeats values."""
     migrated = activations if plan.migration is None else activations / plan.migration
     encoded = encode(migrated, plan.mac.activation, plan.activation_scale)
     zero = int(plan.mac.activation.encode(np.zeros(1))[0])
-    left = product.lower(encoded.codes, zero=zero)
     if second is None:
         assert plan.weight_codes is not None
-        return Operands(left, plan.weight_codes, encoded)
+        return Operands(product, zero, plan.weight_codes, encoded)
     right = encode(second, plan.mac.weight, plan.weight_scale)
-    return Operands(left, product.lower_second(right.codes, activations.shape), encoded, right)
+    return Operands(product, zero, product.lower_second(right.codes, activations.shape), encoded, right)
 
 
 def mac_product(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> MacOutput:
     """The layer through a MAC: codes, accumulators, and back to real values."""
     operands = operands_of(product, plan, activations, second)
-    results = _multiply_groups(plan.mac, operands.activations, operands.weights)
-    accumulators = np.stack([result.accumulators for result in results])
-    values = _to_values(product, plan, accumulators, results)
-    raised = product.raise_output(values.astype(np.float32), activations.shape)
-    return MacOutput(operands, accumulators, raised, results[0].engine, results[0].reason)
-
-
-def _multiply_groups(mac: Mac, left: NDArray[Any], right: NDArray[Any]) -> list[MatmulResult]:
-    """The product of every group; many small ones (attention heads) stay on one thread and compiled."""
-    macs = left.shape[1] * left.shape[2] * right.shape[2]
-    if macs >= _SMALL_PRODUCT:
-        return [multiply(mac, a, w) for a, w in zip(left, right, strict=True)]
-    return [multiply(mac, a, w, threads=1, one_of_many=True) for a, w in zip(left, right, strict=True)]
-
-
-def _to_values(
-    product: Product, plan: LayerPlan, accumulators: NDArray[Any], results: list[MatmulResult]
-) -> Tensor:
-    mac = plan.mac
-    infinite = np.stack([result.is_infinite for result in results])
-    scale = plan.activation_scale * np.asarray(plan.weight_scale)
-    bias = None if plan.bias is None else product.per_channel(plan.bias)
-    if not plan.through_output:
-        real = mac.to_real(accumulators) * scale
-        if infinite.any():
-            real = np.where(infinite, np.nan, real)
-        return real if bias is None else real + bias
-    signs = [result.overflow for result in results if result.overflow is not None]
-    overflow = np.stack(signs) if signs else None
-    factor = 2.0**plan.output_exponent
-    if bias is not None or plan.output_exponent:
-        accumulators = _with_bias(mac, accumulators, bias, plan.output_exponent)
-    codes = mac.to_output(accumulators, is_infinite=infinite, overflow=overflow)
-    codes = without_false_infinities(
-        codes, mac.activation, np.where(infinite, np.inf, mac.to_real(accumulators))
+    sums = (
+        _depthwise(product, plan.mac, operands)
+        or _pointwise(product, plan.mac, operands)
+        or _by_groups(plan.mac, operands)
     )
-    return mac.activation.decode(codes) / factor
+    values = real_values(plan, sums).astype(np.float32, copy=False)
+    if sums.layout == "ofmap":
+        return MacOutput(operands, sums, values.reshape(product.output_shape(activations.shape)))
+    return MacOutput(operands, sums, product.raise_output(values, activations.shape))
 
 
-def _with_bias(mac: Mac, accumulators: NDArray[Any], bias: Tensor | None, exponent: int) -> NDArray[Any]:
-    """Accumulators with the bias added in their own units, then scaled by 2**exponent as a shift would."""
-    offsets = np.zeros(1) if bias is None else bias.astype(np.float64)
-    return mac.accumulator.shifted(accumulators, offsets, exponent)
+def _depthwise(product: Product, mac: Mac, operands: Operands) -> LayerSums | None:
+    """A depthwise convolution without lowering; None for other layers, and where no fast way is exact."""
+    direct = depthwise_window(product)
+    if direct is None:
+        return None
+    padded = direct.padded(operands.encoded.codes, operands.zero)
+    found = depthwise.attempt(mac, padded, operands.weights[:, :, 0], direct.window)
+    if found is None:
+        return None
+    infinite = found.is_infinite
+    return LayerSums(found.held, "ofmap", len(operands.weights), infinite, None, "depthwise", found.reason)
+
+
+def _pointwise(product: Product, mac: Mac, operands: Operands) -> LayerSums | None:
+    """A pointwise convolution of channels as they lie; None as `_depthwise`."""
+    if not is_pointwise(product, operands.encoded.codes.shape):
+        return None
+    x, w = channels_first(operands.encoded.codes), np.ascontiguousarray(operands.weights[0].T)
+    exact = pointwise.attempt_exact(mac, x, w)
+    if exact is not None:
+        return LayerSums(exact, "ofmap", 1, None, None, "blas", exact.reason)
+    steps = pointwise.attempt_steps(mac, x, w)
+    if steps is None:
+        return None
+    lost = ~np.isfinite(mac.to_real(steps[0]))
+    return LayerSums(steps[0], "ofmap", 1, lost, None, "sequential", steps[1])
+
+
+def _by_groups(mac: Mac, operands: Operands) -> LayerSums:
+    """The product of every group; many small ones (attention heads) stay on one thread and compiled."""
+    left, right = operands.activations, operands.weights
+    pairs = zip(left, right, strict=True)
+    if left.shape[1] * left.shape[2] * right.shape[2] >= _SMALL_PRODUCT:
+        results = [multiply(mac, a, w) for a, w in pairs]
+    else:
+        results = [multiply(mac, a, w, threads=1, one_of_many=True) for a, w in pairs]
+    signs = [result.overflow for result in results if result.overflow is not None]
+    return LayerSums(
+        np.stack([result.accumulators for result in results]),
+        "products",
+        len(left),
+        np.stack([result.is_infinite for result in results]),
+        np.stack(signs) if signs else None,
+        results[0].engine,
+        results[0].reason,
+    )

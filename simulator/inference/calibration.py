@@ -3,66 +3,124 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.inference.arithmetic import float32_product
-from simulator.inference.execute import chunks, execute
+from simulator.inference.chunks import chunks
+from simulator.inference.execute import execute
+from simulator.inference.inputs import Feed
+from simulator.inference.kept import Kept, KeptTensors
 from simulator.inference.model import Model
 from simulator.inference.plan import encode
 from simulator.inference.products import Product
+from simulator.numerics.engines.threads import available_cores, in_order
 from simulator.numerics.formats import Format
 
 Tensor = NDArray[Any]
+
+Extent = Literal["values", "extremes"]
+"""What is kept of tensors: all values, or the smallest and the largest of each chunk of images."""
 
 _VALUES_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One layer's float32 operands and results on all calibration images."""
+    """One layer's float32 operands and results on all calibration images, or their extremes."""
 
     product: Product
-    activations: Tensor
-    second: Tensor | None
-    outputs: Tensor
+    kept: dict[str, Kept]
+    macs_per_image: int = 0
     scales: dict[Hashable, float] = field(default_factory=dict)
     """Scales of the activations that were found already, by what they were asked for."""
 
     @property
-    def macs_per_image(self) -> int:
-        """Multiply-accumulates of the layer for one image."""
-        columns = self.second if self.product.weights is None else self.product.weights
-        assert columns is not None
-        return int(self.product.lower(self.activations[:1]).size * columns.shape[-1])
+    def activations(self) -> Tensor:
+        """The input tensor, images first; rows of operands where a layer has no images in front."""
+        return self._whole("activations")
+
+    @property
+    def second(self) -> Tensor | None:
+        """The computed right operand; None for a layer with weights."""
+        return self._whole("second") if "second" in self.kept else None
+
+    @property
+    def outputs(self) -> Tensor:
+        """The output tensor."""
+        return self._whole("outputs")
+
+    def _whole(self, role: str) -> Tensor:
+        whole = self.kept[role].array()
+        is_tensor = whole.ndim > 1 and role != "second"
+        return np.moveaxis(whole, 0, self.product.input_axis) if is_tensor else whole
 
 
-def calibrate(model: Model, images: NDArray[np.float32]) -> Mapping[str, Observation]:
+def calibrate(model: Model, images: Feed, *, extent: Extent = "values") -> Mapping[str, Observation]:
     """Every layer's operands and results by layer name, from a float32 run.
+
+    Tensors that do not fit into a budget of memory go to files in a temporary folder.
 
     Raises:
         UserError: a layer whose operands are NaN or infinite on these images.
     """
-    seen: dict[str, list[tuple[Tensor, Tensor | None, Tensor]]] = {}
+    kept = KeptTensors()
+    run = in_order(
+        chunks(model, images), lambda chunk: _observed(model, chunk, extent), threads=available_cores()
+    )
+    observed = {product.name: Observation(product, {}) for product in model.products}
+    for seen in run:
+        for (name, role), tensors in seen.tensors.items():
+            for tensor in tensors:
+                observed[name].kept[role] = kept.add((name, role), tensor)
+        for name, macs in seen.macs_per_image.items():
+            observed[name] = replace(observed[name], macs_per_image=macs)
+    return observed
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One chunk's tensors by layer and role, and what layers cost."""
+
+    tensors: dict[tuple[str, str], list[Tensor]]
+    macs_per_image: dict[str, int]
+
+
+def _observed(model: Model, images: Feed, extent: Extent) -> _Seen:
+    seen = _Seen({}, {})
 
     def observe(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
         _require_finite(model, product, activations, second)
         outputs = float32_product(product, activations, second)
-        seen.setdefault(product.name, []).append((activations, second, outputs))
+        tensors = {"activations": activations, "outputs": outputs}
+        if second is not None:
+            tensors["second"] = second
+        if extent == "extremes":
+            tensors = {role: np.stack([each.min(), each.max()]) for role, each in tensors.items()}
+        else:
+            tensors = {role: _appendable(product, role, each, len(images)) for role, each in tensors.items()}
+        for role, each in tensors.items():
+            seen.tensors.setdefault((product.name, role), []).append(each)
+        macs = outputs.size * product.reduction(activations.shape)
+        seen.macs_per_image[product.name] = seen.macs_per_image.get(product.name, 0) + macs // len(images)
         return outputs
 
-    for chunk in chunks(images):
-        execute(model, chunk, observe)
-    return {
-        product.name: Observation(
-            product, *(_joined(parts) for parts in zip(*seen[product.name], strict=True))
-        )
-        for product in model.products
-    }
+    execute(model, images, observe)
+    return seen
+
+
+def _appendable(product: Product, role: str, tensor: Tensor, images: int) -> Tensor:
+    """A tensor in a form whose first axis grows with further images, whatever their number in a chunk."""
+    if product.input_axis and role != "second":
+        return np.moveaxis(tensor, product.input_axis, 0)
+    is_rows = product.window is None and product.weights is not None
+    if is_rows and (product.steps is not None or len(tensor) != images):
+        return tensor.reshape(-1, tensor.shape[-1])
+    return tensor
 
 
 def second_moments(product: Product, activations: Tensor, fmt: Format, scale: float) -> NDArray[np.float64]:
@@ -86,6 +144,9 @@ def second_moments(product: Product, activations: Tensor, fmt: Format, scale: fl
 
 def _parts(product: Product, activations: Tensor) -> Iterator[Tensor]:
     """The input tensor in parts whose lowered operands fit in memory."""
+    if product.input_axis:
+        yield np.ascontiguousarray(activations)
+        return
     lowered = product.lower(np.ascontiguousarray(activations[:1])).size
     images = max(1, _VALUES_AT_ONCE // lowered)
     for start in range(0, len(activations), images):
@@ -100,7 +161,3 @@ def _require_finite(model: Model, product: Product, *operands: Tensor | None) ->
                 source=model.path,
                 location=product.name,
             )
-
-
-def _joined(parts: tuple[Tensor | None, ...]) -> Any:
-    return None if parts[0] is None else np.concatenate([part for part in parts if part is not None])

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.array import ArrayTiming, run_product
-from simulator.foundation import UserError
+from simulator.foundation.defects import DefectError
 from simulator.inference.arithmetic import MacOutput
 from simulator.inference.exact import exact_accumulator
 from simulator.inference.plan import NetworkPlan
@@ -24,7 +24,7 @@ from simulator.numerics import Mac
 _SEED = 20240601
 
 
-class MismatchError(UserError):
+class MismatchError(DefectError):
     """An output that is not what the reference says; the message has layer, coordinates and both values."""
 
 
@@ -131,9 +131,5 @@ def _mismatch(
     name: str, at: tuple[int, int, int], got: float, expected: float, reference: str
 ) -> MismatchError:
     group, m, n = at
-    return MismatchError(
-        f"output differs from {reference}, which gives {expected!r}",
-        source=name,
-        location=f"group {group}, m {m}, n {n}",
-        value=got,
-    )
+    place = f"{name}: group {group}, m {m}, n {n}"
+    return MismatchError(f"{place}: output differs from {reference}, which gives {expected!r} (got {got!r})")

@@ -60,7 +60,7 @@ def _(accumulator: TruncatedAccumulator, _mac: Mac, pairs: list) -> float:  # ty
     total = 0.0
     for a, w in pairs:
         if isfinite(a) and isfinite(w) and isfinite(total):
-            total = _cut_off(Fraction(total) + Fraction(a) * Fraction(w), accumulator.coded_in)
+            total = _cut_off(Fraction(total) + Fraction(a) * Fraction(w), accumulator.number_format)
         else:
             total = total + a * w
     return total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,27 +11,110 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.inference.arithmetic import Arithmetic
-from simulator.inference.model import Model, Operator
+from simulator.inference.inputs import Inputs
+from simulator.inference.model import Model, Operator, Program, as_given
 
 Tensor = NDArray[Any]
+Feeds = Tensor | Inputs | Mapping[str, Tensor]
+"""Values of the inputs by name, or those of the only one."""
 
-CHUNK = 50
-"""Images that go through a network together. Fixed, so that no result depends on memory or threads."""
+
+def execute(model: Model, images: Feeds, arithmetic: Arithmetic) -> Tensor:
+    """The network's judged output for a batch of images; see `execute_outputs`."""
+    return execute_outputs(model, images, arithmetic, (model.output,))[model.output]
 
 
-def execute(model: Model, images: NDArray[np.float32], arithmetic: Arithmetic) -> Tensor:
-    """The network's output for a batch of images; products are computed by `arithmetic`, in execution order.
+def execute_outputs(
+    model: Model, images: Feeds, arithmetic: Arithmetic, names: Collection[str]
+) -> dict[str, Tensor]:
+    """Tensors of the network for a batch of inputs, by name; products are computed by `arithmetic`.
 
-    Everything else runs in float32. A tensor is forgotten after its last use.
+    Products come in execution order, everything else runs in float32. A tensor is forgotten after its last
+    use, unless it is among `names`. Where the file fixes how many inferences go together, they go in parts of
+    that size, and results are put together along the axis that the batch has in them; the last part is filled
+    up with repetitions, whose results are dropped.
+
+    Args:
+        model: the network.
+        images: values of every input, or of the only one.
+        arithmetic: of the products.
+        names: tensors to return: outputs or any other.
 
     Raises:
-        UserError: an operator that cannot work on the tensors it gets.
+        UserError: inputs that are missing or do not fit, or an operator that cannot work on what it gets.
     """
-    uses = Counter(name for operator in model.operators for name in operator.inputs)
-    values: dict[str, Tensor] = {**model.constants, model.input: images}
-    for operator in model.operators:
+    feeds = _feeds(model, images)
+    axis = model.batch_axes.get(model.input, 0)
+    first = feeds[model.input]
+    count = first.shape[axis] if first.ndim else 1
+    size = model.run_size
+    if size is None or count == size:
+        return _run_once(model, feeds, arithmetic, names)
+    if axis not in model.batch_axes.values() and count % size:
+        raise UserError(
+            "does not hold whole inputs of the network",
+            source=model.path,
+            location=model.input,
+            value=first.shape,
+            allowed=f"a multiple of {size} along axis {axis}",
+        )
+    parts = [
+        _run_once(model, _part(model, feeds, start, size), arithmetic, names)
+        for start in range(0, count, size)
+    ]
+    return {name: _together([part[name] for part in parts], count, size) for name in names}
+
+
+def _feeds(model: Model, images: Feeds) -> dict[str, Tensor]:
+    """Values of every input, in the types that the file states."""
+    if isinstance(images, Inputs):
+        images = images.tensors
+    given = images if isinstance(images, Mapping) else {model.input: images}
+    known = [tensor.name for tensor in model.inputs]
+    for name in given:
+        if name not in known:
+            raise UserError("the network has no such input", source=model.path, value=name, candidates=known)
+    missing = [name for name in known if name not in given]
+    if missing:
+        raise UserError(
+            f"inputs have no data, and the file has no values for them: {', '.join(missing)}",
+            source=model.path,
+            allowed=f"values for each of {', '.join(known)}",
+        )
+    return {tensor.name: as_given(given[tensor.name], tensor) for tensor in model.inputs}
+
+
+def _part(model: Model, feeds: Mapping[str, Tensor], start: int, size: int) -> dict[str, Tensor]:
+    """`size` entries of every input that has the batch; the last ones are repeated where there are less."""
+    axes = model.batch_axes or {model.input: 0}
+    parts = {}
+    for name, values in feeds.items():
+        if name not in axes:
+            parts[name] = values
+            continue
+        places = np.minimum(np.arange(start, start + size), values.shape[axes[name]] - 1)
+        parts[name] = np.take(values, places, axis=axes[name])
+    return parts
+
+
+def _together(parts: list[Tensor], count: int, size: int) -> Tensor:
+    """Results of several runs as one tensor, along the first axis that has a run's size, or as rows."""
+    axis = next((index for index, length in enumerate(parts[0].shape) if length == size), None)
+    if axis is None:
+        return np.concatenate(parts) if parts[0].ndim else np.stack(parts)
+    whole = np.concatenate(parts, axis=axis)
+    return np.take(whole, np.arange(count), axis=axis) if whole.shape[axis] > count else whole
+
+
+def _run_once(
+    model: Model, feeds: Mapping[str, Tensor], arithmetic: Arithmetic, names: Collection[str]
+) -> dict[str, Tensor]:
+    program = model.program_for({name: values.shape for name, values in feeds.items()})
+    uses = Counter(name for operator in program.operators for name in operator.inputs)
+    values: dict[str, Tensor] = dict(feeds)
+    for operator in program.operators:
         try:
-            outputs = _run(operator, values, arithmetic)
+            outputs = _run(operator, values, program, arithmetic)
         except UserError as error:
             if error.source is not None:
                 raise
@@ -43,20 +127,19 @@ def execute(model: Model, images: NDArray[np.float32], arithmetic: Arithmetic) -
         values.update((name, value) for name, value in zip(operator.outputs, outputs, strict=False) if name)
         for name in operator.inputs:
             uses[name] -= 1
-            if not uses[name] and name not in model.constants and name != model.output:
+            if not uses[name] and name not in names:
                 values.pop(name, None)
-    return values[model.output]
+    return {name: values[name] if name in values else program.constants[name].values() for name in names}
 
 
-def _run(operator: Operator, values: dict[str, Tensor], arithmetic: Arithmetic) -> Any:
+def _run(operator: Operator, values: dict[str, Tensor], program: Program, arithmetic: Arithmetic) -> Any:
+    def value(name: str) -> Tensor:
+        return values[name] if name in values else program.constants[name].values()
+
     product = operator.product
     if product is not None:
-        second = values[product.second] if product.second is not None else None
-        return (arithmetic(product, values[product.activation], second),)
+        second = value(operator.inputs[1]) if product.weights is None else None
+        return (arithmetic(product, value(operator.inputs[0]), second),)
     assert operator.evaluate is not None
-    return operator.evaluate([values[name] if name else None for name in operator.inputs])
-
-
-def chunks(images: Tensor) -> list[Tensor]:
-    """Images in parts of `CHUNK`."""
-    return [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
+    with np.errstate(all="ignore"):  # infinities and NaN are values like others, as everywhere in ONNX
+        return operator.evaluate([value(name) if name else None for name in operator.inputs])

@@ -1,9 +1,11 @@
-"""Simplification before anything runs: constants computed, batch normalization and bias moved into layers."""
+"""Simplification before anything runs: batch normalization and bias move into the layer before them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,124 +13,146 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
-from simulator.inference.operators import evaluator_of
+from simulator.workload.onnx.graph import Constant, Graph, Node
+from simulator.workload.onnx.names import is_product
 
 Tensor = NDArray[Any]
 
+_PASSED = frozenset({"Squeeze", "Reshape", "Transpose", "Identity"})
+"""What a rule writes behind a convolution of another rank; channels stay channels across it."""
 
-def fold(
-    nodes: list[Any], constants: Mapping[str, Tensor], opset: Mapping[str, int], path: Path
-) -> tuple[list[Any], dict[str, Tensor]]:
-    """Nodes and constants of an equal network with less to do.
 
-    An operator on constants alone becomes a constant. A batch normalization or the addition of a constant
-    per channel right behind a Conv, Gemm or MatMul with constant weights goes into that layer; a MatMul then
-    has its bias as third input, which ONNX itself does not know.
+def fold(graph: Graph) -> Graph:
+    """An equal graph with less to do.
+
+    A batch normalization, or the addition of a constant per channel, right behind a product with constant
+    weights goes into it; a MatMul then has its bias as third input, which ONNX itself does not know.
 
     Raises:
         UserError: the parameters of a batch normalization are missing or do not fit.
     """
-    known = dict(constants)
-    nodes = _without_constant_operators(nodes, known, opset)
-    consumers = Counter(name for node in nodes for name in node.input)
-    producers = {name: node for node in nodes for name in node.output}
-    kept = []
-    for node in nodes:
-        producer = producers.get(_data_input(node, known))
-        alone = producer is not None and consumers[producer.output[0]] == 1
-        if alone and _has_constant_weights(producer, known) and _absorb(producer, node, known, path):
-            producers[node.output[0]] = producer
+    consumers = Counter(name for node in graph.nodes for name in node.inputs)
+    consumers.update(graph.outputs)
+    constants = dict(graph.constants)
+    nodes: list[Node] = []
+    names: dict[int, str] = {}
+    producers: dict[str, int] = {}
+    for index, node in enumerate(graph.nodes):
+        data = _data_input(node, constants)
+        layer = _layer_before(data, nodes, producers, consumers, constants) if data else None
+        parameters = None if layer is None else _parameters(node, nodes[layer], constants, graph)
+        if layer is not None and parameters is not None:
+            nodes[layer] = _scaled(nodes[layer], *parameters, constants)
+            last = producers[data]
+            nodes[last] = replace(nodes[last], outputs=node.outputs)
+            producers[node.outputs[0]] = last
             continue
-        kept.append(node)
-    used = {name for node in kept for name in node.input}
-    return kept, {name: values for name, values in known.items() if name in used}
+        producers.update(dict.fromkeys(filter(None, node.outputs), len(nodes)))
+        if index in graph.layer_names:
+            names[len(nodes)] = graph.layer_names[index]
+        nodes.append(node)
+    return replace(graph, nodes=tuple(nodes), constants=constants, layer_names=names)
 
 
-def _without_constant_operators(
-    nodes: list[Any], known: dict[str, Tensor], opset: Mapping[str, int]
-) -> list[Any]:
-    kept = []
-    for node in nodes:
-        if all(not name or name in known for name in node.input) and not node.op_type.startswith("Random"):
-            evaluate = evaluator_of(node, opset)
-            if evaluate is not None:
-                outputs = evaluate([known.get(name) for name in node.input])
-                known.update(zip(node.output, map(np.asarray, outputs), strict=False))
-                continue
-        kept.append(node)
-    return kept
-
-
-def _data_input(node: Any, known: Mapping[str, Tensor]) -> str:
+def _data_input(node: Node, constants: Mapping[str, Constant]) -> str:
     """The one computed input of a node, or no name."""
-    computed = [name for name in node.input if name and name not in known]
+    computed = [name for name in node.inputs if name and name not in constants]
     return computed[0] if len(computed) == 1 else ""
 
 
-def _has_constant_weights(node: Any, known: Mapping[str, Tensor]) -> bool:
-    return (
-        node.op_type in ("Conv", "Gemm", "MatMul")
-        and len(node.input) > 1
-        and node.input[0] not in known
-        and node.input[1] in known
-    )
+def _layer_before(
+    data: str,
+    nodes: list[Node],
+    producers: Mapping[str, int],
+    consumers: Counter[str],
+    constants: Mapping[str, Constant],
+) -> int | None:
+    """The product with constant weights whose channels a tensor holds, where nobody else reads its result."""
+    position = producers.get(data)
+    if position is None:
+        return None
+    origin = nodes[position].origin
+    while consumers[data] == 1:
+        node = nodes[position]
+        if is_product(node):
+            plain = node.step is None and node.inputs[1] in constants
+            rank = {"Conv": 4, "MatMul": 2}[node.operator]
+            return position if plain and len(constants[node.inputs[1]].shape) == rank else None
+        inner = node.operator in _PASSED and node.origin == origin and bool(origin)
+        before = producers.get(node.inputs[0])
+        if not inner or before is None or nodes[before].origin != origin or not _is_conv(nodes[before]):
+            return None
+        data, position = node.inputs[0], before
+    return None
 
 
-def _absorb(layer: Any, node: Any, known: dict[str, Tensor], path: Path) -> bool:
-    """Move `node` into `layer`, whose output takes its name; False when it cannot be done."""
-    if node.op_type == "BatchNormalization" and len(node.output) == 1:
-        factors, offsets = _affine(node, known, path)
-    elif node.op_type == "Add":
-        offsets = next(known[name] for name in node.input if name in known)
-        channels = _channels(layer, known)
-        expected = (channels, 1, 1) if layer.op_type == "Conv" else (channels,)
-        if offsets.shape not in (expected, (1, *expected)):
-            return False
-        factors, offsets = np.ones(channels, offsets.dtype), offsets.reshape(-1)
-    else:
-        return False
-    if len(factors) != _channels(layer, known) or (layer.op_type == "Gemm" and not _is_plain(layer)):
-        return False
-    _scale_and_shift(layer, factors, offsets, known)
-    layer.output[0] = node.output[0]
-    return True
+def _is_conv(node: Node) -> bool:
+    return node.operator == "Conv" or node.operator in _PASSED
 
 
-def _affine(node: Any, known: Mapping[str, Tensor], path: Path) -> tuple[Tensor, Tensor]:
+def _parameters(
+    node: Node, layer: Node, constants: Mapping[str, Constant], graph: Graph
+) -> tuple[Tensor, Tensor] | None:
+    """Factor and offset per channel of what can go into a layer; None for everything else."""
+    if not node.is_standard:
+        return None
+    channels = _channels(layer, constants)
+    if node.operator == "BatchNormalization" and len(node.outputs) == 1:
+        factors, offsets = _affine(node, constants, graph.path)
+        return (factors, offsets) if len(factors) == channels else None
+    if node.operator != "Add":
+        return None
+    name = next(name for name in node.inputs if name in constants)
+    shape = constants[name].shape
+    rank = len(graph.shapes.get(node.outputs[0], ()))
+    behind = rank - 2 if layer.operator == "Conv" else 0
+    padded = (1,) * (behind + 1 - len(shape)) + shape
+    if len(shape) > rank or prod(shape) not in (1, channels):
+        return None
+    if prod(shape) == channels and (padded[len(padded) - behind - 1] != channels):
+        return None
+    values = np.broadcast_to(constants[name].values().reshape(-1), (channels,))
+    return np.ones(channels, values.dtype), values
+
+
+def _affine(node: Node, constants: Mapping[str, Constant], path: Path) -> tuple[Tensor, Tensor]:
     """Factor and offset per channel of a batch normalization, in float64."""
-    missing = [name for name in node.input[1:] if name not in known]
-    if missing or len(node.input) != 5:
+    missing = [name for name in node.inputs[1:] if name not in constants]
+    if missing or len(node.inputs) != 5:
         raise UserError("batch normalization without constant parameters", source=path, location=node.name)
-    scale, bias, mean, variance = (known[name].astype(np.float64) for name in node.input[1:])
-    epsilon = next((attribute.f for attribute in node.attribute if attribute.name == "epsilon"), 1e-5)
-    factors = scale / np.sqrt(variance + epsilon)
+    scale, bias, mean, variance = (constants[name].values().astype(np.float64) for name in node.inputs[1:])
+    factors = scale / np.sqrt(variance + node.get("epsilon", 1e-5))
     return factors, bias - mean * factors
 
 
-def _is_plain(gemm: Any) -> bool:
-    return all(attribute.f == 1 for attribute in gemm.attribute if attribute.name in ("alpha", "beta"))
+def _channel_axis(layer: Node) -> int:
+    return 0 if layer.operator == "Conv" else -1
 
 
-def _transposed_weights(layer: Any) -> bool:
-    return any(attribute.name == "transB" and attribute.i for attribute in layer.attribute)
+def _channels(layer: Node, constants: Mapping[str, Constant]) -> int:
+    return constants[layer.inputs[1]].shape[_channel_axis(layer)]
 
 
-def _channel_axis(layer: Any) -> int:
-    return 0 if layer.op_type == "Conv" or _transposed_weights(layer) else -1
-
-
-def _channels(layer: Any, known: Mapping[str, Tensor]) -> int:
-    return int(known[layer.input[1]].shape[_channel_axis(layer)])
-
-
-def _scale_and_shift(layer: Any, factors: Tensor, offsets: Tensor, known: dict[str, Tensor]) -> None:
-    weights = known[layer.input[1]]
-    along = [1] * weights.ndim
+def _scaled(layer: Node, factors: Tensor, offsets: Tensor, constants: dict[str, Constant]) -> Node:
+    """The layer with other weights and another bias, which are new constants."""
+    weights = constants[layer.inputs[1]]
+    bias = constants[layer.inputs[2]] if layer.input(2) else None
+    along = [1] * len(weights.shape)
     along[_channel_axis(layer)] = -1
-    bias = known[layer.input[2]] if len(layer.input) > 2 and layer.input[2] else np.zeros(len(factors))
-    names = [f"{layer.name}.folded_weight", f"{layer.name}.folded_bias"]
-    known[names[0]] = (weights * factors.reshape(along)).astype(np.float32)
-    known[names[1]] = (bias.astype(np.float64).reshape(-1) * factors + offsets).astype(np.float32)
-    data = layer.input[0]
-    del layer.input[:]
-    layer.input.extend([data, *names])
+    names = [f"{layer.outputs[0]}::folded_weight", f"{layer.outputs[0]}::folded_bias"]
+    while names[0] in constants:
+        names = [f"{name}'" for name in names]
+    single = np.dtype(np.float32)
+    constants[names[0]] = Constant(
+        weights.shape,
+        single,
+        lambda: (weights.fresh() * factors.reshape(along)).astype(np.float32),
+        stored=weights.stored,
+    )
+
+    def shifted() -> Tensor:
+        before = np.zeros(len(factors)) if bias is None else bias.values().astype(np.float64).reshape(-1)
+        return np.asarray(before * factors + offsets, np.float32)
+
+    constants[names[1]] = Constant((len(factors),), single, shifted, stored=names[1])
+    return replace(layer, inputs=(layer.inputs[0], *names))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, log10, sqrt
 from typing import Any
 
@@ -56,37 +56,30 @@ class Deviation:
         )
 
 
-def deviation(reference: Tensor, values: Tensor, operands: Operands) -> Deviation:
+def difference(reference: Tensor, values: Tensor) -> Deviation:
     """One chunk's sums, in float64. Elements that became NaN or infinite count as zeros that are wrong."""
-    expected = reference.reshape(-1).astype(np.float64)
-    got = np.nan_to_num(values.reshape(-1).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    error = got - expected
-    return Deviation(
-        reference_power=_sum(expected * expected),
-        value_power=_sum(got * got),
-        product=_sum(expected * got),
-        noise_power=_sum(error * error),
-        largest_error=float(np.abs(error).max(initial=0.0)),
+    from simulator.inference.kernels import differences
+
+    sums = np.zeros(5)
+    differences(_flat(reference), _flat(values), sums)
+    reference_power, value_power, product, noise_power, largest_error = sums.tolist()
+    return Deviation(reference_power, value_power, product, noise_power, largest_error)
+
+
+def deviation(reference: Tensor, values: Tensor, operands: Operands) -> Deviation:
+    """`difference` of a layer's output, and what its operands lost."""
+    return replace(
+        difference(reference, values),
         saturated=operands.saturated,
         underflowed=operands.underflowed,
         elements=operands.elements,
     )
 
 
-def _sum(values: NDArray[np.float64]) -> float:
-    # numpy adds pairwise in an order that depends on nothing but the length.
-    return float(values.sum())
-
-
-def top_k(logits: Tensor, labels: NDArray[np.int64], k: int) -> float | None:
-    """Share of images whose label is among the k largest logits; None for k beyond the classes.
-
-    Ties go to the lower class; NaN counts as the smallest.
-    """
-    if logits.shape[1] < k:
-        return None
-    ranked = ranking(logits)[:, :k]
-    return float((ranked == labels[:, None]).any(axis=1).mean())
+def _flat(values: Tensor) -> NDArray[np.float32 | np.float64]:
+    """All elements in order as real numbers that the kernel takes."""
+    real = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+    return np.ascontiguousarray(real).reshape(-1)
 
 
 def ranking(logits: Tensor) -> NDArray[np.int64]:

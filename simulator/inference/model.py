@@ -1,10 +1,12 @@
-"""A trained network: the operators and weights of an ONNX file, ready to be executed."""
+"""A trained network: the graph of an ONNX file with its weights, ready to be executed."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -12,16 +14,24 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.foundation.reading.foreign import decoding
-from simulator.foundation.reading.onnx_files import inlined, load_onnx
 from simulator.foundation.resources import resolve_document
 from simulator.inference.folding import fold
-from simulator.inference.operators import Evaluator, evaluator_of
 from simulator.inference.products import Product, product_of
-from simulator.workload.onnx_file import read_graph
-
-PRODUCT_OPERATORS = frozenset({"Conv", "Gemm", "MatMul"})
+from simulator.workload.onnx import (
+    Constant,
+    Graph,
+    InputTensor,
+    Node,
+    Sizes,
+    Source,
+    build_graph,
+    read_source,
+)
+from simulator.workload.onnx.evaluate import Evaluator, evaluator_of
+from simulator.workload.onnx.sizes import close_sizes
 
 Tensor = NDArray[Any]
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,125 +47,295 @@ class Operator:
 
 
 @dataclass(frozen=True, slots=True)
+class Program:
+    """A network for inputs of one size: operators in execution order, and the constants that they read."""
+
+    operators: tuple[Operator, ...]
+    constants: Mapping[str, Constant]
+    batch: int
+    batch_axes: Mapping[str, int]
+    shapes: Mapping[str, Shape]
+    folded: tuple[str, ...]
+
+    @property
+    def in_float32(self) -> Mapping[str, int]:
+        """How often each kind of operator runs outside the array, in float32."""
+        return Counter(operator.kind for operator in self.operators if operator.product is None)
+
+
+@dataclass(slots=True)
+class _Programs:
+    """Programs by the sizes of their inputs, made when they are asked for; products are shared by all.
+
+    `learned` are shapes that data gave to inputs which the file leaves open.
+    """
+
+    by_sizes: dict[tuple[tuple[str, Shape], ...], Program] = field(default_factory=dict)
+    products: dict[str, Product] = field(default_factory=dict)
+    learned: dict[str, Shape] = field(default_factory=dict)
+    run_sizes: dict[tuple[tuple[str, Shape], ...], int | None] = field(default_factory=dict)
+    lock: Any = field(default_factory=RLock)
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
-    """A trained network; `input_shape` has None for the batch, `constants` are all fixed tensors by name."""
+    """A trained network.
+
+    Attributes:
+        path: the file.
+        name: of the network.
+        inputs: every input; sizes are numbers, symbols or None.
+        output: the tensor that is judged.
+        outputs: all that the network gives, and `output`.
+        sizes: of inputs that the file leaves open.
+    """
 
     path: Path
     name: str
-    operators: tuple[Operator, ...]
-    constants: Mapping[str, Tensor]
-    input: str
-    input_shape: tuple[int | None, ...]
+    source: Source
     output: str
+    outputs: tuple[str, ...]
+    sizes: Sizes
+    _programs: _Programs = field(default_factory=_Programs, repr=False, compare=False)
+
+    @property
+    def inputs(self) -> tuple[InputTensor, ...]:
+        """What the network takes."""
+        return self.source.inputs
+
+    @property
+    def input(self) -> str:
+        """Name of the first input."""
+        return self.inputs[0].name
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Sizes of the first input; None for the batch and for what is open."""
+        return self.input_shapes[self.input]
+
+    @property
+    def input_shapes(self) -> Mapping[str, tuple[int | None, ...]]:
+        """Sizes of every input, None for what is open; the first input's first axis always is."""
+        shapes: dict[str, tuple[int | None, ...]] = {}
+        for position, tensor in enumerate(self.inputs):
+            given = self.sizes.input_shapes.get(tensor.name)
+            stated = tensor.sizes if given is None else given
+            known = [self.sizes.dims.get(size) if isinstance(size, str) else size for size in stated or ()]
+            shapes[tensor.name] = (None, *known[1:]) if not position else tuple(known)
+        return shapes
+
+    @property
+    def program(self) -> Program:
+        """The network for one run of its own size. Raises UserError: dimensions are left open."""
+        return self.program_for(self._programs.learned)
+
+    @property
+    def batch_axes(self) -> Mapping[str, int]:
+        """The axis of the batch by input; inputs without one are not listed."""
+        return self.program.batch_axes
+
+    @property
+    def run_size(self) -> int | None:
+        """Entries along the first input's batch, else along its first axis, in a run; None: any number."""
+        programs = self._programs
+        key = tuple(sorted(programs.learned.items()))
+        with programs.lock:
+            if key not in programs.run_sizes:
+                programs.run_sizes[key] = _run_size(self.source, self.known_sizes)
+            return programs.run_sizes[key]
+
+    @property
+    def known_sizes(self) -> Sizes:
+        """Sizes of the inputs: those that were given, and those that data gave."""
+        return replace(self.sizes, input_shapes={**self.sizes.input_shapes, **self._programs.learned})
+
+    def learn_sizes(self, shapes: Mapping[str, Shape]) -> None:
+        """Take the sizes of data for those that the file leaves open; the batch stays as it is.
+
+        Args:
+            shapes: of the data by input, the batch included.
+        """
+        for position, tensor in enumerate(self.inputs):
+            stated = self.input_shapes[tensor.name]
+            shape = shapes.get(tensor.name)
+            if shape is None or len(shape) != len(stated) or None not in stated[1:]:
+                continue
+            axis = 0 if not position else None
+            fixed = tensor.sizes[0] if tensor.sizes and isinstance(tensor.sizes[0], int) else 1
+            self._programs.learned[tensor.name] = tuple(
+                fixed if index == axis else size for index, size in enumerate(shape)
+            )
+
+    @property
+    def operators(self) -> tuple[Operator, ...]:
+        """The operators for one run of the network's own size."""
+        return self.program.operators
 
     @property
     def products(self) -> tuple[Product, ...]:
-        """The matrix products in execution order."""
-        return tuple(operator.product for operator in self.operators if operator.product is not None)
+        """The matrix products in execution order; one that runs in steps stands once."""
+        products = (operator.product for operator in self.operators if operator.product is not None)
+        return tuple({product.name: product for product in products}.values())
 
     @property
     def last_product(self) -> str:
         """Name of the layer that gives the logits."""
         return self.products[-1].name
 
+    def judged_by(self, output: str) -> Model:
+        """The same network with another tensor judged: one of its outputs, or any that it computes.
 
-def load_model(name_or_path: str | Path) -> Model:
+        Raises:
+            UserError: the network computes no such tensor.
+        """
+        computed = [name for operator in self.operators for name in operator.outputs if name]
+        if output not in computed and output not in self.outputs:
+            raise UserError(
+                "the network computes no such tensor",
+                source=self.path,
+                location="output",
+                value=output,
+                allowed=f"its outputs {', '.join(self.outputs)}, or a tensor inside it",
+                candidates=[*self.outputs, *computed],
+            )
+        return replace(self, output=output, outputs=tuple(dict.fromkeys([*self.outputs, output])))
+
+    def sized(self, sizes: Sizes) -> Model:
+        """The same network for inputs of other sizes. Raises UserError: sizes that do not fit."""
+        return _model(self.source, sizes, self.output)
+
+    def program_for(self, shapes: Mapping[str, Shape]) -> Program:
+        """The network for inputs of these shapes; others keep their own.
+
+        Raises:
+            UserError: shapes that do not fit, or operators that cannot be executed.
+        """
+        key = tuple(sorted(shapes.items()))
+        programs = self._programs
+        with programs.lock:
+            if key not in programs.by_sizes:
+                sizes = replace(self.sizes, input_shapes={**self.sizes.input_shapes, **shapes})
+                programs.by_sizes[key] = _program(self.source, sizes, programs.products)
+            return programs.by_sizes[key]
+
+
+def load_model(name_or_path: str | Path, *, sizes: Sizes | None = None) -> Model:
     """The trained network meant by a bundled name such as `lenet5_fashion`, or by the path of an ONNX file.
 
-    Constants are folded, and batch normalizations and constant biases go into the layer before them. Layers
-    have the names that `simulator.workload.load_network` gives them.
+    It executes the graph that simulation prices: every product of it goes through the MAC, everything else
+    runs in float32. Batch normalizations and constant biases go into the layer before them. Layers have the
+    names that `simulator.workload.load_network` gives them. Half precisions are widened to float32.
+
+    Args:
+        name_or_path: the network.
+        sizes: of inputs that the file leaves open; the batch may stay open.
 
     Raises:
         UserError: unreadable or not ONNX, weights missing or not finite, dimensions other than the batch left
-            open, more than one data input, or operators (all named) that nobody here supports.
+            open, or operators (all named) that nobody here supports.
     """
     path = resolve_document(str(name_or_path), "workloads", ".onnx", what="trained network")
     if path.suffix.lower() != ".onnx":
         raise UserError("trained networks are ONNX files with weights", source=path, value=path.suffix)
     with decoding("a network that can be executed", source=path):
-        return _read(path)
+        source = read_source(path, all_inputs_are_data=True)
+        if not source.inputs:
+            raise UserError("a network for inference has a data input", source=path)
+        return _model(source, sizes or Sizes(), source.output_names[0])
 
 
-def _read(path: Path) -> Model:
-    layer_names = read_graph(path).layer_names  # also refuses what no one can read, and open dimensions
-    proto = _load(path)
-    constants = _initializers(proto.graph, path)
-    nodes = _named(proto.graph.node, layer_names)
-    nodes, constants = fold(nodes, constants, _opset(proto), path)
-    name, shape = _input(proto.graph, constants, path)
-    operators = _operators(nodes, constants, name, _opset(proto), path)
-    if not any(operator.product for operator in operators):
-        raise UserError("has no layers that an array can compute", source=path)
-    return Model(path, path.stem, operators, constants, name, shape, proto.graph.output[0].name)
+def _model(source: Source, sizes: Sizes, output: str) -> Model:
+    outputs = tuple(dict.fromkeys([*source.output_names, output]))
+    model = Model(source.path, source.path.stem, source, output, outputs, sizes)
+    inner = [size for shape in model.input_shapes.values() for size in shape[1:]]
+    is_closed = None not in inner
+    if is_closed and not any(operator.product for operator in model.operators):
+        raise UserError("has no layers that an array can compute", source=source.path)
+    return model
 
 
-def _load(path: Path) -> Any:
-    proto = load_onnx(path, weights=True)
-    return inlined(proto, path) if proto.functions else proto
+def _run_size(source: Source, sizes: Sizes) -> int | None:
+    """How many entries of the first axis a run takes: what the file fixes, or None for any number.
+
+    A file may leave the batch open and fix it inside, in the target of a Reshape, or fix it and need not.
+    Where the graph for twice as many inferences is no graph, or its results do not double, it is fixed.
+    """
+    closed = close_sizes(source.inputs, sizes, source.path)
+    first = source.inputs[0]
+    if first.name not in closed.batch_axes:
+        shape = closed.shapes[first.name]
+        return shape[0] if shape else 1
+    one = build_graph(source, sizes)
+    doubled = {
+        name: tuple(size * (1 + (index == closed.batch_axes.get(name))) for index, size in enumerate(shape))
+        for name, shape in closed.shapes.items()
+    }
+    try:
+        two = build_graph(source, replace(sizes, input_shapes=doubled))
+    except UserError:
+        return closed.batch
+    same = sorted(one.layer_names.values()) == sorted(two.layer_names.values())
+    doubles = all(_doubles(one.shapes.get(name), two.shapes.get(name)) for name in source.output_names)
+    return None if same and doubles and len(two.conflicts) == len(one.conflicts) else closed.batch
 
 
-def _opset(proto: Any) -> dict[str, int]:
-    return {opset.domain: opset.version for opset in proto.opset_import}
+def _doubles(before: Shape | None, after: Shape | None) -> bool:
+    """Whether a result of twice as many inferences is twice as long along one axis; unknown ones may be."""
+    if before is None or after is None:
+        return True
+    if len(before) != len(after):
+        return False
+    grown = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+    return len(grown) == 1 and grown[0][1] == 2 * grown[0][0]
 
 
-def _initializers(graph: Any, path: Path) -> dict[str, Tensor]:
-    from onnx import numpy_helper
-
-    constants: dict[str, Tensor] = {}
-    for tensor in graph.initializer:
-        try:
-            values = numpy_helper.to_array(tensor)
-        except (ValueError, TypeError) as error:
-            raise UserError(f"weights cannot be read: {error}", source=path, location=tensor.name) from error
-        constants[tensor.name] = values
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            bad = int(np.count_nonzero(~np.isfinite(values)))
-            raise UserError(f"{bad} weights are NaN or infinite", source=path, location=tensor.name)
-    return constants
-
-
-def _named(nodes: Any, layer_names: Mapping[int, str]) -> list[Any]:
-    """Copies of the nodes; layers carry the names that the workload gives them."""
-    named = []
-    for index, node in enumerate(nodes):
-        copy = type(node)()
-        copy.CopyFrom(node)
-        copy.name = layer_names.get(index, node.name or next(iter(node.output), ""))
-        named.append(copy)
-    return named
-
-
-def _input(graph: Any, constants: Mapping[str, Tensor], path: Path) -> tuple[str, tuple[int | None, ...]]:
-    inputs = [value for value in graph.input if value.name not in constants]
-    if len(inputs) != 1:
+def _program(source: Source, sizes: Sizes, products: dict[str, Product]) -> Program:
+    graph = build_graph(source, sizes)
+    spoken_for = {*graph.layer_names, *graph.refused}
+    others = [node for index, node in enumerate(graph.nodes) if index not in spoken_for]
+    problems = [*graph.unsupported, *(node.describe() for node in others if evaluator_of(node) is None)]
+    problems = problems or list(graph.shapeless)
+    if problems:
         raise UserError(
-            "a network for inference has one data input and all weights in the file",
-            source=path,
-            value=[value.name for value in inputs],
+            f"has operators that cannot be executed: {', '.join(problems)}",
+            source=source.path,
+            allowed="operators of docs/onnx_operators.md",
         )
-    sizes = [dimension.dim_value for dimension in inputs[0].type.tensor_type.shape.dim]
-    return inputs[0].name, (None, *sizes[1:])
+    graph = fold(graph)
+    return Program(
+        _operators(graph, products),
+        graph.constants,
+        graph.batch,
+        graph.batch_axes,
+        graph.shapes,
+        graph.folded,
+    )
 
 
-def _operators(
-    nodes: list[Any], constants: Mapping[str, Tensor], data: str, opset: Mapping[str, int], path: Path
-) -> tuple[Operator, ...]:
-    operators, unsupported = [], []
-    computed = {data}
-    for node in nodes:
-        computed.update(node.output)
-        operator = Operator(node.name, node.op_type, tuple(node.input), tuple(node.output))
-        if node.op_type in PRODUCT_OPERATORS and node.domain in ("", "ai.onnx"):
-            operators.append(replace(operator, product=product_of(node, constants, computed, path)))
+def _operators(graph: Graph, products: dict[str, Product]) -> tuple[Operator, ...]:
+    """Every node of a graph as a step; products are made once and kept in `products`."""
+    steps = Counter(graph.layer_names.values())
+    operators = []
+    for index, node in enumerate(graph.nodes):
+        operator = Operator(node.name or node.output(0), node.operator, node.inputs, node.outputs)
+        name = graph.layer_names.get(index)
+        if name is None:
+            operators.append(replace(operator, evaluate=evaluator_of(node)))
             continue
-        evaluate = evaluator_of(node, opset)
-        if evaluate is None:
-            unsupported.append(f"{node.op_type} ({node.name})")
-        operators.append(replace(operator, evaluate=evaluate))
-    if unsupported:
-        raise UserError(
-            f"has operators that cannot be executed: {', '.join(unsupported)}",
-            source=path,
-            allowed="operators of the ONNX standard without subgraphs",
-        )
+        if name not in products:
+            products[name] = _product(name, node, graph, None if node.step is None else steps[name])
+        operators.append(replace(operator, name=name, product=products[name]))
     return tuple(operators)
+
+
+def _product(name: str, node: Node, graph: Graph, steps: int | None) -> Product:
+    second = graph.shapes.get(node.inputs[1], ())
+    if node.operator == "Conv" and second:
+        node = replace(node, attributes={**node.attributes, "filters": second[0]})
+    return product_of(name, node, graph.constants, graph.path, rank=len(second), steps=steps)
+
+
+def as_given(values: Any, tensor: InputTensor) -> Tensor:
+    """An input's values in the type that the file states."""
+    dtype = tensor.dtype or np.dtype(np.float32)
+    return np.asarray(values, dtype)

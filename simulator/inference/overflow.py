@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from simulator.numerics import Mac
+from simulator.numerics.accumulators.lost_sums import largest_magnitude, magnitudes
+from simulator.numerics.engines.exact import ExactSums
+
+if TYPE_CHECKING:
+    from simulator.inference.arithmetic import MacOutput
 
 Codes = NDArray[Any]
 
@@ -24,6 +29,15 @@ class SumsOutside:
     def of(cls, mac: Mac, activations: Codes, weights: Codes, sums: Codes) -> SumsOutside:
         """Of one product; arguments as `overflowed_sums`."""
         return cls(overflowed_sums(mac, activations, weights, sums), sums.size)
+
+    @classmethod
+    def of_layer(cls, mac: Mac, output: MacOutput) -> SumsOutside:
+        """Of one layer; its operands are lowered only where a bound on all of them excludes nothing."""
+        operands, held = output.operands, output.sums.held
+        fits = isinstance(held, ExactSums) and held.fits
+        if fits or _all_fit(mac, operands.encoded.codes, operands.weights):
+            return cls(0, output.sums.size)
+        return cls.of(mac, operands.activations, operands.weights, output.accumulators)
 
     def __add__(self, other: SumsOutside) -> SumsOutside:
         return SumsOutside(self.outside + other.outside, self.sums + other.sums)
@@ -60,3 +74,10 @@ def overflowed_sums(mac: Mac, activations: Codes, weights: Codes, sums: Codes) -
     """
     groups = zip(activations, weights, sums, strict=True)
     return sum(mac.accumulator.lost_sums(mac.pair, *group) for group in groups)
+
+
+def _all_fit(mac: Mac, activations: Codes, weights: Codes) -> bool:
+    """Whether a bound on the activations, lowered or not, and on each output's weights excludes overflow."""
+    columns = magnitudes(mac.weight, weights).sum(axis=1)
+    bound = largest_magnitude(mac.activation, activations) * float(columns.max())
+    return bound < mac.accumulator.undisturbed

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from simulator.numerics import Mac
 from simulator.numerics.formats import Format
-from simulator.numerics.formats.tables import is_special
+from simulator.numerics.formats.tables import COMPILED_FROM, TABLE_BITS, is_special
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,13 @@ def encode(values: NDArray[Any], fmt: Format, scale: float | NDArray[np.float64]
     if not np.isscalar(scale) or scale != 1.0:
         values = values * np.asarray(1.0 / np.asarray(scale), np.float32)
     codes = to_codes(values, fmt)
+    if fmt.bits <= TABLE_BITS and codes.size >= COMPILED_FROM:
+        from simulator.inference.kernels import losses
+
+        counts = np.zeros(2, np.int64)
+        reals, flat = (np.ascontiguousarray(each).reshape(-1) for each in (values, codes))
+        losses(reals, flat, fmt.values() == 0, float(fmt.lowest), float(fmt.largest), counts)
+        return Encoded(codes, int(counts[0]), int(counts[1]))
     beyond = int(np.count_nonzero(values > np.float64(fmt.largest)))
     beyond += int(np.count_nonzero(values < np.float64(fmt.lowest)))
     decoded_zeros = int(np.count_nonzero(is_zero(fmt, codes)))

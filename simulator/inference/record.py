@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.foundation import UserError
 from simulator.foundation.reading.content import sha256_of
 from simulator.foundation.reading.limits import LARGEST_ONNX_BYTES
 from simulator.inference.arithmetic import MacOutput
-from simulator.inference.images import Images
+from simulator.inference.images import Data
 from simulator.inference.model import Model
 from simulator.inference.plan import LayerPlan, NetworkPlan
 from simulator.inference.products import Product
@@ -25,7 +26,7 @@ Tensor = NDArray[Any]
 
 def record_trace(
     model: Model,
-    data: Images,
+    data: Data,
     plan: NetworkPlan,
     folder: Path,
     *,
@@ -45,9 +46,16 @@ def record_trace(
     Raises:
         UserError: images that do not fit, or a folder that cannot be written.
     """
+    stepped = next((product.name for product in model.products if product.steps is not None), None)
+    if stepped is not None:
+        raise UserError(
+            "a layer that runs step by step cannot be recorded", source=model.path, location=stepped
+        )
     recorder = _Recorder()
     result = run_plan(model, data, plan, observer=recorder, progress=progress)
-    network = load_network(str(model.path), batch=len(data.images), skip_unsupported=True)
+    network = load_network(
+        str(model.path), batch=len(data.images), skip_unsupported=True, sizes=model.known_sizes
+    )
     layers = {layer.name: layer for layer in network.layers}
     records = [
         recorder.record(product, layers[product.name], plan.layers[product.name], encoding)
@@ -75,9 +83,7 @@ class _Recorder:
     def record(self, product: Product, layer: Layer, plan: LayerPlan, encoding: Encoding) -> LayerRecord:
         """One layer's record; its tensors are let go of."""
         parts = self.parts.pop(product.name)
-        activations = np.concatenate([part.operands.encoded.codes for part in parts])
-        if product.transposed:
-            activations = np.swapaxes(activations, -1, -2)
+        activations = np.concatenate([part.operands.encoded.codes for part in parts], axis=product.input_axis)
         # A computed right operand has a group for each product, in the order of the images.
         computed = product.weights is None
         weights = (
@@ -85,7 +91,7 @@ class _Recorder:
             if computed
             else parts[0].operands.weights
         )
-        outputs = np.concatenate([part.values for part in parts])
+        outputs = np.concatenate([part.values for part in parts], axis=product.input_axis)
         if encoding == "floats":
             return LayerRecord(layer, _in_reals(plan, activations, weights, outputs))
         accumulators = np.concatenate([part.accumulators for part in parts], axis=0 if computed else 1)

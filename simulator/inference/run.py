@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.inference.arithmetic import MacOutput, float32_product, mac_product
-from simulator.inference.calibration import calibrate
-from simulator.inference.execute import chunks, execute
-from simulator.inference.images import Images, require_labels, require_shape
-from simulator.inference.metrics import Deviation, deviation, ranking, top_k
+from simulator.inference.calibration import Extent, Observation, calibrate
+from simulator.inference.chunks import chunks
+from simulator.inference.execute import execute_outputs
+from simulator.inference.images import Data, Fingerprint, require_shape
+from simulator.inference.inputs import Feed, shapes_of
+from simulator.inference.metrics import Deviation, deviation
 from simulator.inference.model import Model
+from simulator.inference.outputs import OutputSink
 from simulator.inference.overflow import SumsOutside, outside_warnings
 from simulator.inference.plan import NetworkPlan
 from simulator.inference.policies import (
@@ -25,13 +28,15 @@ from simulator.inference.policies import (
     default_policy,
     get_policy,
     needs_calibration,
+    needs_values,
     unsuited,
 )
 from simulator.inference.policies.mixed import smallest_widths
 from simulator.inference.products import Product
+from simulator.inference.tally import Chunk, Tally
 from simulator.numerics import Mac, MacSpec, get_mac
-from simulator.numerics.engines.threads import available_cores
-from simulator.result_accuracy import Accuracy, LayerAccuracy, pack_outcomes
+from simulator.numerics.engines.threads import available_cores, in_order
+from simulator.result_accuracy import Accuracy, LayerAccuracy
 
 Tensor = NDArray[Any]
 MacChoice = str | Mapping[str, Any] | MacSpec | Mac
@@ -47,9 +52,10 @@ Observer = Callable[[Product, MacOutput], None]
 
 @dataclass(frozen=True, slots=True)
 class InferenceResult:
-    """Accuracy of the whole and of every layer, the outputs [N, classes] of both runs, and the plan.
+    """Accuracy of the whole and of every layer, the judged output [N, ...] of both runs, and the plan.
 
-    `sums` says for each layer how many sums left their accumulator.
+    `sums` says for each layer how many sums left their accumulator. Where outputs went into a sink, the
+    judged ones are not kept: `logits` and `float32_logits` are empty.
     """
 
     accuracy: Accuracy
@@ -59,17 +65,18 @@ class InferenceResult:
     plan: NetworkPlan
     engines: Mapping[str, str]
     sums: Mapping[str, SumsOutside]
+    notes: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Policies that do not suit a MAC, and layers whose sums left the accumulator."""
+        """Policies that do not suit a MAC, sums that left the accumulator, what of the data was not used."""
         macs = {name: layer.mac for name, layer in self.plan.layers.items()}
-        return (*self.plan.warnings, *outside_warnings(self.sums, macs))
+        return (*self.plan.warnings, *outside_warnings(self.sums, macs), *self.notes)
 
 
 def infer(
     model: Model,
-    data: Images,
+    data: Data,
     mac: MacChoice = "int8",
     policy: PolicyChoice = None,
     *,
@@ -81,7 +88,7 @@ def infer(
 
     Args:
         model: from `load_model`.
-        data: from `load_images`.
+        data: from `load_data` or `load_images`.
         mac: the MAC of every layer.
         policy: how the network is put into its formats (docs/inference.md), one for all MACs or by name of
             the MAC; None: as `default_policy` says for each.
@@ -103,13 +110,14 @@ def infer(
 
 def plan_network(
     model: Model,
-    data: Images,
+    data: Data,
     mac: MacChoice = "int8",
     policy: PolicyChoice = None,
     *,
     layer_macs: Mapping[str, MacChoice] | None = None,
 ) -> NetworkPlan:
     """Put a network into number formats; see `infer` for arguments and errors."""
+    model.learn_sizes(shapes_of(data.images, model.input))
     require_shape(data, model.input_shape, network=model.name)
     macs = _macs(model, mac, layer_macs or {})
     policies = _policies(model, macs, policy)
@@ -122,8 +130,10 @@ def plan_network(
                 value=searching[0].name,
             )
         return smallest_widths(model, data, searching[0]).plan
-    look = any(map(needs_calibration, policies.values()))
-    observed = calibrate(model, data.for_calibration) if look else {}
+    observed: Mapping[str, Observation] = {}
+    if any(map(needs_calibration, policies.values())):
+        extent: Extent = "values" if any(map(needs_values, policies.values())) else "extremes"
+        observed = calibrate(model, data.for_calibration, extent=extent)
     plan = convert(model, policies, macs, observed, data.for_calibration)
     problems = (unsuited(policies[name], macs[name]) for name in macs)
     return replace(plan, warnings=(*dict.fromkeys(filter(None, problems)), *plan.warnings))
@@ -151,101 +161,76 @@ def _macs(model: Model, mac: MacChoice, layer_macs: Mapping[str, MacChoice]) -> 
     return {name: get_mac(layer_macs.get(name, mac)) for name in names}
 
 
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    logits: Tensor
-    float32_logits: Tensor
-    deviations: Mapping[str, Deviation]
-    sums: Mapping[str, SumsOutside]
-    engines: Mapping[str, str]
-
-
 def run_plan(
     model: Model,
-    data: Images,
+    data: Data,
     plan: NetworkPlan,
     *,
     observer: Observer | None = None,
     progress: Progress | None = None,
+    sink: OutputSink | None = None,
 ) -> InferenceResult:
-    """Run images through a planned network; see `infer`."""
+    """Run images through a planned network; see `infer`.
+
+    Images go through in chunks, in order; only a few chunks are in memory at a time. `sink` takes all outputs
+    of each; None: the judged output is kept in the result.
+    """
+    model.learn_sizes(shapes_of(data.images, model.input))
     require_shape(data, model.input_shape, network=model.name)
-    parts = chunks(data.images)
-    done: list[_Chunk] = []
-    with ThreadPoolExecutor(1 if observer else available_cores()) as pool:
-        for result in pool.map(lambda images: _run_chunk(model, images, plan, observer), parts):
-            done.append(result)
-            if progress is not None:
-                progress(sum(len(chunk.logits) for chunk in done), len(data.images))
-    logits = np.concatenate([chunk.logits for chunk in done])
-    reference = np.concatenate([chunk.float32_logits for chunk in done])
-    require_labels(data, logits.shape[1])
-    totals: dict[str, Deviation] = {product.name: Deviation() for product in model.products}
-    sums: dict[str, SumsOutside] = {product.name: SumsOutside() for product in model.products}
-    for chunk in done:
-        for name, part in chunk.deviations.items():
-            totals[name] = totals[name] + part
-            sums[name] = sums[name] + chunk.sums[name]
+    threads = 1 if observer else available_cores()
+    tally = Tally(model, data, sink)
+    fingerprint = Fingerprint(data.images.shape)
+    parts = _hashed(chunks(model, data.images), fingerprint)
+    for chunk in in_order(parts, lambda images: _run_chunk(model, images, plan, observer), threads=threads):
+        tally.add(chunk)
+        if progress is not None:
+            progress(tally.images, len(data.images))
     return InferenceResult(
-        _accuracy(data, logits, reference, plan),
-        {name: total.summary() for name, total in totals.items()},
-        logits,
-        reference,
+        tally.accuracy(plan, fingerprint.finish(data.labels)),
+        {product.name: tally.deviations[product.name].summary() for product in model.products},
+        _joined(tally.logits),
+        _joined(tally.float32_logits),
         plan,
-        done[0].engines,
-        sums,
+        tally.engines,
+        tally.sums,
+        tally.all_notes(),
     )
 
 
-def _run_chunk(
-    model: Model, images: NDArray[np.float32], plan: NetworkPlan, observer: Observer | None
-) -> _Chunk:
-    expected: dict[str, Tensor] = {}
+def _hashed(parts: Iterator[Feed], fingerprint: Fingerprint) -> Iterator[Feed]:
+    for part in parts:
+        fingerprint.add(part)
+        yield part
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def _run_chunk(model: Model, images: Feed, plan: NetworkPlan, observer: Observer | None) -> Chunk:
+    expected: dict[str, deque[Tensor]] = {}
     deviations: dict[str, Deviation] = {}
     sums: dict[str, SumsOutside] = {}
     engines: dict[str, str] = {}
 
     def in_float32(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
-        expected[product.name] = float32_product(product, activations, second)
-        return expected[product.name]
+        outputs = float32_product(product, activations, second)
+        expected.setdefault(product.name, deque()).append(outputs)
+        return outputs
 
     def in_formats(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
         output = mac_product(product, plan.layers[product.name], activations, second)
-        reference = expected.pop(product.name)
-        deviations[product.name] = deviation(reference, output.values, output.operands)
-        mac, operands = plan.layers[product.name].mac, output.operands
-        sums[product.name] = SumsOutside.of(mac, operands.activations, operands.weights, output.accumulators)
-        engines[product.name] = f"{output.engine}: {output.reason}"
+        reference = expected[product.name].popleft()
+        before = deviations.get(product.name, Deviation())
+        deviations[product.name] = before + deviation(reference, output.values, output.operands)
+        mac = plan.layers[product.name].mac
+        outside = SumsOutside.of_layer(mac, output)
+        sums[product.name] = sums.get(product.name, SumsOutside()) + outside
+        engines[product.name] = f"{output.sums.engine}: {output.sums.reason}"
         if observer is not None:
             observer(product, output)
         return output.values
 
-    float32_logits = execute(model, images, in_float32)
-    logits = execute(model, images, in_formats)
-    if float32_logits.ndim != 2 or len(float32_logits) != len(images):
-        raise UserError(
-            "output is not one value for each class",
-            source=model.path,
-            location=model.output,
-            value=float32_logits.shape,
-        )
-    return _Chunk(logits, float32_logits, deviations, sums, engines)
-
-
-def _accuracy(data: Images, logits: Tensor, reference: Tensor, plan: NetworkPlan) -> Accuracy:
-    labels = data.labels
-    answers, wanted = ranking(logits)[:, 0], ranking(reference)[:, 0]
-    return Accuracy(
-        images=len(data.images),
-        top1=None if labels is None else top_k(logits, labels, 1),
-        top5=None if labels is None else top_k(logits, labels, 5),
-        top1_float32=None if labels is None else top_k(reference, labels, 1),
-        top5_float32=None if labels is None else top_k(reference, labels, 5),
-        agreement_with_float32=float((answers == wanted).mean()),
-        policy=plan.policy,
-        choices=dict(plan.choices),
-        data=data.source,
-        images_hash=data.fingerprint,
-        right=pack_outcomes(answers == (wanted if labels is None else labels)),
-        right_float32="" if labels is None else pack_outcomes(wanted == labels),
-    )
+    reference = execute_outputs(model, images, in_float32, model.outputs)
+    outputs = execute_outputs(model, images, in_formats, model.outputs)
+    return Chunk(len(images), images, outputs, reference, deviations, sums, engines)

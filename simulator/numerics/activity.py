@@ -24,13 +24,15 @@ bits that hold every one. Fused MACs have none.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import ceil
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from simulator.dataflow import SUMS_MOVE, SUMS_STAY, DataflowName, get_dataflow
+from simulator.dataflow import SUMS_MOVE, SUMS_STAY, DataflowName, OperandClass, get_dataflow
 from simulator.dataflow import Dataflow as Flow
 from simulator.foundation import UserError
 from simulator.numerics import operand_stationary, output_stationary
@@ -94,10 +96,23 @@ def switching_activity(
     array = Array(*flow.turn(rows, columns), None if sampled_units is None else Sample(sampled_units, seed))
     threads = threads or available_cores()
     if flow.circuit.sums_stay:
-        counted = output_stationary.count(mac, a, w, array, threads)
+        counted = _COUNTS[flow.entering[0]](mac, a, w, array, threads)
     else:
         counted = operand_stationary.count(mac, a, w, flow.upright, array, threads)
     return replace(counted, dataflow=dataflow, rows=rows, columns=columns, macs=macs)
+
+
+def _count_turned(mac: Mac, a: Codes, w: Codes, array: Array, threads: int) -> SwitchingActivity:
+    """Outputs that stay with N along the rows: the transposed product, its operands exchanged."""
+    counted = output_stationary.count(operand_stationary.swapped(mac), w.T, a.T, array, threads)
+    return replace(counted, activation=counted.weight, weight=counted.activation)
+
+
+_COUNTS: Final[Mapping[OperandClass, Callable[[Mac, Codes, Codes, Array, int], SwitchingActivity]]] = {
+    "activation": output_stationary.count,
+    "weight": _count_turned,
+}
+"""How toggles are counted where outputs stay, by the operand that enters at the left."""
 
 
 def _with_unused_pes(

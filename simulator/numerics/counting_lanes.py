@@ -29,10 +29,11 @@ _INTEGER_LANE_BITS = 51
 class Lanes:
     """One kind of kernel with its operands, for activations [M, K] and weights [K, N].
 
-    a, w: operands as the kernels take them. zero: a lane of the sum 0. into, out: accumulators to lanes and
-    back. still(a, w, sums, counts) and moving(a, w, sums, passed_on, counts) are kernels as described in
-    `simulator.numerics.engines.activity_kernels`; sums are lanes [M, N] and change in place. Where lanes are
-    NaN in the end, the counts are wrong.
+    a, w: operands as the kernels take them.
+    zero: a lane of the sum 0.
+    into, out: accumulators to lanes and back. still(a, w, sums, counts) and moving(a, w, sums, passed_on,
+        counts) are kernels as described in `simulator.numerics.engines.activity_kernels`; sums are lanes [M,
+        N] and change in place. Where lanes are NaN in the end, the counts are wrong.
     """
 
     a: Array
@@ -76,7 +77,7 @@ def _(accumulator: FloatAccumulator, mac: Mac, a: Codes, w: Codes) -> Lanes | No
             still=steps.still,
             moving=steps.moving,
         )
-    fmt = accumulator.coded_in
+    fmt = accumulator.number_format
     if is_rounded_once(fmt, mac.activation, mac.weight) and fmt.overflows_to_infinity:
         return _rounding_lanes(accumulator, mac, a, w)
     return None
@@ -191,7 +192,7 @@ def _rounding_lanes(accumulator: FloatAccumulator, mac: Mac, a: Codes, w: Codes)
     """float64 that every step rounds to the format."""
     from simulator.numerics.engines import activity_kernels as kernels
 
-    fmt, rounding = accumulator.coded_in, accumulator.rounding
+    fmt, rounding = accumulator.number_format, accumulator.rounding
     least, smallest = rounding.kernel_limits
     anchor = ((53 - rounding.precision) << 52) | 1 << 51
     steps = (anchor, least, smallest, rounding.largest, rounding.overflow_value)

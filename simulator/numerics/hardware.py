@@ -37,9 +37,12 @@ Combinational = Mapping[str, Parts]
 class PeCircuit:
     """What one PE computes with; its operand registers are those of its formats.
 
-    combinational: parts by component. accumulator_bits: flip-flops of the sum. status_bits: flags beside it.
-    output_bits: of what leaves the PE. converter: from accumulators to codes on the output edge, empty where
-    accumulators leave as they are. composition: how well its price is known.
+    combinational: parts by component.
+    accumulator_bits: flip-flops of the sum.
+    status_bits: flags beside it.
+    output_bits: of what leaves the PE.
+    converter: from accumulators to codes on the output edge, empty where accumulators leave as they are.
+    composition: how well its price is known.
     """
 
     combinational: Combinational

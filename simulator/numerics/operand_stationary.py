@@ -8,7 +8,7 @@ from math import ceil
 
 import numpy as np
 
-from simulator.dataflow import Dataflow, EnteringOperand
+from simulator.dataflow import Dataflow, OperandClass
 from simulator.numerics.arrays import Codes
 from simulator.numerics.mac import Mac, get_mac
 from simulator.numerics.register_activity import RegisterActivity, SwitchingActivity
@@ -98,15 +98,15 @@ def count(mac: Mac, a: Codes, w: Codes, flow: Dataflow, array: Array, threads: i
     )
 
 
-def _swapped(mac: Mac) -> Mac:
+def swapped(mac: Mac) -> Mac:
     """The same MAC with its operands exchanged: products and sums are symmetrical."""
     spec = mac.spec
     return get_mac(replace(spec, activation=spec.weight, weight=spec.activation, output="nearest"))
 
 
-_OF_STREAM: Mapping[EnteringOperand, Callable[[Mac], Mac]] = {
+_OF_STREAM: Mapping[OperandClass, Callable[[Mac], Mac]] = {
     "activation": lambda mac: mac,
-    "weight": _swapped,
+    "weight": swapped,
 }
 """The MAC whose activations are the operand that streams."""
 

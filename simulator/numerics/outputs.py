@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
+from simulator.foundation.defects import DefectError
 from simulator.numerics.accumulators import Accumulator
 from simulator.numerics.arrays import Codes
 from simulator.numerics.formats import Format
@@ -67,7 +68,10 @@ def to_codes(unit: Unit, rule: str, sums: Sums, target: Format) -> Codes:
 
 
 def _log_codes(unit: Unit, sums: Sums) -> Codes:
-    assert isinstance(unit.activation, LogBase)
+    if not isinstance(unit.activation, LogBase):
+        raise DefectError(
+            f"MAC {unit.name!r}: the converter of log numbers is asked for {unit.activation.spec}"
+        )
     return accumulator_to_code(
         sums.accumulators,
         sums.is_infinite,
@@ -79,7 +83,8 @@ def _log_codes(unit: Unit, sums: Sums) -> Codes:
 
 def _posit_codes(unit: Unit, sums: Sums) -> Codes:
     target, register = unit.activation, unit.accumulator
-    assert isinstance(target, Posit)
+    if not isinstance(target, Posit):
+        raise DefectError(f"MAC {unit.name!r}: the converter of posits is asked for {target.spec}")
     if (register.width, register.lowest_exponent) != (target.accumulator_bits, target.accumulator_lsb):
         raise UserError(
             "the posit converter needs the published quire",

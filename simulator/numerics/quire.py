@@ -31,8 +31,7 @@ def quire_to_code(
         is_infinite: the sticky infinity flags; None where there are none.
         fmt: the posit format of the codes.
         overflow_sign: 0 where the quire has not overflowed, +1 or -1 where it has, past the top or the
-            bottom;
-            None where overflow is not detected.
+            bottom; None where overflow is not detected.
 
     Returns:
         Codes of dtype `fmt.code_dtype`. Infinity flags give infinity. Overflow and the most negative quire

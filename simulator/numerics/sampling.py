@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import sqrt
 from typing import TypeVar
 
 import numpy as np
+
+from simulator.numerics.engines.threads import in_order
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
@@ -80,5 +81,4 @@ def map_units(work: Callable[[Unit], Result], units: Sequence[Unit], threads: in
     """`work` on every unit, in order, on up to `threads` threads."""
     if threads <= 1 or len(units) <= 1:
         return [work(unit) for unit in units]
-    with ThreadPoolExecutor(min(threads, len(units))) as pool:
-        return list(pool.map(work, units))
+    return list(in_order(units, work, threads=threads))

@@ -113,7 +113,8 @@ def describe_accuracy(result: Result) -> str:
     if accuracy.top1 is not None:
         beside = "" if accuracy.top1_float32 is None else f" (float32 {units.percent(accuracy.top1_float32)})"
         parts.append(f"top-1 {units.percent(accuracy.top1)}{beside}")
-    parts.append(f"agrees with float32 on {units.percent(accuracy.agreement_with_float32)}")
+    if accuracy.agreement_with_float32 is not None:
+        parts.append(f"agrees with float32 on {units.percent(accuracy.agreement_with_float32)}")
     return " · ".join(parts)
 
 

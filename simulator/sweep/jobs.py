@@ -6,7 +6,7 @@ import hashlib
 import json
 import traceback
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 
 from simulator.arch import ArchConfig
@@ -21,6 +21,7 @@ from simulator.result import SCHEMA_VERSION, Origin, Result
 from simulator.simulation import configure, load_workload, origin, simulate
 from simulator.sweep.spec import SweepPoint
 from simulator.workload import Network
+from simulator.workload.onnx.sizes import Sizes
 
 DEFECT = "a defect of systolic"
 """How the problem of a job begins that failed by an error in this package."""
@@ -33,6 +34,7 @@ class TrainedNetwork:
     model: str
     tensors: Tensors
     batch: int | None
+    sizes: Sizes | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,11 @@ class JobOutcome:
 
 
 def plan(
-    points: Iterable[SweepPoint], *, skip_unsupported: bool = False, tensors: Tensors | None = None
+    points: Iterable[SweepPoint],
+    *,
+    skip_unsupported: bool = False,
+    sizes: Sizes | None = None,
+    tensors: Tensors | None = None,
 ) -> list[Job | UserError]:
     """The jobs of points, in order; a point whose architecture cannot be is an error in its place.
 
@@ -82,20 +88,21 @@ def plan(
         name = (point.network, point.batch)
         if name not in networks:
             networks[name] = load_workload(
-                point.network, batch=point.batch, skip_unsupported=skip_unsupported
+                point.network, batch=point.batch, skip_unsupported=skip_unsupported, sizes=sizes
             )
         try:
             arch = configure(point.arch, {"array.mac": point.mac, **point.overrides})
             macs |= mac_names(arch)
             trained = None
             if tensors is not None:
-                trained = TrainedNetwork(point.network, tensors.of_macs(mac_names(arch)), point.batch)
+                trained = TrainedNetwork(point.network, tensors.of_macs(mac_names(arch)), point.batch, sizes)
             tensors_here = trained.tensors if trained is not None else None
             made_from = origin(
                 arch,
                 point.network,
                 batch=point.batch,
                 skip_unsupported=skip_unsupported,
+                sizes=sizes,
                 tensors=tensors_here,
             )
             planned.append(make_job(networks[name], arch, point.label, made_from, trained))
@@ -165,7 +172,12 @@ def _simulated(job: Job) -> Result:
     if trained is None:
         return simulate(job.network, job.arch, made_from=job.made_from)
     return simulate(
-        trained.model, job.arch, tensors=trained.tensors, batch=trained.batch, made_from=job.made_from
+        trained.model,
+        job.arch,
+        tensors=trained.tensors,
+        batch=trained.batch,
+        sizes=trained.sizes,
+        made_from=job.made_from,
     )
 
 

@@ -14,6 +14,7 @@ from simulator.sweep.executors import available_cores, local_processes
 from simulator.sweep.jobs import Job, JobOutcome, plan, run_job
 from simulator.sweep.runner import Progress, run_all
 from simulator.sweep.spec import SweepPoint
+from simulator.workload.onnx.sizes import Sizes
 
 DEFAULT_ARCHS = (DEFAULT_ARCH,)
 
@@ -36,6 +37,7 @@ def compare(
     batch: int | None = None,
     overrides: Mapping[str, Any] | None = None,
     skip_unsupported: bool = False,
+    sizes: Sizes | None = None,
     tensors: Tensors | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
@@ -49,6 +51,7 @@ def compare(
         batch: inferences at once, in place of the network's own.
         overrides: architecture fields by dotted name, laid over every architecture.
         skip_unsupported: leave out ONNX operators that cannot be simulated instead of refusing.
+        sizes: of the inputs of an ONNX file, where it leaves them open.
         tensors: images for a trained network; every variant runs them in its own arithmetic.
         jobs: processes to run on; None: one a core.
         progress: called after every variant.
@@ -59,7 +62,7 @@ def compare(
     """
     choices: Sequence[str | None] = macs or (None,)
     points = [SweepPoint(network, arch, mac, batch, overrides or {}) for arch in archs for mac in choices]
-    planned = plan(points, skip_unsupported=skip_unsupported, tensors=tensors)
+    planned = plan(points, skip_unsupported=skip_unsupported, sizes=sizes, tensors=tensors)
     ready = [job for job in planned if isinstance(job, Job)]
     outcomes = dict(zip((job.key for job in ready), _run(ready, jobs, progress), strict=True))
     results: list[Result] = []

@@ -50,6 +50,8 @@ class SweepSpec(BaseModel):
         description="How networks get their formats (docs/inference.md): a policy for all MACs, or by MAC.",
     )
     images: int | None = Field(None, ge=1, description="Only the first so many images.")
+    preprocess: str | None = Field(None, description="What is done to pixels (docs/data.md).")
+    labels: str | None = Field(None, description="Where classes of images in files come from (docs/data.md).")
 
     @model_validator(mode="after")
     def _has_values_and_an_end(self) -> SweepSpec:
@@ -60,8 +62,11 @@ class SweepSpec(BaseModel):
         if any(batch < 1 for batch in self.batches):
             message = "batches must be positive"
             raise ValueError(message)
-        if self.data is None and (self.policy is not None or self.images is not None):
-            message = "policy and images are for networks that run on data, and there is none"
+        about_data = (self.policy, self.images, self.preprocess, self.labels)
+        if self.data is None and any(each is not None for each in about_data):
+            message = (
+                "policy, images, preprocess and labels are for networks that run on data, and there is none"
+            )
             raise ValueError(message)
         if self.size > MAX_POINTS:
             message = f"the sweep has {self.size} points, more than {MAX_POINTS}"
@@ -73,9 +78,9 @@ class SweepSpec(BaseModel):
         """What every point's trained network runs on, where the sweep has data."""
         if self.data is None:
             return None
-        if isinstance(self.policy, dict):
-            return Tensors(self.data, None, self.images, tuple(self.policy.items()))
-        return Tensors(self.data, self.policy, self.images)
+        by_mac = tuple(self.policy.items()) if isinstance(self.policy, dict) else ()
+        policy = None if isinstance(self.policy, dict) else self.policy
+        return Tensors(self.data, policy, self.images, by_mac, self.preprocess, self.labels)
 
     @property
     def size(self) -> int:

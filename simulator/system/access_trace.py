@@ -11,6 +11,7 @@ import numpy as np
 
 from simulator.foundation import UserError
 from simulator.foundation.csv_text import safe_cell
+from simulator.foundation.defects import DefectError
 from simulator.foundation.files import whole_file, whole_text_file
 from simulator.system.accesses import Accesses, Chunk, Kind, in_order_of_time
 from simulator.system.addresses import Addresses
@@ -59,7 +60,7 @@ def layer_accesses(run: LayerRun) -> Iterator[LayerAccesses]:
 
     Raises:
         UserError: the layer ran under `timing: scalesim`, which has no machine, or has too many steps.
-        ValueError: one lies outside of the layer's cycles, or all together are not the bytes that it counted.
+        DefectError: one lies outside of the layer's cycles, or all are not the bytes that it counted.
     """
     require_steps([run])
     played = run.played
@@ -85,7 +86,7 @@ def _require_within(run: LayerRun, accesses: Accesses) -> None:
     if first < run.start_cycle or last >= run.end_cycle:
         within = f"the layer has {run.start_cycle} to {run.end_cycle - 1}"
         message = f"{run.layer.name}: accesses in cycles {first} to {last}, {within}"
-        raise ValueError(message)
+        raise DefectError(message)
 
 
 def _require_counted(run: LayerRun, shown: list[tuple[Kind, int, int]]) -> None:
@@ -102,7 +103,7 @@ def _require_counted(run: LayerRun, shown: list[tuple[Kind, int, int]]) -> None:
                         f"{run.layer.name}: {memory} {operand} {direction}: {seen} useful and moved bytes, "
                         f"not {expected}"
                     )
-                    raise ValueError(message)
+                    raise DefectError(message)
 
 
 def write_access_trace(run: MachineRun, path: Path, layers: Iterable[str] = ()) -> int:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from simulator.foundation.defects import DefectError
 from simulator.system.counts import Operand
 from simulator.system.footprint import Integers
 
@@ -29,7 +30,8 @@ class Kind(NamedTuple):
 class Accesses:
     """Cycle, byte address, useful and moved bytes of each access; int64, in order of time.
 
-    bytes: useful ones that the access begins. moved: of the whole word or burst.
+    bytes: useful ones that the access begins.
+    moved: of the whole word or burst.
     """
 
     cycles: Integers
@@ -95,7 +97,7 @@ def in_portions(parts: Iterable[Accesses]) -> Iterator[Accesses]:
     """The same accesses in portions worth an array operation, none of which ends inside of a cycle.
 
     Raises:
-        ValueError: they go back in time.
+        DefectError: they go back in time.
     """
     waiting: list[Accesses] = []
     count, latest = 0, 0
@@ -104,7 +106,7 @@ def in_portions(parts: Iterable[Accesses]) -> Iterator[Accesses]:
             continue
         if part.cycles[0] < latest or np.any(np.diff(part.cycles) < 0):
             message = f"accesses go back in time: from cycle {latest} to {part.cycles.min()}"
-            raise ValueError(message)
+            raise DefectError(message)
         latest = int(part.cycles[-1])
         waiting.append(part)
         count += len(part)
@@ -125,7 +127,7 @@ def in_order_of_time(kinds: Sequence[Iterable[Accesses]]) -> Iterator[Chunk]:
     Holds one portion of each kind.
 
     Raises:
-        ValueError: a kind goes back in time.
+        DefectError: a kind goes back in time.
     """
     sources = [in_portions(parts) for parts in kinds]
     heads = {number: head for number, source in enumerate(sources) if (head := next(source, None))}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from simulator.dataflow import DataflowName
+from simulator.foundation.defects import DefectError
 
 Operand = Literal["ifmap", "filter", "ofmap"]
 OPERANDS: tuple[Operand, ...] = ("ifmap", "filter", "ofmap")
@@ -25,10 +26,10 @@ class CycleBreakdown:
     stalls: Mapping[StallCause, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse negative counts. Raises ValueError."""
+        """Refuse negative counts. Raises DefectError."""
         if min(self.compute, self.fill, self.drain, *self.stalls.values()) < 0:
             message = f"cycles must not be negative: {self}"
-            raise ValueError(message)
+            raise DefectError(message)
 
     @property
     def stall(self) -> int:
@@ -57,10 +58,10 @@ class PECycles:
     holding: int
 
     def __post_init__(self) -> None:
-        """Refuse negative counts. Raises ValueError."""
+        """Refuse negative counts. Raises DefectError."""
         if min(self.useful, self.idle, self.shifting, self.holding) < 0:
             message = f"PE-cycles must not be negative: {self}"
-            raise ValueError(message)
+            raise DefectError(message)
 
     @property
     def total(self) -> int:
@@ -125,19 +126,19 @@ class ActionCounts:
     handovers: int = 0
 
     def __post_init__(self) -> None:
-        """Check that the parts sum to the whole. Raises ValueError."""
+        """Check that the parts sum to the whole. Raises DefectError."""
         if self.pe_cycles.useful != self.macs:
             message = f"{self.pe_cycles.useful} useful PE-cycles for {self.macs} MACs"
-            raise ValueError(message)
+            raise DefectError(message)
         if self.macs_by_name and sum(self.macs_by_name.values()) != self.macs:
             message = f"MACs by name {dict(self.macs_by_name)} do not sum to {self.macs}"
-            raise ValueError(message)
+            raise DefectError(message)
         if self.results_by_block and sum(self.results_by_block) != self.converter_operations:
             message = f"results by block {self.results_by_block} do not sum to {self.converter_operations}"
-            raise ValueError(message)
+            raise DefectError(message)
         if min(self.hidden_shifts, self.handovers) < 0:
             message = f"moves of second registers must not be negative: {self}"
-            raise ValueError(message)
+            raise DefectError(message)
 
     @property
     def decoder_operations(self) -> int:

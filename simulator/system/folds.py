@@ -10,6 +10,7 @@ import numpy as np
 
 from simulator.array.fold_kernels import fold_alone
 from simulator.dataflow import AXES, Axis
+from simulator.foundation.defects import DefectError
 from simulator.system import fold_times
 from simulator.system.accesses import ACCESSES_AT_ONCE
 from simulator.system.footprint import Integers
@@ -51,8 +52,9 @@ class Vectors(NamedTuple):
 class OperandVectors(NamedTuple):
     """Vectors of an operand and the elements of the tile that each carries.
 
-    lanes: what lies along the vector. along, first, step: the other dimension, its element in the first
-    vector, and by how much it changes from one to the next.
+    lanes: what lies along the vector.
+    along, first, step: the other dimension, its element in the first vector, and by how much it changes from
+        one to the next.
     """
 
     vectors: Vectors
@@ -187,7 +189,7 @@ def folds_of(run: LayerRun) -> Iterator[Fold]:
     """Every fold of a layer, when and where the machine played it.
 
     Raises:
-        ValueError: a step's folds are not as long as the machine took for it.
+        DefectError: a step's folds are not as long as the machine took for it.
     """
     played = run.played
     steps, array = played.lowered.programme.steps, played.work.array
@@ -206,7 +208,7 @@ def _folds_of_step(array: Array, visit: Visit, step: Step, begin: int) -> Iterat
     if late != step.port_cycles + step.output_cycles:
         delays = step.port_cycles + step.output_cycles
         message = f"folds of {visit.tile} are {late} cycles late, the step was {delays}"
-        raise ValueError(message)
+        raise DefectError(message)
 
 
 def _fold(array: Array, visit: Visit, begin: int, place: list[int]) -> Fold:

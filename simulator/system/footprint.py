@@ -17,8 +17,8 @@ Integers = NDArray[np.int64]
 class StorageBits:
     """Bits of one stored element, by what it is.
 
-    result: of the layer's results, as the layers that read them expect them. residual: of the other operand
-    of a residual addition (0: there is none).
+    result: of the layer's results, as the layers that read them expect them.
+    residual: of the other operand of a residual addition (0: there is none).
     """
 
     activation: int

@@ -60,7 +60,8 @@ class AxisWindow:
 class InputWindow:
     """The ifmap tile of a convolution: [group][image][channel][row][column], as far as the block reads them.
 
-    first_row, first_column: output pixel at which the block begins. pixels: its images, rows and columns.
+    first_row, first_column: output pixel at which the block begins.
+    pixels: its images, rows and columns.
     first_k, stop_k: the piece of the reduction that the tile holds.
     """
 

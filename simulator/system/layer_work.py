@@ -14,8 +14,10 @@ class LayerWork(NamedTuple):
     """Everything about a layer and its accelerator that does not depend on the tiling.
 
     stored_results, added_results: results that are written after pooling, and those that a residual addition
-    reads the other operand of. ifmap_on_chip: the input comes from the ofmap buffer, at `chip_rate` bits a
-    cycle. ofmap_stays: the result is left there. output_latency: cycles from the array's edge to the buffer.
+        reads the other operand of.
+    ifmap_on_chip: the input comes from the ofmap buffer, at `chip_rate` bits a cycle.
+    ofmap_stays: the result is left there.
+    output_latency: cycles from the array's edge to the buffer.
     """
 
     geometry: Geometry

@@ -76,6 +76,10 @@ class _Count:
             self.advance()
 
 
+def _happen(event: simpy.Event) -> None:
+    event.succeed()
+
+
 class _Machine:
     """Array, output path, and one process per memory channel, tied together by counts of what is done."""
 
@@ -91,6 +95,11 @@ class _Machine:
         self.step_times: list[StepTimes] = []
         self.transfer_times: dict[int, TransferTimes] = {}
 
+    @property
+    def now(self) -> int:
+        """The cycle; simpy also has clocks with fractions."""
+        return int(self.environment.now)
+
     def run(self) -> Times:
         self.environment.process(self.array())
         for channel in CHANNELS:
@@ -99,12 +108,12 @@ class _Machine:
                 self.environment.process(self.channel(served))
         self.environment.run()
         transfers = tuple(self.transfer_times[number] for number in range(len(self.programme.transfers)))
-        return Times(tuple(self.step_times), transfers, end=int(self.environment.now))
+        return Times(tuple(self.step_times), transfers, end=self.now)
 
     def array(self) -> Processes:
         environment, steps = self.environment, self.programme.steps
         for number, step in enumerate(steps):
-            free = environment.now
+            free = self.now
             for needed in (
                 self.arrived["ifmap"].reach(step.ifmap + 1),
                 self.arrived["filter"].reach(step.filter + 1),
@@ -113,9 +122,9 @@ class _Machine:
             ):
                 if needed is not None:
                     yield needed
-            start = environment.now
+            start = self.now
             yield environment.timeout(step.duration)
-            self.step_times.append(StepTimes(free, start, environment.now))
+            self.step_times.append(StepTimes(free, start, self.now))
             if number + 1 == len(steps) or steps[number + 1].ofmap != step.ofmap:
                 self.leave(step.ofmap, step.tail_cycles + self.programme.output_latency)
             self.steps_ended.advance()
@@ -124,7 +133,7 @@ class _Machine:
         """The results of a visit are in the buffer after some cycles."""
         out = self.out(visit)
         if cycles:
-            self.environment.timeout(cycles).callbacks.append(lambda _: out.succeed())
+            self.environment.timeout(cycles).callbacks.append(lambda _: _happen(out))
         else:
             out.succeed()
 
@@ -140,7 +149,7 @@ class _Machine:
             for enabled in self.enabling(transfer):
                 if enabled is not None:
                     yield enabled
-            start = environment.now
+            start = self.now
             on_dram = transfer.channel == "dram"
             end = int(end_of_transfer(memory, start, transfer.cycles)) if on_dram else start + transfer.cycles
             yield environment.timeout(end - start)

@@ -61,10 +61,11 @@ class Blocking(NamedTuple):
     """Tile sizes and loop nest of one layer.
 
     images, rows, columns: the block of output pixels; n, k, groups: channels, reduction, whole groups.
-    nest: a row of `NESTS`. whole_k: operand that is held with its whole reduction while the other one passes
-    in pieces of `k` (`NO_OPERAND`: neither). single: operands of which the buffer holds one tile although two
-    would fit, as a sum of 1 (ifmap), 2 (filter) and 4 (ofmap): what is fetched early can hold up what is
-    wanted first.
+    nest: a row of `NESTS`.
+    whole_k: operand that is held with its whole reduction while the other one passes in pieces of `k`
+        (`NO_OPERAND`: neither).
+    single: operands of which the buffer holds one tile although two would fit, as a sum of 1 (ifmap), 2
+        (filter) and 4 (ofmap): what is fetched early can hold up what is wanted first.
     """
 
     images: int

@@ -47,9 +47,11 @@ KEPT_COSTS, COST_KEY = 32, 12
 class Loops(NamedTuple):
     """A nest ready to be walked.
 
-    counts: iterations by kind. kinds: the `moving` loops with more than one, outermost first. turns: by
-    operand, kinds that bring another tile of it. changes: by operand and place in `kinds`, 1 where the next
-    iteration of that loop does. first_uniform, stop_uniform: by kind, the iterations whose tiles are alike.
+    counts: iterations by kind.
+    kinds: the `moving` loops with more than one, outermost first.
+    turns: by operand, kinds that bring another tile of it.
+    changes: by operand and place in `kinds`, 1 where the next iteration of that loop does.
+    first_uniform, stop_uniform: by kind, the iterations whose tiles are alike.
     """
 
     b: Blocking

@@ -36,9 +36,10 @@ Weights = npt.NDArray[np.float64]
 class MovePrices:
     """Picojoules that depend on the tiling, taken from the price tables.
 
-    dram_pj_per_byte: of moved DRAM bytes. read_pj_per_byte, write_pj_per_byte: of moved bytes of each buffer,
-    wires to the array included where they apply. cycle_pj: of one cycle in which the array does nothing more:
-    leakage and the clock.
+    dram_pj_per_byte: of moved DRAM bytes.
+    read_pj_per_byte, write_pj_per_byte: of moved bytes of each buffer, wires to the array included where they
+        apply.
+    cycle_pj: of one cycle in which the array does nothing more: leakage and the clock.
     """
 
     dram_pj_per_byte: float

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from simulator.arch import ArchConfig
-from simulator.dataflow import AXES, DATAFLOWS, DataflowName, EnteringOperand
+from simulator.dataflow import AXES, DATAFLOWS, DataflowName, OperandClass
 from simulator.numerics.engines.compiled import kernel
 from simulator.system.footprint import StorageBits
 
@@ -69,7 +69,7 @@ def edges_of(arch: ArchConfig, bits: StorageBits, dataflow: DataflowName) -> Edg
     flow = DATAFLOWS[dataflow]
     buffers = {"activation": (0, bits.activation, ifmap), "weight": (1, bits.weight, weights)}
 
-    def side(entering: EnteringOperand) -> Side:
+    def side(entering: OperandClass) -> Side:
         number, width, buffer = buffers[entering]
         outer, inner = (AXES.index(axis) for axis in flow.buffer_order(entering))
         return Side(number, width, buffer.word_bits * buffer.ports, buffer.touched_bits, outer, inner)

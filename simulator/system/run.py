@@ -11,6 +11,7 @@ from simulator.arch.config import TilingConfig
 from simulator.array import ArrayTiming
 from simulator.dataflow import DataflowName
 from simulator.foundation import UserError
+from simulator.foundation.defects import DefectError
 from simulator.system.column_blocks import LayerMacs, deal_channels, macs_by_layer
 from simulator.system.counts import ActionCounts
 from simulator.system.dram import memory_of
@@ -59,12 +60,12 @@ class PlayedLayer:
         """When every step and transfer happens, played step by step.
 
         Raises:
-            ValueError: the step-by-step machine ends in another cycle than the counts say.
+            DefectError: the step-by-step machine ends in another cycle than the counts say.
         """
         times = play(self.lowered.programme)
         if times.end != self.counts.cycles.total:
             message = f"{times.end} cycles step by step, {self.counts.cycles.total} counted"
-            raise ValueError(message)
+            raise DefectError(message)
         return times
 
 
@@ -242,7 +243,7 @@ class _Player:
             totals = scalesim_totals(work, timing, padded, totals)
         elif breakdown(totals).total != tiling.cycles:
             message = f"{layer.name}: {breakdown(totals)} do not sum to {tiling.cycles} cycles"
-            raise ValueError(message)
+            raise DefectError(message)
         macs_by_name = job.macs.macs_by_name(layer, dealt)
         counts = action_counts(layer, work, timing, totals, macs_by_name, dealt.channels_by_block)
         return PlayedLayer(job.macs.together.name, counts, int(totals[FOLDS]), timing, work, limits, tiling)
@@ -270,6 +271,8 @@ class _Player:
             timing=timing.code,
             edges=edges,
             k=layer.k,
+            fold_pixels=timing.flow.places("m", timing.rows, timing.columns),
+            fold_channels=timing.flow.places("n", timing.rows, timing.columns),
             whole_results=int(job.stored_results == results),
             whole_residuals=int(job.added_results == results),
         )

@@ -27,7 +27,8 @@ Block = tuple[int, int, int]
 def sizes_of_length(length: int, unit: int, *, dense: bool, fine: bool = False) -> Sizes:
     """Sizes that cut `length` into 1, 2, 4 ... equal pieces of whole units, ascending.
 
-    dense: every size of a short length, more of a long one. fine: a half, a quarter ... of a unit too.
+    dense: every size of a short length, more of a long one.
+    fine: a half, a quarter ... of a unit too.
     """
     if dense and length <= DENSE:
         return tuple(range(1, length + 1))
@@ -62,7 +63,7 @@ def thinned(sizes: Integers) -> Integers:
 
 def unit_of_pixels(array: Array) -> int:
     """Output pixels of a fold; 1 where they stream."""
-    return _unit(array, PIXELS, streaming=1)
+    return array.fold_pixels
 
 
 def _unit(array: Array, dimension: int, *, streaming: int) -> int:
@@ -73,7 +74,7 @@ def _unit(array: Array, dimension: int, *, streaming: int) -> int:
 
 def unit_of_channels(array: Array) -> int:
     """Output channels of a fold; 1 where they stream."""
-    return _unit(array, CHANNELS, streaming=1)
+    return array.fold_channels
 
 
 def unit_of_reduction(g: Geometry, array: Array) -> int:

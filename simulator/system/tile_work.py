@@ -64,6 +64,7 @@ def laid(flow: Dataflow) -> Laid:
 class Array(NamedTuple):
     """The upright array as a layer sees it, and the length of the layer's whole reduction.
 
+    fold_pixels, fold_channels: how many of each a fold holds side by side; 1 where they stream.
     whole_results, whole_residuals: 1 where every result is stored (no pooling), and where every result has a
     residual operand; such results pass the ofmap buffer vector by vector.
     """
@@ -72,6 +73,8 @@ class Array(NamedTuple):
     timing: TimingCode
     edges: Edges
     k: int
+    fold_pixels: int
+    fold_channels: int
     whole_results: int
     whole_residuals: int
 
@@ -240,8 +243,8 @@ def cost_of_step(
 ) -> None:
     """Write what a tile costs in front of the one that follows it into a row of `COSTS` numbers.
 
-    follows: 0 where nothing follows, `following` is then not looked at. goes_on: 1 where the following tile
-    adds to the same outputs.
+    follows: 0 where nothing follows, `following` is then not looked at.
+    goes_on: 1 where the following tile adds to the same outputs.
     """
     t = array.timing
     own = tile_folds(array, tile)

@@ -51,9 +51,10 @@ _SIZES = [5, 0, 1, 2, 3, 4]
 class Tiling:
     """A chosen loop nest and tile sizes, with all that the machine does under it.
 
-    totals: see `layer_work`. slots: tiles of each operand that its buffer holds at once. is_product:
-    whether output pixels are one run, not blocks of images. turned: whether blocks and taps follow columns
-    first; the blocking's rows are then columns of the image.
+    totals: see `layer_work`.
+    slots: tiles of each operand that its buffer holds at once.
+    is_product: whether output pixels are one run, not blocks of images.
+    turned: whether blocks and taps follow columns first; the blocking's rows are then columns of the image.
     """
 
     blocking: Blocking

@@ -96,17 +96,17 @@ _IMPOSSIBLE = Estimate(0, 0, 0, 0, 0)
 def array_cycles(work: LayerWork, b: Blocking, counts: Integers) -> int:
     """Cycles of all steps together, edges of chains and narrow ports left out: never too many."""
     g, array, t = work.geometry, work.array, work.array.timing
-    channels = _pieces(g.n, b.n, t.columns)
+    channels = _pieces(g.n, b.n, array.fold_channels)
     if t.outputs_stay:
-        down = pixel_folds(g, b.images, b.rows, b.columns, t.rows)
-        folds = down * channels * g.groups
+        pieces = pixel_folds(g, b.images, b.rows, b.columns, array.fold_pixels)
+        folds = pieces * channels * g.groups
         if t.overlap == 2:
             return folds * t.interval * (g.k if t.trimmed else max(g.k, t.rows))
         skew = t.rows + t.columns - 2
         cycles = folds * (t.interval * (g.k - 1) + t.depth)
         if t.trimmed:
             pixels = g.images * g.rows.outputs * g.columns.outputs
-            cycles += t.interval * (g.groups * (channels * pixels + down * g.n) - 2 * folds)
+            cycles += t.interval * (g.groups * (channels * pixels + pieces * g.n) - 2 * folds)
         else:
             cycles += folds * t.interval * skew
         return cycles + (folds * t.shift_out if t.overlap == 0 else 0)
@@ -116,7 +116,7 @@ def array_cycles(work: LayerWork, b: Blocking, counts: Integers) -> int:
         across, used_columns, streamed = channels, g.n, pixels
         tiles = int(counts[1] * counts[2] * counts[3])
     else:
-        across = pixel_folds(g, b.images, b.rows, b.columns, t.columns)
+        across = pixel_folds(g, b.images, b.rows, b.columns, array.fold_pixels)
         used_columns, streamed, tiles = pixels, g.n, int(counts[4])
     folds = down * across * g.groups
     # Rows and columns of all folds: those in use where only they cost skew.
@@ -316,9 +316,11 @@ def list_candidates(
 ) -> int:
     """Write candidates that fit into `found` [rows, CANDIDATE]; how many there are, at most its length.
 
-    blocks: [count, 3], images, rows and columns. single: as in `Blocking`. variants: some of `VARIANTS`; with
-    the whole reduction in a tile only the first nest of each innermost loop differs. scratch: as for
-    `estimate`.
+    blocks: [count, 3], images, rows and columns.
+    single: as in `Blocking`.
+    variants: some of `VARIANTS`; with the whole reduction in a tile only the first nest of each innermost
+        loop differs.
+    scratch: as for `estimate`.
     """
     g = work.geometry
     count = 0

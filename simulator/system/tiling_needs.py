@@ -208,7 +208,7 @@ def is_possible(work: LayerWork, b: Blocking, needs: Needs) -> bool:
     if needs.slots.ifmap == 0 or needs.slots.filter == 0 or needs.slots.ofmap == 0:
         return False
     if array.timing.outputs_stay:
-        one_fold = b.images * b.rows * b.columns <= array.timing.rows and b.n <= array.timing.columns
+        one_fold = b.images * b.rows * b.columns <= array.fold_pixels and b.n <= array.fold_channels
         return not pieces or (one_fold and b.groups == 1 and needs.spills == 0)
     return not work.ofmap_stays or (not pieces and work.geometry.k <= array.timing.rows)
 

@@ -36,9 +36,10 @@ class Around(NamedTuple):
     """What may change.
 
     lengths, units, is_open: by column of a candidate's sizes the loop's length, the unit of a fold, and 1
-    where the size may change. whole_variants, variants: nests with the whole reduction in a tile, and with a
-    part of it. single: operands of which the file fixes one tile at a time. sizes: [2, `MOST_SIZES`], to
-    work in.
+        where the size may change.
+    whole_variants, variants: nests with the whole reduction in a tile, and with a part of it.
+    single: operands of which the file fixes one tile at a time.
+    sizes: [2, `MOST_SIZES`], to work in.
     """
 
     lengths: Integers
@@ -120,7 +121,8 @@ def list_neighbours(
 ) -> int:
     """Write the neighbours of a candidate that fit into `found` [rows, `CANDIDATE`]; how many there are.
 
-    found: its last row is worked in. needs: as for `estimate`.
+    found: its last row is worked in.
+    needs: as for `estimate`.
     """
     g = work.geometry
     room, row = found[: len(found) - 1], found[len(found) - 1]

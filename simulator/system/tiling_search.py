@@ -62,8 +62,9 @@ WHOLE_REDUCTION = {NO_OPERAND: "neither", 0: "ifmap", 1: "filter"}
 class _Effort(NamedTuple):
     """How many candidates are played.
 
-    first, near: of the fewest estimated cycles and of the least traffic, before any is refined. most_near: of
-    the least traffic near the fewest cycles. round: around a candidate, in each of `rounds` rounds.
+    first, near: of the fewest estimated cycles and of the least traffic, before any is refined.
+    most_near: of the least traffic near the fewest cycles.
+    round: around a candidate, in each of `rounds` rounds.
     runners_up: how many beside the chosen and the fastest one are refined.
     """
 
@@ -181,9 +182,8 @@ class Search:
             reductions = reductions[:-1]
         if len(reductions):
             if array.timing.outputs_stay:
-                t = array.timing
-                blocks = blocks[blocks.prod(axis=1) <= t.rows]
-                channels, groups = channels[channels <= t.columns], groups[groups == 1]
+                blocks = blocks[blocks.prod(axis=1) <= array.fold_pixels]
+                channels, groups = channels[channels <= array.fold_channels], groups[groups == 1]
             found.append(self._listed(blocks, channels, reductions, groups, variants))
         return np.concatenate(found)
 

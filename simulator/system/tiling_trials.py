@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.arch.config import Objective
+from simulator.foundation.defects import DefectError
 from simulator.numerics.engines.compiled import helper, still_kernel
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import BURSTS, BYTES, END, STEPS, TOTALS, LayerWork
@@ -37,8 +38,10 @@ _ROOM = 256
 class Trials(NamedTuple):
     """Candidates that were played.
 
-    rows: [room, `CANDIDATE`]. totals: [room, `TOTALS`]. figures: [room, 4], cycles, DRAM bytes, steps and the
-    weighed totals. standing: how many there are, which one is chosen, which one takes the fewest cycles.
+    rows: [room, `CANDIDATE`].
+    totals: [room, `TOTALS`].
+    figures: [room, 4], cycles, DRAM bytes, steps and the weighed totals.
+    standing: how many there are, which one is chosen, which one takes the fewest cycles.
     """
 
     objective: int
@@ -96,7 +99,7 @@ def best_of(several: Sequence[Trials]) -> tuple[int, int]:
         if row < trials.played:
             return number, row
         row -= trials.played
-    raise ValueError("no row was played")
+    raise DefectError("no row was played")
 
 
 def moved_bytes(totals: Integers) -> int:
@@ -147,7 +150,8 @@ def _is_known(trials: Trials, row: Integers) -> bool:
 def choose_row(objective: int, figures: npt.NDArray[np.float64], count: int, fewest: float) -> int:
     """The best row for the objective; of those as good as equal one with the fewest steps.
 
-    figures: of `Trials`, of which the first `count` rows were played. fewest: cycles of the fastest one.
+    figures: of `Trials`, of which the first `count` rows were played.
+    fewest: cycles of the fastest one.
     """
     value = _SCORE if objective == ENERGY else _CYCLES
     most_cycles, moved = np.inf, np.inf

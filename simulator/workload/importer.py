@@ -17,8 +17,8 @@ GROUP: Final = "systolic.importers"
 class Importer:
     """A kind of network file: how its names end, and how one is read.
 
-    suffixes: in small letters, with the dot (`.tflite`). read: the network of a file; raises UserError for a
-    file that cannot be used.
+    suffixes: in small letters, with the dot (`.tflite`).
+    read: the network of a file; raises UserError for a file that cannot be used.
     """
 
     suffixes: tuple[str, ...]

@@ -10,6 +10,7 @@ import pytest
 from simulator.array import ArrayTiming, ProductSchedule, schedule_product
 from simulator.array.schedule import fold_grid
 from simulator.foundation import UserError
+from simulator.foundation.defects import DefectError
 from tests.reference.scalesim import reports
 
 PIPELINES = [(1, 1), (3, 1), (3, 2), (4, 4)]
@@ -254,7 +255,7 @@ class TestRefusals:
     @pytest.mark.parametrize("part", ["compute_cycles", "fill_cycles", "drain_cycles", "shifting_cycles"])
     def test_no_part_of_a_schedule_is_negative(self, part: str) -> None:
         schedule = schedule_product(ArrayTiming(4, 4), m=4, n=4, k=12)
-        with pytest.raises(ValueError, match="must not be negative"):
+        with pytest.raises(DefectError, match="must not be negative"):
             replace(schedule, **{part: -1})  # type: ignore[arg-type]
 
     def test_no_schedule_has_more_products_than_pe_cycles(self) -> None:
@@ -262,7 +263,7 @@ class TestRefusals:
         schedule = schedule_product(ArrayTiming(1, 1), m=1, n=1, k=1)
         whole = replace(schedule, compute_cycles=1, fill_cycles=1, drain_cycles=1, shifting_cycles=0)
         assert replace(whole, k=3).idle_pe_cycles == 0
-        with pytest.raises(ValueError, match="must not be negative"):
+        with pytest.raises(DefectError, match="must not be negative"):
             replace(whole, k=4)
 
     def test_a_fold_that_does_not_exist(self) -> None:

@@ -194,30 +194,53 @@ def save(
 
 
 def test_unsupported_operators_are_all_listed_at_once(tmp_path: Path) -> None:
+    branch = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["z"])], "b", [], [helper.make_empty_tensor_value_info("z")]
+    )
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Identity", ["s"], ["t"])],
+        "b",
+        [helper.make_tensor_value_info("i", TensorProto.INT64, []),
+         helper.make_tensor_value_info("go", TensorProto.BOOL, []), tensor("s", 1, 4, 8, 8)],
+        [helper.make_empty_tensor_value_info("on"), helper.make_empty_tensor_value_info("t")],
+    )  # fmt: skip
     nodes = [
-        helper.make_node("ConvTranspose", ["x", "w"], ["a"], name="up"),
-        helper.make_node("Einsum", ["a", "a"], ["b"], name="sum", equation="nchw,nchw->nchw"),
+        helper.make_node("ReduceMax", ["x"], ["top"], keepdims=0),
+        helper.make_node("Cast", ["top"], ["condition"], to=TensorProto.BOOL),
+        helper.make_node("If", ["condition"], ["a"], name="fork", then_branch=branch, else_branch=branch),
+        helper.make_node("Loop", ["", "condition", "a"], ["b"], name="round", body=body),
         helper.make_node("Mystery", ["b"], ["y"], name="who", domain="custom"),
     ]
-    path = save(tmp_path, nodes, [tensor("x", 1, 4, 8, 8)], {"w": (4, 4, 3, 3)})
+    path = save(tmp_path, nodes, [tensor("x", 1, 4, 8, 8)], {})
     message = error_of(path)
-    assert "ConvTranspose (up), Einsum (sum), custom.Mystery (who)" in message
+    assert (
+        "If (fork): its condition depends on data, Loop (round): its trip count depends on data,"
+        " custom.Mystery (who)"
+    ) in message
     assert "--skip-unsupported" in message
     assert "has no layers that an array can compute" in error_of(path, skip_unsupported=True)
 
 
 @pytest.mark.parametrize("operator", ["LSTM", "GRU", "RNN"])
-def test_recurrent_layers_are_unsupported(operator: str, tmp_path: Path) -> None:
-    gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[operator]
-    nodes = [helper.make_node(operator, ["x", "w", "r"], ["y"], name="cell", hidden_size=5)]
-    path = save(tmp_path, nodes, [tensor("x", 3, 1, 2)], {"w": (1, 5 * gates, 2), "r": (1, 5 * gates, 5)})
-    assert f"cannot be simulated: {operator} (cell)" in error_of(path)
+def test_a_recurrent_layer_with_an_activation_nobody_knows(operator: str, tmp_path: Path) -> None:
+    gates, functions = {"LSTM": (4, 3), "GRU": (3, 2), "RNN": (1, 1)}[operator]
+    cell = helper.make_node(
+        operator, ["x", "w", "r"], ["y"], name="cell", hidden_size=5, activations=["Frob"] * functions
+    )
+    path = save(tmp_path, [cell], [tensor("x", 3, 1, 2)], {"w": (1, 5 * gates, 2), "r": (1, 5 * gates, 5)})
+    assert f"cannot be simulated: {operator} (cell): activation 'Frob'" in error_of(path)
 
 
-def test_a_volume_convolution_is_unsupported(tmp_path: Path) -> None:
+def test_a_volume_convolution_whose_weights_are_flat(tmp_path: Path) -> None:
     nodes = [helper.make_node("Conv", ["x", "w"], ["y"], name="volume")]
-    path = save(tmp_path, nodes, [tensor("x", 1, 2, 5, 5, 5)], {"w": (3, 2, 3, 3, 3)})
-    assert "cannot be simulated: Conv (volume): 3-D" in error_of(path)
+    path = save(tmp_path, nodes, [tensor("x", 1, 2, 5, 5, 5)], {"w": (3, 2, 3, 3)})
+    assert "cannot be simulated: Conv (volume): 3-D with weights of rank 4" in error_of(path)
+
+
+def test_an_operator_without_its_operands(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Gemm", ["x"], ["y"], name="half")]
+    message = error_of(save(tmp_path, nodes, [tensor("x", 1, 2)], {}))
+    assert "Gemm (half) is not as ONNX defines it" in message
 
 
 def test_open_dimensions_are_named(tmp_path: Path) -> None:
@@ -225,7 +248,7 @@ def test_open_dimensions_are_named(tmp_path: Path) -> None:
     path = save(tmp_path, nodes, [tensor("x", "N", 3, "height", None)], {"w": (4, 3, 3, 3)})
     message = error_of(path)
     assert "input dimensions are left open: x[2] (height), x[3]" in message
-    assert "only the first dimension, the batch, may be open" in message
+    assert "only the batch may be; --dim NAME=SIZE or --input-shape" in message
 
 
 def test_a_kernel_larger_than_its_input(tmp_path: Path) -> None:
@@ -249,7 +272,7 @@ def test_a_batch_that_the_file_fixes_otherwise(tmp_path: Path) -> None:
     nodes = [helper.make_node("Reshape", ["x", "s"], ["r"]), helper.make_node("MatMul", ["r", "w"], ["y"])]
     shape = numpy_helper.from_array(np.array([5, 4], np.int64), "s")
     graph = helper.make_graph(
-        nodes, "g", [tensor("x", 2, 10)], [helper.make_empty_tensor_value_info("y")],
+        nodes, "g", [tensor("x", 2, 10, 1, 1)], [helper.make_empty_tensor_value_info("y")],
         [shape, numpy_helper.from_array(np.zeros((4, 3), np.float32), "w")],
     )  # fmt: skip
     path = tmp_path / "model.onnx"

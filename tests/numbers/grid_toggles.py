@@ -81,9 +81,12 @@ class RegisterWatch:
     def _read(self, grid: Grid) -> dict[str, Integers]:
         activations, weights, registers = grid.activations, grid.weights, grid.registers
         used = (registers.marks & sig.VALID) != 0
-        if grid.timing.dataflow == "os":
+        if grid.timing.dataflow in ("os", "ost"):
             used &= (registers.down_marks & sig.VALID) != 0
-        if grid.timing.dataflow == "wst":  # marks are registers of the array turned over its diagonal
+        if grid.timing.dataflow in (
+            "wst",
+            "ist",
+        ):  # marks are those of the upright array
             used = used.T
         products = np.zeros(activations.shape, object)
         if self.product_bits:

@@ -65,15 +65,19 @@ def test_every_layer_is_checked(mac: str) -> None:
     )
 
 
+def with_one_more(output: MacOutput, at: tuple[int, int, int], amount: int) -> MacOutput:
+    sums = output.accumulators.copy()
+    sums[at] += amount
+    return replace(output, sums=replace(output.sums, held=sums, layout="products"))
+
+
 def test_a_wrong_output_stops_the_run_with_its_coordinates() -> None:
     model, data = load_model("lenet5_fashion"), load_images("fashion_mnist_1000").first(1)
     check = FunctionalCheck(plan_network(model, data, "int8"), outputs=10**6)
 
     def tampered(product: Product, output: MacOutput) -> None:
         if product.name == "fc3":
-            output = replace(output, accumulators=output.accumulators.copy())
-            output.accumulators[0, 0, 7] += 1
-            check(product, output)
+            check(product, with_one_more(output, (0, 0, 7), 1))
 
     with pytest.raises(
         MismatchError, match=r"fc3: group 0, m 0, n 7: output differs from .*exact arithmetic"
@@ -86,9 +90,7 @@ def test_a_grossly_wrong_output_is_not_close() -> None:
     check = FunctionalCheck(plan_network(model, data, "elma8"))
 
     def tampered(product: Product, output: MacOutput) -> None:
-        sums = output.accumulators.copy()
-        sums[0, 5, 1] += 1 << 24
-        check(product, replace(output, accumulators=sums))
+        check(product, with_one_more(output, (0, 5, 1), 1 << 24))
 
     with pytest.raises(
         MismatchError, match=r"conv1: group 0, m 5, n 1: output differs from float64 products"

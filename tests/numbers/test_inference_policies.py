@@ -27,7 +27,6 @@ from simulator.inference import (
 from simulator.inference.arithmetic import mac_product
 from simulator.inference.calibration import calibrate, second_moments
 from simulator.inference.execute import execute
-from simulator.inference.metrics import top_k
 from simulator.inference.plan import LayerPlan, encode
 from simulator.inference.policies import POLICIES, Policy, default_policy, needs_calibration, unsuited
 from simulator.inference.policies.bias_correction import Correction, corrected
@@ -506,13 +505,14 @@ def test_channels_of_weights_on_the_left_are_corrected(tmp_path: Path) -> None:
     plan = plan_network(model, data, "int4 x int4", "max+bias_correction")
     assert "leaves out" not in str(plan.warnings)
     product = model.products[0]
-    assert product.transposed
+    assert product.weights is not None
+    assert (product.weights[0] == left.T.astype(np.float32)).all()
     exact = np.einsum("ck,nkt->c", left, images) / (40 * 5)
     outputs = [
-        mac_product(product, layers["product"], images, None).values
+        mac_product(product, layers["product"], images.transpose(0, 2, 1), None).values
         for layers in (plan_network(model, data, "int4 x int4", "max").layers, plan.layers)
     ]
-    before, after = (values.mean(axis=(0, 2), dtype=np.float64) for values in outputs)
+    before, after = (values.mean(axis=(0, 1), dtype=np.float64) for values in outputs)
     assert np.abs(before - exact).max() > 0.1
     assert after == pytest.approx(exact, abs=1e-5)
 
@@ -685,15 +685,6 @@ def test_policies_for_macs_that_are_not_there_are_refused(tmp_path: Path) -> Non
 
 
 # -- whole networks ---------------------------------------------------------------------------------------
-
-
-def test_top_k_of_known_logits() -> None:
-    logits = np.array([[3.0, 2.0, 1.0], [1.0, 1.0, 0.0], [np.nan, 0.0, 1.0]])
-    labels = np.array([0, 1, 0])
-    assert top_k(logits, labels, 1) == pytest.approx(1 / 3)  # ties go to the lower class, NaN comes last
-    assert top_k(logits, labels, 2) == pytest.approx(2 / 3)
-    assert top_k(logits, labels, 3) == 1
-    assert top_k(logits, labels, 4) is None
 
 
 @pytest.mark.parametrize(

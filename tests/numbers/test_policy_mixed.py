@@ -174,4 +174,5 @@ def test_without_labels_agreement_with_float32_counts(tmp_path: Path) -> None:
     assert found.float32_accuracy == 100
     alone = Images("calibration", data.for_calibration, None, data.for_calibration)
     agreement = infer(model, alone, f"{found.activation} x {found.weight}", SAME_AS_MIXED).accuracy
+    assert agreement.agreement_with_float32 is not None
     assert found.accuracy == pytest.approx(100 * agreement.agreement_with_float32, abs=1e-3)

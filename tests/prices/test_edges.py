@@ -13,6 +13,7 @@ from simulator.cost.activity import SwitchingActivity
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.price import NotPriced
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
+from simulator.foundation.defects import DefectError
 from simulator.numerics import get_mac
 from simulator.result import priced
 from simulator.system import simulate_network
@@ -142,9 +143,9 @@ def test_the_machine_counts_the_results_of_each_block() -> None:
 
 
 def test_results_by_block_that_do_not_sum_are_refused() -> None:
-    with pytest.raises(ValueError, match="do not sum to 800"):
+    with pytest.raises(DefectError, match="do not sum to 800"):
         counts(converter_operations=800, results_by_block=(600, 201))
-    with pytest.raises(ValueError, match="must not be negative"):
+    with pytest.raises(DefectError, match="must not be negative"):
         counts(hidden_shifts=-1)
 
 

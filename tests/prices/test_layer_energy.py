@@ -15,6 +15,7 @@ from simulator.cost.activity import SwitchingActivity
 from simulator.cost.lines import LayerEnergy
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
+from simulator.foundation.defects import DefectError
 from simulator.foundation.femtojoules import femtojoules
 from simulator.numerics import get_mac
 from simulator.result import TOTAL, priced
@@ -239,7 +240,7 @@ def test_clock_gating_stops_the_registers_of_pes_without_work() -> None:
 
 
 def test_negative_toggles_are_refused() -> None:
-    with pytest.raises(ValueError, match="must not be negative"):
+    with pytest.raises(DefectError, match="must not be negative"):
         SwitchingActivity(-1, 0, 0)
 
 

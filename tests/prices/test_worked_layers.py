@@ -21,6 +21,7 @@ from simulator.cost.lines import LayerEnergy
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.mac_structure import RegisterClass
 from simulator.cost.pricing import ArchitecturePricing
+from simulator.foundation.defects import DefectError
 from simulator.numerics import get_mac
 from simulator.numerics.activity import switching_activity
 from simulator.result import priced
@@ -229,7 +230,7 @@ def test_parts_of_a_layer_that_is_measured_keep_their_bound() -> None:
 def test_no_count_of_toggles_is_negative(place: int) -> None:
     counted = [1, 2, 3, 4, 5]
     counted[place] = -1
-    with pytest.raises(ValueError, match="must not be negative"):
+    with pytest.raises(DefectError, match="must not be negative"):
         SwitchingActivity(*counted)
 
 

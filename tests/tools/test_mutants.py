@@ -16,6 +16,7 @@ from tests.command import ROOT
 from tools.mutants.__main__ import main
 from tools.mutants.imports import dependents
 from tools.mutants.settings import load_equivalents, load_settings
+from tools.mutants.sites import Mutant, mutants_of
 from tools.mutants.workplace import forget
 
 LARGER = """\
@@ -273,6 +274,16 @@ def test_this_tree_has_the_modules_and_tests_of_its_table() -> None:
     assert len(settings.modules) >= 5
     listed = {entry.module for entry in load_equivalents(ROOT / "tools/mutants/equivalent.toml")}
     assert listed <= set(settings.modules)
+
+
+def test_every_equivalent_mutant_of_this_tree_is_still_one() -> None:
+    """A module that moved or a line that changed shows here, without trying mutants."""
+    found: dict[str, list[Mutant]] = {}
+    for entry in load_equivalents(ROOT / "tools/mutants/equivalent.toml"):
+        if entry.module not in found:
+            text = (ROOT / entry.module).read_text(encoding="utf-8")
+            found[entry.module] = mutants_of(entry.module, text)
+        assert any(map(entry.is_about, found[entry.module])), entry
 
 
 class TestNothingCompiledOutlivesAChange:

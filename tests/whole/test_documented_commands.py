@@ -7,11 +7,13 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
 from tests.command import ROOT, run
+from tests.image_data import save_channel_network, save_image
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -45,6 +47,13 @@ def folder(tmp_path: Path) -> Path:
     for name in ("accelerator.yaml", "my_28nm.yaml"):
         (tmp_path / name).write_text(documented_file("own_prices.md", name))
     onnx.save(small_model(), tmp_path / "model.onnx")
+    save_channel_network(tmp_path).rename(tmp_path / "classifier.onnx")
+    for place, colour in enumerate(((200, 20, 10), (10, 210, 30), (30, 20, 190)) * 4):
+        save_image(tmp_path / "photos" / f"{place % 3}_{place}.png", colour)
+    rows = [f"{path.name},{path.name[0]}" for path in sorted((tmp_path / "photos").iterdir())]
+    (tmp_path / "photos" / "labels.csv").write_text("\n".join(rows) + "\n")
+    images = np.random.default_rng(1).random((8, 3, 8, 8)).astype(np.float32)
+    np.savez(tmp_path / "images.npz", images=images, labels=np.arange(8) % 3)
     return tmp_path
 
 

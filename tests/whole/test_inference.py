@@ -43,6 +43,7 @@ def test_lenet_keeps_its_accuracy(mac: str, most_lost: float) -> None:
     assert accuracy.top1_float32 is not None
     assert accuracy.top1_float32 > 0.88
     assert accuracy.top1 >= accuracy.top1_float32 - most_lost
+    assert accuracy.agreement_with_float32 is not None
     assert accuracy.agreement_with_float32 > 0.95
 
 
@@ -147,3 +148,50 @@ def test_the_commands_check_and_trace(capsys: pytest.CaptureFixture[str], tmp_pa
     assert "checked 5 layers" in shown.stdout
     run(capsys, "trace", "lenet5_fashion", "--mac", "elma8", "-o", tmp_path / "trace").must_succeed()
     assert load_trace(tmp_path / "trace").network.batch == 1
+
+
+def test_outputs_are_saved_as_arrays(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = tmp_path / "outputs"
+    command = ("infer", "lenet5_fashion", "--mac", "elma8", "-n", "53", "--save", folder, "--json")
+    document = json.loads(run(capsys, *command).must_succeed().stdout)
+    model, data = load_model("lenet5_fashion"), load_images("fashion_mnist_1000").first(53)
+    (path,) = folder.iterdir()
+    assert path.name == f"{model.output}.npy"
+    assert document["saved"] == {model.output: str(path)}
+    saved = np.load(path)
+    assert saved.dtype == np.float32
+    assert (saved == infer(model, data, "elma8").logits).all()
+    assert document["accuracy"]["outputs"][model.output]["shape"] == [53, 10]
+
+
+def test_a_tensor_inside_the_network_is_judged(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    inner = load_model("lenet5_fashion").operators[0].outputs[0]
+    command = ("infer", "lenet5_fashion", "-n", "2", "--output", inner, "--save", tmp_path, "--json")
+    document = json.loads(run(capsys, *command).must_succeed().stdout)
+    accuracy, layer = document["accuracy"], document["layers"]["conv1"]
+    assert accuracy["judged"] == inner
+    assert accuracy["top1"] is None
+    assert document["warnings"][0].startswith(f"labels are not used: output {inner} of shape [2, 6, 28, 28]")
+    assert set(document["saved"]) == {inner, load_model("lenet5_fashion").output}
+    # The first layer's figures and those of its output tensor are of the same numbers.
+    for figure in ("sqnr_db", "cosine", "largest_error"):
+        assert accuracy["outputs"][inner][figure] == layer[figure]
+    assert np.load(document["saved"][inner]).shape == (2, 6, 28, 28)
+
+
+def test_an_output_that_there_is_not_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    output = load_model("lenet5_fashion").output
+    run(capsys, "infer", "lenet5_fashion", "--output", f"{output}s").must_refuse(
+        "computes no such tensor", f"did you mean '{output}'?"
+    )
+
+
+def test_nothing_is_left_of_outputs_where_a_run_fails(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    images = load_images("fashion_mnist_1000").images[:2]
+    np.savez(tmp_path / "data.npz", images=images, labels=np.array([0, 10]))
+    folder = tmp_path / "outputs"
+    command = ("infer", "lenet5_fashion", "--data", tmp_path / "data.npz", "--save", folder)
+    run(capsys, *command).must_refuse("labels", "(got 10)", "0 to 9")
+    assert list(folder.iterdir()) == []

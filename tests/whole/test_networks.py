@@ -9,7 +9,7 @@ import pytest
 from simulator.foundation.resources import bundled_names
 from simulator.workload import Network, load_network
 from simulator.workload.network_file import network_text, read_network
-from simulator.workload.onnx_graph import read_onnx
+from simulator.workload.onnx import read_onnx
 from tools.import_networks import ONNX_MODELS, WORKLOADS, builders, onnx_folder
 from tools.paper_networks import INCEPTION
 

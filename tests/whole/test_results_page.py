@@ -30,6 +30,7 @@ def test_a_published_row_is_what_a_run_gives(network: str, mac: str) -> None:
     assert accuracy.top1 is not None
     assert accuracy.top5 is not None
     assert above is not None
+    assert accuracy.agreement_with_float32 is not None
     assert row(network, mac) == [
         mac,
         accuracy.policy,

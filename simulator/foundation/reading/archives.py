@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ MAGIC: Final = b"PK"
 _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED: Final = 0x1
 _PIECE: Final = 1 << 20
+_LOCAL_HEADER: Final = struct.Struct("<4s5H3I2H")
+_LOCAL_MAGIC: Final = b"PK\x03\x04"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,24 @@ class Archive:
                 "is damaged: a member has another size than the archive says", source=self.path, location=name
             )
         return content
+
+    def stored_at(self, name: str) -> int | None:
+        """Where in the file the bytes of a member begin; None where they are compressed.
+
+        Raises:
+            UserError: no member begins where the archive says, or it ends behind the file.
+        """
+        member, stream = self._archive.getinfo(name), self._archive.fp
+        if member.compress_type != zipfile.ZIP_STORED or stream is None:
+            return None
+        with decoding("a zip archive", source=self.path, location=name):
+            stream.seek(member.header_offset)
+            magic, *_, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(stream.read(_LOCAL_HEADER.size))
+            place = member.header_offset + _LOCAL_HEADER.size + int(name_bytes) + int(extra_bytes)
+            is_there = magic == _LOCAL_MAGIC and place + member.file_size <= stream.seek(0, 2)
+        if not is_there or member.file_size != member.compress_size:
+            raise UserError("is damaged: a member is not where it should be", source=self.path, location=name)
+        return place
 
 
 @contextmanager

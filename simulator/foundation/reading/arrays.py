@@ -22,7 +22,7 @@ from simulator.foundation.reading.archives import MAGIC as ZIP_MAGIC
 from simulator.foundation.reading.archives import Archive, opened_archive
 from simulator.foundation.reading.content import opened
 from simulator.foundation.reading.foreign import decoding
-from simulator.foundation.reading.limits import LARGEST_ARRAY_BYTES, MOST_DIMENSIONS
+from simulator.foundation.reading.limits import LARGEST_ARCHIVE_BYTES, LARGEST_ARRAY_BYTES, MOST_DIMENSIONS
 
 Array = NDArray[Any]
 
@@ -118,13 +118,44 @@ def read_arrays(path: Path) -> Array | dict[str, Array]:
     Raises:
         UserError: neither of them, and as `read_npy` and `read_npz`.
     """
-    with opened(path, most_bytes=LARGEST_ARRAY_BYTES + _PREFIX_BYTES + _LONGEST_HEADER) as stream:
+    return read_npy(path) if _is_npy(path) else read_npz(path)
+
+
+def map_arrays(path: Path) -> Array | dict[str, Array]:
+    """`read_arrays`, but whatever lies in the file uncompressed is mapped. Raises as `read_arrays`."""
+    return map_npy(path) if _is_npy(path) else map_npz(path)
+
+
+def _is_npy(path: Path) -> bool:
+    with opened(path, most_bytes=LARGEST_ARCHIVE_BYTES) as stream:
         magic = stream.read(len(_MAGIC))
-    if magic == _MAGIC:
-        return read_npy(path)
-    if magic.startswith(ZIP_MAGIC):
-        return read_npz(path)
-    raise UserError("is neither an .npz nor an .npy file, or is truncated", source=path)
+    if magic != _MAGIC and not magic.startswith(ZIP_MAGIC):
+        raise UserError("is neither an .npz nor an .npy file, or is truncated", source=path)
+    return magic == _MAGIC
+
+
+def map_npz(path: Path) -> dict[str, Array]:
+    """Arrays of an .npz file by name: those that are stored uncompressed mapped into memory, others read.
+
+    The checksums of mapped arrays are not checked, as nothing of them is read.
+
+    Raises:
+        UserError: as `read_npz`.
+    """
+    arrays: dict[str, Array] = {}
+    with opened_archive(path) as archive:
+        for member in archive.sizes:
+            name, place = member.removesuffix(".npy"), archive.stored_at(member)
+            beginning = archive.read(member, most_bytes=_PREFIX_BYTES + _LONGEST_HEADER)
+            header = _member_header(beginning, archive, member, path)
+            if place is None or not header.stored_bytes:
+                arrays[name] = _member(archive, member, path)
+                continue
+            order: Any = "F" if header.fortran_order else "C"
+            with decoding("an .npz file", source=path, location=member):
+                mapped: Any = np.memmap(path, header.dtype, "r", place + header.offset, header.shape, order)
+            arrays[name] = mapped
+    return arrays
 
 
 def _member(archive: Archive, member: str, path: Path) -> Array:

@@ -44,6 +44,15 @@ def names_in(folder: Path) -> list[str]:
         raise UserError(f"cannot be read: {reason_of(error)}", source=folder) from error
 
 
+def everything_below(folder: Path) -> list[Path]:
+    """All that is in a folder and below, in the order of paths. Raises UserError where that is unknown."""
+    require_path(folder)
+    try:
+        return sorted(folder.rglob("*"))
+    except OSError as error:
+        raise UserError(f"folder cannot be read: {reason_of(error)}", source=folder) from error
+
+
 def is_regular_or_absent(path: Path) -> bool:
     """Whether a regular file or nothing is at `path`. Raises UserError where that cannot be told."""
     mode = _mode(path)

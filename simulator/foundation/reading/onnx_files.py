@@ -70,36 +70,45 @@ def load_external_data(model: Any, path: Path) -> None:
         UserError: a file outside the folder, missing or too short, a size that is not the tensor's, or more
             bytes than `limits.LARGEST_EXTERNAL_BYTES` all together.
     """
-    folder = Path(os.path.realpath(path.parent))
     total = 0
     for tensor in _tensors(model.graph):
-        if tensor.data_location != _EXTERNAL:
-            continue
-        described = {entry.key: entry.value for entry in tensor.external_data}
-        file = _external_file(described.get("location", ""), folder, path, tensor.name)
-        size = _tensor_bytes(tensor, path)
-        offset = _number(described, "offset", 0, path, tensor.name)
-        length = _number(described, "length", size, path, tensor.name)
-        if length != size:
-            raise UserError(
-                "external data have another size than the tensor",
-                source=path,
-                location=tensor.name,
-                value=length,
-                allowed=f"{size} bytes",
-            )
-        total += size
+        total += load_external_tensor(tensor, path)
         if total > LARGEST_EXTERNAL_BYTES:
             raise UserError(
                 "external data are too large", source=path, allowed=f"up to {LARGEST_EXTERNAL_BYTES:,} bytes"
             )
-        if offset + size > size_of(file):
-            raise UserError("external data are truncated", source=file, location=tensor.name)
-        with opened(file, most_bytes=max(LARGEST_EXTERNAL_BYTES, size_of(file))) as stream:
-            stream.seek(offset)
-            tensor.raw_data = stream.read(size)
-        tensor.data_location = 0
-        del tensor.external_data[:]
+
+
+def load_external_tensor(tensor: Any, path: Path) -> int:
+    """Read what one tensor keeps in another file into the tensor; returns how many bytes, 0 for none.
+
+    Raises:
+        UserError: as `load_external_data`.
+    """
+    if tensor.data_location != _EXTERNAL:
+        return 0
+    described = {entry.key: entry.value for entry in tensor.external_data}
+    folder = Path(os.path.realpath(path.parent))
+    file = _external_file(described.get("location", ""), folder, path, tensor.name)
+    size = _tensor_bytes(tensor, path)
+    offset = _number(described, "offset", 0, path, tensor.name)
+    length = _number(described, "length", size, path, tensor.name)
+    if length != size or size > LARGEST_EXTERNAL_BYTES:
+        raise UserError(
+            "external data have another size than the tensor",
+            source=path,
+            location=tensor.name,
+            value=length,
+            allowed=f"{size} bytes, up to {LARGEST_EXTERNAL_BYTES:,}",
+        )
+    if offset + size > size_of(file):
+        raise UserError("external data are truncated", source=file, location=tensor.name)
+    with opened(file, most_bytes=max(LARGEST_EXTERNAL_BYTES, size_of(file))) as stream:
+        stream.seek(offset)
+        tensor.raw_data = stream.read(size)
+    tensor.data_location = 0
+    del tensor.external_data[:]
+    return size
 
 
 def _external_file(location: str, folder: Path, path: Path, tensor: str) -> Path:

@@ -1,6 +1,6 @@
 """Policies that put a trained network into number formats: data, and one module for each step."""
 
-from simulator.inference.policies.convert import convert, needs_calibration
+from simulator.inference.policies.convert import convert, needs_calibration, needs_values
 from simulator.inference.policies.policy import (
     OPTIONS,
     POLICIES,
@@ -20,5 +20,6 @@ __all__ = [
     "get_policy",
     "is_policy",
     "needs_calibration",
+    "needs_values",
     "unsuited",
 ]

@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from simulator.inference.arithmetic import Arithmetic, float32_product, mac_product
 from simulator.inference.calibration import Observation
-from simulator.inference.execute import CHUNK, chunks, execute
+from simulator.inference.chunks import MOST_VALUES, chunks
+from simulator.inference.execute import execute
+from simulator.inference.inputs import Feed
 from simulator.inference.metrics import ranking
 from simulator.inference.model import Model
 from simulator.inference.plan import LayerPlan
@@ -65,7 +67,7 @@ def corrected(
     model: Model,
     layers: Mapping[str, LayerPlan],
     observed: Mapping[str, Observation],
-    images: NDArray[np.float32],
+    images: Feed,
     names: Collection[str],
 ) -> Correction:
     """The layers' plans with the biases of the layers in `names` corrected, and what comes of it.
@@ -82,7 +84,7 @@ def corrected(
     def correct(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
         plan = found[product.name]
         outputs = _outputs(product, plan, activations, second)
-        if product.name not in names or product.weights is None:
+        if product.name not in names or product.weights is None or product.steps is not None:
             return outputs
         wanted, got = (_channel_means(product, each) for each in (observed[product.name].outputs, outputs))
         bias = np.zeros(product.channels) if plan.bias is None else plan.bias.astype(np.float64)
@@ -100,8 +102,8 @@ def corrected(
     return Correction(found, len(images), *(int(np.count_nonzero(each)) for each in counted))
 
 
-def _classes_of(model: Model, images: NDArray[np.float32], arithmetic: Arithmetic) -> NDArray[np.int64]:
-    return np.concatenate([_classes(execute(model, chunk, arithmetic)) for chunk in chunks(images)])
+def _classes_of(model: Model, images: Feed, arithmetic: Arithmetic) -> NDArray[np.int64]:
+    return np.concatenate([_classes(execute(model, chunk, arithmetic)) for chunk in chunks(model, images)])
 
 
 def _classes(outputs: Tensor) -> NDArray[np.int64]:
@@ -110,15 +112,18 @@ def _classes(outputs: Tensor) -> NDArray[np.int64]:
 
 
 def _outputs(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> Tensor:
+    if product.input_axis or product.steps is not None or second is not None:
+        return mac_product(product, plan, activations, second).values
+    size = max(1, MOST_VALUES // activations[:1].size)
     return np.concatenate(
         [
             mac_product(
                 product,
                 plan,
-                activations[start : start + CHUNK],
-                None if second is None else second[start : start + CHUNK],
+                activations[start : start + size],
+                None,
             ).values
-            for start in range(0, len(activations), CHUNK)
+            for start in range(0, len(activations), size)
         ]
     )
 
@@ -126,6 +131,4 @@ def _outputs(product: Product, plan: LayerPlan, activations: Tensor, second: Ten
 def _channel_means(product: Product, outputs: Tensor) -> NDArray[np.float64]:
     """The mean of each output channel over images and places, [N over all groups]."""
     channels = np.moveaxis(outputs, 1 if product.window is not None else -1, -1)
-    if product.transposed:
-        channels = np.moveaxis(outputs, -2, -1)
     return np.asarray(channels.reshape(-1, channels.shape[-1]).mean(axis=0, dtype=np.float64))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.inference.calibration import Observation, second_moments
+from simulator.inference.inputs import Feed
 from simulator.inference.model import Model
 from simulator.inference.plan import LayerPlan, NetworkPlan, to_codes
 from simulator.inference.policies.bias_correction import corrected
@@ -45,12 +46,23 @@ def needs_calibration(policy: Policy) -> bool:
     )
 
 
+def needs_values(policy: Policy) -> bool:
+    """Whether a policy looks at more of the calibration images' tensors than the largest magnitude."""
+    return needs_calibration(policy) and not (
+        policy.scaling in ("none", "max")
+        and policy.formats == "mac"
+        and policy.rounding == "nearest"
+        and policy.migration is None
+        and not policy.bias_correction
+    )
+
+
 def convert(
     model: Model,
     policies: Mapping[str, Policy],
     macs: Mapping[str, Mac],
     observed: Mapping[str, Observation],
-    images: NDArray[np.float32],
+    images: Feed,
 ) -> NetworkPlan:
     """The plan of every layer. Biases are corrected where that does no harm on the calibration images.
 
@@ -58,7 +70,8 @@ def convert(
         model: the trained network.
         policies: what to do with each layer, by name; one that searches must have been resolved before.
         macs: the MAC of each layer, by name.
-        observed: what `calibrate` saw; may be empty when no policy looks at images.
+        observed: what `calibrate` saw: extremes do where no policy `needs_values`; may be empty when none
+            looks at images.
         images: the calibration images.
     """
     layers: dict[str, LayerPlan] = {}
@@ -128,7 +141,7 @@ def _dropped_in(product: Product, policy: Policy, mac: Mac) -> LayerPlan:
 def _operands(product: Product, policy: Policy, seen: Observation) -> _Operands:
     right = seen.second if product.weights is None else product.weights
     assert right is not None
-    movable = product.kind == "fc" and product.weights is not None and not product.transposed
+    movable = product.kind == "fc" and product.weights is not None
     if policy.migration is None or not movable:
         return _Operands(seen.activations, right, None)
     factors = migration_factors(seen.activations, right, policy.migration)

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from simulator.foundation.paired import PairedDifference, paired_outcomes, standard_error_points
 from simulator.inference.arithmetic import Arithmetic, float32_product, mac_product
 from simulator.inference.calibration import Observation, calibrate
-from simulator.inference.execute import chunks, execute
-from simulator.inference.images import Images
+from simulator.inference.chunks import chunks
+from simulator.inference.execute import execute
+from simulator.inference.images import Data
+from simulator.inference.inputs import Feed
 from simulator.inference.metrics import ranking
 from simulator.inference.model import Model
 from simulator.inference.plan import NetworkPlan
@@ -69,7 +71,7 @@ class Widths:
 
 def smallest_widths(
     model: Model,
-    data: Images,
+    data: Data,
     policy: Policy,
     *,
     weights: WeightKind = "float",
@@ -182,14 +184,14 @@ class _Scorer:
     """
 
     model: Model
-    data: Images
+    data: Data
     policy: Policy
     observed: Mapping[str, Observation]
     labels: NDArray[np.int64]
     tried: dict[str, NDArray[np.bool_] | None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: Model, data: Images, policy: Policy) -> _Scorer:
+    def of(cls, model: Model, data: Data, policy: Policy) -> _Scorer:
         """A scorer that has measured nothing yet; float32's answers stand in for missing labels."""
         images, labels = data.for_calibration, data.calibration_labels
         if labels is None:
@@ -245,7 +247,7 @@ class _Scorer:
     def _right(self, activation_bits: int, weight: str, most_wrong: int) -> NDArray[np.bool_] | None:
         plan = self.plan(activation_bits, weight)
         right: list[NDArray[np.bool_]] = []
-        for chunk in chunks(self.data.for_calibration):
+        for chunk in chunks(self.model, self.data.for_calibration):
             logits = execute(
                 self.model,
                 chunk,
@@ -258,8 +260,10 @@ class _Scorer:
         return np.concatenate(right)
 
 
-def _answers(model: Model, images: NDArray[np.float32], arithmetic: Arithmetic) -> NDArray[np.int64]:
-    return np.concatenate([ranking(execute(model, chunk, arithmetic))[:, 0] for chunk in chunks(images)])
+def _answers(model: Model, images: Feed, arithmetic: Arithmetic) -> NDArray[np.int64]:
+    return np.concatenate(
+        [ranking(execute(model, chunk, arithmetic))[:, 0] for chunk in chunks(model, images)]
+    )
 
 
 def _pair(activation_bits: int, weight: str) -> str:

@@ -44,6 +44,9 @@ def tensor_scale(
     scale with the least squared error that a search finds, never a worse one than that of `max`. Scales are
     at least `SMALLEST_SCALE`. A tensor that holds nothing but zeros has the scale 1. Values must be finite.
     """
+    if method == "max":
+        extent = max(-float(values.min(initial=0)), float(values.max(initial=0)))
+        return float(covering_scales(np.array([extent]), fmt, power_of_two=power_of_two)[0])
     distribution = Distribution.of(values)
     reached = distribution.magnitude(percentile) if method == "percentile" else 0.0
     extents = np.array([reached or distribution.extent])

@@ -41,7 +41,7 @@ class CodedAccumulator(Accumulator):
     @property
     def stays_finite(self) -> bool:
         """Whether finite sums past the largest value end at it, and do not become infinite."""
-        return not self.coded_in.overflows_to_infinity
+        return not self.number_format.overflows_to_infinity
 
     @property
     @abstractmethod
@@ -53,44 +53,39 @@ class CodedAccumulator(Accumulator):
         """The values after one more product, numbers of the format."""
 
     @property
-    def coded_in(self) -> Format:
+    def number_format(self) -> Format:
         """The register's format."""
         return get_format(self.format)
 
     @property
-    def number_format(self) -> Format:
-        """The register's format."""
-        return self.coded_in
-
-    @property
     def identity(self) -> str:
         """The format."""
-        return self.coded_in.spec
+        return self.number_format.spec
 
     @property
     def width(self) -> int:
         """Of the format's codes."""
-        return self.coded_in.bits
+        return self.number_format.bits
 
     @property
     def lowest_exponent(self) -> int:
         """log2 of the smallest subnormal number."""
-        return self.coded_in.lsb
+        return self.number_format.lsb
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the format's codes."""
-        return self.coded_in.code_dtype
+        return self.number_format.code_dtype
 
     @property
     def limit(self) -> Fraction:
         """The format's largest value."""
-        return Fraction(self.coded_in.largest)
+        return Fraction(self.number_format.largest)
 
     @property
     def on_overflow(self) -> str:
         """By the format: `infinity` or `saturate`."""
-        return "infinity" if self.coded_in.overflows_to_infinity else "saturate"
+        return "infinity" if self.number_format.overflows_to_infinity else "saturate"
 
     @property
     def carries_specials(self) -> bool:
@@ -99,7 +94,7 @@ class CodedAccumulator(Accumulator):
 
     def checked(self, values: npt.NDArray[Any]) -> Accumulators:
         """Codes of the format. Raises UserError for others."""
-        return as_codes(self.coded_in, values)
+        return as_codes(self.number_format, values)
 
     def check(self, pair: OperandPair, source: str) -> None:
         """Refuse whatever float64 steps could not do exactly. Raises UserError."""
@@ -111,7 +106,7 @@ class CodedAccumulator(Accumulator):
                 value=pair.product,
                 allowed="fused",
             )
-        fmt = self.coded_in
+        fmt = self.number_format
         if not isinstance(fmt, Minifloat) or not fmt.signed:
             raise UserError(
                 "is not a signed float format",
@@ -143,7 +138,7 @@ class CodedAccumulator(Accumulator):
 
     def step(self, pair: OperandPair, sums: Accumulators, activations: Codes, weights: Codes) -> Accumulators:
         """Codes after one more product."""
-        fmt = self.coded_in
+        fmt = self.number_format
         a, w = pair.activation.decode(activations), pair.weight.decode(weights)
         return fmt.encode(self.values_after(fmt.decode(sums), a, w, pair))
 
@@ -153,17 +148,17 @@ class CodedAccumulator(Accumulator):
 
     def infinite(self, sums: Accumulators, operands: Callable[[], Booleans]) -> Booleans:
         """Those that are infinite or NaN; where the format saturates, also those with such an operand."""
-        fmt = self.coded_in
+        fmt = self.number_format
         lost = ~np.isfinite(fmt.decode(sums))
         return lost if fmt.overflows_to_infinity else lost | operands()
 
     def decode(self, sums: Accumulators) -> Reals:
         """The values of codes."""
-        return self.coded_in.decode(sums)
+        return self.number_format.decode(sums)
 
     def shifted(self, sums: Accumulators, offsets: Reals, exponent: int) -> Accumulators:
         """Rounded to the format once."""
-        return self.coded_in.encode((self.decode(sums) + offsets) * 2.0**exponent)
+        return self.number_format.encode((self.decode(sums) + offsets) * 2.0**exponent)
 
     def worst_sum(self, pair: OperandPair, length: int) -> WorstSum:
         """From the largest product; what rounds away is not counted."""
@@ -173,20 +168,20 @@ class CodedAccumulator(Accumulator):
     @property
     def undisturbed(self) -> float:
         """Half of the largest value."""
-        return float(self.coded_in.largest) / 2
+        return float(self.number_format.largest) / 2
 
     def rounding_error(self, pair: OperandPair, extent: Reals, length: int) -> Reals:  # noqa: ARG002
         """Each step rounds a partial sum of at most `extent`; flushing loses up to a normal number."""
         growth = np.expm1((length + 1) * np.log1p(self.relative_step))
-        return np.asarray(extent * growth + length * 2 * self.coded_in.smallest_normal)
+        return np.asarray(extent * growth + length * 2 * self.number_format.smallest_normal)
 
     def lost_sums(self, pair: OperandPair, activations: Codes, weights: Codes, sums: Accumulators) -> int:
         """Those that became infinite or NaN, or ended at the largest value where finite sums stay there."""
-        return lost_float_sums(self.coded_in, self.stays_finite, pair, activations, weights, sums)
+        return lost_float_sums(self.number_format, self.stays_finite, pair, activations, weights, sums)
 
     def combinational(self, pair: OperandPair) -> Combinational:
         """A fused multiply-add in the textbook structure."""
-        fmt = self.coded_in
+        fmt = self.number_format
         return fused_parts(pair.significand_bits, pair.exponent_bits, fmt.significand_bits, fmt.exponent_bits)
 
     def circuit(self, pair: OperandPair) -> PeCircuit:

@@ -38,12 +38,12 @@ class FloatAccumulator(CodedAccumulator):
     @property
     def relative_step(self) -> float:
         """Half a unit of the last place."""
-        return float(2.0**-self.coded_in.significand_bits)
+        return float(2.0**-self.number_format.significand_bits)
 
     def values_after(self, sums: Reals, activations: Reals, weights: Reals, pair: OperandPair) -> Reals:
         """The exact sum, rounded once."""
         rounding = self.rounding
-        sums = rounding.flush(sums, self.coded_in.smallest_normal)
+        sums = rounding.flush(sums, self.number_format.smallest_normal)
         a = rounding.flush(activations, pair.activation.smallest_normal)
         w = rounding.flush(weights, pair.weight.smallest_normal)
         with np.errstate(invalid="ignore"):

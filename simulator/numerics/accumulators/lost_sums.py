@@ -52,13 +52,13 @@ def lost_integer_sums(
     """
     highest, lsb = register.highest, register.lsb
     length = activations.shape[1]
-    w = _magnitudes(pair.weight, weights)
+    w = magnitudes(pair.weight, weights)
     slack = _LOG_SLACK if products.vanishes else _SLACK
     # What is cut off below the lowest bit is less than a unit a product.
     limit = (highest - length) * 2.0**lsb / slack
-    if _largest(pair.activation, activations) * float(w.sum(axis=0).max()) < limit:
+    if largest_magnitude(pair.activation, activations) * float(w.sum(axis=0).max()) < limit:
         return 0
-    a = _magnitudes(pair.activation, activations)
+    a = magnitudes(pair.activation, activations)
     if float(a.max(axis=0) @ w.max(axis=1)) < limit:
         return 0
     endangered = np.argwhere(a @ w >= limit)
@@ -98,18 +98,18 @@ def _finite(fmt: Format, codes: Codes, axis: int) -> Booleans:
     return np.asarray(np.isfinite(fmt.decode(codes)).all(axis=axis))
 
 
-def _magnitudes(fmt: Format, codes: Codes) -> Reals:
+def magnitudes(fmt: Format, codes: Codes) -> Reals:
     """Magnitudes, with zero for infinity and NaN, which add nothing."""
     values = fmt.decode(codes)
     return np.where(np.isfinite(values), np.abs(values), 0.0)
 
 
-def _largest(fmt: Format, codes: Codes) -> float:
+def largest_magnitude(fmt: Format, codes: Codes) -> float:
     """The largest finite magnitude among codes."""
     if fmt.bits > TABLE_BITS:
-        return float(_magnitudes(fmt, codes).max())
+        return float(magnitudes(fmt, codes).max())
     present = np.flatnonzero(present_codes(codes, 1 << fmt.bits)).astype(fmt.code_dtype)
-    return float(_magnitudes(fmt, present).max())
+    return float(magnitudes(fmt, present).max())
 
 
 def _sums_fit_int64(increments: Integers) -> bool:

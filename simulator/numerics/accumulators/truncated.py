@@ -55,7 +55,7 @@ class TruncatedAccumulator(CodedAccumulator):
     @property
     def relative_step(self) -> float:
         """A unit of the last place."""
-        return float(2.0 ** (1 - self.coded_in.significand_bits))
+        return float(2.0 ** (1 - self.number_format.significand_bits))
 
     def values_after(
         self,
@@ -68,7 +68,7 @@ class TruncatedAccumulator(CodedAccumulator):
         with np.errstate(invalid="ignore"):
             # Rounded to odd, an inexact sum ends in a 1: cut to fewer bits, it is the exact sum cut to them.
             total = add_to_odd(np.asarray(sums), np.asarray(activations * weights))
-        fmt, finite = self.coded_in, np.isfinite(total)
+        fmt, finite = self.number_format, np.isfinite(total)
         safe = np.where(finite, total, 0.0)
         least = int(np.frexp(fmt.smallest_normal)[1]) - 1
         steps = np.maximum(np.frexp(safe)[1] - 1, least) - (fmt.significand_bits - 1)

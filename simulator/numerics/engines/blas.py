@@ -22,6 +22,7 @@ import numpy.typing as npt
 from simulator.numerics.accumulators import Accumulator, FixedAccumulator
 from simulator.numerics.arrays import Codes
 from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal
+from simulator.numerics.engines.threads import for_row_ranges
 from simulator.numerics.engines.wide import Wide
 from simulator.numerics.formats.tables import look_up, present_codes
 from simulator.numerics.products import ExactProducts, Products
@@ -30,6 +31,8 @@ from simulator.numerics.twos_complement import wrap
 SINGLE_BITS = 24
 DOUBLE_BITS = 53
 _MAX_LIMBS = 8
+_FEW_MACS = 1 << 24
+"""Below this many MACs threads cost more than they save."""
 
 Reals = npt.NDArray[np.floating[Any]]
 
@@ -105,7 +108,7 @@ def _(rule: ExactProducts, fixed: FixedAccumulator, problem: Problem) -> Answer 
         shift = max(shift, 0)
     singles = max(bound, a.largest, w.largest) <= 1 << SINGLE_BITS  # the bound is 0 beside zeros alone
     if singles and any_order:
-        total = (a.matrix(np.float32) @ w.matrix(np.float32)).astype(np.int64)
+        total = _product(a.matrix(np.float32), w.matrix(np.float32), problem.threads).astype(np.int64)
         return _answer(
             problem, Wide64([(total, shift)]), f"sum of |a b| <= {bound} <= 2^24: exact in float32"
         )
@@ -116,7 +119,7 @@ def _(rule: ExactProducts, fixed: FixedAccumulator, problem: Problem) -> Answer 
     if not any_order and (bound << shift) + _largest(problem.initial) > fixed.highest:
         return Refusal(f"the bound on sums does not exclude that {fixed.bits} bits overflow on the way")
     if bound <= 1 << DOUBLE_BITS:
-        total = (A @ W).astype(np.int64)
+        total = _product(A, W, problem.threads).astype(np.int64)
         return _answer(
             problem, Wide64([(total, shift)]), f"sum of |a b| <= {bound} <= 2^53: exact in float64"
         )
@@ -124,11 +127,20 @@ def _(rule: ExactProducts, fixed: FixedAccumulator, problem: Problem) -> Answer 
     if split is None:
         return Refusal("no split into limbs keeps every sum within 2^53")
     terms = [
-        ((x @ y).astype(np.int64), shift + i + j)
+        (_product(x, y, problem.threads).astype(np.int64), shift + i + j)
         for (x, i), (y, j) in product(_limbs(A, *split[0]), list(_limbs(W, *split[1])))
     ]
     calls = len(terms)
     return _answer(problem, Wide64(terms), f"{calls} limb products within 2^53 each: exact in float64")
+
+
+def _product(A: Reals, W: Reals, threads: int | None) -> Reals:
+    """A @ W of integers, exact in any order; rows are shared out among the process's own threads."""
+    if A.size * W.shape[1] < _FEW_MACS:
+        return A @ W
+    sums = np.empty((len(A), W.shape[1]), A.dtype)
+    for_row_ranges(len(A), lambda i, j: np.matmul(A[i:j], W, out=sums[i:j]), threads=threads)
+    return sums
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
+from simulator.foundation.defects import DefectError
 from simulator.numerics.arrays import Accumulators, Booleans, Codes
 from simulator.numerics.engines import ENGINES
 from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal
@@ -111,7 +112,7 @@ def _first_answer(problem: Problem, engines: Sequence[Engine]) -> tuple[str, Ans
         answer = each.attempt(problem)
         if isinstance(answer, Answer):
             return each.name, answer
-    raise AssertionError("the last engine takes every product")
+    raise DefectError("the last engine takes every product")
 
 
 def _initial(mac: Mac, initial: npt.ArrayLike, shape: tuple[int, int]) -> Accumulators:

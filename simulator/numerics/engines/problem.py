@@ -61,7 +61,8 @@ class Refusal:
 class Engine:
     """One way to compute matrix products exactly.
 
-    name: what results and users call it. attempt: the product, or why this engine cannot compute it.
+    name: what results and users call it.
+    attempt: the product, or why this engine cannot compute it.
     is_compiled: whether its first product imports the compiler, which small products are spared.
     """
 

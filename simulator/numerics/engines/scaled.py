@@ -67,7 +67,7 @@ class ScaledSteps:
         """The kernels' constants, as integers of the lanes' width."""
         integer = np.int32 if self.is_single else np.int64
         width, fraction_bits = (32, 23) if self.is_single else (64, 52)
-        rounding, fmt = self.accumulator.rounding, self.accumulator.coded_in
+        rounding, fmt = self.accumulator.rounding, self.accumulator.number_format
         drop = fraction_bits + 1 - rounding.precision
 
         def pattern(value: float) -> int:
@@ -121,22 +121,22 @@ class ScaledSteps:
 
     def sums(self, codes: Codes) -> Lanes:
         """Accumulators as the kernels take them, scaled."""
-        rounding, fmt = self.accumulator.rounding, self.accumulator.coded_in
+        rounding, fmt = self.accumulator.rounding, self.accumulator.number_format
         values = rounding.flush(fmt.decode(codes), fmt.smallest_normal)
         return np.asarray((values * self.unit).astype(self.dtype))
 
     def codes(self, sums: Lanes) -> Codes:
         """Codes of scaled accumulators."""
-        return self.accumulator.coded_in.encode(sums.astype(np.float64, copy=False) / self.unit)
+        return self.accumulator.number_format.encode(sums.astype(np.float64, copy=False) / self.unit)
 
 
 def _greatest_exponent(accumulator: FloatAccumulator) -> int:
-    return int(np.frexp(accumulator.coded_in.largest)[1]) - 1
+    return int(np.frexp(accumulator.number_format.largest)[1]) - 1
 
 
 @lru_cache(maxsize=256)
 def _steps(accumulator: FloatAccumulator, pair: OperandPair) -> ScaledSteps | None:
-    fmt, rounding = accumulator.coded_in, accumulator.rounding
+    fmt, rounding = accumulator.number_format, accumulator.rounding
     activation, weight = pair.activation, pair.weight
     t, q = rounding.precision, activation.significand_bits + weight.significand_bits
     full = fmt.largest == (2.0 - 2.0 ** (1 - t)) * 2.0 ** _greatest_exponent(accumulator)

@@ -30,7 +30,7 @@ def _(accumulator: FloatAccumulator, problem: Problem) -> Answer | Refusal:
     mac = problem.mac
     if not problem.shape[1]:
         return Answer(problem.starting_sums(), "no product is added")
-    if not accumulator.coded_in.has_nan and (
+    if not accumulator.number_format.has_nan and (
         has_special(mac.activation, problem.a) or has_special(mac.weight, problem.w)
     ):
         return Refusal("an accumulator without NaN makes a number of it at every step")
@@ -51,14 +51,14 @@ def _native(problem: Problem, accumulator: FloatAccumulator) -> Answer:
         sums.shape[0], lambda i, j: kernels.multiply_native(a, w, sums, i, j), threads=problem.threads
     )
     codes = sums.view(np.uint32)
-    codes[np.isnan(sums)] = accumulator.coded_in.encode(np.nan)
+    codes[np.isnan(sums)] = accumulator.number_format.encode(np.nan)
     return Answer(codes, "float32 fused multiply-adds in the order of k, one rounding each")
 
 
 def _scaled(problem: Problem, accumulator: FloatAccumulator, steps: ScaledSteps) -> Answer:
     a, w, sums = steps.activations(problem.a), steps.weights(problem.w), steps.sums(problem.starting_sums())
     for_row_ranges(sums.shape[0], lambda i, j: steps.multiply(a, w, sums, i, j), threads=problem.threads)
-    lanes, spec = np.dtype(steps.dtype).name, accumulator.coded_in.spec
+    lanes, spec = np.dtype(steps.dtype).name, accumulator.number_format.spec
     return Answer(
         steps.codes(sums),
         f"{lanes} steps that no second rounding can see, then to {spec}, in the order of k",
@@ -68,7 +68,7 @@ def _scaled(problem: Problem, accumulator: FloatAccumulator, steps: ScaledSteps)
 def _rounded(problem: Problem, accumulator: FloatAccumulator) -> Answer:
     from simulator.numerics.engines import sequential_kernels as kernels
 
-    mac, rounding, fmt = problem.mac, accumulator.rounding, accumulator.coded_in
+    mac, rounding, fmt = problem.mac, accumulator.rounding, accumulator.number_format
     a = operand_values(mac.activation, problem.a, rounding)
     w = operand_values(mac.weight, problem.w, rounding)
     sums = rounding.flush(fmt.decode(problem.starting_sums()), fmt.smallest_normal)

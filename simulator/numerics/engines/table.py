@@ -130,6 +130,18 @@ def log_sum_operands(
 
 
 @lru_cache(maxsize=16)
+def log_sum_indices(
+    rule: LogProducts,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    """A flat table, and what each activation and each weight code add to a place in it; none is left out."""
+    tables, span = log_sum_tables(rule)
+    logs = rule.activation_logs
+    a_index = _index(logs, span, 0) + logs.is_negative.astype(np.uint32) * np.uint32(tables.shape[1])
+    a_index = np.where(logs.is_special, span, a_index).astype(np.uint32)
+    return tables.reshape(-1), a_index, _index(rule.weight_logs, 3 * span, 2 * span)
+
+
+@lru_cache(maxsize=16)
 def _log_sum_tables_by_code(
     rule: LogProducts,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint32]]:

@@ -11,9 +11,10 @@ class Calibration:
     """What a conversion of tensors must know of a format.
 
     needs_scales: codes only mean something with a scale, or reach too little without one; such formats are
-    calibrated by default, and a policy without scales leaves them uncalibrated. whole_numbers: values are
-    whole numbers, so that data without a scale have to be spread over them. is_tapered: values are finest
-    far below the largest one, so that scales that reach for the largest do not suit.
+        calibrated by default, and a policy without scales leaves them uncalibrated.
+    whole_numbers: values are whole numbers, so that data without a scale have to be spread over them.
+    is_tapered: values are finest far below the largest one, so that scales that reach for the largest do not
+        suit.
     """
 
     needs_scales: bool

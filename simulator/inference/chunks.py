@@ -1,0 +1,57 @@
+"""How many images go through a network together: few enough that large networks fit in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.foundation import UserError
+from simulator.inference.arithmetic import float32_product
+from simulator.inference.execute import execute
+from simulator.inference.images import Parts, in_parts
+from simulator.inference.inputs import Feed
+from simulator.inference.model import Model
+from simulator.inference.products import Product
+
+Tensor = NDArray[Any]
+
+MOST_IMAGES: Final = 50
+"""Images at a time through networks whose tensors are small."""
+
+MOST_VALUES: Final = 1 << 21
+"""Values of the largest tensor of a layer, above which fewer images go through together."""
+
+
+def chunks(model: Model, images: Parts) -> Iterator[Feed]:
+    """Images in parts of `chunk_size`, each read when it is asked for."""
+    together = model.run_size or 1
+    size = chunk_size(model, images[:together])
+    return in_parts(images, max(together, size // together * together))
+
+
+def chunk_size(model: Model, image: Feed) -> int:
+    """Images that go through a network together.
+
+    It follows from the network and the size of an image alone: no result depends on memory or threads.
+
+    Args:
+        model: the network.
+        image: one image, [1, ...]; it runs through the network in float32.
+    """
+    largest = 1
+
+    def watch(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
+        nonlocal largest
+        output = float32_product(product, activations, second)
+        largest = max(largest, activations.size, output.size, 0 if second is None else second.size)
+        return output
+
+    try:
+        output = execute(model, image, watch)
+    except UserError:  # a network for batches of one size; a run says what is wrong with others
+        return MOST_IMAGES
+    largest = max(largest, np.size(output))
+    return int(np.clip(MOST_VALUES // largest, 1, MOST_IMAGES))

@@ -1,0 +1,89 @@
+"""Values of several inputs that belong together, sliced like one array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.inference.arrays import Batches
+
+Tensor = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Values of every input by name, whose first axes run over the same inferences.
+
+    Attributes:
+        tensors: by input; the first one is what `shape` and `len` speak of.
+        whole: names of inputs without a batch, which every part takes as they are.
+    """
+
+    tensors: Mapping[str, Tensor]
+    whole: frozenset[str] = frozenset()
+
+    @property
+    def first(self) -> Tensor:
+        """Values of the first input."""
+        return next(iter(self.tensors.values()))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the first input."""
+        return self.first.shape
+
+    def __len__(self) -> int:
+        """Number of inferences."""
+        return len(self.first)
+
+    def __getitem__(self, part: slice, /) -> Inputs:
+        """Some of the inferences."""
+        return Inputs(
+            {name: each if name in self.whole else each[part] for name, each in self.tensors.items()},
+            self.whole,
+        )
+
+
+Feed = Tensor | Inputs
+"""What a network is given at once: values of its only input, or of several."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputBatches:
+    """As `Inputs`, of arrays that are read part by part."""
+
+    tensors: Mapping[str, Batches]
+    whole: frozenset[str] = frozenset()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the first input."""
+        return next(iter(self.tensors.values())).shape
+
+    def __len__(self) -> int:
+        """Number of inferences."""
+        return len(next(iter(self.tensors.values())))
+
+    def __getitem__(self, part: slice, /) -> Inputs:
+        """Some of the inferences in memory."""
+        return Inputs(
+            {name: each[:] if name in self.whole else each[part] for name, each in self.tensors.items()},
+            self.whole,
+        )
+
+
+def each_tensor(feed: Feed, visit: Callable[[Tensor], object]) -> None:
+    """Call `visit` on the values of every input, in order."""
+    for tensor in feed.tensors.values() if isinstance(feed, Inputs) else (feed,):
+        visit(np.ascontiguousarray(tensor))
+
+
+def shapes_of(parts: Any, first: str) -> dict[str, tuple[int, ...]]:
+    """Shapes by input of values of one input, named `first`, or of several."""
+    if isinstance(parts, Inputs | InputBatches):
+        return {name: each.shape for name, each in parts.tensors.items()}
+    return {first: parts.shape}

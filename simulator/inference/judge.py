@@ -1,0 +1,138 @@
+"""Judging outputs while images stream: classes, agreement with float32, distance from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.inference.metrics import Deviation, difference, ranking
+from simulator.result_accuracy import OutputAccuracy
+
+Tensor = NDArray[Any]
+Outcomes = NDArray[np.bool_]
+
+TOP = 5
+
+
+def as_logits(output: Tensor) -> Tensor | None:
+    """An output as [images, classes], where it is one row of real values for each image; None where not.
+
+    Trailing axes of size 1 do not count. One value for each image is no choice among classes.
+    """
+    if output.ndim < 2 or output.dtype.kind != "f" or prod(output.shape[2:]) != 1 or output.shape[1] < 2:
+        return None
+    return output.reshape(output.shape[:2])
+
+
+def class_axis(output: Tensor) -> int | None:
+    """The axis whose largest value is an output's answer: 1 for feature maps, else the last.
+
+    None where there is nothing to choose from: less than two axes, one value, or no real values.
+    """
+    if output.ndim < 2 or output.dtype.kind != "f":
+        return None
+    axis = 1 if output.ndim >= 4 else output.ndim - 1
+    return axis if output.shape[axis] > 1 else None
+
+
+@dataclass(slots=True)
+class Judge:
+    """Counts of the judged output over chunks of images.
+
+    `right` and `right_float32` say of each image whether its label is the first answer, or, without labels,
+    whether the answer is that of float32; they are empty where the output is not one row for each image.
+    """
+
+    images: int = 0
+    among_top: int = 0
+    among_top_float32: int = 0
+    classes: int | None = None
+    agreeing: int = 0
+    places: int = 0
+    axis: int | None = None
+    right: list[Outcomes] = field(default_factory=list)
+    right_float32: list[Outcomes] = field(default_factory=list)
+
+    def add(self, output: Tensor, reference: Tensor, labels: NDArray[np.int64] | None) -> None:
+        """One chunk's judged output and that of float32, in the order of the images."""
+        self.axis = class_axis(reference)
+        if self.axis is not None:
+            same = _answers(output, self.axis) == _answers(reference, self.axis)
+            self.agreeing += int(np.count_nonzero(same))
+            self.places += same.size
+        logits, wanted = as_logits(output), as_logits(reference)
+        if logits is None or wanted is None:
+            return
+        self.images += len(logits)
+        self.classes = logits.shape[1]
+        ranked, ranked_float32 = ranking(logits), ranking(wanted)
+        if labels is None:
+            self.right.append(ranked[:, 0] == ranked_float32[:, 0])
+            return
+        self.right.append(ranked[:, 0] == labels)
+        self.right_float32.append(ranked_float32[:, 0] == labels)
+        self.among_top += _among(ranked, labels)
+        self.among_top_float32 += _among(ranked_float32, labels)
+
+    @property
+    def agreement(self) -> float | None:
+        """Share of the places whose answer is float32's; None where the output has no answers."""
+        return self.agreeing / self.places if self.places else None
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """`right` of all images."""
+        return np.concatenate(self.right) if self.right else np.zeros(0, np.bool_)
+
+    @property
+    def outcomes_float32(self) -> Outcomes:
+        """`right_float32` of all images."""
+        return np.concatenate(self.right_float32) if self.right_float32 else np.zeros(0, np.bool_)
+
+    def top5(self, count: int) -> float | None:
+        """A count among the first five as a share of the images; None for fewer classes or no labels."""
+        if not self.right_float32 or self.classes is None or self.classes < TOP:
+            return None
+        return count / self.images
+
+
+@dataclass(slots=True)
+class OutputTally:
+    """How far every output is from float32, over chunks of images."""
+
+    deviations: dict[str, Deviation] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def add(self, outputs: dict[str, Tensor], reference: dict[str, Tensor]) -> None:
+        """One chunk's outputs and those of float32, by name."""
+        for name, values in outputs.items():
+            wanted = reference[name]
+            shape = np.atleast_1d(values).shape
+            before = self.shapes.get(name)
+            self.shapes[name] = shape if before is None else (before[0] + shape[0], *shape[1:])
+            if values.dtype.kind in "fiub" and values.shape == wanted.shape:
+                so_far = self.deviations.get(name, Deviation())
+                self.deviations[name] = so_far + difference(wanted, values)
+
+    def summary(self) -> dict[str, OutputAccuracy]:
+        """As results show it."""
+        found = {}
+        for name, shape in self.shapes.items():
+            layer = self.deviations.get(name, Deviation()).summary()
+            found[name] = OutputAccuracy(
+                shape=shape, sqnr_db=layer.sqnr_db, cosine=layer.cosine, largest_error=layer.largest_error
+            )
+        return found
+
+
+def _answers(output: Tensor, axis: int) -> NDArray[np.int64]:
+    """The largest value's place along an axis; ties go to the lower one, NaN counts as the smallest."""
+    return np.asarray(np.argmax(np.nan_to_num(output, nan=-np.inf), axis=axis), np.int64)
+
+
+def _among(ranked: NDArray[np.int64], labels: NDArray[np.int64]) -> int:
+    return int(np.count_nonzero((ranked[:, :TOP] == labels[:, None]).any(axis=1)))

@@ -1,0 +1,89 @@
+"""Compiled passes over whole tensors of a layer. Import this only where they run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.numerics.engines.compiled import kernel
+
+Array = NDArray[Any]
+
+_LANES = 16
+"""Sums run in so many lanes on every machine and are then added in order, so that their bits are the same."""
+
+
+@kernel
+def differences(reference: Array, values: Array, sums: Array) -> None:
+    """Add to sums[5]: powers of both, their product, the power of the error; keep its largest magnitude.
+
+    Shapes: reference and values [n], float32 or float64. NaN and infinity among the values count as zero.
+    """
+    lanes = np.zeros((5, _LANES))
+    powers, value_powers, products, noise, largest = lanes[0], lanes[1], lanes[2], lanes[3], lanes[4]
+    whole = reference.size // _LANES * _LANES
+    for start in range(0, whole, _LANES):
+        wanted, found = reference[start : start + _LANES], values[start : start + _LANES]
+        for lane in range(_LANES):
+            x = np.float64(wanted[lane])
+            y = np.float64(found[lane])
+            y = y if abs(y) < np.inf else np.float64(0.0)
+            error = y - x
+            powers[lane] += x * x
+            value_powers[lane] += y * y
+            products[lane] += x * y
+            noise[lane] += error * error
+            size = abs(error)
+            largest[lane] = size if size > largest[lane] else largest[lane]
+    for place in range(whole, reference.size):
+        x = np.float64(reference[place])
+        y = np.float64(values[place])
+        y = y if abs(y) < np.inf else np.float64(0.0)
+        error = y - x
+        powers[0] += x * x
+        value_powers[0] += y * y
+        products[0] += x * y
+        noise[0] += error * error
+        largest[0] = max(largest[0], abs(error))
+    for figure in range(4):
+        for lane in range(_LANES):
+            sums[figure] += lanes[figure, lane]
+    for lane in range(_LANES):
+        sums[4] = max(sums[4], largest[lane])
+
+
+@kernel
+def losses(values: Array, codes: Array, is_zero: Array, lowest: float, largest: float, counts: Array) -> None:
+    """Add to counts[2]: values outside lowest .. largest, and codes of zero less values that are zero.
+
+    Shapes: values and codes [n]; is_zero [2**bits], by code.
+    """
+    beyond = 0
+    zeros = 0
+    for place in range(values.size):
+        value = np.float64(values[place])
+        beyond += int(value > largest) + int(value < lowest)
+        zeros += int(is_zero[codes[place]]) - int(value == 0.0)
+    counts[0] += beyond
+    counts[1] += zeros
+
+
+@kernel
+def scale_and_shift(sums: Array, unit: float, scales: Array, offsets: Array, values: Array) -> None:
+    """values[b, c, p] = sums[b, c, p] unit scales[c] + offsets[c] in float64, rounded once to float32.
+
+    `unit` is a power of two. Without offsets (an empty array) nothing is added; a negative zero becomes 0.
+    """
+    batch, channels, pixels = sums.shape
+    for b in range(batch):
+        for c in range(channels):
+            scale = scales[c]
+            for p in range(pixels):
+                values[b, c, p] = np.float32((np.float64(sums[b, c, p]) + 0.0) * unit * scale)
+            if offsets.size:
+                offset = offsets[c]
+                for p in range(pixels):
+                    real = (np.float64(sums[b, c, p]) + 0.0) * unit * scale
+                    values[b, c, p] = np.float32(real + offset)

@@ -1,0 +1,116 @@
+"""A layer's sums as an engine left them, and the real tensor that goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.inference.plan import LayerPlan, without_false_infinities
+from simulator.numerics import Mac
+from simulator.numerics.engines.exact import ExactSums
+
+Tensor = NDArray[Any]
+
+Layout = Literal["products", "ofmap"]
+"""Of sums: groups of matrix products [groups, M, N], or channels first [batch, channels, pixels]."""
+
+
+@dataclass(frozen=True)
+class LayerSums:
+    """A layer's accumulators, or exact integers that they are made of.
+
+    Attributes:
+        held: accumulators, or their exact sums, in `layout`.
+        layout: of `held`, `is_infinite` and `overflow`.
+        groups: of the layer's products.
+        is_infinite: where infinity or NaN took part; None: nowhere.
+        overflow: signs of sticky overflows; None for other accumulators.
+        engine: which computed them.
+        reason: why they are exact.
+    """
+
+    held: NDArray[Any] | ExactSums
+    layout: Layout
+    groups: int
+    is_infinite: NDArray[np.bool_] | None
+    overflow: NDArray[np.int8] | None
+    engine: str
+    reason: str
+
+    @cached_property
+    def registers(self) -> NDArray[Any]:
+        """The accumulators in `layout`."""
+        return self.held.accumulators if isinstance(self.held, ExactSums) else self.held
+
+    @cached_property
+    def accumulators(self) -> NDArray[Any]:
+        """The accumulators [groups, M, N]."""
+        if self.layout == "products":
+            return self.registers
+        batch, channels, pixels = self.registers.shape
+        apart = self.registers.reshape(batch, self.groups, channels // self.groups, pixels)
+        return apart.transpose(1, 0, 3, 2).reshape(self.groups, batch * pixels, -1)
+
+    @property
+    def size(self) -> int:
+        """Number of sums."""
+        held = self.held.total if isinstance(self.held, ExactSums) else self.held
+        return prod(held.shape)
+
+    def per_channel(self, values: Tensor) -> Tensor:
+        """One value for each output channel, [channels] or [groups, 1, N], in a shape that fits `layout`."""
+        if self.layout == "ofmap":
+            return values.reshape(1, -1, 1)
+        return values.reshape(self.groups, 1, -1)
+
+
+def real_values(plan: LayerPlan, sums: LayerSums) -> Tensor:
+    """What a layer's sums stand for, bias included, in the layout of the sums; float32 or float64."""
+    if plan.through_output:
+        return _through_output(plan, sums)
+    scale = np.asarray(plan.activation_scale * np.asarray(plan.weight_scale))
+    bias = None if plan.bias is None else sums.per_channel(plan.bias)
+    scale = sums.per_channel(scale) if scale.ndim else scale
+    held = sums.held
+    if isinstance(held, ExactSums) and held.fits and sums.is_infinite is None and sums.layout == "ofmap":
+        return _scaled(held, scale, bias)
+    real = plan.mac.to_real(sums.registers) * scale
+    if sums.is_infinite is not None and sums.is_infinite.any():
+        real = np.where(sums.is_infinite, np.nan, real)
+    return real if bias is None else real + bias
+
+
+def _scaled(held: ExactSums, scale: Tensor, bias: Tensor | None) -> NDArray[np.float32]:
+    """Sums x scale + bias in float64, rounded once to float32, in one pass."""
+    from simulator.inference.kernels import scale_and_shift
+
+    channels = held.total.shape[1]
+    scales = np.ascontiguousarray(np.broadcast_to(scale.reshape(-1), (channels,)), np.float64)
+    offsets = np.zeros(0) if bias is None else bias.reshape(-1).astype(np.float64)
+    values = np.empty(held.total.shape, np.float32)
+    scale_and_shift(held.total, held.unit, scales, offsets, values)
+    return values
+
+
+def _through_output(plan: LayerPlan, sums: LayerSums) -> Tensor:
+    mac, registers = plan.mac, sums.registers
+    infinite = sums.is_infinite if sums.is_infinite is not None else np.zeros(registers.shape, np.bool_)
+    bias = None if plan.bias is None else sums.per_channel(plan.bias)
+    if bias is not None or plan.output_exponent:
+        registers = _with_bias(mac, registers, bias, plan.output_exponent)
+    codes = mac.to_output(registers, is_infinite=infinite, overflow=sums.overflow)
+    codes = without_false_infinities(
+        codes, mac.activation, np.where(infinite, np.inf, mac.to_real(registers))
+    )
+    return mac.activation.decode(codes) / 2.0**plan.output_exponent
+
+
+def _with_bias(mac: Mac, accumulators: NDArray[Any], bias: Tensor | None, exponent: int) -> NDArray[Any]:
+    """Accumulators with the bias added in their own units, then scaled by 2**exponent as a shift would."""
+    offsets = np.zeros(1) if bias is None else bias.astype(np.float64)
+    return mac.accumulator.shifted(accumulators, offsets, exponent)

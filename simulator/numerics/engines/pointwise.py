@@ -1,0 +1,98 @@
+"""Products with weights from the left, [N, K] times [batch, K, P]: pointwise convolutions as they lie.
+
+Inputs and outputs have their channels first, so that nothing is lowered or transposed. The sums are those of
+`multiply`, bit for bit: a fused multiply-add does not care which operand comes first.
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.numerics.accumulators import Accumulator, FloatAccumulator
+from simulator.numerics.arrays import Codes
+from simulator.numerics.engines.exact import ExactSums, Reals, exact_sums
+from simulator.numerics.engines.float_steps import is_native, operand_values
+from simulator.numerics.engines.scaled import ScaledSteps
+from simulator.numerics.engines.threads import for_row_ranges
+from simulator.numerics.formats.tables import has_special
+from simulator.numerics.mac import Mac
+
+FEW_MACS = 1 << 20
+"""Below this many multiply-accumulates threads cost more than they save."""
+
+
+def attempt_exact(mac: Mac, x: Codes, w: Codes) -> ExactSums | None:
+    """Exact sums [batch, N, P] of x [batch, K, P] and weights [N, K]; None where no bound proves them."""
+    if has_special(mac.activation, x) or has_special(mac.weight, w):
+        return None
+    return exact_sums(mac, x, w, w.shape[1], lambda a, b: _by_blas(a, b))
+
+
+def attempt_steps(mac: Mac, x: Codes, w: Codes) -> tuple[Codes, str] | None:
+    """Accumulators [batch, N, P] by float steps in the order of K, and how; None for other accumulators."""
+    if has_special(mac.activation, x) or has_special(mac.weight, w):
+        return None
+    return _steps(mac.accumulator, mac, x, w)
+
+
+@singledispatch
+def _steps(_accumulator: Accumulator, _mac: Mac, _x: Codes, _w: Codes) -> tuple[Codes, str] | None:
+    return None
+
+
+@_steps.register
+def _(accumulator: FloatAccumulator, mac: Mac, x: Codes, w: Codes) -> tuple[Codes, str] | None:
+    fmt = accumulator.number_format
+    if is_native(accumulator, mac.activation, mac.weight):
+        a, b = (
+            operand_values(each, codes, accumulator.rounding).astype(np.float32)
+            for each, codes in ((mac.activation, x), (mac.weight, w))
+        )
+        sums = real_products(a, b)
+        codes = sums.view(np.uint32)
+        codes[np.isnan(sums)] = fmt.encode(np.nan)
+        return codes, "float32 fused multiply-adds in the order of k, one rounding each"
+    steps = ScaledSteps.of(accumulator, mac.pair)
+    if steps is None:
+        return None
+    scaled = np.zeros((len(x), len(w), x.shape[2]), steps.dtype)
+    a, b = steps.activations(x), np.ascontiguousarray(steps.weights(w))
+    for image, part in zip(a, scaled, strict=True):
+        _rows(w.size * x.shape[2], len(w), steps.multiply, b, np.ascontiguousarray(image), part)
+    lanes = np.dtype(steps.dtype).name
+    reason = f"{lanes} steps that no second rounding can see, then to {fmt.spec}, in the order of k"
+    return steps.codes(scaled), reason
+
+
+def real_products(x: npt.NDArray[np.float32], w: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Fused multiply-adds in the order of K from zero: [batch, N, P] of x [batch, K, P] and w [N, K]."""
+    from simulator.numerics.engines.sequential_kernels import multiply_native
+
+    found = np.zeros((len(x), len(w), x.shape[2]), np.float32)
+    weights = np.ascontiguousarray(w)
+    for image, sums in zip(x, found, strict=True):
+        _rows(w.size * x.shape[2], len(w), multiply_native, weights, np.ascontiguousarray(image), sums)
+    return found
+
+
+def _by_blas(x: Reals, w: Reals) -> Reals:
+    found = np.empty((len(x), len(w), x.shape[2]), x.dtype)
+    for image, sums in zip(x, found, strict=True):
+        _rows(w.size * x.shape[2], len(w), _matmul, w, image, sums)
+    return found
+
+
+def _matmul(w: Reals, x: Reals, sums: Reals, first: int, last: int) -> None:
+    np.matmul(w[first:last], x, out=sums[first:last])
+
+
+def _rows(macs: int, rows: int, work: Any, *operands: npt.NDArray[Any]) -> None:
+    for_row_ranges(
+        rows,
+        lambda first, last: work(*operands, first, last),
+        threads=1 if macs < FEW_MACS else None,
+    )

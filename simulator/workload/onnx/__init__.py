@@ -1,0 +1,20 @@
+"""The one reader of ONNX files: simulation and inference both work on the graph that it gives."""
+
+from simulator.workload.onnx.build import build_graph
+from simulator.workload.onnx.file import read_source
+from simulator.workload.onnx.graph import Constant, Graph, InputTensor, Node, Source
+from simulator.workload.onnx.network import read_onnx
+from simulator.workload.onnx.sizes import Sizes, parse_sizes
+
+__all__ = [
+    "Constant",
+    "Graph",
+    "InputTensor",
+    "Node",
+    "Sizes",
+    "Source",
+    "build_graph",
+    "parse_sizes",
+    "read_onnx",
+    "read_source",
+]

@@ -1,0 +1,287 @@
+"""Operators in float32: ONNX's reference evaluator, and NumPy where that is slow or knows nothing.
+
+Constants are folded with it, and inference runs with it all that is no product.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from simulator.workload.onnx.graph import OWN_DOMAIN, Constant, Node, Tensor
+from simulator.workload.onnx.own_operators import OWN_EVALUATORS
+
+INTS = 7
+"""Attribute type of a list of integers, in AttributeProto."""
+
+Evaluator = Callable[[Sequence[Tensor | None]], Sequence[Tensor]]
+
+
+def evaluator_of(node: Node) -> Evaluator | None:
+    """A function from the values of a node's inputs to those of its outputs; None for unknown operators.
+
+    Optional inputs that are left out are None.
+    """
+    if node.domain == OWN_DOMAIN:
+        return OWN_EVALUATORS[node.operator](node)
+    own = _OWN.get(node.operator) if node.is_standard else None
+    return (own(node) if own else None) or _library_evaluator(node)
+
+
+def proto_of(node: Node) -> Any:
+    """The protobuf message of a node without bodies."""
+    from onnx import helper, numpy_helper
+
+    proto = helper.make_node(node.operator, node.inputs, node.outputs, name=node.name, domain=node.domain)
+    for name, value in node.attributes.items():
+        if isinstance(value, Constant):
+            value = numpy_helper.from_array(value.values(), value.stored)
+        empty = isinstance(value, tuple) and not value
+        kind = _attribute_type(node, name) if empty else None
+        proto.attribute.append(helper.make_attribute(name, value, attr_type=kind))
+    return proto
+
+
+def _attribute_type(node: Node, attribute: str) -> int:
+    from onnx import defs
+
+    try:
+        kind: Any = defs.get_schema(node.operator, node.version, node.domain).attributes[attribute].type
+        return int(kind.value)
+    except (defs.SchemaError, KeyError):
+        return INTS
+
+
+def _library_evaluator(node: Node) -> Evaluator | None:
+    from onnx import TensorProto, helper
+    from onnx.reference import ReferenceEvaluator
+
+    if node.bodies:
+        return None
+    given = list(dict.fromkeys(filter(None, node.inputs)))
+    results = list(filter(None, node.outputs))
+    undefined = TensorProto.UNDEFINED
+    graph = helper.make_graph(
+        [proto_of(node)],
+        "operator",
+        [helper.make_tensor_value_info(name, undefined, None) for name in given],
+        [helper.make_tensor_value_info(name, undefined, None) for name in results],
+    )
+    version = max(node.version, _IMPLEMENTED_FROM.get(node.operator, 0)) if node.is_standard else node.version
+    try:
+        evaluator = ReferenceEvaluator(graph, opsets={node.domain: version})
+    except Exception:
+        return None
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        values = dict(zip(node.inputs, inputs, strict=True))
+        outputs: Any = iter(evaluator.run(None, {name: values[name] for name in given}))
+        return [next(outputs) if name else np.zeros(0) for name in node.outputs]
+
+    return evaluate
+
+
+def _elementwise(function: Callable[[Tensor], Tensor]) -> Callable[[Node], Evaluator]:
+    def evaluator(_node: Node) -> Evaluator:
+        def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+            assert inputs[0] is not None
+            return (function(inputs[0]),)
+
+        return evaluate
+
+    return evaluator
+
+
+def _max_pool(node: Node) -> Evaluator | None:
+    """Two-dimensional pooling with explicit padding; None for anything rarer."""
+    kernel = tuple(node.get("kernel_shape"))
+    plain = (
+        len(kernel) == 2
+        and len(node.outputs) == 1
+        and node.get("auto_pad", "NOTSET") == "NOTSET"
+        and not node.get("ceil_mode", 0)
+        and set(node.get("dilations", (1, 1))) == {1}
+    )
+    if not plain:
+        return None
+    strides = tuple(node.get("strides", (1, 1)))
+    top, left, bottom, right = node.get("pads", (0, 0, 0, 0))
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        image = inputs[0]
+        assert image is not None
+        if top or left or bottom or right:
+            edges = ((0, 0), (0, 0), (top, bottom), (left, right))
+            lowest = -np.inf if image.dtype.kind == "f" else np.iinfo(image.dtype).min
+            image = np.pad(image, edges, constant_values=lowest)
+        height, width = (
+            (size - window) // stride + 1
+            for size, window, stride in zip(image.shape[2:], kernel, strides, strict=True)
+        )
+        result: Tensor | None = None
+        for row in range(kernel[0]):
+            for column in range(kernel[1]):
+                window = image[
+                    :,
+                    :,
+                    row : row + (height - 1) * strides[0] + 1 : strides[0],
+                    column : column + (width - 1) * strides[1] + 1 : strides[1],
+                ]
+                result = window if result is None else np.maximum(result, window)
+        assert result is not None
+        return (result,)
+
+    return evaluate
+
+
+def _erf(values: Tensor) -> Tensor:
+    return np.asarray(_compiled_erf()(values))
+
+
+@cache
+def _compiled_erf() -> Any:
+    from numba import vectorize
+
+    return vectorize(["float32(float32)", "float64(float64)"], cache=True)(_scalar_erf)
+
+
+def _scalar_erf(value: float) -> float:
+    return math.erf(value)
+
+
+def _sigmoid(values: Tensor) -> Tensor:
+    # exp of minus the magnitude cannot overflow.
+    small = np.exp(-np.abs(values))
+    return np.asarray(np.where(values >= 0, 1 / (1 + small), small / (1 + small)), values.dtype)
+
+
+def _relu(values: Tensor) -> Tensor:
+    return np.maximum(values, 0)
+
+
+def _clip(node: Node) -> Evaluator:
+    """Between two optional bounds: attributes before operator set 11, then inputs; NaN stays NaN."""
+    bounds = (node.get("min", None), node.get("max", None)) if node.version < 11 else None
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        values = inputs[0]
+        assert values is not None
+        low, high = bounds or (*inputs[1:], None, None)[:2]
+        if low is None and high is None:
+            return (values,)
+        return (np.clip(values, low, high).astype(values.dtype, copy=False),)
+
+    return evaluate
+
+
+def _of_two(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Node], Evaluator | None]:
+    def evaluator(node: Node) -> Evaluator | None:
+        if node.version < 7:  # without broadcasting as NumPy has it
+            return None
+
+        def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+            first, second = inputs
+            assert first is not None
+            assert second is not None
+            return (np.asarray(function(first, second)),)
+
+        return evaluate
+
+    return evaluator
+
+
+def _dropout(node: Node) -> Evaluator | None:
+    """Nothing, as outside training; from operator set 12 on an operand can say otherwise."""
+    if node.version >= 12:
+        return None
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        assert inputs[0] is not None
+        return (inputs[0], np.ones(inputs[0].shape, np.bool_))[: len(node.outputs)]
+
+    return evaluate
+
+
+def _batch_normalization(node: Node) -> Evaluator | None:
+    """With the given mean and variance, as one result asks for; None in training."""
+    if len(node.outputs) != 1 or node.get("training_mode", 0):
+        return None
+    epsilon = node.get("epsilon", 1e-5)
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        x, scale, bias, mean, variance = (_given(inputs, position) for position in range(5))
+        spread = (-1, *[1] * (x.ndim - 2))
+        factor = (scale / np.sqrt(variance + epsilon)).reshape(spread)
+        return (((x - mean.reshape(spread)) * factor + bias.reshape(spread)).astype(x.dtype),)
+
+    return evaluate
+
+
+def _group_normalization(node: Node) -> Evaluator:
+    """Over the channels of a group and all places; operator set 18 has a scale for each group."""
+    groups, epsilon = node.get("num_groups"), node.get("epsilon", 1e-5)
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        x, scale, bias = (_given(inputs, position) for position in range(3))
+        rows = x.reshape(len(x), groups, -1)
+        centred = rows - rows.mean(axis=-1, keepdims=True)
+        normal = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + epsilon)
+        if node.version < 21:
+            return ((normal * scale[:, None] + bias[:, None]).reshape(x.shape).astype(x.dtype),)
+        spread = (-1, *[1] * (x.ndim - 2))
+        result = normal.reshape(x.shape) * scale.reshape(spread) + bias.reshape(spread)
+        return (result.astype(x.dtype),)
+
+    return evaluate
+
+
+def _global_lp_pool(node: Node) -> Evaluator:
+    order = node.get("p", 2)
+
+    def pool(x: Tensor) -> Tensor:
+        places = tuple(range(2, x.ndim))
+        sums = (np.abs(x) ** order).sum(axis=places, keepdims=True)
+        return np.asarray(sums ** (1 / order), x.dtype)
+
+    return _elementwise(pool)(node)
+
+
+def _global_max(values: Tensor) -> Tensor:
+    return np.asarray(values.max(axis=tuple(range(2, values.ndim)), keepdims=True))
+
+
+def _scatter(node: Node) -> Evaluator | None:
+    """What ScatterElements does since."""
+    return _library_evaluator(replace(node, operator="ScatterElements", version=18))
+
+
+def _given(inputs: Sequence[Tensor | None], position: int) -> Tensor:
+    value = inputs[position]
+    assert value is not None
+    return value
+
+
+_IMPLEMENTED_FROM: Mapping[str, int] = {"DequantizeLinear": 19, "BatchNormalization": 6}
+"""Operator sets from which the reference evaluator has an operator; earlier ones mean the same by it."""
+
+_OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
+    "Add": _of_two(np.add),
+    "Clip": _clip,
+    "BatchNormalization": _batch_normalization,
+    "Dropout": _dropout,
+    "Erf": _elementwise(_erf),
+    "GlobalLpPool": _global_lp_pool,
+    "GlobalMaxPool": _elementwise(_global_max),
+    "GroupNormalization": _group_normalization,
+    "Relu": _elementwise(_relu),
+    "Scatter": _scatter,
+    "Sigmoid": _elementwise(_sigmoid),
+    "MaxPool": _max_pool,
+    "Mul": _of_two(np.multiply),
+    "Sub": _of_two(np.subtract),
+}

@@ -1,0 +1,351 @@
+"""Sizes of inputs, the batch, control flow on data, and what results say of them."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from simulator.foundation import UserError
+from simulator.inference import infer, load_images, load_model
+from simulator.inference.arithmetic import float32_product
+from simulator.inference.coverage import coverage
+from simulator.inference.execute import execute, execute_outputs
+from simulator.workload import load_network
+from simulator.workload.onnx import Sizes, parse_sizes, read_onnx
+from tests.command import run
+from tests.onnx_models import CASES, integers, node, real, scalar
+from tests.reference.onnx_counts import run as run_onnx_runtime
+
+
+def save(
+    folder: Path,
+    nodes: list[onnx.NodeProto],
+    inputs: dict[str, list[Any]],
+    weights: dict[str, np.ndarray],
+    *,
+    kind: int = TensorProto.FLOAT,
+    outputs: tuple[str, ...] = ("y",),
+    opset: int = 17,
+) -> Path:
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [helper.make_tensor_value_info(name, kind, shape) for name, shape in inputs.items()],
+        [helper.make_empty_tensor_value_info(name) for name in outputs],
+        [numpy_helper.from_array(values, name) for name, values in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    model.ir_version = min(10, model.ir_version)
+    path = folder / "model.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def convolution(folder: Path, *shape: int | str | None) -> Path:
+    return save(folder, [node("Conv", "x w")], {"x": [*shape]}, {"w": real(4, 3, 3, 3)})
+
+
+def test_sizes_of_open_dimensions(tmp_path: Path) -> None:
+    path = convolution(tmp_path, "n", 3, "height", "width")
+    # (10 - 2) x (12 - 2) pixels of 4 filters x 27 weights.
+    by_symbol = read_onnx(path, sizes=Sizes(dims={"height": 10, "width": 12}))
+    by_shape = read_onnx(path, sizes=Sizes({"x": (2, 3, 10, 12)}))
+    assert (by_symbol.batch, by_symbol.macs) == (1, 8 * 10 * 4 * 27)
+    assert (by_shape.batch, by_shape.macs) == (2, 2 * 8 * 10 * 4 * 27)
+
+
+def test_a_shape_overrides_one_that_the_file_fixes(tmp_path: Path) -> None:
+    path = convolution(tmp_path, 1, 3, 8, 8)
+    assert read_onnx(path, sizes=Sizes({"x": (1, 3, 18, 18)})).macs == 16 * 16 * 4 * 27
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "batch", "words"),
+    [
+        (("n", 3, 8, 8), None, 1, "dimension 0 of 'x', left open as 'n'"),
+        ((5, 3, 8, 8), None, 5, "dimension 0 of 'x', an image of rank 4"),
+        ((5, 3, 8, 8), "none", 1, "'x' has no batch: as given"),
+        ((5, 3, 8, 8), "2", 8, "dimension 2 of 'x', as given"),
+    ],
+)
+def test_the_batch_is_said(
+    tmp_path: Path, shape: tuple[int | str, ...], axis: str | None, batch: int, words: str
+) -> None:
+    network = read_onnx(convolution(tmp_path, *shape), sizes=parse_sizes(None, None, axis))
+    assert network.batch == batch
+    assert f"batch {batch}: {words}" in network.source
+
+
+def test_inputs_without_a_batch(tmp_path: Path) -> None:
+    path = save(tmp_path, [node("MatMul", "x w")], {"x": [6, 4]}, {"w": real(4, 5)})
+    network = read_onnx(path)
+    assert (network.batch, network.macs) == (1, 6 * 4 * 5)
+    assert "'x' has no batch: sizes are fixed and it is no image of rank 4" in network.source
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({"input_shapes": ["y=1,3,8,8"]}, "the network has no such input"),
+        ({"dims": ["hight=8"]}, "did you mean 'height'?"),
+        ({"input_shapes": ["x=1,3,8"]}, "another number of dimensions"),
+        ({"input_shapes": ["x=1,3,8,8"], "dims": ["height=9"]}, "dimension 'height' has two sizes, 9 and 8"),
+        ({"dims": ["height=0"]}, "positive whole numbers"),
+        ({"dims": ["height"]}, "must look like NAME=SIZE"),
+        ({"dims": ["height=8", "width=8"], "batch_axis": "4"}, "0 to 3, or none"),
+        ({"dims": ["height=8", "width=8"], "batch_axis": "first"}, "a number, none or auto"),
+        ({"dims": ["height=8"]}, "left open: x[3] (width)"),
+        ({"dims": ["height=8", "width=8"], "batch_axis": "none"}, "left open: x[0] (n)"),
+    ],
+)
+def test_sizes_that_do_not_fit(tmp_path: Path, sizes: dict[str, Any], words: str) -> None:
+    path = convolution(tmp_path, "n", 3, "height", "width")
+    given = {"input_shapes": None, "dims": None, "batch_axis": None} | sizes
+    with pytest.raises(UserError) as caught:
+        read_onnx(path, sizes=parse_sizes(**given))
+    assert words in str(caught.value)
+
+
+def test_sizes_are_for_onnx_files() -> None:
+    with pytest.raises(UserError, match="are for ONNX files"):
+        load_network("alexnet", sizes=Sizes(dims={"n": 2}))
+
+
+def test_commands_take_sizes_and_results_remember_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = convolution(tmp_path, "n", 3, "height", "width")
+    shown = run(capsys, "networks", "show", path, "--dim", "height=10", "--dim", "width=10", "--json")
+    assert json.loads(shown.stdout)["macs"] == 64 * 4 * 27
+    sizes = ("--input-shape", "x=1,3,10,10", "--batch-axis", "none")
+    result = json.loads(run(capsys, "simulate", path, *sizes, "--json").stdout)
+    assert result["totals"]["macs"] == 64 * 4 * 27
+    made_from = result["made_from"]
+    assert (made_from["input_shapes"], made_from["batch_axis"]) == ({"x": [1, 3, 10, 10]}, "none")
+    run(capsys, "simulate", path).must_refuse("left open", "--dim NAME=SIZE")
+
+
+def branches(name: str) -> dict[str, Any]:
+    empty = [helper.make_empty_tensor_value_info("z")]
+    return {
+        key: helper.make_graph([node("Conv", f"{name} {weights}", "z")], key, [], empty)
+        for key, weights in (("then_branch", "a"), ("else_branch", "b"))
+    }
+
+
+def test_an_if_on_data_is_named_and_skipping_it_keeps_its_shape(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", "x w", "c"),
+        node("ReduceMax", "x", "top", keepdims=0),
+        node("Greater", "top zero", "is_bright"),
+        helper.make_node("If", ["is_bright"], ["chosen"], name="fork", **branches("c")),
+        node("Conv", "chosen v"),
+    ]
+    weights = {
+        "w": real(4, 3, 3, 3), "a": real(5, 4, 3, 3), "b": real(5, 4, 3, 3), "v": real(2, 5, 1, 1),
+        "zero": scalar(0),
+    }  # fmt: skip
+    path = save(tmp_path, nodes, {"x": [1, 3, 10, 10]}, weights)
+    with pytest.raises(UserError, match=r"If \(fork\): its condition depends on data"):
+        read_onnx(path)
+    network = read_onnx(path, skip_unsupported=True)
+    # 8 x 8 pixels of the first convolution, 6 x 6 of the last one, which both branches leave.
+    assert [layer.macs for layer in network.layers] == [64 * 4 * 27, 36 * 2 * 5]
+    assert network.skipped_operators == ("If (fork): its condition depends on data",)
+    assert "MACs of 1 operators that were left out are unknown" in network.source
+
+
+def test_skipping_an_operator_nobody_knows_keeps_the_shape_that_the_file_declares(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", "x w", "c"),
+        node("Mystery", "c", "m", domain="custom"),
+        node("Conv", "m v"),
+    ]
+    path = save(tmp_path, nodes, {"x": ["n", 3, 10, 10]}, {"w": real(4, 3, 3, 3), "v": real(2, 5, 3, 3)})
+    model = onnx.load(path)
+    model.graph.value_info.append(helper.make_tensor_value_info("m", TensorProto.FLOAT, ["n", 5, 6, 6]))
+    onnx.save(model, path)
+    with pytest.raises(UserError, match=r"custom\.Mystery \(n_m\)"):
+        read_onnx(path)
+    network = read_onnx(path, skip_unsupported=True)
+    assert [layer.macs for layer in network.layers] == [64 * 4 * 27, 16 * 2 * 45]
+    assert network.skipped_operators == ("custom.Mystery (n_m)",)
+
+
+def test_a_product_of_constants_is_folded_and_the_result_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(CASES["product_of_constants"].model(), path)
+    result = json.loads(run(capsys, "simulate", path, "--json").stdout)
+    assert result["totals"]["macs"] == 3 * 4 * 5
+    assert any("not counted: MatMul (n_w)" in warning for warning in result["warnings"])
+    assert coverage(load_model(path)).folded == ("MatMul (n_w)",)
+
+
+def test_steps_of_a_recurrent_layer_wait_for_each_other_and_share_weights(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(CASES["lstm"].model(), path)
+    inputs, *steps = read_onnx(path).layers
+    assert (inputs.m, inputs.n, inputs.k) == (5 * 2, 24, 3)
+    assert [(layer.m, layer.n, layer.k) for layer in steps] == [(2, 24, 6)] * 5
+    assert {layer.weights for layer in steps} == {steps[0].weights} != {""}
+    for before, after in pairwise(steps):
+        assert before.name in after.inputs
+
+
+@pytest.mark.parametrize(
+    ("operator", "more", "attributes", "elements"),
+    [
+        ("Erf", "", {}, 144),
+        ("Det", "", {}, 144),
+        ("GridSample", "grid", {}, 144),
+        ("LpPool", "", {"kernel_shape": [2, 2]}, 144),
+        ("CumSum", "axis", {}, 144),
+        ("RoiAlign", "rois batches", {"output_height": 2, "output_width": 2}, 144),
+        ("HardSwish", "", {}, 144),
+        ("Hardmax", "", {}, 144),
+        ("BlackmanWindow", None, {}, 0),
+    ],
+)
+def test_operators_that_compute_no_product_are_elementwise_work(
+    tmp_path: Path, operator: str, more: str | None, attributes: dict[str, Any], elements: int
+) -> None:
+    """What reads the 144 results of a convolution is work on 144 elements; what reads none is none."""
+    last = node(operator, "size" if more is None else f"c {more}".strip(), **attributes)
+    weights = {
+        "w": real(4, 3, 3, 3), "grid": real(1, 5, 5, 2), "axis": scalar(1, np.int64), "rois": real(2, 4),
+        "batches": integers(0, 0), "size": scalar(9, np.int64),
+    }  # fmt: skip
+    path = save(tmp_path, [node("Conv", "x w", "c"), last], {"x": [1, 3, 8, 8]}, weights)
+    (layer,) = read_onnx(path).layers
+    assert layer.macs == 36 * 4 * 27
+    assert sum(post.elements for post in layer.post_operations) == elements
+
+
+def test_operators_of_classical_learning_are_elementwise_work(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", "x w", "c"),
+        node("Flatten", "c", "f"),
+        node("Scaler", "f", domain="ai.onnx.ml", offset=[0.0], scale=[2.0]),
+    ]
+    path = save(tmp_path, nodes, {"x": [1, 3, 8, 8]}, {"w": real(4, 3, 3, 3)})
+    (layer,) = read_onnx(path).layers
+    assert [(post.kind, post.elements) for post in layer.post_operations] == [("other", 144)]
+
+
+def test_external_data_that_is_missing_is_no_matter_where_only_shapes_are_needed(tmp_path: Path) -> None:
+    path = convolution(tmp_path, "n", 3, 8, 8)
+    model = onnx.load(path)
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    weights = tmp_path / "weights.bin"
+    assert execute(load_model(path), real(1, 3, 8, 8), float32_product).shape == (1, 4, 6, 6)
+    weights.unlink()
+    assert read_onnx(path).macs == 36 * 4 * 27
+    with pytest.raises(UserError, match="weights cannot be read"):
+        load_model(path)
+
+
+# -- inference ----------------------------------------------------------------------------------------------
+
+
+def test_inference_takes_sizes_from_the_data(tmp_path: Path) -> None:
+    path = convolution(tmp_path, "n", 3, "height", "width")
+    images = real(3, 3, 9, 7)
+    (wanted,) = run_onnx_runtime(onnx.load(path), {"x": images})
+    np.savez(tmp_path / "images.npz", images=images)
+    result = infer(load_model(path), load_images(tmp_path / "images.npz"), "fp32")
+    assert result.logits == pytest.approx(wanted, rel=1e-4, abs=1e-5)
+
+
+def test_a_batch_that_a_reshape_fixes_goes_through_one_by_one(tmp_path: Path) -> None:
+    nodes = [node("Conv", "x w", "c"), node("Reshape", "c target", "flat"), node("MatMul", "flat v")]
+    weights = {"w": real(4, 3, 3, 3), "target": integers(1, 144), "v": real(144, 5)}
+    path = save(tmp_path, nodes, {"x": ["n", 3, 8, 8]}, weights)
+    model = load_model(path)
+    assert model.run_size == 1
+    images = real(4, 3, 8, 8)
+    wanted = [run_onnx_runtime(onnx.load(path), {"x": image[None]})[0] for image in images]
+    assert execute(model, images, float32_product) == pytest.approx(
+        np.concatenate(wanted), rel=1e-4, abs=1e-4
+    )
+
+
+def test_a_batch_that_the_file_states_but_does_not_need_is_any_batch(tmp_path: Path) -> None:
+    model = load_model(convolution(tmp_path, 1, 3, 8, 8))
+    assert model.run_size is None
+    assert execute(model, real(7, 3, 8, 8), float32_product).shape == (7, 4, 6, 6)
+
+
+def test_a_last_part_that_is_not_full(tmp_path: Path) -> None:
+    nodes = [node("Reshape", "x target", "r"), node("MatMul", "r v", "p"), node("Reshape", "p back")]
+    weights = {"target": integers(2, 192), "v": real(192, 5), "back": integers(2, 5)}
+    path = save(tmp_path, nodes, {"x": [2, 3, 8, 8]}, weights)
+    model = load_model(path)
+    assert model.run_size == 2
+    images = real(5, 3, 8, 8)
+    wanted = images.reshape(5, -1).astype(np.float64) @ weights["v"]
+    assert execute(model, images, float32_product) == pytest.approx(wanted, rel=1e-4, abs=1e-3)
+
+
+def test_several_inputs_one_of_them_of_integers(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [node("Gather", "table ids", "e"), node("Add", "e x", "s"), node("MatMul", "s w")],
+        "graph",
+        [
+            helper.make_tensor_value_info("ids", TensorProto.INT64, ["n", 3]),
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 4]),
+        ],
+        [helper.make_empty_tensor_value_info("y")],
+        [numpy_helper.from_array(real(6, 4), "table"), numpy_helper.from_array(real(4, 5), "w")],
+    )
+    path = tmp_path / "two.onnx"
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.save(model, path)
+    feeds = {"ids": np.array([[0, 5, 2], [1, 1, 3]]), "x": real(2, 3, 4)}
+    (wanted,) = run_onnx_runtime(model, feeds)
+    outputs = execute_outputs(load_model(path), feeds, float32_product, ("y", "s"))
+    assert outputs["y"] == pytest.approx(wanted, rel=1e-4, abs=1e-5)
+    with pytest.raises(UserError, match="the file has no values for them: x"):
+        execute(load_model(path), {"ids": feeds["ids"]}, float32_product)
+
+
+def test_half_precision_runs_in_float32(tmp_path: Path) -> None:
+    nodes = [node("Conv", "x w", "c"), node("Cast", "c", "d", to=TensorProto.FLOAT16), node("Relu", "d")]
+    weights = {"w": real(4, 3, 3, 3).astype(np.float16)}
+    path = save(tmp_path, nodes, {"x": ["n", 3, 8, 8]}, weights, kind=TensorProto.FLOAT16)
+    images = real(2, 3, 8, 8).astype(np.float16)
+    (wanted,) = run_onnx_runtime(onnx.load(path), {"x": images})
+    got = execute(load_model(path), images, float32_product)
+    assert got.dtype == np.float32
+    # Half precision has 11 bits.
+    assert got == pytest.approx(wanted.astype(np.float32), rel=2**-9, abs=2**-9)
+
+
+def test_every_product_of_a_network_is_covered(tmp_path: Path) -> None:
+    for name in ("conv_transpose_2d_grouped", "lstm", "conv_3d", "packed_attention", "einsum_attention"):
+        path = tmp_path / f"{name}.onnx"
+        onnx.save(CASES[name].model(), path)
+        covered = coverage(load_model(path))
+        assert covered.share == 1
+        assert covered.macs == read_onnx(path).macs
+
+
+def test_the_command_says_what_is_covered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(CASES["conv_1d_grouped_then_normalized"].model(), path)
+    np.save(tmp_path / "x.npy", CASES["conv_1d_grouped_then_normalized"].feeds["x"])
+    output = run(capsys, "infer", path, "--data", tmp_path / "x.npy", "--mac", "fp32", "--json").stdout
+    document = json.loads(output)
+    # 16 places of 8 filters over 2 channels x 5, for 2 sequences; batch normalization is folded.
+    assert document["coverage"]["macs"] == 2 * 16 * 8 * 10
+    assert document["coverage"]["share"] == 1
+    assert document["coverage"]["float32"] == {"Unsqueeze": 1, "Squeeze": 1, "Relu": 1}
