@@ -116,7 +116,7 @@ def check_closeness(
     return compared
 
 
-def _comparable(mac: Mac, accumulator: Any) -> int | float:
+def _comparable(mac: Mac, accumulator: np.number[Any] | int) -> int | float:
     """Plain integers as they are, codes by value."""
     if mac.accumulator.number_format is None:
         return int(accumulator)

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from fractions import Fraction
 from functools import singledispatch
 from math import floor, isfinite, log2
-from typing import Any
 
 from simulator.foundation import UserError
+from simulator.foundation.defects import DefectError
 from simulator.numerics import Accumulator, FixedAccumulator, FloatAccumulator, Format, Mac
 from simulator.numerics.accumulators import TruncatedAccumulator
+from simulator.numerics.formats.log import LogBase
 
 Values = list[tuple[float, float]]
 
@@ -96,7 +97,9 @@ def _logarithmic(mac: Mac, a: float, w: float) -> int:
     """Add the logarithms, look up the power, shift into place as the circuit's shifter does."""
     if not (isfinite(a) and isfinite(w)) or a == 0 or w == 0:
         return 0
-    fmt: Any = mac.activation
+    fmt = mac.activation
+    if not isinstance(fmt, LogBase):
+        raise DefectError(f"MAC {mac.name!r}: {fmt.spec} is no log number")
     steps, alpha = 1 << fmt.log_fraction_bits, fmt.alpha
     powers = [round((2 ** (f / steps) - 1) * 2**alpha) for f in range(steps)]
     total = sum(_logarithm(abs(value), powers, alpha) for value in (a, w))

@@ -124,7 +124,9 @@ def _shape(a: Codes, w: Codes) -> tuple[int, int]:
     return a.shape[0], w.shape[1]
 
 
-def _part(lanes: Lanes, rows: slice, reduction: slice, columns: slice) -> tuple[Any, Any]:
+def _part(
+    lanes: Lanes, rows: slice, reduction: slice, columns: slice
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Contiguous operands of part of the product."""
     a, w = lanes.a[rows, reduction], lanes.w[reduction, columns]
     return np.ascontiguousarray(a), np.ascontiguousarray(w)

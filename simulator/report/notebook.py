@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, overload
 
 from simulator.foundation import UserError
 from simulator.report import units
@@ -94,7 +94,13 @@ class ComparisonView(Sequence[ResultView]):
     def __iter__(self) -> Iterator[ResultView]:
         return (view(variant.result) for variant in self._comparison.variants)
 
-    def __getitem__(self, place: Any) -> Any:
+    @overload
+    def __getitem__(self, place: int) -> ResultView: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[ResultView]: ...
+
+    def __getitem__(self, place: int | slice) -> ResultView | list[ResultView]:
         return list(self)[place]
 
     def _repr_html_(self) -> str:

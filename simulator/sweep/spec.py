@@ -141,7 +141,7 @@ def load_spec(path: Path) -> SweepSpec:
     return spec.model_copy(update={"grid": grid, "points": points})
 
 
-def _beside(path: Path, tables: Any) -> Any:
+def _beside(path: Path, tables: object) -> object:
     """Tables of one point, paths taken relative to the sweep's file; what is no list is refused later."""
     if not isinstance(tables, list):
         return tables

@@ -86,7 +86,7 @@ def problem_of(layer: Layer, arch: ArchConfig) -> Problem:
 def tiles_of(run: LayerRun) -> Tiles:
     chosen: dict[str, Any] = run.tiling.summary()
     rows, columns = chosen.get("tile_rows", 1), chosen.get("tile_columns", chosen["tile_m"])
-    by_columns = chosen["image_order"] == "columns"
+    by_columns = chosen["image_order"] == "columns" and "tile_rows" in chosen  # else one run of pixels
     return Tiles(
         loops=chosen["loops"],
         pixels=(chosen.get("tile_images", 1), *((columns, rows) if by_columns else (rows, columns))),

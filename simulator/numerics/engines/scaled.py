@@ -63,7 +63,7 @@ class ScaledSteps:
         return np.float32 if self.is_single else np.float64
 
     @property
-    def layout(self) -> tuple[Any, ...]:
+    def layout(self) -> tuple[np.signedinteger[Any], ...]:
         """The kernels' constants, as integers of the lanes' width."""
         integer = np.int32 if self.is_single else np.int64
         width, fraction_bits = (32, 23) if self.is_single else (64, 52)

@@ -121,7 +121,7 @@ def integers_as_reals(integers: npt.NDArray[Any], *, nearest: bool = False) -> n
     return np.where(exact, rounded, odd.astype(np.float64) * 2.0**_DROPPED)
 
 
-def _as_real(number: Any, *, nearest: bool) -> float:
+def _as_real(number: float | np.floating[Any] | np.integer[Any], *, nearest: bool) -> float:
     """float64 of a float, or of an integer as in `integers_as_reals`."""
     if isinstance(number, float | np.floating) or abs(number) < 1 << FLOAT64_SIGNIFICAND_BITS:
         return float(number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -119,9 +119,22 @@ class Binary64(StandardFloat):
         codes[:] = self._encode(reals.astype(np.float64)).view(np.uint64)
 
 
-def _standard(name: str, exponent_field_bits: int, fraction_bits: int, **options: Any) -> StandardFloat:
-    bias = default_bias(exponent_field_bits)
-    return StandardFloat(exponent_field_bits, fraction_bits, bias, name=name, **options)
+def _standard(
+    name: str,
+    exponent_field_bits: int,
+    fraction_bits: int,
+    *,
+    specials: Specials = "ieee",
+    saturates: bool = False,
+) -> StandardFloat:
+    return StandardFloat(
+        exponent_field_bits,
+        fraction_bits,
+        default_bias(exponent_field_bits),
+        name=name,
+        specials=specials,
+        saturates=saturates,
+    )
 
 
 def _fnuz(name: str, exponent_field_bits: int, fraction_bits: int) -> StandardFloat:
