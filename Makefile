@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-fast coverage mutants lint lock docs accuracy clean
+.PHONY: demo test test-fast coverage mutants fuzz audit lint lock docs accuracy clean
 
 demo: $(STAMP)
 	$(BIN)/systolic compare resnet50 --arch int8_32x32 --arch elma8_32x32
@@ -25,6 +25,14 @@ coverage: $(STAMP)
 mutants: $(STAMP)
 	$(BIN)/python -m tools.mutants $(if $(MUTANTS),--mutants $(MUTANTS)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(JOBS),--jobs $(JOBS)) $(MODULES)
+
+# Try changed inputs of every kind: each is accepted or refused in one line (docs/limits.md): make fuzz N=1000000 SEED=1
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.hostile.fuzzing $(or $(N),20000) $(or $(SEED),0)
+
+# Ask the Python Packaging Advisory Database about every pinned dependency; needs the network.
+audit: $(STAMP)
+	$(BIN)/uv tool run pip-audit --no-deps --disable-pip --requirement requirements.lock
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,6 +1,11 @@
 """`python -m simulator` is the `systolic` command."""
 
-from simulator.cli import main
+import os
 
 if __name__ == "__main__":
-    main()
+    try:
+        from simulator.cli import main
+
+        main()
+    except KeyboardInterrupt:  # before the command itself could take notice
+        os._exit(130)

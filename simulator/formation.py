@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from simulator.foundation import sums
 from simulator.foundation.femtojoules import Femtojoules, formed_fj
@@ -15,17 +15,33 @@ UNSTATED_UNCERTAINTY: Final = 0.15
 """Of a price that states none: a published array takes 14 % more power than its published PEs account for."""
 
 
-class Part(BaseModel):
-    """A part of a result: frozen, without fields of other names."""
+Count = Annotated[int, Field(strict=True, ge=0)]
+"""Of things; a boolean or a text is none."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+PositiveCount = Annotated[int, Field(strict=True, ge=1)]
+"""Of things of which there is at least one."""
+
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""A finite number; a boolean or a text is none."""
+
+Amount = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]
+"""A finite number that is not negative."""
+
+Share = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1 + 1e-9)]
+"""Of a whole, 0 to 1 but for binary rounding."""
+
+
+class Part(BaseModel):
+    """A part of a result: frozen, without fields of other names, its numbers finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class UsedPrice(Part):
     """`quantity` of one price (`table:row` of `sources.prices`) inside a unit price."""
 
     row: str
-    quantity: float
+    quantity: Real
     what: str = ""
 
 
@@ -54,8 +70,8 @@ class UnitPrice(Part):
     operand: Literal["ifmap", "filter", "ofmap"] | None = None
     counted: str
     price_pj: FiniteFloat | None
-    less_leakage_pj: float = 0.0
-    uncertainty: float | None = None
+    less_leakage_pj: Real = 0.0
+    uncertainty: Amount | None = None
     composed_for: str = ""
     prices: list[UsedPrice]
     not_priced: NoPrice | None = None
@@ -69,7 +85,7 @@ class EnergyFormation:
     twenty of these a layer, so they are plain dataclasses, a fraction of a model's size.
     """
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     unit_price: str
     count: int | FiniteFloat
@@ -89,10 +105,10 @@ class AreaFormation(Part):
 
     component: str
     counted: str
-    count: float
-    unit_area_um2: float | None
-    area_um2: float | None
-    uncertainty: float | None = None
+    count: Amount
+    unit_area_um2: Amount | None
+    area_um2: Amount | None
+    uncertainty: Amount | None = None
     composed_for: str = ""
     prices: list[UsedPrice]
     not_priced: NoPrice | None = None

@@ -349,9 +349,6 @@ def _require_recorded(trace: Trace, layer: Layer, sums: Codes) -> int:
 
 
 def _save(folder: Path, name: str, sums: Codes) -> None:
-    from simulator.foundation.files import prepare_folder, whole_file
+    from simulator.foundation.files import prepare_folder, safe_name, write_array
 
-    prepare_folder(folder)
-    safe = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)
-    with whole_file(folder / f"{safe}.npy") as temporary, temporary.open("wb") as file:
-        np.save(file, sums, allow_pickle=sums.dtype == object)
+    write_array(prepare_folder(folder) / f"{safe_name(name)}.npy", sums)

@@ -11,6 +11,7 @@ from simulator.arch import ArchConfig
 from simulator.arch.scalesim_cfg import read_scalesim_cfg
 from simulator.foundation import UserError
 from simulator.foundation.documents import validate
+from simulator.foundation.reading.content import is_folder
 from simulator.measured import Tensors, measure_on_images, measure_recorded
 from simulator.measurements import MeasuredRun
 from simulator.result import Origin, Result
@@ -105,7 +106,7 @@ def _run(arch: ArchConfig, made_from: Origin, progress: Progress | None) -> Resu
         ready = measure_on_images(
             arch, made_from.network, tensors, batch=made_from.batch, sizes=sizes, progress=progress
         )
-    elif Path(made_from.network).is_dir():
+    elif is_folder(Path(made_from.network)):
         ready = measure_recorded(arch, made_from.network, progress=progress)
     else:
         ready = MeasuredRun(

@@ -9,14 +9,16 @@ sum of the parts that are known is never shown as the whole. `Result.not_priced`
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, model_validator
 
 from simulator.formation import (
+    Amount,
     AreaFormation,
+    PositiveCount,
+    Real,
     UnitPrice,
     require_areas,
     require_formed,
@@ -24,9 +26,16 @@ from simulator.formation import (
 )
 from simulator.formation import Part as _Part
 from simulator.foundation import UserError, sums
-from simulator.foundation.documents import JsonText, pretty_json, read_text
+from simulator.foundation.documents import JsonText, pretty_json
+from simulator.foundation.reading.content import is_folder, read_text
+from simulator.foundation.reading.json_documents import parse_json
+from simulator.foundation.reading.limits import LARGEST_JSON_BYTES
 from simulator.result_accuracy import Accuracy
+from simulator.result_arch import require_shown
+from simulator.result_laws import require_derived, require_inside
 from simulator.result_layer import LayerCycles, LayerResult, OperandBytes, OperandTraffic
+from simulator.result_seal import FIELD as SEALED
+from simulator.result_seal import require_seal
 from simulator.result_sources import MissingPrice, PriceSource, Sources, UnusedPrice
 from simulator.result_totals import Totals
 from simulator.result_v1 import energies_as_integers
@@ -70,9 +79,9 @@ class NetworkSummary(_Part):
 
     name: str
     source: str = ""
-    batch: int = 1
-    layers: int
-    macs: int
+    batch: PositiveCount = 1
+    layers: PositiveCount
+    macs: PositiveCount
     skipped_operators: list[str] = Field(default_factory=list)
 
 
@@ -103,8 +112,8 @@ class Origin(_Part):
 class Intervals(_Part):
     """From where to where the totals lie, at nominal 90 %, as prices know them; None where not priced."""
 
-    energy_pj: tuple[float, float] | None = None
-    area_um2: tuple[float, float] | None = None
+    energy_pj: tuple[Real, Real] | None = None
+    area_um2: tuple[Real, Real] | None = None
 
 
 class Result(_Part):
@@ -121,7 +130,7 @@ class Result(_Part):
     mac: str
     totals: Totals
     layers: list[LayerResult] = Field(min_length=1)
-    area_um2: dict[str, float | None]
+    area_um2: dict[str, Amount | None]
     area_formation: list[AreaFormation] = Field(default_factory=list)
     unit_prices: list[UnitPrice] = Field(default_factory=list)
     not_priced: list[MissingPrice] = Field(default_factory=list)
@@ -146,6 +155,8 @@ class Result(_Part):
         sums.require_equal("femtojoules of static energy", static_fj, totals.static_energy_fj)
         areas_um2 = [area for component, area in self.area_um2.items() if component != TOTAL]
         sums.require_close("area", sum_known(areas_um2), totals.area_um2)
+        if TOTAL in self.area_um2:
+            sums.require_close("total area", self.area_um2[TOTAL], totals.area_um2)
         sums.require_priced_alike(
             "totals",
             totals.energy_fj,
@@ -166,7 +177,12 @@ class Result(_Part):
         """
         if info.context and info.context.get("schema_version") == 1:
             return self
-        prices = {f"{price.table}:{price.row}": price.value for price in self.sources.prices}
+        prices: dict[str, float] = {}
+        for price in self.sources.prices:
+            reference = f"{price.table}:{price.row}"
+            if prices.setdefault(reference, price.value) != price.value:
+                message = f"price {reference!r} is given twice, as {prices[reference]} and {price.value}"
+                raise ValueError(message)
         units = {unit.name: unit for unit in self.unit_prices}
         known: set[tuple[int, int]] = set()
         for layer in self.layers:
@@ -177,6 +193,19 @@ class Result(_Part):
         require_unit_prices(self.unit_prices, prices)
         if self.area_formation:
             require_areas(self.area_formation, prices, self.area_um2)
+        return self
+
+    @model_validator(mode="after")
+    def _follows(self, info: ValidationInfo) -> Result:
+        """Figures are what they follow from; those that a document of version 1 leaves out are not asked."""
+        require_shown(self.arch, {layer.name: layer.tiling for layer in self.layers})
+        version = (info.context or {}).get("schema_version")
+        require_derived(self.totals, self.layers, self.arch, complete=version == SCHEMA_VERSION)
+        if self.intervals is not None:
+            require_inside("energy_pj", self.totals.energy_pj, self.intervals.energy_pj)
+            require_inside("area_um2", self.totals.area_um2, self.intervals.area_um2)
+        sums.require_equal("layers", len(self.layers), self.network.layers)
+        sums.require_equal("MACs of the network", self.totals.macs, self.network.macs)
         return self
 
     @model_validator(mode="after")
@@ -223,25 +252,27 @@ class Result(_Part):
         return documents
 
 
-def load_result(path: Path) -> Result:
+def load_result(path: Path, *, key: str | None = None) -> Result:
     """A result read back from `result.json` (or the folder that holds it).
 
     A file of schema version 1 is read as one of this version: its picojoules become whole femtojoules, which
-    must close too.
+    must close too. A file of a sweep's store is sealed; its checksum is checked, and that it was stored under
+    `key` where one is given.
 
     Raises:
-        UserError: unreadable, not a result, another schema version, or sums that do not close.
+        UserError: unreadable, not a result, another schema version, sums that do not close, figures that are
+            not what they follow from, numbers out of range, or a seal that does not hold.
     """
-    if path.is_dir():
+    if is_folder(path):
         path = path / "result.json"
-    text = read_text(path)
-    try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError("is not JSON", source=path, location=f"line {error.lineno}") from error
+    text = read_text(path, most_bytes=LARGEST_JSON_BYTES)
+    document = parse_json(text, source=path)
+    if key is not None or (isinstance(document, dict) and SEALED in document):
+        require_seal(text, source=path, key=key)
+        document = {name: value for name, value in document.items() if name != SEALED}
     if not isinstance(document, dict) or "schema_version" not in document:
         raise UserError("is not a result of `systolic simulate`", source=path)
-    if document["schema_version"] not in READ_VERSIONS:
+    if type(document["schema_version"]) is not int or document["schema_version"] not in READ_VERSIONS:
         raise UserError(
             "was written with another schema version",
             source=path,
@@ -256,6 +287,8 @@ def load_result(path: Path) -> Result:
         return Result.model_validate(
             document | {"schema_version": SCHEMA_VERSION}, context={"schema_version": version}
         )
+    except (ArithmeticError, RecursionError) as error:
+        raise UserError("is not a valid result: it has numbers beyond any range", source=path) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         location = ".".join(str(part) for part in first["loc"]) or None

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from simulator.formation import EnergyFormation
+from simulator.formation import Amount, Count, EnergyFormation, PositiveCount, Real, Share
 from simulator.formation import Part as _Part
 from simulator.foundation import sums
 from simulator.foundation.femtojoules import Femtojoules, in_pj
@@ -18,11 +18,11 @@ from simulator.result_defaults import layer_with_bound
 class LayerCycles(_Part):
     """Cycles of a layer; `stall` is the sum of the layer's named `stalls`."""
 
-    compute: int = Field(ge=0)
-    fill: int = Field(ge=0)
-    drain: int = Field(ge=0)
-    stall: int = Field(0, ge=0)
-    total: int = Field(ge=0)
+    compute: Count
+    fill: Count
+    drain: Count
+    stall: Count = 0
+    total: PositiveCount
 
     @model_validator(mode="after")
     def _closes(self) -> LayerCycles:
@@ -37,10 +37,10 @@ class OperandBytes(_Part):
     bursts (DRAM) that were touched for them; energy is charged by these. Files of schema 1 have none: 0.
     """
 
-    read: int = Field(0, ge=0)
-    write: int = Field(0, ge=0)
-    moved_read: int = Field(0, ge=0)
-    moved_write: int = Field(0, ge=0)
+    read: Count = 0
+    write: Count = 0
+    moved_read: Count = 0
+    moved_write: Count = 0
 
 
 class OperandTraffic(_Part):
@@ -61,34 +61,39 @@ class LayerResult(_Part):
     name: str
     kind: str
     mac: str
-    m: int
-    n: int
-    k: int
-    groups: int = 1
-    macs: int
-    folds: int
+    m: PositiveCount
+    n: PositiveCount
+    k: PositiveCount
+    groups: PositiveCount = 1
+    macs: PositiveCount
+    folds: PositiveCount
     cycles: LayerCycles
-    stalls: dict[str, int] = Field(default_factory=dict)
-    start_cycle: int = 0
-    utilization: float
+    stalls: dict[str, Count] = Field(default_factory=dict)
+    start_cycle: Count = 0
+    utilization: Share
     tiling: dict[str, Any] = Field(default_factory=dict)
     sram_bytes: OperandTraffic
     dram_bytes: OperandTraffic
     energy_fj: dict[str, Femtojoules | None]
-    energy_pj: dict[str, float | None]
+    energy_pj: dict[str, Real | None]
     static_energy_fj: Femtojoules | None = 0
-    static_energy_pj: float | None = 0.0
+    static_energy_pj: Amount | None = 0.0
     energy_bound_fj: Femtojoules | None = None
-    energy_bound_pj: float | None = None
+    energy_bound_pj: Amount | None = None
     formation: list[EnergyFormation] = Field(default_factory=list)
-    power_mw: float | None = 0.0
-    pe_cycles: dict[str, int] = Field(default_factory=dict)
-    activity: dict[str, float] = Field(default_factory=dict)
+    power_mw: Amount | None = 0.0
+    pe_cycles: dict[str, Count] = Field(default_factory=dict)
+    activity: dict[str, Real] = Field(default_factory=dict)
     accuracy: LayerAccuracy | None = None
     overflowed_sums: int | None = Field(
         None, ge=0, description="Sums of real tensors that left the accumulator; None where no tensors ran."
     )
     warnings: list[str] = Field(default_factory=list)
+
+    @property
+    def total_cycles(self) -> int:
+        """Cycles from the layer's beginning to its end."""
+        return self.cycles.total
 
     @model_validator(mode="before")
     @classmethod

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from simulator.formation import NoPrice
+from simulator.formation import Amount, NoPrice, Real
 from simulator.formation import Part as _Part
 
 
@@ -15,19 +15,19 @@ class PriceSource(_Part):
 
     component: str
     action: str
-    value: float
+    value: Amount
     unit: Literal["pJ", "um2", "mW", "pJ/byte", "pJ/bit", "pJ/bit/mm", "mW/um2", "ns"]
     status: Literal["published", "derived", "model", "tool_default", "ratio", "own", "composed"]
     source: str
     table: str
     row: str
-    node_nm: float | None = None
-    voltage_v: float | None = None
-    temperature_c: float | None = None
+    node_nm: Amount | None = None
+    voltage_v: Amount | None = None
+    temperature_c: Real | None = None
     corner: str | None = None
-    clock_mhz: float | None = None
+    clock_mhz: Amount | None = None
     activity: str = ""
-    uncertainty: float | None = None
+    uncertainty: Amount | None = None
     formula: str = ""
     scaling: list[str] = Field(default_factory=list)
     used_for: list[str] = Field(default_factory=list)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from simulator.formation import Amount, Count, PositiveCount, Real, Share
 from simulator.formation import Part as _Part
 from simulator.foundation import sums
 from simulator.foundation.femtojoules import Femtojoules
@@ -20,33 +21,33 @@ class Totals(_Part):
     it. `energy_bound` is the energy if registers of idle PEs toggled as those of busy ones.
     """
 
-    cycles: int
-    macs: int
-    latency_ms: float
+    cycles: PositiveCount
+    macs: PositiveCount
+    latency_ms: Annotated[Real, Field(gt=0)]
     energy_fj: Femtojoules | None
-    energy_pj: float | None
+    energy_pj: Amount | None
     static_energy_fj: Femtojoules | None = 0
-    static_energy_pj: float | None = 0.0
+    static_energy_pj: Amount | None = 0.0
     chip_energy_fj: Femtojoules | None = None
-    chip_energy_pj: float | None = None
+    chip_energy_pj: Amount | None = None
     dram_energy_fj: Femtojoules | None = None
-    dram_energy_pj: float | None = None
+    dram_energy_pj: Amount | None = None
     energy_bound_fj: Femtojoules | None = None
-    energy_bound_pj: float | None = None
-    power_mw: float | None
-    chip_power_mw: float | None = None
-    dram_power_mw: float | None = None
-    peak_layer_power_mw: float | None = 0.0
-    area_um2: float | None
-    utilization: float
-    tops: float = 0.0
-    tops_per_w: float | None
-    chip_tops_per_w: float | None = None
-    tops_per_mm2: float | None = 0.0
-    energy_delay_product_pj_ms: float | None = 0.0
+    energy_bound_pj: Amount | None = None
+    power_mw: Amount | None
+    chip_power_mw: Amount | None = None
+    dram_power_mw: Amount | None = None
+    peak_layer_power_mw: Amount | None = 0.0
+    area_um2: Amount | None
+    utilization: Share
+    tops: Amount = 0.0
+    tops_per_w: Amount | None
+    chip_tops_per_w: Amount | None = None
+    tops_per_mm2: Amount | None = 0.0
+    energy_delay_product_pj_ms: Amount | None = 0.0
     energy_by_component_fj: dict[str, Femtojoules | None] = Field(default_factory=dict)
-    energy_by_component_pj: dict[str, float | None] = Field(default_factory=dict)
-    cycles_by_cause: dict[str, int] = Field(default_factory=dict)
+    energy_by_component_pj: dict[str, Real | None] = Field(default_factory=dict)
+    cycles_by_cause: dict[str, Count] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod

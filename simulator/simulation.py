@@ -12,6 +12,7 @@ from simulator.arch.mapping import with_mapping
 from simulator.arch.scalesim_cfg import BANDWIDTH_FIELD, ScaleSimConfig, read_scalesim_cfg
 from simulator.assembly import assemble
 from simulator.foundation import UserError
+from simulator.foundation.reading.content import is_folder
 from simulator.measurements import MeasuredRun
 from simulator.price_lists import move_prices_of
 from simulator.result import Origin, Result
@@ -114,7 +115,7 @@ def origin(
     With tensors, or a trace, also `arch`: formats are written into the one that runs.
     """
     chosen = sizes or Sizes()
-    measures = tensors is not None or Path(network).is_dir()
+    measures = tensors is not None or is_folder(Path(network))
     return Origin(
         network=network,
         batch=batch,

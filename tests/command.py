@@ -6,11 +6,10 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 import pytest
 
-from simulator.cli import main
+from simulator.cli import exit_code
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,14 +39,9 @@ class Outcome:
 def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Outcome:
     """Run the command in this process."""
     capsys.readouterr()
-    with mock.patch.object(sys, "argv", ["systolic", *map(str, arguments)]):
-        try:
-            main()
-            exit_code = 0
-        except SystemExit as error:
-            exit_code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    code = exit_code([str(argument) for argument in arguments])
     captured = capsys.readouterr()
-    return Outcome(exit_code, captured.out, captured.err)
+    return Outcome(code, captured.out, captured.err)
 
 
 def run_process(*arguments: str | Path, cwd: Path | None = None) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -74,6 +75,8 @@ def make_result(
         )
         for index in range(layers)
     ]
+    starts = itertools.accumulate((layer.cycles.total for layer in built), initial=0)
+    built = [layer.model_copy(update={"start_cycle": at}) for layer, at in zip(built, starts, strict=False)]
     cycles = sum(layer.cycles.total for layer in built)
     macs = sum(layer.macs for layer in built)
     by_component_fj: dict[str, int | None] = {
@@ -85,6 +88,7 @@ def make_result(
     static_fj = by_component_fj["leakage"]
     latency_ms = cycles / _CLOCK_MHZ / 1000
     power_mw = None if energy_pj is None else energy_pj / latency_ms / 1e6
+    powers_mw = [layer.power_mw for layer in built]
     area: dict[str, float | None] = {
         "multiply": 124121.088,
         "registers": 99090.432,
@@ -115,7 +119,7 @@ def make_result(
             static_energy_fj=static_fj,
             static_energy_pj=in_pj(static_fj),
             power_mw=power_mw,
-            peak_layer_power_mw=None if power_mw is None else power_mw * 1.2,
+            peak_layer_power_mw=None if None in powers_mw else max(mw or 0.0 for mw in powers_mw),
             area_um2=area_um2,
             utilization=macs / (cycles * _ROWS * _ROWS),
             tops=tops,

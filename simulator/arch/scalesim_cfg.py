@@ -20,6 +20,7 @@ from typing import Any, Final
 from simulator.dataflow import DATAFLOWS
 from simulator.foundation import UserError
 from simulator.foundation.documents import read_text
+from simulator.foundation.reading.content import require_plain
 
 _DATAFLOWS: Final = tuple(name for name, flow in DATAFLOWS.items() if flow.scalesim)
 BANDWIDTH_MODES: Final = ("CALC", "USER")
@@ -151,7 +152,8 @@ def _settings(path: Path) -> tuple[_Settings, list[str]]:
     """Section and text by key in SCALE-Sim's own spelling, and the keys that it does not read."""
     parser = _Parser(interpolation=None, inline_comment_prefixes=("#", ";"), default_section="")
     try:
-        parser.read_string(read_text(path).removeprefix("\ufeff"), source=str(path))
+        text = require_plain(read_text(path).removeprefix("\ufeff"), source=path)
+        parser.read_string(text, source=str(path))
     except Error as error:
         problem = str(error).splitlines()[0]
         raise UserError(f"is not a SCALE-Sim configuration: {problem}", source=path) from error

@@ -1,27 +1,105 @@
-"""The `systolic` command: one module a command, joined here."""
+"""The `systolic` command: one module a command, joined here.
+
+However it ends, it ends in one line on stderr and one of these exit codes: 0 done, 1 done but for what the
+line names, 2 something that cannot be used or written, 70 a defect, 130 interrupted.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import Final
 
-from simulator.foundation import UserError
+EXIT_USER_ERROR: Final = 2
+EXIT_DEFECT: Final = 70
+"""`EX_SOFTWARE` of sysexits.h."""
 
-EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED: Final = 130
+"""128 and the number of SIGINT, as shells have it."""
 
 _BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """What BLAS libraries read when they are loaded: their threads would wait busily beside the simulator's."""
 
 
 def main() -> None:
-    """Run the command; a user's mistake ends in one message and exit code 2, without a traceback."""
+    """Run the command and end the process.
+
+    A user's mistake, a full disk or a closed pipe ends in one message and exit code 2, Ctrl-C in exit code
+    130, a defect in one message, a file with its traceback and exit code 70.
+
+    Raises:
+        SystemExit: with the exit code, where it is not 0.
+    """
+    from simulator.cli.interruption import end, heed
+
     if "numpy" not in sys.modules:
         for name in _BLAS_THREADS:
             os.environ.setdefault(name, "1")
-    from simulator.cli.commands import app
+    heed()
+    code = exit_code(sys.argv[1:])
+    if code == EXIT_INTERRUPTED:
+        end(code)
+    if code:
+        sys.exit(code)
+
+
+def exit_code(arguments: list[str]) -> int:
+    """Run the command and return its exit code; nothing is raised."""
+    try:
+        return _finished(arguments)
+    except KeyboardInterrupt:
+        from simulator.cli.streams import say
+
+        say("interrupted")
+        return EXIT_INTERRUPTED
+
+
+def _finished(arguments: list[str]) -> int:
+    """The exit code of the command; what it wrote to stdout has been written."""
+    from simulator.cli.streams import checked_output, say
+
+    checked_output()
+    code = _code(arguments)
+    try:
+        sys.stdout.flush()
+    except Exception as error:
+        say(str(error))
+        return EXIT_USER_ERROR
+    return code
+
+
+def _code(arguments: list[str]) -> int:
+    from simulator.cli.streams import say
+    from simulator.foundation import UserError
 
     try:
-        app(prog_name="systolic")
+        _require_text(arguments)
+        from simulator.cli.commands import run
+
+        return run(arguments)
     except UserError as error:
-        sys.stderr.write(f"systolic: {error}\n")
-        sys.exit(EXIT_USER_ERROR)
+        say(str(error))
+    except MemoryError:
+        say("needs more memory than there is")
+    except Exception as error:
+        from simulator.cli.defects import told
+
+        say(told(error, arguments))
+        return EXIT_DEFECT
+    return EXIT_USER_ERROR
+
+
+def _require_text(arguments: list[str]) -> None:
+    """Refuse arguments that no file, name or value can be: empty ones, and what is no plain UTF-8 text."""
+    from simulator.foundation import UserError
+    from simulator.foundation.messages import is_plain
+
+    before = ""
+    for argument in arguments:
+        if argument.startswith("--") and argument.endswith("="):
+            raise UserError("is empty", source=argument.removesuffix("="))
+        if not argument.strip():
+            raise UserError("is empty", source=f"the argument after {before}" if before else "an argument")
+        if not is_plain(argument):
+            raise UserError("must be plain UTF-8 text", source="an argument", value=argument)
+        before = argument

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Final
+
 import typer
 
 from simulator import __version__
@@ -15,6 +18,15 @@ from simulator.cli.simulate import simulate_command
 from simulator.cli.sweep import sweep_command
 from simulator.cli.trace import trace_command
 from simulator.cli.validate import validate_command
+from simulator.foundation import UserError
+
+_USAGE_ERROR: Final[Any] = next(
+    base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
+)
+"""What all complaints about arguments are; Typer brings the library that has it under changing names."""
+
+_USAGE: Final = 2
+_INTERRUPTED: Final = 130
 
 app = typer.Typer(
     name="systolic",
@@ -53,3 +65,27 @@ app.add_typer(networks.app, name="networks")
 app.add_typer(formats.app, name="formats")
 app.add_typer(tables.app, name="tables")
 app.add_typer(macs.app, name="macs")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command and return its exit code.
+
+    Raises:
+        UserError: arguments that the command does not have, and whatever a command refuses.
+        KeyboardInterrupt: it was interrupted.
+    """
+    try:
+        code = app(args=list(arguments), prog_name="systolic", standalone_mode=False)
+    except _USAGE_ERROR as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # of some versions; its message is the whole help
+            error.show()
+            return _USAGE
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "systolic"
+        problem = " ".join(error.format_message().split()).rstrip(".")
+        raise UserError(f"{problem} (see `{command} --help`)") from error
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
+    if code == _INTERRUPTED:  # how some versions of Typer end after Ctrl-C
+        raise KeyboardInterrupt
+    return code if isinstance(code, int) else 0

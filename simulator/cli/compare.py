@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from simulator.cli import EXIT_DEFECT
+from simulator.cli.defects import told_of_workers
 from simulator.cli.infer import ImagesOption, LabelsOption, PoliciesOption, PreprocessOption
 from simulator.cli.options import (
     BatchAxisOption,
@@ -25,7 +27,10 @@ from simulator.cli.options import (
     require_data,
 )
 from simulator.cli.progress import progress_bar
+from simulator.cli.streams import say
+from simulator.cli.written import tell_overwritten
 from simulator.foundation import UserError
+from simulator.foundation.reading.content import is_file
 
 if TYPE_CHECKING:
     from simulator.measured import Tensors
@@ -136,15 +141,19 @@ def compare_command(
             jobs=jobs,
             quiet=quiet or as_json,
         )
+    if runs.tracebacks:
+        say(told_of_workers(runs.tracebacks))
     if not runs.results:
+        if runs.tracebacks:
+            raise typer.Exit(EXIT_DEFECT)
         raise UserError("; ".join(f"{name}: {problem}" for name, problem in runs.failures.items()))
     comparison = compare_results(runs.results, mixed=mixed)
-    _write(comparison, csv, out)
+    _write(comparison, csv, out, quiet=quiet)
     _show(comparison, runs, mixed=mixed, as_json=as_json, quiet=quiet)
     for name, problem in runs.failures.items():
-        sys.stderr.write(f"systolic: {name}: {problem}\n")
+        say(f"{name}: {problem}")
     if runs.failures:
-        raise typer.Exit(EXIT_VARIANT_FAILED)
+        raise typer.Exit(EXIT_DEFECT if runs.tracebacks else EXIT_VARIANT_FAILED)
 
 
 def _simulate(
@@ -182,7 +191,7 @@ def _simulate(
 
 def _is_result(target: str) -> bool:
     path = Path(target)
-    return path.suffix == ".json" or (path / "result.json").is_file()
+    return path.suffix == ".json" or is_file(path / "result.json")
 
 
 def _load(targets: Sequence[str]) -> list[Result]:
@@ -191,16 +200,18 @@ def _load(targets: Sequence[str]) -> list[Result]:
     return [load_result(Path(target)) for target in targets]
 
 
-def _write(comparison: Comparison, csv: Path | None, out: Path | None) -> None:
-    from simulator.foundation.files import prepare_folder, write_text
+def _write(comparison: Comparison, csv: Path | None, out: Path | None, *, quiet: bool) -> None:
+    from simulator.foundation.files import safe_name, staged_folder, write_text
     from simulator.report.tabular import comparison_rows, rows_csv
 
     if csv is not None:
         write_text(csv, rows_csv(comparison_rows(comparison)))
     if out is not None:
-        prepare_folder(out)
-        for number, variant in enumerate(comparison.variants, 1):
-            write_text(out / f"{number}_{_file_name(variant.name)}.json", variant.result.to_json())
+        with staged_folder(out) as staged:
+            for number, variant in enumerate(comparison.variants, 1):
+                name = f"{number}_{safe_name(variant.name)}.json"
+                write_text(staged.folder / name, variant.result.to_json())
+        tell_overwritten(staged.overwritten, quiet=quiet)
 
 
 def _show(comparison: Comparison, runs: VariantRuns, *, mixed: bool, as_json: bool, quiet: bool) -> None:
@@ -214,7 +225,3 @@ def _show(comparison: Comparison, runs: VariantRuns, *, mixed: bool, as_json: bo
         from simulator.report.console import render_comparison
 
         render_comparison(runs.results, Console(), mixed=mixed)
-
-
-def _file_name(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from simulator.cli.options import QuietOption
+from simulator.cli.written import tell_overwritten
 
 ResultsArgument = Annotated[
     list[Path],
@@ -43,18 +44,24 @@ def report_command(
 
         systolic report results/int8 results/elma8 -o resnet50.html --plots plots
     """
-    from simulator.foundation.files import write_text
+    from simulator.foundation.files import staged_folder, write_text
+    from simulator.foundation.reading.content import exists
     from simulator.report.html import render_html
     from simulator.result import load_result
 
     loaded = [load_result(path) for path in results]
-    write_text(out, render_html(loaded, mixed=mixed))
-    written = [out]
+    page = render_html(loaded, mixed=mixed)
+    drawn = []
     if plots is not None:
         from simulator.report.plots import write_plots
 
-        written += write_plots(loaded, plots, mixed=mixed)
+        with staged_folder(plots) as staged:
+            drawn = write_plots(loaded, staged.folder, mixed=mixed)
+        tell_overwritten(staged.overwritten, quiet=quiet)
+    overwritten = [out] if exists(out) else []
+    write_text(out, page)
+    tell_overwritten(overwritten, quiet=quiet)
     if not quiet:
-        typer.echo(f"{out} ({out.stat().st_size / 1e6:.1f} MB)")
+        typer.echo(f"{out} ({len(page.encode()) / 1e6:.1f} MB)")
         if plots is not None:
-            typer.echo(f"{plots}: {len(written) - 1} plots")
+            typer.echo(f"{plots}: {len(drawn)} plots")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,10 +34,12 @@ from simulator.cli.options import (
     require_data,
 )
 from simulator.cli.progress import progress_bar
+from simulator.cli.written import folder_or_none, require_suffix, tell_overwritten
 
 if TYPE_CHECKING:
     from simulator.arch import ArchConfig
     from simulator.cli.progress import Progress
+    from simulator.system import MachineRun
     from simulator.workload import Network
 
 
@@ -136,7 +139,7 @@ def simulate_command(
     """
     from simulator.arch.scalesim_cfg import read_scalesim_cfg
     from simulator.assembly import assemble
-    from simulator.foundation.files import prepare_folder
+    from simulator.foundation.reading.content import is_folder
     from simulator.measured import Tensors
     from simulator.measurements import MeasuredRun
     from simulator.simulation import configure, load_workload, origin, run_machine
@@ -160,37 +163,68 @@ def simulate_command(
     tensors = None if data is None else Tensors(data, policy, images, (), preprocess, labels)
     scalesim = read_scalesim_cfg(scalesim_cfg) if scalesim_cfg is not None else None
     configured = configure(arch, overrides, scalesim=scalesim, mapping=mapping)
+    require_suffix(trace, (".json",), option="--trace")
+    require_suffix(access_trace, (".csv", ".parquet"), option="--access-trace")
+    require_suffix(vcd, (".vcd",), option="--vcd")
     sizes = parse_sizes(input_shapes, dims, batch_axis)
-    folder = prepare_folder(out) if out is not None else None
-    with progress_bar(quiet=quiet) as progress:
-        if Path(network).is_dir():
-            from simulator.measured import measure_recorded
+    with folder_or_none(out) as staged:
+        folder = None if staged is None else staged.folder
+        with progress_bar(quiet=quiet) as progress:
+            if is_folder(Path(network)):
+                from simulator.measured import measure_recorded
 
-            ready = measure_recorded(
-                configured, network, mac=mac, outputs=folder and folder / "outputs", progress=progress
-            )
-        elif tensors is not None:
-            from simulator.measured import measure_on_images
+                ready = measure_recorded(
+                    configured, network, mac=mac, outputs=folder and folder / "outputs", progress=progress
+                )
+            elif tensors is not None:
+                from simulator.measured import measure_on_images
 
-            ready = measure_on_images(
-                configured, network, tensors, batch=batch, sizes=sizes, progress=progress
-            )
-        else:
-            workload = load_workload(network, batch=batch, skip_unsupported=skip_unsupported, sizes=sizes)
-            ready = MeasuredRun(configured, workload)
-        run = run_machine(ready.arch, ready.network, scalesim=scalesim, progress=progress)
-        if engine is Engine.grid:
-            _verify_on_grid(ready.arch, ready.network, progress)
-    made_from = origin(
-        configured,
-        network,
-        batch=batch,
-        skip_unsupported=skip_unsupported,
-        sizes=sizes,
-        tensors=tensors,
-        scalesim_cfg=scalesim_cfg,
-    )
-    result = assemble(ready.arch, run, ready.measured, made_from=made_from)
+                ready = measure_on_images(
+                    configured, network, tensors, batch=batch, sizes=sizes, progress=progress
+                )
+            else:
+                workload = load_workload(network, batch=batch, skip_unsupported=skip_unsupported, sizes=sizes)
+                ready = MeasuredRun(configured, workload)
+            run = run_machine(ready.arch, ready.network, scalesim=scalesim, progress=progress)
+            if engine is Engine.grid:
+                _verify_on_grid(ready.arch, ready.network, progress)
+        made_from = origin(
+            configured,
+            network,
+            batch=batch,
+            skip_unsupported=skip_unsupported,
+            sizes=sizes,
+            tensors=tensors,
+            scalesim_cfg=scalesim_cfg,
+        )
+        result = assemble(ready.arch, run, ready.measured, made_from=made_from)
+        _write_files(run, mapping_out, trace, access_trace, trace_layers or ())
+        if vcd is not None:
+            _dump_fold(ready.arch, ready.network, trace_layers or [], vcd, fold)
+        if folder is not None:
+            from simulator.foundation.files import write_text
+            from simulator.report.tabular import layers_csv
+
+            write_text(folder / "layers.csv", layers_csv(result))
+            write_text(folder / "result.json", result.to_json())
+    tell_overwritten([] if staged is None else staged.overwritten, quiet=quiet)
+    if as_json:
+        sys.stdout.write(result.to_json())
+    elif not quiet:
+        from rich.console import Console
+
+        from simulator.report.console import render_result
+
+        render_result(result, Console(), full=layers)
+
+
+def _write_files(
+    run: MachineRun,
+    mapping_out: Path | None,
+    trace: Path | None,
+    access_trace: Path | None,
+    trace_layers: Sequence[str],
+) -> None:
     if mapping_out is not None:
         from simulator.foundation.documents import dump_yaml
         from simulator.foundation.files import write_text
@@ -204,23 +238,7 @@ def simulate_command(
     if access_trace is not None:
         from simulator.system.access_trace import write_access_trace
 
-        write_access_trace(run, access_trace, trace_layers or ())
-    if vcd is not None:
-        _dump_fold(ready.arch, ready.network, trace_layers or [], vcd, fold)
-    if folder is not None:
-        from simulator.foundation.files import write_text
-        from simulator.report.tabular import layers_csv
-
-        write_text(folder / "layers.csv", layers_csv(result))
-        write_text(folder / "result.json", result.to_json())
-    if as_json:
-        sys.stdout.write(result.to_json())
-    elif not quiet:
-        from rich.console import Console
-
-        from simulator.report.console import render_result
-
-        render_result(result, Console(), full=layers)
+        write_access_trace(run, access_trace, trace_layers)
 
 
 def _verify_on_grid(arch: ArchConfig, network: Network, progress: Progress | None) -> None:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from simulator.cli import EXIT_DEFECT
 from simulator.cli.compare import EXIT_VARIANT_FAILED
 from simulator.cli.options import JsonOption, QuietOption, SkipUnsupportedOption
 from simulator.cli.progress import progress_bar
+from simulator.cli.streams import say
 
 if TYPE_CHECKING:
     from simulator.sweep.executors import Workers
+    from simulator.sweep.store import SweepStore
     from simulator.sweep.summary import SweepSummary
 
 SpecArgument = Annotated[
@@ -71,7 +74,7 @@ def sweep_command(
 
         systolic sweep sizes.yaml --dask tcp://scheduler:8786
     """
-    from simulator.sweep.jobs import Job, plan
+    from simulator.sweep.jobs import DEFECT, Job, plan
     from simulator.sweep.runner import run_stored
     from simulator.sweep.spec import load_spec, sweep_points
     from simulator.sweep.store import SweepStore
@@ -86,6 +89,9 @@ def sweep_command(
         with _workers(jobs, dask) as workers, progress_bar(quiet=quiet or as_json) as progress:
             ready = [job for job in planned if isinstance(job, Job)]
             failures = run_stored(ready, kept, workers, progress=progress)
+        defects = [problem for problem in failures.values() if problem.startswith(DEFECT)]
+        if not quiet:
+            _tell_others(kept, {job.key for job in ready})
         summary = summarize(points, planned, kept, failures, chosen)
     _write(summary, csv, plots)
     if as_json:
@@ -97,9 +103,24 @@ def sweep_command(
 
         render_summary(summary, wanted.name, Console())
     for entry in summary.failures:
-        sys.stderr.write(f"systolic: {entry.point.label}: {entry.problem}\n")
+        say(f"{entry.point.label}: {entry.problem}")
+    if defects:
+        say(
+            f"{len(defects)} points failed by defects of systolic, not of your input: report them as"
+            f" SECURITY.md and README.md say, with the tracebacks in {kept.defects}"
+        )
+        raise typer.Exit(EXIT_DEFECT)
     if summary.failures:
         raise typer.Exit(EXIT_VARIANT_FAILED)
+
+
+def _tell_others(store: SweepStore, keys: set[str]) -> None:
+    """Say which points of the store are not of this sweep: of another one, or of other code."""
+    others = [key for key in store.keys() if key not in keys]  # noqa: SIM118 - a store is no mapping
+    if others:
+        say(
+            f"{store.folder}: {len(others)} points are not of this sweep and stay unused, such as {others[0]}"
+        )
 
 
 def _workers(jobs: int | None, dask: str | None) -> AbstractContextManager[Workers]:
@@ -109,7 +130,7 @@ def _workers(jobs: int | None, dask: str | None) -> AbstractContextManager[Worke
 
 
 def _write(summary: SweepSummary, csv: Path | None, plots: Path | None) -> None:
-    from simulator.foundation.files import prepare_folder, write_text
+    from simulator.foundation.files import prepare_folder, safe_name, staged_folder, write_text
     from simulator.report.tabular import rows_csv
 
     if csv is not None:
@@ -117,5 +138,7 @@ def _write(summary: SweepSummary, csv: Path | None, plots: Path | None) -> None:
     if plots is not None:
         from simulator.report.plots import write_figures
 
-        for network, figures in summary.figures().items():
-            write_figures(figures, prepare_folder(plots / Path(network).stem), ("png", "svg"))
+        with staged_folder(plots) as staged:
+            for network, figures in summary.figures().items():
+                folder = staged.folder / safe_name(Path(network).stem)
+                write_figures(figures, prepare_folder(folder), ("png", "svg"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simulator.cli.options import ArchOption, ClockOption, JsonOption, MacOption, SetOption, arch_overrides
+from simulator.cli.written import tell_overwritten
 
 if TYPE_CHECKING:
     from simulator.cost.table_check import TableCheck
@@ -71,12 +72,13 @@ def new_command(
     from simulator.cost.table_template import table_template
     from simulator.foundation import UserError
     from simulator.foundation.files import write_text
+    from simulator.foundation.reading.content import exists
 
     overrides = arch_overrides({"array.mac": mac, "clock_mhz": clock_mhz}, assignments)
     if file.suffix not in (".yaml", ".yml"):
         raise UserError("a price table is a YAML file", source=file, allowed="a name that ends in .yaml")
     text = table_template(file.stem, load_arch(arch, overrides))
-    if file.exists():
+    if exists(file):
         raise UserError("exists already, and `tables new` never writes over a file", source=file)
     write_text(file, text)
     typer.echo(
@@ -209,14 +211,17 @@ def export_command(
     """
     from simulator.cost.accelergy import export_art, export_ert
     from simulator.cost.tables import load_table
-    from simulator.foundation.files import prepare_folder, write_text
+    from simulator.foundation.files import safe_name, staged_folder, write_text
 
     loaded = load_table(table)
-    folder = prepare_folder(out)
-    for suffix, text in (("ert", export_ert(loaded)), ("art", export_art(loaded))):
-        path = folder / f"{loaded.name}.{suffix}.yaml"
-        write_text(path, text)
-        typer.echo(f"wrote {path}")
+    names = []
+    with staged_folder(out) as staged:
+        for suffix, text in (("ert", export_ert(loaded)), ("art", export_art(loaded))):
+            names.append(f"{safe_name(loaded.name)}.{suffix}.yaml")
+            write_text(staged.folder / names[-1], text)
+    tell_overwritten(staged.overwritten, quiet=False)
+    for name in names:
+        typer.echo(f"wrote {out / name}")
 
 
 @app.command("import")
@@ -242,6 +247,7 @@ def import_command(
     from simulator.cost.accelergy import import_reference_tables
     from simulator.foundation.documents import read_text
     from simulator.foundation.files import write_text
+    from simulator.foundation.reading.content import exists
 
     conditions = {
         "node_nm": node_nm,
@@ -257,5 +263,7 @@ def import_command(
         provenance={"source": source, "status": status, "conditions": conditions},
         source=", ".join(str(path) for path in files),
     )
+    overwritten = [out] if exists(out) else []
     write_text(out, text)
+    tell_overwritten(overwritten, quiet=False)
     typer.echo(f"wrote {out}")

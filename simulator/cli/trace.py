@@ -17,6 +17,7 @@ from simulator.cli.infer import (
 )
 from simulator.cli.options import QuietOption
 from simulator.cli.progress import progress_bar
+from simulator.cli.written import tell_overwritten
 
 InputOption = Annotated[
     str,
@@ -52,6 +53,7 @@ def trace_command(
 
         systolic trace model.onnx --input images.npz --mac elma8 --images 4 -o trace
     """
+    from simulator.foundation.files import staged_folder
     from simulator.inference import load_data, load_model, plan_network, record_trace
 
     network = load_model(model)
@@ -59,9 +61,16 @@ def trace_command(
     plan = plan_network(network, chosen, mac, policy)
     with progress_bar(quiet=quiet) as bar:
         advance = None if bar is None else lambda done, total: bar("images", done, total)
-        manifest, _ = record_trace(
-            network, chosen, plan, out, encoding="floats" if floats else "codes", progress=advance
-        )
+        with staged_folder(out) as staged:
+            manifest, _ = record_trace(
+                network,
+                chosen,
+                plan,
+                staged.folder,
+                encoding="floats" if floats else "codes",
+                progress=advance,
+            )
+    tell_overwritten(staged.overwritten, quiet=quiet)
     if not quiet:
         stored = sum(tensor.bytes for layer in manifest.layers for tensor in layer.tensors.values())
         typer.echo(f"{out}: {len(manifest.layers)} layers, {manifest.images} images, {stored / 1e6:.1f} MB")

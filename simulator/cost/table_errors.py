@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from simulator.cost.table_schema import TableRow
 from simulator.foundation import UserError
+from simulator.foundation.reading.yaml_documents import entry_lines
 
 
 class TableErrors:
@@ -63,13 +63,9 @@ class TableErrors:
         return self.row(index, key, f"{field}: {first['msg'].lower()}", value=first["input"])
 
     def line(self, index: int) -> int:
-        """Line of a row; the text is composed again only when an error has to be told."""
-        root = yaml.compose(self._text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        for key_node, value_node in root.value if root is not None else ():
-            if key_node.value == "rows":
-                line: int = value_node.value[index].start_mark.line + 1
-                return line
-        return 0
+        """Line of a row; the text is parsed again only when an error has to be told."""
+        lines = entry_lines(self._text, "rows")
+        return lines[index] if index < len(lines) else 0
 
 
 def key_of(fields: Mapping[str, Any]) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-import yaml
-
 from simulator.arch.config import ArchConfig, SramConfig
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure
+from simulator.foundation.documents import parse_yaml
 from simulator.numerics import get_mac
 
 _HEAD = """\
@@ -98,7 +97,7 @@ def _number(value: float) -> str:
 
 def _text(value: str) -> str:
     """A text as YAML, quoted where it would be read as something else."""
-    plain = re.fullmatch(r"[A-Za-z_][\w.+-]*", value) and yaml.safe_load(value) == value
+    plain = re.fullmatch(r"[A-Za-z_][\w.+-]*", value) and parse_yaml(value, source=value) == value
     return value if plain else "'" + value.replace("'", "''") + "'"
 
 

@@ -19,6 +19,7 @@ from simulator.cost.vocabulary import VALUE_FIELDS, BaseUnit
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml, read_text, validate
 from simulator.foundation.plugins import plugins
+from simulator.foundation.reading.content import is_file
 from simulator.foundation.resources import bundled_names, data_folder, resolve_document
 
 PLUGIN_GROUP: Final = "systolic.price_tables"
@@ -47,7 +48,7 @@ def _added_tables() -> dict[str, Path]:
     for plugin in plugins(PLUGIN_GROUP, ModuleType):
         for folder in getattr(plugin.value, "__path__", ()):
             path = Path(folder) / f"{plugin.name}.yaml"
-            if path.is_file():
+            if is_file(path):
                 found[plugin.name] = path
         if plugin.name not in found:
             raise UserError(f"has no file {plugin.name}.yaml", source=plugin.source)

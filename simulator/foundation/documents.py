@@ -1,80 +1,29 @@
-"""Reading YAML so that every mistake can be pointed at: duplicate keys, wrong fields, unreadable files."""
+"""Documents of plain data: checked against models so that every mistake can be pointed at, and written."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Hashable
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from simulator.foundation.errors import UserError
+from simulator.foundation.reading.content import read_text
+from simulator.foundation.reading.yaml_documents import load_yaml, parse_yaml
+
+__all__ = [
+    "JsonText",
+    "dump_yaml",
+    "load_yaml",
+    "parse_yaml",
+    "pretty_json",
+    "read_text",
+    "validate",
+]
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-class _DuplicateKeyError(yaml.YAMLError):
-    def __init__(self, key: object, line: int) -> None:
-        super().__init__(f"duplicate key {key!r}")
-        self.key = key
-        self.line = line
-
-
-_BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _UniqueKeyLoader(_BaseLoader):  # type: ignore[misc]  # the C loader has no type stub
-    """The safe loader, but a key given twice is an error instead of the last one winning."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise _DuplicateKeyError(key, key_node.start_mark.line + 1)
-            seen.add(key)
-        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
-        return mapping
-
-
-def read_text(path: Path) -> str:
-    """The text of a file.
-
-    Raises:
-        UserError: the file cannot be read or is not UTF-8 text.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", source=path) from error
-    except UnicodeDecodeError as error:
-        raise UserError("is not UTF-8 text", source=path) from error
-
-
-def load_yaml(path: Path) -> Any:
-    """The document in a YAML file, made of dict, list, str, int, float, bool and None.
-
-    Raises:
-        UserError: unreadable, not YAML (with the line), or a key given twice (with key and line).
-    """
-    return parse_yaml(read_text(path), source=path)
-
-
-def parse_yaml(text: str, *, source: object) -> Any:
-    """The document in a YAML text; `source` names it in errors. Raises as `load_yaml`."""
-    try:
-        return yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a safe loader
-    except _DuplicateKeyError as error:
-        raise UserError(
-            "key is given twice", source=source, location=f"line {error.line}", value=error.key
-        ) from error
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}" if error.problem_mark else None
-        raise UserError(f"is not valid YAML: {error.problem}", source=source, location=line) from error
-    except yaml.YAMLError as error:
-        raise UserError(f"is not valid YAML: {error}", source=source) from error
 
 
 def dump_yaml(value: Any) -> str:
@@ -122,6 +71,8 @@ def validate(model: type[Model], document: Any, *, source: object) -> Model:
         return model.model_validate(document)
     except ValidationError as error:
         raise _explain(model, document, error, source) from error
+    except (ArithmeticError, RecursionError) as error:
+        raise UserError("holds a number or nesting beyond what can be checked", source=source) from error
 
 
 _PLAIN = {

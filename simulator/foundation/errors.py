@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
 from typing import Final
+
+from simulator.foundation.messages import cut, one_line, quoted
 
 _UNSET: Final = object()
 _MOST_NAMES: Final = 24
-_LONGEST_QUOTE: Final = 120
+_LONGEST_PART: Final = 400
+_LONGEST_MESSAGE: Final = 4000
+_LONGEST_MISSPELT: Final = 200
+_MOST_COMPARED: Final = 2000
 
 
 def nearest_name(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that looks most like `name`, or None when nothing comes near."""
+    """The candidate that looks most like `name`, or None when nothing comes near.
+
+    A name of more than 200 characters is like nothing, and only the first 2,000 candidates are compared, so
+    that a hostile file cannot make this slow.
+    """
+    if len(name) > _LONGEST_MISSPELT:
+        return None
+    candidates = [each for each in islice(candidates, _MOST_COMPARED) if len(each) <= _LONGEST_MISSPELT]
     by_lower = {candidate.lower(): candidate for candidate in candidates}
     matches = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
     return by_lower[matches[0]] if matches else None
-
-
-def _quoted(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 3]}..."
 
 
 def _listed(names: list[str]) -> str:
@@ -30,7 +38,9 @@ def _listed(names: list[str]) -> str:
 
 
 class UserError(Exception):
-    """Something the user gave that cannot be used, told in one message; the command exits with code 2.
+    """Something the user gave that cannot be used, told in one line; the command exits with code 2.
+
+    Control characters are escaped, and long parts are cut, whatever was given.
 
     Args:
         problem: what is wrong, a sentence without a full stop.
@@ -53,10 +63,10 @@ class UserError(Exception):
     ) -> None:
         """Compose the message from its parts."""
         names = sorted(candidates)
-        parts = [str(part) for part in (source, location) if part is not None]
+        parts = [cut(str(part), _LONGEST_PART) for part in (source, location) if part is not None]
         message = ": ".join([*parts, problem])
         if value is not _UNSET:
-            message += f" (got {_quoted(value)})"
+            message += f" (got {quoted(value)})"
         if allowed is None and names:
             allowed = _listed(names)
         if allowed is not None:
@@ -64,7 +74,7 @@ class UserError(Exception):
         suggestion = nearest_name(value, names) if isinstance(value, str) else None
         if suggestion is not None:
             message += f"; did you mean {suggestion!r}?"
-        super().__init__(message)
-        self.problem = problem
+        super().__init__(cut(one_line(message), _LONGEST_MESSAGE))
+        self.problem = one_line(problem)
         self.source = source
         self.location = location

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from simulator.foundation.errors import UserError
+from simulator.foundation.reading.content import is_file, require_path
 
 DataFolder = Literal["arch_configs", "energy_tables", "workloads"]
 
@@ -18,6 +19,11 @@ def data_folder(name: DataFolder) -> Path:
     """The bundled folder `name`, in a checkout or in an installed package."""
     installed = _PACKAGE / "_data" / name
     return installed if installed.is_dir() else _PACKAGE.parent / name
+
+
+def own_text(path: Path) -> str:
+    """The text of a file that this package brings."""
+    return path.read_text(encoding="utf-8")
 
 
 def bundled_names(folder: DataFolder, *suffixes: str) -> list[str]:
@@ -45,14 +51,14 @@ def resolve_document(
     Raises:
         UserError: neither a bundled name nor an existing file.
     """
+    require_path(name)
     path = Path(name)
     for suffix in suffixes or (".yaml",):
-        bundled = data_folder(folder) / f"{name}{suffix}"
-        if bundled.is_file() and not path.suffix:
-            return bundled
+        if not path.suffix and name in bundled_names(folder, suffix):
+            return data_folder(folder) / f"{name}{suffix}"
     if more is not None and name in more:
         return more[name]
-    if path.is_file():
+    if is_file(path):
         return path
     if path.suffix or len(path.parts) > 1:
         raise UserError(f"{what} file cannot be found", source=name)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
+from simulator.foundation.reading.content import is_file, is_folder
 from simulator.foundation.resources import resolve_document
 from simulator.inference.arithmetic import float32_product
 from simulator.inference.array_data import bind
@@ -68,16 +69,16 @@ def data_files(name_or_path: str, labels: str | None = None) -> tuple[Path, ...]
     path = Path(name_or_path)
     if not is_image_files(path):
         return (resolve_document(name_or_path, "workloads", ".npz", what="image data"),)
-    tables = [path] if path.is_file() else [path / name for name in LABELS_FILES]
+    tables = [path] if is_file(path) else [path / name for name in LABELS_FILES]
     if labels is not None and labels not in LABEL_RULES:
         tables.append(Path(labels))
     listed = list_images(path, "none", classes=None).paths
-    return (*listed, *(table for table in tables if table.is_file()))
+    return (*listed, *(table for table in tables if is_file(table)))
 
 
 def is_image_files(path: Path) -> bool:
     """Whether data are images in files, not arrays: a folder, or a table of files."""
-    return path.is_dir() or (path.suffix.lower() in TABLE_SUFFIXES and path.is_file())
+    return is_folder(path) or (path.suffix.lower() in TABLE_SUFFIXES and is_file(path))
 
 
 def _of_files(path: Path, model: Model, chosen: Preprocess | None, labels: str | None) -> StreamedImages:

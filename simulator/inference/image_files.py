@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
+from simulator.foundation.reading.foreign import decoding
+from simulator.foundation.reading.pictures import opened_picture
 from simulator.inference.preprocess import Layout, Preprocess, Size, middle
 
 _GRAY_OR_COLOUR = (1, 3)
@@ -79,7 +80,7 @@ class ImageFiles:
             return self.preprocess.crop
         if self.frame.height is not None and self.frame.width is not None:
             return self.frame.height, self.frame.width
-        with _opened(self.paths[0]) as image:
+        with opened_picture(self.paths[0]) as image:
             first = (int(image.height), int(image.width))
         resize = self.preprocess.resize
         return first if resize is None else self.preprocess.resized(first, first)
@@ -119,13 +120,11 @@ class ImageFiles:
         from PIL import Image
 
         wanted = self.size
-        with _opened(path) as image:
+        with opened_picture(path) as image:
             if image.mode[:1] in "IF":
                 raise UserError("has pixels of more than 8 bits", source=path, value=image.mode)
-            try:
+            with decoding("an image", source=path):
                 decoded = image.convert("RGB" if self.frame.channels == 3 else "L")
-            except (OSError, ValueError, SyntaxError) as error:
-                raise UserError(f"image cannot be decoded: {error}", source=path) from error
         size = (decoded.height, decoded.width)
         height, width = self.preprocess.resized(size, wanted)
         if (height, width) != size:
@@ -150,15 +149,3 @@ class ImageFiles:
                 f"images of the network's size were resized to {resized[0]}x{resized[1]} and cut:"
                 " crop_fraction=1 takes them as they are",
             )
-
-
-def _opened(path: Path) -> Any:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        return Image.open(path)
-    except UnidentifiedImageError as error:
-        raise UserError("is not an image that can be decoded", source=path) from error
-    except (OSError, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"image cannot be read: {reason}", source=path) from error

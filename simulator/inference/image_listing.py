@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from simulator.foundation import UserError
+from simulator.foundation.reading.content import everything_below, is_file, read_text, require_plain
+from simulator.foundation.reading.csv_rows import split_cells
 
 IMAGE_SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
@@ -49,7 +50,7 @@ def list_images(source: Path, labels: str | None, *, classes: int | None) -> Lis
         UserError: no images, images both beside and inside class folders, labels that are asked for and not
             there, or a table that cannot be used.
     """
-    if source.is_file():
+    if is_file(source):
         listing = _of_table(source, source.parent, None)
         if labels is None:
             return listing
@@ -65,7 +66,7 @@ def list_images(source: Path, labels: str | None, *, classes: int | None) -> Lis
             "has no images", source=source, allowed=f"files ending in {', '.join(sorted(IMAGE_SUFFIXES))}"
         )
     if labels is None:
-        table = next((source / name for name in LABELS_FILES if (source / name).is_file()), None)
+        table = next((source / name for name in LABELS_FILES if is_file(source / name)), None)
         if table is not None:
             return _with(notes, _of_table(table, source, files))
     elif labels not in LABEL_RULES:
@@ -95,16 +96,13 @@ def _with(notes: tuple[str, ...], listing: Listing) -> Listing:
 def _files(folder: Path) -> tuple[list[Path], int]:
     """Image files at any depth in the order of their names, and how many others; not hidden ones."""
     images, others = [], 0
-    try:
-        for path in sorted(folder.rglob("*")):
-            if any(part.startswith(".") for part in path.relative_to(folder).parts) or not path.is_file():
-                continue
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                images.append(path)
-            elif path.name not in LABELS_FILES:
-                others += 1
-    except OSError as error:
-        raise UserError(f"folder cannot be read: {error.strerror}", source=folder) from error
+    for path in everything_below(folder):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts) or not is_file(path):
+            continue
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            images.append(path)
+        elif path.name not in LABELS_FILES:
+            others += 1
     return images, others
 
 
@@ -158,7 +156,7 @@ def _of_table(table: Path, folder: Path, files: list[Path] | None) -> Listing:
     labels_from = f"table {table.name}"
     if files is None:
         paths = tuple(folder / name for name in rows)
-        missing = next((path for path in paths if not path.is_file()), None)
+        missing = next((path for path in paths if not is_file(path)), None)
         if missing is not None:
             raise UserError("names an image that is not there", source=table, value=str(missing))
         return Listing(paths, tuple(rows.values()), labels_from)
@@ -176,15 +174,11 @@ def _of_table(table: Path, folder: Path, files: list[Path] | None) -> Listing:
 
 def _rows(table: Path) -> Mapping[str, int]:
     """Class by file name from a table with commas, semicolons, tabs or blanks, with or without a header."""
-    try:
-        lines = [line for line in table.read_text("utf-8-sig").splitlines() if line.strip()]
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", source=table) from error
-    except UnicodeDecodeError as error:
-        raise UserError("is not text in UTF-8", source=table) from error
+    text = require_plain(read_text(table).removeprefix("\ufeff"), source=table)
+    lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         raise UserError("is empty", source=table)
-    cells = [[cell.strip() for cell in row] for row in _split(lines)]
+    cells = [[cell.strip() for cell in row] for row in _split(lines, table)]
     name_at, label_at, body = _columns(table, cells)
     rows: dict[str, int] = {}
     for line, row in enumerate(body, 1 + len(cells) - len(body)):
@@ -203,10 +197,13 @@ def _rows(table: Path) -> Mapping[str, int]:
     return rows
 
 
-def _split(lines: list[str]) -> Iterable[list[str]]:
+def _split(lines: list[str], table: Path) -> Iterable[list[str]]:
     separator = next((mark for mark in (",", ";", "\t") if mark in lines[0]), None)
     if separator is not None:
-        return csv.reader(lines, delimiter=separator)
+        return (
+            split_cells(line, separator=separator, source=table, location=f"row {number}")
+            for number, line in enumerate(lines, 1)
+        )
     return (line.rsplit(None, 1) for line in lines)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
+from simulator.foundation.reading.foreign import decoding
 from simulator.foundation.resources import resolve_document
 from simulator.inference.folding import fold
 from simulator.inference.products import Product, product_of
@@ -245,10 +246,11 @@ def load_model(name_or_path: str | Path, *, sizes: Sizes | None = None) -> Model
     path = resolve_document(str(name_or_path), "workloads", ".onnx", what="trained network")
     if path.suffix.lower() != ".onnx":
         raise UserError("trained networks are ONNX files with weights", source=path, value=path.suffix)
-    source = read_source(path, all_inputs_are_data=True)
-    if not source.inputs:
-        raise UserError("a network for inference has a data input", source=path)
-    return _model(source, sizes or Sizes(), source.output_names[0])
+    with decoding("a network that can be executed", source=path):
+        source = read_source(path, all_inputs_are_data=True)
+        if not source.inputs:
+            raise UserError("a network for inference has a data input", source=path)
+        return _model(source, sizes or Sizes(), source.output_names[0])
 
 
 def _model(source: Source, sizes: Sizes, output: str) -> Model:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
+from simulator.foundation.reading.content import sha256_of
+from simulator.foundation.reading.limits import LARGEST_ONNX_BYTES
 from simulator.inference.arithmetic import MacOutput
 from simulator.inference.images import Data
 from simulator.inference.model import Model
@@ -62,7 +63,7 @@ def record_trace(
     ]
     provenance = Provenance(
         network=model.name,
-        network_sha256=hashlib.sha256(model.path.read_bytes()).hexdigest(),
+        network_sha256=sha256_of(model.path, most_bytes=LARGEST_ONNX_BYTES),
         data=data.source,
         images=len(data.images),
         policy=plan.policy,

@@ -5,7 +5,6 @@ docs/trace_format.md describes the folder: `trace.json` and one .npy file for ea
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,9 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from simulator import __version__
 from simulator.foundation import UserError
-from simulator.foundation.documents import read_text, validate
-from simulator.foundation.files import prepare_folder, whole_file, write_text
-from simulator.numerics import MacSpec
+from simulator.foundation.documents import validate
+from simulator.foundation.files import prepare_folder, remove_file, write_array, write_text
+from simulator.foundation.reading.arrays import map_npy
+from simulator.foundation.reading.content import is_file, sha256_of, size_of
+from simulator.foundation.reading.json_documents import load_json
+from simulator.foundation.reading.limits import LARGEST_ARRAY_BYTES
+from simulator.numerics import MacSpec, get_mac
 from simulator.numerics.mac_config import read_spec
 from simulator.workload import Layer, Network
 from simulator.workload.lowering import im2col
@@ -107,8 +110,7 @@ class Trace:
                 value=role,
                 candidates=tensors,
             )
-        mapped: Tensor = np.load(self.folder / tensors[role].file, mmap_mode="r")
-        return mapped
+        return map_npy(self.folder / tensors[role].file)
 
     def operands(self, layer: str) -> tuple[Tensor, Tensor]:
         """The layer's left and right operands as the array sees them, [groups, M, K] and [groups, K, N]."""
@@ -160,7 +162,7 @@ def write_trace(
         UserError: the folder or a file cannot be written.
     """
     prepare_folder(folder)
-    (folder / MANIFEST).unlink(missing_ok=True)
+    remove_file(folder / MANIFEST)
     layers = tuple(_write_layer(folder, index, record) for index, record in enumerate(records))
     manifest = Manifest(simulator_version=__version__, encoding=encoding, layers=layers, **asdict(provenance))
     write_text(folder / MANIFEST, json.dumps(manifest.model_dump(mode="json"), indent=1) + "\n")
@@ -183,14 +185,13 @@ def _write_layer(folder: Path, index: int, record: LayerRecord) -> TracedLayer:
 
 def _write_tensor(folder: Path, file: str, tensor: Tensor) -> TensorFile:
     contiguous = np.ascontiguousarray(tensor)
-    with whole_file(folder / file) as temporary, temporary.open("wb") as stream:
-        np.save(stream, contiguous, allow_pickle=False)
     path = folder / file
+    write_array(path, contiguous)
     return TensorFile(
         file=file,
         dtype=contiguous.dtype.str,
         shape=contiguous.shape,
-        bytes=path.stat().st_size,
+        bytes=size_of(path),
         sha256=_sha256(path),
     )
 
@@ -204,14 +205,9 @@ def load_trace(folder: str | Path) -> Trace:
     """
     folder = Path(folder)
     path = folder / MANIFEST
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"is not a trace: it has no {MANIFEST}", source=folder)
-    try:
-        document = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise UserError(
-            "is not JSON, or is truncated", source=path, location=f"line {error.lineno}"
-        ) from error
+    document = load_json(path)
     if isinstance(document, dict) and document.get("format") == FORMAT and document.get("version") != VERSION:
         raise UserError(
             "was written with another version",
@@ -224,6 +220,7 @@ def load_trace(folder: str | Path) -> Trace:
     layers = []
     for index, entry in enumerate(manifest.layers):
         layer = _layer(entry, path, index)
+        _require_mac(entry, path, index)
         for role, tensor in entry.tensors.items():
             _check_file(folder, tensor, f"layers.{index}.tensors.{role}")
         _check_sizes(entry, layer, path, index)
@@ -245,11 +242,21 @@ def _layer(entry: TracedLayer, path: Path, index: int) -> Layer:
         raise UserError(f"is not a layer: {reason}", source=path, location=f"layers.{index}.layer") from error
 
 
+def _require_mac(entry: TracedLayer, path: Path, index: int) -> None:
+    if entry.mac is None:
+        return
+    try:
+        get_mac(read_spec(entry.mac))
+    except (ValueError, UserError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"is not a MAC: {reason}", source=path, location=f"layers.{index}.mac") from error
+
+
 def _check_file(folder: Path, expected: TensorFile, location: str) -> None:
     path = folder / expected.file
-    if not path.is_file():
+    if not is_file(path):
         raise UserError("tensor file is missing", source=path, location=location)
-    size = path.stat().st_size
+    size = size_of(path)
     if size != expected.bytes:
         raise UserError(
             "tensor file is truncated or changed",
@@ -260,7 +267,7 @@ def _check_file(folder: Path, expected: TensorFile, location: str) -> None:
         )
     if _sha256(path) != expected.sha256:
         raise UserError("tensor file is corrupted: its hash differs", source=path, location=location)
-    mapped = np.load(path, mmap_mode="r")
+    mapped = map_npy(path)
     if mapped.dtype.str != expected.dtype or mapped.shape != expected.shape:
         raise UserError(
             "tensor file does not hold what trace.json says",
@@ -288,5 +295,4 @@ def _check_sizes(entry: TracedLayer, layer: Layer, path: Path, index: int) -> No
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return sha256_of(path, most_bytes=2 * LARGEST_ARRAY_BYTES)

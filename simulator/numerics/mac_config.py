@@ -152,7 +152,10 @@ def read_spec(document: Mapping[str, Any]) -> MacSpec:
     section = fields.get("accumulator")
     if isinstance(section, dict):
         fields["accumulator"] = {"kind": "float" if "format" in section else "fixed", **section}
-    return mapping_spec(fields, name=fields.pop("name", ""))
+    name = fields.pop("name", "")
+    if not isinstance(name, str):
+        raise UserError("must be text", location="name", value=name)
+    return mapping_spec(fields, name=name)
 
 
 def _price(price: str | MacPriceConfig | None) -> MacPrice:

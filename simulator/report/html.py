@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from simulator.foundation.resources import own_text
 from simulator.report import units
 from simulator.report.comparison import Comparison, Variant, compare_results
 from simulator.report.comparison_figures import comparison_figures
@@ -95,12 +96,12 @@ def render_html(results: Sequence[Result], *, mixed: bool = False) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    scripts = (_plotly_js(), (_TEMPLATES / "report.js").read_text(encoding="utf-8"))
+    scripts = (_plotly_js(), own_text(_TEMPLATES / "report.js"))
     figures = {view.id: _drawn(asdict(view.figure)) for panel in panels for view in panel.figures}
     return environment.get_template("report.html.j2").render(
         title=" and ".join(comparison.networks),
         panels=panels,
-        style=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        style=Markup(own_text(_TEMPLATES / "report.css")),  # noqa: S704 - our own file
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own file and the library's
         hashes=[_source_hash(script) for script in scripts],
         figures=Markup(_json_for_html(figures)),  # noqa: S704 - `<` is escaped

@@ -20,19 +20,27 @@ class _Side(NamedTuple):
     folds: int
 
 
+_MOST_PES = 2**24
+"""PEs of the largest array of which there is a map."""
+
+
 def pe_utilization(result: Result) -> HeatMap | None:
     """The share of all cycles in which each PE multiplies operands of the network.
 
-    None where it cannot be read off the result: no grid in the configuration, columns with MACs of their own,
-    or a layer whose folds are not the plain cut of its tiles.
+    None where it cannot be read off the result: no grid in the configuration or one of more than 16 million
+    PEs, an unknown dataflow, columns with MACs of their own, or a layer whose folds are not the plain cut of
+    its tiles.
     """
     array = result.arch.get("array", {})
     if array.get("column_blocks") or not {"rows", "columns", "dataflow"} <= array.keys():
         return None
+    if array["rows"] * array["columns"] > _MOST_PES:
+        return None
     useful = np.zeros((array["rows"], array["columns"]))  # floats, as the sum over layers may exceed 64 bits
     for layer in result.layers:
         own = result.arch.get("layers", {}).get(layer.name, {}).get("dataflow")
-        cycles = _useful_cycles(layer, array, DATAFLOWS[own or array["dataflow"]])
+        flow = DATAFLOWS.get(own or array["dataflow"])
+        cycles = None if flow is None else _useful_cycles(layer, array, flow)
         if cycles is None:
             return None
         useful += cycles

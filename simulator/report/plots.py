@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from simulator.foundation.files import prepare_folder, write_bytes
+from simulator.foundation.files import prepare_folder, safe_name, write_bytes
 from simulator.report.comparison import compare_results
 from simulator.report.comparison_figures import comparison_figures
 from simulator.report.figures import Figure, HeatMap, Scatter, StackedBars
@@ -69,7 +69,7 @@ def write_plots(
         files += write_figures(comparison_figures(comparison), folder, formats)
     for number, variant in enumerate(comparison.variants, 1):
         place = (
-            folder if len(results) == 1 else prepare_folder(folder / f"{number}_{_file_name(variant.name)}")
+            folder if len(results) == 1 else prepare_folder(folder / f"{number}_{safe_name(variant.name)}")
         )
         files += write_figures(result_figures(variant.result), place, formats)
     return files
@@ -193,7 +193,3 @@ def _draw_heat(canvas: Canvas, axes: Axes, figure: HeatMap) -> None:
     axes.set_xlabel(figure.x_axis)
     axes.set_ylabel(figure.y_axis)
     canvas.colorbar(picture, ax=axes, format="%g %%")
-
-
-def _file_name(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from simulator.foundation.csv_text import csv_text
 from simulator.foundation.paired import PairedDifference
 from simulator.report.comparison import Comparison, Metric
 from simulator.report.components import in_order
@@ -144,11 +143,7 @@ def comparison_json(comparison: Comparison, failures: Mapping[str, str] | None =
 def rows_csv(rows: Sequence[Row]) -> str:
     """Rows as CSV text with a header line; missing values are empty fields."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(columns, ([row.get(column, "") for column in columns] for row in rows))
 
 
 def _layer_row(

@@ -2,26 +2,67 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
+import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
 
 from simulator.foundation import UserError
+from simulator.foundation.code_version import code_version
+from simulator.foundation.messages import cut
 
-_CONNECT_TIMEOUT_S = 10
+_CONNECT_TIMEOUT_S: Final = 10
+_CLOSE_TIMEOUT_S: Final = 2
+
+_ASK_EVERY_S: Final = 2
+_ANSWER_TIMEOUT_S: Final = 3
+_LONGEST_SILENCE_S: Final = 6
+"""A scheduler that has not answered for so long is gone: noticed within 15 s, asking included."""
+
+_MOST_NAMED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """An executor and how many jobs it can work on at once."""
+    """An executor, how many jobs it can work on at once, and a check that it still does.
+
+    `require_alive` raises UserError once the executor is lost; whoever waits for jobs calls it every second
+    or so.
+    """
 
     executor: Executor
     count: int
+    require_alive: Callable[[], None] = field(default=lambda: None)
+
+
+class _Processes(ProcessPoolExecutor):
+    """A pool whose processes do not hear Ctrl-C: it is for the process that started them, which ends them."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Hand over a call. Processes that it starts inherit the mask of signals, from their first moment."""
+        if not hasattr(signal, "pthread_sigmask"):
+            return super().submit(fn, *args, **kwargs)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def kill(self) -> None:
+        """End every process at once; what they work on is lost."""
+        processes: dict[int, Any] = getattr(self, "_processes", None) or {}
+        for process in list(processes.values()):
+            with suppress(OSError, ValueError):
+                process.kill()
+        self.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager
@@ -29,23 +70,30 @@ def local_processes(jobs: int | None = None) -> Iterator[Workers]:
     """Processes of this machine, as many as it has cores unless said otherwise.
 
     They are spawned, not forked, so that no thread's lock is copied in a locked state; they end when this
-    process ends, even when it is killed.
+    process ends, even when it is killed, and at once when the block ends with an error.
     """
     count = jobs or available_cores()
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent)
+    executor = _Processes(count, mp_context=context, initializer=_end_with_parent)
     try:
         yield Workers(executor, count)
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+    except BaseException:
+        executor.kill()
+        raise
+    executor.shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager
 def dask_cluster(address: str) -> Iterator[Workers]:
-    """The workers of an existing Dask cluster, which need this package installed.
+    """The workers of an existing Dask cluster, which need this package installed, with the same code.
+
+    Args:
+        address: `tcp://HOST:PORT` or any other address that Dask takes, `HOST:PORT`, or the path of a
+            scheduler file (`--scheduler-file`, .json).
 
     Raises:
-        UserError: `distributed` is not installed, no scheduler answers at the address, or it has no workers.
+        UserError: `distributed` is not installed, no scheduler answers at the address, it has no workers, or
+            some of them have other code.
     """
     try:
         import distributed
@@ -53,24 +101,108 @@ def dask_cluster(address: str) -> Iterator[Workers]:
         raise UserError(
             "--dask needs the extra `dask`; install it with `pip install systolic-simulator[dask]`"
         ) from error
-    try:
-        connect: Any = distributed.Client
-        client = connect(address, timeout=_CONNECT_TIMEOUT_S, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            "no Dask scheduler answers at this address",
+    connect: Any = distributed.Client
+    with _silent():
+        try:
+            client = connect(timeout=_CONNECT_TIMEOUT_S, set_as_default=False, **_target(address))
+        except Exception as error:  # whatever the parts of a wrong address make a library raise
+            raise UserError(
+                "no Dask scheduler answers at this address",
+                source="--dask",
+                value=address,
+                allowed="tcp://HOST:PORT, HOST:PORT, or a scheduler file",
+            ) from error
+        try:
+            scheduler = _Scheduler(client, address)
+            count = scheduler.threads()
+            if not count:
+                raise UserError("the Dask cluster has no workers", source="--dask", value=address)
+            scheduler.require_same_code()
+            # The scheduler runs the jobs of a lost worker again; `retries` covers what fails in transfer.
+            executor = client.get_executor(pure=False, retries=3)
+            yield Workers(executor, count, scheduler.require_alive)
+        finally:
+            with suppress(Exception):
+                client.close(timeout=_CLOSE_TIMEOUT_S)
+
+
+def _target(address: str) -> dict[str, str]:
+    if address.endswith(".json"):
+        return {"scheduler_file": str(Path(address))}
+    return {"address": address if "://" in address else f"tcp://{address}"}
+
+
+class _Scheduler:
+    """Asks a scheduler whether it is there, at most every two seconds."""
+
+    def __init__(self, client: Any, address: str) -> None:
+        self._client = client
+        self._address = address
+        self._asked_s = self._answered_s = time.monotonic()
+
+    def threads(self) -> int:
+        """Threads of all workers. Raises UserError where the scheduler does not answer."""
+        try:
+            answer: dict[str, int] = self._client.sync(
+                self._client.scheduler.ncores, callback_timeout=_ANSWER_TIMEOUT_S
+            )
+        except Exception as error:  # what a broken connection raises differs from one kind to another
+            raise self._gone() from error
+        return sum(answer.values())
+
+    def require_alive(self) -> None:
+        """Refuse to go on where the scheduler has not answered for some seconds. Raises UserError."""
+        now_s = time.monotonic()
+        if now_s - self._asked_s < _ASK_EVERY_S:
+            return
+        try:
+            self.threads()
+            self._answered_s = time.monotonic()
+        except UserError:
+            if time.monotonic() - self._answered_s > _LONGEST_SILENCE_S:
+                raise
+        self._asked_s = time.monotonic()
+
+    def require_same_code(self) -> None:
+        """Refuse workers that run other code than this process. Raises UserError, which names them."""
+        try:
+            versions: dict[str, Any] = self._client.run(code_version, on_error="return")
+        except Exception as error:  # a worker without this package cannot even read the question
+            raise UserError(
+                "workers of the Dask cluster cannot run this package",
+                source="--dask",
+                value=cut(str(error), 100),
+                allowed=f"workers with {code_version()}",
+            ) from error
+        others = sorted(
+            f"{worker} has {version}" for worker, version in versions.items() if version != code_version()
+        )
+        if others:
+            raise UserError(
+                f"{len(others)} of {len(versions)} workers of the Dask cluster run other code:"
+                f" {'; '.join(cut(other, 150) for other in others[:_MOST_NAMED])}",
+                source="--dask",
+                allowed=f"workers with {code_version()}",
+            )
+
+    def _gone(self) -> UserError:
+        return UserError(
+            "the Dask scheduler does not answer any more; what is finished is kept",
             source="--dask",
-            value=address,
-            allowed="tcp://HOST:PORT",
-        ) from error
+            value=self._address,
+            allowed="running again, once a scheduler is there",
+        )
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep libraries from telling on stderr, in many lines, what is told in one sentence here."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
-        count = sum(client.nthreads().values())
-        if not count:
-            raise UserError("the Dask cluster has no workers", source="--dask", value=address)
-        # The scheduler runs the jobs of a lost worker again; `retries` covers what fails in transfer.
-        yield Workers(client.get_executor(pure=False, retries=3), count)
+        yield
     finally:
-        client.close()
+        logging.disable(before)
 
 
 def available_cores() -> int:

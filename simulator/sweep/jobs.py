@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import traceback
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from pathlib import Path
 
 from simulator.arch import ArchConfig
 from simulator.cost.book import PriceBook
 from simulator.foundation import UserError
 from simulator.foundation.code_version import code_version
+from simulator.foundation.reading.content import sha256_of
+from simulator.foundation.reading.limits import LARGEST_ARCHIVE_BYTES
 from simulator.measured import Tensors, tensor_files
 from simulator.numerics import get_mac
 from simulator.result import SCHEMA_VERSION, Origin, Result
@@ -20,6 +22,9 @@ from simulator.simulation import configure, load_workload, origin, simulate
 from simulator.sweep.spec import SweepPoint
 from simulator.workload import Network
 from simulator.workload.onnx.sizes import Sizes
+
+DEFECT = "a defect of systolic"
+"""How the problem of a job begins that failed by an error in this package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +57,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobOutcome:
-    """A job's result as compact JSON, or why there is none."""
+    """A job's result as compact JSON, or why there is none; a defect also has its traceback."""
 
     text: str | None
     problem: str | None
+    traceback: str | None = None
 
 
 def plan(
@@ -154,8 +160,11 @@ def run_job(job: Job) -> JobOutcome:
         return JobOutcome(_simulated(job).model_dump_json(), None)
     except UserError as error:
         return JobOutcome(None, str(error))
+    except MemoryError:
+        return JobOutcome(None, "needs more memory than there is")
     except Exception as error:
-        return JobOutcome(None, f"{type(error).__name__}: {error}")
+        told = "".join(traceback.format_exception(error))
+        return JobOutcome(None, f"{DEFECT}: {type(error).__name__}: {error}", told)
 
 
 def _simulated(job: Job) -> Result:
@@ -175,12 +184,7 @@ def _simulated(job: Job) -> Result:
 @cache
 def _file_hashes(trained: TrainedNetwork) -> list[str]:
     files = tensor_files(trained.model, trained.tensors)
-    return [_file_hash(path) for path in files]
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return [sha256_of(path, most_bytes=LARGEST_ARCHIVE_BYTES) for path in files]
 
 
 @cache

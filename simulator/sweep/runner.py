@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -22,6 +22,9 @@ _JOBS_IN_HAND_PER_WORKER = 2
 
 _LOOK_AGAIN_S = 0.1
 
+_ASK_AGAIN_S = 1.0
+"""How often the workers are asked whether they are there."""
+
 
 def run_stored(
     jobs: Sequence[Job], store: SweepStore, workers: Workers, *, progress: Progress | None = None
@@ -35,9 +38,11 @@ def run_stored(
         Why a job has no result, by key, for those that failed.
 
     Raises:
-        UserError: the store cannot be written, or a worker process was killed; what is finished is kept.
+        UserError: the store cannot be written, a worker process was killed, or the cluster's scheduler is
+            gone; what is finished is kept.
     """
     unique = {job.key: job for job in jobs}
+    store.require_sound(unique)
     waiting = deque(job for job in unique.values() if not store.finished(job.key))
     run = _Run(store, workers, total=len(unique), done=len(unique) - len(waiting), progress=progress)
     run.tell()
@@ -59,15 +64,24 @@ def run_all(jobs: Sequence[Job], workers: Workers, *, progress: Progress | None 
     """Compute jobs side by side without a store; outcomes are in the order of the jobs.
 
     Raises:
-        UserError: a worker process was killed.
+        UserError: a worker process was killed, or the workers are lost.
     """
     futures = [workers.executor.submit(run_job, job) for job in jobs]
     pending: set[Future[JobOutcome]] = set(futures)
     while pending:
-        finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-        if progress is not None and finished:
+        _, pending = _some(pending, workers)
+        if progress is not None:
             progress("variants", len(futures) - len(pending), len(futures))
-    return [_outcome(future) for future in futures]
+    return [_outcome(future, workers) for future in futures]
+
+
+def _some(pending: Iterable[Future[Any]], workers: Workers) -> tuple[set[Future[Any]], set[Future[Any]]]:
+    """Finished futures, at least one, and the others; looks every second whether the workers are there."""
+    while True:
+        finished, others = wait(pending, timeout=_ASK_AGAIN_S, return_when=FIRST_COMPLETED)
+        if finished:
+            return set(finished), set(others)
+        workers.require_alive()
 
 
 class _Run:
@@ -102,14 +116,16 @@ class _Run:
 
     def collect(self) -> None:
         """Keep what is finished, waiting for at least one job."""
-        finished, _ = wait(self.in_hand, return_when=FIRST_COMPLETED)
+        finished, _ = _some(self.in_hand, self._workers)
         for future in finished:
             job = self.in_hand.pop(future)
-            outcome = _outcome(future)
+            outcome = _outcome(future, self._workers)
             if outcome.text is not None:
                 self._store.write(job.key, outcome.text)
             else:
                 self.failures[job.key] = outcome.problem or "no result"
+                if outcome.traceback is not None:
+                    self._store.log_defect(job.label, outcome.traceback)
             self._store.release(job.key)
             self._count()
 
@@ -123,7 +139,8 @@ class _Run:
         self.tell()
 
 
-def _outcome(future: Future[JobOutcome]) -> JobOutcome:
+def _outcome(future: Future[JobOutcome], workers: Workers) -> JobOutcome:
+    """What came of a job. A job tells what is wrong with it as text, so what is raised is of the workers."""
     try:
         return future.result()
     except BrokenProcessPool as error:
@@ -132,5 +149,11 @@ def _outcome(future: Future[JobOutcome]) -> JobOutcome:
             'this under `if __name__ == "__main__":`; what is finished is kept',
             allowed="running again, with fewer jobs",
         ) from error
+    except (CancelledError, OSError, TimeoutError) as error:
+        raise UserError(
+            f"the workers are lost ({type(error).__name__}); what is finished is kept",
+            allowed="running again",
+        ) from error
     except Exception as error:
+        workers.require_alive()
         return JobOutcome(None, f"{type(error).__name__}: {error}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.foundation import UserError
@@ -25,6 +25,8 @@ class VariantRuns:
 
     results: tuple[Result, ...]
     failures: Mapping[str, str]
+    tracebacks: Mapping[str, str] = field(default_factory=dict)
+    """Of those variants that failed by a defect of this package."""
 
 
 def compare(
@@ -65,13 +67,16 @@ def compare(
     outcomes = dict(zip((job.key for job in ready), _run(ready, jobs, progress), strict=True))
     results: list[Result] = []
     failures: dict[str, str] = {}
+    tracebacks: dict[str, str] = {}
     for point, job in zip(points, planned, strict=True):
         outcome = JobOutcome(None, str(job)) if isinstance(job, UserError) else outcomes[job.key]
         if outcome.text is not None:
             results.append(Result.model_validate_json(outcome.text))
         else:
             failures[_variant(point)] = outcome.problem or "no result"
-    return VariantRuns(tuple(results), failures)
+            if outcome.traceback is not None:
+                tracebacks[_variant(point)] = outcome.traceback
+    return VariantRuns(tuple(results), failures, tracebacks)
 
 
 def _run(ready: Sequence[Job], jobs: int | None, progress: Progress | None) -> list[JobOutcome]:

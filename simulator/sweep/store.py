@@ -1,35 +1,45 @@
 """Where finished points are kept: one `result.json` a point, so that a killed sweep loses nothing.
 
-A store is a folder. A point's file has the hash of everything that decides its result for a name, appears
-whole by a rename, and is never changed. That needs no database: two processes that finish the same point
-write the same bytes to the same name. A process claims a point before it computes it by locking a byte of the
-file `claims`; the operating system lets go of the lock when the process ends, however it ends, so that no
-claim outlives its owner.
+A store is a folder. A point's file has the hash of everything that decides its result for a name (its key),
+holds this key and a checksum, appears whole by a rename, and is never changed. That needs no database: two
+processes that finish the same point write the same bytes to the same name. A process claims a point before it
+computes it by locking a byte of the file `claims`; the operating system lets go of the lock when the process
+ends, however it ends, so that no claim outlives its owner.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
+import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from simulator.foundation import UserError
-from simulator.foundation.documents import read_text
-from simulator.foundation.files import prepare_folder, write_text
+from simulator.foundation.files import PART, append_text, prepare_folder, remove_file, write_text
+from simulator.foundation.messages import one_line
+from simulator.foundation.reading.content import exists, is_file, names_in, read_text, reason_of
+from simulator.foundation.reading.json_documents import load_json
+from simulator.foundation.reading.limits import LARGEST_JSON_BYTES
 from simulator.result import Result, load_result
+from simulator.result_seal import require_seal, seal
 
 if sys.platform != "win32":
     import fcntl
 
 FORMAT = "systolic sweep store"
-VERSION = 1
+VERSION = 2
+"""Points of version 1 had no checksum."""
 
-_BEING_MADE = (".store.json", "store.json", "points", "claims")
+_MARKER = "store.json"
+_BEING_MADE = (f".{_MARKER}", _MARKER, "points", "claims", "defects.log")
 """What another process that makes the same store may already have put there."""
+
+_POINT: Final = re.compile(r"([0-9a-f]{64})\.json")
+_HALF_WRITTEN: Final = re.compile(rf"\.([0-9a-f]{{64}})\.json\.[0-9]+{re.escape(PART)}")
 
 _HEXADECIMAL_DIGITS_OF_A_LOCK = 15  # a byte offset below 2**60
 
@@ -38,14 +48,15 @@ class SweepStore:
     """A folder of finished points.
 
     Raises:
-        UserError: the folder cannot be written, is no store, is of another version, or is corrupted.
+        UserError: the folder cannot be written, is no store, is of another version, is corrupted, or has
+            something else than points where its points are, which is named.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._points = folder / "points"
-        marker = folder / "store.json"
-        if not marker.exists():
+        marker = folder / _MARKER
+        if not exists(marker):
             _require_no_other_files(folder)
             prepare_folder(folder)
             write_text(marker, json.dumps({"format": FORMAT, "version": VERSION}) + "\n")
@@ -75,7 +86,7 @@ class SweepStore:
 
     def finished(self, key: str) -> bool:
         """Whether a point has its result."""
-        return self.path(key).exists()
+        return is_file(self.path(key))
 
     def claim(self, key: str) -> bool:
         """Take a point to compute; False when another process has it.
@@ -96,16 +107,52 @@ class SweepStore:
             fcntl.lockf(self._claims, fcntl.LOCK_UN, 1, _lock_offset(key))
 
     def write(self, key: str, text: str) -> None:
-        """Keep the result of a claimed point. Raises UserError when it cannot be written."""
-        write_text(self.path(key), text)
+        """Keep the result of a claimed point, sealed. Raises UserError when it cannot be written."""
+        write_text(self.path(key), seal(text, key))
+
+    @property
+    def defects(self) -> Path:
+        """Where tracebacks of defects are kept; there is no such file where there were none."""
+        return self.folder / "defects.log"
+
+    def log_defect(self, label: str, traceback: str) -> None:
+        """Keep a traceback of a worker. Raises UserError when it cannot be written."""
+        append_text(self.defects, f"{one_line(label)}\n{traceback}\n")
+
+    def keys(self) -> list[str]:
+        """Keys of all finished points, those of other sweeps included, in order."""
+        return sorted(found[1] for name in names_in(self._points) if (found := _POINT.fullmatch(name)))
+
+    def require_sound(self, keys: Iterable[str]) -> None:
+        """Refuse the store where a finished point among `keys` is not as it was written.
+
+        Raises:
+            UserError: naming the first such file; deleting it lets the point be computed again.
+        """
+        for key in keys:
+            if self.finished(key):
+                text = read_text(self.path(key), most_bytes=LARGEST_JSON_BYTES)
+                try:
+                    require_seal(text, source=self.path(key), key=key)
+                except UserError as error:
+                    raise self._corrupted(key, error) from error
 
     def _sweep_up(self) -> None:
         """Remove half-written files of processes that were killed; those of living ones are claimed."""
-        for left_over in self._points.glob(".*.part"):
-            key = left_over.name[1:].partition(".")[0]
-            if self.claim(key):
-                left_over.unlink(missing_ok=True)
-                self.release(key)
+        for name in names_in(self._points):
+            file = self._points / name
+            if _POINT.fullmatch(name) and is_file(file):
+                continue
+            left_over = _HALF_WRITTEN.fullmatch(name)
+            if left_over is None or (exists(file) and not is_file(file)):
+                raise UserError(
+                    "is no point of a sweep; move it out of the store",
+                    source=file,
+                    allowed="files KEY.json that a sweep has written",
+                )
+            if self.claim(left_over[1]):
+                remove_file(file)
+                self.release(left_over[1])
 
     def result(self, key: str) -> Result:
         """A finished point's result.
@@ -114,19 +161,21 @@ class SweepStore:
             UserError: the file is corrupted; deleting it lets the point be computed again.
         """
         try:
-            return load_result(self.path(key))
+            return load_result(self.path(key), key=key)
         except UserError as error:
-            raise UserError(
-                f"the store is corrupted: {error.problem}; delete this file to compute its point again",
-                source=self.path(key),
-                location=error.location,
-            ) from error
+            raise self._corrupted(key, error) from error
+
+    def _corrupted(self, key: str, error: UserError) -> UserError:
+        return UserError(
+            f"the store is corrupted: {error.problem}; delete this file to compute its point again",
+            source=self.path(key),
+            location=error.location,
+        )
 
 
 def _require_no_other_files(folder: Path) -> None:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        others = (file.name for file in folder.iterdir() if not file.name.startswith(_BEING_MADE))
-        for name in others:
+    for name in names_in(folder) if exists(folder) else ():
+        if not name.startswith(_BEING_MADE):
             raise UserError(
                 f"is a folder with other files ({name}) and no sweep store",
                 source=folder,
@@ -136,18 +185,21 @@ def _require_no_other_files(folder: Path) -> None:
 
 def _check_marker(marker: Path) -> None:
     try:
-        document = json.loads(read_text(marker))
-    except json.JSONDecodeError as error:
-        raise UserError("the store is corrupted: this is not JSON", source=marker) from error
+        document = load_json(marker)
+    except UserError as error:
+        raise UserError(
+            f"the store is corrupted: {error.problem}", source=marker, location=error.location
+        ) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise UserError("the store is corrupted: this does not mark a sweep store", source=marker)
-    if document.get("version") != VERSION:
+    version = document.get("version")
+    if type(version) is not int or version != VERSION:
         raise UserError(
             "the store is of another version",
             source=marker,
             location="version",
-            value=document.get("version"),
-            allowed=str(VERSION),
+            value=version,
+            allowed=f"{VERSION}; give a new folder with --store, points of other versions are not reused",
         )
 
 
@@ -155,7 +207,7 @@ def _open_claims(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise UserError(f"cannot be opened: {error.strerror}", source=path) from error
+        raise UserError(f"cannot be opened: {reason_of(error)}", source=path) from error
 
 
 def _lock_offset(key: str) -> int:

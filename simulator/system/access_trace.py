@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator.foundation import UserError
+from simulator.foundation.csv_text import safe_cell
 from simulator.foundation.defects import DefectError
-from simulator.foundation.files import whole_file
+from simulator.foundation.files import whole_file, whole_text_file
 from simulator.system.accesses import Accesses, Chunk, Kind, in_order_of_time
 from simulator.system.addresses import Addresses
 from simulator.system.array_accesses import array_accesses
@@ -29,6 +30,8 @@ from simulator.system.timeline import require_steps, too_long
 from simulator.system.transfer_accesses import transfer_accesses
 
 COLUMNS = ("cycle", "layer", "memory", "operand", "direction", "purpose", "address", "bytes", "moved")
+
+PARQUET = ".parquet"
 
 LARGEST_TRACE = 500_000_000
 """Rows beyond which a trace is not written: some 35 GB of CSV."""
@@ -107,8 +110,9 @@ def write_access_trace(run: MachineRun, path: Path, layers: Iterable[str] = ()) 
     """Write every access of the named layers (of all when none is named); returns how many there are.
 
     A row is a word of a buffer or a burst of the DRAM; docs/machine.md describes its columns. A path that
-    ends in `.parquet` becomes Parquet (extra `[parquet]`), any other CSV. Rows are written as they are
-    produced and never all in memory, which grows with the steps of the layers (2 kB each).
+    ends in `.parquet` becomes Parquet (extra `[parquet]`), any other CSV (names as `safe_cell`). Rows are
+    written as they are produced and never all in memory, which grows with the steps of the layers (2 kB
+    each).
 
     Raises:
         UserError: an unknown layer (the nearest is suggested), a trace too long to be written (its length is
@@ -118,10 +122,10 @@ def write_access_trace(run: MachineRun, path: Path, layers: Iterable[str] = ()) 
     chosen = _chosen(run, list(layers))
     _require_writable(chosen)
     accesses = (part for layer in chosen for part in layer_accesses(layer))
-    with whole_file(path) as temporary:
-        if path.suffix == ".parquet":
+    if path.suffix.lower() == PARQUET:
+        with whole_file(path) as temporary:
             return _write_parquet(temporary, accesses, path)
-        return _write_csv(temporary, accesses)
+    return _write_csv(path, accesses)
 
 
 def _chosen(run: MachineRun, names: list[str]) -> list[LayerRun]:
@@ -141,11 +145,11 @@ def _require_writable(layers: list[LayerRun]) -> None:
 
 def _write_csv(path: Path, parts: Iterator[LayerAccesses]) -> int:
     count = 0
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with whole_text_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for layer, kinds, (numbers, accesses) in parts:
-            labels = [(layer, *kind) for kind in kinds]
+            labels = [(safe_cell(layer), *kind) for kind in kinds]
             columns = (accesses.cycles, accesses.addresses, accesses.bytes, accesses.moved)
             values = [column.tolist() for column in columns]
             writer.writerows(

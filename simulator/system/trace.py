@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from simulator.foundation.files import whole_file
+from simulator.foundation.files import whole_text_file
 from simulator.system.run import MachineRun
 from simulator.system.timeline import TRACKS, layer_events, require_steps
 
@@ -27,7 +27,7 @@ def write_trace(run: MachineRun, path: Path) -> int:
     """
     require_steps(run.layers)
     count = 0
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with whole_text_file(path) as file:
         file.write('{"displayTimeUnit": "ms",\n "otherData": ')
         unit = {"time_unit": "cycle", "shown_as": "1 us", "network": run.network.name, "cycles": run.cycles}
         json.dump(unit, file)

@@ -12,6 +12,10 @@ LARGEST_MACS = 10**17
 """Range of the simulator: every count of a layer within it fits whole numbers of 64 bits."""
 
 
+LONGEST_NAME = 1000
+"""Characters of a layer's name."""
+
+
 class BeyondRangeError(UserError):
     """A layer that is too large to be counted."""
 
@@ -126,7 +130,14 @@ class Layer:
     weights: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse empty products and those beyond the simulator's range. Raises UserError."""
+        """Refuse empty products, over-long names and sizes beyond the simulator's range. Raises UserError."""
+        if len(self.name) > LONGEST_NAME:
+            raise UserError(
+                "name is too long",
+                location="layer",
+                value=self.name,
+                allowed=f"up to {LONGEST_NAME} characters",
+            )
         for name in ("m", "n", "k", "groups"):
             if getattr(self, name) < 1:
                 raise UserError("must be positive", location=f"{self.name}.{name}", value=getattr(self, name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from simulator.foundation import UserError
+from simulator.foundation.reading.foreign import decoding
 from simulator.foundation.resources import resolve_document
 from simulator.workload.batching import with_batch
 from simulator.workload.importer import added_importers, read_with
@@ -42,7 +43,8 @@ def load_network(
     elif suffix == ".onnx":
         from simulator.workload.onnx import read_onnx
 
-        network = read_onnx(path, skip_unsupported=skip_unsupported, sizes=sizes)
+        with decoding("a network that can be read", source=path):
+            network = read_onnx(path, skip_unsupported=skip_unsupported, sizes=sizes)
     else:
         network = _read_with_plugin(path)
     if sizes is not None and sizes != Sizes() and suffix != ".onnx":

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from simulator.foundation import UserError
 from simulator.foundation.documents import read_text
+from simulator.foundation.reading.csv_rows import split_cells
 from simulator.workload.scalesim_columns import column_of
 
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+([.][0-9]*)?([eE][+-]?[0-9]+)?")
@@ -59,13 +58,7 @@ def _separator(content: str) -> str:
 
 
 def _cells(content: str, separator: str, path: Path, line: int) -> list[str]:
-    if content.count('"') % 2:
-        raise UserError("a quotation mark is not closed", source=path, location=f"line {line}", value=content)
-    try:
-        (cells,) = csv.reader([content], delimiter=separator, skipinitialspace=True)
-    except csv.Error as error:
-        raise UserError(f"is not a line of CSV: {error}", source=path, location=f"line {line}") from error
-    cells = [cell.strip() for cell in cells]
+    cells = split_cells(content, separator=separator, source=path, location=f"line {line}")
     while cells and not cells[-1]:
         cells.pop()
     return cells

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from simulator.foundation import UserError
+from simulator.foundation.reading.onnx_files import load_external_tensor, load_onnx
 from simulator.workload.onnx.graph import Body, Constant, InputTensor, Node, Reference, Source, Tensor
 from simulator.workload.onnx.operators import PARAMETER_POSITIONS, SECOND_OPERANDS
 
@@ -70,29 +71,10 @@ def read_function(message: bytes, path: Path, version: int) -> Body:
 
 
 def _load(path: Path) -> Any:
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # onnx brings it
-
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", source=path) from error
-    except (DecodeError, ValueError) as error:
-        raise UserError("is not an ONNX file, or is truncated", source=path) from error
+    model = load_onnx(path, weights=False)
     if not model.graph.node:
         raise UserError("is not an ONNX file, or has no operators", source=path)
-    if not all(isinstance(name, str) for name in _all_names(model.graph)):
-        raise UserError("is damaged: it has a name that is not UTF-8 text", source=path)
     return model
-
-
-def _all_names(graph: Any) -> Iterator[str | bytes]:
-    """Every name in a graph; the protobuf library gives bytes for what is not text."""
-    for tensor in [*graph.initializer, *graph.input, *graph.value_info, *graph.output]:
-        yield tensor.name
-    for node in graph.node:
-        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
-        yield from (attribute.name for attribute in node.attribute)
 
 
 def _weight_inputs(body: Body) -> set[str]:
@@ -246,15 +228,16 @@ class _Reader:
 
 def _values(tensor: Any, path: Path) -> Tensor:
     """A tensor's values, from the file or from the file beside it; half precisions as float32."""
-    from onnx import external_data_helper, numpy_helper
+    from onnx import numpy_helper
 
     try:
-        if external_data_helper.uses_external_data(tensor):
-            external_data_helper.load_external_data_for_tensor(tensor, str(path.parent))
+        if load_external_tensor(tensor, path):
             values = numpy_helper.to_array(tensor)
             tensor.ClearField("raw_data")
         else:
             values = numpy_helper.to_array(tensor)
+    except UserError:
+        raise
     except Exception as error:  # the onnx package raises many kinds, none of its own
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"weights cannot be read: {reason}", source=path, location=tensor.name) from error

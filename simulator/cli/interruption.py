@@ -1,0 +1,54 @@
+"""Ctrl-C at any moment ends the command, even where a library swallows the exception that it becomes."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Final, NoReturn
+
+_AGAIN_AFTER_S: Final = 5.0
+"""Longer than any cleaning up takes."""
+
+_LONGEST_END_S: Final = 3.0
+
+
+def heed() -> None:
+    """Raise KeyboardInterrupt on SIGINT, and again after some seconds while the process goes on.
+
+    Some libraries catch every exception while they are imported, or raise inside a callback whose exceptions
+    Python drops. Where SIGINT is ignored, as for a job that a shell runs in the background, it stays so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    timer = threading.Timer(_AGAIN_AFTER_S, _again)
+    timer.daemon = True
+    timer.start()
+    raise KeyboardInterrupt
+
+
+def _again() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def end(code: int) -> NoReturn:
+    """End the process with an exit code, whatever threads it has.
+
+    `sys.exit` would not do: Python remembers an interruption inside `exec`, which dataclasses use, and ends
+    by the signal although the exception was caught.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    watch = threading.Timer(_LONGEST_END_S, os._exit, (code,))
+    watch.daemon = True
+    watch.start()
+    with contextlib.suppress(BaseException):
+        atexit._run_exitfuncs()
+    os._exit(code)

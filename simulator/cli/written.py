@@ -1,0 +1,49 @@
+"""What a command says of the files it wrote, and which names it takes for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from simulator.cli.streams import say
+from simulator.foundation import UserError
+from simulator.foundation.files import StagedFolder, staged_folder
+from simulator.foundation.reading.content import is_regular_or_absent
+
+_MOST_NAMED: Final = 5
+
+
+@contextmanager
+def folder_or_none(path: Path | None) -> Iterator[StagedFolder | None]:
+    """`staged_folder`, or None where none is asked for."""
+    if path is None:
+        yield None
+        return
+    with staged_folder(path) as staged:
+        yield staged
+
+
+def tell_overwritten(files: Sequence[Path], *, quiet: bool) -> None:
+    """Say on stderr which files were there before and have been written anew."""
+    if files and not quiet:
+        names = [str(file) for file in files[:_MOST_NAMED]]
+        more = len(files) - len(names)
+        text = ", ".join(names) + (f" and {more} more" if more else "")
+        say(f"overwrote {text}")
+
+
+def require_suffix(path: Path | None, suffixes: Sequence[str], *, option: str) -> None:
+    """Refuse a file whose name says that it is of another kind; devices and pipes may have any name.
+
+    Raises:
+        UserError: the name ends otherwise.
+    """
+    if path is not None and path.suffix.lower() not in suffixes and is_regular_or_absent(path):
+        raise UserError(
+            "unknown kind of file",
+            source=option,
+            value=str(path),
+            allowed=f"a name that ends in {' or '.join(suffixes)}",
+        )

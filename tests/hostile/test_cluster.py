@@ -1,0 +1,217 @@
+"""Schedulers and workers that die, hang, or run other code: one sentence in time, finished points kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from simulator.foundation import UserError
+from simulator.foundation.code_version import code_version
+from simulator.result import load_result
+from simulator.sweep.executors import Workers, dask_cluster, local_processes
+from simulator.sweep.jobs import DEFECT, Job, plan, run_job
+from simulator.sweep.runner import run_stored
+from simulator.sweep.spec import SweepSpec, sweep_points
+from simulator.sweep.store import SweepStore
+from tests.command import ROOT, run
+
+NETWORK = "{name: one, source: written for this test, layers: [{name: fc1, fc: {k: 64, n: 10}}]}"
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    """A sweep of 2,000 points, which nobody finishes here."""
+    (tmp_path / "one.yaml").write_text(NETWORK)
+    path = tmp_path / "spec.yaml"
+    rows, columns = list(range(4, 54)), list(range(4, 44))
+    path.write_text(
+        f"networks: [{tmp_path / 'one.yaml'}]\ngrid: {{array.rows: {rows}, array.columns: {columns}}}\n"
+    )
+    return path
+
+
+def start(*module: str, path: Path = ROOT) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(path)}
+    return subprocess.Popen(
+        [sys.executable, "-m", *module],
+        cwd=path,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """A scheduler, and the file in which it says where it is."""
+    pytest.importorskip("distributed")
+    file = tmp_path / "scheduler.json"
+    process = start(
+        "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
+        "--scheduler-file", str(file),
+    )  # fmt: skip
+    until(file.exists)
+    yield process, file
+    process.send_signal(signal.SIGCONT)
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def worker(scheduler: tuple[subprocess.Popen[bytes], Path]) -> Iterator[subprocess.Popen[bytes]]:
+    process = start_worker(scheduler[1])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def start_worker(file: Path, path: Path = ROOT) -> subprocess.Popen[bytes]:
+    return start(
+        "distributed.cli.dask_worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard",
+        "--no-nanny", path=path,
+    )  # fmt: skip
+
+
+def until(there: object, timeout_s: float = 240) -> None:
+    assert callable(there)
+    ends_s = time.monotonic() + timeout_s
+    while not there():
+        assert time.monotonic() < ends_s, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def sweep(spec: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "simulator", "sweep", str(spec), "-q", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def points(spec: Path) -> list[Path]:
+    return list(spec.with_suffix(".store").glob("points/[0-9a-f]*.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_scheduler_that_dies_or_hangs_is_noticed_within_15_s(
+    way: signal.Signals,
+    spec: Path,
+    scheduler: tuple[subprocess.Popen[bytes], Path],
+    worker: subprocess.Popen[bytes],
+) -> None:
+    assert worker.poll() is None
+    process = sweep(spec, "--dask", str(scheduler[1]))
+    until(lambda: len(points(spec)) > 5 or process.poll() is not None)
+    scheduler[0].send_signal(way)
+    began_s = time.monotonic()
+    out, error = process.communicate(timeout=60)
+    assert time.monotonic() - began_s < 15 + 3  # the last is for a process to end on a busy machine
+    assert process.returncode == 2
+    assert out == ""
+    assert error.count("\n") == 1
+    assert "what is finished is kept" in error
+    kept = points(spec)
+    assert len(kept) > 5
+    for file in kept:
+        load_result(file)
+
+
+@pytest.mark.slow
+def test_workers_with_other_code_are_refused(
+    tmp_path: Path, scheduler: tuple[subprocess.Popen[bytes], Path]
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(ROOT / "simulator", other / "simulator", ignore=shutil.ignore_patterns("__pycache__"))
+    with (other / "simulator" / "result.py").open("a") as file:
+        file.write("# another line\n")
+    process = start_worker(scheduler[1], other)
+    try:
+        time.sleep(3)
+        with pytest.raises(UserError) as caught, dask_cluster(str(scheduler[1])):
+            pass
+        assert "1 of 1 workers of the Dask cluster run other code: tcp://127.0.0.1:" in str(caught.value)
+        assert f"workers with {code_version()}" in str(caught.value)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1:1", "tcp://127.0.0.1:1", "tcp://", "://", "nothing://a:1", "tcp://[::1",
+        "tcp://127.0.0.1:99999999", "absent.json", "http://127.0.0.1:1", "inproc://1/2/3", "a b c",
+    ],
+)  # fmt: skip
+def test_an_address_of_any_form_is_refused_in_one_line(
+    address: str, spec: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("simulator.sweep.executors._CONNECT_TIMEOUT_S", 0.5)
+    outcome = run(capsys, "sweep", spec, "--dask", address, "-q")
+    outcome.must_refuse("no Dask scheduler answers at this address", address)
+    assert outcome.stderr.count("\n") == 1
+
+
+def test_a_killed_local_worker_is_told_and_what_is_finished_is_kept(spec: Path) -> None:
+    process = sweep(spec, "--jobs", "2")
+    until(lambda: len(points(spec)) > 5 or process.poll() is not None)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = [
+        int(child)
+        for child in children
+        if "resource_tracker" not in Path(f"/proc/{child}/cmdline").read_text()
+    ]
+    os.kill(workers[0], signal.SIGKILL)
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert out == ""
+    assert error.count("\n") == 1
+    assert "a worker process was killed" in error
+    for file in points(spec):
+        load_result(file)
+
+
+def test_a_defect_in_a_worker_keeps_its_traceback(
+    spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Job) -> None:
+        raise KeyError("it")
+
+    monkeypatch.setattr("simulator.sweep.jobs._simulated", broken)
+    (job,) = [
+        job
+        for job in plan(sweep_points(SweepSpec(networks=(str(tmp_path / "one.yaml"),))))
+        if isinstance(job, Job)
+    ]
+    outcome = run_job(job)
+    assert outcome.problem == f"{DEFECT}: KeyError: 'it'"
+    assert outcome.traceback is not None
+    assert "in broken" in outcome.traceback
+
+    from concurrent.futures import ThreadPoolExecutor
+
+    with SweepStore(tmp_path / "store") as store, ThreadPoolExecutor(1) as threads:
+        failures = run_stored([job], store, Workers(threads, 1))
+        assert failures == {job.key: outcome.problem}
+        assert "in broken" in store.defects.read_text()
+    SweepStore(tmp_path / "store").close()  # the log is no foreign file
+
+
+def test_processes_end_at_once_when_a_block_fails() -> None:
+    began_s = time.monotonic()
+    with pytest.raises(RuntimeError), local_processes(1) as workers:
+        hand_over_and_fail(workers)
+    assert time.monotonic() - began_s < 20
+
+
+def hand_over_and_fail(workers: Workers) -> None:
+    workers.executor.submit(time.sleep, 0.01).result()
+    workers.executor.submit(time.sleep, 600)
+    raise RuntimeError
