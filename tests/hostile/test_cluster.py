@@ -173,7 +173,7 @@ def test_a_killed_local_worker_is_told_and_what_is_finished_is_kept(spec: Path) 
     assert process.returncode == 2
     assert out == ""
     assert error.count("\n") == 1
-    assert "a worker process was killed" in error
+    assert "a worker process ended early: killed" in error
     for file in points(spec):
         load_result(file)
 
