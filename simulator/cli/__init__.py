@@ -8,14 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Final
 
-EXIT_USER_ERROR: Final = 2
-EXIT_DEFECT: Final = 70
-"""`EX_SOFTWARE` of sysexits.h."""
-
-EXIT_INTERRUPTED: Final = 130
-"""128 and the number of SIGINT, as shells have it."""
+from simulator.cli.exit_codes import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USER_ERROR
 
 _BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """What BLAS libraries read when they are loaded: their threads would wait busily beside the simulator's."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli import EXIT_DEFECT
 from simulator.cli.defects import told_of_workers
+from simulator.cli.exit_codes import EXIT_DEFECT, EXIT_FAILED_IN_PART
 from simulator.cli.infer import ImagesOption, LabelsOption, PoliciesOption, PreprocessOption
 from simulator.cli.options import (
     BatchAxisOption,
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from simulator.sweep.side_by_side import VariantRuns
     from simulator.workload.onnx.sizes import Sizes
 
-EXIT_VARIANT_FAILED = 1
 
 TargetsArgument = Annotated[
     list[str],
@@ -153,7 +152,7 @@ def compare_command(
     for name, problem in runs.failures.items():
         say(f"{name}: {problem}")
     if runs.failures:
-        raise typer.Exit(EXIT_DEFECT if runs.tracebacks else EXIT_VARIANT_FAILED)
+        raise typer.Exit(EXIT_DEFECT if runs.tracebacks else EXIT_FAILED_IN_PART)
 
 
 def _simulate(

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli import EXIT_DEFECT
-from simulator.cli.compare import EXIT_VARIANT_FAILED
+from simulator.cli.exit_codes import EXIT_DEFECT, EXIT_FAILED_IN_PART
 from simulator.cli.options import JsonOption, QuietOption, SkipUnsupportedOption
 from simulator.cli.progress import progress_bar
 from simulator.cli.streams import say
@@ -111,7 +110,7 @@ def sweep_command(
         )
         raise typer.Exit(EXIT_DEFECT)
     if summary.failures:
-        raise typer.Exit(EXIT_VARIANT_FAILED)
+        raise typer.Exit(EXIT_FAILED_IN_PART)
 
 
 def _tell_others(store: SweepStore, keys: set[str]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.cli import EXIT_DEFECT, EXIT_INTERRUPTED
+from simulator.cli.exit_codes import EXIT_DEFECT, EXIT_INTERRUPTED
 from tests.command import ROOT, run, run_process
 
 NETWORK = """

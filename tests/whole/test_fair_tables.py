@@ -292,8 +292,8 @@ def test_a_sweep_takes_a_policy_for_each_mac(tmp_path: Path, capsys: Capture) ->
 @pytest.mark.parametrize(
     ("lines", "parts"),
     [
-        ("policy: max\n", ["policy and images are for networks that run on data"]),
-        ("images: 3\n", ["policy and images are for networks that run on data"]),
+        ("policy: max\n", ["are for networks that run on data"]),
+        ("images: 3\n", ["are for networks that run on data"]),
         ("data: fashion_mnist_1000\npolicy: {elma8: max}\n", ["a MAC that no variant has", "elma8=max"]),
         ("data: fashion_mnist_1000\npolicy: {int8: maxx}\n", ["unknown policy", "maxx"]),
     ],
