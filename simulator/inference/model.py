@@ -28,7 +28,7 @@ from simulator.workload.onnx import (
     read_source,
 )
 from simulator.workload.onnx.evaluate import Evaluator, evaluator_of
-from simulator.workload.onnx.sizes import close_sizes
+from simulator.workload.onnx.sizes import batch_axes, close_sizes
 
 Tensor = NDArray[Any]
 Shape = tuple[int, ...]
@@ -161,13 +161,15 @@ class Model:
         Args:
             shapes: of the data by input, the batch included.
         """
-        chosen = self.sizes.batch_axis
-        for position, tensor in enumerate(self.inputs):
+        axes = batch_axes(self.inputs, self.sizes, self.path)
+        if self.sizes.batch_axis == "auto":
+            axes.setdefault(self.input, 0)  # data come along the first axis, batch or not
+        for tensor in self.inputs:
             shape = shapes.get(tensor.name)
             stated = self.sizes.input_shapes.get(tensor.name) or tensor.sizes
             if shape is None or stated is None or len(shape) != len(stated):
                 continue
-            axis = None if position or chosen == "none" else 0 if chosen == "auto" else chosen
+            axis = axes.get(tensor.name)
             known = [self.sizes.dims.get(size) if isinstance(size, str) else size for size in stated]
             if all(size is not None for index, size in enumerate(known) if index != axis):
                 continue

@@ -157,3 +157,51 @@ def test_token_ids_that_the_network_cannot_take(tmp_path: Path, tokens: Path) ->
             load_data(tmp_path / "ids.npy", model)
         for part in parts:
             assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("ids_shape", "mask_shape"),
+    [
+        (["batch", "seq"], ["batch", "seq"]),
+        (["a", "b"], ["c", "d"]),
+        (["batch", 2], ["rows", 2]),
+        ([None, None], [None, None]),
+    ],
+)
+def test_ids_and_mask_share_their_batch(
+    tmp_path: Path, ids_shape: list[str | int | None], mask_shape: list[str | int | None]
+) -> None:
+    nodes = [
+        helper.make_node("Gather", ["one", "ids"], ["e"]),
+        helper.make_node("MatMul", ["e", "table"], ["p"], name="fc"),
+        helper.make_node("Cast", ["mask"], ["m"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["m", "last"], ["n"]),
+        helper.make_node("Mul", ["p", "n"], ["y"]),
+        helper.make_node("Add", ["y", "place"], ["z"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "masked",
+        [
+            helper.make_tensor_value_info("ids", TensorProto.INT64, ids_shape),
+            helper.make_tensor_value_info("mask", TensorProto.INT64, mask_shape),
+            helper.make_tensor_value_info("place", TensorProto.FLOAT, [ids_shape[1] or 2, 1]),
+        ],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)],
+        [
+            numpy_helper.from_array(np.eye(2, dtype=np.float32), "one"),
+            numpy_helper.from_array(np.array([[1, 2], [3, 4]], np.float32), "table"),
+            numpy_helper.from_array(np.array([2]), "last"),
+        ],
+    )
+    model = load_model(save(tmp_path, graph))
+    np.savez(
+        tmp_path / "d.npz",
+        ids=[[0, 1], [1, 1], [1, 0]],
+        mask=[[1, 0], [1, 1], [0, 1]],
+        place=np.array([[0], [100]], np.float32),
+    )
+    result = infer(model, load_data(tmp_path / "d.npz", model), "fp32")
+    # Rows of `table` by id, 0 where the mask is 0; the second token's logits are 100 more in every row.
+    expected = [[[1, 2], [100, 100]], [[3, 4], [103, 104]], [[0, 0], [101, 102]]]
+    assert result.logits.tolist() == expected

@@ -94,12 +94,11 @@ def close_sizes(inputs: tuple[InputTensor, ...], sizes: Sizes, path: Path) -> Cl
     symbols = dict(sizes.dims)
     for tensor in inputs:
         _bind(tensor, sizes.input_shapes.get(tensor.name), symbols, path)
-    axis = _batch_axis(inputs, sizes, path)
-    batch_symbol = _symbol(inputs[0], axis) if axis is not None else None
+    axes = batch_axes(inputs, sizes, path)
+    axis = axes.get(inputs[0].name) if inputs else None
     shapes: dict[str, Shape] = {}
-    axes: dict[str, int] = {}
     left_open: list[str] = []
-    for position, tensor in enumerate(inputs):
+    for tensor in inputs:
         given = sizes.input_shapes.get(tensor.name)
         if given is None and tensor.sizes is None:
             raise UserError(
@@ -107,9 +106,7 @@ def close_sizes(inputs: tuple[InputTensor, ...], sizes: Sizes, path: Path) -> Cl
             )
         stated = tensor.sizes if given is None else given
         assert stated is not None
-        own_axis = axis if not position else _other_axis(tensor, batch_symbol, sizes, axis)
-        if own_axis is not None:
-            axes[tensor.name] = own_axis
+        own_axis = axes.get(tensor.name)
         shape = []
         for index, size in enumerate(stated):
             known = symbols.get(size) if isinstance(size, str) else size
@@ -129,6 +126,26 @@ def close_sizes(inputs: tuple[InputTensor, ...], sizes: Sizes, path: Path) -> Cl
         )
     batch = shapes[inputs[0].name][axis] if axis is not None else 1
     return ClosedSizes(shapes, symbols, batch, axes, _reason(inputs, axis, batch, sizes))
+
+
+def batch_axes(inputs: tuple[InputTensor, ...], sizes: Sizes, path: Path) -> dict[str, int]:
+    """The dimension that is the batch by input; inputs without one are not listed.
+
+    Raises:
+        UserError: `sizes.batch_axis` is a dimension that the first input does not have.
+    """
+    axis = _batch_axis(inputs, sizes, path)
+    if axis is None:
+        return {}
+    first, *others = inputs
+    symbol = _symbol(first, axis)
+    axes = {first.name: axis}
+    inner = {size for tensor in inputs for size in (tensor.sizes or ())[1:]}
+    for tensor in others:
+        own = _other_axis(tensor, symbol, sizes, inner)
+        if own is not None:
+            axes[tensor.name] = own
+    return axes
 
 
 def _require_known(inputs: tuple[InputTensor, ...], sizes: Sizes, path: Path) -> None:
@@ -195,15 +212,22 @@ def _symbol(tensor: InputTensor, axis: int) -> str | None:
     return size if isinstance(size, str) else None
 
 
-def _other_axis(tensor: InputTensor, symbol: str | None, sizes: Sizes, axis: int | None) -> int | None:
-    """The batch in an input that is not the first: the same symbol, else an open first dimension."""
-    if axis is None or tensor.sizes is None:
+def _other_axis(
+    tensor: InputTensor, symbol: str | None, sizes: Sizes, inner: set[int | str | None]
+) -> int | None:
+    """The batch in an input that is not the first: the same symbol, else an open first dimension.
+
+    Exports name the batch of each input anew (`ids_dynamic_axes_1`), so a symbol of another name is the batch
+    too, unless it is the size of an `inner` dimension or the user gives it.
+    """
+    if not tensor.sizes:
         return None
-    if symbol in tensor.sizes and symbol is not None:
+    if symbol is not None and symbol in tensor.sizes:
         return tensor.sizes.index(symbol)
-    if sizes.batch_axis == "auto" and tensor.sizes and tensor.sizes[0] is None:
-        return 0
-    return None
+    size = tensor.sizes[0]
+    if sizes.batch_axis != "auto" or isinstance(size, int) or size in sizes.dims:
+        return None
+    return 0 if size is None or size not in inner else None
 
 
 def _reason(inputs: tuple[InputTensor, ...], axis: int | None, batch: int, sizes: Sizes) -> str:
