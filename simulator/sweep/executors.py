@@ -18,6 +18,7 @@ from typing import Any, Final
 from simulator.foundation import UserError
 from simulator.foundation.code_version import code_version
 from simulator.foundation.messages import cut
+from simulator.foundation.reading.json_documents import load_json
 
 _CONNECT_TIMEOUT_S: Final = 10
 _CLOSE_TIMEOUT_S: Final = 2
@@ -102,9 +103,10 @@ def dask_cluster(address: str) -> Iterator[Workers]:
             "--dask needs the extra `dask`; install it with `pip install systolic-simulator[dask]`"
         ) from error
     connect: Any = distributed.Client
+    target = _scheduler_of(address)
     with _silent():
         try:
-            client = connect(timeout=_CONNECT_TIMEOUT_S, set_as_default=False, **_target(address))
+            client = connect(target, timeout=_CONNECT_TIMEOUT_S, set_as_default=False)
         except Exception as error:  # whatever the parts of a wrong address make a library raise
             raise UserError(
                 "no Dask scheduler answers at this address",
@@ -126,10 +128,18 @@ def dask_cluster(address: str) -> Iterator[Workers]:
                 client.close(timeout=_CLOSE_TIMEOUT_S)
 
 
-def _target(address: str) -> dict[str, str]:
-    if address.endswith(".json"):
-        return {"scheduler_file": str(Path(address))}
-    return {"address": address if "://" in address else f"tcp://{address}"}
+def _scheduler_of(address: str) -> str:
+    """The scheduler's own address. Raises UserError for a scheduler file that cannot be read.
+
+    Dask would wait for a file that is not there, without end.
+    """
+    if not address.endswith(".json"):
+        return address if "://" in address else f"tcp://{address}"
+    document = load_json(Path(address), what="a scheduler file")
+    found = document.get("address") if isinstance(document, dict) else None
+    if not isinstance(found, str):
+        raise UserError("is no scheduler file of Dask: it has no address", source=address)
+    return found
 
 
 class _Scheduler:

@@ -146,7 +146,7 @@ def test_workers_with_other_code_are_refused(
     "address",
     [
         "127.0.0.1:1", "tcp://127.0.0.1:1", "tcp://", "://", "nothing://a:1", "tcp://[::1",
-        "tcp://127.0.0.1:99999999", "absent.json", "http://127.0.0.1:1", "inproc://1/2/3", "a b c",
+        "tcp://127.0.0.1:99999999", "http://127.0.0.1:1", "inproc://1/2/3", "a b c",
     ],
 )  # fmt: skip
 def test_an_address_of_any_form_is_refused_in_one_line(
@@ -157,6 +157,32 @@ def test_an_address_of_any_form_is_refused_in_one_line(
     outcome = run(capsys, "sweep", spec, "--dask", address, "-q")
     outcome.must_refuse("no Dask scheduler answers at this address", address)
     assert outcome.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        (None, "No such file"),
+        ("{", "is not a scheduler file"),
+        ("[1]", "it has no address"),
+        ('{"address": 7}', "it has no address"),
+        ('{"address": "tcp://127.0.0.1:1"}', "no Dask scheduler answers at this address"),
+    ],
+)
+def test_a_scheduler_file_that_leads_nowhere_is_refused(
+    text: str | None,
+    part: str,
+    spec: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("simulator.sweep.executors._CONNECT_TIMEOUT_S", 0.5)
+    file = tmp_path / "scheduler.json"
+    if text is not None:
+        file.write_text(text)
+    run(capsys, "sweep", spec, "--dask", file, "-q").must_refuse(part, "scheduler.json")
 
 
 def test_a_killed_local_worker_is_told_and_what_is_finished_is_kept(spec: Path) -> None:

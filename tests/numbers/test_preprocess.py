@@ -160,7 +160,7 @@ def test_files_that_cannot_be_images(tmp_path: Path) -> None:
     Image.fromarray(np.full((8, 8), 300, np.uint16)).save(deep)
     frame = Frame(3, 8, 8, "nchw")
     for path, problem in [
-        (cut, "cannot be decoded"),
+        (cut, "is not an image, or is truncated or damaged"),
         (text, "is not an image"),
         (deep, "more than 8 bits"),
         (tmp_path / "absent.png", "cannot be read"),
