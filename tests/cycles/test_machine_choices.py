@@ -126,3 +126,23 @@ def test_the_smallest_tile_that_does_not_fit_is_named() -> None:
         caught.value
     )
     assert "3072 bytes are missing" in str(caught.value)
+
+
+def test_bytes_that_are_missing_are_rounded_up() -> None:
+    """4097 codes of 4 bits fill 2048.5 bytes."""
+    layer: Layer = matrix_layer("l", "fc", m=64, n=64, k=4097)
+    fields = {"array.mac": "int4 x int8", "sram.ifmap.capacity_kib": 1, "tiling.tile_k": 4097}
+    with pytest.raises(UserError, match="needs 2049 bytes, it holds 1024; 1025 bytes are missing"):
+        simulate(layer, load_arch("int8_32x32", fields))
+
+
+def test_buffers_with_and_without_halves_hold_two_tiles_and_one() -> None:
+    layer: Layer = matrix_layer("l", "fc", m=512, n=512, k=256)
+    sizes = {"tiling.tile_m": 32, "tiling.tile_n": 32, "tiling.loops": "mnk"}
+    for whole in ("ifmap", "filter", "ofmap"):
+        arch = load_arch("int8_32x32", {f"sram.{whole}.double_buffered": False, **sizes})
+        slots = simulate(layer, arch).tiling.slots
+        assert slots == {name: 1 if name == whole else 2 for name in ("ifmap", "filter", "ofmap")}
+        alone = simulate(layer, load_arch("int8_32x32", {"tiling.single_buffered": whole, **sizes})).tiling
+        assert alone.fixed()["single_buffered"] == [whole]
+        assert alone.slots == slots

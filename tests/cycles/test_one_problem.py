@@ -160,6 +160,23 @@ def test_columns_first_is_rows_first_of_the_turned_image(first: int) -> None:
         assert by_columns.played.lowered.programme == by_rows.played.lowered.programme, seed
 
 
+def test_the_better_order_of_the_image_is_taken() -> None:
+    better = {"rows": 0, "columns": 0}
+    for seed in range(120):
+        rnd = Random(seed)
+        layer = draw_convolution(rnd)
+        arch = load_arch(arch_of(draw_fields(rnd)), {"tiling.objective": "traffic"})
+        for form in (layer, turned(layer)) if layer.convolution else ():
+            moved = {
+                order: cost_of(simulate(form, load_arch(arch, {"tiling.image_order": order})))[1]
+                for order in ("auto", "rows", "columns")
+            }
+            assert moved["auto"] == min(moved["rows"], moved["columns"]), seed
+            if moved["rows"] != moved["columns"]:
+                better[min("rows", "columns", key=moved.__getitem__)] += 1
+    assert better["rows"] == better["columns"] > 0, better  # every image has its turned one
+
+
 def test_sums_that_depend_on_their_order_keep_it() -> None:
     layer = convolution_layer("l", IMAGES["a wide image"])
     arch = load_arch("fp16_32x32")
