@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -164,3 +165,12 @@ def test_rows_that_are_loaded_are_those_of_the_reduction_in_every_fold(
     tile = {"tiling__tile_m": m, "tiling__tile_n": n, "tiling__tile_k": 40}
     layer = run(matrix_layer("l", "fc", m=m, n=n, k=40), array__dataflow=dataflow, **tile).layers[0]
     assert layer.tiling.totals[HELD_ROWS] == rows
+
+
+def test_residual_operands_are_read_word_by_word() -> None:
+    """128 vectors of 32 codes of 8 bits, a macro word each, beside what comes from and goes to the DRAM."""
+    layer = replace(
+        matrix_layer("l", "fc", m=64, n=64, k=32), post_operations=(PostOperation("add", 64 * 64),)
+    )
+    ofmap = simulate_network(load_arch("int8_32x32"), Network("n", (layer,))).layers[0].counts.sram["ofmap"]
+    assert (ofmap.moved_read_bytes, ofmap.moved_write_bytes) == (2 * 128 * 32, 2 * 128 * 32)
