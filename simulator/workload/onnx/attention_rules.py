@@ -154,16 +154,25 @@ def packed_attention(builder: Builder, node: Node) -> None:
         builder.ops("Concat", *both, outputs=[node.output(1)], axis=0)
     if node.get("do_rotary", 0):
         raise UnsupportedError("rotary positions inside Attention")
+    _attend_masked(builder, node, query, key, value, padding=node.input(3))
+
+
+def _attend_masked(builder: Builder, node: Node, query: str, key: str, value: str, *, padding: str) -> None:
+    """Attention as ONNX Runtime's nodes mask it, heads joined into the node's first output.
+
+    padding: the node's input with the padding mask, which each kind of node has in another place; the bias
+    that is added to scores is input 5 of all.
+    """
     columns = builder.shape(key)[2]
     filtered = node.get("mask_filter_value", _MASKED)
-    padding = _padding_mask(builder, node.input(3), columns, filtered) if node.input(3) else ""
+    mask = _padding_mask(builder, padding, columns, filtered) if padding else ""
     context = attend(
         builder,
         query,
         key,
         value,
         scale=_scale(builder, node, query),
-        mask=_masks(builder, [padding, node.input(5)]),
+        mask=_masks(builder, [mask, node.input(5)]),
         is_causal=bool(node.get("unidirectional", 0)),
     )
     join_heads(builder, context, node.outputs[0])
@@ -194,19 +203,7 @@ def multi_head_attention(builder: Builder, node: Node) -> None:
     query, key, value = (split_heads(builder, name, heads) for name in operands)
     key = _with_past(builder, node.input(6), key, node.output(1))
     value = _with_past(builder, node.input(7), value, node.output(2))
-    columns = builder.shape(key)[2]
-    filtered = node.get("mask_filter_value", _MASKED)
-    padding = _padding_mask(builder, node.input(4), columns, filtered) if node.input(4) else ""
-    context = attend(
-        builder,
-        query,
-        key,
-        value,
-        scale=_scale(builder, node, query),
-        mask=_masks(builder, [padding, node.input(5)]),
-        is_causal=bool(node.get("unidirectional", 0)),
-    )
-    join_heads(builder, context, node.outputs[0])
+    _attend_masked(builder, node, query, key, value, padding=node.input(4))
 
 
 def _width(builder: Builder, name: str) -> int:
