@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from simulator.numerics.arrays import Codes
 from simulator.numerics.formats.base import NUMBER, Family, Format, check_width
-from simulator.numerics.formats.calibration import TAPERED, UNSCALED, Calibration
+from simulator.numerics.formats.calibration import UNSCALED, Calibration
 from simulator.numerics.formats.pattern_table import PatternTable
+from simulator.numerics.formats.tapered_format import TaperedFormat
 from simulator.numerics.hardware import Parts, float_converter, log_table, tapered_encoder
 from simulator.numerics.logarithm import log2_table, log_to_code, pow2_table
 from simulator.numerics.tapered import Fields, IntArray, TaperedLayout
@@ -124,7 +125,7 @@ class LogBase(Format):
 
 
 @dataclass(frozen=True, repr=False)
-class TaperedLog(LogBase):
+class TaperedLog(TaperedFormat, LogBase):
     """(N, s, alpha, beta, gamma) log number: the layout of a posit, with a log fraction."""
 
     bits: int
@@ -132,11 +133,6 @@ class TaperedLog(LogBase):
     alpha: int
     beta: int
     gamma: int
-
-    @property
-    def layout(self) -> TaperedLayout:
-        """Regime, exponent field and fraction."""
-        return TaperedLayout(self.bits, self.exponent_field_bits)
 
     @property
     def spec(self) -> str:
@@ -151,25 +147,6 @@ class TaperedLog(LogBase):
     def family(self) -> str:
         """Tapered log."""
         return "tapered log"
-
-    @property
-    def calibration(self) -> Calibration:
-        """Unscaled, and tapered."""
-        return TAPERED
-
-    @property
-    def register_bits(self) -> int:
-        """Flags, exponent and fraction: codes are decoded once, at the edge of the array (Johnson 2018)."""
-        return self.layout.register_bits
-
-    def register_patterns(self, codes: Codes) -> Codes:
-        """Sign, is-infinite, is-zero, the exponent in two's complement and the fraction."""
-        return self.layout.register_patterns(codes)
-
-    @property
-    def decoder(self) -> Parts:
-        """From the tapered code to its fields."""
-        return self.layout.decoder
 
     def converter(self, accumulator_bits: int) -> Parts:
         """As every log number's, then shifted behind the run of the regime."""
@@ -186,25 +163,6 @@ class TaperedLog(LogBase):
         """-16 to 15 for log8.1."""
         half = 1 << (self.layout.signed_exponent_bits - 1)
         return -half, half - 1
-
-    @property
-    def accumulator_bits(self) -> int:
-        """Products down to twice the least exponent, sums past the greatest: 38 for log8.1."""
-        return 2 + 3 * self.layout.greatest_exponent
-
-    @property
-    def accumulator_lsb(self) -> int:
-        """-24 for log8.1."""
-        return -2 * self.layout.greatest_exponent
-
-    @property
-    def code_of_infinity(self) -> int:
-        """The sign bit alone."""
-        return self.layout.code_of_infinity
-
-    def unpack(self, codes: npt.NDArray[np.integer]) -> Fields:
-        """Sign, exponent and log fraction of codes."""
-        return self.layout.unpack(codes)
 
     def pack(self, sign: IntArray, exponent: IntArray, log_fraction: IntArray) -> IntArray:
         """RTNE on the tapered bit string, in the log domain; never infinity.

@@ -14,17 +14,17 @@ import numpy.typing as npt
 
 from simulator.numerics.arrays import Codes
 from simulator.numerics.formats.base import NUMBER, Family, Format, check_width
-from simulator.numerics.formats.calibration import TAPERED, Calibration
 from simulator.numerics.formats.pattern_table import PatternTable
+from simulator.numerics.formats.tapered_format import TaperedFormat
 from simulator.numerics.hardware import Parts, tapered_encoder
-from simulator.numerics.tapered import Fields, IntArray, TaperedLayout
+from simulator.numerics.tapered import IntArray
 
 QUIRE_STATUS_BITS = 3
 """Infinity, overflow and the overflow's sign, kept beside a posit's quire."""
 
 
 @dataclass(frozen=True, repr=False)
-class Posit(Format):
+class Posit(TaperedFormat):
     """(N, s) posit with a sign bit beside the magnitude; one infinity, also NaN; one zero.
 
     Encoding rounds to nearest even on the tapered bit string (which is the nearest value except where a
@@ -36,11 +36,6 @@ class Posit(Format):
     bits: int
     exponent_field_bits: int
     signed: bool = True
-
-    @property
-    def layout(self) -> TaperedLayout:
-        """Regime, exponent field and fraction."""
-        return TaperedLayout(self.bits, self.exponent_field_bits)
 
     @property
     def spec(self) -> str:
@@ -62,25 +57,6 @@ class Posit(Format):
         """The unpacked signed exponent."""
         return self.layout.signed_exponent_bits
 
-    @property
-    def calibration(self) -> Calibration:
-        """Unscaled, and tapered."""
-        return TAPERED
-
-    @property
-    def register_bits(self) -> int:
-        """Flags, exponent and fraction: codes are decoded once, at the edge of the array (Johnson 2018)."""
-        return self.layout.register_bits
-
-    def register_patterns(self, codes: Codes) -> Codes:
-        """Sign, is-infinite, is-zero, the exponent in two's complement and the fraction."""
-        return self.layout.register_patterns(codes)
-
-    @property
-    def decoder(self) -> Parts:
-        """From the tapered code to its fields."""
-        return self.layout.decoder
-
     def converter(self, accumulator_bits: int) -> Parts:
         """As a float's, then shifted behind the run of the regime."""
         return super().converter(accumulator_bits) + tapered_encoder(self.bits, 3)
@@ -89,25 +65,6 @@ class Posit(Format):
     def status_bits(self) -> int:
         """Infinity, overflow and its sign."""
         return QUIRE_STATUS_BITS
-
-    @property
-    def code_of_infinity(self) -> int:
-        """The sign bit alone."""
-        return self.layout.code_of_infinity
-
-    @property
-    def accumulator_bits(self) -> int:
-        """Width of the circuit's quire, sign included: 38 for posit8.1."""
-        return 2 + 3 * self.layout.greatest_exponent
-
-    @property
-    def accumulator_lsb(self) -> int:
-        """log2 of the weight of the quire's lowest bit: -24 for posit8.1."""
-        return -2 * self.layout.greatest_exponent
-
-    def unpack(self, codes: npt.NDArray[np.integer]) -> Fields:
-        """Sign, exponent and fraction of codes, the fraction in units of 2**-(significand_bits - 1)."""
-        return self.layout.unpack(codes)
 
     def _decode(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         fields, fraction_bits = self.unpack(codes), self.layout.fraction_bits
