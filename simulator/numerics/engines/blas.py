@@ -67,6 +67,40 @@ class Operand:
         return look_up(self.table.astype(dtype), self.codes)
 
 
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """Operands as integers whose products are added in units of 2**shift accumulator bits.
+
+    bound: on the sum of the products' magnitudes.
+    """
+
+    a: Operand
+    w: Operand
+    shift: int
+    bound: int
+
+    @classmethod
+    def of(cls, rule: ExactProducts, a: Codes, w: Codes, length: int, *, any_order: bool) -> Factors | None:
+        """The factors of sums of `length` products; None where bits are cut off product by product.
+
+        any_order: whether sums may leave the accumulator on the way, so that no tight bound is needed.
+        """
+        left, right = Operand(a, rule.activation_integers), Operand(w, rule.weight_integers)
+        bound, shift = length * left.largest * right.largest, rule.shift
+        if shift < 0 or not any_order or bound > 1 << DOUBLE_BITS:
+            left, right = left.narrowed(), right.narrowed()
+            bound, shift = length * left.largest * right.largest, rule.shift + left.unit + right.unit
+            if shift < 0 and bound:
+                return None
+            shift = max(shift, 0)
+        return cls(left, right, shift, bound)
+
+    @property
+    def fit_single(self) -> bool:
+        """Whether float32 holds the operands and all sums; the bound is 0 beside zeros alone."""
+        return max(self.bound, self.a.largest, self.w.largest) <= 1 << SINGLE_BITS
+
+
 def attempt(problem: Problem) -> Answer | Refusal:
     """The product by BLAS, or why not."""
     return _attempt(problem.mac.accumulator, problem)
@@ -93,21 +127,12 @@ def _sum(_products: Products, _fixed: FixedAccumulator, _problem: Problem) -> An
 @_sum.register
 def _(rule: ExactProducts, fixed: FixedAccumulator, problem: Problem) -> Answer | Refusal:
     any_order = not fixed.depends_on_order
-    a = Operand(problem.a, rule.activation_integers)
-    w = Operand(problem.w, rule.weight_integers)
     K = problem.shape[1]
-    bound = K * a.largest * w.largest
-    shift = rule.shift
-    certain = any_order and shift >= 0
-    if not certain or bound > 1 << DOUBLE_BITS:
-        a, w = a.narrowed(), w.narrowed()
-        shift = rule.shift + a.unit + w.unit
-        bound = K * a.largest * w.largest
-        if shift < 0 and bound:
-            return Refusal("bits below the accumulator's lowest are cut off product by product")
-        shift = max(shift, 0)
-    singles = max(bound, a.largest, w.largest) <= 1 << SINGLE_BITS  # the bound is 0 beside zeros alone
-    if singles and any_order:
+    factors = Factors.of(rule, problem.a, problem.w, K, any_order=any_order)
+    if factors is None:
+        return Refusal("bits below the accumulator's lowest are cut off product by product")
+    a, w, shift, bound = factors.a, factors.w, factors.shift, factors.bound
+    if factors.fit_single and any_order:
         total = _product(a.matrix(np.float32), w.matrix(np.float32), problem.threads).astype(np.int64)
         return _answer(
             problem, Wide64([(total, shift)]), f"sum of |a b| <= {bound} <= 2^24: exact in float32"
@@ -149,7 +174,11 @@ class Wide64:
 
     terms: list[tuple[npt.NDArray[np.int64], int]]
 
-    def modulo_64(self) -> npt.NDArray[np.int64]:
+    def modulo(self, bits: int) -> npt.NDArray[Any]:
+        """What their sum is modulo 2**bits: int64 that wrap to it, or Python integers above 64 bits."""
+        return self._modulo_64() if bits <= 64 else self._modulo_128().to_integers(bits)
+
+    def _modulo_64(self) -> npt.NDArray[np.int64]:
         """Their sum modulo 2**64."""
         total = np.zeros(self.terms[0][0].shape, np.uint64)
         for values, shift in self.terms:
@@ -157,7 +186,7 @@ class Wide64:
                 total += values.view(np.uint64) << np.uint64(shift)
         return total.view(np.int64)
 
-    def modulo_128(self) -> Wide:
+    def _modulo_128(self) -> Wide:
         """Their sum modulo 2**128."""
         first, *others = (Wide.shifted(values, shift) for values, shift in self.terms)
         return sum(others, first)
@@ -165,7 +194,7 @@ class Wide64:
 
 def _answer(problem: Problem, partial: Wide64, reason: str) -> Answer:
     bits = problem.mac.accumulator_bits
-    sums = partial.modulo_64() if bits <= 64 else partial.modulo_128().to_integers(bits)
+    sums = partial.modulo(bits)
     if problem.initial is not None:
         with np.errstate(over="ignore"):
             sums = sums + problem.initial

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from simulator.numerics.accumulators import Accumulator, FixedAccumulator
 from simulator.numerics.arrays import Codes
-from simulator.numerics.engines.blas import DOUBLE_BITS, SINGLE_BITS, Operand, Wide64
+from simulator.numerics.engines.blas import DOUBLE_BITS, SINGLE_BITS, Factors, Wide64
 from simulator.numerics.mac import Mac
 from simulator.numerics.products import ExactProducts, Products
 from simulator.numerics.twos_complement import wrap
@@ -37,7 +37,7 @@ class ExactSums:
     def accumulators(self) -> npt.NDArray[Any]:
         """As the register holds them: int64, or Python integers above 64 bits."""
         terms, bits = Wide64([(self.total.astype(np.int64), self.shift)]), self.mac.accumulator_bits
-        return wrap(terms.modulo_64(), bits) if bits <= 64 else terms.modulo_128().to_integers(bits)
+        return wrap(terms.modulo(bits), bits)
 
     @property
     def unit(self) -> float:
@@ -91,20 +91,16 @@ def _of_products(_rule: Products, _fixed: FixedAccumulator, _asked: _Layout) -> 
 
 @_of_products.register
 def _(rule: ExactProducts, fixed: FixedAccumulator, asked: _Layout) -> ExactSums | None:
-    any_order, length = not fixed.depends_on_order, asked.length
-    a, b = Operand(asked.x, rule.activation_integers), Operand(asked.w, rule.weight_integers)
-    bound, shift = length * a.largest * b.largest, rule.shift
-    if shift < 0 or not any_order or bound > 1 << DOUBLE_BITS:
-        a, b = a.narrowed(), b.narrowed()
-        bound, shift = length * a.largest * b.largest, rule.shift + a.unit + b.unit
-        if shift < 0 and bound:
-            return None
-        shift = max(shift, 0)
-    fits = bound << shift <= fixed.highest
-    if bound > 1 << DOUBLE_BITS or not (any_order or fits):
+    any_order = not fixed.depends_on_order
+    factors = Factors.of(rule, asked.x, asked.w, asked.length, any_order=any_order)
+    if factors is None:
         return None
-    single = max(bound, a.largest, b.largest) <= 1 << SINGLE_BITS
+    fits = factors.bound << factors.shift <= fixed.highest
+    if factors.bound > 1 << DOUBLE_BITS or not (any_order or fits):
+        return None
+    single = factors.fit_single
     dtype: type[np.float32 | np.float64] = np.float32 if single else np.float64
     power, name = (SINGLE_BITS, "float32") if single else (DOUBLE_BITS, "float64")
-    reason = f"sum of |a b| <= {bound} <= 2^{power}: exact in {name}"
-    return ExactSums(asked.mac, asked.combine(a.matrix(dtype), b.matrix(dtype)), shift, fits, reason)
+    reason = f"sum of |a b| <= {factors.bound} <= 2^{power}: exact in {name}"
+    total = asked.combine(factors.a.matrix(dtype), factors.w.matrix(dtype))
+    return ExactSums(asked.mac, total, factors.shift, fits, reason)
