@@ -35,11 +35,8 @@ from simulator.system.tiling_candidates import (
     N,
 )
 from simulator.system.tiling_needs import Limits, ifmap_sizes, output_bytes, slots_of
-from simulator.system.tiling_search import (
-    SINGLE_BITS,
-    WHOLE_REDUCTION,
-    Search,
-)
+from simulator.system.tiling_search import Search
+from simulator.system.tiling_starts import SINGLE_BITS, WHOLE_REDUCTION
 from simulator.system.tiling_trials import Weights, best_of, moved_bytes, play_candidates
 
 _MOST_CYCLES = 1 << 60
@@ -147,7 +144,7 @@ def choose_tiling(
             if searched.search.leaves_nothing:
                 break
     if not searches:
-        raise _does_not_fit(Search(name, work, limits, fixed, weights))
+        raise _does_not_fit(name, work, limits, fixed)
     best, row = best_of([searched.search.trials for searched in searches])
     return searches[best].tiling(row)
 
@@ -256,8 +253,8 @@ def _reason(search: Search, chosen: int) -> str:
     return f"{reason}; {name} would take {int(other[END]):,} and move {moved_bytes(other):,}"
 
 
-def _does_not_fit(search: Search) -> UserError:
-    g, array, edges, fixed = search.work.geometry, search.work.array, search.work.array.edges, search.fixed
+def _does_not_fit(name: str, work: LayerWork, limits: Limits, fixed: TilingConfig) -> UserError:
+    g, array, edges = work.geometry, work.array, work.array.edges
     blocks = blocks_of(g, fixed, array, fine=True)
     images, rows, columns = (int(size) for size in blocks[np.argmin(blocks.prod(axis=1))])
     n, k, groups = (
@@ -275,17 +272,17 @@ def _does_not_fit(search: Search) -> UserError:
         "ofmap": 8 * output_bytes(array, pixels * n * groups, k),
     }
     tile = f"{pixels} x {n} x {k}"
-    for name, available in zip(OPERANDS, search.limits[:3], strict=True):
-        missing = -(-int(needed[name]) // 8) - available
+    for operand, available in zip(OPERANDS, limits[:3], strict=True):
+        missing = -(-int(needed[operand]) // 8) - available
         if missing > 0:
             return UserError(
-                f"the {name} buffer is too small for layer {search.name!r}: its smallest tile ({tile} of "
+                f"the {operand} buffer is too small for layer {name!r}: its smallest tile ({tile} of "
                 f"m x n x k) needs {missing + available} bytes, it holds {available}; {missing} bytes "
                 "are missing",
-                location=f"sram.{name}.capacity_kib",
+                location=f"sram.{operand}.capacity_kib",
             )
     return UserError(
-        f"layer {search.name!r} cannot be tiled as fixed: output stationary partial sums stay in the PEs, "
+        f"layer {name!r} cannot be tiled as fixed: output stationary partial sums stay in the PEs, "
         "so a tile shorter than the reduction must be one fold (tile_m <= rows, tile_n <= columns) under "
         "loop_order ofmap_resident or auto",
         location="tiling",

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.arch.config import TilingConfig
-from simulator.system.counts import OPERANDS, Operand
+from simulator.system.counts import OPERANDS
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import BURSTS, BYTES, END, LayerWork
-from simulator.system.nest import NEST_NAMES, NO_OPERAND
 from simulator.system.nest_state import new_scratch
 from simulator.system.tile_sizes import (
-    Sizes,
-    blocks_of,
-    channel_sizes,
-    filling_sizes,
-    group_sizes,
     is_small,
-    reduction_sizes,
-    thinned,
     unit_of_channels,
     unit_of_pixels,
     unit_of_reduction,
@@ -35,13 +24,12 @@ from simulator.system.tiling_candidates import (
     LEAST,
     MOVED,
     NEST,
-    VARIANTS,
     WHOLE_K,
     K,
-    list_candidates,
 )
-from simulator.system.tiling_needs import Limits, ifmap_sizes, output_bytes
+from simulator.system.tiling_needs import Limits, ifmap_sizes
 from simulator.system.tiling_neighbours import MOST_SIZES, Around, list_filling, list_neighbours
+from simulator.system.tiling_starts import Starts
 from simulator.system.tiling_trials import (
     AS_GOOD,
     ENERGY,
@@ -54,9 +42,6 @@ from simulator.system.tiling_trials import (
     try_candidates,
     with_room,
 )
-
-SINGLE_BITS: Mapping[Operand, int] = {"ifmap": 1, "filter": 2, "ofmap": 4}
-WHOLE_REDUCTION = {NO_OPERAND: "neither", 0: "ifmap", 1: "filter"}
 
 
 class _Effort(NamedTuple):
@@ -80,7 +65,6 @@ _OF_EACH_NEST = 2
 _MOST_NEIGHBOURS = 40_000
 _MOST_FILLING = 8_000
 _FILLING_ROUNDS = 2
-_MOST_CANDIDATES = 2_000_000
 _MAY_BE_NEAR = 1.05
 """Estimates up to 5 % above the fewest cycles are worth a play: some are too high by that much."""
 _ONCE = 1.001
@@ -100,8 +84,8 @@ class Search:
     ) -> None:
         self.name, self.work, self.limits, self.fixed, self.weights = name, work, limits, fixed, weights
         self.scratch = new_scratch()
+        self.starts = Starts(work, limits, fixed, self.scratch)
         self.trials = no_trials(fixed.objective, weights)
-        self.single = sum(SINGLE_BITS[operand] for operand in fixed.single_buffered)
         usual = _USUAL if work.geometry.is_product else _CAREFUL
         self.effort = _THOROUGH if is_small(work.geometry, work.array) else usual
         self._least = 0
@@ -123,9 +107,9 @@ class Search:
 
     def run(self) -> bool:
         """Play what is promising, and its neighbours; False where nothing fits."""
-        candidates = self._candidates(fine=self.fixed.objective == "traffic")
+        candidates = self.starts.candidates(fine=self.fixed.objective == "traffic")
         if not len(candidates):
-            candidates = self._candidates(fine=True)  # not even one fold fits
+            candidates = self.starts.candidates(fine=True)  # not even one fold fits
         if not len(candidates):
             return False
         self._play_promising(candidates)
@@ -140,92 +124,6 @@ class Search:
         """Whether every byte moves once, in no more cycles than any candidate takes at least."""
         at_least = self._fewest <= AS_GOOD * self._least
         return self.trials.objective != ENERGY and at_least and not self._comes_again(self.chosen)
-
-    # --- candidates
-
-    def _variants(self) -> Integers:
-        order, loops, wanted = self.fixed.loop_order, self.fixed.loops, self.fixed.whole_reduction
-        some = wanted == "auto" or order == loops == "auto"
-        pairs = VARIANTS.tolist() if some else product(range(len(NEST_NAMES)), WHOLE_REDUCTION)
-        return np.array(
-            [
-                (nest, held)
-                for nest, held in pairs
-                if order in ("auto", NEST_NAMES[nest][0])
-                and loops in ("auto", NEST_NAMES[nest][1].replace(", ", ""))
-                and wanted in ("auto", WHOLE_REDUCTION[held])
-            ],
-            np.int64,
-        ).reshape(-1, 2)
-
-    def _variants_of_whole(self) -> Integers:
-        """With the whole reduction in a tile, nests differ by their innermost other loop only."""
-        variants = self._variants()
-        different = variants[(variants[:, 0] < 2) & (variants[:, 1] == NO_OPERAND)]
-        return different if len(different) else variants[:1]
-
-    def _candidates(self, *, fine: bool) -> Integers:
-        g, array, fixed = self.work.geometry, self.work.array, self.fixed
-        variants = self._variants()
-        blocks = blocks_of(g, fixed, array, fine=fine)
-        channels = channel_sizes(g, fixed, array, fine=fine)
-        if g.is_product and fixed.tile_m is None and fixed.tile_columns is None:
-            filling = {(1, 1, size) for size in self._filling_pixels()}
-            blocks = np.array(sorted(filling.union(map(tuple, blocks.tolist()))), np.int64)
-        if fixed.tile_n is None:
-            channels = np.union1d(channels, np.array(self._filling_channels(), np.int64))
-        reductions = reduction_sizes(g, fixed, array, fine=fine)
-        groups = group_sizes(g, fixed, array)
-        found = []
-        if reductions[-1] == g.k:
-            found.append(self._listed(blocks, channels, reductions[-1:], groups, self._variants_of_whole()))
-            reductions = reductions[:-1]
-        if len(reductions):
-            if array.timing.outputs_stay:
-                blocks = blocks[blocks.prod(axis=1) <= array.fold_pixels]
-                channels, groups = channels[channels <= array.fold_channels], groups[groups == 1]
-            found.append(self._listed(blocks, channels, reductions, groups, variants))
-        return np.concatenate(found)
-
-    def _filling_pixels(self) -> Sizes:
-        """Output pixels whose whole reduction fills the ifmap buffer, or whose results fill the ofmap one."""
-        g, limits = self.work.geometry, self.limits
-        each = g.k * self.work.array.edges.ifmap_bits / 8
-        results = output_bytes(self.work.array, g.n, g.k)
-        return (
-            *filling_sizes(g.columns.outputs, limits.ifmap, limits.ifmap_halves, each),
-            *filling_sizes(g.columns.outputs, limits.ofmap, limits.ofmap_halves, results),
-        )
-
-    def _filling_channels(self) -> Sizes:
-        """Output channels whose whole reduction fills the filter buffer."""
-        g, limits = self.work.geometry, self.limits
-        each = g.k * self.work.array.edges.filter_bits / 8
-        return filling_sizes(g.n, limits.filter, limits.filter_halves, each)
-
-    def _listed(
-        self, blocks: Integers, channels: Integers, reductions: Integers, groups: Integers, variants: Integers
-    ) -> Integers:
-        sizes = [blocks, channels, reductions, groups]
-        while len(variants) * math.prod(map(len, sizes)) > _MOST_CANDIDATES:
-            longest = max(range(len(sizes)), key=lambda place: len(sizes[place]))
-            sizes[longest] = thinned(sizes[longest])
-        blocks, channels, reductions, groups = sizes
-        room = len(blocks) * len(channels) * len(reductions) * len(groups) * len(variants)
-        found = np.empty((room, CANDIDATE), np.int64)
-        count = list_candidates(
-            self.work,
-            self.limits,
-            blocks,
-            channels,
-            reductions,
-            groups,
-            variants,
-            self.single,
-            found,
-            self.scratch.needs,
-        )
-        return found[:count]
 
     # --- playing
 
@@ -390,9 +288,9 @@ class Search:
             lengths=np.array([g.images, g.rows.outputs, g.columns.outputs, g.n, g.k, g.groups], np.int64),
             units=np.array(units, np.int64),
             is_open=np.array([size is None for size in given], np.int64),
-            whole_variants=self._variants_of_whole(),
-            variants=self._variants(),
-            single=self.single,
+            whole_variants=self.starts.variants_of_whole(),
+            variants=self.starts.variants(),
+            single=self.starts.single,
             sizes=np.empty((2, MOST_SIZES), np.int64),
         )
 
