@@ -20,14 +20,11 @@ from simulator.numerics.arrays import Codes
 from simulator.numerics.engines.exact import ExactSums, exact_sums
 from simulator.numerics.engines.float_steps import is_native, native_codes, native_values
 from simulator.numerics.engines.scaled import ScaledSteps
-from simulator.numerics.engines.threads import for_row_ranges
+from simulator.numerics.engines.threads import FEW_MACS, for_row_ranges
 from simulator.numerics.formats.tables import has_special
 from simulator.numerics.mac import Mac
 from simulator.numerics.products import LogProducts, Products
 from simulator.numerics.twos_complement import wrap
-
-FEW_MACS = 1 << 20
-"""Below this many multiply-accumulates threads cost more than they save."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,19 +17,16 @@ from simulator.numerics.arrays import Codes
 from simulator.numerics.engines.exact import ExactSums, Reals, exact_sums
 from simulator.numerics.engines.float_steps import is_native, native_codes, native_values
 from simulator.numerics.engines.scaled import ScaledSteps
-from simulator.numerics.engines.threads import for_row_ranges
+from simulator.numerics.engines.threads import FEW_MACS, for_row_ranges
 from simulator.numerics.formats.tables import has_special
 from simulator.numerics.mac import Mac
-
-FEW_MACS = 1 << 20
-"""Below this many multiply-accumulates threads cost more than they save."""
 
 
 def attempt_exact(mac: Mac, x: Codes, w: Codes) -> ExactSums | None:
     """Exact sums [batch, N, P] of x [batch, K, P] and weights [N, K]; None where no bound proves them."""
     if has_special(mac.activation, x) or has_special(mac.weight, w):
         return None
-    return exact_sums(mac, x, w, w.shape[1], lambda a, b: _by_blas(a, b))
+    return exact_sums(mac, x, w, w.shape[1], _by_blas)
 
 
 def attempt_steps(mac: Mac, x: Codes, w: Codes) -> tuple[Codes, str] | None:
