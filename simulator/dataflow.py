@@ -228,6 +228,9 @@ DATAFLOWS: Final[Mapping[str, Dataflow]] = {
 CHANNELS_IN_COLUMNS: Final = tuple(name for name, flow in DATAFLOWS.items() if flow.channels_in_columns)
 """Dataflows whose columns may have MACs of their own."""
 
+SCALESIM_DATAFLOWS: Final = tuple(name for name, flow in DATAFLOWS.items() if flow.scalesim)
+"""Dataflows that SCALE-Sim has too."""
+
 if TYPE_CHECKING:
     DataflowName = str
 else:

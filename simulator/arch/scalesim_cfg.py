@@ -17,12 +17,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-from simulator.dataflow import DATAFLOWS
+from simulator.dataflow import SCALESIM_DATAFLOWS
 from simulator.foundation import UserError
 from simulator.foundation.documents import read_text
 from simulator.foundation.reading.content import require_plain
 
-_DATAFLOWS: Final = tuple(name for name, flow in DATAFLOWS.items() if flow.scalesim)
 BANDWIDTH_MODES: Final = ("CALC", "USER")
 BANDWIDTH_FIELD: Final = "dram.bandwidth_gbyte_per_s"
 
@@ -114,7 +113,7 @@ def read_scalesim_cfg(path: str | Path) -> ScaleSimConfig:
     if "run_name" in settings:
         overrides["name"] = settings["run_name"][1]
     if "Dataflow" in settings:
-        overrides["array.dataflow"] = _choice(settings, "Dataflow", _DATAFLOWS, path)
+        overrides["array.dataflow"] = _choice(settings, "Dataflow", SCALESIM_DATAFLOWS, path)
     bandwidth = _bandwidth(settings, path, warnings)
     if _is_true(settings, "SparsitySupport"):
         warnings.add("SparsitySupport is true: sparsity is not modelled, every layer runs dense")

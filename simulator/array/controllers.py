@@ -1,4 +1,4 @@
-"""Plane controllers: which pins to drive in which cycle for a fold, and when the next fold may begin.
+"""Array controllers: which pins to drive in which cycle for a fold, and when the next fold may begin.
 
 A controller knows the circuit of the upright array (`simulator.dataflow`), not the closed form: it keeps,
 register by register, when the resources that two folds share are free again, and tries start cycles until

@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]
 class GridRun:
     """What the grid computed, and when.
 
-    accumulators: [M, N] ([groups, M, N]) as `Mac.matmul` gives them, is_infinite and overflow beside them.
+    accumulators: [M, N] ([groups, M, N]) as `multiply` gives them, is_infinite and overflow beside them.
     cycles: clock edges from the first operand to the last result.
     phases: first and last cycle of every phase of every fold, as observed at the PEs and at the end of the
         lanes; empty unless asked for.

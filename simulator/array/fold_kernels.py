@@ -155,12 +155,6 @@ def last_columns(t: TimingCode, f: Folds) -> int:
 
 
 @helper
-def first_columns(t: TimingCode, f: Folds) -> int:
-    """Columns that the first fold uses."""
-    return t.columns if f.columns_full else f.columns_rest
-
-
-@helper
 def _down(t: TimingCode, f: Folds, columns: int, links: int) -> Split:
     """The first `links` intervals between the folds of one column of folds that is `columns` wide."""
     adds = 1 - t.outputs_stay

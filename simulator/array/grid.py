@@ -166,7 +166,7 @@ class Grid:
         Codes are unsigned bit patterns; two's complement formats also take negative numbers.
 
         Returns:
-            [lanes], as `Mac.matmul` gives them: int64 (object above 64 bits), codes for float
+            [lanes], as `multiply` gives them: int64 (object above 64 bits), codes for float
             accumulators. With drain registers it is the drain register of the bottom row that leaves.
 
         Raises:

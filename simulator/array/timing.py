@@ -8,7 +8,7 @@ from typing import Literal, Protocol, Self, get_args
 
 from simulator.arch.config import ArrayConfig, Overlap, Timing
 from simulator.array.fold_kernels import OVERLAPS, TimingCode
-from simulator.dataflow import DATAFLOWS, Dataflow, DataflowName
+from simulator.dataflow import DATAFLOWS, SCALESIM_DATAFLOWS, Dataflow, DataflowName
 from simulator.foundation import UserError
 
 PartialFolds = Literal["full", "trimmed"]
@@ -85,7 +85,7 @@ class ArrayTiming:
                 "is not known to `timing: scalesim`",
                 location="dataflow",
                 value=self.dataflow,
-                allowed=", ".join(name for name, flow in DATAFLOWS.items() if flow.scalesim),
+                allowed=", ".join(SCALESIM_DATAFLOWS),
             )
         if self.rows == self.columns == 1:
             raise UserError(

@@ -12,7 +12,12 @@ import numpy.typing as npt
 
 from simulator.numerics.accumulators import Accumulator, FixedAccumulator, FloatAccumulator
 from simulator.numerics.arrays import Codes
-from simulator.numerics.engines.float_steps import is_native, is_rounded_once, operand_values
+from simulator.numerics.engines.float_steps import (
+    is_native,
+    is_rounded_once,
+    native_values,
+    operand_values,
+)
 from simulator.numerics.engines.scaled import ScaledSteps
 from simulator.numerics.engines.table import log_sum_operands, pair_operands
 from simulator.numerics.mac import Mac
@@ -178,8 +183,8 @@ def _native_lanes(mac: Mac, a: Codes, w: Codes) -> Lanes:
     from simulator.numerics.engines import activity_kernels as kernels
 
     return Lanes(
-        a=mac.activation.decode(a).astype(np.float32),
-        w=mac.weight.decode(w).astype(np.float32),
+        a=native_values(mac.activation, a),
+        w=native_values(mac.weight, w),
         zero=np.float32(0),
         into=lambda sums: sums.astype(np.uint32).view(np.float32),
         out=lambda lanes: lanes.view(np.uint32),

@@ -1,4 +1,4 @@
-"""Two's complement integers of any width, element by element: wrapped, and added as accumulators add."""
+"""Two's complement integers of any width: wrapped, and how many bits hold them."""
 
 from __future__ import annotations
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from simulator.array.fold_kernels import (
     Folds,
     TimingCode,
@@ -263,8 +261,3 @@ def cost_of_step(
         until.shifting,
     )
     row[CYCLES] = split_total(until)
-
-
-def empty_costs() -> Integers:
-    """A row for `cost_of_step`."""
-    return np.zeros(COSTS, np.int64)

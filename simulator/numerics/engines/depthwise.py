@@ -18,17 +18,13 @@ import numpy.typing as npt
 from simulator.numerics.accumulators import Accumulator, FixedAccumulator, FloatAccumulator
 from simulator.numerics.arrays import Codes
 from simulator.numerics.engines.exact import ExactSums, exact_sums
-from simulator.numerics.engines.float_steps import is_native
+from simulator.numerics.engines.float_steps import is_native, native_codes, native_values
 from simulator.numerics.engines.scaled import ScaledSteps
-from simulator.numerics.engines.threads import for_row_ranges
-from simulator.numerics.formats import TABLE_BITS
-from simulator.numerics.formats.tables import has_special, look_up
+from simulator.numerics.engines.threads import FEW_MACS, for_row_ranges
+from simulator.numerics.formats.tables import has_special
 from simulator.numerics.mac import Mac
 from simulator.numerics.products import LogProducts, Products
 from simulator.numerics.twos_complement import wrap
-
-FEW_MACS = 1 << 20
-"""Below this many multiply-accumulates threads cost more than they save."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +106,10 @@ def _(rule: LogProducts, x: Codes, w: Codes, window: Window) -> DepthwiseResult 
 def _(accumulator: FloatAccumulator, mac: Mac, x: Codes, w: Codes, window: Window) -> DepthwiseResult | None:
     fmt = accumulator.number_format
     if is_native(accumulator, mac.activation, mac.weight):
-        a, b = (_values(each, codes) for each, codes in ((mac.activation, x), (mac.weight, w)))
-        sums = real_convolution(a, b, window)
+        sums = real_convolution(native_values(mac.activation, x), native_values(mac.weight, w), window)
         lost = ~np.isfinite(sums)
-        codes = sums.view(np.uint32)
-        codes[np.isnan(sums)] = fmt.encode(np.nan)
-        return DepthwiseResult(codes, lost, "depthwise, float32 fused multiply-adds in the order of k")
+        reason = "depthwise, float32 fused multiply-adds in the order of k"
+        return DepthwiseResult(native_codes(accumulator, sums), lost, reason)
     steps = ScaledSteps.of(accumulator, mac.pair)
     if steps is None:
         return None
@@ -190,9 +184,3 @@ def _planes(x: npt.NDArray[Any], window: Window) -> tuple[npt.NDArray[Any], npt.
     plane = (h % down * across)[:, None] + (k % across)[None, :]
     starts = (plane * rows + (h // down)[:, None]) * columns + (k // across)[None, :]
     return np.ascontiguousarray(x).reshape(batch, channels, -1), starts.reshape(-1), columns
-
-
-def _values(fmt: Any, codes: Codes) -> npt.NDArray[np.float32]:
-    if fmt.bits <= TABLE_BITS:
-        return look_up(fmt.values().astype(np.float32), codes)
-    return np.asarray(fmt.decode(codes), np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from simulator.numerics.accumulators import FloatAccumulator
 from simulator.numerics.arrays import Codes, Reals
@@ -22,6 +23,20 @@ def is_native(accumulator: FloatAccumulator, activation: Format, weight: Format)
         for operand in (activation, weight)
     )
     return accumulator.format == "fp32" and not accumulator.flush_subnormals and operands
+
+
+def native_values(fmt: Format, codes: Codes) -> npt.NDArray[np.float32]:
+    """Operands as the processor's own steps see them: float32, which holds them exactly."""
+    if fmt.bits <= TABLE_BITS and codes.size > 1 << fmt.bits:
+        return look_up(fmt.values().astype(np.float32), codes)
+    return fmt.decode(codes).astype(np.float32)
+
+
+def native_codes(accumulator: FloatAccumulator, sums: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
+    """Codes of what the processor's own steps ended with; a view, where every NaN becomes the format's."""
+    codes = sums.view(np.uint32)
+    codes[np.isnan(sums)] = accumulator.number_format.encode(np.nan)
+    return codes
 
 
 def is_rounded_once(fmt: Format, activation: Format, weight: Format) -> bool:

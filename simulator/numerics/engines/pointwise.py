@@ -15,21 +15,18 @@ import numpy.typing as npt
 from simulator.numerics.accumulators import Accumulator, FloatAccumulator
 from simulator.numerics.arrays import Codes
 from simulator.numerics.engines.exact import ExactSums, Reals, exact_sums
-from simulator.numerics.engines.float_steps import is_native, operand_values
+from simulator.numerics.engines.float_steps import is_native, native_codes, native_values
 from simulator.numerics.engines.scaled import ScaledSteps
-from simulator.numerics.engines.threads import for_row_ranges
+from simulator.numerics.engines.threads import FEW_MACS, for_row_ranges
 from simulator.numerics.formats.tables import has_special
 from simulator.numerics.mac import Mac
-
-FEW_MACS = 1 << 20
-"""Below this many multiply-accumulates threads cost more than they save."""
 
 
 def attempt_exact(mac: Mac, x: Codes, w: Codes) -> ExactSums | None:
     """Exact sums [batch, N, P] of x [batch, K, P] and weights [N, K]; None where no bound proves them."""
     if has_special(mac.activation, x) or has_special(mac.weight, w):
         return None
-    return exact_sums(mac, x, w, w.shape[1], lambda a, b: _by_blas(a, b))
+    return exact_sums(mac, x, w, w.shape[1], _by_blas)
 
 
 def attempt_steps(mac: Mac, x: Codes, w: Codes) -> tuple[Codes, str] | None:
@@ -46,16 +43,10 @@ def _steps(_accumulator: Accumulator, _mac: Mac, _x: Codes, _w: Codes) -> tuple[
 
 @_steps.register
 def _(accumulator: FloatAccumulator, mac: Mac, x: Codes, w: Codes) -> tuple[Codes, str] | None:
-    fmt = accumulator.number_format
     if is_native(accumulator, mac.activation, mac.weight):
-        a, b = (
-            operand_values(each, codes, accumulator.rounding).astype(np.float32)
-            for each, codes in ((mac.activation, x), (mac.weight, w))
-        )
-        sums = real_products(a, b)
-        codes = sums.view(np.uint32)
-        codes[np.isnan(sums)] = fmt.encode(np.nan)
-        return codes, "float32 fused multiply-adds in the order of k, one rounding each"
+        sums = real_products(native_values(mac.activation, x), native_values(mac.weight, w))
+        reason = "float32 fused multiply-adds in the order of k, one rounding each"
+        return native_codes(accumulator, sums), reason
     steps = ScaledSteps.of(accumulator, mac.pair)
     if steps is None:
         return None
@@ -64,7 +55,8 @@ def _(accumulator: FloatAccumulator, mac: Mac, x: Codes, w: Codes) -> tuple[Code
     for image, part in zip(a, scaled, strict=True):
         _rows(w.size * x.shape[2], len(w), steps.multiply, b, np.ascontiguousarray(image), part)
     lanes = np.dtype(steps.dtype).name
-    reason = f"{lanes} steps that no second rounding can see, then to {fmt.spec}, in the order of k"
+    spec = accumulator.number_format.spec
+    reason = f"{lanes} steps that no second rounding can see, then to {spec}, in the order of k"
     return steps.codes(scaled), reason
 
 

@@ -8,7 +8,13 @@ from typing import Final
 import numpy as np
 
 from simulator.numerics.accumulators import Accumulator, FloatAccumulator
-from simulator.numerics.engines.float_steps import is_native, is_rounded_once, operand_values
+from simulator.numerics.engines.float_steps import (
+    is_native,
+    is_rounded_once,
+    native_codes,
+    native_values,
+    operand_values,
+)
 from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal
 from simulator.numerics.engines.scaled import ScaledSteps
 from simulator.numerics.engines.threads import for_row_ranges
@@ -43,16 +49,14 @@ def _(accumulator: FloatAccumulator, problem: Problem) -> Answer | Refusal:
 def _native(problem: Problem, accumulator: FloatAccumulator) -> Answer:
     from simulator.numerics.engines import sequential_kernels as kernels
 
-    mac = problem.mac
-    a = mac.activation.decode(problem.a).astype(np.float32)
-    w = mac.weight.decode(problem.w).astype(np.float32)
+    a = native_values(problem.mac.activation, problem.a)
+    w = native_values(problem.mac.weight, problem.w)
     sums = problem.starting_sums().astype(np.uint32, copy=False).view(np.float32)
     for_row_ranges(
         sums.shape[0], lambda i, j: kernels.multiply_native(a, w, sums, i, j), threads=problem.threads
     )
-    codes = sums.view(np.uint32)
-    codes[np.isnan(sums)] = accumulator.number_format.encode(np.nan)
-    return Answer(codes, "float32 fused multiply-adds in the order of k, one rounding each")
+    reason = "float32 fused multiply-adds in the order of k, one rounding each"
+    return Answer(native_codes(accumulator, sums), reason)
 
 
 def _scaled(problem: Problem, accumulator: FloatAccumulator, steps: ScaledSteps) -> Answer:

@@ -135,10 +135,12 @@ def log_sum_indices(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
     """A flat table, and what each activation and each weight code add to a place in it; none is left out."""
     tables, span = log_sum_tables(rule)
-    logs = rule.activation_logs
-    a_index = _index(logs, span, 0) + logs.is_negative.astype(np.uint32) * np.uint32(tables.shape[1])
-    a_index = np.where(logs.is_special, span, a_index).astype(np.uint32)
-    return tables.reshape(-1), a_index, _index(rule.weight_logs, 3 * span, 2 * span)
+    table = tables.reshape(-1)
+    a_index = _index(rule.activation_logs, span, tables.shape[1])
+    w_index = _index(rule.weight_logs, 3 * span, 2 * span)
+    for array in (table, a_index, w_index):
+        array.setflags(write=False)
+    return table, a_index, w_index
 
 
 @lru_cache(maxsize=16)
@@ -146,13 +148,9 @@ def _log_sum_tables_by_code(
     rule: LogProducts,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
     """As `log_sum_operands` for every code; kept, since it takes longer than an attention head's product."""
-    tables, span = log_sum_tables(rule)
-    logs = rule.activation_logs
-    a_index = _index(logs, span, 0) + logs.is_negative.astype(np.int64) * tables.shape[1]
-    w_index = _index(rule.weight_logs, 3 * span, 2 * span)
-    table, offsets = tables.reshape(-1), _offsets(a_index, logs.is_special)
-    for array in (table, offsets, w_index):
-        array.setflags(write=False)
+    table, a_index, w_index = log_sum_indices(rule)
+    offsets = _offsets(a_index.astype(np.int64), rule.activation_logs.is_special)
+    offsets.setflags(write=False)
     return table, offsets, w_index
 
 

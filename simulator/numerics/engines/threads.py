@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+FEW_MACS = 1 << 20
+"""Below this many multiply-accumulates of a compiled convolution threads cost more than they save."""
+
 _CHUNKS_PER_THREAD = 4
 
 Part = TypeVar("Part")

@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from simulator.numerics.twos_complement import wrap
 
-_MASK64 = (1 << 64) - 1
-
 
 @dataclass(frozen=True, slots=True)
 class Wide:
