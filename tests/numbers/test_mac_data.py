@@ -180,3 +180,13 @@ def test_importing_the_numerics_does_not_import_the_compiler() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    "accumulator", [{"kind": "float", "format": "fp16"}, {"kind": "truncated", "format": "fp16"}]
+)
+def test_a_fused_step_has_no_sign_of_overflow(accumulator: dict[str, str]) -> None:
+    document = get_mac("fp16").spec.document()
+    mac = get_mac(read_spec({**document, "accumulator": accumulator}))
+    with pytest.raises(UserError, match="are fused into a"):
+        mac.overflow_sign([0], [1], [1])

@@ -115,7 +115,10 @@ class Accumulator(ABC):
 
     def products(self, pair: OperandPair) -> Products:
         """The rule that makes increments of pairs of codes. Raises UserError where products are fused."""
-        raise UserError(f"products of {pair.specs} are fused into a {self.kind} accumulator")
+        raise self._fused(pair)
+
+    def _fused(self, pair: OperandPair) -> UserError:
+        return UserError(f"products of {pair.specs} are fused into a {self.kind} accumulator")
 
     def product_bits(self, pair: OperandPair) -> int:  # noqa: ARG002 - others need the pair
         """Width of the wire between multiplier and adder; 0 where there is none."""
@@ -141,10 +144,14 @@ class Accumulator(ABC):
         return StepFlags(np.zeros(shape, np.bool_), np.zeros(shape, np.int8))
 
     def overflow_sign(
-        self, pair: OperandPair, sums: Accumulators, activations: Codes, weights: Codes
+        self,
+        pair: OperandPair,
+        sums: Accumulators,  # noqa: ARG002 - others need the sums and codes
+        activations: Codes,  # noqa: ARG002
+        weights: Codes,  # noqa: ARG002
     ) -> npt.NDArray[np.int8]:
         """+1 or -1 where one step overflows an integer, else 0. Raises UserError where products are fused."""
-        return self.flags(pair, sums, activations, weights).overflow
+        raise self._fused(pair)
 
     @abstractmethod
     def infinite(self, sums: Accumulators, operands: Callable[[], Booleans]) -> Booleans:
