@@ -10,6 +10,7 @@ import typer
 from simulator import __version__
 from simulator.cli import formats, macs, networks, tables
 from simulator.cli.compare import compare_command
+from simulator.cli.exit_codes import EXIT_INTERRUPTED, EXIT_USER_ERROR
 from simulator.cli.explain import explain_command
 from simulator.cli.infer import infer_command
 from simulator.cli.report import report_command
@@ -24,9 +25,6 @@ _USAGE_ERROR: Final[Any] = next(
     base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
 )
 """What all complaints about arguments are; Typer brings the library that has it under changing names."""
-
-_USAGE: Final = 2
-_INTERRUPTED: Final = 130
 
 app = typer.Typer(
     name="systolic",
@@ -79,13 +77,13 @@ def run(arguments: Sequence[str]) -> int:
     except _USAGE_ERROR as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # of some versions; its message is the whole help
             error.show()
-            return _USAGE
+            return EXIT_USER_ERROR
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "systolic"
         problem = " ".join(error.format_message().split()).rstrip(".")
         raise UserError(f"{problem} (see `{command} --help`)") from error
     except typer.Abort as error:
         raise KeyboardInterrupt from error
-    if code == _INTERRUPTED:  # how some versions of Typer end after Ctrl-C
+    if code == EXIT_INTERRUPTED:  # how some versions of Typer end after Ctrl-C
         raise KeyboardInterrupt
     return code if isinstance(code, int) else 0

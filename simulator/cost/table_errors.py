@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from simulator.cost.table_schema import TableRow
 from simulator.foundation import UserError
+from simulator.foundation.errors import NO_VALUE
 from simulator.foundation.reading.yaml_documents import entry_lines
 
 
@@ -25,30 +26,25 @@ class TableErrors:
         key: str,
         problem: str,
         *,
-        value: object = ...,
+        value: object = NO_VALUE,
         allowed: str | None = None,
         candidates: Iterable[str] = (),
     ) -> UserError:
         """What is wrong with a row; `value` is left out where there is none."""
-        location = f"line {self.line(index)}: row {key}"
-        if value is ...:
-            return UserError(problem, source=self.source, location=location)
         return UserError(
             problem,
             source=self.source,
-            location=location,
+            location=f"line {self.line(index)}: row {key}",
             value=value,
             allowed=allowed,
             candidates=candidates,
         )
 
     def fit(
-        self, fit: str, problem: str, *, value: str | None = None, candidates: Iterable[str] = ()
+        self, fit: str, problem: str, *, value: object = NO_VALUE, candidates: Iterable[str] = ()
     ) -> UserError:
         """What is wrong with a fit."""
         location = f"fits.{fit}"
-        if value is None:
-            return UserError(problem, source=self.source, location=location)
         return UserError(problem, source=self.source, location=location, value=value, candidates=candidates)
 
     def of_fields(self, index: int, fields: dict[str, Any], error: ValidationError) -> UserError:

@@ -11,9 +11,8 @@ the published figure again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from simulator.cost.book import Prices
 from simulator.cost.composition import (
@@ -29,16 +28,10 @@ from simulator.cost.composition import (
 )
 from simulator.cost.mac_rows import MacRows, rows_of
 from simulator.cost.mac_structure import MacStructure, RegisterClass
-from simulator.cost.price import NotPriced, Price, Uses, times, together, total, use
-from simulator.cost.tables import load_table
-from simulator.cost.vocabulary import PARTS_VARIANT, PE_PARTS
-from simulator.foundation.resources import bundled_names
-
-WHOLE: Final = "pe_multiply_add"
-"""What the logic of a PE is called where its rows do not split it, or leave some of it unlisted."""
-
-_REST: Final = 1e-9
-"""What components leave of their whole, relative to it, below which it is binary rounding."""
+from simulator.cost.price import NotPriced, Uses, times, together, total, use
+from simulator.cost.variant_energies import REST, WHOLE, Energies, lacking, left_over
+from simulator.cost.variant_registers import Registers, registers_of
+from simulator.cost.vocabulary import PE_PARTS
 
 
 def pe_cost(structure: MacStructure, prices: Prices) -> PeCost:
@@ -94,20 +87,9 @@ def _area(structure: MacStructure, rows: MacRows | NotPriced | None, prices: Pri
     found = [rows.row(name, "area") for name in (*logic, "pe_registers")]
     known = [row for row in found if row is not None]
     if len(known) < len(found):
-        return _lacking(structure, rows, "pe", "area"), "composed"
+        return lacking(structure, rows, "pe", "area"), "composed"
     uses = together(use(prices.take(row), 1, f"{row.status} component") for row in known)
     return uses, known[0].status
-
-
-def _lacking(structure: MacStructure, rows: MacRows, component: str, action: str) -> NotPriced:
-    """Why a figure that the rows of a MAC do not have is not taken from elsewhere."""
-    figure, other = ("area", "energy") if action == "area" else ("energy", "area")
-    return NotPriced(
-        f"table {rows.table.name} prices {rows.variant} and does not give its {figure}, which no other "
-        f"source fills up: add the row {component}/{rows.variant}/{action} to table {rows.table.name}, or "
-        f"set macs.{structure.name}.price to {{{figure}: composed, {other}: {rows.variant}}}",
-        f"row {component}/{rows.variant}/{action}",
-    )
 
 
 def _assumed(structure: MacStructure, rows: MacRows) -> str:
@@ -122,67 +104,14 @@ def _assumed(structure: MacStructure, rows: MacRows) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Energies:
-    """What the rows of a PE cost at the conditions of an architecture; None where there is no row.
-
-    parts: components of the logic by name.
-    """
-
-    parts: Mapping[str, Uses]
-    logic: Uses | None
-    registers: Uses | None
-    clock: Uses | None
-    whole: Uses | None
-
-    @classmethod
-    def of(cls, rows: MacRows, prices: Prices) -> _Energies:
-        """Every row of an energy, looked up."""
-
-        def priced(component: str, action: str = "operate") -> Uses | None:
-            row = rows.row(component, action)
-            return None if row is None else use(prices.take(row), 1, f"{row.status} {_called(component)}")
-
-        parts = {name: energy for name in PE_PARTS if (energy := priced(name)) is not None}
-        return cls(
-            parts,
-            priced("pe_combinational"),
-            priced("pe_registers"),
-            priced("pe_registers", "clock"),
-            priced("pe"),
-        )
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no row gives an energy of work."""
-        return not self.parts and (self.logic, self.registers, self.whole) == (None, None, None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Registers:
-    """Energy of a PE's registers, or of the whole PE where nothing tells them apart."""
-
-    characterised: Uses
-    clock: Uses
-    toggle: Uses
-    area: Uses | None = None
-    component: str = "pe_registers"
-    note: str = ""
-    warning: str = ""
-
-
-def _called(component: str) -> str:
-    return {"pe": "PE", "pe_registers": "registers"}.get(component, "component")
-
-
 def _from_rows(structure: MacStructure, rows: MacRows, area: Uses, prices: Prices) -> PeCost:
-    energies = _Energies.of(rows, prices)
+    energies = Energies.of(rows, prices)
     status: PeStatus = next((row.status for row in rows.rows() if row.action == "operate"), "composed")
     if energies.is_empty:
-        cost = composed_pe_cost(structure, prices).unpriced(_lacking(structure, rows, "pe", "operate"))
+        cost = composed_pe_cost(structure, prices).unpriced(lacking(structure, rows, "pe", "operate"))
         return replace(cost, area=area)
     toggles = _toggles(structure, rows)
-    registers = _registers(structure, rows, energies, toggles, prices)
+    registers = registers_of(structure, rows, energies, toggles, prices)
     logic = _logic(structure, rows, energies, registers)
     areas = _areas(rows, prices, area, logic, registers)
     return PeCost(
@@ -214,112 +143,8 @@ def _toggles(structure: MacStructure, rows: MacRows) -> Mapping[RegisterClass, f
     return {name: bits * DEFAULT_TOGGLE_RATE for name, bits in register_bits(structure).items()}
 
 
-def _registers(
-    structure: MacStructure,
-    rows: MacRows,
-    energies: _Energies,
-    toggles: Mapping[RegisterClass, float],
-    prices: Prices,
-) -> _Registers:
-    """Registers by their own rows and flip-flops of the same source; else what the rest of the rows leave."""
-    flip_flops = _flip_flops(rows, prices)
-    given = energies.registers
-    tell_the_clock = given is not None and energies.clock is not None
-    if flip_flops is not None and not tell_the_clock:
-        found = _from_flip_flops(structure, rows, given, flip_flops, sum(toggles.values()), prices)
-        if given is not None or _fits(energies, found.characterised):
-            return found
-    row = rows.row("pe_registers", "area")
-    area = None if row is None else use(prices.take(row), 1, f"{row.status} registers")
-    table, variant = rows.table.name, rows.variant
-    if given is not None and energies.clock is not None:
-        moved = together((given, times(energies.clock, -1, "less ")))
-        moved_pj, given_pj = total(moved), total(given)
-        if moved_pj is not None and given_pj is not None and moved_pj < -_REST * given_pj:
-            why = NotPriced(
-                f"at the conditions of this architecture pe_registers/{variant}/clock of table {table} costs "
-                f"more than pe_registers/{variant}/operate, which contains it: give both rows at the same "
-                "conditions",
-                f"row pe_registers/{variant}/operate",
-            )
-            return _Registers(why, why, why, area)
-        return _Registers(
-            given, energies.clock, times(moved, 1 / sum(toggles.values()), "a toggled bit of "), area
-        )
-    if given is not None:
-        note = (
-            f"{structure.name}: table {table} does not say what its registers cost in a cycle in which "
-            f"nothing toggles; such cycles are charged like others, an upper bound: add the row "
-            f"pe_registers/{variant}/clock"
-        )
-        return _Registers(given, given, (), area, note=note)
-    if energies.whole is None:
-        why = _lacking(structure, rows, "pe_registers", "operate")
-        return _Registers(why, why, why, area)
-    inside = [energies.logic] if energies.logic is not None else list(energies.parts.values())
-    left = _left(rows, energies.whole, inside)
-    warning = (
-        f"{structure.name}: table {table} does not tell the registers of {variant} from its logic; "
-        f"{'what its components leave of the PE' if inside else 'the whole PE'} is charged in every clocked "
-        f"cycle, an upper bound for those without work: add the row pe_registers/{variant}/operate"
-    )
-    component = "pe_registers" if inside else WHOLE
-    return _Registers(left, left, (), area if inside else None, component, warning=warning)
-
-
-def _from_flip_flops(
-    structure: MacStructure,
-    rows: MacRows,
-    given: Uses | None,
-    price: Callable[[str], Price | NotPriced],
-    toggled: float,
-    prices: Prices,
-) -> _Registers:
-    count = structure.flip_flops
-    clock, toggle = use(price("clock"), count, "flip-flops clocked"), use(price("toggle"), 1, "bits toggled")
-    row = rows.row("pe_registers", "area")
-    if row is None:
-        area = use(price("area"), count, "flip-flops")
-    else:
-        area = use(prices.take(row), 1, f"{row.status} registers")
-    return _Registers(given or together((clock, times(toggle, toggled))), clock, toggle, area)
-
-
-def _fits(energies: _Energies, registers: Uses) -> bool:
-    """Whether registers of flip-flops leave something of a whole, or there is no whole that they must fit."""
-    whole, inside = total(energies.whole or ()), total(together((registers, *energies.parts.values())))
-    return energies.whole is None or whole is None or inside is None or inside <= whole
-
-
-def _flip_flops(rows: MacRows, prices: Prices) -> Callable[[str], Price | NotPriced] | None:
-    """Prices of flip-flops that are of one source with the rows; None where there are none anywhere."""
-    table = prices.book.parts_of_source(rows.table)
-    if table is not None:
-
-        def price(action: str) -> Price | NotPriced:
-            row = table.row("flip_flop", PARTS_VARIANT, action)
-            return (
-                prices.book.missing("flip_flop", PARTS_VARIANT, action) if row is None else prices.take(row)
-            )
-
-        return price
-    fitted = next(
-        (name for name in bundled_names("energy_tables") if _is_fitted(name, rows.table.name)), None
-    )
-    if fitted is None:
-        return None
-    return lambda action: NotPriced(
-        f"no table in `tables` has the price: add the bundled table {fitted}",
-        f"row flip_flop/{PARTS_VARIANT}/{action}",
-    )
-
-
-def _is_fitted(table: str, to: str) -> bool:
-    return to in load_table(table).fitted_to
-
-
 def _logic(
-    structure: MacStructure, rows: MacRows, energies: _Energies, registers: _Registers
+    structure: MacStructure, rows: MacRows, energies: Energies, registers: Registers
 ) -> dict[str, Uses]:
     """The combinational components, with what they leave of their whole."""
     logic = dict(energies.parts)
@@ -327,16 +152,16 @@ def _logic(
     if energies.logic is not None and not logic:
         logic[WHOLE] = energies.logic
     elif energies.logic is not None and _is_more(rows, "pe_combinational", PE_PARTS):
-        logic[WHOLE] = _left(rows, energies.logic, list(energies.parts.values()))
+        logic[WHOLE] = left_over(rows, energies.logic, list(energies.parts.values()))
     listed = PE_PARTS if energies.logic is None else ("pe_combinational",)
     if (
         energies.whole is not None
         and apart
         and (not logic or _is_more(rows, "pe", (*listed, "pe_registers")))
     ):
-        logic[WHOLE] = _left(rows, energies.whole, [registers.characterised, *energies.parts.values()])
+        logic[WHOLE] = left_over(rows, energies.whole, [registers.characterised, *energies.parts.values()])
     if not logic and energies.whole is None:
-        logic[WHOLE] = _lacking(structure, rows, "pe_combinational", "operate")
+        logic[WHOLE] = lacking(structure, rows, "pe_combinational", "operate")
     return logic
 
 
@@ -346,24 +171,11 @@ def _is_more(rows: MacRows, whole: str, parts: Iterable[str]) -> bool:
     found = [part for name in parts if (part := rows.row(name, "operate")) is not None]
     if row is None:
         return False
-    return row.value - sum(part.value for part in found) > _REST * row.value
-
-
-def _left(rows: MacRows, whole: Uses, inside: list[Uses]) -> Uses:
-    """What components leave of their whole; not priced where scaling made them larger than it."""
-    left = together((whole, *(times(each, -1, "less ") for each in inside)))
-    energy_pj, whole_pj = total(left), total(whole)
-    if energy_pj is None or whole_pj is None or energy_pj >= -_REST * whole_pj:
-        return left
-    return NotPriced(
-        f"at the conditions of this architecture the components of {rows.variant} in table {rows.table.name} "
-        "cost more than the whole: add rows of it that hold at the same conditions",
-        f"row pe/{rows.variant}/operate",
-    )
+    return row.value - sum(part.value for part in found) > REST * row.value
 
 
 def _areas(
-    rows: MacRows, prices: Prices, whole: Uses, logic: Mapping[str, Uses], registers: _Registers
+    rows: MacRows, prices: Prices, whole: Uses, logic: Mapping[str, Uses], registers: Registers
 ) -> dict[str, Uses]:
     """The area that each component's leakage follows: its own row, stretched so that all fill the PE.
 

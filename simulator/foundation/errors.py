@@ -9,7 +9,9 @@ from typing import Final
 
 from simulator.foundation.messages import cut, one_line, quoted
 
-_UNSET: Final = object()
+NO_VALUE: Final = object()
+"""In place of the value of an error that has none; None is a value like others."""
+
 _MOST_NAMES: Final = 24
 _LONGEST_PART: Final = 400
 _LONGEST_MESSAGE: Final = 4000
@@ -57,7 +59,7 @@ class UserError(Exception):
         *,
         source: object = None,
         location: str | None = None,
-        value: object = _UNSET,
+        value: object = NO_VALUE,
         allowed: str | None = None,
         candidates: Iterable[str] = (),
     ) -> None:
@@ -65,7 +67,7 @@ class UserError(Exception):
         names = sorted(candidates)
         parts = [cut(str(part), _LONGEST_PART) for part in (source, location) if part is not None]
         message = ": ".join([*parts, problem])
-        if value is not _UNSET:
+        if value is not NO_VALUE:
             message += f" (got {quoted(value)})"
         if allowed is None and names:
             allowed = _listed(names)

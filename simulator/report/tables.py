@@ -194,10 +194,6 @@ def _flat(document: Mapping[str, object], prefix: str = "") -> Iterable[tuple[st
             yield f"{prefix}{key}", value
 
 
-def _setting(value: object) -> str:
-    return "–" if value in (None, "", [], {}) else str(value)
-
-
 def _conditions(price: PriceSource) -> str:
     parts = (
         (price.node_nm, "nm"),

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from simulator.foundation.errors import UserError
+from simulator.foundation.errors import NO_VALUE, UserError
 from simulator.foundation.reading.content import opened
 from simulator.foundation.reading.foreign import decoding
 from simulator.foundation.reading.limits import (
@@ -120,8 +120,6 @@ def _checked(members: list[zipfile.ZipInfo], path: Path) -> dict[str, int]:
 
 
 def _refused(
-    path: Path, name: str | None, problem: str, value: Any = ..., allowed: str | None = None
+    path: Path, name: str | None, problem: str, value: object = NO_VALUE, allowed: str | None = None
 ) -> UserError:
-    if value is ...:
-        return UserError(problem, source=path, location=name)
     return UserError(problem, source=path, location=name, value=value, allowed=allowed)

@@ -17,7 +17,6 @@ from simulator.foundation.reading.content import opened
 from simulator.foundation.reading.foreign import decoding
 from simulator.foundation.reading.limits import LARGEST_IMAGE_BYTES, LARGEST_IMAGE_PIXELS
 
-SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 _WHAT: Final = "an image"
 _SILENCE: Final = logging.NullHandler()
 _FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
@@ -34,11 +33,6 @@ class Picture:
 
     pixels: NDArray[np.uint8]
     mode: str
-
-    @property
-    def has_transparency(self) -> bool:
-        """Whether the file had an alpha channel, which `pixels` leaves out."""
-        return self.mode in ("LA", "PA", "RGBA")
 
 
 def read_picture(path: Path) -> Picture:

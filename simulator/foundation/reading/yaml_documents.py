@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import yaml
 
-from simulator.foundation.errors import UserError
+from simulator.foundation.errors import NO_VALUE, UserError
 from simulator.foundation.messages import is_plain
 from simulator.foundation.reading.content import read_text
 from simulator.foundation.reading.limits import DEEPEST, LONGEST_KEY, LONGEST_TEXT, MOST_ALIASED, MOST_DIGITS
@@ -295,10 +295,10 @@ class _Composer:
                 event, "is not valid YAML here: a tag that no value has", value=tag, allowed="no tags"
             )
 
-    def _error(self, event: Any, problem: str, *, value: Any = ..., allowed: str | None = None) -> UserError:
+    def _error(
+        self, event: Any, problem: str, *, value: object = NO_VALUE, allowed: str | None = None
+    ) -> UserError:
         line = f"line {event.start_mark.line + 1}"
-        if value is ...:
-            return UserError(problem, source=self.source, location=line)
         return UserError(problem, source=self.source, location=line, value=value, allowed=allowed)
 
 
