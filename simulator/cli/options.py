@@ -48,7 +48,8 @@ DataOption = Annotated[
         "--data",
         "-d",
         metavar="DATA",
-        help="Images for a trained NETWORK: fashion_mnist_1000, .npz or .npy; gives accuracy, exact toggles.",
+        help="Data for a trained NETWORK: fashion_mnist_1000, .npz, .npy, a folder of images, or a table of"
+        " images and labels; gives accuracy and exact toggles.",
     ),
 ]
 SkipUnsupportedOption = Annotated[

@@ -41,12 +41,17 @@ def relative_to(file: Path, name: str) -> str:
 
 
 def resolve_document(
-    name: str, folder: DataFolder, *suffixes: str, what: str, more: Mapping[str, Path] | None = None
+    name: str,
+    folder: DataFolder,
+    *suffixes: str,
+    what: str,
+    more: Mapping[str, Path] | None = None,
+    or_else: str | None = None,
 ) -> Path:
     """The file meant by `name`: a bundled document's name, one of `more` names, or a path.
 
     Anything with a separator or a suffix is a path; everything else must be bundled, as YAML unless
-    suffixes are given.
+    suffixes are given. `or_else` says what may be given beside names, for the message.
 
     Raises:
         UserError: neither a bundled name nor an existing file.
@@ -62,6 +67,6 @@ def resolve_document(
         return path
     if path.suffix or len(path.parts) > 1:
         raise UserError(f"{what} file cannot be found", source=name)
-    raise UserError(
-        f"unknown {what}", value=name, candidates=[*bundled_names(folder, *suffixes), *(more or ())]
-    )
+    names = [*bundled_names(folder, *suffixes), *(more or ())]
+    allowed = None if or_else is None else ", ".join([*sorted(names), or_else])
+    raise UserError(f"unknown {what}", value=name, allowed=allowed, candidates=names)

@@ -10,14 +10,21 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.foundation.reading.content import is_file, is_folder
-from simulator.foundation.resources import resolve_document
 from simulator.inference.arithmetic import float32_product
 from simulator.inference.array_data import bind
 from simulator.inference.arrays import LARGE_BYTES, Converted, read_arrays
 from simulator.inference.execute import execute
 from simulator.inference.image_files import Frame, ImageFiles
 from simulator.inference.image_listing import LABEL_RULES, LABELS_FILES, list_images
-from simulator.inference.images import Data, DataFacts, Images, StreamedImages, real_images, split_arrays
+from simulator.inference.images import (
+    Data,
+    DataFacts,
+    Images,
+    StreamedImages,
+    array_file,
+    real_images,
+    split_arrays,
+)
 from simulator.inference.inputs import Inputs
 from simulator.inference.judge import as_logits
 from simulator.inference.model import Model
@@ -68,7 +75,7 @@ def data_files(name_or_path: str, labels: str | None = None) -> tuple[Path, ...]
     """Every file that decides what `load_data` gives. Raises UserError: images that are not there."""
     path = Path(name_or_path)
     if not is_image_files(path):
-        return (resolve_document(name_or_path, "workloads", ".npz", what="image data"),)
+        return (array_file(name_or_path),)
     tables = [path] if is_file(path) else [path / name for name in LABELS_FILES]
     if labels is not None and labels not in LABEL_RULES:
         tables.append(Path(labels))
@@ -106,7 +113,7 @@ def _classes(model: Model, image: NDArray[np.float32]) -> int | None:
 
 
 def _of_arrays(name: str, model: Model, chosen: Preprocess | None) -> Data:
-    path = resolve_document(name, "workloads", ".npz", what="image data")
+    path = array_file(name)
     arrays = read_arrays(path)
     if chosen is None:
         return _of_inputs(path, arrays, model)

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
+from simulator.foundation.reading.content import is_file
 from simulator.foundation.resources import resolve_document
 from simulator.inference.arrays import Converted, read_arrays
+from simulator.inference.image_listing import IMAGE_SUFFIXES
 from simulator.inference.inputs import Feed, each_tensor
 from simulator.inference.preprocess import Preprocess
 
@@ -220,6 +222,19 @@ def in_parts(images: Parts, size: int) -> Iterator[Feed]:
         yield images[start : start + size]
 
 
+def array_file(name_or_path: str | Path) -> Path:
+    """The file of arrays that a bundled name or a path means.
+
+    Raises:
+        UserError: there is none, or it is a picture; says all that data can be.
+    """
+    path = Path(name_or_path)
+    files = "an .npz or .npy file, a folder of images, or a table of images and labels (.csv, .txt)"
+    if path.suffix.lower() in IMAGE_SUFFIXES and is_file(path):
+        raise UserError("is a single image", source=path, allowed=files)
+    return resolve_document(str(name_or_path), "workloads", ".npz", what="image data", or_else=files)
+
+
 def load_images(name_or_path: str | Path) -> Images:
     """Images by bundled name (`fashion_mnist_1000`) or from a file, in memory.
 
@@ -230,7 +245,7 @@ def load_images(name_or_path: str | Path) -> Images:
         UserError: unreadable or truncated file, images missing, empty, not numbers or not finite, labels that
             are not integers or not one for each image.
     """
-    path = resolve_document(str(name_or_path), "workloads", ".npz", what="image data")
+    path = array_file(name_or_path)
     arrays = read_arrays(path)
     images, labels, calibration, calibration_labels = split_arrays(path, arrays)
     return Images(

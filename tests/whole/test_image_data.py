@@ -288,3 +288,22 @@ def test_images_for_calibration_come_first(tmp_path: Path, model: Model) -> None
     found = load_data(folder, model)
     assert len(found.for_calibration) == 128
     assert replace(found, calibration=found.images[:3]).for_calibration.shape == (3, 3, 8, 8)  # type: ignore[type-var]
+
+
+def test_an_unknown_name_says_all_that_data_can_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = save_channel_network(tmp_path)
+    run(capsys, "infer", network, "--data", "nope").must_refuse(
+        "'nope'", "fashion_mnist_1000", ".npz or .npy", "a folder of images", ".csv, .txt"
+    )
+
+
+def test_a_single_picture_is_refused_with_what_to_give_instead(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = save_channel_network(tmp_path)
+    save_image(tmp_path / "red.png", RED)
+    run(capsys, "infer", network, "--data", tmp_path / "red.png").must_refuse(
+        "red.png", "is a single image", "a folder of images"
+    )
