@@ -18,9 +18,9 @@ from benchmarks.grid import closed_form, stepping
 from simulator.arch import load_arch
 from simulator.foundation.resources import bundled_names
 from simulator.system import MachineRun, simulate_network
-from simulator.system.lowering import lower
+from simulator.system.layer_steps import lower
 from simulator.system.machine import play
-from simulator.system.run import PlayedLayer
+from simulator.system.run_network import PlayedLayer
 from simulator.workload.layer import Network, matrix_layer
 from simulator.workload.load import load_network
 

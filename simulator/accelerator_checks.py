@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from simulator.arch import ArchConfig, load_arch
-from simulator.cost.check import Check
 from simulator.cost.mac_parts import structure_of
+from simulator.cost.prediction import Check
+from simulator.cost.price_tables import load_table
 from simulator.cost.pricing import ArchitecturePricing
-from simulator.cost.tables import load_table
 from simulator.formation import UNSTATED_UNCERTAINTY
 from simulator.numerics import get_mac
 from simulator.published_accelerators import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from simulator import simulation
 from simulator.arch import ArchConfig
 from simulator.foundation import UserError
-from simulator.measured import Tensors
+from simulator.measured_runs import Tensors
 from simulator.report.notebook import ComparisonView, ResultView, view
 from simulator.simulation import DEFAULT_ARCH, Progress
 from simulator.workload import Network

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from simulator.arch import ArchConfig
-from simulator.cost.activity import SwitchingActivity
+from simulator.cost.register_toggles import SwitchingActivity
 from simulator.result_accuracy import Accuracy, LayerAccuracy
 from simulator.workload import Network
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from simulator.arch import ArchConfig
 from simulator.measurements import NO_LAYER, Measurements
 from simulator.numerics import Mac, get_mac
-from simulator.numerics.overflow import OverflowBound, overflow_bound
+from simulator.numerics.overflow_bounds import OverflowBound, overflow_bound
 from simulator.price_lists import choices_key
 from simulator.system import MachineRun
 from simulator.workload import Layer

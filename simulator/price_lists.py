@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from simulator.arch import ArchConfig
 from simulator.arch.config import MacChoice
 from simulator.cost.area import Area
-from simulator.cost.book import PriceBook
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.price import NotPriced
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
+from simulator.cost.run_prices import PriceBook
 from simulator.cost.unused import RowUse, grouped
 from simulator.foundation import UserError
 from simulator.numerics import get_mac

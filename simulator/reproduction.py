@@ -12,7 +12,7 @@ from simulator.arch.scalesim_cfg import read_scalesim_cfg
 from simulator.foundation import UserError
 from simulator.foundation.documents import validate
 from simulator.foundation.reading.content import is_folder
-from simulator.measured import Tensors, measure_on_images, measure_recorded
+from simulator.measured_runs import Tensors, measure_on_images, measure_recorded
 from simulator.measurements import MeasuredRun
 from simulator.result import Origin, Result
 from simulator.simulation import Progress, finish, load_workload

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.arch import ArchConfig, load_arch
-from simulator.arch.mapping import with_mapping
+from simulator.arch.mapping_files import with_mapping
 from simulator.arch.scalesim_cfg import BANDWIDTH_FIELD, ScaleSimConfig, read_scalesim_cfg
-from simulator.assembly import assemble
 from simulator.foundation import UserError
 from simulator.foundation.reading.content import is_folder
 from simulator.measurements import MeasuredRun
 from simulator.price_lists import move_prices_of
 from simulator.result import Origin, Result
+from simulator.result_assembly import assemble
 from simulator.scalesim_bandwidth import bandwidth_warnings
 from simulator.system import MachineRun, simulate_network
 from simulator.workload import Network, load_network
@@ -23,7 +23,7 @@ from simulator.workload.batching import with_batch
 from simulator.workload.onnx.sizes import Sizes
 
 if TYPE_CHECKING:
-    from simulator.measured import Tensors
+    from simulator.measured_runs import Tensors
 
 Progress = Callable[[str, int, int], None]
 """Called as `progress(what, done, total)`."""
@@ -82,7 +82,7 @@ def simulate(
     elif isinstance(network, Network):
         raise UserError("a network that runs on data is a name or a file", value=network.name)
     else:
-        from simulator.measured import measure_on_images
+        from simulator.measured_runs import measure_on_images
 
         ready = measure_on_images(
             configured, str(network), tensors, batch=batch, sizes=sizes, progress=progress

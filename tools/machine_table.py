@@ -11,7 +11,7 @@ from simulator.result import Result, priced
 from simulator.simulation import simulate
 from simulator.system.dram import bytes_per_cycle
 from simulator.system.footprint import compulsory_ifmap_bytes, packed_bytes
-from simulator.system.reuse import Readers, stored_results
+from simulator.system.tensor_lifetimes import Readers, stored_results
 from simulator.workload import load_network
 from simulator.workload.layer import Layer
 

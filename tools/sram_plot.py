@@ -14,8 +14,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from simulator.arch.config import ArchConfig, SramConfig
-from simulator.cost.book import Prices
 from simulator.cost.memory import SramCost, sram_cost
+from simulator.cost.run_prices import Prices
 from simulator.foundation.files import write_bytes, write_text
 from simulator.result import priced
 from tools.sram_table import FIGURES, SUPPLY_V, TARGET_V, read_figures

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simulator.accelerator_checks import accelerator_checks
-from simulator.cost.check import Check, Nature
+from simulator.cost.prediction import Check, Nature
 from simulator.cost.validation import validate
 from simulator.cost.validation_text import validation_markdown
 

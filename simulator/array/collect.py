@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.array import signals as sig
-from simulator.array.registers import Plane
+from simulator.array.grid_registers import Plane
 
 
 @dataclass(slots=True)

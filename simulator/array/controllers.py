@@ -16,7 +16,7 @@ import numpy as np
 from simulator.array import signals as sig
 from simulator.array.collect import Observations
 from simulator.array.fold import FoldShape
-from simulator.array.registers import Pins, Plane
+from simulator.array.grid_registers import Pins, Plane
 from simulator.array.tiles import FoldGrid
 from simulator.array.timing import ArrayTiming
 from simulator.dataflow import SUMS_MOVE, SUMS_STAY, Circuit

@@ -13,7 +13,7 @@ from simulator.array import signals as sig
 from simulator.array.collect import Observations, Results
 from simulator.array.controllers import Controller, FoldSlices, FoldWork, controller_of
 from simulator.array.grid import Grid, MacLike, Sums, column_blocks
-from simulator.array.registers import Pins, Plane
+from simulator.array.grid_registers import Pins, Plane
 from simulator.array.schedule import FoldPhases, ProductSchedule, schedule_product
 from simulator.array.timing import ArrayTiming
 from simulator.dataflow import Axis, Dataflow

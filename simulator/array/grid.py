@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.arch.config import Overlap
-from simulator.array import registers as reg
+from simulator.array import grid_registers as reg
 from simulator.array import signals as sig
+from simulator.array.grid_registers import Outputs, Pins, Plane, Registers
 from simulator.array.operations import from_registers, has_compiled_step, pack, slices_of, to_registers
-from simulator.array.registers import Outputs, Pins, Plane, Registers
 from simulator.array.timing import ArrayTiming
 from simulator.dataflow import AXIS_TITLES, CHANNELS_IN_COLUMNS, DataflowName, OperandClass
 from simulator.foundation import UserError
@@ -105,7 +105,7 @@ class Grid:
     def _engine(self) -> GridEngine:
         flow = self.timing.flow
         if self.is_compiled:
-            from simulator.array import kernels
+            from simulator.array import grid_kernels as kernels
 
             packed = pack(self.blocks, flow.entering)
             compiled = (kernels.run_stationary, kernels.run_os)[flow.circuit.sums_stay]

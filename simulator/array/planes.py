@@ -1,6 +1,7 @@
 """The grid in plain numpy, a whole plane of registers at a time: slower than compiled, for any MAC at all.
 
-Same registers, pins and order of events as `simulator.array.kernels`; sums are what `Mac.accumulate` takes.
+Same registers, pins and order of events as `simulator.array.grid_kernels`; sums are what
+`Mac.accumulate` takes.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.array import registers as reg
+from simulator.array import grid_registers as reg
 from simulator.array import signals as sig
+from simulator.array.grid_registers import Pins, Plane, Registers
 from simulator.array.operations import Blocks, slices_of
-from simulator.array.registers import Pins, Plane, Registers
 from simulator.dataflow import OperandClass
 from simulator.numerics import Mac
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from simulator.array import signals as sig
 from simulator.array.drive import watch_fold
 from simulator.array.grid import Grid, MacLike
-from simulator.array.registers import Plane
+from simulator.array.grid_registers import Plane
 from simulator.array.timing import ArrayTiming
 from simulator.foundation import UserError
 from simulator.foundation.files import write_text

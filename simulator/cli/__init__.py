@@ -76,7 +76,7 @@ def _code(arguments: list[str]) -> int:
     except MemoryError:
         say("needs more memory than there is")
     except Exception as error:
-        from simulator.cli.defects import told
+        from simulator.cli.defect_report import told
 
         say(told(error, arguments))
         return EXIT_DEFECT

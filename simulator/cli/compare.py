@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.defects import told_of_workers
+from simulator.cli.defect_report import told_of_workers
 from simulator.cli.exit_codes import EXIT_DEFECT, EXIT_FAILED_IN_PART
 from simulator.cli.infer import ImagesOption, LabelsOption, PoliciesOption, PreprocessOption
 from simulator.cli.options import (
@@ -33,7 +33,7 @@ from simulator.foundation import UserError
 from simulator.foundation.reading.content import is_file
 
 if TYPE_CHECKING:
-    from simulator.measured import Tensors
+    from simulator.measured_runs import Tensors
     from simulator.report.comparison import Comparison
     from simulator.result import Result
     from simulator.sweep.side_by_side import VariantRuns
@@ -111,7 +111,7 @@ def compare_command(
 
         systolic compare results/int8 results/elma8/result.json --json
     """
-    from simulator.measured import Tensors
+    from simulator.measured_runs import Tensors
     from simulator.report.comparison import compare_results
     from simulator.sweep.side_by_side import VariantRuns
     from simulator.workload.onnx.sizes import parse_sizes

@@ -127,7 +127,7 @@ def infer_command(
     """
     from simulator.inference import FunctionalCheck, load_data, load_model, plan_network, run_plan
     from simulator.inference.coverage import coverage
-    from simulator.inference.outputs import Unsaved, saved_outputs
+    from simulator.inference.output_sink import Unsaved, saved_outputs
     from simulator.workload.onnx.sizes import parse_sizes
 
     network = load_model(model, sizes=parse_sizes(input_shapes, dims, batch_axis))

@@ -10,7 +10,7 @@ import typer
 
 from simulator.cli.options import JsonOption
 from simulator.numerics import Mac, get_mac, preset_names
-from simulator.numerics.overflow import overflow_bound
+from simulator.numerics.overflow_bounds import overflow_bound
 
 app = typer.Typer(help="List the multiply-accumulate units, or show one of them.")
 
@@ -92,9 +92,9 @@ def describe(mac: Mac) -> dict[str, Any]:
 def _max_clock_mhz(mac: Mac) -> float | None:
     """The clock up to which a MAC meets timing, by itself and by the rows that price it unless others do."""
     from simulator.arch.config import ArchConfig
-    from simulator.cost.book import PriceBook
     from simulator.cost.mac_parts import structure_of
     from simulator.cost.mac_rows import MacRows, rows_of
+    from simulator.cost.run_prices import PriceBook
 
     structure = structure_of(mac)
     rows = rows_of(structure, structure.price.energy, PriceBook.load(ArchConfig().tables))

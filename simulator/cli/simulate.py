@@ -138,10 +138,10 @@ def simulate_command(
         systolic simulate lenet5_fashion --data fashion_mnist_1000 --mac elma8
     """
     from simulator.arch.scalesim_cfg import read_scalesim_cfg
-    from simulator.assembly import assemble
     from simulator.foundation.reading.content import is_folder
-    from simulator.measured import Tensors
+    from simulator.measured_runs import Tensors
     from simulator.measurements import MeasuredRun
+    from simulator.result_assembly import assemble
     from simulator.simulation import configure, load_workload, origin, run_machine
     from simulator.workload.onnx.sizes import parse_sizes
 
@@ -171,13 +171,13 @@ def simulate_command(
         folder = None if staged is None else staged.folder
         with progress_bar(quiet=quiet) as progress:
             if is_folder(Path(network)):
-                from simulator.measured import measure_recorded
+                from simulator.measured_runs import measure_recorded
 
                 ready = measure_recorded(
                     configured, network, mac=mac, outputs=folder and folder / "outputs", progress=progress
                 )
             elif tensors is not None:
-                from simulator.measured import measure_on_images
+                from simulator.measured_runs import measure_on_images
 
                 ready = measure_on_images(
                     configured, network, tensors, batch=batch, sizes=sizes, progress=progress
@@ -232,7 +232,7 @@ def _write_files(
 
         write_text(mapping_out, dump_yaml(mapping_of(run)))
     if trace is not None:
-        from simulator.system.trace import write_trace
+        from simulator.system.chrome_trace import write_trace
 
         write_trace(run, trace)
     if access_trace is not None:

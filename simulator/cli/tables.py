@@ -33,7 +33,7 @@ def list_command(
         systolic tables list
         systolic tables list --json
     """
-    from simulator.cost.tables import load_table
+    from simulator.cost.price_tables import load_table
     from simulator.foundation.resources import bundled_names
 
     tables = [load_table(name) for name in bundled_names("energy_tables")]
@@ -100,7 +100,7 @@ def show_command(
     """
     from dataclasses import asdict
 
-    from simulator.cost.tables import load_table
+    from simulator.cost.price_tables import load_table
 
     loaded = load_table(table)
     if as_json:
@@ -210,7 +210,7 @@ def export_command(
         systolic tables export johnson2018_28nm --out accelergy
     """
     from simulator.cost.accelergy import export_art, export_ert
-    from simulator.cost.tables import load_table
+    from simulator.cost.price_tables import load_table
     from simulator.foundation.files import safe_name, staged_folder, write_text
 
     loaded = load_table(table)

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import yaml
 
+from simulator.cost.price_tables import parse_table
 from simulator.cost.table_schema import PriceRow, PriceTable
-from simulator.cost.tables import parse_table
 from simulator.cost.vocabulary import COMPONENTS
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml

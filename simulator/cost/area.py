@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from simulator.cost.lines import shown_reason, shown_uses
 from simulator.cost.price import NotPriced, Uses, total
+from simulator.cost.price_lines import shown_reason, shown_uses
 from simulator.formation import AreaFormation
 from simulator.foundation.sums import sum_known
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from simulator.cost.activity import SwitchingActivity
+from simulator.cost.register_toggles import SwitchingActivity
 from simulator.system.counts import ActionCounts, PECycles
 
 

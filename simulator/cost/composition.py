@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from simulator.cost.book import Prices
 from simulator.cost.mac_structure import REGISTER_CLASSES, MacStructure, RegisterClass
 from simulator.cost.price import NotPriced, Uses, times, together, total, use
+from simulator.cost.run_prices import Prices
 from simulator.cost.table_schema import Status
 from simulator.numerics.hardware import Composition, Parts
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from simulator.cost.area import AreaLine
 from simulator.cost.array_edges import Edge, codes_at_columns, codes_at_rows, operand_at, operands_at
 from simulator.cost.block_counts import BlockCounts
-from simulator.cost.book import Prices
 from simulator.cost.composition import UnitCost, composed_cost, too_fast, with_leakage
-from simulator.cost.lines import Action, FormationLine
 from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure, OperandClass
 from simulator.cost.price import use
+from simulator.cost.price_lines import Action, FormationLine
+from simulator.cost.run_prices import Prices
 from simulator.dataflow import DataflowName
 from simulator.numerics.hardware import PartCount, Parts
 from simulator.system.counts import ActionCounts

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from simulator.cost.book import PriceBook
 from simulator.cost.mac_structure import MacIdentity, MacStructure
 from simulator.cost.price import NotPriced
+from simulator.cost.run_prices import PriceBook
 from simulator.cost.table_schema import MacMatch, PriceRow, PriceTable
 from simulator.cost.vocabulary import PE_ROWS
 from simulator.foundation import UserError

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from simulator.arch.config import SramConfig
-from simulator.cost.book import Prices
 from simulator.cost.price import NotPriced, Uses, together, total, use
+from simulator.cost.run_prices import Prices
 from simulator.cost.table_schema import MemoryRange, PriceRow, PriceTable
 
 _BITS_PER_BYTE: Final = 8

@@ -8,11 +8,11 @@ from typing import Final
 
 from simulator.arch.config import ArchConfig
 from simulator.cost.area import Area, AreaLine
-from simulator.cost.book import Prices
-from simulator.cost.lines import Action, FormationLine
 from simulator.cost.memory import SramCost, sram_cost
 from simulator.cost.price import NotPriced, Price, Uses, use
-from simulator.cost.tables import load_table
+from simulator.cost.price_lines import Action, FormationLine
+from simulator.cost.price_tables import load_table
+from simulator.cost.run_prices import Prices
 from simulator.foundation import UserError
 from simulator.system.counts import OPERANDS, ActionCounts, Operand
 

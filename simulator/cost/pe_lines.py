@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from simulator.arch.config import ArrayConfig
-from simulator.cost.activity import SUM_SHARE, SwitchingActivity, relative_activity
 from simulator.cost.block_counts import BlockCounts
 from simulator.cost.composition import PeCost
-from simulator.cost.lines import Action, FormationLine
+from simulator.cost.price_lines import Action, FormationLine
+from simulator.cost.register_toggles import SUM_SHARE, SwitchingActivity, relative_activity
 from simulator.cost.second_registers import SecondRegisters, moving_share
 from simulator.dataflow import DATAFLOWS, SUMS_MOVE, SUMS_STAY, Circuit, DataflowName, Motion
 from simulator.system.counts import PECycles

@@ -6,18 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import Area, AreaLine
 from simulator.cost.array_edges import ends_of_lanes
 from simulator.cost.block_counts import BlockCounts, block_counts, part_of
-from simulator.cost.book import PriceBook, Prices
 from simulator.cost.composition import PeCost, UnitCost
 from simulator.cost.edge_lines import Decoders, EdgeLines, OutputSteps
-from simulator.cost.lines import Action, FormationLine, LayerEnergy
 from simulator.cost.mac_structure import MacStructure
 from simulator.cost.memory_lines import Memories, Wires
 from simulator.cost.pe_lines import PeLines
 from simulator.cost.price import NotPriced, Uses, use
+from simulator.cost.price_lines import Action, FormationLine, LayerEnergy
+from simulator.cost.register_toggles import SwitchingActivity
+from simulator.cost.run_prices import PriceBook, Prices
 from simulator.cost.second_registers import SecondRegisters
 from simulator.cost.skew_lines import SkewBlock, SkewRegisters
 from simulator.cost.variant_pe import pe_cost

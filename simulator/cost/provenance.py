@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from simulator.cost.area import AreaLine
-from simulator.cost.lines import Action
 from simulator.cost.price import NotPriced, Price
+from simulator.cost.price_lines import Action
 from simulator.result import MissingPrice, PriceSource
 
 

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from simulator.arch.config import ArchConfig, ArrayConfig
-from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import AreaLine
 from simulator.cost.block_counts import BlockCounts
-from simulator.cost.book import Prices
 from simulator.cost.composition import UNCERTAINTY, PeCost, UnitCost, flip_flops_cost
-from simulator.cost.lines import Action, FormationLine
 from simulator.cost.mac_structure import MacStructure, RegisterClass
 from simulator.cost.price import NotPriced, times, use
+from simulator.cost.price_lines import Action, FormationLine
+from simulator.cost.register_toggles import SwitchingActivity
+from simulator.cost.run_prices import Prices
 from simulator.dataflow import DATAFLOWS, DataflowName
 
 

@@ -12,15 +12,15 @@ from itertools import accumulate, pairwise
 from typing import Final
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import AreaLine
 from simulator.cost.array_edges import Edge, codes_at_columns, codes_at_rows, operand_at, operands_at
 from simulator.cost.block_counts import BlockCounts
-from simulator.cost.book import Prices
 from simulator.cost.composition import UNCERTAINTY, PeCost, flip_flops_cost
-from simulator.cost.lines import Action, FormationLine
 from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure, OperandClass
 from simulator.cost.price import Uses, times, use
+from simulator.cost.price_lines import Action, FormationLine
+from simulator.cost.register_toggles import SwitchingActivity
+from simulator.cost.run_prices import Prices
 from simulator.dataflow import DATAFLOWS, DataflowName
 from simulator.system.counts import ActionCounts
 

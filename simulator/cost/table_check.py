@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import AreaLine
-from simulator.cost.book import PriceBook
-from simulator.cost.lines import Action
 from simulator.cost.mac_parts import structure_of
+from simulator.cost.price_lines import Action
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
 from simulator.cost.provenance import missing_prices, price_sources
+from simulator.cost.register_toggles import SwitchingActivity
+from simulator.cost.run_prices import PriceBook
 from simulator.cost.unused import RowUse, grouped
 from simulator.dataflow import DataflowName
 from simulator.numerics import get_mac

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.book import PriceBook
 from simulator.cost.mac_rows import MacRows, rows_of
 from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure
 from simulator.cost.price import NotPriced, Price
+from simulator.cost.run_prices import PriceBook
 from simulator.cost.table_schema import PriceRow, PriceTable
 from simulator.cost.vocabulary import EDGE_ROWS, PART_ROWS, PARTS_VARIANT, PE_ROWS, source_group
 from simulator.foundation import UserError

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from simulator.arch.config import ArchConfig, ProcessConfig, ScalingConfig
-from simulator.cost import bench
 from simulator.cost import mac_structure as structures
-from simulator.cost.activity import SwitchingActivity
-from simulator.cost.book import Prices
-from simulator.cost.check import Check, Nature
+from simulator.cost import published_bench as bench
 from simulator.cost.composition import UNCERTAINTY, PeCost, composed_pe_cost, part_uses
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.mac_structure import MacStructure, RegisterClass
+from simulator.cost.prediction import Check, Nature
 from simulator.cost.price import total
 from simulator.cost.pricing import ArchitecturePricing
+from simulator.cost.register_toggles import SwitchingActivity
+from simulator.cost.run_prices import Prices
 from simulator.cost.validation_figures import bundled_prices, johnson, published, value_of
 from simulator.cost.validation_left_out import left_out_checks
 from simulator.cost.validation_memory import memory_checks

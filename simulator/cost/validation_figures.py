@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.book import Prices
 from simulator.cost.price import NotPriced, Price
-from simulator.cost.tables import load_table
+from simulator.cost.price_tables import load_table
+from simulator.cost.run_prices import Prices
 
 
 def published(table: str, component: str, variant: str, action: str) -> float:

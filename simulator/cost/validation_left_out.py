@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from simulator.cost.check import Check
 from simulator.cost.composition import UNCERTAINTY
+from simulator.cost.prediction import Check
 from simulator.cost.validation_figures import bundled_prices, johnson, value_of
 
 

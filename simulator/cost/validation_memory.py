@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from simulator.arch.config import ArchConfig, SramConfig
-from simulator.cost.book import Prices
-from simulator.cost.check import Check
 from simulator.cost.memory import sram_cost
+from simulator.cost.prediction import Check
+from simulator.cost.price_tables import load_table
+from simulator.cost.run_prices import Prices
 from simulator.cost.table_schema import PriceRow
-from simulator.cost.tables import load_table
 from simulator.result import priced
 
 _BITS_PER_BYTE = 8

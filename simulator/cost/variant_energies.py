@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from simulator.cost.book import Prices
 from simulator.cost.mac_rows import MacRows
 from simulator.cost.mac_structure import MacStructure
 from simulator.cost.price import NotPriced, Uses, times, together, total, use
+from simulator.cost.run_prices import Prices
 from simulator.cost.vocabulary import PE_PARTS
 
 WHOLE: Final = "pe_multiply_add"

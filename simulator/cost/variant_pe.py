@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from simulator.cost.book import Prices
 from simulator.cost.composition import (
     DEFAULT_TOGGLE_RATE,
     PeCost,
@@ -29,6 +28,7 @@ from simulator.cost.composition import (
 from simulator.cost.mac_rows import MacRows, rows_of
 from simulator.cost.mac_structure import MacStructure, RegisterClass
 from simulator.cost.price import NotPriced, Uses, times, together, total, use
+from simulator.cost.run_prices import Prices
 from simulator.cost.variant_energies import REST, WHOLE, Energies, lacking, left_over
 from simulator.cost.variant_registers import Registers, registers_of
 from simulator.cost.vocabulary import PE_PARTS

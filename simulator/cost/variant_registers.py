@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from simulator.cost.book import Prices
 from simulator.cost.mac_rows import MacRows
 from simulator.cost.mac_structure import MacStructure, RegisterClass
 from simulator.cost.price import NotPriced, Price, Uses, times, together, total, use
-from simulator.cost.tables import load_table
+from simulator.cost.price_tables import load_table
+from simulator.cost.run_prices import Prices
 from simulator.cost.variant_energies import REST, WHOLE, Energies, lacking, left_over
 from simulator.cost.vocabulary import PARTS_VARIANT
 from simulator.foundation.resources import bundled_names

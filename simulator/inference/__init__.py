@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from simulator.inference.check import FunctionalCheck, MismatchError
     from simulator.inference.data import load_data
+    from simulator.inference.functional_check import FunctionalCheck, MismatchError
     from simulator.inference.images import Data, Images, StreamedImages, load_images
     from simulator.inference.model import Model, load_model
     from simulator.inference.policies import POLICIES, Policy, get_policy
     from simulator.inference.preprocess import PRESETS, Preprocess, get_preprocess
     from simulator.inference.record import record_trace
-    from simulator.inference.run import InferenceResult, infer, plan_network, run_plan
+    from simulator.inference.run_inference import InferenceResult, infer, plan_network, run_plan
     from simulator.inference.trace import Trace, load_trace
 
 __all__ = [

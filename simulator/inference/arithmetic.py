@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.inference.direct import channels_first, depthwise_window, is_pointwise
+from simulator.inference.layer_products import Product
 from simulator.inference.layer_sums import LayerSums, real_values
-from simulator.inference.plan import Encoded, LayerPlan, encode
-from simulator.inference.products import Product
+from simulator.inference.quantization import Encoded, LayerPlan, encode
 from simulator.numerics import Mac, multiply
 from simulator.numerics.engines import depthwise, pointwise
 from simulator.numerics.engines.depthwise import real_convolution

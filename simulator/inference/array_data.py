@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
-from simulator.inference.arrays import Converted
+from simulator.inference.array_files import Converted
 from simulator.inference.images import checked_labels, real_images
 from simulator.inference.inputs import InputBatches
 from simulator.inference.model import Model

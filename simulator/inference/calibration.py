@@ -15,9 +15,9 @@ from simulator.inference.chunks import chunks
 from simulator.inference.execute import execute
 from simulator.inference.inputs import Feed
 from simulator.inference.kept import Kept, KeptTensors
+from simulator.inference.layer_products import Product
 from simulator.inference.model import Model
-from simulator.inference.plan import encode
-from simulator.inference.products import Product
+from simulator.inference.quantization import encode
 from simulator.numerics.engines.threads import available_cores, in_order
 from simulator.numerics.formats import Format
 

@@ -13,8 +13,8 @@ from simulator.inference.arithmetic import float32_product
 from simulator.inference.execute import execute
 from simulator.inference.images import Parts, in_parts
 from simulator.inference.inputs import Feed
+from simulator.inference.layer_products import Product
 from simulator.inference.model import Model
-from simulator.inference.products import Product
 
 Tensor = NDArray[Any]
 

@@ -12,7 +12,7 @@ from simulator.foundation import UserError
 from simulator.foundation.reading.content import is_file, is_folder
 from simulator.inference.arithmetic import float32_product
 from simulator.inference.array_data import bind
-from simulator.inference.arrays import LARGE_BYTES, Converted, read_arrays
+from simulator.inference.array_files import LARGE_BYTES, Converted, read_arrays
 from simulator.inference.execute import execute
 from simulator.inference.image_files import Frame, ImageFiles
 from simulator.inference.image_listing import LABEL_RULES, LABELS_FILES, list_images

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.inference.products import Product, Window
+from simulator.inference.layer_products import Product, Window
 from simulator.numerics.engines import depthwise
 
 Tensor = NDArray[Any]

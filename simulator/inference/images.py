@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from simulator.foundation import UserError
 from simulator.foundation.reading.content import is_file
 from simulator.foundation.resources import resolve_document
-from simulator.inference.arrays import Converted, read_arrays
+from simulator.inference.array_files import Converted, read_arrays
 from simulator.inference.image_listing import IMAGE_SUFFIXES
 from simulator.inference.inputs import Feed, each_tensor
 from simulator.inference.preprocess import Preprocess

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.inference.arrays import Batches
+from simulator.inference.array_files import Batches
 
 Tensor = NDArray[Any]
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.inference.plan import LayerPlan, without_false_infinities
+from simulator.inference.quantization import LayerPlan, without_false_infinities
 from simulator.numerics import Mac
 from simulator.numerics.engines.exact import ExactSums
 
@@ -87,7 +87,7 @@ def real_values(plan: LayerPlan, sums: LayerSums) -> Tensor:
 
 def _scaled(held: ExactSums, scale: Tensor, bias: Tensor | None) -> NDArray[np.float32]:
     """Sums x scale + bias in float64, rounded once to float32, in one pass."""
-    from simulator.inference.kernels import scale_and_shift
+    from simulator.inference.tensor_kernels import scale_and_shift
 
     channels = held.total.shape[1]
     scales = np.ascontiguousarray(np.broadcast_to(scale.reshape(-1), (channels,)), np.float64)

@@ -58,7 +58,7 @@ class Deviation:
 
 def difference(reference: Tensor, values: Tensor) -> Deviation:
     """One chunk's sums, in float64. Elements that became NaN or infinite count as zeros that are wrong."""
-    from simulator.inference.kernels import differences
+    from simulator.inference.tensor_kernels import differences
 
     sums = np.zeros(5)
     differences(_flat(reference), _flat(values), sums)

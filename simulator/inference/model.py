@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from simulator.foundation import UserError
 from simulator.foundation.reading.foreign import decoding
 from simulator.foundation.resources import resolve_document
-from simulator.inference.folding import fold
-from simulator.inference.products import Product, product_of
+from simulator.inference.batch_norm_folding import fold
+from simulator.inference.layer_products import Product, product_of
 from simulator.workload.onnx import (
     Constant,
     Graph,

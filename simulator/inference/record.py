@@ -14,10 +14,10 @@ from simulator.foundation.reading.content import sha256_of
 from simulator.foundation.reading.limits import LARGEST_ONNX_BYTES
 from simulator.inference.arithmetic import MacOutput
 from simulator.inference.images import Data
+from simulator.inference.layer_products import Product
 from simulator.inference.model import Model
-from simulator.inference.plan import LayerPlan, NetworkPlan
-from simulator.inference.products import Product
-from simulator.inference.run import InferenceResult, Progress, run_plan
+from simulator.inference.quantization import LayerPlan, NetworkPlan
+from simulator.inference.run_inference import InferenceResult, Progress, run_plan
 from simulator.inference.trace import Encoding, LayerRecord, Manifest, Provenance, Role, write_trace
 from simulator.workload import Layer, load_network
 

@@ -15,10 +15,10 @@ from simulator.inference.inputs import Feed
 from simulator.inference.judge import Judge, OutputTally, as_logits
 from simulator.inference.metrics import Deviation
 from simulator.inference.model import Model
-from simulator.inference.outputs import OutputSink
-from simulator.inference.overflow import SumsOutside
+from simulator.inference.output_sink import OutputSink
+from simulator.inference.overflow_counts import SumsOutside
 from simulator.inference.perplexity import Perplexity
-from simulator.inference.plan import NetworkPlan
+from simulator.inference.quantization import NetworkPlan
 from simulator.result_accuracy import Accuracy, pack_outcomes
 
 Tensor = NDArray[Any]

@@ -36,10 +36,10 @@ from simulator.dataflow import SUMS_MOVE, SUMS_STAY, DataflowName, OperandClass,
 from simulator.dataflow import Dataflow as Flow
 from simulator.foundation import UserError
 from simulator.numerics import operand_stationary, output_stationary
-from simulator.numerics.arrays import Codes
+from simulator.numerics.array_types import Codes
 from simulator.numerics.engines.planner import checked_operands
 from simulator.numerics.engines.threads import available_cores
-from simulator.numerics.formats.tables import has_special
+from simulator.numerics.formats.code_tables import has_special
 from simulator.numerics.mac import Mac
 from simulator.numerics.operand_stationary import STREAM_BLOCK
 from simulator.numerics.register_activity import (

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.accumulators import Accumulator, FixedAccumulator, FloatAccumulator
-from simulator.numerics.arrays import Codes
+from simulator.numerics.array_types import Codes
 from simulator.numerics.engines.float_steps import (
     is_native,
     is_rounded_once,
@@ -21,7 +21,7 @@ from simulator.numerics.engines.float_steps import (
 from simulator.numerics.engines.scaled import ScaledSteps
 from simulator.numerics.engines.table import log_sum_operands, pair_operands
 from simulator.numerics.mac import Mac
-from simulator.numerics.products import ExactProducts, LogProducts, Products
+from simulator.numerics.product_rules import ExactProducts, LogProducts, Products
 from simulator.numerics.twos_complement import wrap
 
 Array = npt.NDArray[Any]

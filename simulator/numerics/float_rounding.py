@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.formats.base import Format
+from simulator.numerics.formats.number_format import Format
 
 
 @dataclass(frozen=True, slots=True)

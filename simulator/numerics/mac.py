@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
-from simulator.numerics import outputs
+from simulator.numerics import output_rules as outputs
 from simulator.numerics.accumulators import Accumulator, StepFlags
-from simulator.numerics.arrays import Accumulators, Booleans, Codes, Integers, Reals
+from simulator.numerics.array_types import Accumulators, Booleans, Codes, Integers, Reals
 from simulator.numerics.formats import Format, as_codes, get_format
 from simulator.numerics.mac_config import mapping_spec, named_spec
 from simulator.numerics.mac_spec import MacSpec
-from simulator.numerics.products import OperandPair, Products
+from simulator.numerics.product_rules import OperandPair, Products
 
 TABLE_OPERAND_BITS = 16
 """`product_table` is offered for operands of this many bits together."""

@@ -15,7 +15,7 @@ from simulator.foundation.documents import load_yaml, validate
 from simulator.numerics.accumulators import AnyAccumulatorSection, FixedAccumulatorConfig
 from simulator.numerics.formats import located_format
 from simulator.numerics.mac_spec import DEFAULT_REDUCTION_LENGTH, MacPrice, MacSpec, OutputRule
-from simulator.numerics.products import OperandPair, ProductRule
+from simulator.numerics.product_rules import OperandPair, ProductRule
 
 _PRESETS: Final = Path(__file__).parent / "presets" / "macs.yaml"
 _PAIR: Final = re.compile(r"\s*(?P<activation>\S+)\s+[xX×]\s+(?P<weight>\S+)\s*")

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from simulator.numerics.accumulators import Accumulator
-from simulator.numerics.products import ProductRule
+from simulator.numerics.product_rules import ProductRule
 
 OutputRule = Literal["nearest", "log", "posit"]
 

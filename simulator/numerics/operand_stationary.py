@@ -9,10 +9,10 @@ from math import ceil
 import numpy as np
 
 from simulator.dataflow import Dataflow, OperandClass
-from simulator.numerics.arrays import Codes
+from simulator.numerics.array_types import Codes
 from simulator.numerics.mac import Mac, get_mac
 from simulator.numerics.register_activity import RegisterActivity, SwitchingActivity
-from simulator.numerics.registers import (
+from simulator.numerics.register_bits import (
     OperandRegisters,
     differing_bits,
     hamming,

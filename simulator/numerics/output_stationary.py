@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.arrays import Codes
+from simulator.numerics.array_types import Codes
 from simulator.numerics.mac import Mac
 from simulator.numerics.register_activity import RegisterActivity, SwitchingActivity
-from simulator.numerics.registers import (
+from simulator.numerics.register_bits import (
     OperandRegisters,
     differing_bits,
     hamming,

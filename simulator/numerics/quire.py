@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
-from simulator.numerics.arrays import Codes
+from simulator.numerics.array_types import Codes
 from simulator.numerics.formats.posit import Posit
 from simulator.numerics.tapered import IntArray, leading_one
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.arrays import Accumulators, Codes
+from simulator.numerics.array_types import Accumulators, Codes
 from simulator.numerics.counting_lanes import Lanes, lanes_of
 from simulator.numerics.engines.planner import multiply
 from simulator.numerics.mac import Mac
-from simulator.numerics.registers import hamming
+from simulator.numerics.register_bits import hamming
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.arrays import Codes, code_dtype
+from simulator.numerics.array_types import Codes, code_dtype
 from simulator.numerics.hardware import UNPACKED_FLAG_BITS, Parts, tapered_decoder
 
 IntArray = npt.NDArray[np.int64]

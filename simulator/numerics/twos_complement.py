@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulator.numerics.arrays import Integers
+from simulator.numerics.array_types import Integers
 
 
 def wrap(values: Integers, bits: int) -> Integers:

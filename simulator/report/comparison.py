@@ -10,7 +10,7 @@ from simulator.foundation import UserError
 from simulator.foundation.paired import PairedDifference
 from simulator.report import units
 from simulator.report.accuracy import NOT_THE_SAME_IMAGES, RULE, above, conditions, in_points, is_best
-from simulator.report.provenance import mac_is_estimated
+from simulator.report.price_origin import mac_is_estimated
 from simulator.report.units import Scale
 from simulator.result import Result
 

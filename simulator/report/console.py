@@ -11,7 +11,7 @@ from simulator.report.comparison import Cell, Comparison, Metric, Variant, compa
 from simulator.report.components import cause_colours, cause_label, colours, in_order, label
 from simulator.report.console_parts import Page
 from simulator.report.intervals import shown_differences, shown_interval
-from simulator.report.provenance import LEGEND, MAC_LEGEND, MARKS, Standing, component_standing, marked
+from simulator.report.price_origin import LEGEND, MAC_LEGEND, MARKS, Standing, component_standing, marked
 from simulator.report.unpriced import reasons, reasons_of_variants, shared_lines, unpriced_totals
 from simulator.result import TOTAL, LayerResult, Result
 

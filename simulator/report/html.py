@@ -22,9 +22,8 @@ from simulator.report.comparison_figures import comparison_figures
 from simulator.report.console import describe_accuracy, describe_array
 from simulator.report.figures import Figure, StackedBars
 from simulator.report.intervals import shown_differences, shown_interval
-from simulator.report.provenance import MAC_LEGEND, MARKS
-from simulator.report.result_figures import result_figures
-from simulator.report.tables import (
+from simulator.report.price_origin import MAC_LEGEND, MARKS
+from simulator.report.report_tables import (
     TableView,
     comparison_table,
     configuration_table,
@@ -32,6 +31,7 @@ from simulator.report.tables import (
     layers_table,
     prices_table,
 )
+from simulator.report.result_figures import result_figures
 from simulator.report.unpriced import reasons, reasons_of_variants
 from simulator.result import Result
 

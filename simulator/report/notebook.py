@@ -17,8 +17,8 @@ from simulator.report.comparison_figures import comparison_figures
 from simulator.report.console import describe_array
 from simulator.report.figures import Figure
 from simulator.report.plots import draw
+from simulator.report.report_tables import TableView, comparison_table, layers_table
 from simulator.report.result_figures import result_figures
-from simulator.report.tables import TableView, comparison_table, layers_table
 from simulator.report.tabular import Row, comparison_rows, layer_rows
 from simulator.report.unpriced import reasons, reasons_of_variants
 from simulator.result import Result

@@ -8,7 +8,7 @@ from simulator.report import units
 from simulator.report.components import PE_USES, Colour, cause_colours, cause_label, colours, in_order, label
 from simulator.report.figures import Figure, Point, Scatter, Series, StackedBars
 from simulator.report.pe_map import pe_utilization
-from simulator.report.provenance import LEGEND, MARKS, component_standing, marked
+from simulator.report.price_origin import LEGEND, MARKS, component_standing, marked
 from simulator.report.unpriced import with_mark
 from simulator.result import TOTAL, Result, priced
 

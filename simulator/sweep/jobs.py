@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 
 from simulator.arch import ArchConfig
-from simulator.cost.book import PriceBook
+from simulator.cost.run_prices import PriceBook
 from simulator.foundation import UserError
 from simulator.foundation.code_version import code_version
 from simulator.foundation.reading.content import sha256_of
 from simulator.foundation.reading.limits import LARGEST_ARCHIVE_BYTES
-from simulator.measured import Tensors, tensor_files
+from simulator.measured_runs import Tensors, tensor_files
 from simulator.numerics import get_mac
 from simulator.result import SCHEMA_VERSION, Origin, Result
 from simulator.simulation import configure, load_workload, origin, simulate

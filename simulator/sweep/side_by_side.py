@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.foundation import UserError
-from simulator.measured import Tensors
+from simulator.measured_runs import Tensors
 from simulator.result import Result
 from simulator.simulation import DEFAULT_ARCH
 from simulator.sweep.executors import available_cores, local_processes

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simulator.foundation.documents import load_yaml, validate
 from simulator.foundation.resources import relative_to
-from simulator.measured import Tensors
+from simulator.measured_runs import Tensors
 
 MAX_POINTS = 1_000_000
 _TABLES = "tables"

@@ -13,7 +13,7 @@ from simulator.report.comparison import METRICS, Metric
 from simulator.report.comparison_figures import pareto_scatters
 from simulator.report.figures import Figure
 from simulator.report.pareto import pareto_front
-from simulator.report.provenance import mac_is_estimated
+from simulator.report.price_origin import mac_is_estimated
 from simulator.report.tabular import Row, points_columns, usable_objectives, why_not_priced
 from simulator.report.unpriced import reasons
 from simulator.result import Result

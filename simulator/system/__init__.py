@@ -1,5 +1,5 @@
 """The machine around the grid: DRAM, DMA, double-buffered SRAMs, controller, output path."""
 
-from simulator.system.run import LayerRun, MachineRun, simulate_network
+from simulator.system.run_network import LayerRun, MachineRun, simulate_network
 
 __all__ = ["LayerRun", "MachineRun", "simulate_network"]

@@ -17,7 +17,7 @@ from simulator.system.accesses import Accesses, Chunk, Kind, in_order_of_time
 from simulator.system.addresses import Addresses
 from simulator.system.array_accesses import array_accesses
 from simulator.system.layer_work import ADDED_WORDS, BUFFER_WORDS, BURSTS, CHIP_WORDS, POOLED_WORDS
-from simulator.system.run import LayerRun, MachineRun
+from simulator.system.run_network import LayerRun, MachineRun
 from simulator.system.tile_work import (
     ACTIVATION_WORDS,
     RESIDUAL_WORDS,

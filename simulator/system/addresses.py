@@ -11,10 +11,10 @@ from simulator.system.counts import OPERANDS, Operand
 from simulator.system.footprint import Integers, packed_bytes
 from simulator.system.geometry import Geometry
 from simulator.system.input_window import InputWindow
+from simulator.system.layer_steps import LoweredLayer, Visit
 from simulator.system.layer_work import LayerWork, result_share
-from simulator.system.lowering import LoweredLayer, Visit
 from simulator.system.nest import FILTER, IFMAP
-from simulator.system.plan import Stream
+from simulator.system.programme import Stream
 from simulator.system.tile_work import Tile
 from simulator.system.tiling import Tiling
 from simulator.system.tiling_needs import Limits, partial_sums_pass

@@ -21,7 +21,7 @@ from simulator.system.footprint import Integers
 from simulator.system.layer_work import LayerWork
 from simulator.system.nest import FILTER, IFMAP
 from simulator.system.ports import Edges
-from simulator.system.run import LayerRun
+from simulator.system.run_network import LayerRun
 
 
 class BufferPort(NamedTuple):

@@ -14,10 +14,10 @@ from simulator.foundation.defects import DefectError
 from simulator.system import fold_times
 from simulator.system.accesses import ACCESSES_AT_ONCE
 from simulator.system.footprint import Integers
-from simulator.system.lowering import Visit
-from simulator.system.plan import Step
+from simulator.system.layer_steps import Visit
 from simulator.system.ports import Pace, operand_pace, result_pace, stationary_pace
-from simulator.system.run import LayerRun
+from simulator.system.programme import Step
+from simulator.system.run_network import LayerRun
 from simulator.system.tile_work import Array
 
 _FOLDS_AT_ONCE = 4096

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import simpy
 
 from simulator.system.nest import end_of_transfer
-from simulator.system.plan import CHANNELS, STREAMS, Programme, Stream, Transfer
+from simulator.system.programme import CHANNELS, STREAMS, Programme, Stream, Transfer
 
 Processes = Generator[simpy.Event, object, None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulator.system.run import LayerRun, MachineRun
+from simulator.system.run_network import LayerRun, MachineRun
 
 
 def mapping_of(run: MachineRun) -> dict[str, dict[str, Any]]:

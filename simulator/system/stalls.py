@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from simulator.system.counts import StallCause
 from simulator.system.machine import Times
-from simulator.system.plan import Programme, Stream
+from simulator.system.programme import Programme, Stream
 
 _BLAMED: dict[Stream, StallCause] = {
     "ifmap": "ifmap",

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from simulator.foundation import UserError
-from simulator.system.lowering import LARGEST_PROGRAMME
-from simulator.system.plan import Stream
-from simulator.system.run import LayerRun
+from simulator.system.layer_steps import LARGEST_PROGRAMME
+from simulator.system.programme import Stream
+from simulator.system.run_network import LayerRun
 
 Track = Literal["DMA ifmap", "DMA filter", "DMA ofmap", "array", "output path"]
 TRACKS: tuple[Track, ...] = ("DMA ifmap", "DMA filter", "DMA ofmap", "array", "output path")

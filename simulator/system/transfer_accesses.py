@@ -14,8 +14,8 @@ from simulator.system.counts import Operand
 from simulator.system.footprint import Integers
 from simulator.system.machine import TransferTimes
 from simulator.system.nest import Memory, end_of_transfer
-from simulator.system.plan import STREAMS, Stream, Transfer
-from simulator.system.run import LayerRun
+from simulator.system.programme import STREAMS, Stream, Transfer
+from simulator.system.run_network import LayerRun
 
 
 def transfer_accesses(run: LayerRun, addresses: Addresses) -> Iterator[tuple[Kind, Iterator[Accesses]]]:

@@ -21,7 +21,7 @@ from simulator.system import simulate_network
 from simulator.system.access_trace import layer_accesses, write_access_trace
 from simulator.system.addresses import DRAM_BASE, Addresses
 from simulator.system.footprint import Integers
-from simulator.system.lowering import Visit
+from simulator.system.layer_steps import Visit
 from simulator.workload.layer import (
     Convolution,
     Layer,

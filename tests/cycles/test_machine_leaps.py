@@ -13,6 +13,7 @@ import pytest
 
 from simulator.system.counts import OPERANDS, STALL_CAUSES
 from simulator.system.footprint import Integers
+from simulator.system.layer_steps import LoweredLayer, lower
 from simulator.system.layer_work import (
     BUFFER_WORDS,
     BURSTS,
@@ -30,12 +31,11 @@ from simulator.system.layer_work import (
     LayerWork,
     Slots,
 )
-from simulator.system.lowering import LoweredLayer, lower
 from simulator.system.machine import play
 from simulator.system.nest import Blocking
 from simulator.system.nest_machine import play_nest
 from simulator.system.nest_state import new_scratch
-from simulator.system.plan import STREAMS
+from simulator.system.programme import STREAMS
 from simulator.system.stalls import stalls_by_cause
 from simulator.system.tile_work import COSTS, cost_of_step
 from simulator.system.tiling import Tiling

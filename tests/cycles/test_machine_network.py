@@ -14,7 +14,7 @@ from simulator.system import MachineRun, simulate_network
 from simulator.system.footprint import StorageBits, compulsory_ifmap_bytes
 from simulator.system.mac_traits import MacTraits
 from simulator.system.machine import play
-from simulator.system.plan import IDEAL_MEMORY
+from simulator.system.programme import IDEAL_MEMORY
 from simulator.workload.layer import (
     Convolution,
     Layer,

@@ -13,7 +13,7 @@ import pytest
 from simulator.arch import load_arch
 from simulator.foundation import UserError
 from simulator.system import simulate_network
-from simulator.system.trace import write_trace
+from simulator.system.chrome_trace import write_trace
 from simulator.workload.layer import Network, matrix_layer
 from tests.cycles.small_machine import run_small
 

@@ -11,11 +11,11 @@ import pytest
 from simulator.arch import ArchConfig, load_arch
 from simulator.array import ArrayTiming
 from simulator.foundation import UserError
-from simulator.system import lowering
+from simulator.system import layer_steps as lowering
 from simulator.system.dram import exact
-from simulator.system.lowering import LoweredLayer, lower
+from simulator.system.layer_steps import LoweredLayer, lower
 from simulator.system.machine import Times, play
-from simulator.system.run import PlayedLayer
+from simulator.system.run_network import PlayedLayer
 from simulator.workload.layer import Layer, PostOperation, matrix_layer
 from tests.cycles.random_layers import draw_case
 from tests.cycles.tiling_player import simulate, with_tiling

@@ -17,9 +17,9 @@ from simulator.foundation import UserError
 from simulator.system import LayerRun, MachineRun, simulate_network
 from simulator.system.access_trace import count_accesses, layer_accesses, write_access_trace
 from simulator.system.accesses import Kind
+from simulator.system.chrome_trace import write_trace
 from simulator.system.footprint import StorageBits
 from simulator.system.mac_traits import MacTraits
-from simulator.system.trace import write_trace
 from simulator.workload.layer import (
     Convolution,
     Layer,

@@ -12,7 +12,7 @@ from simulator.array import ArrayTiming, schedule_product
 from simulator.array import signals as sig
 from simulator.array.drive import watch_fold
 from simulator.array.grid import Grid
-from simulator.array.registers import Pins
+from simulator.array.grid_registers import Pins
 from simulator.numerics import Format, Mac
 from simulator.numerics.formats.log import TaperedLog
 from simulator.numerics.formats.posit import Posit

@@ -19,7 +19,7 @@ from simulator.numerics.activity import (
     total_activity,
 )
 from simulator.numerics.counting_lanes import lanes_of
-from simulator.numerics.registers import (
+from simulator.numerics.register_bits import (
     hamming,
     zero_pattern,
 )

@@ -10,7 +10,7 @@ import pytest
 
 from simulator.foundation import UserError
 from simulator.numerics import get_format
-from simulator.numerics.formats.tables import has_special, is_special, look_up, present_codes
+from simulator.numerics.formats.code_tables import has_special, is_special, look_up, present_codes
 
 FACTS = {
     # largest, lowest, smallest positive, normal, step, exponents, lowest bit, infinity, NaN, minus zero

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.numerics import Format, get_format
-from simulator.numerics.formats.tables import COMPILED_FROM
+from simulator.numerics.formats.code_tables import COMPILED_FROM
 from tests.numbers.format_cases import BIASES, POSITS, nearest_formats, tapered_values
 from tests.reference import formats as reference
 

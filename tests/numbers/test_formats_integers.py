@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from simulator.foundation import UserError
 from simulator.numerics import Format, get_format
-from simulator.numerics.arrays import code_dtype
+from simulator.numerics.array_types import code_dtype
 from simulator.numerics.formats.codes import as_reals, integers_as_reals
 from tests.reference import formats as reference
 

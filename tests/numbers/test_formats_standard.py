@@ -12,9 +12,9 @@ from gfloat.formats import format_info_ocp_e4m3, format_info_ocp_e5m2
 
 from simulator.foundation import UserError
 from simulator.numerics import get_format
-from simulator.numerics.arrays import code_dtype
+from simulator.numerics.array_types import code_dtype
 from simulator.numerics.formats import FAMILIES
-from simulator.numerics.formats.tables import COMPILED_FROM
+from simulator.numerics.formats.code_tables import COMPILED_FROM
 
 
 def long(values: list[float]) -> np.ndarray:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from simulator.inference import FunctionalCheck, MismatchError, infer, load_images, load_model, plan_network
 from simulator.inference.arithmetic import MacOutput
-from simulator.inference.exact import exact_accumulator, round_fraction
-from simulator.inference.products import Product
+from simulator.inference.exact_arithmetic import exact_accumulator, round_fraction
+from simulator.inference.layer_products import Product
 from simulator.numerics import FixedAccumulator, get_format, get_mac, multiply, preset_names
 
 MACS = (*preset_names(), "ue4m4b9 x e3m4b5", "int4 x int4", "posit8.0 x posit8.0")

@@ -27,14 +27,14 @@ from simulator.inference import (
 from simulator.inference.arithmetic import mac_product
 from simulator.inference.calibration import calibrate, second_moments
 from simulator.inference.execute import execute
-from simulator.inference.plan import LayerPlan, encode
+from simulator.inference.layer_products import Product, Window
 from simulator.inference.policies import POLICIES, Policy, default_policy, needs_calibration, unsuited
 from simulator.inference.policies.bias_correction import Correction, corrected
 from simulator.inference.policies.ffp8 import choose_format
 from simulator.inference.policies.migration import migration_factors
 from simulator.inference.policies.rounding import learned, second_order
-from simulator.inference.policies.scaling import channel_scales, tensor_scale
-from simulator.inference.products import Product, Window
+from simulator.inference.policies.scales import channel_scales, tensor_scale
+from simulator.inference.quantization import LayerPlan, encode
 from simulator.numerics import get_format, get_mac
 from tests.small_network import linear_network, small_network
 

@@ -19,7 +19,7 @@ from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml
 from simulator.numerics import FixedAccumulator, FloatAccumulator, get_mac, multiply, preset_names
 from simulator.numerics.mac_config import read_spec
-from simulator.numerics.overflow import overflow_bound
+from simulator.numerics.overflow_bounds import overflow_bound
 
 PRESETS = {
     "int8": ("int8", "int8", "exact", FixedAccumulator(32, 0, "wrap")),

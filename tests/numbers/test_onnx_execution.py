@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from simulator.inference import load_model
 from simulator.inference.arithmetic import float32_product
 from simulator.inference.execute import execute_outputs
-from simulator.inference.products import Product
+from simulator.inference.layer_products import Product
 from simulator.workload.onnx import read_onnx
 from tests.onnx_models import CASES, Case
 from tests.reference.onnx_counts import count_macs, run

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from simulator.inference.plan import encode
 from simulator.inference.policies.distribution import Columns, Distribution, staircase
-from simulator.inference.policies.scaling import (
+from simulator.inference.policies.scales import (
     SMALLEST_SCALE,
     Method,
     _density,
@@ -23,6 +22,7 @@ from simulator.inference.policies.scaling import (
     headroom,
     tensor_scale,
 )
+from simulator.inference.quantization import encode
 from simulator.numerics import get_format
 
 Reals = NDArray[np.float64]

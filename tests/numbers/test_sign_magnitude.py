@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.book import Prices
 from simulator.cost.composition import composed_pe_cost
 from simulator.cost.mac_parts import structure_of
+from simulator.cost.run_prices import Prices
 from simulator.foundation import UserError
 from simulator.inference import infer
 from simulator.inference.policies.policy import default_policy, get_policy

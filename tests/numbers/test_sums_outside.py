@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simulator.inference.overflow import SumsOutside, outside_warnings, overflowed_sums
+from simulator.inference.overflow_counts import SumsOutside, outside_warnings, overflowed_sums
 from simulator.numerics import FixedAccumulator, Mac, get_mac, multiply
 
 

@@ -15,14 +15,14 @@ from simulator.array.timing import ArrayTiming
 from simulator.cost.mac_parts import structure_of
 from simulator.foundation import UserError
 from simulator.inference import infer
-from simulator.inference.check import FunctionalCheck
-from simulator.inference.exact import exact_accumulator
-from simulator.inference.overflow import overflowed_sums
-from simulator.inference.run import plan_network, run_plan
+from simulator.inference.exact_arithmetic import exact_accumulator
+from simulator.inference.functional_check import FunctionalCheck
+from simulator.inference.overflow_counts import overflowed_sums
+from simulator.inference.run_inference import plan_network, run_plan
 from simulator.numerics import Mac, get_mac, multiply
 from simulator.numerics.accumulators import TruncatedAccumulator, is_accumulator_identity
 from simulator.numerics.activity import switching_activity
-from simulator.numerics.overflow import overflow_bound
+from simulator.numerics.overflow_bounds import overflow_bound
 from tests.reference import mac as reference
 from tests.small_network import small_network
 

@@ -12,7 +12,7 @@ from simulator.foundation import UserError
 from simulator.numerics import FixedAccumulator, Mac, MacSpec, get_format, get_mac
 from simulator.numerics.activity import switching_activity
 from simulator.numerics.engines.planner import multiply
-from simulator.numerics.overflow import overflow_bound
+from simulator.numerics.overflow_bounds import overflow_bound
 from tests.reference import mac as reference
 
 ENGINES: tuple[Any, ...] = (None, "blas", "table", "sequential", "stepwise")

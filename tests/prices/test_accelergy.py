@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from simulator.cost.accelergy import export_art, export_ert, import_reference_tables
-from simulator.cost.tables import load_table, parse_table
+from simulator.cost.price_tables import load_table, parse_table
 from simulator.foundation import UserError
 
 LOGIC = {

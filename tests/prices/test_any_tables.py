@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.activity import SwitchingActivity
-from simulator.cost.book import PriceBook
 from simulator.cost.mac_parts import structure_of
+from simulator.cost.price_tables import load_table, parse_table
 from simulator.cost.pricing import ArchitecturePricing
-from simulator.cost.tables import load_table, parse_table
+from simulator.cost.register_toggles import SwitchingActivity
+from simulator.cost.run_prices import PriceBook
 from simulator.foundation import UserError
 from simulator.numerics import get_mac
 from simulator.simulation import simulate

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.activity import SwitchingActivity
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.price import NotPriced
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
+from simulator.cost.register_toggles import SwitchingActivity
 from simulator.numerics import get_mac
 from simulator.result import priced
 from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic

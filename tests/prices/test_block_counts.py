@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.cost.activity import SwitchingActivity
 from simulator.cost.block_counts import block_counts, dealt, part_of
+from simulator.cost.register_toggles import SwitchingActivity
 from simulator.system.counts import ActionCounts, CycleBreakdown, PECycles
 
 

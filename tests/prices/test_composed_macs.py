@@ -9,12 +9,12 @@ from __future__ import annotations
 import pytest
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.book import Prices
 from simulator.cost.composition import composed_cost, composed_pe_cost, too_fast
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.mac_structure import RegisterClass
 from simulator.cost.price import NotPriced, Price
-from simulator.cost.tables import load_table
+from simulator.cost.price_tables import load_table
+from simulator.cost.run_prices import Prices
 from simulator.cost.variant_pe import pe_cost
 from simulator.numerics import get_mac
 from simulator.result import priced

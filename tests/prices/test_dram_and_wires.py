@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.book import Prices
 from simulator.cost.memory_lines import Memories
-from simulator.cost.tables import load_table
+from simulator.cost.price_tables import load_table
+from simulator.cost.run_prices import Prices
 from simulator.foundation import UserError
 from simulator.result import priced
 

@@ -9,10 +9,10 @@ import pytest
 
 from simulator.arch import load_arch
 from simulator.arch.config import ArchConfig
-from simulator.cost.activity import SwitchingActivity
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.price import NotPriced
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
+from simulator.cost.register_toggles import SwitchingActivity
 from simulator.foundation.defects import DefectError
 from simulator.numerics import get_mac
 from simulator.result import priced

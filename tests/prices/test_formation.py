@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from simulator.arch import load_arch
-from simulator.assembly import assemble
-from simulator.cost.activity import SwitchingActivity
+from simulator.cost.register_toggles import SwitchingActivity
 from simulator.foundation import UserError
 from simulator.measurements import MeasuredLayer, Measurements
 from simulator.result import Result, load_result, priced
+from simulator.result_assembly import assemble
 from simulator.simulation import run_machine
 from simulator.workload.layer import Network, PostOperation, matrix_layer
 

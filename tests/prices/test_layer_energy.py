@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.activity import SwitchingActivity
-from simulator.cost.lines import LayerEnergy
 from simulator.cost.mac_parts import structure_of
+from simulator.cost.price_lines import LayerEnergy
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
+from simulator.cost.register_toggles import SwitchingActivity
 from simulator.foundation.defects import DefectError
 from simulator.foundation.femtojoules import femtojoules
 from simulator.numerics import get_mac

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.book import Prices
 from simulator.cost.memory import SramCost, sram_cost
 from simulator.cost.price import NotPriced, Uses
-from simulator.cost.tables import load_table, parse_table
+from simulator.cost.price_tables import load_table, parse_table
+from simulator.cost.run_prices import Prices
 from simulator.foundation import UserError
 from simulator.result import priced
 

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.book import PriceBook
-from simulator.cost.lines import LayerEnergy
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.price import NotPriced
+from simulator.cost.price_lines import LayerEnergy
+from simulator.cost.price_tables import load_table
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
-from simulator.cost.tables import load_table
+from simulator.cost.run_prices import PriceBook
 from simulator.foundation import UserError
 from simulator.numerics import get_mac
 from simulator.result import priced

@@ -11,10 +11,10 @@ import yaml
 
 from simulator.arch.config import ArchConfig
 from simulator.cost.mac_parts import structure_of
+from simulator.cost.price_tables import parse_table
 from simulator.cost.pricing import ArchitecturePricing
 from simulator.cost.table_check import check_tables
 from simulator.cost.table_template import table_template
-from simulator.cost.tables import parse_table
 from simulator.foundation import UserError
 from simulator.numerics import get_mac
 from simulator.report.intervals import interval

@@ -13,10 +13,10 @@ import yaml
 
 from simulator.arch import load_arch
 from simulator.arch.config import ArchConfig
-from simulator.cost.activity import SwitchingActivity
+from simulator.cost.price_tables import parse_table
+from simulator.cost.register_toggles import SwitchingActivity
 from simulator.cost.table_check import check_tables
 from simulator.cost.table_template import table_template
-from simulator.cost.tables import parse_table
 from simulator.foundation import UserError
 from simulator.numerics import get_mac
 from tests.prices.own_table import document, row, write

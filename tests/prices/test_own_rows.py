@@ -15,11 +15,11 @@ import yaml
 from simulator.arch import load_arch
 from simulator.arch.config import ArchConfig
 from simulator.cost.composition import PeCost
-from simulator.cost.lines import LayerEnergy
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.price import NotPriced
+from simulator.cost.price_lines import LayerEnergy
+from simulator.cost.price_tables import parse_table
 from simulator.cost.pricing import ArchitecturePricing
-from simulator.cost.tables import parse_table
 from simulator.foundation import UserError
 from simulator.numerics import get_mac
 from simulator.simulation import simulate

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.arch.config import ArchConfig, ProcessConfig, ScalingConfig
-from simulator.cost.book import Prices
 from simulator.cost.price import NotPriced, Price
+from simulator.cost.run_prices import Prices
 from simulator.cost.scaling import PriceScaling
 from simulator.cost.table_schema import Conditions, PriceRow
 from simulator.cost.vocabulary import BaseUnit

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.book import PriceBook, Prices
 from simulator.cost.price import NotPriced
-from simulator.cost.tables import load_table, parse_table
+from simulator.cost.price_tables import load_table, parse_table
+from simulator.cost.run_prices import PriceBook, Prices
 from simulator.foundation import UserError
 from simulator.foundation.resources import bundled_names, data_folder
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from simulator.arch import load_arch
 from simulator.arch.config import ArchConfig
-from simulator.cost.activity import SwitchingActivity
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.pricing import ArchitecturePricing
+from simulator.cost.register_toggles import SwitchingActivity
 from simulator.numerics import get_mac
 from simulator.numerics.activity import switching_activity
 from simulator.result import priced

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.activity import SwitchingActivity
 from simulator.cost.area import AreaLine
 from simulator.cost.left_out import DESKEW, DESKEW_ROWS, SHIFT_OUT, left_out
-from simulator.cost.lines import LayerEnergy
 from simulator.cost.mac_parts import structure_of
+from simulator.cost.price_lines import LayerEnergy
 from simulator.cost.pricing import ArchitecturePricing
+from simulator.cost.register_toggles import SwitchingActivity
 from simulator.numerics import get_mac
 from simulator.result import priced
 from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic

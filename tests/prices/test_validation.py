@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simulator.cost import bench
-from simulator.cost.activity import counted_activity
-from simulator.cost.check import Check
-from simulator.cost.tables import load_table
+from simulator.cost import published_bench as bench
+from simulator.cost.prediction import Check
+from simulator.cost.price_tables import load_table
+from simulator.cost.register_toggles import counted_activity
 from simulator.cost.validation import validate
 from simulator.cost.validation_text import validation_markdown, validation_text
 from simulator.numerics import get_mac

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.activity import (
+from simulator.cost.mac_parts import structure_of
+from simulator.cost.mac_structure import RegisterClass
+from simulator.cost.price_lines import LayerEnergy
+from simulator.cost.pricing import ArchitecturePricing
+from simulator.cost.register_toggles import (
     RelativeActivity,
     SwitchingActivity,
     counted_activity,
     relative_activity,
 )
-from simulator.cost.lines import LayerEnergy
-from simulator.cost.mac_parts import structure_of
-from simulator.cost.mac_structure import RegisterClass
-from simulator.cost.pricing import ArchitecturePricing
 from simulator.foundation.defects import DefectError
 from simulator.numerics import get_mac
 from simulator.numerics.activity import switching_activity

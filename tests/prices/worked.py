@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from simulator.cost.lines import LayerEnergy
+from simulator.cost.price_lines import LayerEnergy
 from simulator.result import priced
 
 LEAKED_PJ_PER_UM2 = 4.2e-6 * 2  # 4.2 nW are 4.2e-6 mW, and a mW is a pJ/ns

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simulator.cost.bench import LENGTH, SHIFT_EDGES, TILE
+from simulator.cost.published_bench import LENGTH, SHIFT_EDGES, TILE
 from simulator.numerics.formats import Format
 from simulator.numerics.formats.log import LogBase
 from simulator.numerics.mac import Mac

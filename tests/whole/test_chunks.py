@@ -13,7 +13,7 @@ from simulator.inference import chunks as chunk_sizes
 from simulator.inference import kept as kept_tensors
 from simulator.inference.calibration import calibrate
 from simulator.inference.chunks import chunk_size, chunks
-from simulator.measured import Tensors
+from simulator.measured_runs import Tensors
 from simulator.result_accuracy import LayerAccuracy
 from simulator.simulation import simulate
 from tests.image_data import save_channel_network

@@ -13,7 +13,7 @@ from rich.console import Console
 from simulator.foundation import UserError
 from simulator.foundation.paired import paired_difference
 from simulator.inference import infer, load_images, load_model
-from simulator.measured import Tensors
+from simulator.measured_runs import Tensors
 from simulator.report.comparison import compare_results, variant_names
 from simulator.report.console import render_comparison
 from simulator.report.html import render_html

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from simulator.foundation import UserError
-from simulator.inference import Model, StreamedImages, arrays, data, infer, load_data, load_model
+from simulator.inference import Model, StreamedImages, data, infer, load_data, load_model
+from simulator.inference import array_files as arrays
 from simulator.inference.data import data_files
 from tests.command import run
 from tests.image_data import save_channel_network, save_image

@@ -21,8 +21,8 @@ from simulator.report.explain import explain
 from simulator.report.html import render_html
 from simulator.report.pe_map import pe_utilization
 from simulator.report.plots import draw
+from simulator.report.report_tables import figure_table, layers_table
 from simulator.report.result_figures import cycles_by_layer
-from simulator.report.tables import figure_table, layers_table
 from simulator.report.tabular import layer_rows, layers_csv
 from simulator.result import Result, load_result, priced
 from simulator.simulation import load_workload, simulate

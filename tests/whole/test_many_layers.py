@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from simulator import assembly
+from simulator import result_assembly as assembly
 from simulator.arch import load_arch
-from simulator.cost.activity import SwitchingActivity
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.pricing import ArchitecturePricing
+from simulator.cost.register_toggles import SwitchingActivity
 from simulator.foundation.documents import pretty_json
 from simulator.measurements import MeasuredLayer, Measurements
 from simulator.numerics import get_mac

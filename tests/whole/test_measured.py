@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from simulator.arch import load_arch
-from simulator.assembly import assemble
 from simulator.inference import load_trace
-from simulator.measured import Tensors, measure_on_images
+from simulator.measured_runs import Tensors, measure_on_images
 from simulator.numerics import get_mac, multiply
 from simulator.result import Result, priced
+from simulator.result_assembly import assemble
 from simulator.simulation import run_machine, simulate
 from tests.command import run
 

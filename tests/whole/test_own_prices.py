@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from simulator.arch import load_arch
+from simulator.cost.price_tables import load_table
 from simulator.cost.table_check import check_tables
 from simulator.cost.table_template import table_template
-from simulator.cost.tables import load_table
 from simulator.foundation import UserError
 from simulator.result import Result, load_result
 from simulator.simulation import simulate

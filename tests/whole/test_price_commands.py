@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.cost.tables import load_table
+from simulator.cost.price_tables import load_table
 from tests.command import run
 
 Command = Callable[..., str]

@@ -16,8 +16,8 @@ from simulator.report.comparison_figures import comparison_figures
 from simulator.report.figures import HeatMap, Scatter, StackedBars
 from simulator.report.html import render_html
 from simulator.report.pe_map import pe_utilization
+from simulator.report.report_tables import figure_table, prices_table
 from simulator.report.result_figures import result_figures
-from simulator.report.tables import figure_table, prices_table
 from simulator.result import Result, priced
 from tests.report_fixtures import make_result
 

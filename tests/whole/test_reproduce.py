@@ -59,10 +59,10 @@ def test_a_copy_of_the_code_has_the_same_hash(package: Path) -> None:
 @pytest.mark.parametrize(
     "file",
     [
-        "numerics/products.py",
+        "numerics/product_rules.py",
         "numerics/presets/macs.yaml",
         "array/fold.py",
-        "system/run.py",
+        "system/run_network.py",
         "cost/composition.py",
         "workload/load.py",
         "inference/execute.py",
@@ -207,7 +207,7 @@ def test_changed_code_and_changed_networks_are_named(
 ) -> None:
     run(capsys, "simulate", network, "--out", "out", "--quiet").must_succeed()
     (tmp_path / "g.csv").write_text("Layer,M,N,K,\na,64,128,41,\nb,10,10,10,\n")
-    monkeypatch.setattr("simulator.assembly.code_version", lambda: "0.1.0+0123456789abcdef")
+    monkeypatch.setattr("simulator.result_assembly.code_version", lambda: "0.1.0+0123456789abcdef")
     found = again(capsys, exit_code=1)
     assert [cause["field"] for cause in found["made_from"]] == ["code", "network"]
     figures = {figure["field"]: figure for figure in found["figures"]}

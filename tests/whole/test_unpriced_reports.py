@@ -18,9 +18,9 @@ from simulator.report.html import render_html
 from simulator.report.notebook import ComparisonView, view
 from simulator.report.pareto import pareto_front
 from simulator.report.plots import write_plots
-from simulator.report.provenance import mac_is_estimated
+from simulator.report.price_origin import mac_is_estimated
+from simulator.report.report_tables import comparison_table, figure_table, layers_table
 from simulator.report.result_figures import result_figures
-from simulator.report.tables import comparison_table, figure_table, layers_table
 from simulator.report.tabular import comparison_front, comparison_objectives, comparison_rows, layer_rows
 from simulator.report.unpriced import reasons
 from simulator.result import Result

@@ -24,10 +24,10 @@ from simulator.inference.calibration import Observation
 from simulator.inference.chunks import MOST_VALUES, chunks
 from simulator.inference.execute import execute
 from simulator.inference.inputs import Feed
+from simulator.inference.layer_products import Product
 from simulator.inference.metrics import ranking
 from simulator.inference.model import Model
-from simulator.inference.plan import LayerPlan
-from simulator.inference.products import Product
+from simulator.inference.quantization import LayerPlan
 
 Tensor = NDArray[Any]
 

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from simulator.foundation import UserError
 from simulator.inference.calibration import Observation, second_moments
 from simulator.inference.inputs import Feed
+from simulator.inference.layer_products import Product
 from simulator.inference.model import Model
-from simulator.inference.plan import LayerPlan, NetworkPlan, to_codes
 from simulator.inference.policies.bias_correction import corrected
 from simulator.inference.policies.ffp8 import MOST_EXPONENT_BITS, choose_format
 from simulator.inference.policies.migration import migration_factors
 from simulator.inference.policies.policy import Policy
 from simulator.inference.policies.rounding import ROUNDINGS
-from simulator.inference.policies.scaling import channel_scales, tensor_scale
-from simulator.inference.products import Product
+from simulator.inference.policies.scales import channel_scales, tensor_scale
+from simulator.inference.quantization import LayerPlan, NetworkPlan, to_codes
 from simulator.numerics import Mac, get_mac
 
 Tensor = NDArray[Any]

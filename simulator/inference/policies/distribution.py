@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.inference.plan import to_codes
+from simulator.inference.quantization import to_codes
 from simulator.numerics.formats import TABLE_BITS, Format
 
 Reals = NDArray[np.float64]

@@ -22,9 +22,9 @@ from simulator.inference.images import Data
 from simulator.inference.inputs import Feed
 from simulator.inference.metrics import ranking
 from simulator.inference.model import Model
-from simulator.inference.plan import NetworkPlan
 from simulator.inference.policies.convert import convert
 from simulator.inference.policies.policy import Policy
+from simulator.inference.quantization import NetworkPlan
 from simulator.numerics import get_mac
 from simulator.numerics.formats import get_format
 

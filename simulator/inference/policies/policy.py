@@ -8,7 +8,7 @@ from typing import Final, Literal
 from simulator.foundation import UserError
 from simulator.foundation.plugins import plugins
 from simulator.inference.policies.rounding import Rounding
-from simulator.inference.policies.scaling import Method
+from simulator.inference.policies.scales import Method
 from simulator.numerics import Mac
 
 

@@ -6,7 +6,7 @@ registered by its section's place in `AnyAccumulatorSection` here.
 
 from typing import get_args
 
-from simulator.numerics.accumulators.base import Accumulator, StepFlags, WorstSum
+from simulator.numerics.accumulators.accumulator import Accumulator, StepFlags, WorstSum
 from simulator.numerics.accumulators.fixed import FixedAccumulator, OverflowRule
 from simulator.numerics.accumulators.fixed_config import FixedAccumulatorConfig
 from simulator.numerics.accumulators.floating import FloatAccumulator, FloatAccumulatorConfig

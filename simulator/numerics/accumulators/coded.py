@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
-from simulator.numerics.accumulators.base import Accumulator, WorstSum
+from simulator.numerics.accumulators.accumulator import Accumulator, WorstSum
 from simulator.numerics.accumulators.lost_sums import lost_float_sums
-from simulator.numerics.arrays import Accumulators, Booleans, Codes, Integers, Reals
+from simulator.numerics.array_types import Accumulators, Booleans, Codes, Integers, Reals
 from simulator.numerics.formats import Format, as_codes, get_format
 from simulator.numerics.formats.minifloat import Minifloat
 from simulator.numerics.hardware import Combinational, PeCircuit, fused_parts
-from simulator.numerics.products import OperandPair
+from simulator.numerics.product_rules import OperandPair
 
 MAX_FUSED_PRECISION = 24
 """Significand bits of operands and float accumulators: two fit one float64 product exactly."""

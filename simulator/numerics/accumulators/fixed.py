@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from simulator.foundation import UserError
 from simulator.numerics.accumulators import fixed_products
-from simulator.numerics.accumulators.base import Accumulator, StepFlags, WorstSum
+from simulator.numerics.accumulators.accumulator import Accumulator, StepFlags, WorstSum
 from simulator.numerics.accumulators.lost_sums import IntegerRegister, lost_integer_sums
-from simulator.numerics.arrays import Accumulators, Booleans, Codes, Integers, Reals
+from simulator.numerics.array_types import Accumulators, Booleans, Codes, Integers, Reals
 from simulator.numerics.formats import Format
 from simulator.numerics.formats.codes import FLOAT64_SIGNIFICAND_BITS, integers_as_reals
 from simulator.numerics.hardware import PeCircuit
-from simulator.numerics.products import OperandPair, Products
+from simulator.numerics.product_rules import OperandPair, Products
 from simulator.numerics.twos_complement import width, wrap
 
 OverflowRule = Literal["wrap", "saturate", "sticky"]

@@ -15,7 +15,7 @@ from simulator.numerics.accumulators.fixed_products import (
 )
 from simulator.numerics.accumulators.section import AccumulatorSection
 from simulator.numerics.formats import Format
-from simulator.numerics.products import OperandPair, ProductRule
+from simulator.numerics.product_rules import OperandPair, ProductRule
 
 
 class FixedAccumulatorConfig(AccumulatorSection):

@@ -13,7 +13,7 @@ from simulator.numerics.accumulators.coded import can_be_fused
 from simulator.numerics.formats import Format
 from simulator.numerics.formats.log import LogBase
 from simulator.numerics.formats.minifloat import Minifloat
-from simulator.numerics.products import (
+from simulator.numerics.product_rules import (
     ExactProducts,
     LogProducts,
     OperandPair,

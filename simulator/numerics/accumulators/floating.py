@@ -11,10 +11,10 @@ from pydantic import Field
 
 from simulator.numerics.accumulators.coded import CodedAccumulator
 from simulator.numerics.accumulators.section import AccumulatorSection
-from simulator.numerics.arrays import Reals
+from simulator.numerics.array_types import Reals
 from simulator.numerics.float_rounding import FloatRounding
 from simulator.numerics.formats import Format, get_format, is_format, located_format
-from simulator.numerics.products import OperandPair, ProductRule
+from simulator.numerics.product_rules import OperandPair, ProductRule
 
 
 @dataclass(frozen=True, slots=True)

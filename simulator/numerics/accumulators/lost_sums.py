@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.numerics.arrays import Accumulators, Booleans, Codes, Integers, Reals
+from simulator.numerics.array_types import Accumulators, Booleans, Codes, Integers, Reals
 from simulator.numerics.formats import TABLE_BITS, Format
-from simulator.numerics.formats.tables import present_codes
-from simulator.numerics.products import OperandPair, Products
+from simulator.numerics.formats.code_tables import present_codes
+from simulator.numerics.product_rules import OperandPair, Products
 
 _PRODUCTS_AT_ONCE = 1 << 20
 _SLACK = 1 + 2.0**-20

@@ -6,9 +6,9 @@ from abc import abstractmethod
 
 from pydantic import BaseModel, ConfigDict
 
-from simulator.numerics.accumulators.base import Accumulator
+from simulator.numerics.accumulators.accumulator import Accumulator
 from simulator.numerics.formats import Format
-from simulator.numerics.products import OperandPair, ProductRule
+from simulator.numerics.product_rules import OperandPair, ProductRule
 
 
 class AccumulatorSection(BaseModel):

@@ -15,11 +15,11 @@ from pydantic import Field
 
 from simulator.numerics.accumulators.coded import CodedAccumulator
 from simulator.numerics.accumulators.section import AccumulatorSection
-from simulator.numerics.arrays import Reals
+from simulator.numerics.array_types import Reals
 from simulator.numerics.float_rounding import add_to_odd
 from simulator.numerics.formats import Format, is_format, located_format
 from simulator.numerics.hardware import ROUNDING_INCREMENT, Combinational
-from simulator.numerics.products import OperandPair, ProductRule
+from simulator.numerics.product_rules import OperandPair, ProductRule
 
 _PREFIX = "truncated "
 

@@ -20,12 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.accumulators import Accumulator, FixedAccumulator
-from simulator.numerics.arrays import Codes
+from simulator.numerics.array_types import Codes
 from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal
 from simulator.numerics.engines.threads import for_row_ranges
 from simulator.numerics.engines.wide import Wide
-from simulator.numerics.formats.tables import look_up, present_codes
-from simulator.numerics.products import ExactProducts, Products
+from simulator.numerics.formats.code_tables import look_up, present_codes
+from simulator.numerics.product_rules import ExactProducts, Products
 from simulator.numerics.twos_complement import wrap
 
 SINGLE_BITS = 24

@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.accumulators import Accumulator, FixedAccumulator, FloatAccumulator
-from simulator.numerics.arrays import Codes
+from simulator.numerics.array_types import Codes
 from simulator.numerics.engines.exact import ExactSums, exact_sums
 from simulator.numerics.engines.float_steps import is_native, native_codes, native_values
 from simulator.numerics.engines.scaled import ScaledSteps
 from simulator.numerics.engines.threads import FEW_MACS, for_row_ranges
-from simulator.numerics.formats.tables import has_special
+from simulator.numerics.formats.code_tables import has_special
 from simulator.numerics.mac import Mac
-from simulator.numerics.products import LogProducts, Products
+from simulator.numerics.product_rules import LogProducts, Products
 from simulator.numerics.twos_complement import wrap
 
 

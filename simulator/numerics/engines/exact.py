@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.accumulators import Accumulator, FixedAccumulator
-from simulator.numerics.arrays import Codes
+from simulator.numerics.array_types import Codes
 from simulator.numerics.engines.blas import DOUBLE_BITS, SINGLE_BITS, Factors, Wide64
 from simulator.numerics.mac import Mac
-from simulator.numerics.products import ExactProducts, Products
+from simulator.numerics.product_rules import ExactProducts, Products
 from simulator.numerics.twos_complement import wrap
 
 Reals = npt.NDArray[np.floating[Any]]

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.accumulators import FloatAccumulator
-from simulator.numerics.arrays import Codes, Reals
+from simulator.numerics.array_types import Codes, Reals
 from simulator.numerics.float_rounding import FloatRounding
 from simulator.numerics.formats import TABLE_BITS, Format
-from simulator.numerics.formats.tables import look_up
+from simulator.numerics.formats.code_tables import look_up
 
 _FLOAT64_BITS: Final = 53
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.arrays import Accumulators, Codes
+from simulator.numerics.array_types import Accumulators, Codes
 from simulator.numerics.mac import Mac
 
 

@@ -26,11 +26,11 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.accumulators import FloatAccumulator
-from simulator.numerics.arrays import Codes
+from simulator.numerics.array_types import Codes
 from simulator.numerics.engines.float_steps import is_rounded_once, operand_values
 from simulator.numerics.formats import TABLE_BITS
-from simulator.numerics.formats.tables import look_up
-from simulator.numerics.products import OperandPair
+from simulator.numerics.formats.code_tables import look_up
+from simulator.numerics.product_rules import OperandPair
 
 Lanes = npt.NDArray[np.floating[Any]]
 """float32 or float64 values as the kernels take them."""

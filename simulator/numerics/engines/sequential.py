@@ -18,7 +18,7 @@ from simulator.numerics.engines.float_steps import (
 from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal
 from simulator.numerics.engines.scaled import ScaledSteps
 from simulator.numerics.engines.threads import for_row_ranges
-from simulator.numerics.formats.tables import has_special
+from simulator.numerics.formats.code_tables import has_special
 
 
 def attempt(problem: Problem) -> Answer | Refusal:

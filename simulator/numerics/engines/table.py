@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.accumulators import Accumulator, FixedAccumulator, OverflowRule
-from simulator.numerics.arrays import Accumulators, Codes
+from simulator.numerics.array_types import Accumulators, Codes
 from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal
 from simulator.numerics.engines.threads import for_row_ranges
 from simulator.numerics.mac import Mac
-from simulator.numerics.products import LogOperand, LogProducts, Products
+from simulator.numerics.product_rules import LogOperand, LogProducts, Products
 from simulator.numerics.twos_complement import wrap
 
 _MAX_WATCHED_BITS: Final = 62

@@ -14,9 +14,9 @@ from typing import Final
 from simulator.foundation import UserError
 from simulator.foundation.plugins import Plugin, blaming, plugins
 from simulator.numerics.formats import fixed_point, log, minifloat, posit, sign_magnitude, standard_float
-from simulator.numerics.formats.base import Family, Format
+from simulator.numerics.formats.code_tables import TABLE_BITS
 from simulator.numerics.formats.codes import as_codes
-from simulator.numerics.formats.tables import TABLE_BITS
+from simulator.numerics.formats.number_format import Family, Format
 
 _REGISTERED = (fixed_point, sign_magnitude, minifloat, standard_float, log, posit)
 

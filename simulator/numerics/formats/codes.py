@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
-from simulator.numerics.arrays import Codes
+from simulator.numerics.array_types import Codes
 
 FLOAT64_SIGNIFICAND_BITS = 53
 _FLOAT64_LARGEST_BITS = 1024

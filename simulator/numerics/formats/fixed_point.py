@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.arrays import Codes
-from simulator.numerics.formats.base import NUMBER, Family, Format, check_width
-from simulator.numerics.formats.calibration import SCALED, WHOLE_NUMBERS, Calibration
+from simulator.numerics.array_types import Codes
+from simulator.numerics.formats.number_format import NUMBER, Family, Format, check_width
+from simulator.numerics.formats.tensor_fit import SCALED, WHOLE_NUMBERS, Calibration
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,7 +77,7 @@ class FixedPoint(Format):
         return np.asarray(steps.astype(np.int64) & ((1 << self.bits) - 1))
 
     def _encode_compiled(self, reals: npt.NDArray[np.float32 | np.float64], codes: Codes) -> None:
-        from simulator.numerics.formats import kernels
+        from simulator.numerics.formats import code_kernels as kernels
 
         low, high = self._limits
         kernels.encode_fixed_point(reals, 2.0**self.fraction_bits, float(low), float(high), codes)

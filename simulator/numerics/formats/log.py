@@ -14,11 +14,11 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.arrays import Codes
-from simulator.numerics.formats.base import NUMBER, Family, Format, check_width
-from simulator.numerics.formats.calibration import UNSCALED, Calibration
+from simulator.numerics.array_types import Codes
+from simulator.numerics.formats.number_format import NUMBER, Family, Format, check_width
 from simulator.numerics.formats.pattern_table import PatternTable
 from simulator.numerics.formats.tapered_format import TaperedFormat
+from simulator.numerics.formats.tensor_fit import UNSCALED, Calibration
 from simulator.numerics.hardware import Parts, float_converter, log_table, tapered_encoder
 from simulator.numerics.logarithm import log2_table, log_to_code, pow2_table
 from simulator.numerics.tapered import Fields, IntArray, TaperedLayout

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
-from simulator.numerics.arrays import Codes
-from simulator.numerics.formats.base import NUMBER, Family, Format, check_width
-from simulator.numerics.formats.calibration import SCALED, Calibration
+from simulator.numerics.array_types import Codes
+from simulator.numerics.formats.number_format import NUMBER, Family, Format, check_width
+from simulator.numerics.formats.tensor_fit import SCALED, Calibration
 
 _FRACTION64 = 52
 _BIAS64 = 1023
@@ -128,7 +128,7 @@ class Minifloat(Format):
         return np.where(is_nan, self.code_of_nan, codes)
 
     def _encode_compiled(self, reals: npt.NDArray[np.float32 | np.float64], codes: Codes) -> None:
-        from simulator.numerics.formats import kernels
+        from simulator.numerics.formats import code_kernels as kernels
 
         kernels.encode_minifloat(
             reals,

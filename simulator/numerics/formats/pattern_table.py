@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.arrays import Codes
+from simulator.numerics.array_types import Codes
 from simulator.numerics.tapered import IntArray
 
 
@@ -84,7 +84,7 @@ class PatternTable:
 
     def encode_compiled(self, reals: npt.NDArray[np.float32 | np.float64], codes: Codes) -> None:
         """The same for a contiguous vector of float32 or float64, by a compiled loop."""
-        from simulator.numerics.formats import kernels
+        from simulator.numerics.formats import code_kernels as kernels
 
         # float32 patterns serve as they are unless their denormals would have to be told apart.
         direct = reals.dtype == np.float32 and self._least_exponent >= -BINARY32.bias

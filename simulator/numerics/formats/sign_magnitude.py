@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.arrays import Codes
-from simulator.numerics.formats.base import NUMBER, Family, Format, check_width
-from simulator.numerics.formats.calibration import WHOLE_NUMBERS, Calibration
+from simulator.numerics.array_types import Codes
+from simulator.numerics.formats.number_format import NUMBER, Family, Format, check_width
+from simulator.numerics.formats.tensor_fit import WHOLE_NUMBERS, Calibration
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,7 +63,7 @@ class SignMagnitude(Format):
         return magnitude | (np.signbit(numbers).astype(np.int64) << (self.bits - 1))
 
     def _encode_compiled(self, reals: npt.NDArray[np.float32 | np.float64], codes: Codes) -> None:
-        from simulator.numerics.formats import kernels
+        from simulator.numerics.formats import code_kernels as kernels
 
         # A float of one exponent bit whose normal and subnormal numbers have the same step, 1.
         fraction_bits = self.bits - 2

@@ -9,12 +9,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.arrays import Codes
-from simulator.numerics.formats.base import Family, Format
-from simulator.numerics.formats.calibration import UNSCALED, Calibration
+from simulator.numerics.array_types import Codes
+from simulator.numerics.formats.code_tables import TABLE_BITS
 from simulator.numerics.formats.codes import as_codes
 from simulator.numerics.formats.minifloat import Minifloat, default_bias
-from simulator.numerics.formats.tables import TABLE_BITS
+from simulator.numerics.formats.number_format import Family, Format
+from simulator.numerics.formats.tensor_fit import UNSCALED, Calibration
 
 Specials = Literal["ieee", "fn", "fnuz"]
 """`ieee`: the highest exponent field holds infinities and NaN. `fn`: no infinity, NaN is all ones but the

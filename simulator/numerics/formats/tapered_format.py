@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.arrays import Codes
-from simulator.numerics.formats.base import Format
-from simulator.numerics.formats.calibration import TAPERED, Calibration
+from simulator.numerics.array_types import Codes
+from simulator.numerics.formats.number_format import Format
+from simulator.numerics.formats.tensor_fit import TAPERED, Calibration
 from simulator.numerics.hardware import Parts
 from simulator.numerics.tapered import Fields, TaperedLayout
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from simulator.foundation import UserError
 from simulator.workload.onnx.bodies import instantiate
+from simulator.workload.onnx.constant_folding import constant_of, folded
 from simulator.workload.onnx.file import element_dtype
-from simulator.workload.onnx.folding import constant_of, folded
 from simulator.workload.onnx.graph import (
     OWN_DOMAIN,
     Attribute,

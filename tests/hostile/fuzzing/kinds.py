@@ -19,7 +19,7 @@ from simulator.arch.scalesim_cfg import read_scalesim_cfg
 from simulator.cli import exit_code
 from simulator.cli.options import arch_overrides
 from simulator.cost.accelergy import import_reference_tables
-from simulator.cost.tables import load_table
+from simulator.cost.price_tables import load_table
 from simulator.foundation import UserError
 from simulator.foundation.documents import read_text
 from simulator.foundation.files import safe_name, write_text

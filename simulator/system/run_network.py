@@ -18,14 +18,14 @@ from simulator.system.dram import memory_of
 from simulator.system.footprint import StorageBits
 from simulator.system.geometry import Geometry
 from simulator.system.layer_counts import action_counts, breakdown, scalesim_totals
+from simulator.system.layer_steps import LoweredLayer, lower
 from simulator.system.layer_work import LayerWork
-from simulator.system.lowering import LoweredLayer, lower
 from simulator.system.mac_traits import TraitsOf, configured_traits
 from simulator.system.machine import Times, play
 from simulator.system.objective import MovePrices, Weights
 from simulator.system.ports import edges_of
-from simulator.system.reuse import Readers, Reuse, cheapest_reuse, may_stay, stored_results
 from simulator.system.stored_widths import stored_bits
+from simulator.system.tensor_lifetimes import Readers, Reuse, cheapest_reuse, may_stay, stored_results
 from simulator.system.tile_work import FOLDS, Array, laid
 from simulator.system.tiling import Tiling, choose_tiling, in_image_order
 from simulator.system.tiling_needs import Limits

@@ -17,11 +17,11 @@ from simulator.inference.chunks import chunks
 from simulator.inference.execute import execute_outputs
 from simulator.inference.images import Data, Fingerprint, require_shape
 from simulator.inference.inputs import Feed, shapes_of
+from simulator.inference.layer_products import Product
 from simulator.inference.metrics import Deviation, deviation
 from simulator.inference.model import Model
-from simulator.inference.outputs import OutputSink
-from simulator.inference.overflow import SumsOutside, outside_warnings
-from simulator.inference.plan import NetworkPlan
+from simulator.inference.output_sink import OutputSink
+from simulator.inference.overflow_counts import SumsOutside, outside_warnings
 from simulator.inference.policies import (
     Policy,
     convert,
@@ -32,7 +32,7 @@ from simulator.inference.policies import (
     unsuited,
 )
 from simulator.inference.policies.mixed import smallest_widths
-from simulator.inference.products import Product
+from simulator.inference.quantization import NetworkPlan
 from simulator.inference.tally import Chunk, Tally
 from simulator.numerics import Mac, MacSpec, get_mac
 from simulator.numerics.engines.threads import available_cores, in_order

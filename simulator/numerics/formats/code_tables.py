@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.arrays import Codes, Reals
+from simulator.numerics.array_types import Codes, Reals
 
 Real = TypeVar("Real", bound=np.floating[Any])
 
@@ -42,7 +42,7 @@ def look_up(table: npt.NDArray[Real], codes: Codes) -> npt.NDArray[Real]:
     """`table[codes]`, contiguous, of the table's dtype; codes beyond the table are undefined."""
     if codes.size < COMPILED_FROM:
         return np.asarray(table[codes])
-    from simulator.numerics.formats import kernels
+    from simulator.numerics.formats import code_kernels as kernels
 
     found = np.empty(codes.shape, table.dtype)
     kernels.look_up(np.ascontiguousarray(codes).reshape(-1), table, found.reshape(-1))
@@ -55,7 +55,7 @@ def present_codes(codes: Codes, number: int) -> npt.NDArray[np.bool_]:
     if codes.size < COMPILED_FROM:
         present[codes] = True
         return present
-    from simulator.numerics.formats import kernels
+    from simulator.numerics.formats import code_kernels as kernels
 
     kernels.mark_present(np.ascontiguousarray(codes).reshape(-1), present)
     return present

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from simulator.report import units
 from simulator.report.comparison import Comparison
 from simulator.report.figures import Figure, HeatMap, Scatter, StackedBars
-from simulator.report.provenance import marked, standing, uncertainty_note
+from simulator.report.price_origin import marked, standing, uncertainty_note
 from simulator.result import TOTAL, PriceSource, Result, sum_known
 
 _NO_NUMBER = ("", units.NO_DATA, units.NOT_PRICED)

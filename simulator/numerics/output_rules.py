@@ -12,7 +12,7 @@ import numpy.typing as npt
 from simulator.foundation import UserError
 from simulator.foundation.defects import DefectError
 from simulator.numerics.accumulators import Accumulator
-from simulator.numerics.arrays import Codes
+from simulator.numerics.array_types import Codes
 from simulator.numerics.formats import Format
 from simulator.numerics.formats.log import LogBase
 from simulator.numerics.formats.posit import Posit

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from simulator.cost.activity import SwitchingActivity, counted_activity
+from simulator.cost.register_toggles import SwitchingActivity, counted_activity
 from simulator.numerics.activity import switching_activity
 from simulator.numerics.formats import Format
 from simulator.numerics.mac import Mac

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
-from simulator.numerics.arrays import Codes, code_dtype
-from simulator.numerics.formats.calibration import Calibration
+from simulator.numerics.array_types import Codes, code_dtype
+from simulator.numerics.formats.code_tables import COMPILED_FROM, TABLE_BITS, look_up
 from simulator.numerics.formats.codes import FLOAT64_SIGNIFICAND_BITS, as_codes, as_reals
-from simulator.numerics.formats.tables import COMPILED_FROM, TABLE_BITS, look_up
+from simulator.numerics.formats.tensor_fit import Calibration
 from simulator.numerics.hardware import Parts, float_converter
 
 NUMBER = "(?:0|[1-9][0-9]{0,3})"

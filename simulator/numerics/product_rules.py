@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.arrays import Booleans, Codes, Integers
+from simulator.numerics.array_types import Booleans, Codes, Integers
 from simulator.numerics.formats import Format
 from simulator.numerics.formats.log import LogBase
 from simulator.numerics.hardware import (

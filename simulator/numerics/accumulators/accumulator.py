@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
-from simulator.numerics.arrays import Accumulators, Booleans, Codes, Integers, Reals
+from simulator.numerics.array_types import Accumulators, Booleans, Codes, Integers, Reals
 from simulator.numerics.formats import Format
 from simulator.numerics.hardware import PeCircuit
-from simulator.numerics.products import OperandPair, Products
+from simulator.numerics.product_rules import OperandPair, Products
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,8 @@ class StepFlags:
 class Accumulator(ABC):
     """The register that sums products, as data with methods. Subclasses are frozen dataclasses.
 
-    Arrays of accumulators are as `simulator.numerics.arrays.Accumulators` says; operands are valid codes.
+    Arrays of accumulators are as `simulator.numerics.array_types.Accumulators` says; operands are valid
+    codes.
     What NaN, infinity and overflow do stands with each subclass.
     """
 

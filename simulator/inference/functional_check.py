@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from simulator.array import ArrayTiming, run_product
 from simulator.foundation.defects import DefectError
 from simulator.inference.arithmetic import MacOutput
-from simulator.inference.exact import exact_accumulator
-from simulator.inference.plan import NetworkPlan
-from simulator.inference.products import Product
+from simulator.inference.exact_arithmetic import exact_accumulator
+from simulator.inference.layer_products import Product
+from simulator.inference.quantization import NetworkPlan
 from simulator.numerics import Mac
 
 _SEED = 20240601

@@ -9,10 +9,10 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from simulator.arch import ArchConfig
+from simulator.cost.energy_sums import EnergySum, PartEnergies
 from simulator.cost.left_out import left_out
-from simulator.cost.lines import LayerEnergy
+from simulator.cost.price_lines import LayerEnergy
 from simulator.cost.provenance import missing_prices, price_sources
-from simulator.cost.sums import EnergySum, PartEnergies
 from simulator.foundation.code_version import code_version
 from simulator.foundation.femtojoules import in_pj, picojoules
 from simulator.measurements import NO_LAYER, MeasuredLayer, Measurements

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulator.array import registers as reg
+from simulator.array import grid_registers as reg
 from simulator.array import signals as sig
 from simulator.array.adders import add_products
+from simulator.array.grid_registers import Pins, Plane, Registers
 from simulator.array.operations import Operations
-from simulator.array.registers import Pins, Plane, Registers
 from simulator.numerics.engines.compiled import kernel
 
 # Unsigned indices spare numba the check for negative ones, which would keep loops from being vectorised.

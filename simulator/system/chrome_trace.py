@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from simulator.foundation.files import whole_text_file
-from simulator.system.run import MachineRun
+from simulator.system.run_network import MachineRun
 from simulator.system.timeline import TRACKS, layer_events, require_steps
 
 _LAYER_TRACK = 0

@@ -34,7 +34,7 @@ from simulator.system.nest import (
     sizes_of,
     tile_at,
 )
-from simulator.system.plan import NEVER, Programme, Step, Stream, Transfer, in_service_order
+from simulator.system.programme import NEVER, Programme, Step, Stream, Transfer, in_service_order
 from simulator.system.tile_work import COSTS, CYCLES, OUTPUT, PORT, TAIL, Tile, cost_of_step
 from simulator.system.tiling import Tiling
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from simulator.cost.lines import Action, LayerEnergy
+from simulator.cost.price_lines import Action, LayerEnergy
 from simulator.formation import UnitPrice
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from simulator.arch.config import ArchConfig
 from simulator.cost.price import NotPriced, Price
+from simulator.cost.price_tables import load_table
 from simulator.cost.scaling import PriceScaling
 from simulator.cost.table_schema import Characterisation, PriceRow, PriceTable
-from simulator.cost.tables import load_table
 from simulator.cost.vocabulary import PARTS_VARIANT, source_group
 from simulator.foundation import UserError
 from simulator.foundation.resources import bundled_names

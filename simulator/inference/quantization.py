@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from simulator.numerics import Mac
 from simulator.numerics.formats import Format
-from simulator.numerics.formats.tables import COMPILED_FROM, TABLE_BITS, is_special
+from simulator.numerics.formats.code_tables import COMPILED_FROM, TABLE_BITS, is_special
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def encode(values: NDArray[Any], fmt: Format, scale: float | NDArray[np.float64]
         values = values * np.asarray(1.0 / np.asarray(scale), np.float32)
     codes = to_codes(values, fmt)
     if fmt.bits <= TABLE_BITS and codes.size >= COMPILED_FROM:
-        from simulator.inference.kernels import losses
+        from simulator.inference.tensor_kernels import losses
 
         counts = np.zeros(2, np.int64)
         reals, flat = (np.ascontiguousarray(each).reshape(-1) for each in (values, codes))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.arch import ArchConfig, load_arch
-from simulator.cost.activity import SwitchingActivity, counted_activity
+from simulator.cost.register_toggles import SwitchingActivity, counted_activity
 from simulator.foundation import UserError
 from simulator.foundation.resources import resolve_document
 from simulator.measurements import MeasuredLayer, MeasuredRun, Measurements
@@ -22,8 +22,8 @@ from simulator.workload.onnx.sizes import Sizes
 
 if TYPE_CHECKING:
     from simulator.inference.arithmetic import MacOutput
-    from simulator.inference.overflow import SumsOutside
-    from simulator.inference.products import Product
+    from simulator.inference.layer_products import Product
+    from simulator.inference.overflow_counts import SumsOutside
     from simulator.inference.trace import Trace
 
 Codes = npt.NDArray[Any]
@@ -171,7 +171,7 @@ def measure_trace(
         UserError: sums that differ from the recorded ones (with the first one's coordinates), or column
             blocks.
     """
-    from simulator.inference.overflow import SumsOutside, outside_warnings
+    from simulator.inference.overflow_counts import SumsOutside, outside_warnings
 
     _require_one_mac(arch)
     general = get_mac(arch.array.mac, custom=arch.macs)
