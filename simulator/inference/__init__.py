@@ -45,17 +45,17 @@ __all__ = [
 ]
 
 _LAZY = {
-    "FunctionalCheck": "check",
-    "MismatchError": "check",
+    "FunctionalCheck": "functional_check",
+    "MismatchError": "functional_check",
     "Data": "images",
     "Images": "images",
     "StreamedImages": "images",
     "load_data": "data",
     "load_images": "images",
-    "InferenceResult": "run",
-    "infer": "run",
-    "plan_network": "run",
-    "run_plan": "run",
+    "InferenceResult": "run_inference",
+    "infer": "run_inference",
+    "plan_network": "run_inference",
+    "run_plan": "run_inference",
     "Model": "model",
     "load_model": "model",
     "POLICIES": "policies",
