@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -403,3 +405,33 @@ def test_the_command_says_what_is_covered(tmp_path: Path, capsys: pytest.Capture
     assert document["coverage"]["macs"] == 2 * 16 * 8 * 10
     assert document["coverage"]["share"] == 1
     assert document["coverage"]["float32"] == {"Unsqueeze": 1, "Squeeze": 1, "Relu": 1}
+
+
+def test_weights_beyond_two_gibibytes_are_never_read_where_shapes_are_enough(tmp_path: Path) -> None:
+    # Three layers of 1 GiB each in a sparse file; only a process of its own knows its peak of memory.
+    size, layers = 16384, 3
+    with (tmp_path / "weights.bin").open("wb") as stream:
+        stream.truncate(layers * size * size * 4)
+    nodes = [node("MatMul", f"x{index} w{index}", f"x{index + 1}") for index in range(layers)]
+    path = save(tmp_path, nodes, {"x0": ["n", size]}, {}, outputs=(f"x{layers}",))
+    model = onnx.load(path)
+    for index in range(layers):
+        tensor = model.graph.initializer.add(
+            name=f"w{index}",
+            dims=[size, size],
+            data_type=TensorProto.FLOAT,
+            data_location=TensorProto.EXTERNAL,
+        )
+        for key, value in (("location", "weights.bin"), ("offset", index << 30), ("length", 1 << 30)):
+            tensor.external_data.add(key=key, value=str(value))
+    onnx.save(model, path)
+    program = (
+        "import resource, sys; from simulator.workload import load_network;"
+        "print(load_network(sys.argv[1]).macs, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
+    )
+    macs, peak_kib = map(int, done.stdout.split())
+    assert macs == layers * size * size
+    assert peak_kib < 500 * 1024  # half of one layer's weights
