@@ -125,7 +125,7 @@ def close_sizes(inputs: tuple[InputTensor, ...], sizes: Sizes, path: Path) -> Cl
             allowed="only the batch may be; --dim NAME=SIZE or --input-shape INPUT=SIZE,... gives the others",
         )
     batch = shapes[inputs[0].name][axis] if axis is not None else 1
-    return ClosedSizes(shapes, symbols, batch, axes, _reason(inputs, axis, batch, sizes))
+    return ClosedSizes(shapes, symbols, batch, axes, _reason(inputs, axis, sizes))
 
 
 def batch_axes(inputs: tuple[InputTensor, ...], sizes: Sizes, path: Path) -> dict[str, int]:
@@ -230,11 +230,11 @@ def _other_axis(
     return 0 if size is None or size not in inner else None
 
 
-def _reason(inputs: tuple[InputTensor, ...], axis: int | None, batch: int, sizes: Sizes) -> str:
+def _reason(inputs: tuple[InputTensor, ...], axis: int | None, sizes: Sizes) -> str:
+    """What was taken for the batch, in words; how large it is, networks say themselves."""
     if axis is None:
         why = "as given" if sizes.batch_axis == "none" else "sizes are fixed and it is no image of rank 4"
-        of = f"{inputs[0].name!r} has no batch: {why}" if inputs else "there are no inputs"
-        return f"batch {batch}: {of}"
+        return f"no batch in {inputs[0].name!r}: {why}" if inputs else "no inputs, so no batch"
     symbol = _symbol(inputs[0], axis)
     stated = inputs[0].sizes
     if sizes.batch_axis != "auto":
@@ -243,4 +243,4 @@ def _reason(inputs: tuple[InputTensor, ...], axis: int | None, batch: int, sizes
         why = "an image of rank 4"
     else:
         why = f"left open as {symbol!r}" if symbol else "left open"
-    return f"batch {batch}: dimension {axis} of {inputs[0].name!r}, {why}"
+    return f"batch along dimension {axis} of {inputs[0].name!r}, {why}"
