@@ -11,7 +11,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from simulator.dataflow import DATAFLOWS, DataflowName
 
-Dataflow = DataflowName
 """What stays in the PEs, by name: one of `simulator.dataflow.DATAFLOWS`."""
 
 Overlap = Literal["none", "drain", "full"]

@@ -12,9 +12,9 @@ from simulator.cost.price import NotPriced, Uses, total
 from simulator.formation import NoPrice, UnitPrice, UsedPrice
 from simulator.foundation.femtojoules import formed_fj, in_pj, picojoules
 from simulator.foundation.sums import sum_known, with_total
+from simulator.system.counts import Operand
 
 Kind = Literal["dynamic", "static"]
-Operand = Literal["ifmap", "filter", "ofmap"]
 
 _SHARED = frozenset({"wires", "leakage_sram"})
 """Components that have a line for each operand."""

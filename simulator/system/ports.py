@@ -47,9 +47,6 @@ class Edges(NamedTuple):
     sum_bits: int
     result_bits: int
     residual_bits: int
-    ifmap_word: int
-    filter_word: int
-    ofmap_word: int
     ifmap_rate: int
     filter_rate: int
     ofmap_rate: int
@@ -83,9 +80,6 @@ def edges_of(arch: ArchConfig, bits: StorageBits, dataflow: DataflowName) -> Edg
         sum_bits=bits.accumulator,
         result_bits=bits.result,
         residual_bits=bits.residual,
-        ifmap_word=ifmap.word_bits,
-        filter_word=weights.word_bits,
-        ofmap_word=ofmap.word_bits,
         ifmap_rate=ifmap.word_bits * ifmap.ports,
         filter_rate=weights.word_bits * weights.ports,
         ofmap_rate=ofmap.word_bits * ofmap.ports,
