@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from simulator.measured_runs import Tensors, measure_on_images, measure_recorded
 from simulator.measurements import MeasuredRun
 from simulator.result import Origin, Result
 from simulator.simulation import finish, load_workload
-from simulator.workload.onnx.sizes import Sizes
+from simulator.workload.onnx.sizes import parse_sizes
 
 _CAUSES: Final = ("simulator_version", "sources", "arch", "made_from")
 """Fields that say what a result was made from, not what came out."""
@@ -88,11 +88,10 @@ def reproduce(result: Result, *, source: object = None, progress: Progress | Non
 
 def _run(arch: ArchConfig, made_from: Origin, progress: Progress | None) -> Result:
     scalesim = None if made_from.scalesim_cfg is None else read_scalesim_cfg(made_from.scalesim_cfg)
-    axis = made_from.batch_axis
-    sizes = Sizes(
-        {name: tuple(shape) for name, shape in made_from.input_shapes.items()},
-        made_from.dims,
-        "auto" if axis is None else "none" if axis == "none" else int(axis),
+    sizes = replace(
+        parse_sizes(None, None, made_from.batch_axis),
+        input_shapes={name: tuple(shape) for name, shape in made_from.input_shapes.items()},
+        dims=made_from.dims,
     )
     if made_from.data is not None:
         policies = tuple(made_from.policies.items())

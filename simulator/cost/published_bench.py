@@ -16,7 +16,8 @@ from simulator.numerics.activity import switching_activity
 from simulator.numerics.array_types import Codes
 from simulator.numerics.formats import Format
 from simulator.numerics.mac import Mac
-from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic
+from simulator.operands import OPERANDS
+from simulator.system.counts import ActionCounts, CycleBreakdown, PECycles, Traffic
 
 TILE: Final = 32
 LENGTH: Final = 128

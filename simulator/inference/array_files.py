@@ -37,7 +37,10 @@ class Batches(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """An array whose parts are converted when they are read; `convert` takes a part and its first place."""
+    """An array whose parts are converted when they are read; `convert` takes a part and its first place.
+
+    A single number (rank 0) counts as one entry, and every part is all of it.
+    """
 
     array: Tensor
     convert: Callable[[Tensor, int], Tensor]
@@ -46,14 +49,16 @@ class Converted:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the converted array."""
-        return (len(self.array), *self.item)
+        return (len(self.array), *self.item) if self.array.ndim else ()
 
     def __len__(self) -> int:
         """Length of the first axis."""
-        return len(self.array)
+        return len(self.array) if self.array.ndim else 1
 
     def __getitem__(self, part: slice, /) -> Tensor:
         """A converted part in memory."""
+        if not self.array.ndim:
+            return self.convert(np.array(self.array), 0)
         first = part.indices(len(self.array))[0]
         return self.convert(np.array(self.array[part]), first)
 

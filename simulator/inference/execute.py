@@ -113,7 +113,7 @@ def _run_once(
     values: dict[str, Tensor] = dict(feeds)
     for operator in program.operators:
         try:
-            outputs = _run(operator, values, program, arithmetic)
+            outputs = _run(operator, values, program, arithmetic, model)
         except UserError as error:
             if error.source is not None:
                 raise
@@ -128,12 +128,22 @@ def _run_once(
             uses[name] -= 1
             if not uses[name] and name not in names:
                 values.pop(name, None)
-    return {name: values[name] if name in values else program.constants[name].values() for name in names}
+    return {name: _tensor(name, values, program, model) for name in names}
 
 
-def _run(operator: Operator, values: dict[str, Tensor], program: Program, arithmetic: Arithmetic) -> Any:
+def _tensor(name: str, values: Mapping[str, Tensor], program: Program, model: Model) -> Tensor:
+    if name in values:
+        return values[name]
+    if name not in program.constants:
+        raise UserError("no operator gives this tensor before it is used", source=model.path, location=name)
+    return program.constants[name].values()
+
+
+def _run(
+    operator: Operator, values: dict[str, Tensor], program: Program, arithmetic: Arithmetic, model: Model
+) -> Any:
     def value(name: str) -> Tensor:
-        return values[name] if name in values else program.constants[name].values()
+        return _tensor(name, values, program, model)
 
     product = operator.product
     if product is not None:

@@ -39,6 +39,7 @@ from simulator.numerics import Mac, MacSpec, get_mac
 from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines.threads import available_cores, in_order
 from simulator.result_accuracy import Accuracy, LayerAccuracy
+from simulator.workload.onnx.network import folded_notes
 
 MacChoice = str | Mapping[str, Any] | MacSpec | Mac
 PolicyChoice = str | Policy | Mapping[str, str | Policy] | None
@@ -68,7 +69,7 @@ class InferenceResult:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Policies that do not suit a MAC, sums that left the accumulator, what of the data was not used."""
+        """Policies that do not suit a MAC, sums that left the accumulator, data not used, folded products."""
         macs = {name: layer.mac for name, layer in self.plan.layers.items()}
         return (*self.plan.warnings, *outside_warnings(self.sums, macs), *self.notes)
 
@@ -192,7 +193,7 @@ def run_plan(
         plan,
         tally.engines,
         tally.sums,
-        tally.all_notes(),
+        (*tally.all_notes(), *folded_notes(model.program.folded)),
     )
 
 

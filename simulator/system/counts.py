@@ -8,9 +8,18 @@ from typing import Literal
 
 from simulator.dataflow import DataflowName
 from simulator.foundation.defects import DefectError
+from simulator.operands import OPERANDS, Operand
 
-Operand = Literal["ifmap", "filter", "ofmap"]
-OPERANDS: tuple[Operand, ...] = ("ifmap", "filter", "ofmap")
+__all__ = [
+    "OPERANDS",
+    "STALL_CAUSES",
+    "ActionCounts",
+    "CycleBreakdown",
+    "Operand",
+    "PECycles",
+    "StallCause",
+    "Traffic",
+]
 
 StallCause = Literal["ifmap", "filter", "ofmap_space", "dram", "sram_port", "output_path"]
 STALL_CAUSES: tuple[StallCause, ...] = ("ifmap", "filter", "ofmap_space", "dram", "sram_port", "output_path")

@@ -194,9 +194,7 @@ def differences(work: LayerWork, blocking: Blocking, slots: Slots, totals: Integ
         bursts[transfer.stream] += -(-transfer.bytes // work.memory.burst_bytes)
     chip = [transfer.bytes for transfer in programme.transfers if transfer.channel == "chip"]
     edges = work.array.edges
-    macros = dict(
-        zip(STREAMS, (edges.ifmap_macro, edges.filter_macro, *2 * (edges.ofmap_macro,)), strict=True)
-    )
+    macros = dict(zip(STREAMS, (*edges.macro, edges.macro[2]), strict=True))
     words = Counter[str]()
     for transfer in programme.transfers:
         words[transfer.stream] += ceil(transfer.bytes * 8 / macros[transfer.stream])
@@ -208,7 +206,7 @@ def differences(work: LayerWork, blocking: Blocking, slots: Slots, totals: Integ
         "bytes": (totals[BYTES : BYTES + 4].tolist(), [moved[stream] for stream in STREAMS]),
         "bursts": (totals[BURSTS : BURSTS + 4].tolist(), [bursts[stream] for stream in STREAMS]),
         "bytes on chip": (totals[CHIP_BYTES], sum(chip)),
-        "words on chip": (totals[CHIP_WORDS], sum(ceil(size * 8 / edges.ofmap_macro) for size in chip)),
+        "words on chip": (totals[CHIP_WORDS], sum(ceil(size * 8 / edges.macro[2]) for size in chip)),
         "buffer words": (
             totals[BUFFER_WORDS : BUFFER_WORDS + 4].tolist(),
             [words[stream] for stream in STREAMS],

@@ -115,11 +115,10 @@ def test_a_faster_memory_never_makes_a_layer_slower(layer: Layer, arch: ArchConf
 def with_wide_ports(arch: ArchConfig) -> ArchConfig:
     """The same machine with an output path and buffer words that take a fold's results as they come."""
     wide = {
-        name: getattr(arch.sram, name).model_copy(update={"word_bits": 2**20})
-        for name in ("ifmap", "filter", "ofmap")
+        name: arch.sram[name].model_copy(update={"word_bits": 2**20}) for name in ("ifmap", "filter", "ofmap")
     }
     path = arch.output_path.model_copy(update={"values_per_cycle": None})
-    return arch.model_copy(update={"sram": arch.sram.model_copy(update=wide), "output_path": path})
+    return arch.model_copy(update={"sram": arch.sram.with_memories(wide), "output_path": path})
 
 
 @settings(max_examples=40, deadline=None)

@@ -94,6 +94,7 @@ def test_public_errors_are_of_the_user_or_defects() -> None:
 
 
 FORCED = {
+    "simulator/arch/memories.py": "pydantic: sections before they are checked",
     "simulator/array/__init__.py": "what `__getattr__` of a module gives",
     "simulator/array/vcd.py": "pyvcd: variables of any value",
     "simulator/cli/commands.py": "Typer: a class of a library that it brings under changing names",
@@ -108,6 +109,7 @@ FORCED = {
     "simulator/inference/preprocess.py": "typing: a `Literal` as a value",
     "simulator/numerics/engines/": "numba: functions before they are compiled, kernels for any dtype",
     "simulator/numerics/formats/code_kernels.py": "numba: its intrinsics",
+    "simulator/numerics/gpu/": "CuPy has no types",
     "simulator/report/plots.py": "matplotlib: keys of settings are one long `Literal`",
     "simulator/result_assembly.py": "json: what it cannot encode by itself",
     "simulator/result_laws.py": "json: fields before they are checked",
