@@ -92,7 +92,7 @@ def assemble(
         warnings=[
             *run.network.notes,
             *run.warnings,
-            *measured.warnings,
+            *(warning for warning in measured.warnings if warning not in run.network.notes),
             *prices.warnings,
             *(_unused_warning(rows) for rows in unused if rows.never),
             *overflow_warnings(arch, run, measured),

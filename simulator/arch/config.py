@@ -15,7 +15,6 @@ from simulator.dataflow import DATAFLOWS, DataflowName
 from simulator.foundation import UserError
 from simulator.operands import Operand
 
-Dataflow = DataflowName
 """What stays in the PEs, by name: one of `simulator.dataflow.DATAFLOWS`."""
 
 Overlap = Literal["none", "drain", "full"]
