@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from simulator.arch.section import Section
+from simulator.arch.frozen_section import Section
 from simulator.foundation import UserError
 from simulator.operands import OPERANDS, Operand
 
