@@ -139,11 +139,6 @@ class ProductSchedule:
         return self.macs / (self.timing.pe_count * self.total_cycles)
 
     @property
-    def decoder_operations(self) -> int:
-        """Operand codes that enter through the edge decoders."""
-        return self.accesses.activation_reads + self.accesses.weight_reads
-
-    @property
     def converter_operations(self) -> int:
         """Finished results that leave through the boundary converters."""
         return self.accesses.output_writes

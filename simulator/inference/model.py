@@ -10,13 +10,14 @@ from threading import RLock
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from simulator.foundation import UserError
 from simulator.foundation.reading.foreign import decoding
 from simulator.foundation.resources import resolve_document
 from simulator.inference.batch_norm_folding import fold
 from simulator.inference.layer_products import Product, product_of
+from simulator.numerics.array_types import Tensor
 from simulator.workload.onnx import (
     Constant,
     Graph,
@@ -30,7 +31,6 @@ from simulator.workload.onnx import (
 from simulator.workload.onnx.evaluate import Evaluator, evaluator_of
 from simulator.workload.onnx.sizes import batch_axes, close_sizes
 
-Tensor = NDArray[Any]
 Shape = tuple[int, ...]
 
 
@@ -362,7 +362,7 @@ def _product(name: str, node: Node, graph: Graph, steps: int | None) -> Product:
     return product_of(name, node, graph.constants, graph.path, rank=len(second), steps=steps)
 
 
-def as_given(values: Any, tensor: InputTensor) -> Tensor:
+def as_given(values: ArrayLike, tensor: InputTensor) -> Tensor:
     """An input's values in the type that the file states."""
     dtype = tensor.dtype or np.dtype(np.float32)
     return np.asarray(values, dtype)

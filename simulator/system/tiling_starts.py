@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from simulator.arch.config import TilingConfig
-from simulator.system.counts import Operand
+from simulator.operands import FILTER, IFMAP, OFMAP, Operand
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import LayerWork
 from simulator.system.nest import NEST_NAMES, NO_OPERAND
@@ -30,6 +30,8 @@ from simulator.system.tiling_needs import Limits, output_bytes
 SINGLE_BITS: Mapping[Operand, int] = {"ifmap": 1, "filter": 2, "ofmap": 4}
 WHOLE_REDUCTION = {NO_OPERAND: "neither", 0: "ifmap", 1: "filter"}
 _MOST_CANDIDATES = 2_000_000
+_PARTS_OF_SHARED = 6
+"""Parts of a shared capacity that an operand's tiles are tried in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Starts:
 
     @property
     def single(self) -> int:
-        """Operands of which the buffer holds one tile, as a sum of `SINGLE_BITS`."""
+        """Operands of which one tile is held, as a sum of `SINGLE_BITS`."""
         return sum(SINGLE_BITS[operand] for operand in self.fixed.single_buffered)
 
     def variants(self) -> Integers:
@@ -93,20 +95,30 @@ class Starts:
         return np.concatenate(found)
 
     def _filling_pixels(self) -> Sizes:
-        """Output pixels whose whole reduction fills the ifmap buffer, or whose results fill the ofmap one."""
-        g, limits = self.work.geometry, self.limits
+        """Output pixels whose whole reduction fills the ifmap's memory, or whose results fill the ofmap's."""
+        g = self.work.geometry
         each = g.k * self.work.array.edges.ifmap_bits / 8
         results = output_bytes(self.work.array, g.n, g.k)
         return (
-            *filling_sizes(g.columns.outputs, limits.ifmap, limits.ifmap_halves, each),
-            *filling_sizes(g.columns.outputs, limits.ofmap, limits.ofmap_halves, results),
+            *self._filling(g.columns.outputs, IFMAP, each),
+            *self._filling(g.columns.outputs, OFMAP, results),
         )
 
     def _filling_channels(self) -> Sizes:
-        """Output channels whose whole reduction fills the filter buffer."""
-        g, limits = self.work.geometry, self.limits
-        each = g.k * self.work.array.edges.filter_bits / 8
-        return filling_sizes(g.n, limits.filter, limits.filter_halves, each)
+        """Output channels whose whole reduction fills the filter's memory."""
+        g = self.work.geometry
+        return self._filling(g.n, FILTER, g.k * self.work.array.edges.filter_bits / 8)
+
+    def _filling(self, length: int, operand: int, bytes_each: float) -> Sizes:
+        """Sizes that fill an operand's capacity, or parts of one that it shares."""
+        capacity, pool = self.limits.capacity[operand], self.limits.pool
+        parts = range(1, 1 + (_PARTS_OF_SHARED if pool.count(pool[operand]) > 1 else 1))
+        halves = self.limits.halves[operand]
+        return tuple(
+            size
+            for part in parts
+            for size in filling_sizes(length, capacity * part // len(parts), halves, bytes_each)
+        )
 
     def _listed(
         self, blocks: Integers, channels: Integers, reductions: Integers, groups: Integers, variants: Integers

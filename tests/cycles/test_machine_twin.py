@@ -66,16 +66,15 @@ class Fixed:
     @property
     def slots(self) -> tuple[int, int, int]:
         """Two tiles of an operand where they fit, unless the tiling has a single one."""
-        single = self.played.tiling.fixed()["single_buffered"]
-        most = zip(("ifmap", "filter", "ofmap"), slots_of(self.problem, self.walk), strict=True)
-        ifmap, filters, ofmap = (1 if name in single else slots for name, slots in most)
-        return ifmap, filters, ofmap
+        return slots_of(self.problem, self.walk, tuple(self.played.tiling.fixed()["single_buffered"]))
 
     @property
     def around(self) -> Around:
         dram, sram = self.arch.dram, self.arch.sram
         cycle_ns = 1000 / exact(self.arch.clock_mhz)
-        ports = [buffer.word_bits * buffer.ports for buffer in (sram.ifmap, sram.ofmap)]
+        ports = [
+            buffer.word_bits * buffer.ports for buffer in (sram.of("ifmap").config, sram.of("ofmap").config)
+        ]
         return Around(
             bytes_per_cycle=exact(dram.bandwidth_gbyte_per_s) * cycle_ns,
             burst_bytes=dram.burst_bytes,

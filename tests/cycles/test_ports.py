@@ -77,9 +77,9 @@ def test_every_tile_is_late_by_what_its_vectors_take(first: int) -> None:
         )
         sram = arch.sram
         ports = Ports(
-            sram.ifmap.word_bits * sram.ifmap.ports,
-            sram.filter.word_bits * sram.filter.ports,
-            sram.ofmap.word_bits * sram.ofmap.ports,
+            sram["ifmap"].word_bits * sram["ifmap"].ports,
+            sram["filter"].word_bits * sram["filter"].ports,
+            sram["ofmap"].word_bits * sram["ofmap"].ports,
             values or arch.array.columns,
         )
         try:
