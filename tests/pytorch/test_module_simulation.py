@@ -34,7 +34,7 @@ CASES: dict[str, tuple[Any, Any]] = {
 
 
 def test_a_cnn_by_hand() -> None:
-    """12 x 12 outputs of 3 x 3 x 3; pooled to 6 x 6, stride 2 without padding gives 2 x 2; 16 filters, 2 groups.
+    """12 x 12 outputs of 3 x 3 x 3; pooled to 6 x 6, stride 2 without padding gives 2 x 2; 16 filters.
 
     K of the second convolution is 4 channels of 3 x 3; the linear layer takes 16 x 2 x 2.
     """

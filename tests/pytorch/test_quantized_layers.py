@@ -41,8 +41,8 @@ def test_a_layer_by_hand() -> None:
     assert scales.activation == pytest.approx(1.0, rel=1e-6)
     np.testing.assert_allclose(scales.weight, [0.3], rtol=1e-6)
     assert (scales.mac, scales.activation_format, scales.weight_format) == ("int3 x int3", "int3", "int3")
-    assert float(made(torch.tensor([[3.0, 1.1]]))) == pytest.approx(2.6, rel=1e-6)
-    assert float(layer(torch.tensor([[3.0, 1.1]]))) == pytest.approx(0.9 * 3 - 0.66 + 0.5, rel=1e-6)
+    assert made(torch.tensor([[3.0, 1.1]])).item() == pytest.approx(2.6, rel=1e-6)
+    assert layer(torch.tensor([[3.0, 1.1]])).item() == pytest.approx(0.9 * 3 - 0.66 + 0.5, rel=1e-6)
 
 
 def test_gradients_reach_weights_and_inputs() -> None:
