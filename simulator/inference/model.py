@@ -253,10 +253,14 @@ def load_model(name_or_path: str | Path, *, sizes: Sizes | None = None) -> Model
     if path.suffix.lower() != ".onnx":
         raise UserError("trained networks are ONNX files with weights", source=path, value=path.suffix)
     with decoding("a network that can be executed", source=path):
-        source = read_source(path, all_inputs_are_data=True)
-        if not source.inputs:
-            raise UserError("a network for inference has a data input", source=path)
-        return _model(source, sizes or Sizes(), source.output_names[0])
+        return model_of(read_source(path, all_inputs_are_data=True), sizes=sizes)
+
+
+def model_of(source: Source, *, sizes: Sizes | None = None) -> Model:
+    """As `load_model`, of what was read already. Raises UserError as `load_model`."""
+    if not source.inputs:
+        raise UserError("a network for inference has a data input", source=source.path)
+    return _model(source, sizes or Sizes(), source.output_names[0])
 
 
 def _model(source: Source, sizes: Sizes, output: str) -> Model:
