@@ -210,7 +210,7 @@ def test_trace_takes_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     # The batch is dimension 1: five rows of 4 give 5 x 3 results of one inference each.
     path = save(tmp_path, [node("MatMul", "x w")], {"x": ["n", "rows", 4]}, {"w": real(4, 3)})
     np.savez(tmp_path / "data.npz", x=real(2, 5, 4))
-    command = ("trace", path, "--input", tmp_path / "data.npz", "--images", 2, "-o", tmp_path / "trace")
+    command = ("trace", path, "--input", tmp_path / "data.npz", "--images", "2", "-o", tmp_path / "trace")
     run(capsys, *command, "--dim", "rows=5").must_succeed()
     manifest = json.loads((tmp_path / "trace" / "trace.json").read_text(encoding="utf-8"))
     assert [each["layer"]["m"] for each in manifest["layers"]] == [10]
