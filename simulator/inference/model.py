@@ -36,7 +36,10 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One step of a network: either a matrix product for the array, or anything else, in float32."""
+    """One step of a network: either a matrix product for the array, or anything else, in float32.
+
+    `node` is what it was made from, where it is no product.
+    """
 
     name: str
     kind: str
@@ -44,6 +47,7 @@ class Operator:
     outputs: tuple[str, ...]
     product: Product | None = None
     evaluate: Evaluator | None = None
+    node: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,10 +253,14 @@ def load_model(name_or_path: str | Path, *, sizes: Sizes | None = None) -> Model
     if path.suffix.lower() != ".onnx":
         raise UserError("trained networks are ONNX files with weights", source=path, value=path.suffix)
     with decoding("a network that can be executed", source=path):
-        source = read_source(path, all_inputs_are_data=True)
-        if not source.inputs:
-            raise UserError("a network for inference has a data input", source=path)
-        return _model(source, sizes or Sizes(), source.output_names[0])
+        return model_of(read_source(path, all_inputs_are_data=True), sizes=sizes)
+
+
+def model_of(source: Source, *, sizes: Sizes | None = None) -> Model:
+    """As `load_model`, of what was read already. Raises UserError as `load_model`."""
+    if not source.inputs:
+        raise UserError("a network for inference has a data input", source=source.path)
+    return _model(source, sizes or Sizes(), source.output_names[0])
 
 
 def _model(source: Source, sizes: Sizes, output: str) -> Model:
@@ -343,7 +351,7 @@ def _operators(graph: Graph, products: dict[str, Product]) -> tuple[Operator, ..
         operator = Operator(node.name or node.output(0), node.operator, node.inputs, node.outputs)
         name = graph.layer_names.get(index)
         if name is None:
-            operators.append(replace(operator, evaluate=evaluator_of(node)))
+            operators.append(replace(operator, evaluate=evaluator_of(node), node=node))
             continue
         if name not in products:
             products[name] = _product(name, node, graph, None if node.step is None else steps[name])
