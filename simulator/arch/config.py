@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from simulator.arch.frozen_section import Section
 from simulator.arch.memories import SramsConfig
-from simulator.arch.section import Section
 from simulator.dataflow import DATAFLOWS, DataflowName
 from simulator.foundation import UserError
 from simulator.operands import Operand

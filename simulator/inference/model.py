@@ -36,7 +36,10 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One step of a network: either a matrix product for the array, or anything else, in float32."""
+    """One step of a network: either a matrix product for the array, or anything else, in float32.
+
+    `node` is what it was made from, where it is no product.
+    """
 
     name: str
     kind: str
@@ -44,6 +47,7 @@ class Operator:
     outputs: tuple[str, ...]
     product: Product | None = None
     evaluate: Evaluator | None = None
+    node: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +351,7 @@ def _operators(graph: Graph, products: dict[str, Product]) -> tuple[Operator, ..
         operator = Operator(node.name or node.output(0), node.operator, node.inputs, node.outputs)
         name = graph.layer_names.get(index)
         if name is None:
-            operators.append(replace(operator, evaluate=evaluator_of(node)))
+            operators.append(replace(operator, evaluate=evaluator_of(node), node=node))
             continue
         if name not in products:
             products[name] = _product(name, node, graph, None if node.step is None else steps[name])

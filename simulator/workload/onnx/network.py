@@ -298,9 +298,8 @@ def folded_notes(folded: Sequence[str]) -> tuple[str, ...]:
     """What a result says of products of constants: nothing where there are none."""
     if not folded:
         return ()
-    return (
-        f"products of constants are computed once, before anything runs, and are not counted: {_listed(folded)}",
-    )
+    told = "products of constants are computed once, before anything runs, and are not counted"
+    return (f"{told}: {_listed(folded)}",)
 
 
 def _listed(descriptions: Iterable[str], most: int = 12) -> str:
