@@ -92,6 +92,7 @@ def _run(arch: ArchConfig, made_from: Origin, progress: Progress | None) -> Resu
         {name: tuple(shape) for name, shape in made_from.input_shapes.items()},
         made_from.dims,
         "auto" if axis is None else "none" if axis == "none" else int(axis),
+        made_from.input_values,
     )
     if made_from.data is not None:
         policies = tuple(made_from.policies.items())

@@ -28,6 +28,7 @@ from simulator.workload.onnx import (
     read_source,
 )
 from simulator.workload.onnx.evaluate import Evaluator, evaluator_of
+from simulator.workload.onnx.fixed_inputs import with_values
 from simulator.workload.onnx.sizes import batch_axes, close_sizes
 
 Tensor = NDArray[Any]
@@ -250,6 +251,7 @@ def load_model(name_or_path: str | Path, *, sizes: Sizes | None = None) -> Model
         raise UserError("trained networks are ONNX files with weights", source=path, value=path.suffix)
     with decoding("a network that can be executed", source=path):
         source = read_source(path, all_inputs_are_data=True)
+        source = with_values(source, sizes.values if sizes is not None else {})
         if not source.inputs:
             raise UserError("a network for inference has a data input", source=path)
         return _model(source, sizes or Sizes(), source.output_names[0])
