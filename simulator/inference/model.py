@@ -10,13 +10,14 @@ from threading import RLock
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from simulator.foundation import UserError
 from simulator.foundation.reading.foreign import decoding
 from simulator.foundation.resources import resolve_document
 from simulator.inference.batch_norm_folding import fold
 from simulator.inference.layer_products import Product, product_of
+from simulator.numerics.array_types import Tensor
 from simulator.workload.onnx import (
     Constant,
     Graph,
@@ -30,13 +31,15 @@ from simulator.workload.onnx import (
 from simulator.workload.onnx.evaluate import Evaluator, evaluator_of
 from simulator.workload.onnx.sizes import batch_axes, close_sizes
 
-Tensor = NDArray[Any]
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One step of a network: either a matrix product for the array, or anything else, in float32."""
+    """One step of a network: either a matrix product for the array, or anything else, in float32.
+
+    `node` is what it was made from, where it is no product.
+    """
 
     name: str
     kind: str
@@ -44,6 +47,7 @@ class Operator:
     outputs: tuple[str, ...]
     product: Product | None = None
     evaluate: Evaluator | None = None
+    node: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +347,7 @@ def _operators(graph: Graph, products: dict[str, Product]) -> tuple[Operator, ..
         operator = Operator(node.name or node.output(0), node.operator, node.inputs, node.outputs)
         name = graph.layer_names.get(index)
         if name is None:
-            operators.append(replace(operator, evaluate=evaluator_of(node)))
+            operators.append(replace(operator, evaluate=evaluator_of(node), node=node))
             continue
         if name not in products:
             products[name] = _product(name, node, graph, None if node.step is None else steps[name])
@@ -358,7 +362,7 @@ def _product(name: str, node: Node, graph: Graph, steps: int | None) -> Product:
     return product_of(name, node, graph.constants, graph.path, rank=len(second), steps=steps)
 
 
-def as_given(values: Any, tensor: InputTensor) -> Tensor:
+def as_given(values: ArrayLike, tensor: InputTensor) -> Tensor:
     """An input's values in the type that the file states."""
     dtype = tensor.dtype or np.dtype(np.float32)
     return np.asarray(values, dtype)

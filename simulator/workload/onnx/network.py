@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -281,14 +281,15 @@ def _coverage(skipped: list[str]) -> str:
 
 def _notes(graph: Graph) -> tuple[str, ...]:
     conflicts = tuple(f"sizes contradict each other: {text}" for text in graph.conflicts)
-    folded = graph.folded
+    return (*graph.notes, *conflicts, *folded_notes(graph.folded))
+
+
+def folded_notes(folded: Sequence[str]) -> tuple[str, ...]:
+    """What a result says of products of constants: nothing where there are none."""
     if not folded:
-        return (*graph.notes, *conflicts)
+        return ()
     return (
-        *graph.notes,
-        *conflicts,
-        "products of constants are computed once, before anything runs, and are not counted:"
-        f" {_listed(folded)}",
+        f"products of constants are computed once, before anything runs, and are not counted: {_listed(folded)}",
     )
 
 
