@@ -294,6 +294,21 @@ def _scatter(node: Node) -> Evaluator | None:
     return _library_evaluator(replace(node, operator="ScatterElements", version=18))
 
 
+def _gather_elements(node: Node) -> Evaluator:
+    """One element of `data` for each index; indices may cover a part of `data`, negative ones count back.
+
+    The reference evaluator fails where one of several dimensions is 1.
+    """
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        data, indices = _given(inputs, 0), _given(inputs, 1)
+        places = list(np.indices(indices.shape, sparse=True))
+        places[node.get("axis", 0)] = indices
+        return (np.asarray(data[tuple(places)]),)
+
+    return evaluate
+
+
 def _given(inputs: Sequence[Tensor | None], position: int) -> Tensor:
     value = inputs[position]
     assert value is not None
@@ -309,6 +324,7 @@ _OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
     "BatchNormalization": _batch_normalization,
     "Dropout": _dropout,
     "Erf": _elementwise(_erf),
+    "GatherElements": _gather_elements,
     "GlobalLpPool": _global_lp_pool,
     "GlobalMaxPool": _elementwise(_global_max),
     "GroupNormalization": _group_normalization,
