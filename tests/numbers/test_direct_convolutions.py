@@ -102,7 +102,7 @@ def test_pointwise_sums_are_those_of_lowered_products(name: str) -> None:
 
 def test_what_is_not_proven_is_left_to_others() -> None:
     window = Window((3, 3), (1, 1), (1, 1))
-    x, w = codes("elma8", 1, (1, 2, 5, 5), 9)
+    x, _ = codes("elma8", 1, (1, 2, 5, 5), 9)
     vanishing = get_mac("elma8").activation.encode(np.full((1, 2), 2.0**9))
     x[0, 0, 0, 0] = vanishing[0, 0]
     assert pointwise.attempt_exact(get_mac("elma8"), x.reshape(1, 2, 25), vanishing) is None

@@ -187,7 +187,7 @@ class Wide64:
     terms: list[tuple[npt.NDArray[np.int64], int]]
 
     def modulo(self, bits: int) -> npt.NDArray[Any]:
-        """What their sum is modulo 2**bits: int64 that wrap to it, or Python integers above 64 bits."""
+        """What their sum is modulo 2**bits: int64 that wrap to it, or wrapped Python integers above 64."""
         return self._modulo_64() if bits <= 64 else self._modulo_128().to_integers(bits)
 
     def _modulo_64(self) -> npt.NDArray[np.int64]:
@@ -209,8 +209,10 @@ def _answer(problem: Problem, partial: Wide64, reason: str) -> Answer:
     sums = partial.modulo(bits)
     if problem.initial is not None:
         with np.errstate(over="ignore"):
-            sums = sums + problem.initial
-    return Answer(wrap(sums, bits), reason)
+            sums = wrap(sums + problem.initial, bits)
+    elif bits <= 64:
+        sums = wrap(sums, bits)
+    return Answer(sums, reason)
 
 
 def _norm_bound(A: Reals, W: Reals, largest_a: int, largest_w: int) -> int:

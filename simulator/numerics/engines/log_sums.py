@@ -24,9 +24,9 @@ import numpy.typing as npt
 from simulator.numerics.accumulators import Accumulator, FixedAccumulator
 from simulator.numerics.array_types import Codes
 from simulator.numerics.engines.blas import DOUBLE_BITS, SINGLE_BITS
+from simulator.numerics.engines.orientation import Orientation
 from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal
 from simulator.numerics.engines.shared_operand import SharedOperand
-from simulator.numerics.engines.threads import for_row_ranges
 from simulator.numerics.formats.code_tables import look_up, present_codes
 from simulator.numerics.logarithm import pow2_table
 from simulator.numerics.mac import Mac
@@ -72,18 +72,12 @@ class LogSteps:
         found = look_up(self.activations, a)
         return found, w.made(("log", self.rule), lambda: look_up(self.weights, np.ascontiguousarray(w.codes)))
 
-    def sums(self, a: Floats, w: Floats, threads: int | None) -> npt.NDArray[np.float64]:
-        """Sums [M, N] of real values a [M, K] and w [K, N], looked up in the two tables in either order."""
-        found = np.zeros((a.shape[0], w.shape[1]))
-        self.add(a, w, found, threads)
-        return found
-
-    def add(self, a: Floats, w: Floats, sums: npt.NDArray[np.float64], threads: int | None) -> None:
-        """Add the products to sums [M, N]."""
+    def add(self, a: Floats, w: Floats, sums: npt.NDArray[np.float64], first: int, last: int) -> None:
+        """Add products of values a [M, K] and w [K, N], from either table, to rows first .. last - 1."""
         from simulator.numerics.engines import log_kernels as kernels
 
         kernel, numbers = self.choose(kernels.sum_single, kernels.sum_double)
-        for_row_ranges(len(a), lambda i, j: kernel(a, w, sums, numbers, i, j), threads=threads)
+        kernel(a, w, sums, numbers, first, last)
 
     def choose(self, single: Kernel, double: Kernel) -> tuple[Kernel, tuple[Any, Any]]:
         """The kernel for the operands' type and the numbers that it takes: see `log_kernels.increment`."""
@@ -171,8 +165,11 @@ def _(rule: LogProducts, problem: Problem) -> Answer | Refusal:
     bound = steps.bound(problem.a, problem.w, problem.shape[1])
     if bound is None or bound > 1 << DOUBLE_BITS:
         return Refusal("the bound on products does not exclude that one vanishes, or that sums leave 2^53")
-    a, w = steps.values(np.ascontiguousarray(problem.a), SharedOperand(problem.w))
-    total = steps.sums(a, w, problem.threads).astype(np.int64)
+    way = Orientation.of(problem.shape[0], problem.shape[2])
+    a, w = steps.values(way.facing(problem.a), SharedOperand(way.facing(problem.w)))
+    sums = way.facing(np.zeros((problem.shape[0], problem.shape[2])))
+    way.run(steps.add, a, w, sums, problem.threads)
+    total = way.facing(sums.astype(np.int64))
     if problem.initial is not None:
         with np.errstate(over="ignore"):
             total = total + problem.initial

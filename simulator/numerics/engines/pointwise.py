@@ -38,9 +38,8 @@ def _of_logs(mac: Mac, x: Codes, w: SharedOperand, length: int) -> ExactSums | N
     if operands is None:
         return None
     total = np.zeros((len(x), len(w.codes), x.shape[2]))
-    threads = 1 if w.codes.size * x.shape[2] < FEW_MACS else None
     for image, sums in zip(operands.a, total, strict=True):
-        operands.steps.add(operands.w, image, sums, threads)
+        _rows(w.codes.size * x.shape[2], len(sums), operands.steps.add, operands.w, image, sums)
     return log_sums(mac, operands, total)
 
 
