@@ -32,7 +32,7 @@ fuzz: $(STAMP)
 
 # Ask the Python Packaging Advisory Database about every pinned dependency; needs the network.
 audit: $(STAMP)
-	$(BIN)/uv tool run pip-audit --no-deps --disable-pip --requirement requirements.lock
+	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip --requirement requirements.lock
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
