@@ -29,7 +29,7 @@ NETWORK: Final = """{name: two, source: written for this trial, layers: [
 SWEEP: Final = """networks: [n.yaml]
 grid: {array.rows: [4, 5, 6, 7, 8, 9], array.columns: [4, 8], clock_mhz: [400, 500]}
 """
-LONGEST_S: Final = 300
+LONGEST_S: Final = 900
 
 Files = Mapping[str, bytes]
 
@@ -138,7 +138,10 @@ def _start(command: Command, folder: Path, limit_bytes: int | None = None) -> su
 
 def _run(command: Command, folder: Path) -> subprocess.CompletedProcess[bytes]:
     process = _start(command, folder)
-    out, error = process.communicate(timeout=LONGEST_S)
+    try:
+        out, error = process.communicate(timeout=LONGEST_S)
+    finally:
+        process.kill()
     return subprocess.CompletedProcess(command.arguments, process.returncode, out, error)
 
 

@@ -27,7 +27,6 @@ from simulator.measured_runs import measure_recorded
 from simulator.measurements import MeasuredRun
 from simulator.report.explain import explain
 from simulator.report.sweep_console import render_summary
-from simulator.report.sweep_summary import summarize
 from simulator.report.tabular import rows_csv
 from simulator.reproduction import reproduce
 from simulator.result import load_result
@@ -35,6 +34,7 @@ from simulator.simulation import configure, finish, simulate
 from simulator.sweep.jobs import Job, plan, run_job
 from simulator.sweep.spec import load_spec, sweep_points
 from simulator.sweep.store import SweepStore
+from simulator.sweep.summary import summarize
 from simulator.workload import load_network
 from tests.hostile.fuzzing import mutations, samples
 from tests.hostile.fuzzing.laws import require_laws
