@@ -332,7 +332,7 @@ def _gather_elements(node: Node) -> Evaluator:
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
         data, indices = _given(inputs, 0), _given(inputs, 1)
-        places = list(np.indices(indices.shape, sparse=True))
+        places: list[Tensor] = list(np.indices(indices.shape, sparse=True))
         places[node.get("axis", 0)] = indices
         return (np.asarray(data[tuple(places)]),)
 
