@@ -1,4 +1,4 @@
-"""What does one tile cost the array? Accesses, words, cycles and delays of small tiles, worked out by hand."""
+"""What does one tile cost the array? Accesses, words, cycles and delays of small tiles, by hand."""
 
 from __future__ import annotations
 
@@ -29,28 +29,11 @@ EDGES = Edges(
 )
 """Memories that never make a vector wait."""
 
-PLACES = [
-    "CYCLES",
-    "PORT",
-    "OUTPUT",
-    "TAIL",
-    "COMPUTE",
-    "FILL",
-    "DRAIN",
-    "SHIFTING",
-    "FOLDS",
-    "ACTIVATIONS",
-    "WEIGHTS",
-    "SUMS_READ",
-    "SUMS_WRITTEN",
-    "ACTIVATION_WORDS",
-    "WEIGHT_WORDS",
-    "SUM_READ_WORDS",
-    "SUM_WRITE_WORDS",
-    "RESULT_WORDS",
-    "RESIDUAL_WORDS",
-    "HELD_ROWS",
-]
+PLACES = (
+    "CYCLES", "PORT", "OUTPUT", "TAIL", "COMPUTE", "FILL", "DRAIN", "SHIFTING", "FOLDS", "ACTIVATIONS",
+    "WEIGHTS", "SUMS_READ", "SUMS_WRITTEN", "ACTIVATION_WORDS", "WEIGHT_WORDS", "SUM_READ_WORDS",
+    "SUM_WRITE_WORDS", "RESULT_WORDS", "RESIDUAL_WORDS", "HELD_ROWS",
+)  # fmt: skip
 PHASES = ("COMPUTE", "FILL", "DRAIN", "SHIFTING")
 SUMS = ("SUMS_READ", "SUMS_WRITTEN", "SUM_READ_WORDS", "SUM_WRITE_WORDS")
 
