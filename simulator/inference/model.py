@@ -29,6 +29,7 @@ from simulator.workload.onnx import (
     read_source,
 )
 from simulator.workload.onnx.evaluate import Evaluator, evaluator_of
+from simulator.workload.onnx.fixed_inputs import with_values
 from simulator.workload.onnx.sizes import batch_axes, close_sizes
 
 Shape = tuple[int, ...]
@@ -253,10 +254,15 @@ def load_model(name_or_path: str | Path, *, sizes: Sizes | None = None) -> Model
     if path.suffix.lower() != ".onnx":
         raise UserError("trained networks are ONNX files with weights", source=path, value=path.suffix)
     with decoding("a network that can be executed", source=path):
-        source = read_source(path, all_inputs_are_data=True)
-        if not source.inputs:
-            raise UserError("a network for inference has a data input", source=path)
-        return _model(source, sizes or Sizes(), source.output_names[0])
+        return model_of(read_source(path, all_inputs_are_data=True), sizes=sizes)
+
+
+def model_of(source: Source, *, sizes: Sizes | None = None) -> Model:
+    """As `load_model`, of what was read already. Raises UserError as `load_model`."""
+    given = with_values(source, sizes.values if sizes is not None else {})
+    if not given.inputs:
+        raise UserError("a network for inference has a data input", source=given.path)
+    return _model(given, sizes or Sizes(), given.output_names[0])
 
 
 def _model(source: Source, sizes: Sizes, output: str) -> Model:

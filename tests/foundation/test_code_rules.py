@@ -110,6 +110,7 @@ FORCED = {
     "simulator/numerics/engines/": "numba: functions before they are compiled, kernels for any dtype",
     "simulator/numerics/formats/code_kernels.py": "numba: its intrinsics",
     "simulator/numerics/gpu/": "CuPy has no types",
+    "simulator/pytorch/": "PyTorch is an extra: its types are open so that they are the same without it",
     "simulator/report/plots.py": "matplotlib: keys of settings are one long `Literal`",
     "simulator/result_assembly.py": "json: what it cannot encode by itself",
     "simulator/result_laws.py": "json: fields before they are checked",
