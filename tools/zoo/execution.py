@@ -80,7 +80,7 @@ class UnknownProductError(Exception):
     """An operator that may be a product and that `RULES` does not know."""
 
 
-class _Recorder(TorchDispatchMode):  # type: ignore[misc]  # PyTorch is not installed where types are checked
+class _Recorder(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.products: Products = Counter()

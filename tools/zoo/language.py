@@ -12,7 +12,7 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from tools.zoo.architecture import Architecture, Built
 
 
-class Results(torch.nn.Module):  # type: ignore[misc]  # PyTorch is not installed where types are checked
+class Results(torch.nn.Module):
     """A model whose named results stand in a tuple; `names` says which."""
 
     def __init__(self, model: Any, *names: str, **options: Any) -> None:
@@ -27,7 +27,7 @@ class Results(torch.nn.Module):  # type: ignore[misc]  # PyTorch is not installe
         return tuple(getattr(results, name) for name in self.names)
 
 
-class CachedStep(torch.nn.Module):  # type: ignore[misc]
+class CachedStep(torch.nn.Module):
     """A language model on tokens that follow others, whose keys and values it is given."""
 
     def __init__(self, model: Any) -> None:
@@ -41,7 +41,7 @@ class CachedStep(torch.nn.Module):  # type: ignore[misc]
         return (logits, *_contents(cache))
 
 
-class PromptThenCache(torch.nn.Module):  # type: ignore[misc]
+class PromptThenCache(torch.nn.Module):
     """A language model on a prompt: logits of its last token, and the keys and values of all."""
 
     def __init__(self, model: Any) -> None:
@@ -55,7 +55,7 @@ class PromptThenCache(torch.nn.Module):  # type: ignore[misc]
         return (logits, *_contents(cache))
 
 
-class SpeechDecoder(torch.nn.Module):  # type: ignore[misc]
+class SpeechDecoder(torch.nn.Module):
     """Whisper's decoder on tokens and an encoded recording, with logits."""
 
     def __init__(self, model: Any) -> None:
@@ -69,7 +69,7 @@ class SpeechDecoder(torch.nn.Module):  # type: ignore[misc]
         return self.proj_out(hidden.last_hidden_state)
 
 
-class SpeechDecoderStep(torch.nn.Module):  # type: ignore[misc]
+class SpeechDecoderStep(torch.nn.Module):
     """Whisper's decoder on one token, given the keys and values of earlier tokens and of the recording."""
 
     def __init__(self, model: Any) -> None:

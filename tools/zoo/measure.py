@@ -69,6 +69,7 @@ def exported(architecture: Architecture, path: Path) -> tuple[Any, tuple[Any, ..
         warnings.simplefilter("ignore")
         if architecture.exporter == "dynamo":
             program = torch.onnx.export(model, inputs, dynamo=True, verbose=False)
+            assert program is not None
             program.save(str(path), external_data=True)
         else:
             torch.onnx.export(model, inputs, str(path), dynamo=False, opset_version=17)

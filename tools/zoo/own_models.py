@@ -19,7 +19,7 @@ def _unet_pair(channels: int, filters: int, padding: int) -> Any:
     )  # fmt: skip
 
 
-class UNet(nn.Module):  # type: ignore[misc]  # PyTorch is not installed where types are checked
+class UNet(nn.Module):
     """Ronneberger et al., arXiv 1505.04597, figure 1: convolutions without padding, crops beside them."""
 
     def __init__(self, channels: int = 1, classes: int = 2, padding: int = 0) -> None:
@@ -55,7 +55,7 @@ def _yolo_conv(channels: int, filters: int, kernel: int) -> Any:
     )
 
 
-class YoloV3Tiny(nn.Module):  # type: ignore[misc]
+class YoloV3Tiny(nn.Module):
     """cfg/yolov3-tiny.cfg of the darknet repository (Redmon and Farhadi, arXiv 1804.02767), 80 classes."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class YoloV3Tiny(nn.Module):  # type: ignore[misc]
         return self.coarse(neck), self.fine(torch.cat((finer, kept), 1))
 
 
-class Recurrent(nn.Module):  # type: ignore[misc]
+class Recurrent(nn.Module):
     """A recurrent layer of PyTorch and a classifier of its last step."""
 
     def __init__(self, layer: Any, features: int) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from tools.zoo.products import Product, Products
 
@@ -40,15 +41,14 @@ def read_records(path: Path = MEASUREMENTS) -> list[Record]:
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        return [
-            Record(
-                **{
-                    one.name: int(row[one.name]) if one.type == "int" else row[one.name]
-                    for one in fields(Record)
-                }
-            )
-            for row in csv.DictReader(file)
-        ]
+        return [_record(row) for row in csv.DictReader(file)]
+
+
+def _record(row: Mapping[str, str]) -> Record:
+    values: dict[str, Any] = {
+        one.name: int(row[one.name]) if one.type == "int" else row[one.name] for one in fields(Record)
+    }
+    return Record(**values)
 
 
 def write_records(records: Iterable[Record], path: Path = MEASUREMENTS) -> None:

@@ -41,7 +41,7 @@ def _classifier(name: str, side: int) -> Built:
     return torchvision.models.get_model(name, weights=None, **options), (torch.randn(1, 3, side, side),)
 
 
-class FirstResult(torch.nn.Module):  # type: ignore[misc]  # PyTorch is not installed where types are checked
+class FirstResult(torch.nn.Module):
     """A segmentation model without the dictionary around its result."""
 
     def __init__(self, model: Any) -> None:
@@ -68,7 +68,7 @@ def _video(name: str) -> Built:
     return torchvision.models.get_model(name, weights=None), (torch.randn(1, 3, 8, 112, 112),)
 
 
-class BackboneAndHeads(torch.nn.Module):  # type: ignore[misc]
+class BackboneAndHeads(torch.nn.Module):
     """A detector up to its raw predictions: everything that multiplies; boxes are sorted out elsewhere."""
 
     def __init__(self, detector: Any) -> None:
@@ -83,7 +83,7 @@ class BackboneAndHeads(torch.nn.Module):  # type: ignore[misc]
         return tuple(self.head(levels).values())
 
 
-class TwoStages(torch.nn.Module):  # type: ignore[misc]
+class TwoStages(torch.nn.Module):
     """A two-stage detector: proposals of all pixels, then the heads on a fixed number of proposals' features."""
 
     def __init__(self, detector: Any) -> None:
