@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from simulator.arch import ArchConfig, load_arch
 from simulator.arch.mapping_files import with_mapping
 from simulator.arch.scalesim_cfg import BANDWIDTH_FIELD, ScaleSimConfig, read_scalesim_cfg
 from simulator.foundation import UserError
+from simulator.foundation.callbacks import Progress
 from simulator.foundation.reading.content import is_folder
 from simulator.measurements import MeasuredRun
 from simulator.price_lists import move_prices_of
@@ -25,8 +26,6 @@ from simulator.workload.onnx.sizes import Sizes
 if TYPE_CHECKING:
     from simulator.measured_runs import Tensors
 
-Progress = Callable[[str, int, int], None]
-"""Called as `progress(what, done, total)`."""
 
 DEFAULT_ARCH = "int8_32x32"
 

@@ -39,7 +39,7 @@ from simulator.cli.written import folder_or_none, require_suffix, tell_overwritt
 
 if TYPE_CHECKING:
     from simulator.arch import ArchConfig
-    from simulator.cli.progress import Progress
+    from simulator.foundation.callbacks import Progress
     from simulator.system import MachineRun
     from simulator.workload import Network
 

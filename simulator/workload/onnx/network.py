@@ -23,7 +23,7 @@ from simulator.workload.onnx.build import build_graph
 from simulator.workload.onnx.builder import UnknownShapeError
 from simulator.workload.onnx.file import read_source
 from simulator.workload.onnx.fixed_inputs import with_values
-from simulator.workload.onnx.graph import OWN_DOMAIN, Graph, Node, Shape
+from simulator.workload.onnx.graph import OWN_DOMAIN, Graph, Node, Shape, Source
 from simulator.workload.onnx.names import is_product
 from simulator.workload.onnx.operators import AFFINE, MOVES, SHAPE_QUERIES, post_operation
 from simulator.workload.onnx.sizes import Sizes
@@ -245,8 +245,18 @@ def read_onnx(path: Path, *, skip_unsupported: bool = False, sizes: Sizes | None
         UserError: unreadable, not ONNX, an input dimension other than the batch left open, shapes that do not
             fit, or (all listed) operators that cannot be simulated.
     """
+    return network_of(
+        read_source(path), f"ONNX file {path.name}", skip_unsupported=skip_unsupported, sizes=sizes
+    )
+
+
+def network_of(
+    source: Source, origin: str, *, skip_unsupported: bool = False, sizes: Sizes | None = None
+) -> Network:
+    """As `read_onnx`, of what was read already; `origin` says in the result where it came from."""
+    path = source.path
     values = sizes.values if sizes is not None else {}
-    graph = build_graph(with_values(read_source(path), values), sizes)
+    graph = build_graph(with_values(source, values), sizes)
     importer = _Importer(graph, Counter(name for node in graph.nodes for name in node.inputs))
     try:
         importer.run()
@@ -267,8 +277,7 @@ def read_onnx(path: Path, *, skip_unsupported: bool = False, sizes: Sizes | None
     return Network(
         graph.name,
         importer.with_shared_weights(),
-        source=f"ONNX file {path.name}, {graph.batch_reason}{_as_given(values)};"
-        f" {_coverage(unsupported + shapeless)}",
+        source=f"{origin}, {graph.batch_reason}{_as_given(values)}; {_coverage(unsupported + shapeless)}",
         batch=graph.batch,
         skipped_operators=tuple(unsupported + shapeless),
         notes=_notes(graph),

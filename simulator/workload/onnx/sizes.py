@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from simulator.foundation import UserError
+from simulator.foundation.whole_numbers import whole_number
+from simulator.workload.layer import LARGEST_LENGTH
 from simulator.workload.onnx.graph import InputTensor, Shape
 
 BatchAxis = int | Literal["auto", "none"]
@@ -65,8 +67,8 @@ def parse_sizes(
     if batch_axis is not None:
         if batch_axis == "none":
             axis = "none"
-        elif batch_axis.isdecimal():
-            axis = int(batch_axis)
+        elif (number := whole_number(batch_axis)) is not None:
+            axis = number
         elif batch_axis != "auto":
             raise UserError(
                 "is no dimension",
@@ -92,9 +94,15 @@ def _assignment(text: str, option: str, form: str) -> tuple[str, str]:
 
 
 def _size(text: str, option: str, whole: str) -> int:
-    if not text.strip().isdecimal() or int(text) < 1:
-        raise UserError("sizes are positive whole numbers", location=option, value=whole)
-    return int(text)
+    size = whole_number(text)
+    if size is None or not 1 <= size <= LARGEST_LENGTH:
+        raise UserError(
+            "sizes are positive whole numbers",
+            location=option,
+            value=whole,
+            allowed=f"1 to {LARGEST_LENGTH:,}",
+        )
+    return size
 
 
 def close_sizes(inputs: tuple[InputTensor, ...], sizes: Sizes, path: Path) -> ClosedSizes:
