@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
 import numpy as np
@@ -12,8 +12,11 @@ import numpy.typing as npt
 
 from simulator.arch import ArchConfig
 from simulator.array import ArrayTiming, schedule_product
+from simulator.foundation import UserError
+from simulator.foundation.callbacks import Advance, Progress
 from simulator.foundation.defects import DefectError
 from simulator.numerics import Format, Mac, get_mac, multiply
+from simulator.numerics.array_types import Codes
 from simulator.system.column_blocks import macs_of_layer, place_channels
 from simulator.system.mac_traits import configured_traits
 from simulator.workload import Layer, Network
@@ -21,8 +24,8 @@ from simulator.workload import Layer, Network
 if TYPE_CHECKING:
     from pathlib import Path
 
-Codes = npt.NDArray[np.unsignedinteger[Any]]
-Progress = Callable[[str, int, int], None]
+MOST_VALUES: Final = 1 << 27
+"""Operands and results of a layer in registers: about 4 GiB where all are held at once."""
 
 
 class GridMismatchError(DefectError):
@@ -107,8 +110,15 @@ class GridProduct:
         Activations are rectified normal, weights normal.
 
         Raises:
-            UserError: blocks of columns that the layer cannot have.
+            UserError: blocks of columns that the layer cannot have, or more values than are stepped through.
         """
+        values = layer.m * layer.k * layer.groups + layer.k * layer.n + layer.m * layer.n
+        if values > MOST_VALUES:
+            raise UserError(
+                f"layer {layer.name!r} is too large for the register-level grid: operands and results are"
+                f" {values:,} values",
+                allowed=f"up to {MOST_VALUES:,}; the event engine has no such limit",
+            )
         column_blocks = macs_of_layer(arch, layer, configured_traits(arch)).blocks
         macs = [get_mac(choice, custom=arch.macs) for choice, _ in arch.mac_choices(layer.name)]
         generator = np.random.default_rng([seed, crc32(layer.name.encode())])
@@ -151,7 +161,7 @@ class GridProduct:
         slots = self.slots.size
         return schedule_product(self.timing, m=layer.m, n=slots, k=layer.k, groups=layer.groups).total_cycles
 
-    def run(self, progress: Callable[[int, int], None] | None = None) -> tuple[int, npt.NDArray[Any]]:
+    def run(self, progress: Advance | None = None) -> tuple[int, npt.NDArray[Any]]:
         """Step the grid through it: cycles, and sums [groups, M, N / groups] by channel."""
         from simulator.array.drive import run_product
 

@@ -94,7 +94,8 @@ class LogBase(Format):
         return np.where(fields.sign == 1, -magnitude, magnitude)
 
     @cached_property
-    def _pattern_table(self) -> PatternTable:
+    def pattern_table(self) -> PatternTable:
+        """The code of every float, by its leading bits."""
         return PatternTable(
             least_exponent=-127,
             greatest_exponent=128,
@@ -118,10 +119,10 @@ class LogBase(Format):
         return np.where(exponent == -127, 0, codes)
 
     def _encode(self, reals: npt.NDArray[np.float64]) -> Codes:
-        return self._pattern_table.encode(reals)
+        return self.pattern_table.encode(reals)
 
     def _encode_compiled(self, reals: npt.NDArray[np.float32 | np.float64], codes: Codes) -> None:
-        self._pattern_table.encode_compiled(reals, codes)
+        self.pattern_table.encode_compiled(reals, codes)
 
 
 @dataclass(frozen=True, repr=False)

@@ -70,6 +70,17 @@ class PatternTable:
         by_sign = [code_of(np.full_like(index, sign), exponent, fraction) for sign in (0, 1)]
         self._codes: Codes = np.concatenate([*by_sign, [code_of_infinity]]).astype(dtype)
 
+    @property
+    def codes(self) -> Codes:
+        """Entries of positive numbers, of negative ones, and the code of infinity."""
+        return self._codes
+
+    @property
+    def binary64_places(self) -> tuple[int, int, int, int, bool]:
+        """For float64 patterns: bits dropped, first and last leading bits, the least infinite pattern, sticky."""
+        drop, first, infinite = self._cut(BINARY64)
+        return drop, first, first + self._per_sign - 1, infinite, self._sticky
+
     def encode(self, reals: npt.NDArray[np.float64]) -> Codes:
         """Codes of float64 values with plain numpy."""
         drop, first, infinite = self._cut(BINARY64)

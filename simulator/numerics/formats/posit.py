@@ -75,7 +75,8 @@ class Posit(TaperedFormat):
         return np.where(fields.sign == 1, -magnitude, magnitude)
 
     @cached_property
-    def _pattern_table(self) -> PatternTable:
+    def pattern_table(self) -> PatternTable:
+        """The code of every float, by its leading bits."""
         # Guard, round and a sticky bit that gathers all the rest decide as the whole fraction would.
         return PatternTable(
             least_exponent=-self.layout.greatest_exponent - 1,
@@ -95,10 +96,10 @@ class Posit(TaperedFormat):
         return np.where(exponent < -top, 0, magnitude | (sign << (self.bits - 1)))
 
     def _encode(self, reals: npt.NDArray[np.float64]) -> Codes:
-        return self._pattern_table.encode(reals)
+        return self.pattern_table.encode(reals)
 
     def _encode_compiled(self, reals: npt.NDArray[np.float32 | np.float64], codes: Codes) -> None:
-        self._pattern_table.encode_compiled(reals, codes)
+        self.pattern_table.encode_compiled(reals, codes)
 
 
 def _posit(match: re.Match[str]) -> Format:
