@@ -12,7 +12,8 @@ from tests.numbers.gpu_devices import DEVICES, device_named
 
 FORMATS = (
     "int8", "uint4", "fix8.5", "ufix8.3", "sm8", "e4m3", "ue4m4b9", "e3m0", "e2m1", "e4m3fn", "e5m2ieee",
-    "e5m2sat", "e4m3fnuz", "fp16", "bf16", "tf32", "fp32", "log8.1", "log16", "posit8.1", "posit8.0", "posit9.1",
+    "e5m2sat", "e4m3fnuz", "fp16", "bf16", "tf32", "fp32", "log8.1", "log16", "posit8.1", "posit8.0",
+    "posit9.1",
 )  # fmt: skip
 
 

@@ -27,9 +27,21 @@ KERNELS = {
 }
 OTHERS = ("int4 x e4m3", "sm8 x sm8", "e3m4 x e2m5", "uint8 x int8")
 BY_FIELDS: tuple[dict[str, Any], ...] = (
-    {"activation": "int8", "weight": "int8", "accumulator": {"kind": "fixed", "bits": 18, "overflow": "saturate"}},
-    {"activation": "int8", "weight": "int8", "accumulator": {"kind": "fixed", "bits": 17, "overflow": "sticky"}},
-    {"activation": "int8", "weight": "int8", "accumulator": {"kind": "fixed", "bits": 16, "overflow": "wrap"}},
+    {
+        "activation": "int8",
+        "weight": "int8",
+        "accumulator": {"kind": "fixed", "bits": 18, "overflow": "saturate"},
+    },
+    {
+        "activation": "int8",
+        "weight": "int8",
+        "accumulator": {"kind": "fixed", "bits": 17, "overflow": "sticky"},
+    },
+    {
+        "activation": "int8",
+        "weight": "int8",
+        "accumulator": {"kind": "fixed", "bits": 16, "overflow": "wrap"},
+    },
     {"activation": "e4m3", "weight": "e4m3", "accumulator": {"kind": "fixed", "bits": 40, "lsb": -10}},
     {"activation": "fp16", "weight": "fp16", "accumulator": {"kind": "float", "format": "fp16"}},
     {"activation": "bf16", "weight": "e4m3fn", "accumulator": {"kind": "float", "format": "bf16"}},
@@ -198,6 +210,16 @@ def test_starting_from_given_accumulators(device: Device, name: str) -> None:
     assert_same(device, mac, a, w, start)
 
 
+def test_subnormal_float32_products_and_sums_are_kept(device: Device) -> None:
+    mac = get_mac("fp32")
+    a = np.array([[2.0**-100, 2.0**-140, 1.0]], np.float32)
+    w = np.array([[2.0**-40, 2.0**-9, 2.0**-149]], np.float32).T
+    # 2^-140 + 2^-149 + 2^-149, all of them subnormal.
+    found = multiply_on(device, mac, a.view(np.uint32), w.view(np.uint32))
+    assert found.engine == "gpu"
+    assert mac.to_real(found.accumulators)[0, 0] == 2.0**-140 + 2.0**-148
+
+
 def test_sums_past_a_sticky_end_keep_the_first_sign(device: Device) -> None:
     mac = get_mac("posit8")
     largest = int(np.argmax(np.where(np.isfinite(mac.activation.values()), mac.activation.values(), 0)))
@@ -217,7 +239,9 @@ def test_what_has_no_kernel_runs_on_the_cpu_and_says_so(device: Device) -> None:
     a, w = network_codes(mac, (6, 5, 4), 1)
     result, wanted = multiply_on(device, mac, a, w), multiply(mac, a, w)
     assert result.engine == wanted.engine != "gpu"
-    assert result.reason.endswith(f"; on the CPU, since no kernel has a register of {mac.accumulator_bits} bits; 64 at most")
+    assert result.reason.endswith(
+        f"; on the CPU, since no kernel has a register of {mac.accumulator_bits} bits; 64 at most"
+    )
     np.testing.assert_array_equal(result.accumulators, wanted.accumulators)
 
 
@@ -248,7 +272,11 @@ def test_tensors_of_pytorch_are_taken_without_a_copy() -> None:
     ("a", "w", "said"),
     [
         (np.zeros((3, 4), np.uint8), np.zeros((5, 2), np.uint8), "shapes do not match"),
-        (np.zeros((3, 4), np.float32), np.zeros((4, 2), np.uint8), r"activations \[M, K\] are not codes of int8"),
+        (
+            np.zeros((3, 4), np.float32),
+            np.zeros((4, 2), np.uint8),
+            r"activations \[M, K\] are not codes of int8",
+        ),
         (np.zeros((3, 4), np.uint8), np.zeros((4, 2), np.uint16), r"weights \[K, N\] are not codes of int8"),
     ],
 )
