@@ -4,7 +4,7 @@
     python -m benchmarks.gpu --network model.onnx --data folder --mac elma8 --preprocess imagenet
 
 Without a GPU it says that it skipped. Products: codes on the device to accumulators on the device, in 10^12
-MACs a second, medians of timed calls; their bound is the operation that the kernel needs once for each MAC
+MACs a second, medians of calls in a row; their bound is the operation that the kernel needs once for each MAC
 (see `BOUNDS`), at the card's highest clock, and for float64 the card's BLAS in the same run. Networks:
 seconds with everything included, the first run of the process (which compiles) and the median of later ones,
 after the outputs of the first `--compared` images were compared with the CPU's bit for bit.
@@ -28,6 +28,7 @@ from simulator.numerics.gpu.device_sums import DeviceSums, Operand, multiply_bat
 
 SHAPES = ((6272, 1152, 256), (12544, 576, 64), (4096, 2304, 1024))
 REPEATS = 20
+IN_A_ROW = 5
 BOUNDS = {
     "elma8": ("one 32-bit load from shared memory a lane", 32),
     "fp16": ("half-precision FMA", 256),
@@ -40,7 +41,7 @@ arithmetic instructions; shared memory has 32 banks of 4 bytes)."""
 
 
 def seconds_on(device: Device, work: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Median seconds of `work` on the device's own clock, after three runs."""
+    """Median seconds of `work` on the device's own clock, after three runs; so many follow each other."""
     xp = device.xp
     for _ in range(3):
         work()
@@ -48,10 +49,11 @@ def seconds_on(device: Device, work: Callable[[], object], repeats: int = REPEAT
     for _ in range(repeats):
         start, end = xp.cuda.Event(), xp.cuda.Event()
         start.record()
-        work()
+        for _ in range(IN_A_ROW):
+            work()
         end.record()
         end.synchronize()
-        seconds.append(xp.cuda.get_elapsed_time(start, end) / 1e3)
+        seconds.append(float(xp.cuda.get_elapsed_time(start, end)) / 1e3 / IN_A_ROW)
     return statistics.median(seconds)
 
 

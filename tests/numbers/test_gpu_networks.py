@@ -82,9 +82,9 @@ def network(path: Path) -> Path:
     ]  # fmt: skip
     constants = [
         numpy_helper.from_array(np.array([0, 0, 0, 0, 0, 0, 1, 1], np.int64), "pads"),
-        numpy_helper.from_array(np.float32(0), "zero"),
-        numpy_helper.from_array(np.float32(6), "six"),
-        numpy_helper.from_array(np.float32(0.75), "factor"),
+        numpy_helper.from_array(np.array(0, np.float32), "zero"),
+        numpy_helper.from_array(np.array(6, np.float32), "six"),
+        numpy_helper.from_array(np.array(0.75, np.float32), "factor"),
         weights("w0", 16, 3, 3, 3), weights("b0", 16), weights("w1", 16, 8, 3, 3),
         weights("w2", 16, 1, 3, 2), weights("b2", 16), weights("w3", 24, 16, 1, 1),
         weights("w4", 24 * 4 * 4, 10), weights("b4", 10),

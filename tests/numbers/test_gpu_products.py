@@ -11,6 +11,7 @@ from simulator.foundation import UserError
 from simulator.inference.exact_arithmetic import exact_accumulator
 from simulator.numerics import Mac, get_mac, multiply, preset_names
 from simulator.numerics.gpu import Device, multiply_device_arrays, multiply_on
+from simulator.numerics.gpu.half_flushing import boundary_sums, flushes_as_formats_do
 from tests.numbers.gpu_devices import DEVICES, device_named
 
 KERNELS = {
@@ -200,6 +201,24 @@ def test_halves_next_to_the_smallest_normal_number(device: Device) -> None:
     # Each product stands alone on the diagonal.
     found = multiply_on(device, mac, left[:, None], right[None, :]).accumulators.diagonal()
     np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_flushing_step_is_compared_before_it_is_used(device: Device) -> None:
+    """Another rule is found out: the interpreter's step rounds to the subnormal step first."""
+    rows = boundary_sums().view(np.float16).astype(np.float64)
+    sums = rows[:, 0] * rows[:, 1] + rows[:, 2]
+    between = (sums >= TINY - 2.0**-25) & (sums < TINY - 2.0**-26)
+    assert (
+        np.count_nonzero(between) > 100
+    )  # rounded to 11 bits these stay below, to subnormal steps they do not
+    assert np.count_nonzero((sums >= TINY - 2.0**-26) & (sums < TINY)) > 100  # these must not become zero
+    if device.name == "an interpreter":
+        assert not flushes_as_formats_do(device)
+        return
+    mac = get_mac("fp16")
+    a, w = network_codes(mac, (70, 200, 66), 8)
+    if flushes_as_formats_do(device):
+        assert_same(device, mac, a, w)
 
 
 @pytest.mark.parametrize("name", ["int8", "elma8", "fp16", "posit8", "bf16", "elma16"])

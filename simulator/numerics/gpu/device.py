@@ -66,9 +66,7 @@ class CupyDevice:
         self.xp: Any = cupy
         self._constants: dict[Hashable, DeviceArray] = {}
         self._functions: dict[str, Any] = {}
-        # --fmad=false: what the kernels do not write as a fused multiply-add must not become one.
-        options = ("--std=c++17", "--fmad=false")
-        self._module = cupy.RawModule(code=SOURCE.read_text(encoding="utf-8"), options=options)
+        self._modules: dict[str, Any] = {}
         properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
         self._name: str = properties["name"].decode()
         self._shared_bytes = int(properties["sharedMemPerBlockOptin"])
@@ -109,11 +107,28 @@ class CupyDevice:
     ) -> None:
         """On the current stream."""
         if kernel not in self._functions:
-            self._functions[kernel] = self._module.get_function(kernel)
+            self._functions[kernel] = self._module_of(kernel).get_function(kernel)
         function = self._functions[kernel]
         if shared_bytes > function.max_dynamic_shared_size_bytes:
             function.max_dynamic_shared_size_bytes = shared_bytes
         function(grid, (threads, 1, 1), arguments, shared_mem=shared_bytes)
+
+    def _module_of(self, kernel: str) -> Any:
+        """The part of the kernels that has this one: each is compiled when it is needed."""
+        part = part_of(kernel)
+        if part not in self._modules:
+            # --fmad=false: what the kernels do not write as a fused multiply-add must not become one.
+            options = ("--std=c++17", "--fmad=false", f"-DKERNELS_{part.upper()}")
+            self._modules[part] = self.xp.RawModule(code=SOURCE.read_text(encoding="utf-8"), options=options)
+        return self._modules[part]
+
+
+def part_of(kernel: str) -> str:
+    """The part of the kernels' source that has a kernel."""
+    family, _, step = kernel.partition("_")
+    if family in ("tiled", "direct"):
+        return step
+    return family if family in ("lanes", "halves") else "other"
 
 
 @cache

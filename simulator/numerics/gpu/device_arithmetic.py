@@ -87,3 +87,12 @@ def narrow(device: Device, values: DeviceArray) -> DeviceArray:
     if values.size:
         device.launch("narrow", blocks(values.size), THREADS, (values, results, np.int64(values.size)))
     return results
+
+
+def widen(device: Device, values: DeviceArray) -> DeviceArray:
+    """float32 values as float64."""
+    values = device.xp.ascontiguousarray(values)
+    results = device.xp.empty(values.shape, np.float64)
+    if values.size:
+        device.launch("widen", blocks(values.size), THREADS, (values, results, np.int64(values.size)))
+    return results

@@ -16,7 +16,7 @@ from simulator.numerics.formats.posit import Posit
 from simulator.numerics.formats.sign_magnitude import SignMagnitude
 from simulator.numerics.formats.standard_float import Binary64
 from simulator.numerics.gpu.device import Device, DeviceArray
-from simulator.numerics.gpu.device_arithmetic import THREADS, blocks, look_up
+from simulator.numerics.gpu.device_arithmetic import THREADS, blocks, look_up, widen
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def _integers(fmt: Format, conversion: Conversion, *, has_kinds: bool) -> npt.ND
 def decode_on(device: Device, fmt: Format, codes: DeviceArray) -> DeviceArray:
     """The values of codes, float64."""
     if fmt.spec == "fp32":
-        return device.xp.ascontiguousarray(codes).view(np.float32).astype(np.float64)
+        return widen(device, device.xp.ascontiguousarray(codes).view(np.float32))
     return look_up(device, values_on(device, fmt), codes)
 
 
@@ -117,7 +117,7 @@ def values_on(device: Device, fmt: Format) -> DeviceArray:
 def _kinds(fmt: Format) -> npt.NDArray[np.uint8]:
     """1 for zeros, 2 for infinities and NaN, by code."""
     values = fmt.values()
-    kinds = (values == 0).astype(np.uint8)
+    kinds: npt.NDArray[np.uint8] = (values == 0).astype(np.uint8)
     kinds[~np.isfinite(values)] = 2
     return kinds
 

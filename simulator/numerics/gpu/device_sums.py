@@ -13,6 +13,7 @@ from simulator.numerics.engines.problem import Refusal
 from simulator.numerics.gpu.device import Device, DeviceArray, scalars
 from simulator.numerics.gpu.device_arithmetic import blocks, look_up
 from simulator.numerics.gpu.device_encoding import encode_on
+from simulator.numerics.gpu.half_flushing import flushes_as_formats_do
 from simulator.numerics.gpu.step_plans import (
     Role,
     StepPlan,
@@ -217,7 +218,8 @@ def _tiled(
     if not sums.size:
         return _kept(device, plan, sums, signs)
     if plan.kernel == "halves":
-        name = "halves_flushed" if plan.integers[0] else "halves_kept"
+        flushed = "halves_flushing" if flushes_as_formats_do(device) else "halves_flushed"
+        name = flushed if plan.integers[0] else "halves_kept"
         grid = (-(-N // _HALF_TILE), -(-M // _HALF_TILE), z)
         device.launch(name, grid, _HALF_THREADS, (a, w, sums, *scalars(M, K, N), *_strides(left, right)))
         return _kept(device, plan, sums, signs)

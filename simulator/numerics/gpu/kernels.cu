@@ -57,13 +57,19 @@ __device__ inline float narrowed(double x) {
 
 __device__ inline u32 least_halves(u32 a, u32 b) {  // of |b|; a number where the other is NaN
     u32 d;
-    asm("min.f16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b & 0x7FFF7FFFu));
+    asm("{.reg .b32 size; abs.f16x2 size, %2; min.f16x2 %0, %1, size;}" : "=r"(d) : "r"(a), "r"(b));
     return d;
 }
 
 __device__ inline u32 fma_half2(u32 a, u32 b, u32 c) {
     u32 d;
     asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+    return d;
+}
+
+__device__ inline u32 fma_half2_flushing(u32 a, u32 b, u32 c) {
+    u32 d;
+    asm("fma.rn.ftz.f16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
     return d;
 }
 
@@ -292,11 +298,21 @@ __device__ void direct(const typename Step::Operand *x, const typename Step::Ope
                      table);                                                                                 \
     }
 
+#ifdef KERNELS_SINGLE
 PRODUCT(single, SingleStep, 4, 4)
+#endif
+#ifdef KERNELS_EXACT
 PRODUCT(exact, ExactStep, 4, 4)
+#endif
+#ifdef KERNELS_ROUNDED
 PRODUCT(rounded, RoundedStep, 4, 4)
+#endif
+#ifdef KERNELS_LOG
 PRODUCT(log, LogStep, 4, 4)
+#endif
+#ifdef KERNELS_WATCHED
 PRODUCT(watched, WatchedStep, 2, 2)
+#endif
 
 // ------------------------------------------------------------------------- log products by a table for a lane
 
@@ -391,13 +407,16 @@ __device__ void by_lanes(const u32 *a, const u32 *w, double *sums, int Z, int M,
                                         shared);                                                             \
     }
 
+#ifdef KERNELS_LANES
 BY_LANES(lanes_128x128, 32, 16, 4, 8)
 BY_LANES(lanes_128x64, 32, 16, 4, 4)
 BY_LANES(lanes_64x128, 16, 32, 4, 4)
 BY_LANES(lanes_32x256, 8, 64, 4, 4)
+#endif
 
 // ------------------------------------------------------------------------------------- half precision products
 
+#ifdef KERNELS_HALVES
 __device__ inline u32 exact_half(u16 a, u16 w, u16 c) {
     // No second rounding can be seen: see `is_rounded_once`. Subnormal results become zeros of their sign.
     double total = __fma_rn(double_of_half(a), double_of_half(w), double_of_half(c));
@@ -421,10 +440,11 @@ __device__ inline u32 finished_pair(u32 pair) {  // every NaN becomes the format
 
 // sums [z][M][N] of half patterns; two columns a lane, 64 x 64 sums a block of 128 threads.
 //
-// With FLUSH, results below 2^-14 must become zero after rounding to 11 bits, which the device's step does not
-// do. Such a result shows: it is not zero and at most 2^-14. The least magnitude of a step's results is kept;
-// where it is that small, what is not zero is computed again, exactly.
-template <bool FLUSH>
+// Results below 2^-14 must become zero after rounding to 11 bits where an accumulator flushes. FLUSH 1: which the
+// device's step does not do. Such a result shows: it is not zero and at most 2^-14. The least magnitude of a
+// step's results is kept; where it is that small, what is not zero is computed again, exactly. FLUSH 2: which the
+// device's flushing step does (see `compare_flushing`). FLUSH 0: subnormal results are kept.
+template <int FLUSH>
 __device__ void halves(const u16 *a, const u16 *w, u16 *sums, int M, int K, int N, i64 stride_a,
                        i64 stride_w) {
     __shared__ __align__(16) u32 a_tile[STEPS][64];
@@ -470,10 +490,11 @@ __device__ void halves(const u16 *a, const u16 *w, u16 *sums, int M, int K, int 
             for (int i = 0; i < 8; i++)
 #pragma unroll
                 for (int j = 0; j < 2; j++) {
-                    after[i][j] = fma_half2(left_operands[i], right_operands[j], total[i][j]);
-                    if (FLUSH) least = least_halves(least, after[i][j]);
+                    after[i][j] = FLUSH == 2 ? fma_half2_flushing(left_operands[i], right_operands[j], total[i][j])
+                                             : fma_half2(left_operands[i], right_operands[j], total[i][j]);
+                    if (FLUSH == 1) least = least_halves(least, after[i][j]);
                 }
-            if (FLUSH && ((least & 0xFFFFu) <= 0x0400u || (least >> 16) <= 0x0400u)) {
+            if (FLUSH == 1 && ((least & 0xFFFFu) <= 0x0400u || (least >> 16) <= 0x0400u)) {
 #pragma unroll
                 for (int i = 0; i < 8; i++)
 #pragma unroll
@@ -502,14 +523,40 @@ __device__ void halves(const u16 *a, const u16 *w, u16 *sums, int M, int K, int 
 
 extern "C" __global__ void __launch_bounds__(128) halves_kept(const u16 *a, const u16 *w, u16 *sums, int M,
                                                               int K, int N, i64 stride_a, i64 stride_w) {
-    halves<false>(a, w, sums, M, K, N, stride_a, stride_w);
+    halves<0>(a, w, sums, M, K, N, stride_a, stride_w);
 }
 
 extern "C" __global__ void __launch_bounds__(128) halves_flushed(const u16 *a, const u16 *w, u16 *sums, int M,
                                                                  int K, int N, i64 stride_a, i64 stride_w) {
-    halves<true>(a, w, sums, M, K, N, stride_a, stride_w);
+    halves<1>(a, w, sums, M, K, N, stride_a, stride_w);
 }
 
+extern "C" __global__ void __launch_bounds__(128) halves_flushing(const u16 *a, const u16 *w, u16 *sums, int M,
+                                                                  int K, int N, i64 stride_a, i64 stride_w) {
+    halves<2>(a, w, sums, M, K, N, stride_a, stride_w);
+}
+
+// Whether the device's flushing step is ours: counts[0] the sums a w + c for which it is not, counts[1] all. Rows
+// are (a, w, c); each is tried with its signs and its last bits changed, as both lanes.
+extern "C" __global__ void halves_compare(const u16 *rows, i64 size, u64 *counts) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    u64 different = 0, all = 0;
+    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < size * 64; at += stride) {
+        const u32 change = (u32)(at % 64);
+        const u16 *row = rows + at / 64 * 3;
+        u32 a = row[0] ^ (change & 1) << 15, w = (u32)(row[1] ^ (change >> 1 & 1)), c = row[2];
+        c = (c ^ (change >> 2 & 1) << 15) + (change >> 3 & 7);
+        if ((c & 0x7FFFu) < 0x0400u) c &= 0x8000u;  // accumulators are never subnormal
+        a |= a << 16, w |= w << 16, c |= c << 16;
+        different += fma_half2_flushing(a, w, c) != exact_pair(a, w, c);
+        all += 1;
+    }
+    if (different) atomicAdd(&counts[0], different);
+    atomicAdd(&counts[1], all);
+}
+#endif
+
+#ifdef KERNELS_OTHER
 // Sums that float64 holds exactly as a register of 64 - spare bits has them, in units of 2^-shift.
 extern "C" __global__ void registers(const double *sums, i64 *held, i64 size, int shift, int spare) {
     const i64 stride = (i64)gridDim.x * blockDim.x;
@@ -714,6 +761,12 @@ extern "C" __global__ void bounded(const float *values, float *results, i64 size
     }
 }
 
+extern "C" __global__ void widen(const float *values, double *results, i64 size) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < size; at += stride)
+        results[at] = widened(values[at]);
+}
+
 // float64 to float32, rounded once.
 extern "C" __global__ void narrow(const double *values, float *results, i64 size) {
     const i64 stride = (i64)gridDim.x * blockDim.x;
@@ -759,3 +812,4 @@ extern "C" __global__ void converted(const i64 *sums, float *results, i64 size, 
         results[at] = narrowed(__dmul_rn(values[code], factor));
     }
 }
+#endif

@@ -6,6 +6,15 @@
 #include <utility>
 #include <vector>
 
+#define KERNELS_SINGLE
+#define KERNELS_EXACT
+#define KERNELS_ROUNDED
+#define KERNELS_LOG
+#define KERNELS_WATCHED
+#define KERNELS_LANES
+#define KERNELS_HALVES
+#define KERNELS_OTHER
+
 struct Triple { unsigned x, y, z; };
 static Triple threadIdx, blockIdx, blockDim, gridDim;
 
@@ -39,6 +48,14 @@ static inline unsigned fma_half2(unsigned a, unsigned b, unsigned c) {
     unsigned low = half_of_double(fma(double_of_half(a), double_of_half(b), double_of_half(c)));
     unsigned high = half_of_double(fma(double_of_half(a >> 16), double_of_half(b >> 16), double_of_half(c >> 16)));
     return low | high << 16;
+}
+
+// A card could flush what is subnormal after it was rounded with the subnormal numbers' step: not our rule.
+static inline unsigned fma_half2_flushing(unsigned a, unsigned b, unsigned c) {
+    unsigned result = fma_half2(a, b, c);
+    if ((result & 0x7FFF) < 0x0400) result &= 0xFFFF8000u;
+    if ((result >> 16 & 0x7FFF) < 0x0400) result &= 0x8000FFFFu;
+    return result;
 }
 
 static inline unsigned least_halves(unsigned a, unsigned b) {
