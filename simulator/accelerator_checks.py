@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from simulator.arch import ArchConfig, load_arch
 from simulator.cost.mac_parts import structure_of
-from simulator.cost.prediction import Check
 from simulator.cost.price_tables import load_table
 from simulator.cost.pricing import ArchitecturePricing
 from simulator.formation import UNSTATED_UNCERTAINTY
 from simulator.numerics import get_mac
+from simulator.prediction import Check
 from simulator.published_accelerators import (
     EYERISS_ALEXNET,
     EYERISS_BATCH,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from simulator.foundation import sums
 from simulator.foundation.femtojoules import Femtojoules, formed_fj
+from simulator.operands import Operand
 
 UNSTATED_UNCERTAINTY: Final = 0.15
 """Of a price that states none: a published array takes 14 % more power than its published PEs account for."""
@@ -67,7 +68,7 @@ class UnitPrice(Part):
     name: str
     component: str
     kind: Literal["dynamic", "static"]
-    operand: Literal["ifmap", "filter", "ofmap"] | None = None
+    operand: Operand | None = None
     counted: str
     price_pj: FiniteFloat | None
     less_leakage_pj: Real = 0.0

@@ -16,6 +16,7 @@ from simulator.cost.provenance import missing_prices, price_sources
 from simulator.foundation.code_version import code_version
 from simulator.foundation.femtojoules import in_pj, picojoules
 from simulator.measurements import NO_LAYER, MeasuredLayer, Measurements
+from simulator.operands import OPERANDS, Operand
 from simulator.overflow_warnings import overflow_warnings
 from simulator.price_lists import PriceLists
 from simulator.report.intervals import ends_of
@@ -33,7 +34,7 @@ from simulator.result import (
 )
 from simulator.result_defaults import OPERATIONS_PER_MAC, chip_fj, dram_fj
 from simulator.system import LayerRun, MachineRun
-from simulator.system.counts import OPERANDS, Operand, PECycles, Traffic
+from simulator.system.counts import PECycles, Traffic
 from simulator.workload import Network
 
 _PJ_PER_NS_IN_MW = 1.0
@@ -91,7 +92,7 @@ def assemble(
         warnings=[
             *run.network.notes,
             *run.warnings,
-            *measured.warnings,
+            *(warning for warning in measured.warnings if warning not in run.network.notes),
             *prices.warnings,
             *(_unused_warning(rows) for rows in unused if rows.never),
             *overflow_warnings(arch, run, measured),

@@ -13,7 +13,8 @@ from typing import Any, Final
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from simulator.arch.config import ArchConfig, SramConfig
+from simulator.arch.config import ArchConfig
+from simulator.arch.memories import SramConfig
 from simulator.cost.memory import SramCost, sram_cost
 from simulator.cost.run_prices import Prices
 from simulator.foundation.files import write_bytes, write_text

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simulator.accelerator_checks import accelerator_checks
-from simulator.cost.prediction import Check, Nature
 from simulator.cost.validation import validate
-from simulator.cost.validation_text import validation_markdown
+from simulator.prediction import Check, Nature
+from simulator.report.validation_text import validation_markdown
 
 BEFORE = Path(__file__).with_name("data") / "validation_before.csv"
 

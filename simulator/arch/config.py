@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from simulator.arch.frozen_section import Section
+from simulator.arch.memories import SramsConfig
 from simulator.dataflow import DATAFLOWS, DataflowName
+from simulator.foundation import UserError
+from simulator.operands import Operand
 
-Dataflow = DataflowName
 """What stays in the PEs, by name: one of `simulator.dataflow.DATAFLOWS`."""
 
 Overlap = Literal["none", "drain", "full"]
@@ -33,11 +36,7 @@ MacChoice = str | dict[str, Any]
 """A MAC preset's name, a spec string such as `e4m3 x e4m3`, or a MAC written out (docs/macs.md)."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class ProcessConfig(_Section):
+class ProcessConfig(Section):
     """The silicon that every price must match."""
 
     node_nm: float = Field(28, ge=3, le=250, description="Technology node.")
@@ -46,7 +45,7 @@ class ProcessConfig(_Section):
     corner: Literal["TT", "SS", "FF"] = Field("TT", description="Process corner at which power is meant.")
 
 
-class ColumnBlockConfig(_Section):
+class ColumnBlockConfig(Section):
     """Neighbouring columns whose PEs hold the same MAC; all blocks share one activation format."""
 
     mac: MacChoice = Field(description="MAC of these columns.")
@@ -57,7 +56,7 @@ class ColumnBlockConfig(_Section):
     )
 
 
-class ArrayConfig(_Section):
+class ArrayConfig(Section):
     """The grid of PEs and how folds pass through it."""
 
     rows: int = Field(32, ge=1, le=4096, description="PE rows (R).")
@@ -104,57 +103,8 @@ class ArrayConfig(_Section):
         return self
 
 
-class SramConfig(_Section):
-    """One on-chip buffer."""
-
-    capacity_kib: float = Field(256, gt=0, le=1048576, description="Capacity, both halves together.")
-    word_bits: int = Field(
-        256,
-        ge=8,
-        le=1048576,
-        description="Bits of one access; left out of a file: what one array edge takes in a cycle.",
-    )
-    macro_word_bits: int = Field(
-        256,
-        ge=1,
-        le=1048576,
-        description="Widest word of one macro; a wider word is macros side by side, of which only those that "
-        "are touched switch.",
-    )
-    ports: int = Field(1, ge=1, le=8, description="Accesses per cycle.")
-    double_buffered: bool = Field(default=True, description="One half is filled while the other is used.")
-
-    @property
-    def capacity_bytes(self) -> int:
-        """Capacity in bytes, both halves together."""
-        return int(self.capacity_kib * 1024)
-
-    @property
-    def tile_bytes(self) -> int:
-        """Bytes that one tile may take: half the capacity when double buffered."""
-        return self.capacity_bytes // (2 if self.double_buffered else 1)
-
-    @property
-    def touched_bits(self) -> int:
-        """Bits of one macro's word, which an access of any part of it switches."""
-        return min(self.word_bits, self.macro_word_bits)
-
-    @property
-    def bytes_per_cycle(self) -> float:
-        """Bytes that all ports together move in one cycle."""
-        return self.word_bits * self.ports / 8
-
-
-class SramsConfig(_Section):
-    """The three operand buffers."""
-
-    ifmap: SramConfig = Field(default_factory=SramConfig, description="Activations.")
-    filter: SramConfig = Field(default_factory=SramConfig, description="Weights.")
-    ofmap: SramConfig = Field(default_factory=SramConfig, description="Results and partial sums.")
-
-
-class DramConfig(_Section):
-    """Off-chip memory, shared by the three operand streams."""
+class DramConfig(Section):
+    """Off-chip memory, shared by the streams of all tensors."""
 
     type: str = Field(
         "lpddr4",
@@ -177,7 +127,7 @@ class DramConfig(_Section):
         return self
 
 
-class OutputPathConfig(_Section):
+class OutputPathConfig(Section):
     """What results pass between the array and the ofmap buffer: bias, conversion, ReLU, pooling, addition."""
 
     values_per_cycle: int | None = Field(
@@ -189,7 +139,7 @@ class OutputPathConfig(_Section):
     latency_cycles: int = Field(4, ge=0, le=1000, description="Pipeline depth.")
 
 
-class TilingChoice(_Section):
+class TilingChoice(Section):
     """What a tiling can fix; whatever is left open is chosen."""
 
     loop_order: LoopOrder = Field("auto", description="Operand that stays while the others pass.")
@@ -220,7 +170,7 @@ class TilingChoice(_Section):
     )
 
     single_buffered: Annotated[
-        tuple[Literal["ifmap", "filter", "ofmap"], ...],
+        tuple[Operand, ...],
         BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
     ] = Field((), description="Operands of which the buffer holds one tile although two would fit.")
 
@@ -256,7 +206,7 @@ class LayerTilingConfig(TilingChoice):
     )
 
 
-class ScalingConfig(_Section):
+class ScalingConfig(Section):
     """Permission for explicit steps from the conditions of a price to those of the architecture."""
 
     voltage: bool = Field(default=False, description="Scale prices to `process.voltage_v`.")
@@ -264,7 +214,7 @@ class ScalingConfig(_Section):
     node: bool = Field(default=False, description="Scale prices to `process.node_nm`.")
 
 
-class LayerConfig(_Section):
+class LayerConfig(Section):
     """What one layer does differently from the rest of the network."""
 
     mac: MacChoice | None = Field(None, description="MAC that the PEs are configured to for this layer.")
@@ -274,7 +224,7 @@ class LayerConfig(_Section):
     )
 
 
-class ArchConfig(_Section):
+class ArchConfig(Section):
     """A whole accelerator."""
 
     name: str = Field("unnamed", description="Shown in results.")
@@ -282,7 +232,9 @@ class ArchConfig(_Section):
     clock_mhz: float = Field(500, gt=0, le=5000, description="One clock for array and buffers.")
     process: ProcessConfig = Field(default_factory=ProcessConfig, description="Silicon conditions.")
     array: ArrayConfig = Field(default_factory=ArrayConfig, description="The PE grid.")
-    sram: SramsConfig = Field(default_factory=SramsConfig, description="On-chip buffers.")
+    sram: SramsConfig = Field(
+        default_factory=lambda: SramsConfig({}), description="On-chip memories by name (docs/machine.md)."
+    )
     dram: DramConfig = Field(default_factory=DramConfig, description="Off-chip memory.")
     output_path: OutputPathConfig = Field(
         default_factory=OutputPathConfig, description="From accumulators to stored activations."
@@ -300,6 +252,47 @@ class ArchConfig(_Section):
         description="Your own MACs by name, or fields laid over a preset (docs/macs.md).",
     )
     layers: dict[str, LayerConfig] = Field(default_factory=dict, description="Exceptions by layer name.")
+
+    @model_validator(mode="after")
+    def _memories_are_possible(self) -> Self:
+        try:
+            self.sram.require_possible()
+            self._require_modelled()
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def _require_modelled(self) -> None:
+        """Refuse what the machine does not model of memories that tensors share.
+
+        Raises:
+            UserError: naming the field.
+        """
+        for memory in self.sram.memories:
+            if memory.shares_ports and self.array.overlap != "none" and self.array.timing == "reference":
+                raise UserError(
+                    f"{' and '.join(memory.holds)} take turns at the ports of {memory.field}, which is "
+                    "modelled without overlap of folds only",
+                    location="array.overlap",
+                    value=self.array.overlap,
+                    allowed=f"none, or {memory.field}.port_use own",
+                )
+        memory = self.sram.of("ofmap")
+        keeping = [
+            f"layers.{name}.tiling"
+            for name, layer in self.layers.items()
+            if layer.tiling is not None and layer.tiling.keep_ofmap_on_chip
+        ]
+        if self.tiling.keep_ofmap_on_chip:
+            keeping = ["tiling", *keeping]
+        if keeping and (memory.is_split_freely or memory.shares_ports):
+            raise UserError(
+                f"results that stay on chip need a part of {memory.field} with ports of its own, which ofmap "
+                "does not have",
+                location=f"{keeping[0]}.keep_ofmap_on_chip",
+                value=True,
+                allowed=f"false, or {memory.field}.shares_kib and port_use own",
+            )
 
     def mac_choices(self, layer: str | None = None) -> tuple[tuple[MacChoice, int], ...]:
         """The MACs of the columns, left to right, with how many columns each has.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,12 @@ def load_arch(arch: str | Path | ArchConfig, overrides: Mapping[str, Any] | None
             document |= _tables_beside(document, path)
     if isinstance(document, dict):
         for field, value in (overrides or {}).items():
-            _lay_over(document, field.split("."), value)
+            _lay_over(document, field.split("."), deepcopy(value))
     config = validate(ArchConfig, document, source=source)
-    if absent := _buffers_without_width(document):
+    if absent := _memories_without_width(config, document):
         widths = default_word_bits(config)
-        for buffer in absent:
-            _lay_over(document, ["sram", buffer, "word_bits"], widths[buffer])
+        for memory in absent:
+            _lay_over(document, ["sram", memory, "word_bits"], widths[memory])
         config = validate(ArchConfig, document, source=source)
     return config
 
@@ -53,9 +54,10 @@ def _tables_beside(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
     return {"tables": [relative_to(path, table) if isinstance(table, str) else table for table in tables]}
 
 
-def _buffers_without_width(document: dict[str, Any]) -> list[str]:
-    srams = document.get("sram") or {}
-    return [name for name in ("ifmap", "filter", "ofmap") if "word_bits" not in (srams.get(name) or {})]
+def _memories_without_width(config: ArchConfig, document: dict[str, Any]) -> list[str]:
+    sections = document.get("sram") or {}
+    names = [memory.name for memory in config.sram.memories]
+    return [name for name in names if "word_bits" not in (sections.get(name) or {})]
 
 
 def _lay_over(document: dict[str, Any], field: list[str], value: object) -> None:

@@ -1,14 +1,17 @@
-"""How wide a buffer's word is when the architecture leaves it to the array."""
+"""How wide a memory's word is when the architecture leaves it to the array."""
 
 from __future__ import annotations
 
 from simulator.arch.config import ArchConfig
 from simulator.dataflow import DATAFLOWS
 from simulator.numerics import get_mac
+from simulator.operands import Operand
 
 
 def default_word_bits(arch: ArchConfig) -> dict[str, int]:
-    """Word width by buffer so that the array's edges never wait: a power of two, one edge a cycle.
+    """Word width by memory so that the array's edges never wait: a power of two, one edge a cycle.
+
+    A memory that holds several tensors has a word for the widest of their edges.
 
     The ofmap word holds two rows: results and the other operand of a residual addition, or, in weight and
     input stationary arrays, partial sums that are read and written back every cycle.
@@ -24,12 +27,12 @@ def default_word_bits(arch: ArchConfig) -> dict[str, int]:
     flow = DATAFLOWS[array.dataflow]
     entering = {flow.at_rows: array.rows, flow.at_columns: array.columns}
     leaving = {"activation": accumulator_bits, "weight": accumulator_bits, "accumulator": activation_bits}
-    edges = (
-        entering["activation"] * activation_bits,
-        entering["weight"] * weight_bits,
-        flow.lanes(array.rows, array.columns) * leaving[flow.stationary] * 2,
-    )
+    edges: dict[Operand, int] = {
+        "ifmap": entering["activation"] * activation_bits,
+        "filter": entering["weight"] * weight_bits,
+        "ofmap": flow.lanes(array.rows, array.columns) * leaving[flow.stationary] * 2,
+    }
     return {
-        buffer: max(8, 1 << (bits - 1).bit_length())
-        for buffer, bits in zip(("ifmap", "filter", "ofmap"), edges, strict=True)
+        memory.name: max(8, 1 << (max(edges[operand] for operand in memory.holds) - 1).bit_length())
+        for memory in arch.sram.memories
     }

@@ -7,9 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Progress = Callable[[str, int, int], None]
-"""Called as `progress(what, done, total)`."""
-
+from simulator.foundation.callbacks import Progress
 
 KERNEL_LOG = "simulator.kernels"
 """The logger that names each kernel as it is compiled."""

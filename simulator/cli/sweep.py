@@ -15,9 +15,9 @@ from simulator.cli.progress import progress_bar
 from simulator.cli.streams import say
 
 if TYPE_CHECKING:
+    from simulator.report.sweep_summary import SweepSummary
     from simulator.sweep.executors import Workers
     from simulator.sweep.store import SweepStore
-    from simulator.sweep.summary import SweepSummary
 
 SpecArgument = Annotated[
     Path, typer.Argument(metavar="SPEC.yaml", help="What to go through (docs/sweeps.md).", show_default=False)
@@ -73,11 +73,12 @@ def sweep_command(
 
         systolic sweep sizes.yaml --dask tcp://scheduler:8786
     """
+    from simulator.report.sweep_summary import find_metrics
     from simulator.sweep.jobs import DEFECT, Job, plan
     from simulator.sweep.runner import run_stored
     from simulator.sweep.spec import load_spec, sweep_points
     from simulator.sweep.store import SweepStore
-    from simulator.sweep.summary import DEFAULT_OBJECTIVES, find_metrics, summarize
+    from simulator.sweep.summary import DEFAULT_OBJECTIVES, summarize
 
     wanted = load_spec(spec)
     chosen = tuple(objectives or DEFAULT_OBJECTIVES)
@@ -98,11 +99,11 @@ def sweep_command(
     elif not quiet:
         from rich.console import Console
 
-        from simulator.sweep.console import render_summary
+        from simulator.report.sweep_console import render_summary
 
         render_summary(summary, wanted.name, Console())
     for entry in summary.failures:
-        say(f"{entry.point.label}: {entry.problem}")
+        say(f"{entry.label}: {entry.problem}")
     if defects:
         say(
             f"{len(defects)} points failed by defects of systolic, not of your input: report them as"

@@ -20,7 +20,7 @@ def validate_command(
     """
     from simulator.accelerator_checks import accelerator_checks
     from simulator.cost.validation import validate
-    from simulator.cost.validation_text import validation_document, validation_text
+    from simulator.report.validation_text import validation_document, validation_text
 
     checks = [*validate(), *accelerator_checks()]
     if as_json:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from simulator.arch.config import SramConfig
+from simulator.arch.memories import SramConfig
 from simulator.cost.price import NotPriced, Uses, together, total, use
 from simulator.cost.run_prices import Prices
 from simulator.cost.table_schema import MemoryRange, PriceRow, PriceTable
@@ -26,7 +26,7 @@ Action = Literal["read", "write", "leakage", "area", "access"]
 
 @dataclass(frozen=True, slots=True)
 class SramCost:
-    """One operand buffer: prices as weighted table rows; each of them may be missing without the others.
+    """One on-chip memory: prices as weighted table rows; each of them may be missing without the others.
 
     macros: how many equal memories the buffer is made of.
     built_of: them in words.
@@ -157,7 +157,7 @@ class _Fitted:
 
     @property
     def macros(self) -> int:
-        return math.ceil(self.config.word_bits / self.word_bits) * self.config.ports
+        return math.ceil(self.config.word_bits / self.word_bits) * self.config.all_ports
 
     @property
     def macro_kib(self) -> float:
@@ -282,8 +282,8 @@ class _Given:
 
     @property
     def macros(self) -> int:
-        share_kib = self.config.capacity_kib / (self.side_by_side * self.config.ports)
-        return math.ceil(share_kib / self.macro.capacity_kib) * self.side_by_side * self.config.ports
+        share_kib = self.config.capacity_kib / (self.side_by_side * self.config.all_ports)
+        return math.ceil(share_kib / self.macro.capacity_kib) * self.side_by_side * self.config.all_ports
 
     def effort(self) -> tuple[int, bool, float, float, int]:
         """What macros are chosen by: fewest missing rows, in time, least area, capacity and number.

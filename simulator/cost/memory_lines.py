@@ -1,4 +1,4 @@
-"""The energy of memories: buffers, DRAM, the wires between buffers and array, and what the buffers leak."""
+"""The energy of memories: accesses, leakage, DRAM, and the wires between memories and array."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from simulator.arch.config import ArchConfig
+from simulator.arch.memories import OnChipMemory, SramsConfig
 from simulator.cost.area import Area, AreaLine
-from simulator.cost.memory import SramCost, sram_cost
+from simulator.cost.memory import sram_cost
 from simulator.cost.price import NotPriced, Price, Uses, use
 from simulator.cost.price_lines import Action, FormationLine
 from simulator.cost.price_tables import load_table
 from simulator.cost.run_prices import Prices
 from simulator.foundation import UserError
-from simulator.system.counts import OPERANDS, ActionCounts, Operand
+from simulator.operands import OPERANDS, Operand
+from simulator.system.counts import ActionCounts
 
 _BITS_PER_BYTE: Final = 8
 _BUNDLED_DRAMS: Final = "dram"
@@ -22,7 +24,7 @@ _UM_PER_MM: Final = 1000.0
 
 
 class Memories:
-    """The operand buffers and the DRAM behind them.
+    """The on-chip memories and the DRAM behind them.
 
     Args:
         arch: the architecture.
@@ -33,18 +35,23 @@ class Memories:
     """
 
     def __init__(self, arch: ArchConfig, prices: Prices) -> None:
-        self.srams: dict[Operand, SramCost] = {
-            operand: sram_cost(getattr(arch.sram, operand), prices, field=f"sram.{operand}")
-            for operand in OPERANDS
+        self._memories = arch.sram.memories
+        self._costs = {
+            memory.name: sram_cost(memory.config, prices, field=memory.field) for memory in self._memories
         }
+        of = arch.sram.by_operand()
         dram = _dram_price(arch.dram.type, prices)
         self._reading = {
-            operand: Action(f"sram_{operand}", "dynamic", "bytes of words read", sram.read, operand)
-            for operand, sram in self.srams.items()
+            operand: Action(
+                memory.component, "dynamic", "bytes of words read", self._costs[memory.name].read, operand
+            )
+            for operand, memory in of.items()
         }
         self._writing = {
-            operand: Action(f"sram_{operand}", "dynamic", "bytes of words written", sram.write, operand)
-            for operand, sram in self.srams.items()
+            operand: Action(
+                memory.component, "dynamic", "bytes of words written", self._costs[memory.name].write, operand
+            )
+            for operand, memory in of.items()
         }
         self._dram = {
             operand: Action(
@@ -56,25 +63,31 @@ class Memories:
             )
             for operand in OPERANDS
         }
-        self._leaking = {
-            operand: Action("leakage_sram", "static", "nanoseconds", sram.leakage, operand)
-            for operand, sram in self.srams.items()
-        }
+        self._leaking = [
+            Action(
+                "leakage_sram",
+                "static",
+                "nanoseconds",
+                self._costs[memory.name].leakage,
+                memory.holds[0] if len(memory.holds) == 1 else None,
+            )
+            for memory in self._memories
+        ]
 
     @property
     def notes(self) -> list[str]:
         """What the buffers are built of, and what was extrapolated."""
-        return [note for sram in self.srams.values() for note in sram.notes]
+        return [note for sram in self._costs.values() for note in sram.notes]
 
     @property
     def warnings(self) -> list[str]:
         """Macros that do not answer within a clock cycle."""
-        return [warning for sram in self.srams.values() for warning in sram.warnings]
+        return [warning for sram in self._costs.values() for warning in sram.warnings]
 
     def area_lines(self) -> Iterator[AreaLine]:
         """Area of the buffers."""
-        for operand, sram in self.srams.items():
-            yield AreaLine(f"sram_{operand}", "buffer", 1, sram.area)
+        for memory in self._memories:
+            yield AreaLine(memory.component, "buffer", 1, self._costs[memory.name].area)
 
     def lines(self, counts: ActionCounts) -> Iterator[FormationLine]:
         """Energy of the words and bursts that a layer touches."""
@@ -92,8 +105,21 @@ class Memories:
 
     def leakage_lines(self, time_ns: float) -> Iterator[FormationLine]:
         """What the buffers leak in some nanoseconds."""
-        for operand in OPERANDS:
-            yield FormationLine(self._leaking[operand], time_ns)
+        for leaking in self._leaking:
+            yield FormationLine(leaking, time_ns)
+
+    def read_pj_per_byte(self, operand: Operand) -> float | None:
+        """Picojoules per byte that an operand's memory is read; None where not priced."""
+        return self._reading[operand].unit_pj
+
+    def write_pj_per_byte(self, operand: Operand) -> float | None:
+        """Picojoules per byte that an operand's memory is written; None where not priced."""
+        return self._writing[operand].unit_pj
+
+    @property
+    def leakage_mw(self) -> list[float | None]:
+        """Milliwatts of every memory; None where not priced."""
+        return [leaking.unit_pj for leaking in self._leaking]
 
 
 def _dram_price(kind: str, prices: Prices) -> Price | NotPriced:
@@ -125,20 +151,21 @@ class Wires:
     Args:
         prices: of wires.
         area: of the whole chip.
+        memories: the on-chip ones.
         macs: the MACs of the array, whose area the length follows from.
     """
 
-    def __init__(self, prices: Prices, area: Area, macs: str) -> None:
+    def __init__(self, prices: Prices, area: Area, memories: SramsConfig, macs: str) -> None:
         self._moving = {
             operand: Action(
                 "wires",
                 "dynamic",
                 "bytes between buffer and array",
-                _wire_uses(prices, area, operand),
+                _wire_uses(prices, area, memory),
                 operand,
                 mac=macs,
             )
-            for operand in OPERANDS
+            for operand, memory in memories.by_operand().items()
         }
 
     def lines(self, counts: ActionCounts) -> Iterator[FormationLine]:
@@ -147,9 +174,9 @@ class Wires:
             yield FormationLine(self._moving[operand], counts.array_bytes[operand])
 
 
-def _wire_uses(prices: Prices, area: Area, operand: Operand) -> Uses:
+def _wire_uses(prices: Prices, area: Area, memory: OnChipMemory) -> Uses:
     wire = prices.get("wire", "intermediate", "transfer")
-    distance_mm = _distance_mm(area, operand)
+    distance_mm = _distance_mm(area, memory)
     if isinstance(wire, NotPriced):
         return wire
     if isinstance(distance_mm, NotPriced):
@@ -157,9 +184,9 @@ def _wire_uses(prices: Prices, area: Area, operand: Operand) -> Uses:
     return use(wire, _BITS_PER_BYTE * distance_mm, f"bits a byte over {distance_mm:.3f} mm")
 
 
-def _distance_mm(area: Area, operand: Operand) -> float | NotPriced:
+def _distance_mm(area: Area, memory: OnChipMemory) -> float | NotPriced:
     """Centre to centre of buffer and array, both square and side by side: an estimate."""
-    array_um2, sram_um2 = area.of("pe_array"), area.of(f"sram_{operand}")
+    array_um2, sram_um2 = area.of("pe_array"), area.of(memory.component)
     if isinstance(array_um2, NotPriced):
         return array_um2
     if isinstance(sram_um2, NotPriced):

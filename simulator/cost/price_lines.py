@@ -12,12 +12,9 @@ from simulator.cost.price import NotPriced, Uses, total
 from simulator.formation import NoPrice, UnitPrice, UsedPrice
 from simulator.foundation.femtojoules import formed_fj, in_pj, picojoules
 from simulator.foundation.sums import sum_known, with_total
+from simulator.operands import Operand
 
 Kind = Literal["dynamic", "static"]
-Operand = Literal["ifmap", "filter", "ofmap"]
-
-_SHARED = frozenset({"wires", "leakage_sram"})
-"""Components that have a line for each operand."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,9 @@ class Action:
     @cached_property
     def unit_name(self) -> str:
         """What the unit price is called: component, operand, what is counted, of which MACs."""
-        place = f"{self.component} {self.operand}" if self.component in _SHARED else self.component
+        # A memory of one operand is named after it; what several operands share has a line for each.
+        named = self.operand is None or self.component.endswith(f"_{self.operand}")
+        place = self.component if named else f"{self.component} {self.operand}"
         return f"{place}: {self.counted}{f' ({self.mac})' if self.mac else ''}"
 
     def unit_price(self, name: str) -> UnitPrice:

@@ -24,7 +24,8 @@ from simulator.cost.variant_pe import pe_cost
 from simulator.dataflow import DataflowName
 from simulator.foundation.sums import sum_known
 from simulator.numerics.mac_spec import COMPOSED
-from simulator.system.counts import OPERANDS, ActionCounts
+from simulator.operands import OPERANDS
+from simulator.system.counts import ActionCounts
 from simulator.system.objective import MovePrices
 
 
@@ -81,7 +82,7 @@ class ArchitecturePricing:
         self._steps = OutputSteps(structures, self._edges, self.prices)
         self._memories = Memories(arch, self.prices)
         self.area = Area(tuple(self._area_lines()))
-        self._wires = Wires(self.prices, self.area, self.name)
+        self._wires = Wires(self.prices, self.area, arch.sram, self.name)
         self._leaking = Action("leakage_array", "static", "nanoseconds", self._leakage(), mac=self.name)
 
     @property
@@ -161,11 +162,11 @@ class ArchitecturePricing:
 
     def move_prices(self) -> MovePrices | NotPriced:
         """What moves and cycles cost, for tilings of the least energy; which price is missing, if one is."""
-        srams = self._memories.srams
+        memories = self._memories
         prices = {
-            "dram": self._memories.dram_pj_per_byte,
-            **{f"read {operand}": srams[operand].read_pj_per_byte for operand in OPERANDS},
-            **{f"write {operand}": srams[operand].write_pj_per_byte for operand in OPERANDS},
+            "dram": memories.dram_pj_per_byte,
+            **{f"read {operand}": memories.read_pj_per_byte(operand) for operand in OPERANDS},
+            **{f"write {operand}": memories.write_pj_per_byte(operand) for operand in OPERANDS},
             "cycle": self._cycle_pj(),
         }
         known = {name: price for name, price in prices.items() if price is not None}
@@ -181,7 +182,7 @@ class ArchitecturePricing:
 
     def _cycle_pj(self) -> float | None:
         """A cycle in which nothing happens: leakage, and the clock of all PEs where it is not gated."""
-        leaking_mw = [self._leaking.unit_pj, *(sram.leakage_mw for sram in self._memories.srams.values())]
+        leaking_mw = [self._leaking.unit_pj, *self._memories.leakage_mw]
         pes = [self.arch.array.rows * block.columns for block in self._blocks]
         clocks = [
             (cost.dynamic_pj, count)

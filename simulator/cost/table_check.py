@@ -16,8 +16,9 @@ from simulator.cost.run_prices import PriceBook
 from simulator.cost.unused import RowUse, grouped
 from simulator.dataflow import DataflowName
 from simulator.numerics import get_mac
+from simulator.operands import OPERANDS
 from simulator.result import MissingPrice, PriceSource, UnusedPrice
-from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic
+from simulator.system.counts import ActionCounts, CycleBreakdown, PECycles, Traffic
 
 _STEPS: Final = ("bias", "relu", "pool", "add")
 

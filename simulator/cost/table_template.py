@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from simulator.arch.config import ArchConfig, SramConfig
+from simulator.arch.config import ArchConfig
+from simulator.arch.memories import SramConfig
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure
 from simulator.foundation.documents import parse_yaml
@@ -139,8 +140,8 @@ def _mac(structure: MacStructure, clock_mhz: float) -> str:
 
 def _memories(arch: ArchConfig) -> Iterator[str]:
     yield _SRAM_HEAD
-    buffers = (arch.sram.ifmap, arch.sram.filter, arch.sram.ofmap)
-    for capacity_kib, word_bits in dict.fromkeys(_macro(buffer) for buffer in buffers):
+    macros = (_macro(memory.config) for memory in arch.sram.memories)
+    for capacity_kib, word_bits in dict.fromkeys(macros):
         for action, figure in (
             ("read", "energy_pj"),
             ("write", "energy_pj"),
@@ -153,5 +154,5 @@ def _memories(arch: ArchConfig) -> Iterator[str]:
 
 def _macro(buffer: SramConfig) -> tuple[float, int]:
     """The macro that a buffer would be one of."""
-    side_by_side = -(-buffer.word_bits // buffer.macro_word_bits) * buffer.ports
+    side_by_side = -(-buffer.word_bits // buffer.macro_word_bits) * buffer.all_ports
     return buffer.capacity_kib / side_by_side, buffer.touched_bits

@@ -14,7 +14,6 @@ from simulator.cost import published_bench as bench
 from simulator.cost.composition import UNCERTAINTY, PeCost, composed_pe_cost, part_uses
 from simulator.cost.mac_parts import structure_of
 from simulator.cost.mac_structure import MacStructure, RegisterClass
-from simulator.cost.prediction import Check, Nature
 from simulator.cost.price import total
 from simulator.cost.pricing import ArchitecturePricing
 from simulator.cost.register_toggles import SwitchingActivity
@@ -26,6 +25,7 @@ from simulator.cost.variant_pe import pe_cost
 from simulator.formation import UNSTATED_UNCERTAINTY
 from simulator.numerics.hardware import PartCount, multiplier, table_cells
 from simulator.numerics.mac import get_mac
+from simulator.prediction import Check, Nature
 from simulator.result import priced
 
 _ARRAY = ("pe_array", "decoders", "converters")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from simulator.cost.composition import UNCERTAINTY
-from simulator.cost.prediction import Check
 from simulator.cost.validation_figures import bundled_prices, johnson, value_of
+from simulator.prediction import Check
 
 
 def left_out_checks() -> Iterator[Check]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from simulator.arch.config import ArchConfig, SramConfig
+from simulator.arch.config import ArchConfig
+from simulator.arch.memories import SramConfig
 from simulator.cost.memory import sram_cost
-from simulator.cost.prediction import Check
 from simulator.cost.price_tables import load_table
 from simulator.cost.run_prices import Prices
 from simulator.cost.table_schema import PriceRow
+from simulator.prediction import Check
 from simulator.result import priced
 
 _BITS_PER_BYTE = 8

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from simulator.foundation.errors import UserError
 from simulator.foundation.reading.content import read_text
@@ -134,6 +134,9 @@ def _field_names(model: type[BaseModel], location: tuple[int | str, ...]) -> lis
     for part in location:
         if isinstance(part, int):
             continue
+        if get_origin(current) is dict:
+            current = _model_in(get_args(current)[1])
+            continue
         if not (isinstance(current, type) and issubclass(current, BaseModel)):
             return []
         field = current.model_fields.get(str(part))
@@ -146,9 +149,12 @@ def _field_names(model: type[BaseModel], location: tuple[int | str, ...]) -> lis
 
 
 def _model_in(annotation: Any) -> Any:
-    """The pydantic model named in an annotation such as `Model | None`, else the annotation itself."""
-    arguments = getattr(annotation, "__args__", ())
-    for argument in arguments:
+    """The model that an annotation such as `Model | None` names, or the mapping that it is, else itself."""
+    if isinstance(annotation, type) and issubclass(annotation, RootModel):
+        return annotation.model_fields["root"].annotation
+    if get_origin(annotation) is dict:
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
         if isinstance(argument, type) and issubclass(argument, BaseModel):
             return argument
     return annotation

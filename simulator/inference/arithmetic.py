@@ -15,12 +15,12 @@ from simulator.inference.layer_products import Product
 from simulator.inference.layer_sums import LayerSums, real_values
 from simulator.inference.quantization import Encoded, LayerPlan, encode
 from simulator.numerics import Mac, multiply
+from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines import depthwise, pointwise
 from simulator.numerics.engines.depthwise import real_convolution
 from simulator.numerics.engines.pointwise import real_products
 from simulator.numerics.engines.threads import for_row_ranges
 
-Tensor = NDArray[Any]
 _SMALL_PRODUCT = 1 << 20
 """Below this many MACs threads cost more than they save."""
 

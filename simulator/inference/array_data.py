@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,8 @@ from simulator.inference.array_files import Converted
 from simulator.inference.images import checked_labels, real_images
 from simulator.inference.inputs import InputBatches
 from simulator.inference.model import Model
+from simulator.numerics.array_types import Tensor
 from simulator.workload.onnx import InputTensor
-
-Tensor = NDArray[Any]
 
 _LABELS = "labels"
 _CALIBRATION = "calibration_"
@@ -81,17 +79,18 @@ def _by_input(
     if not others:
         return converted[first.name]
     model.learn_sizes({name: each.shape for name, each in converted.items()})
-    whole = frozenset(each.name for each in others if each.name not in model.batch_axes)
+    axes = {each.name: model.batch_axes.get(each.name) for each in others}
     count = len(converted[first.name])
-    for name, batches in converted.items():
-        if name not in whole and len(batches) != count:
+    for name, axis in axes.items():
+        if axis is not None and converted[name].shape[axis] != count:
+            along = f" along axis {axis}" if axis else ""
             raise UserError(
-                f"does not match the {count} rows of {first.name}",
+                f"does not match the {count} rows of {first.name}{along}",
                 source=path,
                 location=names[name],
-                value=batches.shape,
+                value=converted[name].shape,
             )
-    return InputBatches(converted, whole)
+    return InputBatches(converted, {name: axis for name, axis in axes.items() if axis != 0})
 
 
 def _missing(path: Path, missing: list[str], model: Model, prefix: str) -> UserError:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.foundation.reading.arrays import map_arrays
 from simulator.foundation.reading.arrays import read_arrays as read_checked
 from simulator.foundation.reading.content import size_of
-
-Tensor = NDArray[Any]
+from simulator.numerics.array_types import Tensor
 
 LARGE_BYTES = 1 << 26
 """Arrays in files of at least this size are mapped, not loaded."""
@@ -39,7 +37,10 @@ class Batches(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """An array whose parts are converted when they are read; `convert` takes a part and its first place."""
+    """An array whose parts are converted when they are read; `convert` takes a part and its first place.
+
+    A single number (rank 0) counts as one entry, and every part is all of it.
+    """
 
     array: Tensor
     convert: Callable[[Tensor, int], Tensor]
@@ -48,14 +49,16 @@ class Converted:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the converted array."""
-        return (len(self.array), *self.item)
+        return (len(self.array), *self.item) if self.array.ndim else ()
 
     def __len__(self) -> int:
         """Length of the first axis."""
-        return len(self.array)
+        return len(self.array) if self.array.ndim else 1
 
     def __getitem__(self, part: slice, /) -> Tensor:
         """A converted part in memory."""
+        if not self.array.ndim:
+            return self.convert(np.array(self.array), 0)
         first = part.indices(len(self.array))[0]
         return self.convert(np.array(self.array[part]), first)
 

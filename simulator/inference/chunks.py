@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.inference.arithmetic import Arithmetic, float32_product
@@ -15,8 +14,7 @@ from simulator.inference.images import Parts, in_parts
 from simulator.inference.inputs import Feed
 from simulator.inference.layer_products import Product
 from simulator.inference.model import Model
-
-Tensor = NDArray[Any]
+from simulator.numerics.array_types import Tensor
 
 MOST_IMAGES: Final = 50
 """Images at a time through networks whose tensors are small."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.inference.layer_products import Product, Window
+from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines import depthwise
-
-Tensor = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

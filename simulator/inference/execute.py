@@ -7,14 +7,13 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.inference.arithmetic import Arithmetic
 from simulator.inference.inputs import Inputs
 from simulator.inference.model import Model, Operator, Program, as_given
+from simulator.numerics.array_types import Tensor
 
-Tensor = NDArray[Any]
 Feeds = Tensor | Inputs | Mapping[str, Tensor]
 """Values of the inputs by name, or those of the only one."""
 
@@ -114,7 +113,7 @@ def _run_once(
     values: dict[str, Tensor] = dict(feeds)
     for operator in program.operators:
         try:
-            outputs = _run(operator, values, program, arithmetic)
+            outputs = _run(operator, values, program, arithmetic, model)
         except UserError as error:
             if error.source is not None:
                 raise
@@ -129,12 +128,22 @@ def _run_once(
             uses[name] -= 1
             if not uses[name] and name not in names:
                 values.pop(name, None)
-    return {name: values[name] if name in values else program.constants[name].values() for name in names}
+    return {name: _tensor(name, values, program, model) for name in names}
 
 
-def _run(operator: Operator, values: dict[str, Tensor], program: Program, arithmetic: Arithmetic) -> Any:
+def _tensor(name: str, values: Mapping[str, Tensor], program: Program, model: Model) -> Tensor:
+    if name in values:
+        return values[name]
+    if name not in program.constants:
+        raise UserError("no operator gives this tensor before it is used", source=model.path, location=name)
+    return program.constants[name].values()
+
+
+def _run(
+    operator: Operator, values: dict[str, Tensor], program: Program, arithmetic: Arithmetic, model: Model
+) -> Any:
     def value(name: str) -> Tensor:
-        return values[name] if name in values else program.constants[name].values()
+        return _tensor(name, values, program, model)
 
     product = operator.product
     if product is not None:

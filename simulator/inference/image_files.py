@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.foundation.reading.foreign import decoding
+from simulator.foundation.reading.limits import LARGEST_IMAGE_PIXELS
 from simulator.foundation.reading.pictures import opened_picture
 from simulator.inference.preprocess import Layout, Preprocess, Size, middle
 
@@ -127,6 +128,13 @@ class ImageFiles:
                 decoded = image.convert("RGB" if self.frame.channels == 3 else "L")
         size = (decoded.height, decoded.width)
         height, width = self.preprocess.resized(size, wanted)
+        if height * width > LARGEST_IMAGE_PIXELS:
+            raise UserError(
+                "would have too many pixels once it is resized",
+                source=path,
+                value=f"{height}x{width}",
+                allowed=f"up to {LARGEST_IMAGE_PIXELS:,}",
+            )
         if (height, width) != size:
             self._note_growth(size, wanted, (height, width))
             resample = Image.Resampling[self.preprocess.interpolation.upper()]

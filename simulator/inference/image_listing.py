@@ -22,7 +22,9 @@ LABELS_FILES: Final = ("labels.csv", "labels.txt", "val.txt")
 LABEL_RULES: Final = ("none", "names", "folders")
 """What labels may be asked for by, besides a table's path."""
 
-_NUMBERED = re.compile(r"(\d+)(?:[_-].*)?")
+_NUMBERED = re.compile(r"(\d{1,9})(?:[_-].*)?")
+_NUMBER = re.compile(r"\d{1,9}")
+_SIGNED = re.compile(r"[+-]?\d{1,9}")
 _FILE_COLUMNS = ("file", "filename", "file_name", "path", "image", "image_id", "imageid", "name", "id")
 _LABEL_COLUMNS = ("label", "class", "class_id", "class_index", "classid", "index", "target", "y")
 
@@ -132,7 +134,7 @@ def _by_folders(source: Path, files: list[Path], classes: int | None) -> Listing
     for path in files:
         folders.setdefault(path.relative_to(source).parts[0], []).append(path)
     names = sorted(folders)
-    if all(name.isdecimal() for name in names):
+    if all(_NUMBER.fullmatch(name) for name in names):
         numbers, labels_from = {name: int(name) for name in names}, "numbers of class folders"
     else:
         numbers = {name: place for place, name in enumerate(names)}
@@ -182,7 +184,7 @@ def _rows(table: Path) -> Mapping[str, int]:
     name_at, label_at, body = _columns(table, cells)
     rows: dict[str, int] = {}
     for line, row in enumerate(body, 1 + len(cells) - len(body)):
-        if len(row) <= max(name_at, label_at) or not re.fullmatch(r"[+-]?\d+", row[label_at]):
+        if len(row) <= max(name_at, label_at) or not _SIGNED.fullmatch(row[label_at]):
             value = row[label_at] if len(row) > label_at else ""
             raise UserError(
                 "must be the number of a class",

@@ -18,11 +18,10 @@ from simulator.inference.array_files import Converted, read_arrays
 from simulator.inference.image_listing import IMAGE_SUFFIXES
 from simulator.inference.inputs import Feed, each_tensor
 from simulator.inference.preprocess import Preprocess
+from simulator.numerics.array_types import Tensor
 
 FALLBACK_CALIBRATION_IMAGES = 128
 """Calibration uses this many of the test images where the file brings none of its own."""
-
-Tensor = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +305,8 @@ def real_images(path: Path, what: str, images: Tensor, preprocess: Preprocess | 
 
     def convert(part: Tensor, first: int) -> NDArray[np.float32]:
         if part.dtype.kind == "f" and not np.isfinite(part).all():
-            bad = int(np.flatnonzero(~np.isfinite(part).reshape(len(part), -1).all(axis=1))[0])
+            rows = np.atleast_1d(part)
+            bad = int(np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1))[0])
             raise UserError("hold NaN or infinity", source=path, location=f"{what}[{first + bad}]")
         if preprocess is not None:
             return preprocess.normalized(part, axis=1, channels=part.shape[1])

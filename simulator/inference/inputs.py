@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.inference.array_files import Batches
-
-Tensor = NDArray[Any]
+from simulator.numerics.array_types import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +18,12 @@ class Inputs:
 
     Attributes:
         tensors: by input; the first one is what `shape` and `len` speak of.
-        whole: names of inputs without a batch, which every part takes as they are.
+        axes: of inputs whose inferences do not run along their first axis, such as the state of a recurrent
+            layer; None for an input without a batch, which every part takes as it is.
     """
 
     tensors: Mapping[str, Tensor]
-    whole: frozenset[str] = frozenset()
+    axes: Mapping[str, int | None] = field(default_factory=dict)
 
     @property
     def first(self) -> Tensor:
@@ -42,10 +41,12 @@ class Inputs:
 
     def __getitem__(self, part: slice, /) -> Inputs:
         """Some of the inferences."""
-        return Inputs(
-            {name: each if name in self.whole else each[part] for name, each in self.tensors.items()},
-            self.whole,
-        )
+        cut = {name: _part(each, part, self.axes.get(name, 0)) for name, each in self.tensors.items()}
+        return Inputs(cut, self.axes)
+
+
+def _part(values: Tensor, part: slice, axis: int | None) -> Tensor:
+    return values if axis is None else values[(*[slice(None)] * axis, part)]
 
 
 Feed = Tensor | Inputs
@@ -57,7 +58,7 @@ class InputBatches:
     """As `Inputs`, of arrays that are read part by part."""
 
     tensors: Mapping[str, Batches]
-    whole: frozenset[str] = frozenset()
+    axes: Mapping[str, int | None] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,10 +71,12 @@ class InputBatches:
 
     def __getitem__(self, part: slice, /) -> Inputs:
         """Some of the inferences in memory."""
-        return Inputs(
-            {name: each[:] if name in self.whole else each[part] for name, each in self.tensors.items()},
-            self.whole,
-        )
+        cut = {
+            name: each[part] if axis == 0 else _part(each[:], part, axis)
+            for name, each in self.tensors.items()
+            for axis in (self.axes.get(name, 0),)
+        }
+        return Inputs(cut, self.axes)
 
 
 def each_tensor(feed: Feed, visit: Callable[[Tensor], object]) -> None:
@@ -82,7 +85,12 @@ def each_tensor(feed: Feed, visit: Callable[[Tensor], object]) -> None:
         visit(np.ascontiguousarray(tensor))
 
 
-def shapes_of(parts: Any, first: str) -> dict[str, tuple[int, ...]]:
+class _Shaped(Protocol):
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+def shapes_of(parts: _Shaped, first: str) -> dict[str, tuple[int, ...]]:
     """Shapes by input of values of one input, named `first`, or of several."""
     if isinstance(parts, Inputs | InputBatches):
         return {name: each.shape for name, each in parts.tensors.items()}

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from simulator.numerics import Mac
 from simulator.numerics.accumulators.lost_sums import largest_magnitude, magnitudes
+from simulator.numerics.array_types import Codes
 from simulator.numerics.engines.exact import ExactSums
 
 if TYPE_CHECKING:
     from simulator.inference.arithmetic import MacOutput
-
-Codes = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

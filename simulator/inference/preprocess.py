@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
+from simulator.foundation.reading.limits import LARGEST_IMAGE_PIXELS
 
 Channels = Literal["rgb", "bgr"]
 Layout = Literal["nchw", "nhwc"]
@@ -77,8 +78,8 @@ class Preprocess:
         shorter = self.resize if self.resize is not None else floor(wanted[0] / self.crop_fraction)
         height, width = size
         if height <= width:
-            return shorter, int(shorter * width / height)
-        return int(shorter * height / width), shorter
+            return shorter, max(1, int(shorter * width / height))
+        return max(1, int(shorter * height / width)), shorter
 
     def table(self, channels: int) -> NDArray[np.float32]:
         """What each pixel value becomes in each channel, [channels, 256]."""
@@ -88,12 +89,16 @@ class Preprocess:
         """Values `(x * scale - mean) / std`, rounded once to float32; `axis` holds the channels.
 
         Raises:
-            UserError: means or standard deviations for another number of channels.
+            UserError: means or standard deviations for another number of channels, values beyond float32.
         """
         along = [1] * values.ndim
         along[axis] = -1
         mean, std = (self._of_channels(name, channels).reshape(along) for name in ("mean", "std"))
-        return ((values.astype(np.float64) * self.scale - mean) / std).astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            real = ((values.astype(np.float64) * self.scale - mean) / std).astype(np.float32)
+        if not np.isfinite(real).all():
+            raise UserError("makes values beyond float32", location="--preprocess", value=self.text)
+        return real
 
     def _of_channels(self, name: Literal["mean", "std"], channels: int) -> NDArray[np.float64]:
         given = self.mean if name == "mean" else self.std
@@ -181,7 +186,7 @@ def _refused(name: str, value: object, allowed: str) -> UserError:
 def _number(name: str, text: str, *, positive: bool) -> float:
     try:
         value = float(Fraction(text)) if "/" in text else float(text)
-    except (ValueError, ZeroDivisionError):
+    except (ValueError, ArithmeticError):
         value = float("nan")
     if not isfinite(value) or (positive and value <= 0):
         raise _refused(name, text, "a number above 0, such as 1/255" if positive else "a number")
@@ -218,6 +223,8 @@ def _sides(name: str, values: list[str]) -> Size | int:
     if not re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4})?", text):
         raise _refused(name, text, "pixels, as 256 or 256x320 (height x width)")
     sides = [int(side) for side in text.split("x")]
+    if sides[0] * sides[-1] > LARGEST_IMAGE_PIXELS:
+        raise _refused(name, text, f"up to {LARGEST_IMAGE_PIXELS:,} pixels")
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
@@ -238,7 +245,7 @@ def _word(kind: Any) -> Callable[[str, list[str]], str]:
     return parse
 
 
-_FIELDS: Final[Mapping[str, Callable[[str, list[str]], Any]]] = {
+_FIELDS: Final[Mapping[str, Callable[[str, list[str]], object]]] = {
     "scale": _positive,
     "mean": _means,
     "std": _deviations,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
+from simulator.foundation.callbacks import Advance
 from simulator.inference.arithmetic import MacOutput, float32_product, mac_product
 from simulator.inference.calibration import Extent, Observation, calibrate
 from simulator.inference.chunks import chunks
@@ -35,17 +36,16 @@ from simulator.inference.policies.mixed import smallest_widths
 from simulator.inference.quantization import NetworkPlan
 from simulator.inference.tally import Chunk, Tally
 from simulator.numerics import Mac, MacSpec, get_mac
+from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines.threads import available_cores, in_order
 from simulator.numerics.gpu import Device
 from simulator.result_accuracy import Accuracy, LayerAccuracy
+from simulator.workload.onnx.network import folded_notes
 
-Tensor = NDArray[Any]
 MacChoice = str | Mapping[str, Any] | MacSpec | Mac
 PolicyChoice = str | Policy | Mapping[str, str | Policy] | None
 """A policy for all MACs, or by name of the MAC; None, and a MAC without one: as `default_policy` says."""
 
-Progress = Callable[[int, int], None]
-"""Called with the images done and the images to do."""
 
 Observer = Callable[[Product, MacOutput], None]
 """Sees every layer's operands and accumulators, in execution order within a chunk of images."""
@@ -70,7 +70,7 @@ class InferenceResult:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Policies that do not suit a MAC, sums that left the accumulator, what of the data was not used."""
+        """Policies that do not suit a MAC, sums that left the accumulator, data not used, folded products."""
         macs = {name: layer.mac for name, layer in self.plan.layers.items()}
         return (*self.plan.warnings, *outside_warnings(self.sums, macs), *self.notes)
 
@@ -83,7 +83,7 @@ def infer(
     *,
     layer_macs: Mapping[str, MacChoice] | None = None,
     observer: Observer | None = None,
-    progress: Progress | None = None,
+    progress: Advance | None = None,
     device: Device | None = None,
 ) -> InferenceResult:
     """Run images through a network in a MAC's formats and in float32, and compare.
@@ -170,7 +170,7 @@ def run_plan(
     plan: NetworkPlan,
     *,
     observer: Observer | None = None,
-    progress: Progress | None = None,
+    progress: Advance | None = None,
     sink: OutputSink | None = None,
     device: Device | None = None,
 ) -> InferenceResult:
@@ -196,7 +196,7 @@ def run_plan(
         plan,
         tally.engines,
         tally.sums,
-        tally.all_notes(),
+        (*tally.all_notes(), *folded_notes(model.program.folded)),
     )
 
 

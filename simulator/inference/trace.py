@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from simulator import __version__
@@ -24,8 +24,10 @@ from simulator.foundation.reading.content import is_file, sha256_of, size_of
 from simulator.foundation.reading.json_documents import load_json
 from simulator.foundation.reading.limits import LARGEST_ARRAY_BYTES
 from simulator.numerics import MacSpec, get_mac
+from simulator.numerics.array_types import Tensor
 from simulator.numerics.mac_config import read_spec
 from simulator.workload import Layer, Network
+from simulator.workload.layer import convolution_layer
 from simulator.workload.lowering import im2col
 
 FORMAT: Final = "systolic-trace"
@@ -34,7 +36,6 @@ MANIFEST = "trace.json"
 
 Encoding = Literal["codes", "floats"]
 Role = Literal["activations", "weights", "accumulators", "outputs"]
-Tensor = NDArray[Any]
 
 
 class _Part(BaseModel):
@@ -236,7 +237,12 @@ def load_trace(folder: str | Path) -> Trace:
 
 def _layer(entry: TracedLayer, path: Path, index: int) -> Layer:
     try:
-        return TypeAdapter(Layer).validate_python(entry.layer)
+        layer = TypeAdapter(Layer).validate_python(entry.layer)
+        if layer.convolution is not None and _sizes(layer) != _sizes(
+            convolution_layer(layer.name, layer.convolution)
+        ):
+            raise UserError("its sizes are not those of its convolution")
+        return layer
     except (ValueError, UserError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"is not a layer: {reason}", source=path, location=f"layers.{index}.layer") from error
@@ -278,19 +284,32 @@ def _check_file(folder: Path, expected: TensorFile, location: str) -> None:
         )
 
 
+def _sizes(layer: Layer) -> tuple[int, ...]:
+    elements = layer.ifmap_elements, layer.filter_elements, layer.ofmap_elements
+    return layer.m, layer.n, layer.k, layer.groups, *elements
+
+
 def _check_sizes(entry: TracedLayer, layer: Layer, path: Path, index: int) -> None:
-    """Tensors must have the elements that the layer reads."""
+    """Tensors must have the elements that the layer reads, in the shapes that their products need."""
     expected = {"activations": layer.ifmap_elements, "weights": layer.k * layer.n}
+    shapes: dict[str, tuple[int, ...]] = {"weights": (layer.groups, layer.k, layer.n_per_group)}
+    if layer.convolution is not None:
+        images = layer.convolution
+        shapes["activations"] = (images.batch, images.channels, *images.ifmap)
+    if "accumulators" in entry.tensors:
+        expected["accumulators"] = layer.m * layer.n
+        shapes["accumulators"] = (layer.groups, layer.m, layer.n_per_group)
     for role, elements in expected.items():
-        tensor = entry.tensors.get(role)  # type: ignore[call-overload]  # two of the roles
-        held = None if tensor is None else int(np.prod(tensor.shape))
-        if held != elements:
+        tensor = entry.tensors.get(role)  # type: ignore[call-overload]  # three of the roles
+        held = None if tensor is None else prod(tensor.shape)
+        shape = None if tensor is None else tensor.shape
+        if held != elements or shape != shapes.get(role, shape):
             raise UserError(
                 f"{role} do not fit layer {layer.name!r}",
                 source=path,
                 location=f"layers.{index}.tensors.{role}",
-                value=held,
-                allowed=f"{elements} elements",
+                value=shape,
+                allowed=" x ".join(map(str, shapes[role])) if role in shapes else f"{elements} elements",
             )
 
 

@@ -100,14 +100,6 @@ def log2_table(input_bits: int, output_bits: int) -> npt.NDArray[np.int64]:
     return _read_only(np.rint(np.log2(1 + fractions) * (1 << output_bits)).astype(np.int64))
 
 
-def decode_log_fields(codes: npt.NDArray[np.integer], fmt: LogFormat) -> Fields:
-    """`(sign, exponent, fraction, is_zero, is_infinite)` of valid codes, arrays in the shape of `codes`.
-
-    The fraction is in units of 2**-fmt.log_fraction_bits. Zero and infinity read as positive, fraction 0.
-    """
-    return fmt.unpack(codes)
-
-
 def linear_to_code(sign: IntArray, exponent: IntArray, fraction: IntArray, fmt: LogFormat) -> IntArray:
     """Codes of (-1)**sign * 2**exponent * (1 + fraction / 2**beta): the table and the rounding to a code.
 

@@ -123,6 +123,18 @@ class SweepPoint:
         """The point in one line."""
         return ", ".join(f"{name}={value}" for name, value in self.coordinates.items())
 
+    @property
+    def short_label(self) -> str:
+        """The point without its network: fields by their last name, or the architecture alone."""
+        return (
+            ", ".join(
+                f"{name.rpartition('.')[2]}={value}"
+                for name, value in self.coordinates.items()
+                if name not in ("network", "arch")
+            )
+            or self.arch
+        )
+
 
 def load_spec(path: Path) -> SweepSpec:
     """The sweep that a YAML file describes; paths of price tables are relative to it.

@@ -63,8 +63,7 @@ def layer_accesses(run: LayerRun) -> Iterator[LayerAccesses]:
         DefectError: one lies outside of the layer's cycles, or all are not the bytes that it counted.
     """
     require_steps([run])
-    played = run.played
-    addresses = Addresses.of(played.work, played.tiling, played.limits, played.lowered)
+    addresses = Addresses.of(run)
     kinds, flows = zip(*array_accesses(run, addresses), *transfer_accesses(run, addresses), strict=True)
     useful, moved = np.zeros(len(kinds), np.int64), np.zeros(len(kinds), np.int64)
     for chunk in in_order_of_time(flows):

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from simulator.foundation.defects import DefectError
-from simulator.system.counts import Operand
+from simulator.operands import Operand
 from simulator.system.footprint import Integers
 
 Purpose = Literal["operands", "partial sums", "results", "residual", "transfer"]

@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from simulator.arch.memories import SramsConfig
 from simulator.dataflow import AXES, Axis
-from simulator.system.counts import OPERANDS, Operand
+from simulator.operands import FILTER, IFMAP, OPERANDS, Operand
 from simulator.system.footprint import Integers, packed_bytes
 from simulator.system.geometry import Geometry
 from simulator.system.input_window import InputWindow
 from simulator.system.layer_steps import LoweredLayer, Visit
 from simulator.system.layer_work import LayerWork, result_share
-from simulator.system.nest import FILTER, IFMAP
 from simulator.system.programme import Stream
+from simulator.system.run_network import LayerRun
 from simulator.system.tile_work import Tile
 from simulator.system.tiling import Tiling
-from simulator.system.tiling_needs import Limits, partial_sums_pass
+from simulator.system.tiling_needs import Limits, output_bytes, partial_sums_pass
 
 DRAM_BASE: Mapping[Operand, int] = {"ifmap": 0, "filter": 1 << 40, "ofmap": 2 << 40}
 """First DRAM address of each operand."""
@@ -28,6 +29,17 @@ STREAM_OPERAND: Mapping[Stream, Operand] = {
     "ofmap_load": "ofmap",
     "ofmap_store": "ofmap",
 }
+
+
+class Room(NamedTuple):
+    """The bytes of a memory in which an operand's tiles lie."""
+
+    first: int
+    bytes: int
+
+    def tile(self, index: int, slots: int) -> int:
+        """Where a tile begins, of a sequence of tiles that take turns in the slots."""
+        return self.first + index % slots * (self.bytes // slots)
 
 
 class OfmapPlace(NamedTuple):
@@ -52,34 +64,37 @@ class OfmapPlace(NamedTuple):
 class Addresses:
     """First byte of every tile of a layer, in its buffer and in DRAM.
 
+    rooms: the bytes of its memory that each operand has.
     dram: by operand, for every place in its sequence of tiles.
     ofmap: by ofmap visit.
     """
 
     work: LayerWork
     tiling: Tiling
-    limits: Limits
+    rooms: Mapping[Operand, Room]
     dram: Mapping[Operand, list[int]]
     ofmap: list[OfmapPlace]
 
     @classmethod
-    def of(cls, work: LayerWork, tiling: Tiling, limits: Limits, lowered: LoweredLayer) -> Addresses:
-        """The addresses of one layer."""
+    def of(cls, run: LayerRun) -> Addresses:
+        """The addresses of one layer. Raises UserError where its steps are too many to be listed."""
+        played = run.played
+        work, tiling, lowered = played.work, played.tiling, played.lowered
+        rooms = rooms_of(work, tiling, played.limits, played.memories, lowered)
         dram = _in_dram(work, tiling, lowered)
-        return cls(work, tiling, limits, dram, _in_ofmap_buffer(work, tiling, limits, lowered))
+        return cls(work, tiling, rooms, dram, _in_ofmap_buffer(work, tiling, rooms["ofmap"], lowered))
 
     def in_buffer(self, operand: Literal["ifmap", "filter"], index: int) -> int:
         """First byte of a tile in its buffer; `index` is its place in the operand's sequence."""
-        capacity = self.limits.ifmap if operand == "ifmap" else self.limits.filter
-        slots = self.tiling.slots[operand]
-        return index % slots * (capacity // slots)
+        return self.rooms[operand].tile(index, self.tiling.slots[operand])
 
     def in_other_half(self, offsets: Integers) -> Integers:
         """Bytes of the ofmap buffer that are copied as an input that lies `offsets` bytes into it."""
-        g, half = self.work.geometry, _half(self.work, self.limits)
+        room = self.rooms["ofmap"]
+        g, half = self.work.geometry, _half(self.work, room)
         elements = g.images * g.rows.inputs * g.columns.inputs * g.channels * g.groups
         size = min(half, packed_bytes(elements, self.work.array.edges.ifmap_bits))
-        places: Integers = half + offsets % size
+        places: Integers = room.first + half + offsets % size
         return places
 
     def elements(
@@ -93,7 +108,7 @@ class Addresses:
         tile, origin, g = visit.tile, visit.origin, self.work.geometry
         lengths: dict[Axis, int] = {"m": tile.m, "n": tile.n, "k": tile.k}
         inside, first_k = dict(at), origin.k
-        number = {"ifmap": IFMAP, "filter": FILTER}[operand]
+        number = OPERANDS.index(operand)
         if self.tiling.blocking.whole_k == number:
             lengths["k"], first_k = g.k, 0
             inside["k"] = at["k"] + origin.k
@@ -111,9 +126,43 @@ def is_product(g: Geometry) -> bool:
     return one_row and g.columns.inputs == g.columns.outputs and g.columns.padding == 0
 
 
-def _half(work: LayerWork, limits: Limits) -> int:
-    """Bytes of one half of the ofmap buffer, where an input lies in the other one."""
-    return limits.ofmap // 2 if work.ofmap_stays else limits.ofmap
+def _half(work: LayerWork, room: Room) -> int:
+    """Bytes of one half of the ofmap's room, where an input lies in the other one."""
+    return room.bytes // 2 if work.ofmap_stays else room.bytes
+
+
+def rooms_of(
+    work: LayerWork, tiling: Tiling, limits: Limits, memories: SramsConfig, lowered: LoweredLayer
+) -> dict[Operand, Room]:
+    """The room of every operand: its share, or in a freely split memory what its largest tiles take.
+
+    Rooms of one memory lie one behind the other in the order of the operands.
+    """
+    largest = _largest_tiles(work, tiling, lowered)
+    rooms: dict[Operand, Room] = {}
+    for memory in memories.memories:
+        first = 0
+        for operand in memory.holds:
+            if memory.is_split_freely:
+                rooms[operand] = Room(first, tiling.slots[operand] * largest[operand])
+                first += rooms[operand].bytes
+            else:
+                rooms[operand] = Room(memory.first_byte(operand), limits.capacity[OPERANDS.index(operand)])
+    return rooms
+
+
+def _largest_tiles(work: LayerWork, tiling: Tiling, lowered: LoweredLayer) -> dict[Operand, int]:
+    """Bytes of the largest tile of every operand."""
+    largest: dict[Operand, int] = {"ofmap": 0}
+    for transfer in lowered.programme.transfers:
+        operand = STREAM_OPERAND[transfer.stream]
+        if operand != "ofmap":
+            largest[operand] = max(largest.get(operand, 0), transfer.bytes)
+    for visit in lowered.visits:
+        results = visit.tile.m * visit.tile.n * visit.tile.groups
+        size = int(output_bytes(work.array, results, tiling.blocking.k))
+        largest["ofmap"] = max(largest["ofmap"], size)
+    return largest
 
 
 def _in_dram(work: LayerWork, tiling: Tiling, lowered: LoweredLayer) -> dict[Operand, list[int]]:
@@ -154,10 +203,8 @@ def _tiles_in_sequence(tiling: Tiling, lowered: LoweredLayer, operand: Operand) 
     return keys
 
 
-def _in_ofmap_buffer(
-    work: LayerWork, tiling: Tiling, limits: Limits, lowered: LoweredLayer
-) -> list[OfmapPlace]:
-    """Tiles take turns in the places of the buffer; results that stay lie in line in the first half.
+def _in_ofmap_buffer(work: LayerWork, tiling: Tiling, room: Room, lowered: LoweredLayer) -> list[OfmapPlace]:
+    """Tiles take turns in the places of their room; results that stay lie in line in the first half.
 
     Results leave in the order in which partial sums and residual operands were read, so they may take their
     places: what is narrower ends where the place ends. Residual operands lie behind partial sums.
@@ -175,10 +222,10 @@ def _in_ofmap_buffer(
             residual = int(result_share(total, count, work.added_results, edges.residual_bits))
         sums = packed_bytes(count, edges.sum_bits) if sums_pass else 0
         if work.ofmap_stays:
-            base = max(0, min(stored * before // total, _half(work, limits) - results))
+            base = room.first + max(0, min(stored * before // total, _half(work, room) - results))
             before += count if last.ends else 0
         else:
-            base = number % slots * (limits.ofmap // slots)
+            base = room.tile(number, slots)
         at_sums = base + max(0, results - sums)
         at_residual = base + (max(results, sums) if sums_pass else max(0, results - residual))
         places.append(

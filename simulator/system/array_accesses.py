@@ -13,13 +13,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from simulator.operands import OPERANDS, Operand
 from simulator.system.accesses import Accesses, Kind, WholeBytes
 from simulator.system.addresses import Addresses, OfmapPlace
-from simulator.system.counts import Operand
 from simulator.system.folds import Fold, Vectors, folds_of
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import LayerWork
-from simulator.system.nest import FILTER, IFMAP
 from simulator.system.ports import Edges
 from simulator.system.run_network import LayerRun
 
@@ -36,12 +35,9 @@ class BufferPort(NamedTuple):
 
 
 def buffer_port(edges: Edges, operand: Operand) -> BufferPort:
-    """The port of one buffer."""
-    return {
-        "ifmap": BufferPort(edges.ifmap_macro, edges.ifmap_rate),
-        "filter": BufferPort(edges.filter_macro, edges.filter_rate),
-        "ofmap": BufferPort(edges.ofmap_macro, edges.ofmap_rate),
-    }[operand]
+    """The ports of an operand's memory."""
+    number = OPERANDS.index(operand)
+    return BufferPort(edges.macro[number], edges.rate_of(number))
 
 
 def array_accesses(run: LayerRun, addresses: Addresses) -> Iterator[tuple[Kind, Iterator[Accesses]]]:
@@ -63,7 +59,7 @@ def _operands(run: LayerRun, addresses: Addresses, operand: Literal["ifmap", "fi
     port = buffer_port(array.edges, operand)
     bits = array.edges.ifmap_bits if operand == "ifmap" else array.edges.filter_bits
     useful, moved = WholeBytes(), WholeBytes()
-    number = {"ifmap": IFMAP, "filter": FILTER}[operand]
+    number = OPERANDS.index(operand)
     for fold in folds_of(run):
         passing = fold.vectors_of(number)
         base = addresses.in_buffer(operand, getattr(fold.visit, operand))

@@ -8,9 +8,18 @@ from typing import Literal
 
 from simulator.dataflow import DataflowName
 from simulator.foundation.defects import DefectError
+from simulator.operands import OPERANDS, Operand
 
-Operand = Literal["ifmap", "filter", "ofmap"]
-OPERANDS: tuple[Operand, ...] = ("ifmap", "filter", "ofmap")
+__all__ = [
+    "OPERANDS",
+    "STALL_CAUSES",
+    "ActionCounts",
+    "CycleBreakdown",
+    "Operand",
+    "PECycles",
+    "StallCause",
+    "Traffic",
+]
 
 StallCause = Literal["ifmap", "filter", "ofmap_space", "dram", "sram_port", "output_path"]
 STALL_CAUSES: tuple[StallCause, ...] = ("ifmap", "filter", "ofmap_space", "dram", "sram_port", "output_path")
@@ -139,8 +148,3 @@ class ActionCounts:
         if min(self.hidden_shifts, self.handovers) < 0:
             message = f"moves of second registers must not be negative: {self}"
             raise DefectError(message)
-
-    @property
-    def decoder_operations(self) -> int:
-        """Activation and weight codes that enter the array."""
-        return self.activation_codes + self.weight_codes

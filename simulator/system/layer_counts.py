@@ -8,15 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from simulator.array import ArrayTiming, schedule_product
+from simulator.operands import FILTER, IFMAP, OFMAP, Operand
 from simulator.system import tile_work as cost
-from simulator.system.counts import (
-    STALL_CAUSES,
-    ActionCounts,
-    CycleBreakdown,
-    Operand,
-    PECycles,
-    Traffic,
-)
+from simulator.system.counts import STALL_CAUSES, ActionCounts, CycleBreakdown, PECycles, Traffic
 from simulator.system.footprint import Integers, packed_bytes
 from simulator.system.layer_work import (
     ADDED_WORDS,
@@ -31,7 +25,6 @@ from simulator.system.layer_work import (
     STALL_IFMAP,
     LayerWork,
 )
-from simulator.system.nest import FILTER, IFMAP
 from simulator.system.tile_work import Tile, cost_of_step
 from simulator.workload.layer import Layer
 
@@ -136,20 +129,20 @@ def _sram(work: LayerWork, totals: Integers) -> dict[Operand, Traffic]:
         "ifmap": Traffic(
             packed_bytes(count(cost.ACTIVATIONS), edges.ifmap_bits),
             count(BYTES + IFMAP) + count(CHIP_BYTES),
-            words(edges.ifmap_macro, cost.ACTIVATION_WORDS),
-            words(edges.ifmap_macro, BUFFER_WORDS + IFMAP),
+            words(edges.macro[IFMAP], cost.ACTIVATION_WORDS),
+            words(edges.macro[IFMAP], BUFFER_WORDS + IFMAP),
         ),
         "filter": Traffic(
             packed_bytes(count(cost.WEIGHTS), edges.filter_bits),
             count(BYTES + FILTER),
-            words(edges.filter_macro, cost.WEIGHT_WORDS),
-            words(edges.filter_macro, BUFFER_WORDS + FILTER),
+            words(edges.macro[FILTER], cost.WEIGHT_WORDS),
+            words(edges.macro[FILTER], BUFFER_WORDS + FILTER),
         ),
         "ofmap": Traffic(
             sums_read + count(RESIDUAL_BYTES) + count(BYTES + _OUTGOING) + count(CHIP_BYTES),
             sums_written + count(BYTES + _INCOMING) + count(RESULT_BYTES),
-            words(edges.ofmap_macro, *read_words),
-            words(edges.ofmap_macro, *written_words),
+            words(edges.macro[OFMAP], *read_words),
+            words(edges.macro[OFMAP], *written_words),
         ),
     }
 

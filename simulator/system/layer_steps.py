@@ -14,17 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from simulator.foundation import UserError
-from simulator.system.counts import Operand
+from simulator.operands import FILTER, IFMAP, OFMAP, Operand
 from simulator.system.layer_work import LayerWork, result_share
 from simulator.system.nest import (
     COLUMN,
     DEPENDS,
-    FILTER,
-    IFMAP,
     IMAGE,
     KINDS,
     NESTS,
-    OFMAP,
     REDUCTION,
     ROW,
     channel_cycles,

@@ -14,6 +14,7 @@ import numpy as np
 
 from simulator.arch.config import LoopOrder
 from simulator.numerics.engines.compiled import helper, kernel
+from simulator.operands import FILTER, IFMAP
 from simulator.system.footprint import Integers
 from simulator.system.geometry import Geometry, block_elements
 from simulator.system.tile_work import Tile
@@ -21,9 +22,6 @@ from simulator.system.tile_work import Tile
 GROUP, IMAGE, ROW, COLUMN, CHANNEL, REDUCTION = range(6)
 KINDS = 6
 """Kinds of loops: groups, images, output rows, output columns, output channels, reduction."""
-
-IFMAP, FILTER, OFMAP = range(3)
-"""Operands by number."""
 
 NO_OPERAND = -1
 

@@ -13,6 +13,7 @@ between them repeat until the loop comes near its end: they are taken at once.
 from __future__ import annotations
 
 from simulator.numerics.engines.compiled import helper, still_kernel
+from simulator.operands import FILTER, IFMAP, OFMAP
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import (
     END,
@@ -27,14 +28,7 @@ from simulator.system.layer_work import (
     LayerWork,
     Slots,
 )
-from simulator.system.nest import (
-    FILTER,
-    IFMAP,
-    KINDS,
-    OFMAP,
-    Blocking,
-    tile_at,
-)
+from simulator.system.nest import KINDS, Blocking, tile_at
 from simulator.system.nest_state import (
     FILTER_NOW,
     IFMAP_NOW,

@@ -6,6 +6,7 @@ Times are whole cycles from the beginning of the layer.
 from __future__ import annotations
 
 from simulator.numerics.engines.compiled import helper
+from simulator.operands import FILTER, IFMAP, OFMAP
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import (
     ADDED_WORDS,
@@ -25,9 +26,6 @@ from simulator.system.layer_work import (
 )
 from simulator.system.nest import (
     CHANNEL,
-    FILTER,
-    IFMAP,
-    OFMAP,
     REDUCTION,
     Blocking,
     bursts_of,
@@ -112,17 +110,13 @@ def _transfer(
         end = start + (size * 8 + work.chip_rate - 1) // work.chip_rate
         met = end
         totals[CHIP_BYTES] += size
-        totals[CHIP_WORDS] += (size * 8 + edges.ofmap_macro - 1) // edges.ofmap_macro
+        totals[CHIP_WORDS] += (size * 8 + edges.macro[OFMAP] - 1) // edges.macro[OFMAP]
     else:
         end = end_of_transfer(memory, start, channel_cycles(memory, size))
         met = end if stream == STREAM_OUT else end + memory.latency
         totals[BYTES + stream] += size
         totals[BURSTS + stream] += bursts_of(memory, size)
-    macro = edges.ofmap_macro
-    if stream == STREAM_IFMAP:
-        macro = edges.ifmap_macro
-    elif stream == STREAM_FILTER:
-        macro = edges.filter_macro
+    macro = edges.macro[min(stream, OFMAP)]
     totals[BUFFER_WORDS + stream] += (size * 8 + macro - 1) // macro
     totals[TRANSFERS] += 1
     state[free] = end
@@ -135,13 +129,13 @@ def _count_results(work: LayerWork, b: Blocking, at: Integers, size: int, totals
     edges = work.array.edges
     totals[RESULT_BYTES] += size
     if not work.array.whole_results:
-        totals[POOLED_WORDS] += (size * 8 + edges.ofmap_macro - 1) // edges.ofmap_macro
+        totals[POOLED_WORDS] += (size * 8 + edges.macro[OFMAP] - 1) // edges.macro[OFMAP]
     if work.added_results:
         results = _results_at(work, b, at)
         added = result_share(all_results(work.geometry), results, work.added_results, edges.residual_bits)
         totals[RESIDUAL_BYTES] += added
         if not work.array.whole_residuals:
-            totals[ADDED_WORDS] += (added * 8 + edges.ofmap_macro - 1) // edges.ofmap_macro
+            totals[ADDED_WORDS] += (added * 8 + edges.macro[OFMAP] - 1) // edges.macro[OFMAP]
 
 
 @helper

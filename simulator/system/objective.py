@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from simulator.system.counts import Operand
+from simulator.operands import FILTER, IFMAP, OPERANDS, Operand
 from simulator.system.layer_work import (
     ADDED_WORDS,
     BUFFER_WORDS,
@@ -19,7 +19,6 @@ from simulator.system.layer_work import (
     TOTALS,
     LayerWork,
 )
-from simulator.system.nest import FILTER, IFMAP
 from simulator.system.tile_work import (
     ACTIVATION_WORDS,
     RESIDUAL_WORDS,
@@ -37,8 +36,7 @@ class MovePrices:
     """Picojoules that depend on the tiling, taken from the price tables.
 
     dram_pj_per_byte: of moved DRAM bytes.
-    read_pj_per_byte, write_pj_per_byte: of moved bytes of each buffer, wires to the array included where they
-        apply.
+    read_pj_per_byte, write_pj_per_byte: of moved bytes of each operand in its memory.
     cycle_pj: of one cycle in which the array does nothing more: leakage and the clock.
     """
 
@@ -49,17 +47,12 @@ class MovePrices:
 
     def weights(self, work: LayerWork) -> Weights:
         """Picojoules of one of each total of the machine."""
-        edges = work.array.edges
-        macro_bytes = {
-            "ifmap": edges.ifmap_macro / 8,
-            "filter": edges.filter_macro / 8,
-            "ofmap": edges.ofmap_macro / 8,
-        }
         weights = np.zeros(TOTALS)
 
         def price(operand: Operand, per_byte: Mapping[Operand, float], *places: int) -> None:
+            macro_bytes = work.array.edges.macro[OPERANDS.index(operand)] / 8
             for place in places:
-                weights[place] += macro_bytes[operand] * per_byte[operand]
+                weights[place] += macro_bytes * per_byte[operand]
 
         weights[BURSTS : BURSTS + 4] = work.memory.burst_bytes * self.dram_pj_per_byte
         price("ifmap", self.read_pj_per_byte, ACTIVATION_WORDS)

@@ -1,42 +1,46 @@
-"""How much narrow SRAM ports and a slow output path lengthen folds, and how many words pass the ports.
+"""How much narrow or shared ports and a slow output path lengthen folds, and how many words pass the ports.
 
 All of it is compiled, so that the search for a tiling, the machine and the access trace use the same lines.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from simulator.arch import ArchConfig
 from simulator.dataflow import AXES, DATAFLOWS, DataflowName, OperandClass
 from simulator.numerics.engines.compiled import kernel
+from simulator.operands import FILTER, IFMAP, OFMAP, OPERANDS
 from simulator.system.footprint import StorageBits
 
 
 class Side(NamedTuple):
-    """The operand that enters at an edge of the upright array, and its buffer.
+    """The operand that enters at an edge of the upright array.
 
-    operand: 0 for activations, 1 for weights. bits: of a code; rate: bits that the buffer's ports move in a
-    cycle; macro: bits of a macro word. outer, inner: dimensions of a tile in the buffer, numbered as in
+    operand: its number. bits: of a code. outer, inner: dimensions of a tile in its memory, numbered as in
     `AXES`; what crosses the edge together lies together.
     """
 
     operand: int
     bits: int
-    rate: int
-    macro: int
     outer: int
     inner: int
 
 
+PerOperand = tuple[int, int, int]
+"""A number for each operand, by the operand's number."""
+
+
 class Edges(NamedTuple):
-    """What crosses the array's edges, and what the buffers and the output path move in a cycle.
+    """What crosses the array's edges, and what the memories and the output path move in a cycle.
 
     left, top: the operands that enter at the left and at the top of the upright array.
     ifmap_bits, filter_bits, sum_bits, result_bits: stored bits of an activation, a weight, a partial sum and
     a result; residual_bits: of the other operand of a residual addition (0: none).
-    *_word: bits of one access of a buffer; *_rate: bits that all its ports move in a cycle; buffers have a
-    bank for each half, so transfers do not compete. *_macro: bits of the macro words inside.
+    word, ports, macro: of the memory of each operand, bits of one access, accesses in a cycle, bits of the
+    macro words inside. Memories have a bank for each half, so transfers do not compete.
+    turns: operands with the same number take turns at the ports.
     values_per_cycle: results that the output path takes.
     """
 
@@ -47,32 +51,32 @@ class Edges(NamedTuple):
     sum_bits: int
     result_bits: int
     residual_bits: int
-    ifmap_word: int
-    filter_word: int
-    ofmap_word: int
-    ifmap_rate: int
-    filter_rate: int
-    ofmap_rate: int
-    ifmap_macro: int
-    filter_macro: int
-    ofmap_macro: int
+    word: PerOperand
+    ports: PerOperand
+    macro: PerOperand
+    turns: PerOperand
     values_per_cycle: int
 
     def side_of(self, operand: int) -> Side:
         """The edge at which an operand enters."""
         return {self.left.operand: self.left, self.top.operand: self.top}[operand]
 
+    def rate_of(self, operand: int) -> int:
+        """Bits that all ports of an operand's memory move in a cycle."""
+        return self.word[operand] * self.ports[operand]
+
 
 def edges_of(arch: ArchConfig, bits: StorageBits, dataflow: DataflowName) -> Edges:
     """The edges of an architecture for operands of these widths, with one of its dataflows."""
-    ifmap, weights, ofmap = arch.sram.ifmap, arch.sram.filter, arch.sram.ofmap
     flow = DATAFLOWS[dataflow]
-    buffers = {"activation": (0, bits.activation, ifmap), "weight": (1, bits.weight, weights)}
+    widths = {"activation": (IFMAP, bits.activation), "weight": (FILTER, bits.weight)}
+    memories = [arch.sram.of(operand) for operand in OPERANDS]
+    numbers = {memory.name: number for number, memory in enumerate(memories) if memory.shares_ports}
 
     def side(entering: OperandClass) -> Side:
-        number, width, buffer = buffers[entering]
+        number, width = widths[entering]
         outer, inner = (AXES.index(axis) for axis in flow.buffer_order(entering))
-        return Side(number, width, buffer.word_bits * buffer.ports, buffer.touched_bits, outer, inner)
+        return Side(number, width, outer, inner)
 
     left, top = flow.entering
     return Edges(
@@ -83,23 +87,39 @@ def edges_of(arch: ArchConfig, bits: StorageBits, dataflow: DataflowName) -> Edg
         sum_bits=bits.accumulator,
         result_bits=bits.result,
         residual_bits=bits.residual,
-        ifmap_word=ifmap.word_bits,
-        filter_word=weights.word_bits,
-        ofmap_word=ofmap.word_bits,
-        ifmap_rate=ifmap.word_bits * ifmap.ports,
-        filter_rate=weights.word_bits * weights.ports,
-        ofmap_rate=ofmap.word_bits * ofmap.ports,
-        ifmap_macro=ifmap.touched_bits,
-        filter_macro=weights.touched_bits,
-        ofmap_macro=ofmap.touched_bits,
+        word=per_operand(memory.config.word_bits for memory in memories),
+        ports=per_operand(memory.config.ports for memory in memories),
+        macro=per_operand(memory.config.touched_bits for memory in memories),
+        turns=per_operand(numbers.get(memory.name, number) for number, memory in enumerate(memories)),
         values_per_cycle=arch.output_path.values_per_cycle or flow.lanes(arch.array.rows, arch.array.columns),
     )
+
+
+def per_operand(numbers: Iterable[int]) -> PerOperand:
+    """One number for each operand, in their order."""
+    ifmap, weights, ofmap = numbers
+    return ifmap, weights, ofmap
 
 
 @kernel
 def ceil_div(a: int, b: int) -> int:
     """`a / b` rounded up, both not negative."""
     return (a + b - 1) // b
+
+
+@kernel
+def port_cycles(e: Edges, operand: int, bits: int) -> int:
+    """Cycles in which the ports of an operand's memory move a vector of `bits` bits."""
+    return ceil_div(ceil_div(bits, e.word[operand]), e.ports[operand])
+
+
+@kernel
+def port_cycles_of_two(e: Edges, one: int, one_bits: int, other: int, other_bits: int) -> int:
+    """Cycles for a vector of each of two operands: side by side, or in turns, in words of their own."""
+    if e.turns[one] != e.turns[other]:
+        return max(port_cycles(e, one, one_bits), port_cycles(e, other, other_bits))
+    words = ceil_div(one_bits, e.word[one]) + ceil_div(other_bits, e.word[other])
+    return ceil_div(words, e.ports[one])
 
 
 class Delay(NamedTuple):
@@ -124,15 +144,15 @@ class Pace(NamedTuple):
 @kernel
 def operand_pace(e: Edges, rows: int, columns: int, interval: int) -> int:
     """Cycles between vectors of operands of an output-stationary fold."""
-    left = ceil_div(rows * e.left.bits, e.left.rate)
-    top = ceil_div(columns * e.top.bits, e.top.rate)
-    return max(interval, left, top)
+    left, top = e.left, e.top
+    ports = port_cycles_of_two(e, left.operand, rows * left.bits, top.operand, columns * top.bits)
+    return max(interval, ports)
 
 
 @kernel
 def result_pace(e: Edges, columns: int) -> tuple[int, int]:
     """Cycles for one vector of results, residual operands read: through the port, through the output path."""
-    port = ceil_div(columns * (e.result_bits + e.residual_bits), e.ofmap_rate)
+    port = port_cycles(e, OFMAP, columns * (e.result_bits + e.residual_bits))
     return max(1, port), ceil_div(columns, e.values_per_cycle)
 
 
@@ -155,12 +175,11 @@ def stationary_pace(e: Edges, rows: int, columns: int, first: int, last: int) ->
     """The pace of a fold with an operand that stays.
 
     first, last: 1 where the fold begins, or ends, the layer's reduction. Sums that come back and sums or
-    results that leave pass the ofmap buffer's ports together.
+    results that leave pass the ports of their memory together.
     """
-    preload = ceil_div(columns * e.top.bits, e.top.rate)
-    moving = ceil_div(rows * e.left.bits, e.left.rate)
+    preload = port_cycles(e, e.top.operand, columns * e.top.bits)
     sums = (e.result_bits + e.residual_bits if last else e.sum_bits) + (0 if first else e.sum_bits)
-    port = max(1, moving, ceil_div(columns * sums, e.ofmap_rate))
+    port = max(1, port_cycles_of_two(e, e.left.operand, rows * e.left.bits, OFMAP, columns * sums))
     return Pace(max(1, preload), port, ceil_div(columns, e.values_per_cycle) if last else 1)
 
 

@@ -8,10 +8,12 @@ from functools import cached_property
 
 from simulator.arch import ArchConfig
 from simulator.arch.config import TilingConfig
+from simulator.arch.memories import SramsConfig
 from simulator.array import ArrayTiming
 from simulator.dataflow import DataflowName
 from simulator.foundation import UserError
 from simulator.foundation.defects import DefectError
+from simulator.operands import IFMAP, OFMAP, OPERANDS
 from simulator.system.column_blocks import LayerMacs, deal_channels, macs_by_layer
 from simulator.system.counts import ActionCounts
 from simulator.system.dram import memory_of
@@ -23,7 +25,7 @@ from simulator.system.layer_work import LayerWork
 from simulator.system.mac_traits import TraitsOf, configured_traits
 from simulator.system.machine import Times, play
 from simulator.system.objective import MovePrices, Weights
-from simulator.system.ports import edges_of
+from simulator.system.ports import edges_of, per_operand
 from simulator.system.stored_widths import stored_bits
 from simulator.system.tensor_lifetimes import Readers, Reuse, cheapest_reuse, may_stay, stored_results
 from simulator.system.tile_work import FOLDS, Array, laid
@@ -48,6 +50,7 @@ class PlayedLayer:
     timing: ArrayTiming
     work: LayerWork
     limits: Limits
+    memories: SramsConfig
     tiling: Tiling
 
     @cached_property
@@ -236,7 +239,9 @@ class _Player:
         work, limits = self._work(padded, job, timing), self._limits(job.reuse)
         weights = self._weights(layer, job, work)
         in_order = job.macs.together.depends_on_order
-        tiling = choose_tiling(layer.name, work, limits, job.tiling, weights, sums_in_order=in_order)
+        tiling = choose_tiling(
+            layer.name, work, limits, job.tiling, weights, memories=self.arch.sram, sums_in_order=in_order
+        )
         work = in_image_order(work, turned=tiling.turned)
         totals = tiling.totals
         if timing.timing == "scalesim":
@@ -246,7 +251,16 @@ class _Player:
             raise DefectError(message)
         macs_by_name = job.macs.macs_by_name(layer, dealt)
         counts = action_counts(layer, work, timing, totals, macs_by_name, dealt.channels_by_block)
-        return PlayedLayer(job.macs.together.name, counts, int(totals[FOLDS]), timing, work, limits, tiling)
+        return PlayedLayer(
+            mac=job.macs.together.name,
+            counts=counts,
+            folds=int(totals[FOLDS]),
+            timing=timing,
+            work=work,
+            limits=limits,
+            memories=self.arch.sram,
+            tiling=tiling,
+        )
 
     def _weights(self, layer: Layer, job: _LayerJob, work: LayerWork) -> Weights | None:
         if job.tiling.objective != "energy":
@@ -284,21 +298,22 @@ class _Player:
             added_results=job.added_results,
             ifmap_on_chip=int(job.reuse.ifmap_on_chip),
             ofmap_stays=int(job.reuse.ofmap_stays),
-            chip_rate=min(edges.ifmap_rate, edges.ofmap_rate),
+            chip_rate=min(edges.rate_of(IFMAP), edges.rate_of(OFMAP)),
             output_latency=self.arch.output_path.latency_cycles,
         )
 
     def _limits(self, reuse: Reuse) -> Limits:
-        sram = self.arch.sram
-        buffers = sram.ifmap, sram.filter, sram.ofmap
-        ofmap, halves = sram.ofmap.capacity_bytes, sram.ofmap.double_buffered
+        memories = [self.arch.sram.of(operand) for operand in OPERANDS]
+        capacity = [
+            memory.capacity_bytes(operand) for operand, memory in zip(OPERANDS, memories, strict=True)
+        ]
+        halves = [int(memory.config.double_buffered) for memory in memories]
         if reuse.ifmap_on_chip and not reuse.ofmap_stays:
-            ofmap, halves = sram.ofmap.tile_bytes, False  # the other half holds the input
+            # The other half holds the input.
+            capacity[OFMAP], halves[OFMAP] = memories[OFMAP].tile_bytes("ofmap"), 0
+        numbers = {memory.name: number for number, memory in enumerate(memories) if memory.is_split_freely}
         return Limits(
-            buffers[0].capacity_bytes,
-            buffers[1].capacity_bytes,
-            ofmap,
-            int(buffers[0].double_buffered),
-            int(buffers[1].double_buffered),
-            int(halves),
+            per_operand(capacity),
+            per_operand(halves),
+            per_operand(numbers.get(memory.name, number) for number, memory in enumerate(memories)),
         )

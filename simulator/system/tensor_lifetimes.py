@@ -70,9 +70,13 @@ def may_stay(
     the next result). Layers whose partial sums pass through the ofmap buffer write their results back, and so
     do layers that add more bytes than they store: those have no place to wait in.
     """
-    layers, buffer = network.layers, arch.sram.ofmap
+    layers, memory = network.layers, arch.sram.of("ofmap")
     choices: list[Choices] = [(False,)] * len(layers)
-    if not arch.tiling.keep_ofmap_on_chip or not buffer.double_buffered or arch.array.timing != "reference":
+    if (
+        not arch.tiling.keep_ofmap_on_chip
+        or not memory.config.double_buffered
+        or arch.array.timing != "reference"
+    ):
         return tuple(choices)
     for index, layer in enumerate(layers[:-1]):
         widths, stored = bits[layer.name], stored_results(layer, readers)
@@ -80,7 +84,7 @@ def may_stay(
         # More than a lane adds up, where sums leave the array with every fold.
         partial_sums = layer.k * flow.circuit.preloads > flow.lane_length(arch.array.rows, arch.array.columns)
         added = sum(post.elements for post in layer.post_operations if post.kind == "add")
-        fits = packed_bytes(stored, widths.result) <= buffer.tile_bytes
+        fits = packed_bytes(stored, widths.result) <= memory.tile_bytes("ofmap")
         in_place = added <= stored and widths.residual <= widths.result
         alone = readers.only_input_of(layer, layers[index + 1])
         if alone and fits and in_place and not partial_sums:

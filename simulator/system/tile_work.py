@@ -18,6 +18,7 @@ from simulator.array.fold_kernels import (
 )
 from simulator.dataflow import AXES, Dataflow
 from simulator.numerics.engines.compiled import helper, kernel
+from simulator.operands import OFMAP
 from simulator.system.footprint import Integers
 from simulator.system.ports import (
     Delay,
@@ -177,10 +178,10 @@ def _count_accesses(array: Array, tile: Tile, f: Folds, row: Integers) -> None:
     row[ACTIVATIONS] = tile.m * tile.k * tile.groups
     row[WEIGHTS] = tile.n * tile.k * tile.groups
     row[RESULT_WORDS] = row[RESIDUAL_WORDS] = 0
-    high = f.rows_full * words_of(t.rows, e.left.bits, e.left.macro)
-    high += words_of(f.rows_rest, e.left.bits, e.left.macro)
-    wide = f.columns_full * words_of(t.columns, e.top.bits, e.top.macro)
-    wide += words_of(f.columns_rest, e.top.bits, e.top.macro)
+    high = f.rows_full * words_of(t.rows, e.left.bits, e.macro[e.left.operand])
+    high += words_of(f.rows_rest, e.left.bits, e.macro[e.left.operand])
+    wide = f.columns_full * words_of(t.columns, e.top.bits, e.macro[e.top.operand])
+    wide += words_of(f.columns_rest, e.top.bits, e.macro[e.top.operand])
     row[ACTIVATIONS + e.left.operand] *= across
     row[ACTIVATION_WORDS + e.left.operand] = high * across * f.streamed * f.groups
     # Where sums stay, what moves down does so for every fold of its column; folds count where they end.
@@ -192,18 +193,18 @@ def _count_accesses(array: Array, tile: Tile, f: Folds, row: Integers) -> None:
     row[HELD_ROWS] = tile.k * across * f.groups * move
     vectors = ((f.rows_full * t.rows + f.rows_rest) * stay + f.streamed * move) * f.groups
     sum_folds_read, sum_folds_written = (down - tile.starts) * move, (down - tile.ends) * move
-    sums = f.columns_full * words_of(t.columns, e.sum_bits, e.ofmap_macro)
-    sums += words_of(f.columns_rest, e.sum_bits, e.ofmap_macro)
+    sums = f.columns_full * words_of(t.columns, e.sum_bits, e.macro[OFMAP])
+    sums += words_of(f.columns_rest, e.sum_bits, e.macro[OFMAP])
     row[SUMS_READ], row[SUMS_WRITTEN] = results * sum_folds_read, results * sum_folds_written
     row[SUM_READ_WORDS] = sums * vectors * sum_folds_read
     row[SUM_WRITE_WORDS] = sums * vectors * sum_folds_written
     if tile.ends and array.whole_results:
-        words = f.columns_full * words_of(t.columns, e.result_bits, e.ofmap_macro)
-        words += words_of(f.columns_rest, e.result_bits, e.ofmap_macro)
+        words = f.columns_full * words_of(t.columns, e.result_bits, e.macro[OFMAP])
+        words += words_of(f.columns_rest, e.result_bits, e.macro[OFMAP])
         row[RESULT_WORDS] = words * vectors
     if tile.ends and array.whole_residuals:
-        words = f.columns_full * words_of(t.columns, e.residual_bits, e.ofmap_macro)
-        words += words_of(f.columns_rest, e.residual_bits, e.ofmap_macro)
+        words = f.columns_full * words_of(t.columns, e.residual_bits, e.macro[OFMAP])
+        words += words_of(f.columns_rest, e.residual_bits, e.macro[OFMAP])
         row[RESIDUAL_WORDS] = words * vectors
 
 

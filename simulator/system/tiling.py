@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from simulator.arch.config import TilingConfig
+from simulator.arch.memories import SramsConfig
 from simulator.foundation import UserError
-from simulator.system.counts import OPERANDS, Operand
-from simulator.system.footprint import Integers
+from simulator.operands import OPERANDS, Operand
+from simulator.system.footprint import Integers, packed_bytes
 from simulator.system.geometry import Geometry
 from simulator.system.layer_work import END, STEPS, LayerWork
 from simulator.system.nest import NEST_NAMES, NO_OPERAND, Blocking, lengths_of
@@ -121,6 +122,7 @@ def choose_tiling(
     fixed: TilingConfig,
     weights: Weights | None = None,
     *,
+    memories: SramsConfig,
     sums_in_order: bool = False,
 ) -> Tiling:
     """The best tiling among those that the architecture file leaves open.
@@ -128,13 +130,14 @@ def choose_tiling(
     Args:
         name: the layer, for messages.
         work: the layer on its accelerator.
-        limits: the buffers.
+        limits: what the memories hold.
         fixed: sizes and order that are given, and the objective.
         weights: prices of the machine's totals, for the objective `energy`.
+        memories: the same memories, for messages.
         sums_in_order: whether the order of the reduction can change a result, so that taps come row by row.
 
     Raises:
-        UserError: not even the smallest tile fits, or a fixed tile cannot work; names the buffer.
+        UserError: not even the smallest tile fits, or a fixed tile cannot work; names the memory.
     """
     searches: list[_Searched] = []
     for turned in _image_orders(name, work.geometry, fixed, sums_in_order=sums_in_order):
@@ -144,7 +147,7 @@ def choose_tiling(
             if searched.search.leaves_nothing:
                 break
     if not searches:
-        raise _does_not_fit(name, work, limits, fixed)
+        raise _does_not_fit(name, work, limits, fixed, memories)
     best, row = best_of([searched.search.trials for searched in searches])
     return searches[best].tiling(row)
 
@@ -253,7 +256,9 @@ def _reason(search: Search, chosen: int) -> str:
     return f"{reason}; {name} would take {int(other[END]):,} and move {moved_bytes(other):,}"
 
 
-def _does_not_fit(name: str, work: LayerWork, limits: Limits, fixed: TilingConfig) -> UserError:
+def _does_not_fit(
+    name: str, work: LayerWork, limits: Limits, fixed: TilingConfig, memories: SramsConfig
+) -> UserError:
     g, array, edges = work.geometry, work.array, work.array.edges
     blocks = blocks_of(g, fixed, array, fine=True)
     images, rows, columns = (int(size) for size in blocks[np.argmin(blocks.prod(axis=1))])
@@ -266,21 +271,30 @@ def _does_not_fit(name: str, work: LayerWork, limits: Limits, fixed: TilingConfi
         )
     )
     pixels = images * rows * columns
-    needed = {
-        "ifmap": ifmap_sizes(g, rows, columns, k).largest * images * groups * edges.ifmap_bits,
-        "filter": n * k * groups * edges.filter_bits,
-        "ofmap": 8 * output_bytes(array, pixels * n * groups, k),
+    needed: dict[Operand, int] = {
+        "ifmap": packed_bytes(
+            int(ifmap_sizes(g, rows, columns, k).largest) * images * groups, edges.ifmap_bits
+        ),
+        "filter": packed_bytes(n * k * groups, edges.filter_bits),
+        "ofmap": int(output_bytes(array, pixels * n * groups, k)),
     }
     tile = f"{pixels} x {n} x {k}"
-    for operand, available in zip(OPERANDS, limits[:3], strict=True):
-        missing = -(-int(needed[operand]) // 8) - available
-        if missing > 0:
-            return UserError(
-                f"the {operand} buffer is too small for layer {name!r}: its smallest tile ({tile} of "
-                f"m x n x k) needs {missing + available} bytes, it holds {available}; {missing} bytes "
-                "are missing",
-                location=f"sram.{operand}.capacity_kib",
-            )
+    available = dict(zip(OPERANDS, limits.capacity, strict=True))
+    for memory in memories.memories:
+        pools = [memory.holds] if memory.is_split_freely else [(operand,) for operand in memory.holds]
+        for pool in pools:
+            wanted, there = sum(needed[operand] for operand in pool), available[pool[0]]
+            if wanted > there:
+                each = ", ".join(f"{needed[operand]} of {operand}" for operand in pool)
+                apart = f" ({each})" if len(pool) > 1 else ""
+                what = "buffer" if memory.holds == (memory.name,) else "memory"
+                share = f"'s share of {pool[0]}" if len(memory.holds) > len(pool) else ""
+                return UserError(
+                    f"the {memory.name} {what}{share} is too small for layer {name!r}: its smallest tile "
+                    f"({tile} of m x n x k) needs {wanted} bytes{apart}, it holds {there}; {wanted - there} "
+                    "bytes are missing",
+                    location=memory.capacity_field(pool[0]),
+                )
     return UserError(
         f"layer {name!r} cannot be tiled as fixed: output stationary partial sums stay in the PEs, "
         "so a tile shorter than the reduction must be one fold (tile_m <= rows, tile_n <= columns) under "

@@ -10,20 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from simulator.numerics.engines.compiled import helper, still_kernel
+from simulator.operands import FILTER, IFMAP, OFMAP
 from simulator.system.footprint import Integers
 from simulator.system.geometry import Geometry, input_extent
 from simulator.system.layer_work import LayerWork, all_results, result_share
-from simulator.system.nest import (
-    FILTER,
-    IFMAP,
-    KINDS,
-    NO_OPERAND,
-    OFMAP,
-    REDUCTION,
-    Blocking,
-    Memory,
-    channel_cycles,
-)
+from simulator.system.nest import KINDS, NO_OPERAND, REDUCTION, Blocking, Memory, channel_cycles
 from simulator.system.ports import Edges, ceil_div
 from simulator.system.tile_work import CHANNELS
 from simulator.system.tiling_needs import (

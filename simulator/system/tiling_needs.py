@@ -1,37 +1,32 @@
-"""What a tiling needs of the buffers, compiled: bytes of its tiles, tiles in sequence, slots."""
+"""What a tiling needs of the memories, compiled: bytes of its tiles, tiles in sequence, slots."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from simulator.numerics.engines.compiled import helper, kernel, still_kernel
+from simulator.operands import FILTER, IFMAP, OFMAP, OPERANDS
 from simulator.system.footprint import Integers
 from simulator.system.geometry import Axis, Geometry, input_extent, taps_of
 from simulator.system.layer_work import LayerWork, Slots
-from simulator.system.nest import (
-    FILTER,
-    IFMAP,
-    KINDS,
-    OFMAP,
-    REDUCTION,
-    Blocking,
-    count_tiles,
-    mark_turns,
-)
+from simulator.system.nest import KINDS, REDUCTION, Blocking, count_tiles, mark_turns
+from simulator.system.ports import PerOperand
 from simulator.system.tile_work import Array
 
+OPERAND_COUNT: Final = len(OPERANDS)
 _MANY_PIECES = 4096
 
 
 class Limits(NamedTuple):
-    """What the buffers hold: bytes of each, and 1 where it may hold two tiles, a half for each."""
+    """What the memories hold of each operand.
 
-    ifmap: int
-    filter: int
-    ofmap: int
-    ifmap_halves: int
-    filter_halves: int
-    ofmap_halves: int
+    capacity: the most bytes that its tiles may take. halves: 1 where two tiles may be held, a half for each.
+    pool: operands with the same number share their capacity freely.
+    """
+
+    capacity: PerOperand
+    halves: PerOperand
+    pool: PerOperand
 
 
 class Extents(NamedTuple):
@@ -123,12 +118,52 @@ def bytes_of(elements: int, bits: int) -> int:
 
 @helper
 def slots_for(size: int, loads: int, single: int, capacity: int, halves: int) -> int:
-    """Tiles that a buffer holds: a single one may fill it; two where halves are enough; 0: no room."""
+    """Tiles that a capacity holds: a single one may fill it; two where halves are enough; 0: no room."""
     if loads == 1 or single:
         return 1 if size <= capacity else 0
     if halves and 2 * size <= capacity:
         return 2
     return 1 if size <= capacity else 0
+
+
+@helper
+def room_beside(limits: Limits, tiles: PerOperand, slots: PerOperand, operand: int) -> int:
+    """Bytes that the other tiles of a shared capacity leave to an operand."""
+    room = limits.capacity[operand]
+    for other in range(OPERAND_COUNT):
+        if other != operand and limits.pool[other] == limits.pool[operand]:
+            room -= tiles[other] * slots[other]
+    return room
+
+
+@helper
+def _overfull(limits: Limits, tiles: PerOperand, slots: PerOperand, operand: int) -> bool:
+    """Whether the tiles that share an operand's capacity are more than that."""
+    return room_beside(limits, tiles, slots, operand) < tiles[operand] * slots[operand]
+
+
+@helper
+def slots_in_pools(limits: Limits, tiles: PerOperand, wanted: PerOperand) -> PerOperand:
+    """Slots where operands share a capacity: second tiles are given up while all together are too many.
+
+    First the second ofmap tile goes, then that of the filter, then that of the ifmap. Other choices are those
+    of `Blocking.single`. An operand has no slot where not even one tile of each fits.
+    """
+    ifmap, weights, ofmap = wanted
+    if ofmap == 2 and _overfull(limits, tiles, (ifmap, weights, ofmap), OFMAP):
+        ofmap = 1
+    if weights == 2 and _overfull(limits, tiles, (ifmap, weights, ofmap), FILTER):
+        weights = 1
+    if ifmap == 2 and _overfull(limits, tiles, (ifmap, weights, ofmap), IFMAP):
+        ifmap = 1
+    held = (ifmap, weights, ofmap)
+    if _overfull(limits, tiles, held, IFMAP):
+        ifmap = 0
+    if _overfull(limits, tiles, held, FILTER):
+        weights = 0
+    if _overfull(limits, tiles, held, OFMAP):
+        ofmap = 0
+    return ifmap, weights, ofmap
 
 
 @helper
@@ -142,7 +177,7 @@ def _times(counts: Integers, turns: Integers) -> int:
 
 
 class Needs(NamedTuple):
-    """What a blocking needs of the buffers: bytes of its largest tiles, tiles in sequence, slots (0: none).
+    """What a blocking needs of the memories: bytes of its largest tiles, tiles in sequence, slots (0: none).
 
     spills: 1 where partial sums leave with their tile and come back.
     """
@@ -192,11 +227,14 @@ def needs_of(work: LayerWork, b: Blocking, limits: Limits, ifmap: Extents, scrat
     ifmap_loads = _times(counts, scratch[1 + IFMAP])
     filter_loads = _times(counts, scratch[1 + FILTER])
     visits = _times(counts, scratch[1 + OFMAP])
-    slots = Slots(
-        slots_for(ifmap_tile, ifmap_loads, b.single & 1, limits.ifmap, limits.ifmap_halves),
-        slots_for(filter_tile, filter_loads, b.single & 2, limits.filter, limits.filter_halves),
-        slots_for(ofmap_tile, visits, b.single & 4, limits.ofmap, limits.ofmap_halves),
+    capacity, halves = limits.capacity, limits.halves
+    wanted = (
+        slots_for(ifmap_tile, ifmap_loads, b.single & 1, capacity[IFMAP], halves[IFMAP]),
+        slots_for(filter_tile, filter_loads, b.single & 2, capacity[FILTER], halves[FILTER]),
+        slots_for(ofmap_tile, visits, b.single & 4, capacity[OFMAP], halves[OFMAP]),
     )
+    held = slots_in_pools(limits, (ifmap_tile, filter_tile, ofmap_tile), wanted)
+    slots = Slots(held[0], held[1], held[2])
     spills = scratch[1 + OFMAP][REDUCTION]
     return Needs(ifmap_tile, filter_tile, ofmap_tile, ifmap_loads, filter_loads, visits, slots, spills)
 

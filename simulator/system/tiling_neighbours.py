@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from simulator.numerics.engines.compiled import helper, still_kernel
+from simulator.operands import FILTER, IFMAP, OFMAP
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import LayerWork
-from simulator.system.nest import IFMAP, NO_OPERAND
+from simulator.system.nest import NO_OPERAND
 from simulator.system.ports import ceil_div
 from simulator.system.tiling_candidates import (
     COLUMNS,
@@ -23,7 +24,7 @@ from simulator.system.tiling_candidates import (
     estimate,
     write_candidate,
 )
-from simulator.system.tiling_needs import Limits, Needs, ifmap_sizes, needs_of
+from simulator.system.tiling_needs import Limits, Needs, ifmap_sizes, needs_of, room_beside
 
 MOST_SIZES = 48
 """Different sizes around one, at most."""
@@ -194,11 +195,13 @@ def _write_filling(
     """Write a row with the sizes of one column that fill a buffer, or half of it; how many there are then."""
     size, length, unit = row[column], around.lengths[column], around.units[column]
     wants = _needs_of(work, limits, row, needs)
-    tile, room, halves = wants.ifmap_tile, limits.ifmap, limits.ifmap_halves
-    if column == N:
-        tile, room, halves = wants.filter_tile, limits.filter, limits.filter_halves
-    for part in range(1, 2 + max(halves, limits.ofmap_halves)):
-        for bytes_in_all, bytes_of_tile in ((room, tile), (limits.ofmap, wants.ofmap_tile)):
+    operand = FILTER if column == N else IFMAP
+    tile = wants.filter_tile if column == N else wants.ifmap_tile
+    tiles, slots = (wants.ifmap_tile, wants.filter_tile, wants.ofmap_tile), wants.slots
+    room = room_beside(limits, tiles, slots, operand)
+    results_room = room_beside(limits, tiles, slots, OFMAP)
+    for part in range(1, 2 + max(limits.halves[operand], limits.halves[OFMAP])):
+        for bytes_in_all, bytes_of_tile in ((room, tile), (results_room, wants.ofmap_tile)):
             filling = min(length, size * (bytes_in_all // part) // max(1, bytes_of_tile))
             if filling <= 0:
                 continue

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.arch.config import TilingConfig
-from simulator.system.counts import OPERANDS
+from simulator.operands import OPERANDS
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import BURSTS, BYTES, END, LayerWork
 from simulator.system.nest_state import new_scratch

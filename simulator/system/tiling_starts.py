@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 
 from simulator.arch.config import TilingConfig
-from simulator.system.counts import Operand
+from simulator.operands import FILTER, IFMAP, OFMAP, Operand
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import LayerWork
 from simulator.system.nest import NEST_NAMES, NO_OPERAND
@@ -30,6 +30,8 @@ from simulator.system.tiling_needs import Limits, output_bytes
 SINGLE_BITS: Mapping[Operand, int] = {"ifmap": 1, "filter": 2, "ofmap": 4}
 WHOLE_REDUCTION = {NO_OPERAND: "neither", 0: "ifmap", 1: "filter"}
 _MOST_CANDIDATES = 2_000_000
+_PARTS_OF_SHARED = 6
+"""Parts of a shared capacity that an operand's tiles are tried in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Starts:
 
     @property
     def single(self) -> int:
-        """Operands of which the buffer holds one tile, as a sum of `SINGLE_BITS`."""
+        """Operands of which one tile is held, as a sum of `SINGLE_BITS`."""
         return sum(SINGLE_BITS[operand] for operand in self.fixed.single_buffered)
 
     def variants(self) -> Integers:
@@ -93,41 +95,63 @@ class Starts:
         return np.concatenate(found)
 
     def _filling_pixels(self) -> Sizes:
-        """Output pixels whose whole reduction fills the ifmap buffer, or whose results fill the ofmap one."""
-        g, limits = self.work.geometry, self.limits
+        """Output pixels whose whole reduction fills the ifmap's memory, or whose results fill the ofmap's."""
+        g = self.work.geometry
         each = g.k * self.work.array.edges.ifmap_bits / 8
         results = output_bytes(self.work.array, g.n, g.k)
         return (
-            *filling_sizes(g.columns.outputs, limits.ifmap, limits.ifmap_halves, each),
-            *filling_sizes(g.columns.outputs, limits.ofmap, limits.ofmap_halves, results),
+            *self._filling(g.columns.outputs, IFMAP, each),
+            *self._filling(g.columns.outputs, OFMAP, results),
         )
 
     def _filling_channels(self) -> Sizes:
-        """Output channels whose whole reduction fills the filter buffer."""
-        g, limits = self.work.geometry, self.limits
-        each = g.k * self.work.array.edges.filter_bits / 8
-        return filling_sizes(g.n, limits.filter, limits.filter_halves, each)
+        """Output channels whose whole reduction fills the filter's memory."""
+        g = self.work.geometry
+        return self._filling(g.n, FILTER, g.k * self.work.array.edges.filter_bits / 8)
+
+    def _filling(self, length: int, operand: int, bytes_each: float) -> Sizes:
+        """Sizes that fill an operand's capacity, or parts of one that it shares."""
+        capacity, pool = self.limits.capacity[operand], self.limits.pool
+        parts = range(1, 1 + (_PARTS_OF_SHARED if pool.count(pool[operand]) > 1 else 1))
+        halves = self.limits.halves[operand]
+        return tuple(
+            size
+            for part in parts
+            for size in filling_sizes(length, capacity * part // len(parts), halves, bytes_each)
+        )
 
     def _listed(
         self, blocks: Integers, channels: Integers, reductions: Integers, groups: Integers, variants: Integers
     ) -> Integers:
         sizes = [blocks, channels, reductions, groups]
-        while len(variants) * math.prod(map(len, sizes)) > _MOST_CANDIDATES:
+        singles = self._singles()
+        while len(singles) * len(variants) * math.prod(map(len, sizes)) > _MOST_CANDIDATES:
             longest = max(range(len(sizes)), key=lambda place: len(sizes[place]))
             sizes[longest] = thinned(sizes[longest])
         blocks, channels, reductions, groups = sizes
         room = len(blocks) * len(channels) * len(reductions) * len(groups) * len(variants)
-        found = np.empty((room, CANDIDATE), np.int64)
-        count = list_candidates(
-            self.work,
-            self.limits,
-            blocks,
-            channels,
-            reductions,
-            groups,
-            variants,
-            self.single,
-            found,
-            self.scratch.needs,
-        )
+        found = np.empty((len(singles) * room, CANDIDATE), np.int64)
+        count = 0
+        for single in singles:
+            count += list_candidates(
+                self.work,
+                self.limits,
+                blocks,
+                channels,
+                reductions,
+                groups,
+                variants,
+                single,
+                found[count : count + room],
+                self.scratch.needs,
+            )
         return found[:count]
+
+    def _singles(self) -> list[int]:
+        """Sets of operands of which one tile is held: where a capacity is shared, each leaves others room."""
+        pool = self.limits.pool
+        sharing = [
+            bit for bit, number in zip(SINGLE_BITS.values(), pool, strict=True) if pool.count(number) > 1
+        ]
+        chosen = (sum(some) for count in range(1 + len(sharing)) for some in combinations(sharing, count))
+        return list(dict.fromkeys(self.single | some for some in chosen))

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from simulator.numerics.engines.compiled import kernel
+from simulator.operands import Operand
 from simulator.system.accesses import ACCESSES_AT_ONCE, Accesses, Kind, WholeBytes
 from simulator.system.addresses import STREAM_OPERAND, Addresses
 from simulator.system.array_accesses import buffer_port
-from simulator.system.counts import Operand
 from simulator.system.footprint import Integers
 from simulator.system.machine import TransferTimes
 from simulator.system.nest import Memory, end_of_transfer

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, Literal
 
 from simulator.arch import ArchConfig, load_arch
+from simulator.operands import OPERANDS, Operand
 from simulator.workload.layer import Convolution, Layer, convolution_layer, matrix_layer
 
 LARGEST = 24
@@ -105,6 +106,46 @@ def draw_fields(rnd: Random) -> dict[str, Any]:
         fields[f"sram.{name}.capacity_kib"] = rnd.choice([1 / 64, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 4])
         fields[f"sram.{name}.double_buffered"] = rnd.random() < 0.7
     return fields
+
+
+SHARED_MEMORIES: tuple[tuple[Operand, ...], ...] = (
+    ("ifmap", "filter", "ofmap"),
+    ("ifmap", "filter"),
+    ("ifmap", "ofmap"),
+    ("filter", "ofmap"),
+)
+
+
+def draw_shared_fields(rnd: Random) -> dict[str, Any]:
+    """An accelerator with a memory for two or three tensors, split freely or by shares."""
+    fields = draw_fields(rnd)
+    holds = rnd.choice(SHARED_MEMORIES)
+    alone = [name for name in OPERANDS if name not in holds]
+    memory: dict[str, Any] = {
+        "holds": list(holds),
+        "capacity_kib": rnd.choice([1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 3, 12]),
+        "double_buffered": rnd.random() < 0.7,
+        "word_bits": rnd.choice([8, 16, 24, 64, 512]),
+        "ports": rnd.choice([1, 2, 3]),
+    }
+    if rnd.random() < 0.4:
+        cuts = [rnd.choice([1, 1, 2, 4]) for _ in holds]
+        memory["shares_kib"] = {
+            name: memory["capacity_kib"] * cut / sum(cuts) for name, cut in zip(holds, cuts, strict=True)
+        }
+    if fields["array.overlap"] != "none" or rnd.random() < 0.3:
+        memory["port_use"] = "own"
+    sections = {"shared": memory}
+    for name in alone:
+        kept = ("capacity_kib", "double_buffered")
+        sections[name] = {part: fields[f"sram.{name}.{part}"] for part in kept}
+    others = {field: value for field, value in fields.items() if not field.startswith("sram.")}
+    return {**others, "sram": sections}
+
+
+def draw_shared_case(rnd: Random) -> Case:
+    """A layer on an accelerator with a shared memory."""
+    return Case(draw_layer(rnd), draw_shared_fields(rnd))
 
 
 def draw_case(rnd: Random) -> Case:

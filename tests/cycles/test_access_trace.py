@@ -132,7 +132,7 @@ def test_any_layer_on_any_machine_is_traced_completely(layer: Layer, arch: ArchC
         for number, kind in enumerate(kinds):
             if kind.memory == "sram":
                 places = accesses.addresses[numbers == number]
-                buffer = getattr(arch.sram, kind.operand)
+                buffer = arch.sram[kind.operand]
                 assert places.size == 0 or (places.min() >= 0 and places.max() < buffer.capacity_bytes)
 
 
@@ -160,9 +160,8 @@ def test_buffers_are_read_where_they_were_written_before(layer: Layer, arch: Arc
 
 
 def addresses_of(layer: Layer, arch: ArchConfig) -> tuple[Addresses, tuple[Visit, ...]]:
-    played = simulate_network(arch, Network("n", (layer,))).layers[0].played
-    addresses = Addresses.of(played.work, played.tiling, played.limits, played.lowered)
-    return addresses, played.lowered.visits
+    run = simulate_network(arch, Network("n", (layer,))).layers[0]
+    return Addresses.of(run), run.played.lowered.visits
 
 
 def test_a_block_holds_the_inputs_of_its_own_windows() -> None:

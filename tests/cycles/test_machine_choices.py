@@ -112,7 +112,7 @@ def test_the_reason_names_the_fastest_tiling_of_another_order() -> None:
             name = NEST_NAMES[int(nests[others[cycles.argmin()]])][0]
             slowest = NEST_NAMES[int(nests[others[cycles.argmax()]])][0]
             differ += name != slowest
-            reason = choose_tiling("l", played.work, played.limits, arch.tiling).reason
+            reason = choose_tiling("l", played.work, played.limits, arch.tiling, memories=arch.sram).reason
             assert f"; {name} would take {cycles.min():,} and move" in reason
     assert differ
 

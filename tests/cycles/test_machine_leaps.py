@@ -36,11 +36,11 @@ from simulator.system.nest import Blocking
 from simulator.system.nest_machine import play_nest
 from simulator.system.nest_state import new_scratch
 from simulator.system.programme import STREAMS
-from simulator.system.stalls import stalls_by_cause
 from simulator.system.tile_work import COSTS, cost_of_step
 from simulator.system.tiling import Tiling
 from simulator.workload.layer import Convolution, Layer, convolution_layer, matrix_layer
 from tests.cycles.random_layers import Case
+from tests.cycles.stalls_by_cause import stalls_by_cause
 from tests.cycles.tiling_player import simulate
 
 MOST_STEPS = 1500
@@ -194,9 +194,7 @@ def differences(work: LayerWork, blocking: Blocking, slots: Slots, totals: Integ
         bursts[transfer.stream] += -(-transfer.bytes // work.memory.burst_bytes)
     chip = [transfer.bytes for transfer in programme.transfers if transfer.channel == "chip"]
     edges = work.array.edges
-    macros = dict(
-        zip(STREAMS, (edges.ifmap_macro, edges.filter_macro, *2 * (edges.ofmap_macro,)), strict=True)
-    )
+    macros = dict(zip(STREAMS, (*edges.macro, edges.macro[2]), strict=True))
     words = Counter[str]()
     for transfer in programme.transfers:
         words[transfer.stream] += ceil(transfer.bytes * 8 / macros[transfer.stream])
@@ -208,7 +206,7 @@ def differences(work: LayerWork, blocking: Blocking, slots: Slots, totals: Integ
         "bytes": (totals[BYTES : BYTES + 4].tolist(), [moved[stream] for stream in STREAMS]),
         "bursts": (totals[BURSTS : BURSTS + 4].tolist(), [bursts[stream] for stream in STREAMS]),
         "bytes on chip": (totals[CHIP_BYTES], sum(chip)),
-        "words on chip": (totals[CHIP_WORDS], sum(ceil(size * 8 / edges.ofmap_macro) for size in chip)),
+        "words on chip": (totals[CHIP_WORDS], sum(ceil(size * 8 / edges.macro[2]) for size in chip)),
         "buffer words": (
             totals[BUFFER_WORDS : BUFFER_WORDS + 4].tolist(),
             [words[stream] for stream in STREAMS],

@@ -71,7 +71,7 @@ def test_a_configuration_file_becomes_an_architecture(tmp_path: Path) -> None:
     arch = architecture(EXAMPLE, tmp_path)
     assert (arch.array.rows, arch.array.columns, arch.array.dataflow) == (16, 8, "ws")
     assert arch.array.timing == "scalesim"
-    assert [getattr(arch.sram, name).capacity_kib for name in ("ifmap", "filter", "ofmap")] == [64, 128, 32]
+    assert [arch.sram[name].capacity_kib for name in ("ifmap", "filter", "ofmap")] == [64, 128, 32]
     assert arch.dram.bandwidth_gbyte_per_s == 5.0  # 10 one-byte words a cycle at 500 MHz
     assert arch.name == "my_run"
 
@@ -80,7 +80,7 @@ def test_options_lie_over_the_file(tmp_path: Path) -> None:
     given = {"array.timing": "reference", "array.rows": 4, "sram.ifmap.capacity_kib": 16}
     arch = architecture(EXAMPLE, tmp_path, given)
     assert (arch.array.timing, arch.array.rows, arch.array.columns) == ("reference", 4, 8)
-    assert arch.sram.ifmap.capacity_kib == 16
+    assert arch.sram["ifmap"].capacity_kib == 16
 
 
 def test_calculated_bandwidth_leaves_the_architecture_its_own(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ TopologyCsvLoc: "./topologies/alexnet.csv"
 def test_a_file_of_the_first_version(tmp_path: Path) -> None:
     arch = architecture(FIRST_VERSION, tmp_path)
     assert (arch.array.rows, arch.array.columns) == (32, 16)
-    assert [getattr(arch.sram, name).capacity_kib for name in ("ifmap", "filter", "ofmap")] == [512, 256, 128]
+    assert [arch.sram[name].capacity_kib for name in ("ifmap", "filter", "ofmap")] == [512, 256, 128]
     assert config(FIRST_VERSION, tmp_path).warnings == (
         "mine.cfg: of the values ArrayHeight: 32, 64 the first one is taken",
         "mine.cfg: keys without a counterpart here are ignored: TopologyCsvLoc",

@@ -246,14 +246,14 @@ def test_every_counted_word_and_burst_is_shown_once(
         assert len(shown) == count_accesses(layer)
         in_a_cycle = Counter((access.kind, access.cycle) for access in shown if access.kind.memory == "sram")
         for (kind, _), count in in_a_cycle.items():
-            buffer = getattr(arch.sram, kind.operand)
+            buffer = arch.sram[kind.operand]
             if kind.purpose != "transfer":
                 assert count <= -(-buffer.word_bits * buffer.ports // min(256, buffer.word_bits))
         for access in shown:
             # Words of 12, 36 or 300 bits are counted out in whole bytes, and so are their useful bits.
             assert access.moved + 1 >= access.bytes >= 0
             if access.kind.memory == "sram":
-                capacity = getattr(arch.sram, access.kind.operand).capacity_bytes
+                capacity = arch.sram[access.kind.operand].capacity_bytes
                 assert 0 <= access.address < capacity
 
 

@@ -224,7 +224,7 @@ def test_the_array_finds_what_a_convolution_needs(
 @given(small_layers(), byte_machines(), macs())
 def test_results_that_stay_are_whole_in_one_half(layer: Layer, arch: ArchConfig, mac: MacTraits) -> None:
     sram = {
-        name: getattr(arch.sram, name).model_copy(update={"double_buffered": True, "capacity_kib": 4})
+        name: arch.sram[name].model_copy(update={"double_buffered": True, "capacity_kib": 4})
         for name in ("ifmap", "filter", "ofmap")
     }
     # Partial sums would pass the buffer where the reduction is longer than the rows.
@@ -233,7 +233,7 @@ def test_results_that_stay_are_whole_in_one_half(layer: Layer, arch: ArchConfig,
         update={
             "array": arch.array.model_copy(update={"dataflow": dataflow}),
             "tiling": TilingConfig(keep_ofmap_on_chip=True, objective="traffic", tile_n=arch.tiling.tile_n),
-            "sram": arch.sram.model_copy(update=sram),
+            "sram": arch.sram.with_memories(sram),
         }
     )
     replay = replayed(kept, mac, layer, reader_of(layer), None)

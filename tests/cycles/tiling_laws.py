@@ -126,7 +126,7 @@ def no_legal_tiling_is_better(subject: Subject, rnd: Random) -> Iterator[str]:
         chosen = legal.at(np.union1d(places, sample))
         player = subject.player(legal, form)
         for single in range(8):
-            some = chosen.with_single(single) if single else chosen
+            some = chosen.with_single(single, problem) if single else chosen
             if single and subject.objective == "energy":
                 some = some.at(np.arange(min(MOST_SINGLE_FOR_ENERGY, len(some.rows))))
             elif single:
@@ -214,11 +214,15 @@ def a_batch_costs_no_more_than_its_parts(subject: Subject, rnd: Random) -> Itera
 
 def more_room_costs_no_more(subject: Subject, rnd: Random) -> Iterator[str]:
     """(c) A larger buffer never costs more."""
-    names = rnd.choice([("ifmap",), ("filter",), ("ofmap",), ("ifmap", "filter", "ofmap")])
+    every = tuple(memory.name for memory in subject.arch.sram.memories)
+    names = rnd.choice([*((name,) for name in every), every])
     factor = rnd.choice([1.25, 1.5, 2, 3, 8])
-    fields = {
-        f"sram.{name}.capacity_kib": getattr(subject.arch.sram, name).capacity_kib * factor for name in names
-    }
+    fields: dict[str, object] = {}
+    for name in names:
+        config = subject.arch.sram[name]
+        fields[f"sram.{name}.capacity_kib"] = config.capacity_kib * factor
+        for operand, share_kib in config.shares_kib.items():
+            fields[f"sram.{name}.shares_kib.{operand}"] = share_kib * factor
     before, after = subject.cost(subject.run), subject.cost(subject.on(load_arch(subject.arch, fields)))
     if after > before * subject.allowance:
         yield f"(c) {factor} times the {names} buffer costs {after}, {after / before - 1:.2%} above {before}"

@@ -26,7 +26,7 @@ def buffer(tables: list[str] | None = None, clock_mhz: float = 500, **fields: An
     """The filter buffer of an architecture with these fields."""
     document: dict[str, Any] = {"sram": {"filter": fields}, "clock_mhz": clock_mhz}
     arch = ArchConfig.model_validate(document | ({"tables": tables} if tables else {}))
-    return sram_cost(arch.sram.filter, Prices.of(arch), field="sram.filter")
+    return sram_cost(arch.sram["filter"], Prices.of(arch), field="sram.filter")
 
 
 def words_pj(cost: SramCost, word_bits: int, macro_word_bits: int = 256) -> tuple[float, float]:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from simulator.cost import published_bench as bench
-from simulator.cost.prediction import Check
 from simulator.cost.price_tables import load_table
 from simulator.cost.register_toggles import counted_activity
 from simulator.cost.validation import validate
-from simulator.cost.validation_text import validation_markdown, validation_text
 from simulator.numerics import get_mac
 from simulator.numerics.activity import switching_activity
+from simulator.prediction import Check
+from simulator.report.validation_text import validation_markdown, validation_text
 from tests.reference.bench_toggles import toggles_of_one_run
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -39,13 +39,16 @@ class Pace:
 class Legal:
     """Legal tilings, a row each: images, rows, columns, n, k, groups, number in `LOOPS`, number in `WHOLES`.
 
-    slots: tiles of each operand in its buffer. traffic: bytes of the four streams, of codes of whole bytes.
+    slots: tiles of each operand in its memory; wanted: those that it would have alone; largest: bytes of its
+    largest tile. traffic: bytes of the four streams, of codes of whole bytes.
     array: fewest cycles of the array. first: bytes of the first ifmap and filter tile. tiles: tiles of each
     operand in order of their coming.
     """
 
     rows: Array
     slots: Array
+    wanted: Array
+    largest: Array
     traffic: Array
     array: Table
     first: Array
@@ -60,11 +63,11 @@ class Legal:
         """Some of them."""
         return Legal(*(getattr(self, part.name)[places] for part in fields(self)))
 
-    def with_single(self, operands: int) -> Legal:
+    def with_single(self, operands: int, p: Problem) -> Legal:
         """The same with one tile at a time of some operands (a sum of 1, 2 and 4), where two would fit."""
         single = np.array([operands & 1, operands & 2, operands & 4]) > 0
-        changed = (single & (self.slots == 2)).any(axis=1)
-        slots = np.where(single, np.minimum(self.slots, 1), self.slots)
+        changed = (single & (self.wanted == 2)).any(axis=1)
+        slots = _pooled(np.where(single, np.minimum(self.wanted, 1), self.wanted), self.largest, p)
         return replace(self, slots=slots).at(np.nonzero(changed)[0])
 
     def cycles(self, pace: Pace) -> Table:
@@ -220,6 +223,19 @@ def _slots(largest: Array, tiles: Array, capacity: int, halves: bool) -> Array:
     return np.where(largest > capacity, 0, np.where(two, 2, 1))
 
 
+def _pooled(wanted: Array, largest: Array, p: Problem) -> Array:
+    """Slots [count, 3] where operands share a capacity: second tiles go, from the last operand on."""
+    slots = wanted.copy()
+    for pool in set(p.pool):
+        members = [operand for operand in (0, 1, 2) if p.pool[operand] == pool]
+        for operand in reversed(members):
+            over = (slots * largest)[:, members].sum(axis=1) > p.capacity[members[0]]
+            slots[over, operand] = np.minimum(1, slots[over, operand])
+        over = (slots * largest)[:, members].sum(axis=1) > p.capacity[members[0]]
+        slots[np.ix_(over, members)] = 0
+    return slots
+
+
 def legal_tilings(p: Problem, pace: Pace) -> Legal:
     """All legal tilings of a layer of codes of whole bytes."""
     assert all(bits % 8 == 0 for bits in (p.bits.activation, p.bits.weight, p.bits.result))
@@ -288,12 +304,16 @@ class _Sizes:
         visits = _turns(order, "gmn", counts)
         tiles = (loads_i, loads_f, visits)
         largest = (bytes_of_inputs(inputs.largest), held_f, np.broadcast_to(self.ofmap_tile, shape))
-        slots = [_slots(*each) for each in zip(largest, tiles, p.capacity, p.halves, strict=True)]
-        legal = (slots[0] > 0) & (slots[1] > 0) & (slots[2] > 0)
+        alone = [_slots(*each) for each in zip(largest, tiles, p.capacity, p.halves, strict=True)]
+        wanted = np.stack([each.ravel() for each in alone], axis=-1)
+        sizes_of_tiles = np.stack([each.ravel() for each in largest], axis=-1)
+        slots = _pooled(wanted, sizes_of_tiles, p)
+        legal = (slots > 0).all(axis=1).reshape(shape)
         distinct = counts["g"] * counts["m"] * counts["n"]
         if p.dataflow == "os":
             legal &= visits == distinct
         place = np.nonzero(legal)
+        kept = np.nonzero(legal.ravel())[0]
         again_i = loads_i[place] // _turns(own_i, own_i, counts)[place]
         again_f = loads_f[place] // _turns(own_f, own_f, counts)[place]
         total_i = np.broadcast_to(inputs.total[:, None, :, None], shape)[place]
@@ -309,7 +329,9 @@ class _Sizes:
         nest = (np.full(len(place[0]), loops), np.full(len(place[0]), number))
         return Legal(
             rows=np.column_stack([self.blocks[place[0]], *sizes, *nest]),
-            slots=np.stack([each[place] for each in slots], axis=-1),
+            slots=slots[kept],
+            wanted=wanted[kept],
+            largest=sizes_of_tiles[kept],
             traffic=np.stack(streams, axis=-1),
             array=self.array[place[:3]],
             first=np.stack([bytes_of_inputs(inputs.first)[place], held_f[place]], axis=-1),

@@ -13,6 +13,7 @@ from itertools import product
 from typing import Literal, NamedTuple, cast
 
 from simulator.arch import ArchConfig
+from simulator.operands import OPERANDS
 from simulator.workload.layer import Layer
 
 Dataflow = Literal["os", "ws", "is"]
@@ -48,7 +49,8 @@ class Problem:
     """A layer on an array with buffers. channels, n: input and output channels of one group.
 
     stored, added: results written after pooling, results that a residual addition changes.
-    capacity: bytes of the ifmap, filter and ofmap buffer; halves: whether each may hold two tiles.
+    capacity: bytes that tiles of ifmap, filter and ofmap may take; halves: whether each may hold two tiles.
+    pool: operands with the same number take their tiles out of one capacity.
     """
 
     images: int
@@ -65,6 +67,7 @@ class Problem:
     added: int
     capacity: tuple[int, int, int]
     halves: tuple[bool, bool, bool]
+    pool: tuple[int, int, int] = (0, 1, 2)
 
     @property
     def taps(self) -> int:
@@ -125,7 +128,12 @@ def problem_of(layer: Layer, arch: ArchConfig, *, product: bool, bits: Bits | No
             for i in (0, 1)
         )
         images, channels = c.batch, c.channels // c.groups
-    buffers = (arch.sram.ifmap, arch.sram.filter, arch.sram.ofmap)
+    memories = [arch.sram.of("ifmap"), arch.sram.of("filter"), arch.sram.of("ofmap")]
+    rooms, pools = [], []
+    for number, (name, memory) in enumerate(zip(OPERANDS, memories, strict=True)):
+        split = memory.config.shares_kib
+        rooms.append(int(1024 * split.get(name, memory.config.capacity_kib)))
+        pools.append(number if split else [one.name for one in memories].index(memory.name))
     return Problem(
         images=images,
         rows=rows,
@@ -139,8 +147,13 @@ def problem_of(layer: Layer, arch: ArchConfig, *, product: bool, bits: Bits | No
         bits=bits,
         stored=layer.m * layer.n,
         added=sum(post.elements for post in layer.post_operations if post.kind == "add"),
-        capacity=(buffers[0].capacity_bytes, buffers[1].capacity_bytes, buffers[2].capacity_bytes),
-        halves=(buffers[0].double_buffered, buffers[1].double_buffered, buffers[2].double_buffered),
+        capacity=(rooms[0], rooms[1], rooms[2]),
+        halves=(
+            memories[0].config.double_buffered,
+            memories[1].config.double_buffered,
+            memories[2].config.double_buffered,
+        ),
+        pool=(pools[0], pools[1], pools[2]),
     )
 
 
@@ -341,11 +354,26 @@ def slots_for(largest: int, tiles: int, capacity: int, halves: bool) -> int:
     return 2 if tiles > 1 and halves and 2 * largest <= capacity else 1
 
 
-def slots_of(p: Problem, w: Walk) -> tuple[int, int, int]:
-    """Tiles of ifmap, filter and ofmap that their buffers hold at once; 0 where one does not fit."""
+def slots_of(p: Problem, w: Walk, single: tuple[str, ...] = ()) -> tuple[int, int, int]:
+    """Tiles of ifmap, filter and ofmap that are held at once; 0 where one does not fit.
+
+    single: operands of which one tile is wanted although two may fit. Where operands share a capacity and are
+    too many, a second tile of ofmap is given up first, then of filter, then of ifmap.
+    """
     largest = (max(w.ifmap), max(w.filter), w.ofmap_tile)
     tiles = (len(w.ifmap), len(w.filter), len(w.incoming))
-    ifmap, filters, ofmap = map(slots_for, largest, tiles, p.capacity, p.halves)
+    slots = list(map(slots_for, largest, tiles, p.capacity, p.halves))
+    slots = [min(1, held) if name in single else held for name, held in zip(OPERANDS, slots, strict=True)]
+    for pool in set(p.pool):
+        members = [operand for operand in (0, 1, 2) if p.pool[operand] == pool]
+        room = p.capacity[members[0]]
+        for operand in reversed(members):
+            if sum(slots[one] * largest[one] for one in members) > room:
+                slots[operand] = min(1, slots[operand])
+        if sum(slots[one] * largest[one] for one in members) > room:
+            for operand in members:
+                slots[operand] = 0
+    ifmap, filters, ofmap = slots
     return ifmap, filters, ofmap
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -274,6 +275,14 @@ def test_this_tree_has_the_modules_and_tests_of_its_table() -> None:
     assert len(settings.modules) >= 5
     listed = {entry.module for entry in load_equivalents(ROOT / "tools/mutants/equivalent.toml")}
     assert listed <= set(settings.modules)
+    for module, of_module in settings.modules.items():
+        assert len(set(of_module.tests)) == len(of_module.tests), module
+        for name in of_module.tests:
+            file, _, test = name.partition("::")
+            functions = re.findall(
+                r"^def (test_\w+)", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE
+            )
+            assert not test or test in functions, (module, name)
 
 
 def test_every_equivalent_mutant_of_this_tree_is_still_one() -> None:

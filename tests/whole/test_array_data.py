@@ -104,6 +104,44 @@ def test_inputs_that_cannot_be_used(
         assert part in str(caught.value)
 
 
+def test_a_number_and_a_state_whose_batch_is_another_axis(tmp_path: Path) -> None:
+    # y[n] = x[n] w + factor * (state[0, n] + state[1, n]), with w the identity.
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["p"], name="fc"),
+        helper.make_node("ReduceSum", ["state", "first"], ["s"], keepdims=0),
+        helper.make_node("Mul", ["s", "factor"], ["t"]),
+        helper.make_node("Add", ["p", "t"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "stateful",
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 2]),
+            helper.make_tensor_value_info("factor", TensorProto.FLOAT, []),
+            helper.make_tensor_value_info("state", TensorProto.FLOAT, [2, "N", 2]),
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 2])],
+        [
+            numpy_helper.from_array(np.eye(2, dtype=np.float32), "w"),
+            numpy_helper.from_array(np.array([0], np.int64), "first"),
+        ],
+    )
+    model = load_model(save(tmp_path, graph))
+    x = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
+    state = np.array([[[1, 1], [2, 2], [3, 3]], [[10, 0], [20, 0], [30, 0]]], np.float32)
+    np.savez(tmp_path / "d.npz", x=x, factor=np.float32(2), state=state)
+    found = load_data(tmp_path / "d.npz", model)
+    expected = [[1 + 2 * 11, 2 + 2 * 1], [3 + 2 * 22, 4 + 2 * 2], [5 + 2 * 33, 6 + 2 * 3]]
+    assert infer(model, found, "fp32").logits.tolist() == expected
+    assert infer(model, found.first(2), "fp32").logits.tolist() == expected[:2]
+    np.savez(tmp_path / "d.npz", x=x, factor=np.float32(2), state=state[:, :2])
+    with pytest.raises(UserError, match=r"state: does not match the 3 rows of x along axis 1"):
+        load_data(tmp_path / "d.npz", model)
+    np.savez(tmp_path / "d.npz", x=x, factor=np.float32(np.nan), state=state)
+    with pytest.raises(UserError, match=r"factor\[0\]: hold NaN or infinity"):
+        infer(model, load_data(tmp_path / "d.npz", model), "fp32")
+
+
 def test_an_only_array_of_another_name(tmp_path: Path, tokens: Path) -> None:
     model = load_model(tokens)
     np.savez(tmp_path / "d.npz", words=np.array([[0, 1, 2, 0]]))

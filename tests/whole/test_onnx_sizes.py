@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -69,10 +71,10 @@ def test_a_shape_overrides_one_that_the_file_fixes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "axis", "batch", "words"),
     [
-        (("n", 3, 8, 8), None, 1, "dimension 0 of 'x', left open as 'n'"),
-        ((5, 3, 8, 8), None, 5, "dimension 0 of 'x', an image of rank 4"),
-        ((5, 3, 8, 8), "none", 1, "'x' has no batch: as given"),
-        ((5, 3, 8, 8), "2", 8, "dimension 2 of 'x', as given"),
+        (("n", 3, 8, 8), None, 1, "batch along dimension 0 of 'x', left open as 'n'"),
+        ((5, 3, 8, 8), None, 5, "batch along dimension 0 of 'x', an image of rank 4"),
+        ((5, 3, 8, 8), "none", 1, "no batch in 'x': as given"),
+        ((5, 3, 8, 8), "2", 8, "batch along dimension 2 of 'x', as given"),
     ],
 )
 def test_the_batch_is_said(
@@ -80,14 +82,21 @@ def test_the_batch_is_said(
 ) -> None:
     network = read_onnx(convolution(tmp_path, *shape), sizes=parse_sizes(None, None, axis))
     assert network.batch == batch
-    assert f"batch {batch}: {words}" in network.source
+    assert words in network.source
 
 
 def test_inputs_without_a_batch(tmp_path: Path) -> None:
     path = save(tmp_path, [node("MatMul", "x w")], {"x": [6, 4]}, {"w": real(4, 5)})
     network = read_onnx(path)
     assert (network.batch, network.macs) == (1, 6 * 4 * 5)
-    assert "'x' has no batch: sizes are fixed and it is no image of rank 4" in network.source
+    assert "no batch in 'x': sizes are fixed and it is no image of rank 4" in network.source
+
+
+def test_the_source_says_nothing_of_a_batch_that_was_changed(tmp_path: Path) -> None:
+    network = load_network(convolution(tmp_path, 2, 3, 8, 8), batch=6)
+    assert network.batch == 6
+    assert "batch along dimension 0 of 'x', an image of rank 4" in network.source
+    assert "batch 2" not in network.source
 
 
 @pytest.mark.parametrize(
@@ -188,6 +197,26 @@ def test_a_product_of_constants_is_folded_and_the_result_says_so(
     assert result["totals"]["macs"] == 3 * 4 * 5
     assert any("not counted: MatMul (n_w)" in warning for warning in result["warnings"])
     assert coverage(load_model(path)).folded == ("MatMul (n_w)",)
+    feeds = CASES["product_of_constants"].feeds
+    np.savez(tmp_path / "data.npz", **feeds)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle
+    on_data = ("--data", tmp_path / "data.npz", "--json")
+    inferred = json.loads(run(capsys, "infer", path, *on_data, "--mac", "fp32").must_succeed().stdout)
+    measured = json.loads(run(capsys, "simulate", path, *on_data).must_succeed().stdout)
+    for document in (inferred, measured):
+        assert sum("not counted: MatMul (n_w)" in warning for warning in document["warnings"]) == 1
+
+
+def test_trace_takes_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # The batch is dimension 1: five rows of 4 give 5 x 3 results of one inference each.
+    path = save(tmp_path, [node("MatMul", "x w")], {"x": ["n", "rows", 4]}, {"w": real(4, 3)})
+    np.savez(tmp_path / "data.npz", x=real(2, 5, 4))
+    command = ("trace", path, "--input", tmp_path / "data.npz", "--images", "2", "-o", tmp_path / "trace")
+    run(capsys, *command, "--dim", "rows=5").must_succeed()
+    manifest = json.loads((tmp_path / "trace" / "trace.json").read_text(encoding="utf-8"))
+    assert [each["layer"]["m"] for each in manifest["layers"]] == [10]
+    refused = run(capsys, *command, "--dim", "columns=5")
+    assert refused.exit_code == 2
+    assert "no such dimension" in refused.stderr
 
 
 def test_steps_of_a_recurrent_layer_wait_for_each_other_and_share_weights(tmp_path: Path) -> None:
@@ -376,3 +405,114 @@ def test_the_command_says_what_is_covered(tmp_path: Path, capsys: pytest.Capture
     assert document["coverage"]["macs"] == 2 * 16 * 8 * 10
     assert document["coverage"]["share"] == 1
     assert document["coverage"]["float32"] == {"Unsqueeze": 1, "Squeeze": 1, "Relu": 1}
+
+
+def test_weights_beyond_two_gibibytes_are_never_read_where_shapes_are_enough(tmp_path: Path) -> None:
+    # Three layers of 1 GiB each in a sparse file; only a process of its own knows its peak of memory.
+    size, layers = 16384, 3
+    with (tmp_path / "weights.bin").open("wb") as stream:
+        stream.truncate(layers * size * size * 4)
+    nodes = [node("MatMul", f"x{index} w{index}", f"x{index + 1}") for index in range(layers)]
+    path = save(tmp_path, nodes, {"x0": ["n", size]}, {}, outputs=(f"x{layers}",))
+    model = onnx.load(path)
+    for index in range(layers):
+        tensor = model.graph.initializer.add(
+            name=f"w{index}",
+            dims=[size, size],
+            data_type=TensorProto.FLOAT,
+            data_location=TensorProto.EXTERNAL,
+        )
+        for key, value in (("location", "weights.bin"), ("offset", index << 30), ("length", 1 << 30)):
+            tensor.external_data.add(key=key, value=str(value))
+    onnx.save(model, path)
+    program = (
+        "import resource, sys; from simulator.workload import load_network;"
+        "print(load_network(sys.argv[1]).macs, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
+    )
+    macs, peak_kib = map(int, done.stdout.split())
+    assert macs == layers * size * size
+    assert peak_kib < 500 * 1024  # half of one layer's weights
+
+
+@pytest.fixture
+def two_rates(tmp_path: Path) -> Path:
+    """x [n, len] times a matrix of 4 x 3 at rate 16000 and of 2 x 3 at any other one, chosen by an `If`."""
+
+    def branch(weights: str) -> onnx.GraphProto:
+        made = helper.make_empty_tensor_value_info(f"y_{weights}")
+        return helper.make_graph([node("MatMul", f"x {weights}", made.name)], weights, [], [made])
+
+    nodes = [
+        node("Equal", "sr high", "is_high"),
+        node("If", "is_high", "y", then_branch=branch("w4"), else_branch=branch("w2")),
+    ]
+    weights = {"high": np.array(16000), "w4": real(4, 3), "w2": real(2, 3)}
+    path = save(tmp_path, nodes, {"x": ["n", 4]}, weights)
+    model = onnx.load(path)
+    model.graph.input.append(helper.make_tensor_value_info("sr", TensorProto.INT64, []))
+    onnx.save(model, path)
+    return path
+
+
+def test_a_branch_that_does_not_fit_leaves_the_refusal_as_it_is(two_rates: Path) -> None:
+    with pytest.raises(UserError, match=r"If \(n_y\): its condition depends on data"):
+        read_onnx(two_rates)
+
+
+def test_an_input_of_one_value_decides_a_branch(
+    tmp_path: Path, two_rates: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("--input-value", "sr=16000")
+    result = json.loads(run(capsys, "simulate", two_rates, *given, "--json").must_succeed().stdout)
+    assert result["totals"]["macs"] == 4 * 3
+    assert "input sr = 16000 as given" in result["network"]["source"]
+    assert result["made_from"]["input_values"] == {"sr": 16000.0}
+    shown = run(capsys, "networks", "show", two_rates, "--json", "--input-value", "sr=8000")
+    shown.must_refuse("n_y")  # four values times a matrix of two rows
+    x = real(5, 4)
+    np.savez(tmp_path / "data.npz", x=x)
+    saved = tmp_path / "saved"
+    command = ("infer", two_rates, "--data", tmp_path / "data.npz", "--mac", "fp32", "--save", saved)
+    run(capsys, *command, *given).must_succeed()
+    (stored,) = (each for each in onnx.load(two_rates).graph.initializer if each.name == "w4")
+    wanted = x @ numpy_helper.to_array(stored)  # ONNX Runtime refuses the branch of another length
+    np.testing.assert_allclose(np.load(saved / "y.npy"), wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("sr=16000.5", "is no int64"),
+        ("sr=many", "is no number"),
+        ("rate=1", "no such input"),
+        ("sr", "NAME=NUMBER"),
+        ("x=0", "sizes are open"),
+    ],
+)
+def test_values_of_inputs_that_cannot_be(
+    two_rates: Path, capsys: pytest.CaptureFixture[str], value: str, words: str
+) -> None:
+    run(capsys, "simulate", two_rates, "--input-value", value).must_refuse(words)
+
+
+@pytest.mark.parametrize("name", ["?", "-1", ""])
+def test_open_sizes_without_a_name_are_independent(tmp_path: Path, name: str) -> None:
+    path = save(tmp_path, [node("Conv", "x w")], {"x": ["n", 3, name, name]}, {"w": real(4, 3, 3, 3)})
+    assert read_onnx(path, sizes=Sizes({"x": (1, 3, 10, 12)})).macs == 8 * 10 * 4 * 27
+
+
+def test_a_folder_of_compared_results_can_be_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, page = tmp_path / "results", tmp_path / "page.html"
+    run(capsys, "compare", "lenet5_fashion", "-m", "int8", "-m", "fp8", "--out", folder).must_succeed()
+    run(capsys, "report", folder, "-o", page).must_succeed()
+    text = page.read_text(encoding="utf-8")
+    assert "int8" in text
+    assert "fp8" in text
+    again = json.loads(run(capsys, "compare", folder, "--json").must_succeed().stdout)
+    assert len(again["variants"]) == 2
+    run(capsys, "report", tmp_path, "-o", page).must_refuse("result.json")

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from simulator.report.sweep_summary import find_metrics
 from simulator.result import load_result
 from simulator.simulation import simulate
 from simulator.sweep.executors import local_processes
@@ -26,7 +27,7 @@ from simulator.sweep.jobs import Job, plan
 from simulator.sweep.runner import run_stored
 from simulator.sweep.spec import SweepPoint, SweepSpec, sweep_points
 from simulator.sweep.store import SweepStore
-from simulator.sweep.summary import find_metrics, summarize
+from simulator.sweep.summary import summarize
 from tests.command import ROOT, run
 
 NETWORK = """
@@ -155,12 +156,10 @@ def test_each_network_has_its_own_front_over_the_objectives_chosen(tmp_path: Pat
         summary = summarize(points, planned, store, {}, ["latency_ms", "area_um2"])
     assert [metric.key for metric in summary.objectives] == ["latency_ms", "area_um2"]
     for name in spec.networks:
-        results = [e.result for e in summary.entries if e.point.network == name and e.result]
+        results = [e.result for e in summary.entries if e.network == name and e.result]
         metrics = find_metrics(["latency_ms", "area_um2"])
         best = {min(range(2), key=lambda i: metric.read(results[i]) or 0) for metric in metrics}
-        chosen = {
-            i for i, e in enumerate(e for e in summary.entries if e.point.network == name) if e.on_front
-        }
+        chosen = {i for i, e in enumerate(e for e in summary.entries if e.network == name) if e.on_front}
         assert best <= chosen
     assert set(summary.figures()) == {str(network), "alexnet"}
 

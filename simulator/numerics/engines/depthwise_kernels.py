@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.numerics.array_types import Array
 from simulator.numerics.engines.compiled import (
     bits_of,
     float_of,
@@ -22,8 +22,6 @@ from simulator.numerics.engines.compiled import (
     widest_vectors,
 )
 from simulator.numerics.engines.scaled_kernels import _flushed, _rounded
-
-Array = npt.NDArray[Any]
 
 _RUN = 2048
 """Places of a run, which stay in a core's nearest cache."""

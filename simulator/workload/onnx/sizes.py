@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from simulator.foundation import UserError
+from simulator.foundation.whole_numbers import whole_number
+from simulator.workload.layer import LARGEST_LENGTH
 from simulator.workload.onnx.graph import InputTensor, Shape
 
 BatchAxis = int | Literal["auto", "none"]
@@ -22,11 +24,13 @@ class Sizes:
         dims: sizes by symbol, such as `seq`.
         batch_axis: dimension of the first input that is the batch; `auto`: its first where the file leaves it
             open, or where the input is an image of rank 4, else none.
+        values: of inputs that always have the same one, such as a sample rate; they are constants then.
     """
 
     input_shapes: Mapping[str, Shape] = field(default_factory=dict)
     dims: Mapping[str, int] = field(default_factory=dict)
     batch_axis: BatchAxis = "auto"
+    values: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,13 @@ class ClosedSizes:
     batch_reason: str
 
 
-def parse_sizes(input_shapes: list[str] | None, dims: list[str] | None, batch_axis: str | None) -> Sizes:
-    """Sizes from options: `x=1,3,320,320`, `seq=128`, and a number, `none` or nothing.
+def parse_sizes(
+    input_shapes: list[str] | None,
+    dims: list[str] | None,
+    batch_axis: str | None,
+    input_values: list[str] | None = None,
+) -> Sizes:
+    """Sizes from options: `x=1,3,320,320`, `seq=128`, a number, `none` or nothing, and `sr=16000`.
 
     Raises:
         UserError: an option that does not look like that, or sizes that are not positive.
@@ -58,8 +67,8 @@ def parse_sizes(input_shapes: list[str] | None, dims: list[str] | None, batch_ax
     if batch_axis is not None:
         if batch_axis == "none":
             axis = "none"
-        elif batch_axis.isdecimal():
-            axis = int(batch_axis)
+        elif (number := whole_number(batch_axis)) is not None:
+            axis = number
         elif batch_axis != "auto":
             raise UserError(
                 "is no dimension",
@@ -67,7 +76,14 @@ def parse_sizes(input_shapes: list[str] | None, dims: list[str] | None, batch_ax
                 value=batch_axis,
                 allowed="a number, none or auto",
             )
-    return Sizes(shapes, symbols, axis)
+    values = {}
+    for text in input_values or ():
+        name, value = _assignment(text, "--input-value", "NAME=NUMBER")
+        try:
+            values[name] = float(value)
+        except ValueError:
+            raise UserError("is no number", location="--input-value", value=text) from None
+    return Sizes(shapes, symbols, axis, values)
 
 
 def _assignment(text: str, option: str, form: str) -> tuple[str, str]:
@@ -78,9 +94,15 @@ def _assignment(text: str, option: str, form: str) -> tuple[str, str]:
 
 
 def _size(text: str, option: str, whole: str) -> int:
-    if not text.strip().isdecimal() or int(text) < 1:
-        raise UserError("sizes are positive whole numbers", location=option, value=whole)
-    return int(text)
+    size = whole_number(text)
+    if size is None or not 1 <= size <= LARGEST_LENGTH:
+        raise UserError(
+            "sizes are positive whole numbers",
+            location=option,
+            value=whole,
+            allowed=f"1 to {LARGEST_LENGTH:,}",
+        )
+    return size
 
 
 def close_sizes(inputs: tuple[InputTensor, ...], sizes: Sizes, path: Path) -> ClosedSizes:
@@ -125,7 +147,7 @@ def close_sizes(inputs: tuple[InputTensor, ...], sizes: Sizes, path: Path) -> Cl
             allowed="only the batch may be; --dim NAME=SIZE or --input-shape INPUT=SIZE,... gives the others",
         )
     batch = shapes[inputs[0].name][axis] if axis is not None else 1
-    return ClosedSizes(shapes, symbols, batch, axes, _reason(inputs, axis, batch, sizes))
+    return ClosedSizes(shapes, symbols, batch, axes, _reason(inputs, axis, sizes))
 
 
 def batch_axes(inputs: tuple[InputTensor, ...], sizes: Sizes, path: Path) -> dict[str, int]:
@@ -230,11 +252,11 @@ def _other_axis(
     return 0 if size is None or size not in inner else None
 
 
-def _reason(inputs: tuple[InputTensor, ...], axis: int | None, batch: int, sizes: Sizes) -> str:
+def _reason(inputs: tuple[InputTensor, ...], axis: int | None, sizes: Sizes) -> str:
+    """What was taken for the batch, in words; how large it is, networks say themselves."""
     if axis is None:
         why = "as given" if sizes.batch_axis == "none" else "sizes are fixed and it is no image of rank 4"
-        of = f"{inputs[0].name!r} has no batch: {why}" if inputs else "there are no inputs"
-        return f"batch {batch}: {of}"
+        return f"no batch in {inputs[0].name!r}: {why}" if inputs else "no inputs, so no batch"
     symbol = _symbol(inputs[0], axis)
     stated = inputs[0].sizes
     if sizes.batch_axis != "auto":
@@ -243,4 +265,4 @@ def _reason(inputs: tuple[InputTensor, ...], axis: int | None, batch: int, sizes
         why = "an image of rank 4"
     else:
         why = f"left open as {symbol!r}" if symbol else "left open"
-    return f"batch {batch}: dimension {axis} of {inputs[0].name!r}, {why}"
+    return f"batch along dimension {axis} of {inputs[0].name!r}, {why}"

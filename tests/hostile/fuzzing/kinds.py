@@ -37,6 +37,8 @@ from simulator.sweep.spec import load_spec, sweep_points
 from simulator.sweep.store import SweepStore
 from simulator.workload import load_network
 from tests.hostile.fuzzing import samples
+from tests.hostile.fuzzing.image_kinds import IMAGE_KINDS
+from tests.hostile.fuzzing.laws import require_laws
 from tests.hostile.fuzzing.mutations import (
     SNIPPETS,
     VALUES,
@@ -45,6 +47,7 @@ from tests.hostile.fuzzing.mutations import (
     changed_text,
     encoded,
 )
+from tests.hostile.fuzzing.run_kinds import RUN_KINDS
 from tests.hostile.fuzzing.samples import Samples
 
 Case = Callable[[random.Random, Samples, Path], None]
@@ -294,7 +297,7 @@ def _run(draw: random.Random, _: Samples, folder: Path) -> None:
     path.write_text(json.dumps(changed_document(arch, draw)).encode("utf-8", errors="replace").decode())
     network = folder / "n.yaml"
     network.write_text(json.dumps(samples.NETWORK))
-    simulate(load_network(network), configure(str(path), {}))
+    require_laws(simulate(load_network(network), configure(str(path), {})))
 
 
 _ARGUMENTS: Final = (
@@ -353,8 +356,14 @@ KINDS: Final[dict[str, Case]] = {
     "path": _path,
     "whole run": _run,
     "command line": _command_line,
+    **IMAGE_KINDS,
+    **RUN_KINDS,
 }
 """Every kind of input by name."""
 
-WEIGHTS: Final = {"command line": 0.3, "result": 0.5, "sweep store": 0.5}
+WEIGHTS: Final = {
+    **dict.fromkeys(("command line", "ONNX through infer", "ONNX with measured toggles"), 0.4),
+    **dict.fromkeys(("run with a price table", "trace run on an array", "sweep run"), 0.4),
+    **dict.fromkeys(("result", "sweep store", "figures of a result", "reproduce", "explain"), 0.5),
+}
 """How often a kind is tried, relative to the others; what takes long is tried less often."""

@@ -18,6 +18,7 @@ from simulator.inference import load_images, load_model, plan_network, record_tr
 from simulator.result_seal import seal
 from simulator.simulation import configure, simulate
 from simulator.workload import load_network
+from tests.hostile.fuzzing.models import models
 
 KEY: Final = "0123456789abcdef" * 4
 
@@ -151,7 +152,10 @@ class Samples:
     arrays: Mapping[str, bytes]
     pictures: Mapping[str, bytes]
     onnx: bytes
+    models: Mapping[str, bytes]
     network_file: Path
+    model_file: Path
+    images_file: Path
 
     @staticmethod
     def made_in(folder: Path) -> Samples:
@@ -173,7 +177,10 @@ class Samples:
             arrays={"a.npz": data_file.read_bytes(), "b.npz": _compressed(images), "c.npy": _npy(images)},
             pictures=_pictures(),
             onnx=model_file.read_bytes(),
+            models={"small": model_file.read_bytes(), **models()},
             network_file=network_file,
+            model_file=model_file,
+            images_file=data_file,
         )
 
 

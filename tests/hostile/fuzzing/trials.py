@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,7 +73,8 @@ def attempt(kind: str, draw: random.Random, made: Samples, folder: Path, tally: 
         tally.refused[kind] += 1
         return _wrong_message(str(error))
     except Exception as error:
-        return f"{type(error).__name__}: {str(error)[:300]}"
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        return f"{type(error).__name__}: {str(error)[:300]} ({Path(frame.filename).name}:{frame.lineno})"
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     tally.accepted[kind] += 1
@@ -88,8 +90,10 @@ def _wrong_message(message: str) -> str | None:
 
 
 def _empty(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    """The folder with nothing in it; one that is empty is kept, as making folders takes longer than a case."""
+    if not folder.is_dir() or any(folder.iterdir()):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
     return folder
 
 

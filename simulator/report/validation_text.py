@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simulator.cost.prediction import Check
+from simulator.prediction import Check
 
 _WIDTH = 80
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from simulator.report.comparison import METRICS
 from simulator.report.console_parts import Page
+from simulator.report.sweep_summary import SweepEntry, SweepSummary
 from simulator.report.units import NOT_PRICED
-from simulator.sweep.summary import SweepEntry, SweepSummary, short_label
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,10 +27,10 @@ def render_summary(summary: SweepSummary, name: str, console: Console) -> None:
     told = ", ".join(metric.label for metric in summary.objectives)
     unpriced = ", ".join(metric.label for metric in summary.left_out if metric.follows_prices)
     left_out = f" ({unpriced}: {NOT_PRICED})" if unpriced else ""
-    groups = dict.fromkeys((entry.point.network, entry.point.batch) for entry in entries if entry.result)
+    groups = dict.fromkeys((entry.network, entry.batch) for entry in entries if entry.result)
     for network, batch in groups if told else ():
-        front = [e for e in summary.front if (e.point.network, e.point.batch) == (network, batch)]
-        of = sum((e.point.network, e.point.batch) == (network, batch) for e in entries if e.result)
+        front = [e for e in summary.front if (e.network, e.batch) == (network, batch)]
+        of = sum((e.network, e.batch) == (network, batch) for e in entries if e.result)
         title = network if batch is None else f"{network}, batch {batch}"
         page.heading(title, f"Pareto front of {told}{left_out}: {len(front)} of {of} points")
         if front:
@@ -70,5 +70,5 @@ def _front_table(page: Page, front: list[SweepEntry]) -> Table:
             continue
         values = [metric.read(entry.result) for metric in metrics]
         figures = (m.show(scale, v) for m, v, scale in zip(metrics, values, scales, strict=True))
-        table.add_row(page.text(short_label(entry.point)), *map(page.text, figures))
+        table.add_row(page.text(entry.name), *map(page.text, figures))
     return table
