@@ -121,7 +121,9 @@ _NO_TABLE = np.zeros(1, np.uint32)
 
 @_conversion.register
 def _(fmt: FixedPoint) -> Conversion:
-    low, high = (-(1 << (fmt.bits - 1)), (1 << (fmt.bits - 1)) - 1) if fmt.signed else (0, (1 << fmt.bits) - 1)
+    low, high = (
+        (-(1 << (fmt.bits - 1)), (1 << (fmt.bits - 1)) - 1) if fmt.signed else (0, (1 << fmt.bits) - 1)
+    )
     reals = (2.0**fmt.fraction_bits, float(low), float(high))
     return Conversion(0, reals, ((1 << fmt.bits) - 1, 0, 0, 0, 0), _NO_TABLE)
 

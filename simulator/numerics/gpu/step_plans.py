@@ -185,7 +185,9 @@ def watched_plan(mac: Mac) -> StepPlan | Refusal:
     modular = not fixed.depends_on_order
     if plan.shift < 0 or not modular:
         products = plan.largest[0] * plan.largest[1]
-        if products >= 1 << 63 or (not modular and (fixed.bits > _WATCHED_BITS or max(-low, high) >= 1 << 62)):
+        if products >= 1 << 63 or (
+            not modular and (fixed.bits > _WATCHED_BITS or max(-low, high) >= 1 << 62)
+        ):
             return Refusal(f"no kernel watches products or sums of {mac.name} that leave 62 bits")
     if abs(plan.shift) >= 63:
         return Refusal(f"no kernel shifts products of {mac.name} by {plan.shift} bits")
