@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from simulator import simulation
 from simulator.arch import ArchConfig
 from simulator.foundation import UserError
+from simulator.foundation.callbacks import Progress
 from simulator.inference.images import Data, DataFacts, Images, StreamedImages
 from simulator.inference.inputs import Feed, Inputs
 from simulator.inference.model import Model, model_of
@@ -23,7 +24,7 @@ from simulator.pytorch.module_inputs import ModuleData, ModuleInputs, module_dat
 from simulator.pytorch.quantized_layers import LayerScales, layer_scales
 from simulator.pytorch.scaled_plan import plan_with_scales
 from simulator.report.notebook import ResultView, view
-from simulator.simulation import DEFAULT_ARCH, Progress
+from simulator.simulation import DEFAULT_ARCH
 from simulator.workload import Network
 from simulator.workload.batching import with_batch
 from simulator.workload.onnx import Sizes, network_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.arch.load import load_arch
+from simulator.arch import ArchConfig, load_arch
 from simulator.operands import FILTER, IFMAP, OFMAP
 from simulator.system import ports
 from simulator.system.footprint import StorageBits
@@ -152,3 +152,24 @@ def test_a_stationary_fold_is_late_by_its_vectors() -> None:
 @pytest.mark.parametrize(("lanes", "bits", "macro", "words"), [(4, 8, 16, 2), (5, 8, 16, 3), (1, 3, 16, 1)])
 def test_vectors_touch_whole_words(lanes: int, bits: int, macro: int, words: int) -> None:
     assert ports.words_of(lanes, bits, macro) == words
+
+
+@pytest.mark.parametrize(
+    ("holds", "port_use", "together"),
+    [
+        ((), "shared", [[0], [1], [2]]),
+        (("ifmap", "filter"), "shared", [[0, 1], [2]]),
+        (("filter", "ofmap"), "shared", [[0], [1, 2]]),
+        (("ifmap", "filter", "ofmap"), "shared", [[0, 1, 2]]),
+        (("ifmap", "filter", "ofmap"), "own", [[0], [1], [2]]),
+    ],
+)
+def test_tensors_of_one_memory_take_turns_at_its_ports_unless_each_has_its_own(
+    holds: tuple[str, ...], port_use: str, together: list[list[int]]
+) -> None:
+    sram = {"buffer": {"holds": list(holds), "port_use": port_use}} if holds else {}
+    arch = ArchConfig.model_validate({"sram": sram})
+    bits = StorageBits(activation=8, weight=8, accumulator=32, result=8, residual=8)
+    turns = ports.edges_of(arch, bits, "os").turns
+    by_turn = {turn: [operand for operand in range(3) if turns[operand] == turn] for turn in turns}
+    assert sorted(by_turn.values()) == together
