@@ -92,6 +92,7 @@ def _run(arch: ArchConfig, made_from: Origin, progress: Progress | None) -> Resu
         parse_sizes(None, None, made_from.batch_axis),
         input_shapes={name: tuple(shape) for name, shape in made_from.input_shapes.items()},
         dims=made_from.dims,
+        values=made_from.input_values,
     )
     if made_from.data is not None:
         policies = tuple(made_from.policies.items())

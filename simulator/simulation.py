@@ -122,6 +122,7 @@ def origin(
         input_shapes={name: list(shape) for name, shape in chosen.input_shapes.items()},
         dims=dict(chosen.dims),
         batch_axis=None if chosen.batch_axis == "auto" else str(chosen.batch_axis),
+        input_values=dict(chosen.values),
         data=None if tensors is None else tensors.data,
         policy=None if tensors is None else tensors.policy,
         policies={} if tensors is None else dict(tensors.policies),

@@ -40,11 +40,13 @@ def wanted_inputs(folder: Path, path: Path) -> Mapping[str, Any]:
     """What FOLDER/inputs.json says of a file: all entries whose name is part of its path, later ones win."""
     told = folder / "inputs.json"
     entries = json.loads(told.read_text(encoding="utf-8")) if told.exists() else {}
-    merged: dict[str, dict[str, Any]] = {"dims": {}, "values": {}}
+    merged: dict[str, Any] = {"dims": {}, "values": {}}
     for part, entry in entries.items():
         if part in str(path.relative_to(folder)):
-            for kind in merged:
+            for kind in ("dims", "values"):
                 merged[kind].update(entry.get(kind, {}))
+            if "batch_axis" in entry:
+                merged["batch_axis"] = entry["batch_axis"]
     return merged
 
 

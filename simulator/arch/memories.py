@@ -202,7 +202,7 @@ class SramsConfig(RootModel[dict[str, SramConfig]]):
                 if operand in holders:
                     raise UserError(
                         f"{operand} is in {holders[operand].field} as well; a tensor has one memory",
-                        location=f"{memory.field}.holds",
+                        location=f"{memory.field}.holds" if memory.config.holds else memory.field,
                         value=", ".join(memory.holds),
                         allowed="every tensor in one memory only",
                     )

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simulator.cli.options import BatchAxisOption, DimOption, InputShapeOption, JsonOption, QuietOption
+from simulator.cli.options import (
+    BatchAxisOption,
+    DimOption,
+    InputShapeOption,
+    InputValueOption,
+    JsonOption,
+    QuietOption,
+)
 from simulator.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -94,6 +101,13 @@ CheckOption = Annotated[
     bool,
     typer.Option("--check", help="Check every layer against exact arithmetic and the register-level grid."),
 ]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="Where the network runs: cpu or gpu (docs/gpu.md). Every bit of the result is the same.",
+    ),
+]
 
 
 def infer_command(
@@ -111,6 +125,8 @@ def infer_command(
     input_shapes: InputShapeOption = None,
     dims: DimOption = None,
     batch_axis: BatchAxisOption = None,
+    input_values: InputValueOption = None,
+    device: DeviceOption = "cpu",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -124,13 +140,17 @@ def infer_command(
         systolic infer model.onnx --data photos --preprocess imagenet --mac fp8 --json
 
         systolic infer lenet5_fashion --mac elma8 --images 10 --save outputs
+
+        systolic infer resnet8_fashion --mac fp16 --device gpu
     """
     from simulator.inference import FunctionalCheck, load_data, load_model, plan_network, run_plan
     from simulator.inference.coverage import coverage
     from simulator.inference.output_sink import Unsaved, saved_outputs
+    from simulator.numerics.gpu import chosen_device
     from simulator.workload.onnx.sizes import parse_sizes
 
-    network = load_model(model, sizes=parse_sizes(input_shapes, dims, batch_axis))
+    where = chosen_device(device)
+    network = load_model(model, sizes=parse_sizes(input_shapes, dims, batch_axis, input_values))
     if output is not None:
         network = network.judged_by(output)
     chosen = load_data(data, network, preprocess=preprocess, labels=labels).first(images)
@@ -142,7 +162,7 @@ def infer_command(
         nullcontext(Unsaved()) if save is None else saved_outputs(save) as sink,
     ):
         advance = None if bar is None else lambda done, total: bar("images", done, total)
-        result = run_plan(network, chosen, plan, observer=checker, progress=advance, sink=sink)
+        result = run_plan(network, chosen, plan, observer=checker, progress=advance, sink=sink, device=where)
         files = sink.finish()
     if as_json:
         _print_json(network.name, mac, result, files, coverage(network))

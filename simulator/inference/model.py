@@ -29,6 +29,7 @@ from simulator.workload.onnx import (
     read_source,
 )
 from simulator.workload.onnx.evaluate import Evaluator, evaluator_of
+from simulator.workload.onnx.fixed_inputs import with_values
 from simulator.workload.onnx.sizes import batch_axes, close_sizes
 
 Shape = tuple[int, ...]
@@ -258,9 +259,10 @@ def load_model(name_or_path: str | Path, *, sizes: Sizes | None = None) -> Model
 
 def model_of(source: Source, *, sizes: Sizes | None = None) -> Model:
     """As `load_model`, of what was read already. Raises UserError as `load_model`."""
-    if not source.inputs:
-        raise UserError("a network for inference has a data input", source=source.path)
-    return _model(source, sizes or Sizes(), source.output_names[0])
+    given = with_values(source, sizes.values if sizes is not None else {})
+    if not given.inputs:
+        raise UserError("a network for inference has a data input", source=given.path)
+    return _model(given, sizes or Sizes(), given.output_names[0])
 
 
 def _model(source: Source, sizes: Sizes, output: str) -> Model:

@@ -13,7 +13,7 @@ from simulator.arch import ArchConfig, load_arch
 from simulator.arch.config import Objective
 from simulator.foundation import UserError
 from simulator.operands import OPERANDS
-from simulator.system import LayerRun
+from simulator.system import LayerRun, simulate_network
 from simulator.system.access_trace import layer_accesses
 from simulator.system.addresses import Addresses
 from simulator.system.nest_state import new_scratch
@@ -73,6 +73,27 @@ def test_shares_with_ports_of_their_own_are_separate_memories(first: int) -> Non
         assert shared.tiling.totals.tolist() == separate.tiling.totals.tolist()
         played += 1
     assert played > 20
+
+
+def test_results_stay_on_chip_in_a_share_as_in_a_separate_memory() -> None:
+    """With ports of its own a share has halves, one for the result that stays, one for the next."""
+    access = {"word_bits": 512, "double_buffered": True}
+    sizes = {"ifmap": 8, "filter": 8, "ofmap": 64}
+    apart = {name: {"capacity_kib": size, **access} for name, size in sizes.items()}
+    together = {"holds": ALL, "capacity_kib": 80, "shares_kib": sizes, "port_use": "own", **access}
+    keep = {"tiling.keep_ofmap_on_chip": True, "tiling.objective": "traffic"}
+    machines = [load_arch("int8_32x32", {**keep, "sram": sram}) for sram in (apart, {"unified": together})]
+    network = Network(
+        "n",
+        (
+            matrix_layer("a", "fc", m=200, n=96, k=64),
+            matrix_layer("b", "fc", m=200, n=48, k=96, inputs=("a",)),
+            matrix_layer("c", "fc", m=200, n=32, k=48, inputs=("b",)),
+        ),
+    )
+    separate, shared = (simulate_network(arch, network) for arch in machines)
+    assert [layer.counts for layer in shared.layers] == [layer.counts for layer in separate.layers]
+    assert shared.layers[1].counts.dram["ifmap"].read_bytes == 0  # it stayed
 
 
 def rows_of(run: LayerRun) -> list[tuple[Any, ...]]:

@@ -81,6 +81,58 @@ class LeNet5(torch.nn.Module):
         return self.fc3(self.fc2(self.fc1(image.flatten(1)).relu()).relu())
 
 
+class Nested(torch.nn.Module):
+    """Takes a mapping of tensors, a number and an optional tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = torch.nn.ModuleDict({"left": torch.nn.Linear(6, 3), "right": torch.nn.Linear(5, 3)})
+
+    def forward(
+        self, parts: dict[str, torch.Tensor], factor: float, offset: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        total = self.inner["left"](parts["left"]) + factor * self.inner["right"](parts["right"])
+        return total if offset is None else total + offset
+
+
+class Branching(torch.nn.Module):
+    """What is computed depends on the data."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = torch.nn.Linear(3, 3)
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return self.inner(values) if values.sum() > 0 else values
+
+
+class Rows(torch.utils.data.Dataset):
+    """Images and labels by number."""
+
+    def __init__(self, images: torch.Tensor, labels: list[int]) -> None:
+        self.images = images
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        if index >= len(self.images):
+            raise IndexError
+        return self.images[index], self.labels[index]
+
+
+class FixedBatch(torch.nn.Module):
+    """Takes two rows at a time and no other number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = torch.nn.Linear(3, 4)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.inner(rows.reshape(2, 3))
+
+
 def trained_lenet5() -> LeNet5:
     """With the weights of the bundled file."""
     model = onnx.load(resolve_document("lenet5_fashion", "workloads", ".onnx", what="network"))
@@ -90,7 +142,8 @@ def trained_lenet5() -> LeNet5:
         for tensor in model.graph.initializer
     }
     network.load_state_dict({name: weights[name] for name in network.state_dict()})
-    return network.eval()
+    network.eval()
+    return network
 
 
 def seeded(module: type[torch.nn.Module], seed: int = 0) -> torch.nn.Module:

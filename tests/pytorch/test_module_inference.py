@@ -15,7 +15,7 @@ from simulator import api
 from simulator.foundation import UserError
 from simulator.inference import load_images
 from simulator.pytorch import infer
-from tests.pytorch.modules import AttentionBlock, SmallCnn, Tagger, seeded, trained_lenet5
+from tests.pytorch.modules import AttentionBlock, FixedBatch, Rows, SmallCnn, Tagger, seeded, trained_lenet5
 
 IMAGES = torch.randn(7, 3, 12, 12, generator=torch.Generator().manual_seed(3))
 
@@ -50,6 +50,7 @@ def test_float32_is_what_pytorch_computes(kind: Any) -> None:
 def test_results_are_those_of_the_file_with_the_same_weights() -> None:
     """The bundled file was written by another exporter; 60 images, and scales from the same 256 others."""
     images = load_images("fashion_mnist_1000")
+    assert images.labels is not None
     of_file = api.infer("lenet5_fashion", "fashion_mnist_1000", mac="e3m2 x e3m2", policy="mse", images=60)
     of_module = infer(
         trained_lenet5(),
@@ -64,21 +65,6 @@ def test_results_are_those_of_the_file_with_the_same_weights() -> None:
     assert list(of_module.layers) == list(of_file.layers) == ["conv1", "conv2", "fc1", "fc2", "fc3"]
     by_name = infer(trained_lenet5(), "fashion_mnist_1000", mac="fp32", images=60)
     assert by_name.accuracy.top1_float32 == of_file.accuracy.top1_float32
-
-
-class Rows(torch.utils.data.Dataset):  # type: ignore[type-arg]
-    """Images and labels by number."""
-
-    def __init__(self, labels: Any) -> None:
-        self.labels = labels
-
-    def __len__(self) -> int:
-        return len(IMAGES)
-
-    def __getitem__(self, index: int) -> tuple[Any, int]:
-        if index >= len(IMAGES):
-            raise IndexError
-        return IMAGES[index], self.labels[index]
 
 
 def test_data_come_in_many_forms() -> None:
@@ -101,8 +87,8 @@ def test_data_come_in_many_forms() -> None:
         np.testing.assert_array_equal(
             infer(module, form, labels=torch.from_numpy(labels)).logits, whole.logits
         )
-    loader = torch.utils.data.DataLoader(Rows(labels.tolist()), batch_size=2)
-    for form in (pairs(), loader, Rows(labels.tolist()), list(pairs())):
+    loader = torch.utils.data.DataLoader(Rows(IMAGES, labels.tolist()), batch_size=2)
+    for form in (pairs(), loader, Rows(IMAGES, labels.tolist()), list(pairs())):
         result = infer(module, form)
         np.testing.assert_array_equal(result.logits, whole.logits)
         assert result.accuracy.top1_float32 == whole.accuracy.top1_float32
@@ -128,22 +114,12 @@ def test_one_row_alone() -> None:
     np.testing.assert_allclose(result.logits, forward(module, IMAGES[:1]), rtol=1e-4, atol=1e-6)
 
 
-class FixedBatch(torch.nn.Module):
-    """Takes two rows at a time and no other number."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = torch.nn.Linear(3, 4)
-
-    def forward(self, rows: Any) -> Any:
-        return self.inner(rows.reshape(2, 3))
-
-
 def test_a_module_that_fixes_its_batch_runs_part_by_part() -> None:
     module, rows = FixedBatch().eval(), torch.randn(6, 3)
     result = infer(module, rows, mac="fp32")
     with torch.no_grad():
         np.testing.assert_allclose(result.logits, module.inner(rows).numpy(), rtol=1e-4, atol=1e-6)
+    assert sum("rows go through 2 at a time, as the batch is fixed" in note for note in result.warnings) == 1
 
 
 def test_half_precision_weights_are_widened() -> None:

@@ -16,7 +16,7 @@ from simulator.pytorch import export_module, simulate
 from simulator.pytorch.module_inputs import ModuleInputs
 from simulator.result import Result
 from simulator.workload.onnx import Sizes
-from tests.pytorch.modules import AttentionBlock, SmallCnn, Tagger, seeded
+from tests.pytorch.modules import AttentionBlock, Branching, Nested, SmallCnn, Tagger, seeded
 
 Shape = tuple[str, int, int, int, int]
 
@@ -130,18 +130,6 @@ def test_mappings_and_arrays_are_taken() -> None:
     assert shapes(simulate(module, by_name)) == shapes(expected)
 
 
-class Nested(torch.nn.Module):
-    """Takes a mapping of tensors, a number and an optional tensor."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = torch.nn.ModuleDict({"left": torch.nn.Linear(6, 3), "right": torch.nn.Linear(5, 3)})
-
-    def forward(self, parts: dict[str, Any], factor: float, offset: Any = None) -> Any:
-        total = self.inner["left"](parts["left"]) + factor * self.inner["right"](parts["right"])
-        return total if offset is None else total + offset
-
-
 def test_nested_arguments_numbers_and_none() -> None:
     parts = {"left": torch.zeros(4, 6), "right": torch.zeros(4, 5)}
     expected = [("inner.left", 1, 4, 3, 6), ("inner.right", 1, 4, 3, 5)]
@@ -187,17 +175,6 @@ def test_weights_need_no_values() -> None:
         module = torch.nn.Linear(100_000, 50_000, bias=False)
         result = simulate(torch.nn.Sequential(module), torch.zeros(1, 100_000))
     assert shapes(result) == [("0", 1, 1, 50_000, 100_000)]
-
-
-class Branching(torch.nn.Module):
-    """What is computed depends on the data."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = torch.nn.Linear(3, 3)
-
-    def forward(self, values: Any) -> Any:
-        return self.inner(values) if values.sum() > 0 else values
 
 
 def test_refusals_are_one_sentence_with_the_exporters_reason() -> None:

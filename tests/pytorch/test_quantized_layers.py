@@ -134,6 +134,7 @@ def test_a_network_in_int8_has_the_codes_and_outputs_of_inference() -> None:
     in a scale would make. Most rows have no such tie and agree to 1e-5.
     """
     images = load_images("fashion_mnist_1000")
+    assert images.labels is not None
     made = quantized(trained_lenet5(), "int8", "max", calibration=images.calibration)
     rows = images.images[:100]
     result = infer(made, rows, labels=images.labels[:100])
@@ -143,11 +144,24 @@ def test_a_network_in_int8_has_the_codes_and_outputs_of_inference() -> None:
     assert errors.max() <= 1e-2
     assert np.median(errors) <= 1e-5
     assert result.accuracy.policy == "trained scales"
-    plan = result.plan.layers["fc3"]
+    found = result.plan.layers["fc3"].weight_codes
+    assert found is not None
     codes = get_format("int8").encode(
         made.fc3.weight.detach().numpy() / np.reshape(layer_scales(made)["fc3"].weight, (-1, 1))
     )
-    np.testing.assert_array_equal(plan.weight_codes[0].T, codes)
+    np.testing.assert_array_equal(found[0].T, codes)
+
+
+def test_convolutions_of_one_dimension_and_of_groups() -> None:
+    """A network whose first layer sees the data: 8-bit codes times codes, summed exactly in both."""
+    module = torch.nn.Sequential(torch.nn.Conv1d(4, 6, 3, stride=2, padding=1, groups=2, bias=True))
+    rows = torch.randn(5, 4, 9)
+    made = quantized(module, "int8", "max", calibration=rows)
+    result = infer(made, rows)
+    assert result.accuracy.policy == "trained scales"
+    with torch.no_grad():
+        expected = made(rows).numpy()
+    assert np.abs(result.logits - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
 def test_products_without_scales_are_planned_by_the_policy_and_named() -> None:

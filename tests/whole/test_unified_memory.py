@@ -147,7 +147,8 @@ TWO = {"holds": ["ifmap", "filter"]}
     ("fields", "told"),
     [
         ({"sram": {"ifmpa": {}}}, ["sram.ifmpa: holds no tensor", "did you mean 'ifmap'?"]),
-        ({"sram": {"a": TWO, "ifmap": {}}}, ["sram.ifmap.holds: ifmap is in sram.a as well"]),
+        ({"sram": {"a": TWO, "ifmap": {}}}, ["sram.ifmap: ifmap is in sram.a as well"]),
+        ({"sram": {"a": TWO, "b": TWO}}, ["sram.b.holds: ifmap is in sram.a as well", "'ifmap, filter'"]),
         ({"sram": {"a": {"holds": ["fliter"]}}}, ["sram.a.holds.0", "'fliter'"]),
         ({"sram": {"a": {"holds": ["ofmap", "ofmap"]}}}, ["sram.a.holds: names a tensor twice"]),
         ({"sram": {"ifmap": {"holds": ["filter"]}}}, ["sram.ifmap.holds: a memory called ifmap must hold"]),

@@ -213,6 +213,36 @@ def _clip(node: Node) -> Evaluator:
     return evaluate
 
 
+def _pad(node: Node) -> Evaluator | None:
+    """Of constants around all axes, with sizes from inputs; None for other modes and operator sets."""
+    if node.version < 11 or node.get("mode", "constant") not in ("constant", b"constant"):
+        return None
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        values, sizes = _given(inputs, 0), _given(inputs, 1).reshape(2, -1)
+        around = None if len(inputs) < 3 else inputs[2]
+        if len(inputs) > 3 and inputs[3] is not None:
+            axes = [int(axis) % values.ndim for axis in inputs[3]]
+        else:
+            axes = list(range(values.ndim))
+        before, after = np.zeros(values.ndim, np.int64), np.zeros(values.ndim, np.int64)
+        before[axes], after[axes] = sizes
+        # Negative sizes cut off.
+        kept = values[
+            tuple(
+                slice(max(0, -b), n - max(0, -a)) for b, a, n in zip(before, after, values.shape, strict=True)
+            )
+        ]
+        before, after = np.maximum(before, 0), np.maximum(after, 0)
+        result = np.full(
+            tuple(before + kept.shape + after), 0 if around is None else around.reshape(-1)[0], values.dtype
+        )
+        result[tuple(slice(b, b + n) for b, n in zip(before, kept.shape, strict=True))] = kept
+        return (result,)
+
+    return evaluate
+
+
 def _of_two(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Node], Evaluator | None]:
     def evaluator(node: Node) -> Evaluator | None:
         if node.version < 7:  # without broadcasting as NumPy has it
@@ -294,6 +324,21 @@ def _scatter(node: Node) -> Evaluator | None:
     return _library_evaluator(replace(node, operator="ScatterElements", version=18))
 
 
+def _gather_elements(node: Node) -> Evaluator:
+    """One element of `data` for each index; indices may cover a part of `data`, negative ones count back.
+
+    The reference evaluator fails where one of several dimensions is 1.
+    """
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        data, indices = _given(inputs, 0), _given(inputs, 1)
+        places: list[Tensor] = list(np.indices(indices.shape, sparse=True))
+        places[node.get("axis", 0)] = indices
+        return (np.asarray(data[tuple(places)]),)
+
+    return evaluate
+
+
 def _given(inputs: Sequence[Tensor | None], position: int) -> Tensor:
     value = inputs[position]
     assert value is not None
@@ -309,6 +354,7 @@ _OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
     "BatchNormalization": _batch_normalization,
     "Dropout": _dropout,
     "Erf": _elementwise(_erf),
+    "GatherElements": _gather_elements,
     "GlobalLpPool": _global_lp_pool,
     "GlobalMaxPool": _elementwise(_global_max),
     "GroupNormalization": _group_normalization,
@@ -317,6 +363,7 @@ _OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
     "Scatter": _scatter,
     "Sigmoid": _elementwise(_sigmoid),
     "MaxPool": _max_pool,
+    "Pad": _pad,
     "Mul": _of_two(np.multiply),
     "Sub": _of_two(np.subtract),
 }

@@ -132,9 +132,14 @@ def _sizes(value: Any) -> tuple[int | str | None, ...] | None:
     if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
         return None
     return tuple(
-        dimension.dim_value if dimension.dim_value > 0 else dimension.dim_param or None
+        dimension.dim_value if dimension.dim_value > 0 else _symbol(dimension.dim_param)
         for dimension in tensor.shape.dim
     )
+
+
+def _symbol(name: str) -> str | None:
+    """The name of an open size; exporters that know none write a question mark for every one of them."""
+    return None if name in ("", "?", "-1") else name
 
 
 def element_dtype(element: int) -> np.dtype[Any] | None:

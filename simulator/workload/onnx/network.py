@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -22,6 +22,7 @@ from simulator.workload.layer import (
 from simulator.workload.onnx.build import build_graph
 from simulator.workload.onnx.builder import UnknownShapeError
 from simulator.workload.onnx.file import read_source
+from simulator.workload.onnx.fixed_inputs import with_values
 from simulator.workload.onnx.graph import OWN_DOMAIN, Graph, Node, Shape, Source
 from simulator.workload.onnx.names import is_product
 from simulator.workload.onnx.operators import AFFINE, MOVES, SHAPE_QUERIES, post_operation
@@ -254,7 +255,8 @@ def network_of(
 ) -> Network:
     """As `read_onnx`, of what was read already; `origin` says in the result where it came from."""
     path = source.path
-    graph = build_graph(source, sizes)
+    values = sizes.values if sizes is not None else {}
+    graph = build_graph(with_values(source, values), sizes)
     importer = _Importer(graph, Counter(name for node in graph.nodes for name in node.inputs))
     try:
         importer.run()
@@ -275,11 +277,15 @@ def network_of(
     return Network(
         graph.name,
         importer.with_shared_weights(),
-        source=f"{origin}, {graph.batch_reason}; {_coverage(unsupported + shapeless)}",
+        source=f"{origin}, {graph.batch_reason}{_as_given(values)}; {_coverage(unsupported + shapeless)}",
         batch=graph.batch,
         skipped_operators=tuple(unsupported + shapeless),
         notes=_notes(graph),
     )
+
+
+def _as_given(values: Mapping[str, float]) -> str:
+    return "".join(f", input {name} = {value:g} as given" for name, value in values.items())
 
 
 def _coverage(skipped: list[str]) -> str:

@@ -53,7 +53,7 @@ def _log_softmax(rows: Tensor) -> Tensor:
 
 
 def _hardmax(rows: Tensor) -> Tensor:
-    return np.equal(np.arange(rows.shape[1]), rows.argmax(axis=1)[:, None])
+    return np.asarray(np.equal(np.arange(rows.shape[1]), rows.argmax(axis=1)[:, None]))
 
 
 def _old_resize(node: Node) -> Evaluator | None:
@@ -83,7 +83,7 @@ def _resampled(x: Tensor, axis: int, scale: float, *, upwards: bool, is_linear: 
     places = np.arange(int(length * scale)) / scale
     if not is_linear:
         nearest = np.ceil(places) if upwards else np.floor(places)
-        return np.take(x, np.minimum(nearest.astype(np.int64), length - 1), axis=axis)
+        return np.asarray(np.take(x, np.minimum(nearest.astype(np.int64), length - 1), axis=axis))
     below = np.minimum(places.astype(np.int64), length - 1)
     lower = np.take(x, below, axis=axis)
     upper = np.take(x, np.minimum(below + 1, length - 1), axis=axis)
@@ -166,7 +166,7 @@ _SAMPLING = {"bilinear": "linear", "bicubic": "cubic"}
 def in_todays_words(node: Node) -> Node:
     """An operator of an older operator set as the reference evaluator knows it."""
     if node.operator == "GridSample" and node.version < 20:
-        mode = node.get("mode", "bilinear")
+        mode = str(node.get("mode", "bilinear"))
         return _changed(node, 20, mode=_SAMPLING.get(mode, mode))
     if node.operator == "RoiAlign" and node.version < 16:
         return _changed(node, 16, coordinate_transformation_mode="output_half_pixel")
