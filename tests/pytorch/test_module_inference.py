@@ -67,6 +67,7 @@ def test_results_are_those_of_the_file_with_the_same_weights() -> None:
     assert by_name.accuracy.top1_float32 == of_file.accuracy.top1_float32
 
 
+@pytest.mark.slow
 def test_data_come_in_many_forms() -> None:
     module = seeded(SmallCnn)
     best = forward(module, IMAGES).argmax(1)
