@@ -23,7 +23,7 @@ from simulator.numerics.accumulators import Accumulator, FixedAccumulator
 from simulator.numerics.array_types import Codes
 from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal
 from simulator.numerics.engines.shared_operand import SharedOperand
-from simulator.numerics.engines.threads import for_row_ranges
+from simulator.numerics.engines.threads import for_row_ranges, in_pool
 from simulator.numerics.engines.wide import Wide
 from simulator.numerics.formats.code_tables import look_up, present_codes
 from simulator.numerics.product_rules import ExactProducts, Products
@@ -34,6 +34,9 @@ DOUBLE_BITS = 53
 _MAX_LIMBS = 8
 _FEW_MACS = 1 << 24
 """Below this many MACs threads cost more than they save."""
+
+_ALONE = 1 << 18
+"""Below this many MACs BLAS starts no threads."""
 
 Reals = npt.NDArray[np.floating[Any]]
 
@@ -174,10 +177,26 @@ def _(rule: ExactProducts, fixed: FixedAccumulator, problem: Problem) -> Answer 
 def _product(A: Reals, W: Reals, threads: int | None) -> Reals:
     """A @ W of integers, exact in any order; rows are shared out among the process's own threads."""
     if A.size * W.shape[1] < _FEW_MACS:
-        return A @ W
-    sums = np.empty((len(A), W.shape[1]), A.dtype)
-    for_row_ranges(len(A), lambda i, j: np.matmul(A[i:j], W, out=sums[i:j]), threads=threads)
+        if not in_pool() or A.size * W.shape[1] < _ALONE:
+            return A @ W
+        threads = 1
+    sums = np.zeros((len(A), W.shape[1]), A.dtype)
+    for_row_ranges(len(A), lambda i, j: add_exact_rows(A, W, sums, i, j), threads=threads)
     return sums
+
+
+def add_exact_rows(A: Reals, W: Reals, sums: Reals, first: int, last: int) -> None:
+    """Rows first .. last - 1 of A @ W into zeros, exact in any order: by BLAS, or by a kernel of our own.
+
+    BLAS has threads of its own. Called from several of ours at a time they spin while they wait for others,
+    which takes more time than the products.
+    """
+    if not in_pool():
+        np.matmul(A[first:last], W, out=sums[first:last])
+        return
+    from simulator.numerics.engines.sequential_kernels import multiply_native
+
+    multiply_native(np.ascontiguousarray(A), np.ascontiguousarray(W), sums, first, last)
 
 
 @dataclass(frozen=True, slots=True)

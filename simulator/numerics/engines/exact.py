@@ -39,8 +39,10 @@ class ExactSums:
     @property
     def accumulators(self) -> npt.NDArray[Any]:
         """As the register holds them: int64, or Python integers above 64 bits."""
-        terms, bits = Wide64([(self.total.astype(np.int64), self.shift)]), self.mac.accumulator_bits
-        return wrap(terms.modulo(bits), bits)
+        integers, bits = self.total.astype(np.int64), self.mac.accumulator_bits
+        if self.fits and bits <= 64:
+            return integers << np.int64(self.shift)
+        return wrap(Wide64([(integers, self.shift)]).modulo(bits), bits)
 
     @property
     def unit(self) -> float:

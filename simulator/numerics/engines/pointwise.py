@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from simulator.numerics.accumulators import Accumulator, FloatAccumulator
 from simulator.numerics.array_types import Codes
+from simulator.numerics.engines.blas import add_exact_rows
 from simulator.numerics.engines.exact import ExactSums, Reals, exact_sums, log_sums
 from simulator.numerics.engines.float_steps import is_native, native_codes, native_values
 from simulator.numerics.engines.log_sums import log_operands
@@ -102,14 +103,10 @@ def real_products(x: npt.NDArray[np.float32], w: npt.NDArray[np.float32]) -> npt
 
 
 def _by_blas(x: Reals, w: Reals) -> Reals:
-    found = np.empty((len(x), len(w), x.shape[2]), x.dtype)
+    found = np.zeros((len(x), len(w), x.shape[2]), x.dtype)
     for image, sums in zip(x, found, strict=True):
-        _rows(w.size * x.shape[2], len(w), _matmul, w, image, sums)
+        _rows(w.size * x.shape[2], len(w), add_exact_rows, w, image, sums)
     return found
-
-
-def _matmul(w: Reals, x: Reals, sums: Reals, first: int, last: int) -> None:
-    np.matmul(w[first:last], x, out=sums[first:last])
 
 
 def _rows(macs: int, rows: int, work: Any, *operands: npt.NDArray[Any]) -> None:
