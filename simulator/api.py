@@ -110,16 +110,20 @@ def infer(
     images: int | None = None,
     preprocess: str | None = None,
     labels: str | None = None,
+    device: str = "cpu",
 ) -> InferenceResult:
     """Accuracy of a trained network through a MAC's arithmetic, and every layer's distance from float32.
 
-    `data`, `preprocess` and `labels` are as in `load_data` (docs/data.md).
+    `data`, `preprocess` and `labels` are as in `load_data` (docs/data.md). `device` is `cpu` or `gpu`
+    (docs/gpu.md); the result's bits are the same.
 
     Raises:
-        UserError: a model, images, labels, MAC or policy that cannot be used.
+        UserError: a model, images, labels, MAC, policy or device that cannot be used.
     """
     from simulator import inference
+    from simulator.numerics.gpu import chosen_device
 
+    where = chosen_device(device)
     network = inference.load_model(model)
     chosen = inference.load_data(data, network, preprocess=preprocess, labels=labels).first(images)
-    return inference.infer(network, chosen, mac, policy)
+    return inference.infer(network, chosen, mac, policy, device=where)

@@ -101,6 +101,13 @@ CheckOption = Annotated[
     bool,
     typer.Option("--check", help="Check every layer against exact arithmetic and the register-level grid."),
 ]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="Where the network runs: cpu or gpu (docs/gpu.md). Every bit of the result is the same.",
+    ),
+]
 
 
 def infer_command(
@@ -119,6 +126,7 @@ def infer_command(
     dims: DimOption = None,
     batch_axis: BatchAxisOption = None,
     input_values: InputValueOption = None,
+    device: DeviceOption = "cpu",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -132,12 +140,16 @@ def infer_command(
         systolic infer model.onnx --data photos --preprocess imagenet --mac fp8 --json
 
         systolic infer lenet5_fashion --mac elma8 --images 10 --save outputs
+
+        systolic infer resnet8_fashion --mac fp16 --device gpu
     """
     from simulator.inference import FunctionalCheck, load_data, load_model, plan_network, run_plan
     from simulator.inference.coverage import coverage
     from simulator.inference.output_sink import Unsaved, saved_outputs
+    from simulator.numerics.gpu import chosen_device
     from simulator.workload.onnx.sizes import parse_sizes
 
+    where = chosen_device(device)
     network = load_model(model, sizes=parse_sizes(input_shapes, dims, batch_axis, input_values))
     if output is not None:
         network = network.judged_by(output)
@@ -150,7 +162,7 @@ def infer_command(
         nullcontext(Unsaved()) if save is None else saved_outputs(save) as sink,
     ):
         advance = None if bar is None else lambda done, total: bar("images", done, total)
-        result = run_plan(network, chosen, plan, observer=checker, progress=advance, sink=sink)
+        result = run_plan(network, chosen, plan, observer=checker, progress=advance, sink=sink, device=where)
         files = sink.finish()
     if as_json:
         _print_json(network.name, mac, result, files, coverage(network))

@@ -11,9 +11,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from simulator.inference import infer, load_data, load_model
-from simulator.inference.gpu.device_operators import greater
 from simulator.inference.run_inference import InferenceResult
 from simulator.numerics.gpu import Device
+from simulator.numerics.gpu.device_arithmetic import Kind, bounded, narrow, pairs
 from tests.numbers.gpu_devices import DEVICES, device_named
 
 
@@ -82,9 +82,9 @@ def network(path: Path) -> Path:
     ]  # fmt: skip
     constants = [
         numpy_helper.from_array(np.array([0, 0, 0, 0, 0, 0, 1, 1], np.int64), "pads"),
-        numpy_helper.from_array(np.float32(0), "zero"),
-        numpy_helper.from_array(np.float32(6), "six"),
-        numpy_helper.from_array(np.float32(0.75), "factor"),
+        numpy_helper.from_array(np.array(0, np.float32), "zero"),
+        numpy_helper.from_array(np.array(6, np.float32), "six"),
+        numpy_helper.from_array(np.array(0.75, np.float32), "factor"),
         weights("w0", 16, 3, 3, 3), weights("b0", 16), weights("w1", 16, 8, 3, 3),
         weights("w2", 16, 1, 3, 2), weights("b2", 16), weights("w3", 24, 16, 1, 1),
         weights("w4", 24 * 4 * 4, 10), weights("b4", 10),
@@ -133,14 +133,59 @@ def test_an_observer_needs_the_cpu(device: Device) -> None:
     assert f"the network ran on the CPU, not on {device.name}: layers are observed" in result.notes
 
 
-def test_the_larger_of_two_is_numpys(device: Device) -> None:
-    values = np.array([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan], np.float32)
-    a, b = (np.repeat(values, 7), np.tile(values, 7))
-    found = device.to_host(greater(device, device.to_device(a), device.to_device(b)))
-    with np.errstate(invalid="ignore"):
-        wanted = np.maximum(a, b)
+SMALLEST = np.float32(2.0**-149)
+VALUES = np.array(
+    [0.0, -0.0, 1.0, -1.0, 1.5, 3e38, np.inf, -np.inf, np.nan, SMALLEST, -SMALLEST, 3 * SMALLEST, 2.0**-126],
+    np.float32,
+)
+"""Signs of zero, infinities, and subnormal numbers, which must be kept."""
+
+
+def assert_same_bits(found: np.ndarray, wanted: np.ndarray) -> None:
+    assert found.dtype == wanted.dtype == np.float32
     same = (found.view(np.uint32) == wanted.view(np.uint32)) | (np.isnan(found) & np.isnan(wanted))
     assert same.all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "function"),
+    [
+        ("add", np.add),
+        ("subtract", np.subtract),
+        ("multiply", np.multiply),
+        ("divide", np.divide),
+        ("greater", np.maximum),
+    ],
+)
+def test_two_operands_with_numpys_bits(device: Device, kind: Kind, function: Any) -> None:
+    a, b = np.repeat(VALUES, len(VALUES)), np.tile(VALUES, len(VALUES))
+    with np.errstate(all="ignore"):
+        assert_same_bits(
+            device.to_host(pairs(device, kind, device.to_device(a), device.to_device(b))), function(a, b)
+        )
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (3, 1, 1), (4, 5), (5,), (1,), (2, 1, 4, 1), (2, 3, 1, 1)])
+def test_operands_are_spread_as_numpy_does(device: Device, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(3)
+    a, b = (rng.standard_normal(size).astype(np.float32) for size in ((2, 3, 4, 5), shape))
+    found = device.to_host(pairs(device, "subtract", device.to_device(a), device.to_device(b)))
+    assert_same_bits(found, a - b)
+    turned = device.to_host(pairs(device, "subtract", device.to_device(b), device.to_device(a)))
+    assert_same_bits(turned, b - a)
+
+
+def test_values_within_bounds(device: Device) -> None:
+    for low, high in ((0.0, 6.0), (-0.0, 1.0), (-np.inf, 1.0), (0.0, np.inf), (float(SMALLEST), 1.0)):
+        found = device.to_host(bounded(device, device.to_device(VALUES), low, high))
+        assert_same_bits(found, np.clip(VALUES, np.float32(low), np.float32(high)))
+
+
+def test_float64_to_float32_is_rounded_once_and_keeps_subnormal_numbers(device: Device) -> None:
+    values = np.array([2.0**-149, 2.0**-150, 2.0**-150 * 1.0000001, -(2.0**-149) * 1.5, 1 + 2.0**-24, 1e300])
+    # The tie 2^-150 goes to the even 0, 1.5 units to 2, 1 + 2^-24 to 1.
+    wanted = np.array([2.0**-149, 0.0, 2.0**-149, -(2.0**-148), 1.0, np.inf], np.float32)
+    assert_same_bits(device.to_host(narrow(device, device.to_device(values))), wanted)
 
 
 def test_many_chunks_together_count_as_one_by_one(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,4 +196,3 @@ def test_many_chunks_together_count_as_one_by_one(device: Device, monkeypatch: p
     together = infer(model, images, "int8", device=device)
     monkeypatch.setattr(device_chunks, "TOGETHER", 1)
     assert_same(infer(model, images, "int8", device=device), together)
-

@@ -11,6 +11,7 @@ from simulator.foundation import UserError
 from simulator.inference.exact_arithmetic import exact_accumulator
 from simulator.numerics import Mac, get_mac, multiply, preset_names
 from simulator.numerics.gpu import Device, multiply_device_arrays, multiply_on
+from simulator.numerics.gpu.half_flushing import boundary_sums, flushes_as_formats_do
 from tests.numbers.gpu_devices import DEVICES, device_named
 
 KERNELS = {
@@ -27,9 +28,21 @@ KERNELS = {
 }
 OTHERS = ("int4 x e4m3", "sm8 x sm8", "e3m4 x e2m5", "uint8 x int8")
 BY_FIELDS: tuple[dict[str, Any], ...] = (
-    {"activation": "int8", "weight": "int8", "accumulator": {"kind": "fixed", "bits": 18, "overflow": "saturate"}},
-    {"activation": "int8", "weight": "int8", "accumulator": {"kind": "fixed", "bits": 17, "overflow": "sticky"}},
-    {"activation": "int8", "weight": "int8", "accumulator": {"kind": "fixed", "bits": 16, "overflow": "wrap"}},
+    {
+        "activation": "int8",
+        "weight": "int8",
+        "accumulator": {"kind": "fixed", "bits": 18, "overflow": "saturate"},
+    },
+    {
+        "activation": "int8",
+        "weight": "int8",
+        "accumulator": {"kind": "fixed", "bits": 17, "overflow": "sticky"},
+    },
+    {
+        "activation": "int8",
+        "weight": "int8",
+        "accumulator": {"kind": "fixed", "bits": 16, "overflow": "wrap"},
+    },
     {"activation": "e4m3", "weight": "e4m3", "accumulator": {"kind": "fixed", "bits": 40, "lsb": -10}},
     {"activation": "fp16", "weight": "fp16", "accumulator": {"kind": "float", "format": "fp16"}},
     {"activation": "bf16", "weight": "e4m3fn", "accumulator": {"kind": "float", "format": "bf16"}},
@@ -190,12 +203,40 @@ def test_halves_next_to_the_smallest_normal_number(device: Device) -> None:
     np.testing.assert_array_equal(found, wanted)
 
 
+def test_a_flushing_step_is_compared_before_it_is_used(device: Device) -> None:
+    """Another rule is found out: the interpreter's step rounds to the subnormal step first."""
+    rows = boundary_sums().view(np.float16).astype(np.float64)
+    sums = rows[:, 0] * rows[:, 1] + rows[:, 2]
+    between = (sums >= TINY - 2.0**-25) & (sums < TINY - 2.0**-26)
+    assert (
+        np.count_nonzero(between) > 100
+    )  # rounded to 11 bits these stay below, to subnormal steps they do not
+    assert np.count_nonzero((sums >= TINY - 2.0**-26) & (sums < TINY)) > 100  # these must not become zero
+    if device.name == "an interpreter":
+        assert not flushes_as_formats_do(device)
+        return
+    mac = get_mac("fp16")
+    a, w = network_codes(mac, (70, 200, 66), 8)
+    if flushes_as_formats_do(device):
+        assert_same(device, mac, a, w)
+
+
 @pytest.mark.parametrize("name", ["int8", "elma8", "fp16", "posit8", "bf16", "elma16"])
 def test_starting_from_given_accumulators(device: Device, name: str) -> None:
     mac = get_mac(name)
     a, w = network_codes(mac, (20, 30, 18), 5)
     start = multiply(mac, *network_codes(mac, (20, 9, 18), 6)).accumulators
     assert_same(device, mac, a, w, start)
+
+
+def test_subnormal_float32_products_and_sums_are_kept(device: Device) -> None:
+    mac = get_mac("fp32")
+    a = np.array([[2.0**-100, 2.0**-140, 1.0]], np.float32)
+    w = np.array([[2.0**-40, 2.0**-9, 2.0**-149]], np.float32).T
+    # 2^-140 + 2^-149 + 2^-149, all of them subnormal.
+    found = multiply_on(device, mac, a.view(np.uint32), w.view(np.uint32))
+    assert found.engine == "gpu"
+    assert mac.to_real(found.accumulators)[0, 0] == 2.0**-140 + 2.0**-148
 
 
 def test_sums_past_a_sticky_end_keep_the_first_sign(device: Device) -> None:
@@ -217,7 +258,9 @@ def test_what_has_no_kernel_runs_on_the_cpu_and_says_so(device: Device) -> None:
     a, w = network_codes(mac, (6, 5, 4), 1)
     result, wanted = multiply_on(device, mac, a, w), multiply(mac, a, w)
     assert result.engine == wanted.engine != "gpu"
-    assert result.reason.endswith(f"; on the CPU, since no kernel has a register of {mac.accumulator_bits} bits; 64 at most")
+    assert result.reason.endswith(
+        f"; on the CPU, since no kernel has a register of {mac.accumulator_bits} bits; 64 at most"
+    )
     np.testing.assert_array_equal(result.accumulators, wanted.accumulators)
 
 
@@ -248,7 +291,11 @@ def test_tensors_of_pytorch_are_taken_without_a_copy() -> None:
     ("a", "w", "said"),
     [
         (np.zeros((3, 4), np.uint8), np.zeros((5, 2), np.uint8), "shapes do not match"),
-        (np.zeros((3, 4), np.float32), np.zeros((4, 2), np.uint8), r"activations \[M, K\] are not codes of int8"),
+        (
+            np.zeros((3, 4), np.float32),
+            np.zeros((4, 2), np.uint8),
+            r"activations \[M, K\] are not codes of int8",
+        ),
         (np.zeros((3, 4), np.uint8), np.zeros((4, 2), np.uint16), r"weights \[K, N\] are not codes of int8"),
     ],
 )

@@ -8,23 +8,23 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.inference.chunks import chunk_size
 from simulator.inference.gpu.device_layers import DeviceLayers, HostCopies
 from simulator.inference.gpu.device_operators import operator_on
+from simulator.inference.gpu.device_outputs import RunConstants
 from simulator.inference.images import Parts
-from simulator.inference.inputs import Feed
+from simulator.inference.inputs import Feed, InputBatches, Inputs
 from simulator.inference.layer_products import Product
 from simulator.inference.metrics import Deviation
 from simulator.inference.model import Model, Operator, Program
 from simulator.inference.overflow_counts import SumsOutside
 from simulator.inference.quantization import NetworkPlan
 from simulator.inference.tally import Chunk
+from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines.threads import available_cores, in_order
 from simulator.numerics.gpu import Device, DeviceArray
 
-Tensor = NDArray[Any]
 OnDevice = Callable[[Product, DeviceArray, "DeviceArray | None"], DeviceArray]
 
 TOGETHER: Final = 32
@@ -39,12 +39,13 @@ class DeviceChunks:
         self._model = model
         self._plan = plan
         self.copies = HostCopies()
+        self._constants = RunConstants(device)
         self._layers = DeviceLayers(device, self.copies)
 
     def refusal(self, images: Parts) -> str | None:
         """Why a network runs on the CPU after all; None where the device takes it."""
         model = self._model
-        if not hasattr(images, "dtype") or len(model.inputs) != 1:
+        if isinstance(images, Inputs | InputBatches) or len(model.inputs) != 1:
             return "it has several inputs"
         if model.run_size is not None:
             return "it runs on a fixed number of images at a time"
@@ -91,7 +92,8 @@ class DeviceChunks:
         """Some chunks together. All but the last are of one size."""
         model, device, plan = self._model, self._device, self._plan
         sizes = [len(part) for part in parts]
-        images = device.to_device(np.concatenate(parts) if len(parts) > 1 else parts[0])
+        together = np.concatenate(parts) if len(parts) > 1 else parts[0]
+        images = device.to_device(np.ascontiguousarray(together, np.float32))
         expected: dict[str, deque[DeviceArray]] = {}
         found: dict[str, list[Deviation]] = {}
         outside: dict[str, SumsOutside] = {}
@@ -161,13 +163,11 @@ class DeviceChunks:
     def _walk(self, images: DeviceArray, arithmetic: OnDevice) -> dict[str, Tensor]:
         """`execute_outputs` with tensors that stay on the device; the outputs are on the host."""
         model, device = self._model, self._device
-        images = images.astype(np.float32, copy=False)
         program = model.program_for({model.input: tuple(images.shape)})
         uses = Counter(name for operator in program.operators for name in operator.inputs)
         values: dict[str, Any] = {model.input: images}
         for operator in program.operators:
-            for name, value in self._results(operator, values, program, arithmetic).items():
-                values[name] = value
+            values |= self._results(operator, values, program, arithmetic)
             for name in operator.inputs:
                 uses[name] -= 1
                 if not uses[name] and name not in model.outputs:
@@ -207,4 +207,4 @@ class DeviceChunks:
         if name in values:
             return values[name]
         constant = program.constants[name]
-        return self._device.constant(("constant", id(constant)), constant.values)
+        return self._constants.get(id(constant), constant.values)

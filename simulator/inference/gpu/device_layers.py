@@ -9,7 +9,7 @@ import numpy as np
 
 from simulator.inference.arithmetic import Operands, float32_product, mac_product
 from simulator.inference.gpu.device_operators import padded
-from simulator.inference.gpu.device_outputs import real_values_on, refusal_of_outputs
+from simulator.inference.gpu.device_outputs import RunConstants, real_values_on, refusal_of_outputs
 from simulator.inference.layer_products import Product
 from simulator.inference.layer_sums import LayerSums
 from simulator.inference.overflow_counts import SumsOutside
@@ -19,6 +19,7 @@ from simulator.numerics.accumulators.lost_sums import magnitudes
 from simulator.numerics.engines.problem import Refusal
 from simulator.numerics.formats import Format
 from simulator.numerics.gpu import Device, DeviceArray
+from simulator.numerics.gpu.device_arithmetic import pairs
 from simulator.numerics.gpu.device_encoding import DeviceCodes, decode_on, encode_on
 from simulator.numerics.gpu.device_sums import DeviceSums, Lowered, Operand, convolve, multiply_batches
 from simulator.numerics.gpu.step_plans import step_plan
@@ -59,7 +60,9 @@ class DeviceLayers:
     def __init__(self, device: Device, copies: HostCopies) -> None:
         self._device = device
         self._copies = copies
+        self._constants = RunConstants(device)
         self._float32 = get_mac(_FLOAT32)
+        self._columns: dict[int, float] = {}  # the largest sum of a channel's weights, by the layer's plan
 
     def in_float32(self, product: Product, x: DeviceArray, second: DeviceArray | None) -> DeviceArray:
         """`float32_product`: fused multiply-adds in the order of k."""
@@ -69,12 +72,12 @@ class DeviceLayers:
             return device.to_device(float32_product(product, device.to_host(x), host))
         assert product.weights is not None
         codes = device.xp.ascontiguousarray(x).view(np.uint32)
-        weights = np.ascontiguousarray(product.weights, np.float32).view(np.uint32)
-        sums = self._sums(product, self._float32, codes, weights, 0)
+        sums = self._sums(product, self._float32, codes, product.weights, 0)
         assert isinstance(sums, DeviceSums)
         values = device.xp.ascontiguousarray(sums.accumulators).view(np.float32)
         if product.bias is not None:
-            values = values + device.to_device(product.bias.reshape(_channels(product)))
+            bias = self._constants.get((product.name, "bias"), lambda: product.bias.astype(np.float32))  # type: ignore[union-attr]
+            values = pairs(device, "add", values, bias.reshape(_channels(product)))
         return values.reshape(_output_shape(product, x.shape))
 
     def in_formats(
@@ -86,10 +89,14 @@ class DeviceLayers:
         if reason is not None:
             return self._on_host(product, plan, x, second, reason)
         assert plan.weight_codes is not None
-        migrated = x if plan.migration is None else x / device.to_device(plan.migration)
+        migrated = (
+            x if plan.migration is None else pairs(device, "divide", x, device.to_device(plan.migration))
+        )
         scale = float(np.float32(1.0 / np.asarray(plan.activation_scale)))
         encoded = encode_on(device, mac.activation, migrated, scale, keep_infinities=False)
-        saturated, underflowed, special = (int(each) for each in device.to_host(encoded.counts).view(np.int64))
+        saturated, underflowed, special = (
+            int(each) for each in device.to_host(encoded.counts).view(np.int64)
+        )
         if special:
             return self._on_host(product, plan, x, second, "infinite or NaN activations")
         zero = int(mac.activation.encode(np.zeros(1))[0])
@@ -97,7 +104,7 @@ class DeviceLayers:
         if isinstance(sums, Refusal):
             return self._on_host(product, plan, x, second, sums.reason)
         layout = _channels(product)
-        values = real_values_on(device, plan, sums.accumulators, sums.overflow, layout)
+        values = real_values_on(device, self._constants, plan, sums.accumulators, sums.overflow, layout)
         return LayerOutput(
             values.reshape(_output_shape(product, x.shape)),
             saturated,
@@ -130,16 +137,14 @@ class DeviceLayers:
     ) -> DeviceSums | Refusal:
         """Accumulators of a layer: [batch, channels, pixels], or [1, rows, N] of a linear one."""
         device = self._device
-        key = (product.name, mac.spec, codes.dtype.name)
+        key = (product.name, id(weights))
         if product.window is None:
-            right = device.constant((*key, id(weights)), lambda: np.ascontiguousarray(weights))
+            right = self._constants.get(key, lambda: _as_codes(weights))
             left = device.xp.ascontiguousarray(codes).reshape(1, -1, codes.shape[-1])
             return multiply_batches(device, mac, Operand(left, "activation"), Operand(right, "weight"))
         window = product.window.over(tuple(codes.shape))
         groups, batch = window.groups, codes.shape[0]
-        filters = device.constant(
-            (*key, id(weights)), lambda: np.ascontiguousarray(np.swapaxes(weights, 1, 2))
-        )
+        filters = self._constants.get(key, lambda: _as_codes(np.swapaxes(weights, 1, 2)))
         top, left_edge, bottom, right_edge = window.padding
         if any(window.padding):
             codes = padded(device, codes, (0, 0, top, left_edge), (0, 0, bottom, right_edge), zero)
@@ -149,7 +154,7 @@ class DeviceLayers:
             columns = planes.reshape(batch, groups, -1, pixels)
             return self._by_group(mac, filters, columns)
         shape = (product.window, codes.shape[1:])
-        places = device.constant(("places", shape), lambda: _places(product, tuple(codes.shape)))
+        places = self._constants.get(("places", shape), lambda: _places(product, tuple(codes.shape)))
         if window.filters // groups < _FEW_FILTERS:
             found = convolve(device, mac, Lowered(planes, filters, places))
             if isinstance(found, Refusal):
@@ -185,7 +190,7 @@ class DeviceLayers:
         """As `SumsOutside.of_layer`: a bound on all operands, else every sum, on the host."""
         device, mac, size = self._device, plan.mac, int(np.prod(sums.accumulators.shape))
         assert plan.weight_codes is not None
-        if self._none_outside(product, plan, encoded, sums):
+        if self._none_outside(plan, encoded, sums):
             return SumsOutside(0, size)
         self._copies.note(f"overflow of {product.name}", "no bound excludes that sums leave the accumulator")
         codes = device.to_host(encoded.codes)
@@ -195,9 +200,7 @@ class DeviceLayers:
         host = LayerSums(held, "ofmap" if is_ofmap else "products", groups, None, None, "gpu", sums.reason)
         return SumsOutside.of(mac, operands.activations, plan.weight_codes, host.accumulators)
 
-    def _none_outside(
-        self, product: Product, plan: LayerPlan, encoded: DeviceCodes, sums: DeviceSums
-    ) -> bool:
+    def _none_outside(self, plan: LayerPlan, encoded: DeviceCodes, sums: DeviceSums) -> bool:
         device, mac, xp = self._device, plan.mac, self._device.xp
         assert plan.weight_codes is not None
         accumulator = mac.accumulator
@@ -207,9 +210,10 @@ class DeviceLayers:
             if not mac.accumulator_format.overflows_to_infinity:
                 past = past | (xp.abs(values) >= mac.accumulator_format.largest)
             return not bool(past.any())
-        key = (product.name, mac.spec, id(plan.weight_codes), "column")
-        column = device.constant(key, lambda: magnitudes(mac.weight, plan.weight_codes).sum(axis=1).max())
-        return self._largest(mac.activation, encoded) * float(column) < accumulator.undisturbed
+        key = id(plan)
+        if key not in self._columns:
+            self._columns[key] = float(magnitudes(mac.weight, plan.weight_codes).sum(axis=1).max())
+        return self._largest(mac.activation, encoded) * self._columns[key] < accumulator.undisturbed
 
     def _largest(self, fmt: Format, encoded: DeviceCodes) -> float:
         """The largest magnitude among finite codes."""
@@ -239,6 +243,12 @@ def _places(product: Product, shape: tuple[int, ...]) -> np.ndarray:
     filters = product.window.filters // product.window.groups
     alone = replace(product.window, groups=1, filters=filters, padding=(0, 0, 0, 0))
     return np.ascontiguousarray(im2col(plane, alone.over(plane.shape))[0].T)
+
+
+def _as_codes(weights: Any) -> Any:
+    """Contiguous codes; those of float32 numbers are their patterns."""
+    codes = np.ascontiguousarray(weights)
+    return codes.view(np.uint32) if codes.dtype == np.float32 else codes
 
 
 def _output_shape(product: Product, shape: tuple[int, ...]) -> tuple[int, ...]:

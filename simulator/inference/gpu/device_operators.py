@@ -9,11 +9,12 @@ import numpy as np
 
 from simulator.inference.model import Operator
 from simulator.numerics.gpu import Device, DeviceArray
+from simulator.numerics.gpu.device_arithmetic import Kind, bounded, pairs
 from simulator.workload.onnx import Node
 
 Values = Sequence[DeviceArray | None]
 OnDevice = Callable[[Device, Node, Values, Sequence[np.ndarray | None]], DeviceArray | None]
-"""The result from a node's inputs on the device and, where they are constants, on the host; None: not here."""
+"""The result of a node from its inputs on the device and constants on the host; None: not here."""
 
 
 def operator_on(
@@ -28,32 +29,27 @@ def operator_on(
     return own(device, node, inputs, constants)
 
 
-def _of_two(name: str) -> OnDevice:
+def _of_two(kind: Kind) -> OnDevice:
     """One rounding for each element, as IEEE 754 has it."""
 
     def own(device: Device, node: Node, inputs: Values, _constants: Any) -> DeviceArray | None:
         first, second = inputs
         if node.version < 7 or first is None or second is None or second.dtype != np.float32:
             return None
-        return getattr(device.xp, name)(first, second)
+        return pairs(device, kind, first, second)
 
     return own
-
-
-def greater(device: Device, first: DeviceArray, second: DeviceArray | float) -> DeviceArray:
-    """`numpy.maximum`: NaN from either, and the second of two equal zeros."""
-    return device.xp.where((first > second) | (first != first), first, second)
 
 
 def _relu(device: Device, _node: Node, inputs: Values, _constants: Any) -> DeviceArray | None:
     values = inputs[0]
     assert values is not None
-    return greater(device, values, np.float32(0))
+    return pairs(device, "greater", values, device.to_device(np.zeros(1, np.float32)))
 
 
 def _clip(device: Device, node: Node, inputs: Values, constants: Any) -> DeviceArray | None:
-    """`numpy.clip`: a value equal to a bound stays as it is, NaN too."""
-    values, xp = inputs[0], device.xp
+    values = inputs[0]
+    assert values is not None
     if node.version < 11:
         bounds = [node.get("min", None), node.get("max", None)]
     else:
@@ -61,19 +57,13 @@ def _clip(device: Device, node: Node, inputs: Values, constants: Any) -> DeviceA
         bounds = [*constants[1:], None, None][:2]
         if any(bound is None and there is not None for bound, there in zip(bounds, given, strict=True)):
             return None
-    low, high = (None if bound is None else np.float32(bound) for bound in bounds)
-    for bound in (low, high):
-        if bound is not None and np.isnan(bound):
-            return None
-    if low is not None:
-        values = xp.where(values < low, low, values)
-    if high is not None:
-        values = xp.where(values > high, high, values)
-    return values
+    low = -np.inf if bounds[0] is None else float(np.float32(bounds[0]))
+    high = np.inf if bounds[1] is None else float(np.float32(bounds[1]))
+    return None if np.isnan(low) or np.isnan(high) else bounded(device, values, low, high)
 
 
 def _pad(device: Device, node: Node, inputs: Values, constants: Any) -> DeviceArray | None:
-    values, xp = inputs[0], device.xp
+    values = inputs[0]
     assert values is not None
     if node.get("mode", "constant") not in ("constant", b"constant") or node.input(3):
         return None
@@ -150,7 +140,7 @@ def _max_pool(device: Device, node: Node, inputs: Values, _constants: Any) -> De
                 row : row + (height - 1) * down + 1 : down,
                 column : column + (width - 1) * across + 1 : across,
             ]
-            result = window if result is None else greater(device, result, window)
+            result = window if result is None else pairs(device, "greater", result, window)
     return None if result is None else device.xp.ascontiguousarray(result)
 
 

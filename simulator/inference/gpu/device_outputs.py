@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
 
 from simulator.inference.quantization import LayerPlan
 from simulator.numerics import FixedAccumulator, Mac
+from simulator.numerics.formats import TABLE_BITS
 from simulator.numerics.formats.log import LogBase
 from simulator.numerics.formats.posit import Posit
 from simulator.numerics.gpu import Device, DeviceArray
-from simulator.numerics.gpu.device_encoding import decode_on, encode_on, has_device_encoder
+from simulator.numerics.gpu.device_arithmetic import THREADS, blocks, narrow
+from simulator.numerics.gpu.device_encoding import (
+    conversion_arguments,
+    decode_on,
+    encode_on,
+    has_device_encoder,
+    values_on,
+)
 
 _FLOAT64_BITS = 54
 """Registers up to this width are float64 numbers, whose converters are those of floats."""
 
+
+class RunConstants:
+    """Arrays on a device for as long as one run through a network lasts, made once for each key.
+
+    Keys may hold `id`s of what lives as long as the run does.
+    """
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._arrays: dict[Hashable, DeviceArray] = {}
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> DeviceArray:
+        """The array that `make` made on the host."""
+        if key not in self._arrays:
+            self._arrays[key] = self._device.to_device(make())
+        return self._arrays[key]
 
 
 def refusal_of_outputs(plan: LayerPlan) -> str | None:
@@ -39,12 +64,18 @@ def refusal_of_outputs(plan: LayerPlan) -> str | None:
 
 
 def real_values_on(
-    device: Device, plan: LayerPlan, sums: DeviceArray, overflow: DeviceArray | None, layout: tuple[int, ...]
+    device: Device,
+    constants: RunConstants,
+    plan: LayerPlan,
+    sums: DeviceArray,
+    overflow: DeviceArray | None,
+    layout: tuple[int, ...],
 ) -> DeviceArray:
     """float32 values of accumulators whose operands are all finite; bias included.
 
     Args:
         device: where they lie.
+        constants: of this run.
         plan: of a layer that `refusal_of_outputs` lets pass.
         sums: accumulators; codes of float ones.
         overflow: signs of sticky overflows.
@@ -53,16 +84,94 @@ def real_values_on(
     xp, mac = device.xp, plan.mac
     bias = None if plan.bias is None else plan.bias.reshape(layout)
     if plan.through_output:
-        return _through_output(device, plan, sums, overflow, bias).astype(np.float32)
+        if overflow is None and _converts_at_once(mac):
+            return _converted(device, constants, plan, sums, layout)
+        return narrow(device, _through_output(device, plan, sums, overflow, bias))
     scale = np.asarray(plan.activation_scale * np.asarray(plan.weight_scale), np.float64)
+    if isinstance(mac.accumulator, FixedAccumulator):
+        return _scaled(device, constants, plan, sums, scale, layout)
     real = _reals(device, mac, sums)
-    infinite = None if isinstance(mac.accumulator, FixedAccumulator) else ~xp.isfinite(real)
+    infinite = ~xp.isfinite(real)
     real = real * (device.to_device(scale.reshape(layout)) if scale.ndim else float(scale))
-    if infinite is not None:
-        real = xp.where(infinite, np.nan, real)
+    real = xp.where(infinite, np.nan, real)
     if bias is not None:
         real = real + device.to_device(bias.astype(np.float64))
-    return real.astype(np.float32)
+    return narrow(device, real)
+
+
+def _channels(sums: DeviceArray, layout: tuple[int, ...]) -> tuple[int, int]:
+    """Neighbours that share a channel, and the channels."""
+    axis = layout.index(-1)
+    return int(np.prod(sums.shape[axis + 1 :], dtype=np.int64)), sums.shape[axis]
+
+
+def _scaled(
+    device: Device,
+    constants: RunConstants,
+    plan: LayerPlan,
+    sums: DeviceArray,
+    scale: Any,
+    layout: tuple[int, ...],
+) -> DeviceArray:
+    """Sums x scale + bias in float64, rounded once to float32."""
+    run, channels = _channels(sums, layout)
+    scales = constants.get(
+        (id(plan), "scales"), lambda: np.broadcast_to(scale.reshape(-1), (channels,)).copy()
+    )
+    bias = plan.bias
+    offsets = constants.get(
+        (id(plan), "offsets"),
+        lambda: np.zeros(1) if bias is None else bias.astype(np.float64).reshape(-1),
+    )
+    results = device.xp.empty(sums.shape, np.float32)
+    unit = np.float64(2.0**plan.mac.accumulator_lsb)
+    numbers = (np.int64(sums.size), np.int64(run), np.int64(channels), unit)
+    if sums.size:
+        arguments = (device.xp.ascontiguousarray(sums), results, *numbers, scales, offsets)
+        device.launch("scaled", blocks(sums.size), THREADS, (*arguments, np.int32(bias is not None)))
+    return results
+
+
+def _converts_at_once(mac: Mac) -> bool:
+    """Whether one kernel takes registers to values: fixed ones that wrap, to codes that have a table."""
+    accumulator = mac.accumulator
+    wraps = isinstance(accumulator, FixedAccumulator) and accumulator.is_modular
+    return wraps and mac.activation.bits <= TABLE_BITS
+
+
+def _converted(
+    device: Device, constants: RunConstants, plan: LayerPlan, sums: DeviceArray, layout: tuple[int, ...]
+) -> DeviceArray:
+    """Bias, shift and the converter in one pass; see `_through_output` for what they do."""
+    mac, target, exponent = plan.mac, plan.mac.activation, plan.output_exponent
+    run, channels = _channels(sums, layout)
+    bits, lsb = mac.accumulator_bits, mac.accumulator_lsb
+    bias = np.zeros(channels) if plan.bias is None else plan.bias.astype(np.float64).reshape(-1)
+    units = constants.get((id(plan), "units"), lambda: np.rint(np.ldexp(bias, -lsb)).astype(np.int64))
+    is_log = mac.spec.output == "log" and isinstance(target, LogBase)
+    half = _half_of_smallest(target) if mac.spec.output == "posit" and isinstance(target, Posit) else -1
+    results = device.xp.empty(sums.shape, np.float32)
+    if not sums.size:
+        return results
+    device.launch(
+        "converted",
+        blocks(sums.size),
+        THREADS,
+        (
+            *(device.xp.ascontiguousarray(sums), results),
+            *(np.int64(sums.size), np.int64(run), np.int64(channels), units),
+            *(np.int32(64 - bits), np.int32(exponent), np.int32(is_log), np.int64(half)),
+            *(np.float64(2.0**lsb), np.float64(2.0**-exponent)),
+            *conversion_arguments(device, target, keep_infinities=False),
+            values_on(device, target),
+        ),
+    )
+    return results
+
+
+def _half_of_smallest(target: Posit) -> int:
+    """Half of the smallest posit in units of the quire's lowest bit."""
+    return 1 << (-target.layout.greatest_exponent - target.accumulator_lsb - 1)
 
 
 def _reals(device: Device, mac: Mac, sums: DeviceArray) -> DeviceArray:
@@ -98,7 +207,7 @@ def _posit_ends(
 ) -> DeviceArray:
     """What the quire's converter does that the encoder does not: round up to the smallest, and overflow."""
     xp, sign = device.xp, 1 << (target.bits - 1)
-    half = 1 << (-target.layout.greatest_exponent - target.accumulator_lsb - 1)
+    half = _half_of_smallest(target)
     codes = xp.where((sums > half) & (codes == 0), 1, codes)
     codes = xp.where((sums < -half) & (codes == 0), 1 | sign, codes)
     if overflow is not None:

@@ -77,7 +77,7 @@ class PatternTable:
 
     @property
     def binary64_places(self) -> tuple[int, int, int, int, bool]:
-        """For float64 patterns: bits dropped, first and last leading bits, the least infinite pattern, sticky."""
+        """Of float64 patterns: bits dropped, first and last leading bits, least infinite pattern, sticky."""
         drop, first, infinite = self._cut(BINARY64)
         return drop, first, first + self._per_sign - 1, infinite, self._sticky
 

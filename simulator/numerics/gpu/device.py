@@ -18,6 +18,9 @@ DeviceArray = Any
 SOURCE: Final = Path(__file__).with_name("kernels.cu")
 """The kernels, in CUDA C++."""
 
+DEVICE_NAMES: Final = ("cpu", "gpu")
+"""What a user can choose."""
+
 Dimensions = tuple[int, int, int]
 
 
@@ -34,6 +37,10 @@ class Device(Protocol):
     @property
     def shared_bytes(self) -> int:
         """Shared memory that a block can have."""
+
+    @property
+    def multiprocessors(self) -> int:
+        """How many blocks run at the same time where each takes a whole one."""
 
     def to_device(self, array: Any) -> DeviceArray:
         """An array on the device. Arrays that lie there already, of any library, are not copied."""
@@ -59,12 +66,11 @@ class CupyDevice:
         self.xp: Any = cupy
         self._constants: dict[Hashable, DeviceArray] = {}
         self._functions: dict[str, Any] = {}
-        # --fmad=false: what the kernels do not write as a fused multiply-add must not become one.
-        options = ("--std=c++17", "--fmad=false")
-        self._module = cupy.RawModule(code=SOURCE.read_text(encoding="utf-8"), options=options)
+        self._modules: dict[str, Any] = {}
         properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
-        self._name = properties["name"].decode()
+        self._name: str = properties["name"].decode()
         self._shared_bytes = int(properties["sharedMemPerBlockOptin"])
+        self._multiprocessors = int(properties["multiProcessorCount"])
 
     @property
     def name(self) -> str:
@@ -75,6 +81,11 @@ class CupyDevice:
     def shared_bytes(self) -> int:
         """With the opt-in that large tables need."""
         return self._shared_bytes
+
+    @property
+    def multiprocessors(self) -> int:
+        """The card's."""
+        return self._multiprocessors
 
     def to_device(self, array: Any) -> DeviceArray:
         """By __cuda_array_interface__ without a copy; NumPy's arrays and lists are copied."""
@@ -96,11 +107,28 @@ class CupyDevice:
     ) -> None:
         """On the current stream."""
         if kernel not in self._functions:
-            self._functions[kernel] = self._module.get_function(kernel)
+            self._functions[kernel] = self._module_of(kernel).get_function(kernel)
         function = self._functions[kernel]
         if shared_bytes > function.max_dynamic_shared_size_bytes:
             function.max_dynamic_shared_size_bytes = shared_bytes
         function(grid, (threads, 1, 1), arguments, shared_mem=shared_bytes)
+
+    def _module_of(self, kernel: str) -> Any:
+        """The part of the kernels that has this one: each is compiled when it is needed."""
+        part = part_of(kernel)
+        if part not in self._modules:
+            # --fmad=false: what the kernels do not write as a fused multiply-add must not become one.
+            options = ("--std=c++17", "--fmad=false", f"-DKERNELS_{part.upper()}")
+            self._modules[part] = self.xp.RawModule(code=SOURCE.read_text(encoding="utf-8"), options=options)
+        return self._modules[part]
+
+
+def part_of(kernel: str) -> str:
+    """The part of the kernels' source that has a kernel."""
+    family, _, step = kernel.partition("_")
+    if family in ("tiled", "direct"):
+        return step
+    return family if family in ("lanes", "halves") else "other"
 
 
 @cache
@@ -124,6 +152,17 @@ def open_device() -> Device:
     if not count:
         raise UserError("CuPy finds no CUDA device", allowed="--device cpu")
     return CupyDevice()
+
+
+def chosen_device(name: str) -> Device | None:
+    """The device that a user names: `gpu`, or None for `cpu`.
+
+    Raises:
+        UserError: another name, or no GPU to be had.
+    """
+    if name not in DEVICE_NAMES:
+        raise UserError("unknown device", location="device", value=name, candidates=DEVICE_NAMES)
+    return open_device() if name == "gpu" else None
 
 
 def scalars(*numbers: int) -> tuple[Any, ...]:

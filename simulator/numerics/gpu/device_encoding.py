@@ -16,9 +16,7 @@ from simulator.numerics.formats.posit import Posit
 from simulator.numerics.formats.sign_magnitude import SignMagnitude
 from simulator.numerics.formats.standard_float import Binary64
 from simulator.numerics.gpu.device import Device, DeviceArray
-
-_THREADS = 256
-_MOST_BLOCKS = 4096
+from simulator.numerics.gpu.device_arithmetic import THREADS, blocks, look_up, widen
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,54 +54,72 @@ def encode_on(
         scale: a float32 number.
         keep_infinities: else infinities that tiny values became are zero, as in inference.
     """
-    xp, conversion = device.xp, _conversion_of(fmt)
-    assert conversion is not None
+    xp = device.xp
     values = xp.ascontiguousarray(values)
     codes = xp.empty(values.shape, fmt.code_dtype)
     counts = xp.zeros(3, np.uint64)
     if not values.size:
         return DeviceCodes(codes, counts)
-    has_kinds = fmt.bits <= TABLE_BITS
-    smallest = 0.0 if keep_infinities or not fmt.has_infinity else fmt.smallest_positive
-    zero = int(fmt.encode(np.zeros(1))[0])
-    reals = (*conversion.reals, float(fmt.largest), float(fmt.lowest), smallest)
-    integers = (conversion.kind, *conversion.integers, zero, fmt.bits if has_kinds else 0)
-    key = (fmt.spec, "encoder", keep_infinities)
+    assert scale == 1.0 or values.dtype == np.float32
     real = "single" if values.dtype == np.float32 else "double"
-    blocks = min(-(-values.size // _THREADS), _MOST_BLOCKS)
     device.launch(
         f"encode_{real}_{np.dtype(fmt.code_dtype).name}",
-        (blocks, 1, 1),
-        _THREADS,
+        blocks(values.size),
+        THREADS,
         (
-            values,
-            np.float32(scale),
-            codes,
-            np.int64(values.size),
-            device.constant((*key, "reals"), lambda: np.array(reals, np.float64)),
-            device.constant((*key, "integers"), lambda: np.array(integers, np.int64)),
-            device.constant((*key, "table"), lambda: conversion.table),
-            device.constant((*key, "kinds"), lambda: _kinds(fmt) if has_kinds else np.zeros(1, np.uint8)),
+            *(values, np.float32(scale), codes, np.int64(values.size)),
+            *conversion_arguments(device, fmt, keep_infinities=keep_infinities),
             counts,
         ),
     )
     return DeviceCodes(codes, counts)
 
 
+def conversion_arguments(device: Device, fmt: Format, *, keep_infinities: bool) -> tuple[DeviceArray, ...]:
+    """What `code_of` and `encode` in the kernels take: reals, integers, table, kinds."""
+    conversion = _conversion_of(fmt)
+    assert conversion is not None
+    key = (fmt.spec, "encoder", keep_infinities)
+    has_kinds = fmt.bits <= TABLE_BITS
+    return (
+        device.constant((*key, "reals"), lambda: _reals(fmt, conversion, keep_infinities=keep_infinities)),
+        device.constant((*key, "integers"), lambda: _integers(fmt, conversion, has_kinds=has_kinds)),
+        device.constant((*key, "table"), lambda: conversion.table),
+        device.constant((*key, "kinds"), lambda: _kinds(fmt) if has_kinds else np.zeros(1, np.uint8)),
+    )
+
+
+def _reals(fmt: Format, conversion: Conversion, *, keep_infinities: bool) -> npt.NDArray[np.float64]:
+    smallest = 0.0 if keep_infinities or not fmt.has_infinity else fmt.smallest_positive
+    return np.array((*conversion.reals, float(fmt.largest), float(fmt.lowest), smallest), np.float64)
+
+
+def _integers(fmt: Format, conversion: Conversion, *, has_kinds: bool) -> npt.NDArray[np.int64]:
+    zero = int(fmt.encode(np.zeros(1))[0])
+    integers = (conversion.kind, *conversion.integers, zero, fmt.bits if has_kinds else 0)
+    return np.array(integers, np.int64)
+
+
 def decode_on(device: Device, fmt: Format, codes: DeviceArray) -> DeviceArray:
     """The values of codes, float64."""
     if fmt.spec == "fp32":
-        return device.xp.ascontiguousarray(codes).view(np.float32).astype(np.float64)
-    every = device.constant(
+        return widen(device, device.xp.ascontiguousarray(codes).view(np.float32))
+    return look_up(device, values_on(device, fmt), codes)
+
+
+def values_on(device: Device, fmt: Format) -> DeviceArray:
+    """The value of every code, float64."""
+    return device.constant(
         (fmt.spec, "values"), lambda: fmt.decode(np.arange(1 << fmt.bits, dtype=fmt.code_dtype))
     )
-    return device.xp.take(every, codes)
 
 
 def _kinds(fmt: Format) -> npt.NDArray[np.uint8]:
     """1 for zeros, 2 for infinities and NaN, by code."""
     values = fmt.values()
-    return ((values == 0) + 2 * ~np.isfinite(values)).astype(np.uint8)
+    kinds: npt.NDArray[np.uint8] = (values == 0).astype(np.uint8)
+    kinds[~np.isfinite(values)] = 2
+    return kinds
 
 
 @lru_cache(maxsize=256)

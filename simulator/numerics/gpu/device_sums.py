@@ -11,7 +11,9 @@ from simulator.numerics.accumulators import FixedAccumulator
 from simulator.numerics.engines.blas import DOUBLE_BITS
 from simulator.numerics.engines.problem import Refusal
 from simulator.numerics.gpu.device import Device, DeviceArray, scalars
+from simulator.numerics.gpu.device_arithmetic import blocks, look_up
 from simulator.numerics.gpu.device_encoding import encode_on
+from simulator.numerics.gpu.half_flushing import flushes_as_formats_do
 from simulator.numerics.gpu.step_plans import (
     Role,
     StepPlan,
@@ -22,11 +24,17 @@ from simulator.numerics.gpu.step_plans import (
 )
 from simulator.numerics.mac import Mac
 
-_LANE_TILES: Final = (("lanes_4x4", 4, 4), ("lanes_8x4", 8, 4))
+_LANE_TILES: Final = ((128, 128), (128, 64), (64, 128), (32, 256))
+_LANE_THREADS: Final = 512
+_LANE_STEPS: Final = 8
+_LEAST_STEPS: Final = 64
+_TURNS: Final = 6
+"""Turns that each multiprocessor has at least, where K is long enough: the last one may leave some idle."""
+
 _THREADS: Final = 256
-_STEPS: Final = 16
-_MOST_BLOCKS: Final = 4096
-_TILES: Final = {"single": (8, 8), "exact": (4, 4), "rounded": (4, 4), "log": (4, 4), "watched": (2, 2)}
+_HALF_TILE: Final = 64
+_HALF_THREADS: Final = 128
+_TILES: Final = {"single": (4, 4), "exact": (4, 4), "rounded": (4, 4), "log": (4, 4), "watched": (2, 2)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ def multiply_batches(
 
 
 def convolve(device: Device, mac: Mac, layer: Lowered) -> DeviceSums | Refusal:
-    """Accumulators [batch, groups, filters, pixels] of a convolution, as `multiply_batches` without lowering."""
+    """Accumulators [batch, groups, filters, pixels] of a convolution, as those of `multiply_batches`."""
     plan = step_plan(mac)
     if isinstance(plan, Refusal):
         return plan
@@ -145,9 +153,8 @@ def _added(
     held = device.xp.empty(total.shape, np.int64)
     spare = 64 - plan.mac.accumulator_bits
     if total.size:
-        blocks = min(-(-total.size // _THREADS), _MOST_BLOCKS)
         arguments = (total, held, np.int64(total.size), *scalars(plan.shift, spare))
-        device.launch("registers", (blocks, 1, 1), _THREADS, arguments)
+        device.launch("registers", blocks(total.size), _THREADS, arguments)
     if initial is None:
         return DeviceSums(held, None, reason)
     return _wrapped(plan, held + device.xp.asarray(initial, np.int64), reason)
@@ -164,29 +171,41 @@ def _wrapped(plan: StepPlan, sums: DeviceArray, reason: str) -> DeviceSums:
 
 
 def _by_lanes(device: Device, plan: StepPlan, left: Operand, right: Operand) -> DeviceArray | None:
-    """Sums by a table for each lane in shared memory, float64; None where it does not fit or float64 does not."""
+    """Sums in float64 by a table for each lane in shared memory; None where they do not fit."""
     z, M, K, N = _sizes(left, right)
     if plan.lane_words is None or plan.longest < K or not (z and M and N):
         return None
     entries = len(plan.lane_words)
-    name, down, across = _LANE_TILES[0]
-    shared = 4 * (64 * entries + 2 * _STEPS * 16 * (down + across))
+    down, across = _lane_tile(M, N)
+    shared = 4 * (64 * entries + 2 * _LANE_STEPS * (down + across))
     if shared > device.shared_bytes:
         return None
+    tiles = z * -(-M // down) * -(-N // across)
+    steps = _steps_of_a_turn(K, tiles, device.multiprocessors)
+    turns = tiles * -(-K // steps)
     a, w = _looked_up(device, plan, left), _looked_up(device, plan, right)
-    words = device.constant((plan.mac.spec, "words"), lambda: plan.lane_words.reshape(-1))  # type: ignore[union-attr]
-    sums = device.xp.empty((z, M, N), np.float64)
-    device.launch(
-        name,
-        (-(-N // (16 * across)), -(-M // (16 * down)), z),
-        _THREADS,
-        (a, w, sums, *scalars(M, K, N), *_strides(left, right), *scalars(entries), words),
-        shared,
-    )
+    flat = plan.lane_words.reshape(-1)
+    words = device.constant((plan, "words"), lambda: flat)
+    sums = device.xp.zeros((z, M, N), np.float64)
+    numbers = (*scalars(z, M, K, N), *_strides(left, right), *scalars(entries, steps))
+    grid = (min(turns, device.multiprocessors), 1, 1)
+    device.launch(f"lanes_{down}x{across}", grid, _LANE_THREADS, (a, w, sums, *numbers, words), shared)
     return sums
 
 
-# ------------------------------------------------------------------------------------------- steps of any kind
+def _lane_tile(M: int, N: int) -> tuple[int, int]:
+    """The tile that leaves least of itself empty; the larger of two."""
+    return min(_LANE_TILES, key=lambda tile: -(-M // tile[0]) * tile[0] * -(-N // tile[1]) * tile[1])
+
+
+def _steps_of_a_turn(K: int, tiles: int, multiprocessors: int) -> int:
+    """Steps of K that a block does at a time: few enough that all have work to the end."""
+    wanted = -(-_TURNS * multiprocessors // tiles)
+    steps = max(_LEAST_STEPS, -(-K // max(wanted, 1)))
+    return -(-steps // _LANE_STEPS) * _LANE_STEPS
+
+
+# ---------------------------------------------------------------------------------------- steps of any kind
 
 
 def _tiled(
@@ -199,9 +218,10 @@ def _tiled(
     if not sums.size:
         return _kept(device, plan, sums, signs)
     if plan.kernel == "halves":
-        name = "halves_flushed" if plan.integers[0] else "halves_kept"
-        grid = (-(-N // 128), -(-M // 128), z)
-        device.launch(name, grid, _THREADS, (a, w, sums, *scalars(M, K, N), *_strides(left, right)))
+        flushed = "halves_flushing" if flushes_as_formats_do(device) else "halves_flushed"
+        name = flushed if plan.integers[0] else "halves_kept"
+        grid = (-(-N // _HALF_TILE), -(-M // _HALF_TILE), z)
+        device.launch(name, grid, _HALF_THREADS, (a, w, sums, *scalars(M, K, N), *_strides(left, right)))
         return _kept(device, plan, sums, signs)
     down, across = _TILES[plan.kernel]
     grid = (-(-N // (16 * across)), -(-M // (16 * down)), z)
@@ -242,19 +262,17 @@ def _strides(left: Operand, right: Operand) -> tuple[Any, Any]:
 
 def _looked_up(device: Device, plan: StepPlan, operand: Operand) -> DeviceArray:
     """Operands as the kernel takes them, contiguous."""
-    xp, table = device.xp, plan.tables[operand.role]
+    table = plan.tables[operand.role]
     if table is None:
-        return xp.ascontiguousarray(operand.codes).view(np.float32)
-    by_code = device.constant((plan.mac.spec, plan.kernel, operand.role), lambda: table)
-    return xp.ascontiguousarray(xp.take(by_code, operand.codes))
+        return device.xp.ascontiguousarray(operand.codes).view(np.float32)
+    return look_up(device, device.constant((plan, operand.role), lambda: table), operand.codes)
 
 
 def _constants(device: Device, plan: StepPlan) -> tuple[DeviceArray, ...]:
-    key = (plan.mac.spec, plan.kernel)
     return (
-        device.constant((*key, "reals"), lambda: np.array(plan.reals, np.float64)),
-        device.constant((*key, "integers"), lambda: np.array(plan.integers, np.int64)),
-        device.constant((*key, "entries"), lambda: plan.entries),
+        device.constant((plan, "reals"), lambda: np.array(plan.reals, np.float64)),
+        device.constant((plan, "integers"), lambda: np.array(plan.integers, np.int64)),
+        device.constant((plan, "entries"), lambda: plan.entries),
     )
 
 
@@ -262,15 +280,14 @@ def _started(
     device: Device, plan: StepPlan, shape: tuple[int, ...], initial: DeviceArray | None
 ) -> DeviceArray:
     """Sums to add to, as the kernel holds them."""
-    xp, mac = device.xp, plan.mac
+    xp = device.xp
     if initial is None:
         return xp.zeros(shape, plan.sum_dtype)
     if plan.sum_dtype is np.int64:
         return xp.array(initial, np.int64)
     if plan.kernel == "single":
         return xp.array(initial, np.uint32).view(np.float32)
-    table = device.constant((mac.spec, plan.kernel, "start"), lambda: _values_by_code(plan))
-    return xp.ascontiguousarray(xp.take(table, initial))
+    return look_up(device, device.constant((plan, "start"), lambda: _values_by_code(plan)), initial)
 
 
 def _values_by_code(plan: StepPlan) -> Any:

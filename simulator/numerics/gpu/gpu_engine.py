@@ -38,7 +38,7 @@ def multiply_on(
     w_codes: npt.ArrayLike,
     initial: npt.ArrayLike | None = None,
 ) -> MatmulResult:
-    """`simulator.numerics.multiply` on a device; a MAC without a kernel runs on the CPU, and `reason` says so.
+    """`simulator.numerics.multiply` on a device; what has no kernel runs on the CPU, and `reason` says so.
 
     Raises:
         UserError: as `multiply`.

@@ -9,12 +9,67 @@ typedef unsigned int u32;
 typedef long long i64;
 typedef unsigned long long u64;
 
-// ------------------------------------------------------------------------------------------- half precision
+// ------------------------------------------------------------------------------- single and half precision
 
+// As PTX: CuPy compiles with -ftz=true, which makes zeros of subnormal float32 numbers in all that is C++.
 #if defined(__CUDACC__)
+__device__ inline float fma_single(float a, float b, float c) {
+    float d;
+    asm("fma.rn.f32 %0, %1, %2, %3;" : "=f"(d) : "f"(a), "f"(b), "f"(c));
+    return d;
+}
+
+__device__ inline float add_single(float a, float b) {
+    float d;
+    asm("add.rn.f32 %0, %1, %2;" : "=f"(d) : "f"(a), "f"(b));
+    return d;
+}
+
+__device__ inline float subtract_single(float a, float b) {
+    float d;
+    asm("sub.rn.f32 %0, %1, %2;" : "=f"(d) : "f"(a), "f"(b));
+    return d;
+}
+
+__device__ inline float multiply_single(float a, float b) {
+    float d;
+    asm("mul.rn.f32 %0, %1, %2;" : "=f"(d) : "f"(a), "f"(b));
+    return d;
+}
+
+__device__ inline float divide_single(float a, float b) {
+    float d;
+    asm("div.rn.f32 %0, %1, %2;" : "=f"(d) : "f"(a), "f"(b));
+    return d;
+}
+
+__device__ inline double widened(float x) {
+    double d;
+    asm("cvt.f64.f32 %0, %1;" : "=d"(d) : "f"(x));
+    return d;
+}
+
+__device__ inline float narrowed(double x) {
+    float f;
+    asm("cvt.rn.f32.f64 %0, %1;" : "=f"(f) : "d"(x));
+    return f;
+}
+
+__device__ inline u32 least_halves(u32 a, u32 b) {  // of |b|; a number where the other is NaN
+    u32 d;
+    asm("{.reg .b32 size; abs.f16x2 size, %2; min.f16x2 %0, %1, size;}" : "=r"(d) : "r"(a), "r"(b));
+    return d;
+}
+
 __device__ inline u32 fma_half2(u32 a, u32 b, u32 c) {
     u32 d;
     asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+    return d;
+}
+
+__device__ inline u32 fma_half2_flushing(u32 a, u32 b, u32 c) {
+    u32 d;
+    asm("fma.rn.ftz.f16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
     return d;
 }
 
@@ -27,20 +82,11 @@ __device__ inline u16 half_of_double(double x) {
 __device__ inline double double_of_half(u16 h) {
     float f;
     asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h));
-    return (double)f;
+    return widened(f);
 }
 #endif
 
-__device__ inline u32 least_of_pairs(u32 a, u32 b) {
-#if defined(__CUDACC__) && __CUDA_ARCH__ >= 900
-    u32 d;
-    asm("min.s16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
-    return d;
-#else
-    short al = (short)a, ah = (short)(a >> 16), bl = (short)b, bh = (short)(b >> 16);
-    return (u32)(u16)(al < bl ? al : bl) | (u32)(u16)(ah < bh ? ah : bh) << 16;
-#endif
-}
+__device__ inline double widened(double x) { return x; }
 
 // -------------------------------------------------------------------------------------- steps of one product
 
@@ -66,7 +112,7 @@ struct SingleStep {
     static __device__ float none() { return 0.0f; }
     __device__ void load(const Sum *sums, i64 at, const double *, const i64 *) { sum = sums[at]; }
     __device__ void add(float a, float w, const double *, const i64 *, const i64 *) {
-        sum = __fmaf_rn(a, w, sum);
+        sum = fma_single(a, w, sum);
     }
     __device__ void store(Sum *sums, signed char *, i64 at) const { sums[at] = sum; }
 };
@@ -252,99 +298,125 @@ __device__ void direct(const typename Step::Operand *x, const typename Step::Ope
                      table);                                                                                 \
     }
 
-PRODUCT(single, SingleStep, 8, 8)
+#ifdef KERNELS_SINGLE
+PRODUCT(single, SingleStep, 4, 4)
+#endif
+#ifdef KERNELS_EXACT
 PRODUCT(exact, ExactStep, 4, 4)
+#endif
+#ifdef KERNELS_ROUNDED
 PRODUCT(rounded, RoundedStep, 4, 4)
+#endif
+#ifdef KERNELS_LOG
 PRODUCT(log, LogStep, 4, 4)
+#endif
+#ifdef KERNELS_WATCHED
 PRODUCT(watched, WatchedStep, 2, 2)
+#endif
 
 // ------------------------------------------------------------------------- log products by a table for a lane
 
-// As tiled_log where sums are exact in float64 and entries have no low word: table [entries][sign][lane] of
-// high words. An operand's sum with another is one addition and one minimum, its sign one XOR.
-template <int TM, int TN>
-__device__ void by_lanes(const u32 *a, const u32 *w, double *sums, int M, int K, int N, i64 stride_a,
-                         i64 stride_w, int entries, const u32 *words, u32 *shared) {
-    const int ROWS = 16 * TM, COLUMNS = 16 * TN;
-    const u32 threads = blockDim.x;  // 256
+#define LANE_STEPS 8  // of k in a tile
+
+// As tiled_log where sums are exact in float64, in any order, and entries have no low word: table [entries]
+// [sign][lane] of high words. A sum of two operands is one addition and one minimum, its sign one XOR.
+// ROWS x COLUMNS threads, each TM x TN sums. Blocks stay and take turns: an item is a tile of one matrix and
+// `steps` of k, added to sums that start as zeros.
+template <int ROWS, int COLUMNS, int TM, int TN>
+__device__ void by_lanes(const u32 *a, const u32 *w, double *sums, int Z, int M, int K, int N, i64 stride_a,
+                         i64 stride_w, int entries, int steps, const u32 *words, u32 *shared) {
+    const int DOWN = ROWS * TM, ACROSS = COLUMNS * TN;
+    const u32 threads = ROWS * COLUMNS;
     u32 *table = shared;
-    u32 *a_places = table + entries * 64, *a_signs = a_places + STEPS * ROWS;
-    u32 *w_places = a_signs + STEPS * ROWS, *w_signs = w_places + STEPS * COLUMNS;
+    u32 *a_places = table + entries * 64, *a_signs = a_places + LANE_STEPS * DOWN;
+    u32 *w_places = a_signs + LANE_STEPS * DOWN, *w_signs = w_places + LANE_STEPS * ACROSS;
     const u32 thread = threadIdx.x;
     for (u32 at = thread; at < (u32)entries * 64; at += threads) table[at] = words[at / 32];
-    const int row = (thread / 16) * TM, column = (thread % 16) * TN;
-    const int top = blockIdx.y * ROWS, left = blockIdx.x * COLUMNS;
-    a += blockIdx.z * stride_a;
-    w += blockIdx.z * stride_w;
+    const int row = (thread / COLUMNS) * TM, column = (thread % COLUMNS) * TN;
     const u32 last = (u32)(entries - 1) * 256, lane = thread % 32 * 4;  // in bytes, as all places
     const char *words_of_lane = (const char *)table;
-    double total[TM][TN];
+    const i64 tiles_down = (M + DOWN - 1) / DOWN, tiles_across = (N + ACROSS - 1) / ACROSS;
+    const i64 parts = (K + steps - 1) / steps, items = Z * tiles_down * tiles_across * parts;
+    for (i64 item = blockIdx.x; item < items; item += gridDim.x) {
+        const i64 part = item % parts, tile = item / parts;
+        const int left = (int)(tile % tiles_across) * ACROSS;
+        const int top = (int)(tile / tiles_across % tiles_down) * DOWN;
+        const i64 z = tile / tiles_across / tiles_down;
+        const u32 *a_matrix = a + z * stride_a, *w_matrix = w + z * stride_w;
+        const int first = (int)part * steps, end = first + steps < K ? first + steps : K;
+        double total[TM][TN];
 #pragma unroll
-    for (int i = 0; i < TM; i++)
+        for (int i = 0; i < TM; i++)
 #pragma unroll
-        for (int j = 0; j < TN; j++) total[i][j] = 0.0;
-    for (int start = 0; start < K; start += STEPS) {
-        __syncthreads();
-        for (u32 at = thread; at < ROWS * STEPS; at += threads) {
-            int k = start + at % STEPS, m = top + at / STEPS;
-            u32 value = k < K && m < M ? a[(i64)m * K + k] : 1u << 20;
-            a_places[(at % STEPS) * ROWS + at / STEPS] = (value & 0x7FFFFFFFu) * 256;
-            a_signs[(at % STEPS) * ROWS + at / STEPS] = (value >> 31) * 128;
-        }
-        for (u32 at = thread; at < COLUMNS * STEPS; at += threads) {
-            int k = start + at / COLUMNS, n = left + at % COLUMNS;
-            u32 value = k < K && n < N ? w[(i64)k * N + n] : 1u << 20;
-            w_places[at] = (value & 0x7FFFFFFFu) * 256;
-            w_signs[at] = (value >> 31) * 128;
-        }
-        __syncthreads();
-#pragma unroll 2
-        for (int k = 0; k < STEPS; k++) {
-            u32 ap[TM], as[TM], wp[TN], ws[TN];
-#pragma unroll
-            for (int i = 0; i < TM; i++) {
-                ap[i] = a_places[k * ROWS + row + i];
-                as[i] = a_signs[k * ROWS + row + i] ^ lane;
+            for (int j = 0; j < TN; j++) total[i][j] = 0.0;
+        for (int start = first; start < end; start += LANE_STEPS) {
+            __syncthreads();
+            for (u32 at = thread; at < DOWN * LANE_STEPS; at += threads) {
+                int k = start + at % LANE_STEPS, m = top + at / LANE_STEPS;
+                u32 value = k < end && m < M ? a_matrix[(i64)m * K + k] : 1u << 20;
+                a_places[(at % LANE_STEPS) * DOWN + at / LANE_STEPS] = (value & 0x7FFFFFFFu) * 256;
+                a_signs[(at % LANE_STEPS) * DOWN + at / LANE_STEPS] = (value >> 31) * 128;
             }
-#pragma unroll
-            for (int j = 0; j < TN; j++) {
-                wp[j] = w_places[k * COLUMNS + column + j];
-                ws[j] = w_signs[k * COLUMNS + column + j];
+            for (u32 at = thread; at < ACROSS * LANE_STEPS; at += threads) {
+                int k = start + at / ACROSS, n = left + at % ACROSS;
+                u32 value = k < end && n < N ? w_matrix[(i64)k * N + n] : 1u << 20;
+                w_places[at] = (value & 0x7FFFFFFFu) * 256;
+                w_signs[at] = (value >> 31) * 128;
             }
+            __syncthreads();
+#pragma unroll 1
+            for (int k = 0; k < LANE_STEPS; k++) {
+                u32 ap[TM], as[TM], wp[TN], ws[TN];
 #pragma unroll
-            for (int i = 0; i < TM; i++)
+                for (int i = 0; i < TM; i++) {
+                    ap[i] = a_places[k * DOWN + row + i];
+                    as[i] = a_signs[k * DOWN + row + i] ^ lane;
+                }
 #pragma unroll
                 for (int j = 0; j < TN; j++) {
-                    u32 place = ap[i] + wp[j];
-                    place = place < last ? place : last;
-                    const int word = *(const int *)(words_of_lane + (place ^ as[i] ^ ws[j]));
-                    total[i][j] = __dadd_rn(total[i][j], __hiloint2double(word, 0));
+                    wp[j] = w_places[k * ACROSS + column + j];
+                    ws[j] = w_signs[k * ACROSS + column + j];
                 }
+#pragma unroll
+                for (int i = 0; i < TM; i++)
+#pragma unroll
+                    for (int j = 0; j < TN; j++) {
+                        u32 place = ap[i] + wp[j];
+                        place = place < last ? place : last;
+                        const int word = *(const int *)(words_of_lane + (place ^ as[i] ^ ws[j]));
+                        total[i][j] = __dadd_rn(total[i][j], __hiloint2double(word, 0));
+                    }
+            }
         }
+#pragma unroll
+        for (int i = 0; i < TM; i++)
+#pragma unroll
+            for (int j = 0; j < TN; j++) {
+                int m = top + row + i, n = left + column + j;
+                if (m < M && n < N) atomicAdd(&sums[(z * M + m) * N + n], total[i][j]);
+            }
     }
-#pragma unroll
-    for (int i = 0; i < TM; i++)
-#pragma unroll
-        for (int j = 0; j < TN; j++) {
-            int m = top + row + i, n = left + column + j;
-            if (m < M && n < N) sums[((i64)blockIdx.z * M + m) * N + n] = total[i][j];
-        }
 }
 
-#define BY_LANES(NAME, TM, TN)                                                                               \
-    extern "C" __global__ void __launch_bounds__(256) NAME(const u32 *a, const u32 *w, double *sums, int M,  \
-                                                           int K, int N, i64 stride_a, i64 stride_w,         \
-                                                           int entries, const u32 *words) {                  \
+#define BY_LANES(NAME, ROWS, COLUMNS, TM, TN)                                                                \
+    extern "C" __global__ void __launch_bounds__(512) NAME(                                                  \
+        const u32 *a, const u32 *w, double *sums, int Z, int M, int K, int N, i64 stride_a, i64 stride_w,    \
+        int entries, int steps, const u32 *words) {                                                          \
         extern __shared__ u32 shared[];                                                                      \
-        by_lanes<TM, TN>(a, w, sums, M, K, N, stride_a, stride_w, entries, words, shared);                   \
+        by_lanes<ROWS, COLUMNS, TM, TN>(a, w, sums, Z, M, K, N, stride_a, stride_w, entries, steps, words,   \
+                                        shared);                                                             \
     }
 
-BY_LANES(lanes_4x4, 4, 4)
-BY_LANES(lanes_4x8, 4, 8)
-BY_LANES(lanes_8x4, 8, 4)
+#ifdef KERNELS_LANES
+BY_LANES(lanes_128x128, 32, 16, 4, 8)
+BY_LANES(lanes_128x64, 32, 16, 4, 4)
+BY_LANES(lanes_64x128, 16, 32, 4, 4)
+BY_LANES(lanes_32x256, 8, 64, 4, 4)
+#endif
 
 // ------------------------------------------------------------------------------------- half precision products
 
+#ifdef KERNELS_HALVES
 __device__ inline u32 exact_half(u16 a, u16 w, u16 c) {
     // No second rounding can be seen: see `is_rounded_once`. Subnormal results become zeros of their sign.
     double total = __fma_rn(double_of_half(a), double_of_half(w), double_of_half(c));
@@ -366,26 +438,27 @@ __device__ inline u32 finished_pair(u32 pair) {  // every NaN becomes the format
     return low | high << 16;
 }
 
-// sums [z][M][N] of half patterns; two columns a lane, 128 x 128 sums a block of 256 threads.
+// sums [z][M][N] of half patterns; two columns a lane, 64 x 64 sums a block of 128 threads.
 //
-// With FLUSH, results below 2^-14 must become zero after rounding to 11 bits, which the device's step does not
-// do. Such a result shows: it is not zero and at most 2^-14. The least magnitude of a tile's results that are
-// not zero is kept (zero counts as the largest); where it is that small, the tile's steps run again, exactly.
-template <bool FLUSH>
+// Results below 2^-14 must become zero after rounding to 11 bits where an accumulator flushes. FLUSH 1: which the
+// device's step does not do. Such a result shows: it is not zero and at most 2^-14. The least magnitude of a
+// step's results is kept; where it is that small, what is not zero is computed again, exactly. FLUSH 2: which the
+// device's flushing step does (see `compare_flushing`). FLUSH 0: subnormal results are kept.
+template <int FLUSH>
 __device__ void halves(const u16 *a, const u16 *w, u16 *sums, int M, int K, int N, i64 stride_a,
                        i64 stride_w) {
-    __shared__ __align__(16) u32 a_tile[STEPS][128];
-    __shared__ __align__(16) u32 w_tile[STEPS][64];
-    const int thread = threadIdx.x, row = (thread / 16) * 8, column = (thread % 16) * 4;
-    const int top = blockIdx.y * 128, left = blockIdx.x * 128;
+    __shared__ __align__(16) u32 a_tile[STEPS][64];
+    __shared__ __align__(16) u32 w_tile[STEPS][32];
+    const int thread = threadIdx.x, row = (thread / 16) * 8, column = (thread % 16) * 2;
+    const int top = blockIdx.y * 64, left = blockIdx.x * 64;
     a += blockIdx.z * stride_a;
     w += blockIdx.z * stride_w;
     sums += (i64)blockIdx.z * M * N;
-    u32 total[8][4], before[8][4];
+    u32 total[8][2];
 #pragma unroll
     for (int i = 0; i < 8; i++)
 #pragma unroll
-        for (int j = 0; j < 4; j++) {
+        for (int j = 0; j < 2; j++) {
             int m = top + row + i, n = left + 2 * (column + j);
             u32 low = m < M && n < N ? sums[(i64)m * N + n] : 0;
             u32 high = m < M && n + 1 < N ? sums[(i64)m * N + n + 1] : 0;
@@ -393,58 +466,54 @@ __device__ void halves(const u16 *a, const u16 *w, u16 *sums, int M, int K, int 
         }
     for (int start = 0; start < K; start += STEPS) {
         __syncthreads();
-        for (int at = thread; at < 128 * STEPS; at += 256) {
+        for (int at = thread; at < 64 * STEPS; at += 128) {
             int k = start + at % STEPS, m = top + at / STEPS;
             u32 value = k < K && m < M ? a[(i64)m * K + k] : 0;
             a_tile[at % STEPS][at / STEPS] = value | value << 16;
         }
-        for (int at = thread; at < 64 * STEPS; at += 256) {
-            int k = start + at / 64, n = left + 2 * (at % 64);
+        for (int at = thread; at < 32 * STEPS; at += 128) {
+            int k = start + at / 32, n = left + 2 * (at % 32);
             u32 low = k < K && n < N ? w[(i64)k * N + n] : 0;
             u32 high = k < K && n + 1 < N ? w[(i64)k * N + n + 1] : 0;
-            w_tile[at / 64][at % 64] = low | high << 16;
+            w_tile[at / 32][at % 32] = low | high << 16;
         }
         __syncthreads();
         const int count = K - start < STEPS ? K - start : STEPS;
-        u32 least = 0x7FFF7FFFu;
-        if (FLUSH) {
-#pragma unroll
-            for (int i = 0; i < 8; i++)
-#pragma unroll
-                for (int j = 0; j < 4; j++) before[i][j] = total[i][j];
-        }
 #pragma unroll 4
         for (int k = 0; k < count; k++) {
-            u32 left_operands[8], right_operands[4];
+            u32 left_operands[8], right_operands[2], after[8][2], least = 0x7C007C00u;
 #pragma unroll
             for (int i = 0; i < 8; i++) left_operands[i] = a_tile[k][row + i];
 #pragma unroll
-            for (int j = 0; j < 4; j++) right_operands[j] = w_tile[k][column + j];
+            for (int j = 0; j < 2; j++) right_operands[j] = w_tile[k][column + j];
 #pragma unroll
             for (int i = 0; i < 8; i++)
 #pragma unroll
-                for (int j = 0; j < 4; j++) {
-                    total[i][j] = fma_half2(left_operands[i], right_operands[j], total[i][j]);
-                    if (FLUSH) least = least_of_pairs(least, (total[i][j] & 0x7FFF7FFFu) + 0x7FFF7FFFu);
+                for (int j = 0; j < 2; j++) {
+                    after[i][j] = FLUSH == 2 ? fma_half2_flushing(left_operands[i], right_operands[j], total[i][j])
+                                             : fma_half2(left_operands[i], right_operands[j], total[i][j]);
+                    if (FLUSH == 1) least = least_halves(least, after[i][j]);
                 }
-        }
-        if (FLUSH && ((short)least < (short)0x8400 || (short)(least >> 16) < (short)0x8400)) {
+            if (FLUSH == 1 && ((least & 0xFFFFu) <= 0x0400u || (least >> 16) <= 0x0400u)) {
+#pragma unroll
+                for (int i = 0; i < 8; i++)
+#pragma unroll
+                    for (int j = 0; j < 2; j++) {
+                        const u32 low = after[i][j] & 0x7FFFu, high = after[i][j] >> 16 & 0x7FFFu;
+                        if (low - 1u < 0x0400u || high - 1u < 0x0400u)
+                            after[i][j] = exact_pair(left_operands[i], right_operands[j], total[i][j]);
+                    }
+            }
 #pragma unroll
             for (int i = 0; i < 8; i++)
 #pragma unroll
-                for (int j = 0; j < 4; j++) {
-                    u32 sum = before[i][j];
-#pragma unroll 1
-                    for (int k = 0; k < count; k++)
-                        sum = exact_pair(a_tile[k][row + i], w_tile[k][column + j], sum);
-                    total[i][j] = sum;
-                }
+                for (int j = 0; j < 2; j++) total[i][j] = after[i][j];
         }
     }
 #pragma unroll
     for (int i = 0; i < 8; i++)
 #pragma unroll
-        for (int j = 0; j < 4; j++) {
+        for (int j = 0; j < 2; j++) {
             int m = top + row + i, n = left + 2 * (column + j);
             u32 pair = finished_pair(total[i][j]);
             if (m < M && n < N) sums[(i64)m * N + n] = (u16)pair;
@@ -452,16 +521,42 @@ __device__ void halves(const u16 *a, const u16 *w, u16 *sums, int M, int K, int 
         }
 }
 
-extern "C" __global__ void __launch_bounds__(256) halves_kept(const u16 *a, const u16 *w, u16 *sums, int M,
+extern "C" __global__ void __launch_bounds__(128) halves_kept(const u16 *a, const u16 *w, u16 *sums, int M,
                                                               int K, int N, i64 stride_a, i64 stride_w) {
-    halves<false>(a, w, sums, M, K, N, stride_a, stride_w);
+    halves<0>(a, w, sums, M, K, N, stride_a, stride_w);
 }
 
-extern "C" __global__ void __launch_bounds__(256) halves_flushed(const u16 *a, const u16 *w, u16 *sums, int M,
+extern "C" __global__ void __launch_bounds__(128) halves_flushed(const u16 *a, const u16 *w, u16 *sums, int M,
                                                                  int K, int N, i64 stride_a, i64 stride_w) {
-    halves<true>(a, w, sums, M, K, N, stride_a, stride_w);
+    halves<1>(a, w, sums, M, K, N, stride_a, stride_w);
 }
 
+extern "C" __global__ void __launch_bounds__(128) halves_flushing(const u16 *a, const u16 *w, u16 *sums, int M,
+                                                                  int K, int N, i64 stride_a, i64 stride_w) {
+    halves<2>(a, w, sums, M, K, N, stride_a, stride_w);
+}
+
+// Whether the device's flushing step is ours: counts[0] the sums a w + c for which it is not, counts[1] all. Rows
+// are (a, w, c); each is tried with its signs and its last bits changed, as both lanes.
+extern "C" __global__ void halves_compare(const u16 *rows, i64 size, u64 *counts) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    u64 different = 0, all = 0;
+    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < size * 64; at += stride) {
+        const u32 change = (u32)(at % 64);
+        const u16 *row = rows + at / 64 * 3;
+        u32 a = row[0] ^ (change & 1) << 15, w = (u32)(row[1] ^ (change >> 1 & 1)), c = row[2];
+        c = (c ^ (change >> 2 & 1) << 15) + (change >> 3 & 7);
+        if ((c & 0x7FFFu) < 0x0400u) c &= 0x8000u;  // accumulators are never subnormal
+        a |= a << 16, w |= w << 16, c |= c << 16;
+        different += fma_half2_flushing(a, w, c) != exact_pair(a, w, c);
+        all += 1;
+    }
+    if (different) atomicAdd(&counts[0], different);
+    atomicAdd(&counts[1], all);
+}
+#endif
+
+#ifdef KERNELS_OTHER
 // Sums that float64 holds exactly as a register of 64 - spare bits has them, in units of 2^-shift.
 extern "C" __global__ void registers(const double *sums, i64 *held, i64 size, int shift, int spare) {
     const i64 stride = (i64)gridDim.x * blockDim.x;
@@ -526,8 +621,8 @@ __device__ void encode(const Real *values, float scale, Code *codes, i64 size, c
     const i64 stride = (i64)gridDim.x * blockDim.x;
     for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < size; at += stride) {
         Real value = values[at];
-        if (scale != 1.0f) value = (Real)__fmul_rn((float)value, scale);
-        const double real = (double)value;
+        if (scale != 1.0f) value = (Real)multiply_single((float)value, scale);
+        const double real = widened(value);
         u32 code = code_of(real, reals, integers, table);
         u8 kind;
         if (integers[7]) {
@@ -578,7 +673,7 @@ extern "C" __global__ void differences(const float *reference, const float *valu
     double power = 0.0, value_power = 0.0, product = 0.0, noise = 0.0, largest = 0.0;
 #pragma unroll 8
     for (i64 at = lane; at < whole; at += 16) {
-        double x = (double)reference[at], y = (double)values[at];
+        double x = widened(reference[at]), y = widened(values[at]);
         y = (y < 0.0 ? -y : y) < infinity ? y : 0.0;
         double error = __dadd_rn(y, -x), extent = error < 0.0 ? -error : error;
         power = __dadd_rn(power, __dmul_rn(x, x));
@@ -592,7 +687,7 @@ extern "C" __global__ void differences(const float *reference, const float *valu
     __syncthreads();
     if (lane == 0) {
         for (i64 at = whole; at < size; at++) {
-            double x = (double)reference[at], y = (double)values[at];
+            double x = widened(reference[at]), y = widened(values[at]);
             y = (y < 0.0 ? -y : y) < infinity ? y : 0.0;
             double error = __dadd_rn(y, -x), extent = error < 0.0 ? -error : error;
             lanes[0][0] = __dadd_rn(lanes[0][0], __dmul_rn(x, x));
@@ -613,3 +708,108 @@ extern "C" __global__ void differences(const float *reference, const float *valu
         found[4] = greatest;
     }
 }
+
+// --------------------------------------------------------------------------------------------- elementwise
+
+template <class Code, class Value>
+__device__ void look_up(const Code *codes, const Value *table, Value *values, i64 size) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < size; at += stride)
+        values[at] = table[codes[at]];
+}
+
+#define LOOK_UP(NAME, CODE, VALUE)                                                                           \
+    extern "C" __global__ void NAME(const CODE *codes, const VALUE *table, VALUE *values, i64 size) {        \
+        look_up<CODE, VALUE>(codes, table, values, size);                                                    \
+    }
+
+LOOK_UP(look_up_1_2, u8, u16)
+LOOK_UP(look_up_1_4, u8, u32)
+LOOK_UP(look_up_1_8, u8, u64)
+LOOK_UP(look_up_2_2, u16, u16)
+LOOK_UP(look_up_2_4, u16, u32)
+LOOK_UP(look_up_2_8, u16, u64)
+LOOK_UP(look_up_4_2, u32, u16)
+LOOK_UP(look_up_4_4, u32, u32)
+LOOK_UP(look_up_4_8, u32, u64)
+
+// Two float32 numbers: 0 +, 1 -, 2 x, 3 /, 4 the larger one (NaN from either, the second of two equal ones).
+// The second operand has `period` elements, each for `run` neighbours, over and over.
+extern "C" __global__ void pairs(const float *a, const float *b, float *results, i64 size, i64 run, i64 period,
+                                 int kind) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < size; at += stride) {
+        const float x = a[at], y = b[at / run % period];
+        float result;
+        if (kind == 0) result = add_single(x, y);
+        else if (kind == 1) result = subtract_single(x, y);
+        else if (kind == 2) result = multiply_single(x, y);
+        else if (kind == 3) result = divide_single(x, y);
+        else result = widened(x) > widened(y) || x != x ? x : y;
+        results[at] = result;
+    }
+}
+
+// Values within bounds, which infinities leave out; what is equal to a bound, and NaN, stays as it is.
+extern "C" __global__ void bounded(const float *values, float *results, i64 size, float low, float high) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < size; at += stride) {
+        float result = values[at];
+        if (widened(result) < widened(low)) result = low;
+        if (widened(result) > widened(high)) result = high;
+        results[at] = result;
+    }
+}
+
+extern "C" __global__ void widen(const float *values, double *results, i64 size) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < size; at += stride)
+        results[at] = widened(values[at]);
+}
+
+// float64 to float32, rounded once.
+extern "C" __global__ void narrow(const double *values, float *results, i64 size) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < size; at += stride)
+        results[at] = narrowed(values[at]);
+}
+
+// Registers x unit x scale of the channel + its offset, in float64 and rounded once to float32.
+extern "C" __global__ void scaled(const i64 *sums, float *results, i64 size, i64 run, i64 channels, double unit,
+                                  const double *scales, const double *offsets, int has_offsets) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < size; at += stride) {
+        const i64 channel = at / run % channels;
+        double real = __dmul_rn(__dmul_rn((double)sums[at], unit), scales[channel]);
+        if (has_offsets) real = __dadd_rn(real, offsets[channel]);
+        results[at] = narrowed(real);
+    }
+}
+
+// Registers that wrap at 64 - spare bits, with the channel's units added and shifted by `exponent`, through the
+// converter to codes (see `encode`), and the values of the codes x `factor`. What lies beyond `half` and became
+// zero is the smallest code of its sign (half < 0: never); the lowest register is 0 where `lowest_is_zero`.
+extern "C" __global__ void converted(const i64 *sums, float *results, i64 size, i64 run, i64 channels,
+                                     const i64 *units, int spare, int exponent, int lowest_is_zero, i64 half,
+                                     double unit, double factor, const double *reals, const i64 *integers,
+                                     const u32 *table, const u8 *kinds, const double *values) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    const i64 lowest = (i64)(0x8000000000000000ULL) >> spare;
+    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < size; at += stride) {
+        u64 sum = (u64)sums[at] + (u64)units[at / run % channels];
+        i64 held = (i64)(sum << spare) >> spare;
+        if (exponent > 0) held = (i64)((u64)held << (exponent + spare)) >> spare;
+        if (exponent < 0) held >>= -exponent;
+        if (lowest_is_zero && held == lowest) held = 0;
+        const double real = __dmul_rn((double)held, unit);
+        u32 code = code_of(real, reals, integers, table);
+        const double magnitude = real < 0.0 ? -real : real;
+        if ((kinds[code] & 2) && magnitude < reals[5]) code = (u32)integers[6];
+        if (half >= 0 && code == 0) {
+            if (held > half) code = 1;
+            if (held < -half) code = 1u | 1u << (integers[7] - 1);
+        }
+        results[at] = narrowed(__dmul_rn(values[code], factor));
+    }
+}
+#endif

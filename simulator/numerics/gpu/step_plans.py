@@ -159,7 +159,7 @@ def _fixed(_products: Products, _fixed: FixedAccumulator, _mac: Mac) -> StepPlan
 
 
 @_fixed.register
-def _(rule: ExactProducts, fixed: FixedAccumulator, mac: Mac) -> StepPlan | Refusal:
+def _(rule: ExactProducts, _register: FixedAccumulator, mac: Mac) -> StepPlan | Refusal:
     left, right = rule.activation_integers, rule.weight_integers
     largest = float(np.abs(left).max()), float(np.abs(right).max())
     if max(largest) > 1 << DOUBLE_BITS:
@@ -177,7 +177,7 @@ def _(rule: ExactProducts, fixed: FixedAccumulator, mac: Mac) -> StepPlan | Refu
 
 
 def watched_plan(mac: Mac) -> StepPlan | Refusal:
-    """Exact products into a fixed accumulator, step by step in its register: where no bound excludes its end."""
+    """Exact products into a fixed accumulator, step by step: where no bound excludes its end."""
     fixed, plan = mac.accumulator, step_plan(mac)
     if not isinstance(fixed, FixedAccumulator) or isinstance(plan, Refusal):
         return plan if isinstance(plan, Refusal) else Refusal("only fixed accumulators have an end to watch")

@@ -27,6 +27,7 @@ class Interpreter:
     xp: Any = np
     name = "an interpreter"
     shared_bytes = SHARED_BYTES
+    multiprocessors = 3
 
     def __init__(self, library: Path) -> None:
         self._library = ctypes.CDLL(str(library))
@@ -60,7 +61,12 @@ def _argument(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         assert value.flags.c_contiguous
         return ctypes.c_void_p(value.ctypes.data)
-    types = {"int32": ctypes.c_int32, "int64": ctypes.c_int64, "float32": ctypes.c_float}
+    types = {
+        "int32": ctypes.c_int32,
+        "int64": ctypes.c_int64,
+        "float32": ctypes.c_float,
+        "float64": ctypes.c_double,
+    }
     return types[np.dtype(type(value)).name](value.item())
 
 

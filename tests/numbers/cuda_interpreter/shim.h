@@ -6,6 +6,15 @@
 #include <utility>
 #include <vector>
 
+#define KERNELS_SINGLE
+#define KERNELS_EXACT
+#define KERNELS_ROUNDED
+#define KERNELS_LOG
+#define KERNELS_WATCHED
+#define KERNELS_LANES
+#define KERNELS_HALVES
+#define KERNELS_OTHER
+
 struct Triple { unsigned x, y, z; };
 static Triple threadIdx, blockIdx, blockDim, gridDim;
 
@@ -20,11 +29,16 @@ static inline long long __double_as_longlong(double x) { long long bits; memcpy(
 static inline double __hiloint2double(int high, int low) {
     return __longlong_as_double((long long)(((unsigned long long)(unsigned)high << 32) | (unsigned)low));
 }
-static inline float __fmaf_rn(float a, float b, float c) { return fmaf(a, b, c); }
+static inline float fma_single(float a, float b, float c) { return fmaf(a, b, c); }
+static inline float add_single(float a, float b) { return a + b; }
+static inline float subtract_single(float a, float b) { return a - b; }
+static inline float multiply_single(float a, float b) { return a * b; }
+static inline float divide_single(float a, float b) { return a / b; }
+static inline double widened(float x) { return x; }
+static inline float narrowed(double x) { return (float)x; }
 static inline double __fma_rn(double a, double b, double c) { return fma(a, b, c); }
 static inline double __dadd_rn(double a, double b) { return a + b; }
 static inline double __dmul_rn(double a, double b) { return a * b; }
-static inline float __fmul_rn(float a, float b) { return a * b; }
 template <class T> static inline void atomicAdd(T *place, T value) { *place += value; }
 
 // A product of two halves is exact in float64, and its sum with a half, rounded there, rounds to half as once.
@@ -34,6 +48,23 @@ static inline unsigned fma_half2(unsigned a, unsigned b, unsigned c) {
     unsigned low = half_of_double(fma(double_of_half(a), double_of_half(b), double_of_half(c)));
     unsigned high = half_of_double(fma(double_of_half(a >> 16), double_of_half(b >> 16), double_of_half(c >> 16)));
     return low | high << 16;
+}
+
+// A card could flush what is subnormal after it was rounded with the subnormal numbers' step: not our rule.
+static inline unsigned fma_half2_flushing(unsigned a, unsigned b, unsigned c) {
+    unsigned result = fma_half2(a, b, c);
+    if ((result & 0x7FFF) < 0x0400) result &= 0xFFFF8000u;
+    if ((result >> 16 & 0x7FFF) < 0x0400) result &= 0x8000FFFFu;
+    return result;
+}
+
+static inline unsigned least_halves(unsigned a, unsigned b) {
+    unsigned result = 0;
+    for (int shift = 0; shift < 32; shift += 16) {
+        unsigned x = a >> shift & 0xFFFF, y = b >> shift & 0x7FFF;
+        result |= (y > 0x7C00 || x < y ? x : y) << shift;  // patterns of numbers without a sign are ordered
+    }
+    return result;
 }
 
 // ------------------------------------------------------------------------------------------------- fibres
