@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from simulator.numerics import get_mac
 from simulator.numerics.engines.blas import add_exact_rows
+from simulator.numerics.engines.planner import multiply
 from simulator.numerics.engines.threads import in_order, in_pool
 
 
@@ -49,3 +51,18 @@ def test_one_past_the_bound_float32_no_longer_holds_the_sum() -> None:
     found = list(in_order(range(2), product, threads=2))
     assert 4095 * 4097 + 2 == 2**24 + 1
     assert all(each != 2**24 + 1 for each in found)
+
+
+@pytest.mark.parametrize(("length", "held"), [(1024, "float32"), (1025, "float64")])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_int8_sums_leave_float32_one_product_past_2_to_24(length: int, held: str, threads: int) -> None:
+    # 1024 products of -128 and -128 are 2**24; with one of 1 and 1 more the sum is odd and float32 has no
+    # such number.
+    mac = get_mac("int8")
+    codes = np.full(length, 0x80, np.uint8)
+    codes[1024:] = 1
+    a, w = np.tile(codes, (32, 1)), np.tile(codes[:, None], (1, 33))
+    for found in in_order(range(2), lambda _: multiply(mac, a, w), threads=threads):
+        assert found.engine == "blas"
+        assert found.reason.endswith(f"exact in {held}")
+        assert (found.accumulators == 2**24 + (length - 1024)).all()
