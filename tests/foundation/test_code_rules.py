@@ -105,6 +105,7 @@ FORCED = {
     "simulator/inference/__init__.py": "what `__getattr__` of a module gives",
     "simulator/inference/execute.py": "onnx: results of its evaluator",
     "simulator/inference/functional_check.py": "NumPy: a scalar of any dtype",
+    "simulator/inference/gpu/": "CuPy has no types",
     "simulator/inference/model.py": "`RLock` is a function before Python 3.13",
     "simulator/inference/preprocess.py": "typing: a `Literal` as a value",
     "simulator/numerics/engines/": "numba: functions before they are compiled, kernels for any dtype",
