@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 STAMP := $(VENV)/.installed
+ZOO := build/zoo
 
-.PHONY: demo test test-fast coverage mutants fuzz audit lint lock docs accuracy clean
+.PHONY: demo test test-fast coverage mutants fuzz audit lint lock docs accuracy zoo clean
 
 demo: $(STAMP)
 	$(BIN)/systolic compare resnet50 --arch int8_32x32 --arch elma8_32x32
@@ -32,7 +33,8 @@ fuzz: $(STAMP)
 
 # Ask the Python Packaging Advisory Database about every pinned dependency; needs the network.
 audit: $(STAMP)
-	$(BIN)/uv tool run pip-audit --no-deps --disable-pip --requirement requirements.lock --requirement requirements-torch.txt
+	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip --requirement requirements.lock \
+	  --requirement requirements-torch.txt
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -56,6 +58,18 @@ lock: $(STAMP)
 # Regenerate every generated page under docs/.
 docs: $(STAMP)
 	$(BIN)/python -m tools.generate_docs
+
+# Execute the architectures of docs/zoo.md in PyTorch and compare them with what the ONNX reader gives; over an hour, and
+# 7 GB for an environment of its own: make zoo, make zoo NAMES="bert_base resnet18"
+zoo: $(ZOO)/.installed
+	$(ZOO)/bin/python -W ignore -m tools.zoo $(NAMES)
+	$(ZOO)/bin/python -m tools.generate_docs
+
+$(ZOO)/.installed: requirements.lock tools/zoo/requirements.txt
+	$(PYTHON) -m venv $(ZOO)
+	$(ZOO)/bin/python -m pip install --quiet --requirement requirements.lock
+	$(ZOO)/bin/python -m pip install --quiet --requirement tools/zoo/requirements.txt
+	touch $@
 
 # Measure the accuracy part of docs/results.md anew; many minutes.
 accuracy: $(STAMP)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from simulator.arch import ArchConfig
 from simulator.array import ArrayTiming, schedule_product
+from simulator.foundation import UserError
 from simulator.foundation.callbacks import Advance, Progress
 from simulator.foundation.defects import DefectError
 from simulator.numerics import Format, Mac, get_mac, multiply
@@ -22,6 +23,9 @@ from simulator.workload import Layer, Network
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+MOST_VALUES: Final = 1 << 27
+"""Operands and results of a layer in registers: about 4 GiB where all are held at once."""
 
 
 class GridMismatchError(DefectError):
@@ -106,8 +110,15 @@ class GridProduct:
         Activations are rectified normal, weights normal.
 
         Raises:
-            UserError: blocks of columns that the layer cannot have.
+            UserError: blocks of columns that the layer cannot have, or more values than are stepped through.
         """
+        values = layer.m * layer.k * layer.groups + layer.k * layer.n + layer.m * layer.n
+        if values > MOST_VALUES:
+            raise UserError(
+                f"layer {layer.name!r} is too large for the register-level grid: operands and results are"
+                f" {values:,} values",
+                allowed=f"up to {MOST_VALUES:,}; the event engine has no such limit",
+            )
         column_blocks = macs_of_layer(arch, layer, configured_traits(arch)).blocks
         macs = [get_mac(choice, custom=arch.macs) for choice, _ in arch.mac_choices(layer.name)]
         generator = np.random.default_rng([seed, crc32(layer.name.encode())])

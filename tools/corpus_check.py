@@ -182,8 +182,20 @@ def _inferred(path: Path, feeds: Feeds, sizes: Sizes) -> tuple[int, float, str]:
         found = _difference(got[name], np.asarray(values))
         worst = max(worst, found)
         if found > LARGE_DIFFERENCE:
-            reasons.append(_before_sigmoid(path, feeds, model, name))
-    return coverage(model).macs_in_mac, worst, "; ".join(filter(None, reasons))
+            reasons.append(_before_sigmoid(path, feeds, model, name) or _rounded_inside(path))
+    return coverage(model).macs_in_mac, worst, "; ".join(dict.fromkeys(filter(None, reasons)))
+
+
+def _rounded_inside(path: Path) -> str:
+    """A reason where activations are rounded inside; empty where none are."""
+    kinds = {node.op_type for node in onnx.load(path, load_external_data=False).graph.node}
+    rounding = sorted(kind for kind in kinds if kind.startswith("DynamicQuantize"))
+    return (
+        f"{', '.join(rounding)} rounds activations to 8 bits: a sum that differs in its last bit may give the"
+        " neighbouring code"
+        if rounding
+        else ""
+    )
 
 
 def _before_sigmoid(path: Path, feeds: Feeds, model: Model, output: str) -> str:

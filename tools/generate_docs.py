@@ -11,6 +11,7 @@ from tools.onnx_page import onnx_page
 from tools.results_page import results_page
 from tools.sram_plot import sram_page
 from tools.validation_page import validation_page
+from tools.zoo.page import zoo_page
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -21,6 +22,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "results.md": results_page,
     "sram.md": sram_page,
     "validation.md": validation_page,
+    "zoo.md": zoo_page,
 }
 
 

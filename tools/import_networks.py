@@ -3,6 +3,7 @@
     python -m tools.import_networks            # write all
     python -m tools.import_networks resnet50   # write one
 
+Those that come from PyTorch are written by `python -m tools.zoo`; here only their descriptions are renewed.
 AlexNet and GoogLeNet come from their papers although the onnx package ships them: those exports turned
 Caffe's rounded-up pooling (and AlexNet's 227-pixel crop) into smaller feature maps than the published ones.
 """
@@ -17,8 +18,9 @@ from pathlib import Path
 
 from simulator.foundation.files import write_text
 from simulator.workload import Network
-from simulator.workload.network_file import network_text
+from simulator.workload.network_file import network_text, read_network
 from simulator.workload.onnx import read_onnx
+from tools.bundled_networks import DESCRIPTIONS, FROM_PYTORCH
 from tools.paper_networks import PAPER_NETWORKS
 
 WORKLOADS = Path(__file__).resolve().parent.parent / "workloads"
@@ -45,18 +47,35 @@ def from_onnx(name: str) -> Network:
     """One network through the ONNX importer."""
     model = ONNX_MODELS[name]
     network = read_onnx(onnx_folder() / f"{model}.onnx")
-    source = f"ONNX model zoo, {model}.onnx of the onnx package, Apache-2.0"
-    return replace(network, name=name, source=source)
+    return replace(network, name=name, source=DESCRIPTIONS[name].source)
 
 
 def builders() -> dict[str, Callable[[], Network]]:
-    """Every bundled network and how it is made."""
+    """Every bundled network that needs no PyTorch and how it is made."""
     imported: dict[str, Callable[[], Network]] = {name: partial(from_onnx, name) for name in ONNX_MODELS}
-    return imported | PAPER_NETWORKS
+    plain = imported | PAPER_NETWORKS
+    return {name: partial(_described, name, build) for name, build in plain.items()}
+
+
+def _described(name: str, build: Callable[[], Network]) -> Network:
+    described = DESCRIPTIONS[name]
+    network = build()
+    if network.source != described.source:
+        raise ValueError(f"{name}: two sources, {network.source!r} and {described.source!r}")
+    return replace(network, variant=described.variant, macs_source=described.macs_source)
+
+
+def _described_again(name: str) -> Network:
+    """A file that came from PyTorch, with its description as it is now."""
+    described = DESCRIPTIONS[name]
+    network = read_network(WORKLOADS / f"{name}.yaml")
+    return replace(
+        network, source=described.source, variant=described.variant, macs_source=described.macs_source
+    )
 
 
 def main(names: list[str]) -> None:
-    available = builders()
+    available = builders() | {name: partial(_described_again, name) for name in FROM_PYTORCH}
     for name in names or sorted(available):
         network = available[name]()
         write_text(WORKLOADS / f"{name}.yaml", network_text(network))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -31,6 +31,9 @@ ORDER_OF_LOOPS: dict[Loops, LoopOrder] = {
     "nmk": "ofmap_resident",
 }
 """The operand whose tile the innermost loop leaves in place."""
+
+LARGEST_TILE: Final = 10**12
+"""No length of a layer is larger."""
 
 MacChoice = str | dict[str, Any]
 """A MAC preset's name, a spec string such as `e4m3 x e4m3`, or a MAC written out (docs/macs.md)."""
@@ -112,12 +115,14 @@ class DramConfig(Section):
         description="Names the price per bit: the variant of a `dram` row of one of `tables`.",
     )
     bandwidth_gbyte_per_s: float = Field(
-        25.6, gt=0, le=10000, description="Peak rate, 10^9 bytes per second."
+        25.6, ge=0.001, le=10000, description="Peak rate, 10^9 bytes per second."
     )
     latency_ns: float = Field(60, ge=0, le=10000, description="From a request to its first byte.")
     burst_bytes: int = Field(64, ge=1, le=4096, description="Transfers are whole bursts.")
-    refresh_interval_ns: float = Field(0, ge=0, description="Time between refreshes; 0: not modelled.")
-    refresh_duration_ns: float = Field(0, ge=0, description="How long one refresh blocks transfers.")
+    refresh_interval_ns: float = Field(
+        0, ge=0, le=1e9, description="Time between refreshes; 0: not modelled."
+    )
+    refresh_duration_ns: float = Field(0, ge=0, le=1e9, description="How long one refresh blocks transfers.")
 
     @model_validator(mode="after")
     def _refresh_leaves_time(self) -> DramConfig:
@@ -149,21 +154,30 @@ class TilingChoice(Section):
     tile_m: int | None = Field(
         None,
         ge=1,
+        le=LARGEST_TILE,
         description="Most output pixels of a tile. A convolution's tile is made of whole images, else of "
         "whole rows of one image, else of part of one row.",
     )
-    tile_images: int | None = Field(None, ge=1, description="Images of a tile; more than one are whole.")
+    tile_images: int | None = Field(
+        None, ge=1, le=LARGEST_TILE, description="Images of a tile; more than one are whole."
+    )
     image_order: ImageOrder = Field(
         "auto",
         description="Which axis of an image blocks of output pixels and the taps of a kernel follow first: "
         "`rows`: row by row; `columns`: column by column; `auto`: the better one, which is `rows` for a MAC "
         "whose sums depend on their order, and where `tile_k` or a size of the block is given.",
     )
-    tile_rows: int | None = Field(None, ge=1, description="Output rows of a convolution's tile.")
-    tile_columns: int | None = Field(None, ge=1, description="Output columns of a convolution's tile.")
-    tile_n: int | None = Field(None, ge=1, description="Output channels of a tile, of each group.")
-    tile_k: int | None = Field(None, ge=1, description="Reduction length of a tile.")
-    tile_groups: int | None = Field(None, ge=1, description="Groups of a tile.")
+    tile_rows: int | None = Field(
+        None, ge=1, le=LARGEST_TILE, description="Output rows of a convolution's tile."
+    )
+    tile_columns: int | None = Field(
+        None, ge=1, le=LARGEST_TILE, description="Output columns of a convolution's tile."
+    )
+    tile_n: int | None = Field(
+        None, ge=1, le=LARGEST_TILE, description="Output channels of a tile, of each group."
+    )
+    tile_k: int | None = Field(None, ge=1, le=LARGEST_TILE, description="Reduction length of a tile.")
+    tile_groups: int | None = Field(None, ge=1, le=LARGEST_TILE, description="Groups of a tile.")
     whole_reduction: Literal["auto", "neither", "ifmap", "filter"] = Field(
         "auto",
         description="Operand that is held with its whole reduction while the other passes in pieces.",
@@ -229,7 +243,7 @@ class ArchConfig(Section):
 
     name: str = Field("unnamed", description="Shown in results.")
     description: str = Field("", description="One sentence for people.")
-    clock_mhz: float = Field(500, gt=0, le=5000, description="One clock for array and buffers.")
+    clock_mhz: float = Field(500, ge=0.001, le=5000, description="One clock for array and buffers.")
     process: ProcessConfig = Field(default_factory=ProcessConfig, description="Silicon conditions.")
     array: ArrayConfig = Field(default_factory=ArrayConfig, description="The PE grid.")
     sram: SramsConfig = Field(

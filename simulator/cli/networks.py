@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from simulator.cli.options import BatchAxisOption, DimOption, InputShapeOption, InputValueOption, JsonOption
 from simulator.workload import Layer, Network, load_network
 from simulator.workload.onnx.sizes import parse_sizes
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 app = typer.Typer(help="List the bundled networks, or show the layers of one.")
 
@@ -19,7 +23,7 @@ _WIDTH_IN_A_PIPE = 80
 
 @app.callback(invoke_without_command=True)
 def networks(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the bundled networks with their layers, multiply-accumulates, parameters and sources.
+    """List the bundled networks: their work and weights, variant, source, and where their MACs come from.
 
     Examples:
         systolic networks
@@ -34,17 +38,7 @@ def networks(context: typer.Context, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps([_summary(network) for network in bundled], indent=2))
         return
-    rows = [
-        (
-            network.name,
-            str(len(network.layers)),
-            f"{network.macs / 1e6:,.1f}",
-            f"{network.parameters / 1e6:,.2f}",
-            network.source,
-        )
-        for network in bundled
-    ]
-    _print_table(["network", ">layers", ">M MACs", ">M weights", "source"], rows)
+    _print_list(bundled)
 
 
 @app.command()
@@ -91,7 +85,8 @@ def show(
         f"{shown.name}, batch {shown.batch}: {len(shown.layers)} layers, {shown.macs:,} MACs, "
         f"{shown.parameters:,} weights"
     )
-    typer.echo(f"source: {shown.source}")
+    for line in _about(shown, indent=""):
+        typer.echo(line)
     for weights, layers in _layers_by_shared_weights(shown).items():
         typer.echo(f"weights {weights}, shared by {', '.join(layers)}, count once")
     for skipped in shown.skipped_operators:
@@ -112,6 +107,8 @@ def _summary(network: Network) -> dict[str, Any]:
     return {
         "name": network.name,
         "source": network.source,
+        "variant": network.variant or None,
+        "macs_source": network.macs_source or None,
         "batch": network.batch,
         "layers": len(network.layers),
         "macs": network.macs,
@@ -140,15 +137,53 @@ def _layer_document(layer: Layer) -> dict[str, Any]:
     }
 
 
+def _print_list(networks: Sequence[Network]) -> None:
+    """A line of figures for each network, and below it what it is, in lines as wide as the terminal."""
+    width = max(len("network"), *(len(network.name) for network in networks))
+    heading = f"{'network':{width}}  layers     M MACs  M weights"
+    typer.echo(heading)
+    typer.echo("-" * len(heading))
+    for network in networks:
+        typer.echo(
+            f"{network.name:{width}}  {len(network.layers):6}  {network.macs / 1e6:9,.1f}"
+            f"  {network.parameters / 1e6:9,.2f}"
+        )
+        for line in _about(network, indent="  "):
+            typer.echo(line)
+
+
+def _about(network: Network, *, indent: str) -> list[str]:
+    """Which network it is, who describes it, and what its MACs were checked against; wrapped."""
+    width = _console().width
+    said = {"variant": network.variant, "source": network.source, "MACs": network.macs_source}
+    return [
+        line
+        for title, text in said.items()
+        if text
+        for line in textwrap.wrap(
+            f"{title}: {text}",
+            width,
+            initial_indent=indent,
+            subsequent_indent=indent + "  ",
+            break_on_hyphens=False,
+        )
+    ]
+
+
+def _console() -> Console:
+    """As wide as the terminal, or as 80 columns in a pipe."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH_IN_A_PIPE)
+
+
 def _print_table(columns: list[str], rows: Sequence[tuple[str, ...]]) -> None:
     """A table on stdout; a column whose title starts with `>` is aligned right."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH_IN_A_PIPE)
+    console = _console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         right = column.startswith(">")

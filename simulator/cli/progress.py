@@ -4,20 +4,67 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
+from simulator.cli.streams import say
 from simulator.foundation.callbacks import Progress
 
 KERNEL_LOG = "simulator.kernels"
 """The logger that names each kernel as it is compiled."""
 
 
+_LOOKED_AT_AFTER_S: Final = 5.0
+_LONG_S: Final = 60.0
+"""Work that takes longer is told how long beforehand, once its beginning shows it."""
+
+
+class Estimate:
+    """Says once, in a line on stderr, how long the rest of some work will take, where it takes over a minute.
+
+    It is judged by what the work's first seconds did, so that it holds for any machine.
+    """
+
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+        """`clock_s` gives the time in seconds."""
+        self._clock_s, self._said = clock_s, False
+        self._what, self._began_s, self._before = "", 0.0, 0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Look at how far the work is; a callback as commands take it.
+
+        What is done at the first look at a kind of work may be from an earlier run, and counts for nothing.
+        """
+        if what != self._what:
+            self._what, self._began_s, self._before = what, self._clock_s(), done
+        took_s, here = self._clock_s() - self._began_s, done - self._before
+        if self._said or took_s < _LOOKED_AT_AFTER_S or here < 1:
+            return
+        self._said = True
+        left_s = took_s / here * (total - done)
+        if left_s > _LONG_S:
+            say(f"{done:,} of {total:,} ({what}) are done; the rest will take about {_time(left_s)}")
+
+
+def _time(seconds: float) -> str:
+    """A duration to one or two digits: `7 min`, `3 h`."""
+    minutes = seconds / 60
+    if minutes < 90:
+        return f"{minutes:.0f} min"
+    hours = minutes / 60
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:,.0f} days"
+
+
 @contextmanager
 def progress_bar(*, quiet: bool = False) -> Iterator[Progress | None]:
-    """A callback that draws a bar on stderr, or None where nobody would see it."""
-    if quiet or not sys.stderr.isatty():
+    """A callback that draws a bar on stderr; in a pipe one that says how long it takes; None where quiet."""
+    if quiet:
         yield None
+        return
+    if not sys.stderr.isatty():
+        yield Estimate()
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from simulator.foundation import UserError
+from simulator.foundation.reading.limits import LARGEST_ARRAY_BYTES
 from simulator.inference.arithmetic import Arithmetic
 from simulator.inference.inputs import Inputs
 from simulator.inference.model import Model, Operator, Program, as_given
@@ -56,6 +57,14 @@ def execute_outputs(
             location=model.input,
             value=first.shape,
             allowed=f"a multiple of {size} along axis {axis}",
+        )
+    needed_bytes = first.nbytes // max(count, 1) * size
+    if needed_bytes > LARGEST_ARRAY_BYTES:
+        raise UserError(
+            f"takes {size:,} inferences at once, whose inputs alone are {needed_bytes:,} bytes",
+            source=model.path,
+            location=model.input,
+            allowed=f"up to {LARGEST_ARRAY_BYTES:,} bytes",
         )
     parts = [
         _run_once(model, _part(model, feeds, start, size), arithmetic, names)

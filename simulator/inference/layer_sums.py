@@ -14,6 +14,7 @@ from simulator.inference.quantization import LayerPlan, without_false_infinities
 from simulator.numerics import Mac
 from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines.exact import ExactSums
+from simulator.numerics.formats.code_tables import TABLE_BITS, has_special, look_up
 
 Layout = Literal["products", "ofmap"]
 """Of sums: groups of matrix products [groups, M, N], or channels first [batch, channels, pixels]."""
@@ -98,15 +99,18 @@ def _scaled(held: ExactSums, scale: Tensor, bias: Tensor | None) -> NDArray[np.f
 
 def _through_output(plan: LayerPlan, sums: LayerSums) -> Tensor:
     mac, registers = plan.mac, sums.registers
-    infinite = sums.is_infinite if sums.is_infinite is not None else np.zeros(registers.shape, np.bool_)
     bias = None if plan.bias is None else sums.per_channel(plan.bias)
     if bias is not None or plan.output_exponent:
         registers = _with_bias(mac, registers, bias, plan.output_exponent)
-    codes = mac.to_output(registers, is_infinite=infinite, overflow=sums.overflow)
-    codes = without_false_infinities(
-        codes, mac.activation, np.where(infinite, np.inf, mac.to_real(registers))
-    )
-    return mac.activation.decode(codes) / 2.0**plan.output_exponent
+    codes = mac.to_output(registers, is_infinite=sums.is_infinite, overflow=sums.overflow)
+    fmt, scale = mac.activation, 2.0**plan.output_exponent
+    if fmt.bits > TABLE_BITS:
+        return fmt.decode(codes) / scale
+    if has_special(fmt, codes):
+        reals = mac.to_real(registers)
+        reals = reals if sums.is_infinite is None else np.where(sums.is_infinite, np.inf, reals)
+        codes = without_false_infinities(codes, fmt, reals)
+    return look_up((fmt.values() / scale).astype(np.float32), codes)
 
 
 def _with_bias(mac: Mac, accumulators: NDArray[Any], bias: Tensor | None, exponent: int) -> NDArray[Any]:

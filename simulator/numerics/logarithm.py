@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
+from simulator.numerics.formats.code_tables import compiled_loops
 from simulator.numerics.tapered import Fields, IntArray, leading_one, shift_right_to_nearest_even
-
-_MANY = 1 << 16
 
 
 class LogFormat(Protocol):
@@ -151,7 +150,7 @@ def accumulator_to_code(
     sums = np.asarray(accumulators, np.int64)
     kept = np.where(sums == -(1 << (bits - 1)), 0, sums)
     fits_floats = bits <= 54 and lsb >= -126 and lsb + bits <= 127
-    if fits_floats and sums.size >= _MANY:
+    if fits_floats and compiled_loops.pay_off(sums.size):
         # Sums that floats hold exactly take the converter from floats: the same roundings, compiled.
         codes = fmt.encode(kept.astype(np.float64) * 2.0**lsb)
     else:

@@ -36,13 +36,9 @@ from simulator.system.tiling_candidates import (
     N,
 )
 from simulator.system.tiling_needs import Limits, ifmap_sizes, output_bytes, slots_of
-from simulator.system.tiling_search import Search
+from simulator.system.tiling_search import MOST_CYCLES, SIZES, Search
 from simulator.system.tiling_starts import SINGLE_BITS, WHOLE_REDUCTION
 from simulator.system.tiling_trials import Weights, best_of, moved_bytes, play_candidates
-
-_MOST_CYCLES = 1 << 60
-_SIZES = [5, 0, 1, 2, 3, 4]
-"""Columns of a candidate in the order of `lengths_of`: groups, images, rows, columns, channels, reduction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,19 +218,19 @@ class _Searched:
 
 def _require_countable(name: str, search: Search, row: int) -> None:
     """Refuse a tiling whose cycles 64 bits may not hold. Raises UserError."""
-    sizes, memory = search.rows[row, :6][_SIZES], search.work.memory
+    sizes, memory = search.rows[row, SIZES], search.work.memory
     counts = [
         -(-length // int(size)) for length, size in zip(lengths_of(search.work.geometry), sizes, strict=True)
     ]
     steps = math.prod(int(count) for count in counts)
     waits = memory.latency + -(-memory.burst_bytes * memory.rate_cycles // memory.rate_bytes)
-    if steps * waits > _MOST_CYCLES:
+    if not search.are_countable(search.rows[row : row + 1])[0]:
         raise UserError(
             f"layer {name!r} may take more cycles than the simulator counts: {steps:,} tiles, "
             f"{waits:,} cycles for the DRAM each",
             location="tiling",
             value=steps,
-            allowed=f"at most {_MOST_CYCLES // waits:,} tiles, larger ones or a DRAM with less latency",
+            allowed=f"at most {MOST_CYCLES // waits:,} tiles, larger ones or a faster DRAM",
         )
 
 

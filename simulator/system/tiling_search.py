@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.arch.config import TilingConfig
+from simulator.foundation import UserError
 from simulator.operands import OPERANDS
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import BURSTS, BYTES, END, LayerWork
+from simulator.system.nest import lengths_of
 from simulator.system.nest_state import new_scratch
 from simulator.system.tile_sizes import (
     is_small,
@@ -61,6 +63,11 @@ class _Effort(NamedTuple):
     runners_up: int = 0
 
 
+MOST_CYCLES: Final = 1 << 60
+"""What waits and transfers of a layer may take together, so that 64 bits hold every sum of cycles."""
+SIZES: Final = [5, 0, 1, 2, 3, 4]
+"""Columns of a candidate in the order of `lengths_of`: groups, images, rows, columns, channels, reduction."""
+
 _OF_EACH_NEST = 2
 _MOST_NEIGHBOURS = 40_000
 _MOST_FILLING = 8_000
@@ -106,12 +113,24 @@ class Search:
         return self.trials.chosen
 
     def run(self) -> bool:
-        """Play what is promising, and its neighbours; False where nothing fits."""
+        """Play what is promising, and its neighbours; False where nothing fits.
+
+        Raises:
+            UserError: 64 bits may not hold the cycles of any candidate.
+        """
         candidates = self.starts.candidates(fine=self.fixed.objective == "traffic")
         if not len(candidates):
             candidates = self.starts.candidates(fine=True)  # not even one fold fits
         if not len(candidates):
             return False
+        countable = self.are_countable(candidates)
+        if not countable.any():
+            raise UserError(
+                f"layer {self.name!r} may take more cycles than the simulator counts, whatever its tiling",
+                location="dram.bandwidth_gbyte_per_s",
+                allowed="a faster DRAM, larger buffers, or a smaller layer",
+            )
+        candidates = candidates[countable]
         self._play_promising(candidates)
         self._refine()
         self._least = int(candidates[:, LEAST].min())
@@ -129,9 +148,19 @@ class Search:
 
     def _try(self, candidates: Integers, order: Integers, most: int, aim: int | None = None) -> None:
         """Play candidates in an order, at most so many; those that cannot be better are left out."""
+        order = order[self.are_countable(candidates[order])]
         self.trials = with_room(self.trials, min(most, len(order)))
         aim = self.trials.objective if aim is None else aim
         try_candidates(self.work, self.limits, candidates, order, most, aim, self.trials, self.scratch)
+
+    def are_countable(self, candidates: Integers) -> npt.NDArray[np.bool_]:
+        """Of which candidates 64 bits hold every count of cycles, however badly transfers lie in bursts."""
+        memory = self.work.memory
+        burst = memory.burst_bytes * memory.rate_cycles / memory.rate_bytes
+        counts = np.ceil(np.array(lengths_of(self.work.geometry), np.float64) / candidates[:, SIZES])
+        moved = candidates[:, MOVED].astype(np.float64)
+        cycles = counts.prod(axis=1) * (memory.latency + np.ceil(burst)) + moved * burst
+        return np.asarray((cycles <= MOST_CYCLES) & (moved >= 0))
 
     @property
     def _fewest(self) -> int:

@@ -183,7 +183,9 @@ class Network:
     """Layers in execution order. `layer.inputs` gives the graph between them.
 
     `skipped_operators` lists what the file has and the network lacks; `notes` say in one sentence each what
-    the importer assumed or ignored, and become warnings of every result.
+    the importer assumed or ignored, and become warnings of every result. `variant` says which of the networks
+    of that name this is, and `macs_source` what its multiply-accumulates were checked against; empty where
+    nobody said.
     """
 
     name: str
@@ -192,6 +194,8 @@ class Network:
     batch: int = 1
     skipped_operators: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
+    variant: str = ""
+    macs_source: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a network without layers, a name given twice, an input that is no earlier layer.

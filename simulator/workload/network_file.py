@@ -113,10 +113,15 @@ class LayerFields(_Strict):
 
 
 class NetworkFields(_Strict):
-    """A network file: its name, where it comes from, and its layers in execution order, for one input."""
+    """A network file: its name, where it comes from, and its layers in execution order, for one input.
+
+    `variant` says which network of that name it is, `macs_source` where its count of MACs comes from.
+    """
 
     name: Annotated[str, Field(min_length=1, strict=True)]
     source: Annotated[str, Field(min_length=1, strict=True)]
+    variant: Annotated[str, Field(min_length=1, strict=True)] | None = None
+    macs_source: Annotated[str, Field(min_length=1, strict=True)] | None = None
     layers: Annotated[tuple[LayerFields, ...], Field(min_length=1)]
 
 
@@ -135,7 +140,13 @@ def read_network(path: Path) -> Network:
             raise UserError(str(error), source=path, location=f"layers.{index} ({layer.name})") from error
     _check_shared_weights(layers, path)
     try:
-        return Network(fields.name, tuple(layers), source=fields.source)
+        return Network(
+            fields.name,
+            tuple(layers),
+            source=fields.source,
+            variant=fields.variant or "",
+            macs_source=fields.macs_source or "",
+        )
     except UserError as error:
         raise UserError(str(error), source=path) from error
 
@@ -214,8 +225,10 @@ def network_text(network: Network) -> str:
         raise UserError("a network file describes one input", source=network.name, value=network.batch)
     if not network.source:
         raise UserError("is required but missing", source=network.name, location="source")
-    header = [f"name: {_quoted(network.name)}", f"source: {_quoted(network.source)}", "layers:"]
-    return "\n".join(header + [f"  - {_layer_text(layer)}" for layer in network.layers]) + "\n"
+    header = [f"name: {_quoted(network.name)}", f"source: {_quoted(network.source)}"]
+    about = {"variant": network.variant, "macs_source": network.macs_source}
+    header += [f"{field}: {_quoted(text)}" for field, text in about.items() if text]
+    return "\n".join([*header, "layers:"] + [f"  - {_layer_text(layer)}" for layer in network.layers]) + "\n"
 
 
 def _layer_text(layer: Layer) -> str:

@@ -119,6 +119,7 @@ def test_a_module_that_fixes_its_batch_runs_part_by_part() -> None:
     result = infer(module, rows, mac="fp32")
     with torch.no_grad():
         np.testing.assert_allclose(result.logits, module.inner(rows).numpy(), rtol=1e-4, atol=1e-6)
+    assert sum("rows go through 2 at a time, as the batch is fixed" in note for note in result.warnings) == 1
 
 
 def test_half_precision_weights_are_widened() -> None:

@@ -10,12 +10,15 @@ from simulator.foundation.resources import bundled_names
 from simulator.workload import Network, load_network
 from simulator.workload.network_file import network_text, read_network
 from simulator.workload.onnx import read_onnx
+from tools.bundled_networks import DESCRIPTIONS, FROM_PYTORCH
 from tools.import_networks import ONNX_MODELS, WORKLOADS, builders, onnx_folder
 from tools.paper_networks import INCEPTION
 
 BUNDLED = [
-    "alexnet", "densenet121", "googlenet", "inception_v2", "mobilenet_v1", "mobilenet_v2", "resnet18",
-    "resnet50", "shufflenet", "squeezenet", "vgg16", "vgg19", "vit_b32", "zfnet512",
+    "alexnet", "bert_base", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "gpt2",
+    "gpt2_decode", "inception_v2", "llama_1b", "llama_1b_decode", "mobilenet_v1", "mobilenet_v2",
+    "resnet18", "resnet50", "shufflenet", "squeezenet", "swin_t", "unet", "vgg16", "vgg19", "vit_b32",
+    "whisper_tiny_decode", "whisper_tiny_decoder", "whisper_tiny_encoder", "yolov3_tiny", "zfnet512",
 ]  # fmt: skip
 
 
@@ -34,6 +37,11 @@ PUBLISHED_MACS = [
     ("densenet121", 2.834e9, 0.5e6, "torchvision"),
     ("squeezenet", 0.349e9, 0.5e6, "torchvision squeezenet1_1"),
     ("vit_b32", 4.41e9, 5e6, "torchvision vit_b_32"),
+    ("efficientnet_b0", 0.386e9, 0.5e6, "torchvision; arXiv 1905.11946, table 2, rounds to 0.39e9"),
+    ("convnext_tiny", 4.456e9, 0.5e6, "torchvision; arXiv 2201.03545, table 1, rounds to 4.5e9"),
+    ("swin_t", 4.491e9, 0.5e6, "torchvision; arXiv 2103.14030, table 1, rounds to 4.5e9"),
+    ("gpt2", 291_648_307_200 / 2, 0, "nanoGPT, transformer_sizing.ipynb: forward_total, in operations"),
+    ("yolov3_tiny", 5.56e9 / 2, 0.005e9, "pjreddie.com/darknet/yolo: 5.56 Bn operations"),
     ("mobilenet_v1", 569e6, 0.5e6, "arXiv 1704.04861, table 8"),
     ("mobilenet_v2", 300e6, 1e6, "arXiv 1801.04381, table 4, given as 300M; torchvision: 0.301e9"),
     ("shufflenet", 0.125e9, 0.5e6, "quoted for this graph; the paper's 4-group variant has 133e6"),
@@ -113,31 +121,59 @@ def network(request: pytest.FixtureRequest) -> Network:
 
 
 def test_every_bundled_network_says_where_it_comes_from(network: Network) -> None:
-    assert "arXiv" in network.source or "NIPS" in network.source or "ONNX model zoo" in network.source
+    described = DESCRIPTIONS[network.name]
+    assert (network.source, network.variant, network.macs_source) == (
+        described.source,
+        described.variant,
+        described.macs_source,
+    )
     assert network.batch == 1
     assert network.skipped_operators == ()
 
 
+def test_no_description_is_of_a_network_that_is_not_bundled() -> None:
+    assert sorted(DESCRIPTIONS) == BUNDLED
+    assert sorted([*builders(), *FROM_PYTORCH]) == BUNDLED
+
+
+# Layers that read the network's input, where it is not the first alone: queries, keys and values of the first
+# block; and in a decoder the keys and values of the recording, in each of four blocks.
+FROM_THE_INPUT = {
+    "bert_base": 3, "llama_1b": 3, "llama_1b_decode": 3, "whisper_tiny_decode": 3,
+    "whisper_tiny_decoder": 3 + 4 * 2,
+}  # fmt: skip
+RESULTS = {"yolov3_tiny": {"coarse.1", "fine.1"}}
+"""Layers that nothing reads, where there is more than the last."""
+
+
 def test_the_graph_of_every_bundled_network_holds_together(network: Network) -> None:
-    """One layer starts from the input, one ends the network, and a convolution's channels are its inputs'."""
-    first, *rest = network.layers
-    assert first.inputs == ()
-    assert all(layer.inputs for layer in rest)
+    """Few layers start from the input, few end the network, and a convolution's channels are its inputs'."""
+    assert network.layers[0].inputs == ()
+    assert sum(not layer.inputs for layer in network.layers) == FROM_THE_INPUT.get(network.name, 1)
     read = {name for layer in network.layers for name in layer.inputs}
     read |= {name for layer in network.layers for post in layer.post_operations for name in post.inputs}
-    assert {layer.name for layer in network.layers} - read == {network.layers[-1].name}
+    ends = RESULTS.get(network.name, {network.layers[-1].name})
+    assert {layer.name for layer in network.layers} - read == ends
     by_name = {layer.name: layer for layer in network.layers}
-    for layer in rest:
+    # An up-convolution of 2x2 gives four values a pixel and channel, so N counts its channels four times.
+    taps = {name: 4 if name.startswith("up.") else 1 for name in by_name}
+    for layer in network.layers[1:]:
         if layer.convolution:
-            assert layer.convolution.channels == sum(by_name[name].n for name in layer.inputs), layer.name
+            channels = sum(by_name[name].n // taps[name] for name in layer.inputs)
+            assert layer.convolution.channels == channels, layer.name
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", sorted(builders()))
 def test_a_bundled_file_is_what_the_tool_writes(name: str) -> None:
     assert (WORKLOADS / f"{name}.yaml").read_text(encoding="utf-8") == network_text(builders()[name]())
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", FROM_PYTORCH)
+def test_a_file_from_pytorch_is_written_as_the_tool_writes(name: str) -> None:
+    assert (WORKLOADS / f"{name}.yaml").read_text(encoding="utf-8") == network_text(load_network(name))
+
+
+@pytest.mark.parametrize("name", sorted(builders()))
 def test_writing_and_reading_a_network_file_loses_nothing(name: str, tmp_path: Path) -> None:
     built = builders()[name]()
     path = tmp_path / "network.yaml"

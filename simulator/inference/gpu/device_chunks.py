@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.inference.chunks import chunk_size
 from simulator.inference.gpu.device_layers import DeviceLayers, HostCopies
@@ -22,10 +21,10 @@ from simulator.inference.model import Model, Operator, Program
 from simulator.inference.overflow_counts import SumsOutside
 from simulator.inference.quantization import NetworkPlan
 from simulator.inference.tally import Chunk
+from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines.threads import available_cores, in_order
 from simulator.numerics.gpu import Device, DeviceArray
 
-Tensor = NDArray[Any]
 OnDevice = Callable[[Product, DeviceArray, "DeviceArray | None"], DeviceArray]
 
 TOGETHER: Final = 32

@@ -10,12 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from simulator.numerics.array_types import Codes
+from simulator.numerics.array_types import Codes, Reals
 from simulator.numerics.formats import Format
 
-Tensor = NDArray[np.float64]
 Rounding = Literal["nearest", "second_order", "learned"]
 
 _DAMPING = 0.01
@@ -29,12 +27,12 @@ _MOST_MOVES = 8
 _NEGLIGIBLE = 1e-12
 
 
-def nearest(weights: Tensor, fmt: Format, moments: Tensor) -> Codes:  # noqa: ARG001 - one signature for all
+def nearest(weights: Reals, fmt: Format, moments: Reals) -> Codes:  # noqa: ARG001 - one signature for all
     """The nearest code of each weight."""
     return fmt.encode(weights)
 
 
-def second_order(weights: Tensor, fmt: Format, moments: Tensor) -> Codes:
+def second_order(weights: Reals, fmt: Format, moments: Reals) -> Codes:
     """Round one input channel after the other; those still to come make up for the error.
 
     Frantar et al. 2023 (GPTQ), arXiv 2210.17323, with 1 % damping and the channels in their own order. An
@@ -43,7 +41,7 @@ def second_order(weights: Tensor, fmt: Format, moments: Tensor) -> Codes:
     return _best(weights, fmt, moments, [_compensated(weights, fmt, moments), fmt.encode(weights)])
 
 
-def learned(weights: Tensor, fmt: Format, moments: Tensor) -> Codes:
+def learned(weights: Reals, fmt: Format, moments: Reals) -> Codes:
     """Learn for each weight whether it goes up or down, then change single weights while this helps.
 
     Nagel et al. 2020 (AdaRound), arXiv 2004.10568: gradient descent with a rectified sigmoid, an annealed
@@ -62,7 +60,7 @@ def learned(weights: Tensor, fmt: Format, moments: Tensor) -> Codes:
     )
 
 
-def descended(weights: Tensor, levels: Tensor, start: Tensor, moments: Tensor) -> Tensor:
+def descended(weights: Reals, levels: Reals, start: Reals, moments: Reals) -> Reals:
     """Rounded weights after coordinate descent from `start`.
 
     Args:
@@ -94,19 +92,19 @@ def descended(weights: Tensor, levels: Tensor, start: Tensor, moments: Tensor) -
     return np.asarray(levels[index])
 
 
-def output_errors(weights: Tensor, rounded: Tensor, moments: Tensor) -> Tensor:
+def output_errors(weights: Reals, rounded: Reals, moments: Reals) -> Reals:
     """Squared error that rounding causes in each output channel, [N]."""
     difference = rounded - weights
     return np.asarray((difference * (moments @ difference)).sum(axis=0))
 
 
-def _best(weights: Tensor, fmt: Format, moments: Tensor, choices: list[Codes]) -> Codes:
+def _best(weights: Reals, fmt: Format, moments: Reals, choices: list[Codes]) -> Codes:
     """For each output channel the codes with the least error, the first of equals."""
     errors = [output_errors(weights, fmt.decode(codes), moments) for codes in choices]
     return np.asarray(np.choose(np.argmin(errors, axis=0), choices), fmt.code_dtype)
 
 
-def _compensated(weights: Tensor, fmt: Format, moments: Tensor) -> Codes:
+def _compensated(weights: Reals, fmt: Format, moments: Reals) -> Codes:
     length = len(weights)
     damped = moments + np.eye(length) * max(_DAMPING * np.trace(moments) / length, 1e-12)
     factor = np.linalg.cholesky(np.linalg.inv(damped)).T
@@ -119,19 +117,19 @@ def _compensated(weights: Tensor, fmt: Format, moments: Tensor) -> Codes:
     return codes
 
 
-def _up_or_down(weights: Tensor, levels: Tensor, moments: Tensor) -> Tensor:
+def _up_or_down(weights: Reals, levels: Reals, moments: Reals) -> Reals:
     """The level below or above each weight, as `soft_shares` says."""
     lower, upper = neighbours(weights, levels)
     return np.where(soft_shares(weights, lower, upper, moments) >= 0.5, upper, lower)
 
 
-def neighbours(weights: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
+def neighbours(weights: Reals, levels: Reals) -> tuple[Reals, Reals]:
     """The level at or below each weight and the next one; past an end the two levels there."""
     above = np.clip(np.searchsorted(levels, weights, side="right"), 1, len(levels) - 1)
     return levels[above - 1], levels[above]
 
 
-def soft_shares(weights: Tensor, lower: Tensor, upper: Tensor, moments: Tensor) -> Tensor:
+def soft_shares(weights: Reals, lower: Reals, upper: Reals, moments: Reals) -> Reals:
     """AdaRound: how far each weight goes from `lower` to `upper`, learned; below 0 and above 1 mean 0 and 1.
 
     The loss is the squared error of the layer's output, in units of the mean square of a weight's gap times
@@ -160,14 +158,14 @@ def soft_shares(weights: Tensor, lower: Tensor, upper: Tensor, moments: Tensor) 
     return np.asarray((_HIGH - _LOW) / (1 + np.exp(-logits)) + _LOW)
 
 
-def _regularizer_slope(up: Tensor, progress: float) -> Tensor:
+def _regularizer_slope(up: Reals, progress: float) -> Reals:
     """The derivative of 1 - |2 up - 1|**sharpness, the sharpness falling from 20 to 2."""
     sharpness = _SHARPEST + (_BLUNTEST - _SHARPEST) * progress
     distance = 2 * up - 1
     return -2 * sharpness * np.sign(distance) * np.abs(distance) ** (sharpness - 1)
 
 
-ROUNDINGS: Mapping[Rounding, Callable[[Tensor, Format, Tensor], Codes]] = {
+ROUNDINGS: Mapping[Rounding, Callable[[Reals, Format, Reals], Codes]] = {
     "nearest": nearest,
     "second_order": second_order,
     "learned": learned,

@@ -107,7 +107,9 @@ def magnitudes(fmt: Format, codes: Codes) -> Reals:
 def largest_magnitude(fmt: Format, codes: Codes) -> float:
     """The largest finite magnitude among codes."""
     if fmt.bits > TABLE_BITS:
-        return float(magnitudes(fmt, codes).max())
+        values = fmt.decode(codes)
+        largest = max(float(values.max()), -float(values.min()))
+        return largest if np.isfinite(largest) else float(magnitudes(fmt, codes).max())
     present = np.flatnonzero(present_codes(codes, 1 << fmt.bits)).astype(fmt.code_dtype)
     return float(magnitudes(fmt, present).max())
 

@@ -27,6 +27,8 @@ def is_native(accumulator: FloatAccumulator, activation: Format, weight: Format)
 
 def native_values(fmt: Format, codes: Codes) -> npt.NDArray[np.float32]:
     """Operands as the processor's own steps see them: float32, which holds them exactly."""
+    if fmt.spec == "fp32":
+        return np.ascontiguousarray(codes).view(np.float32)
     if fmt.bits <= TABLE_BITS and codes.size > 1 << fmt.bits:
         return look_up(fmt.values().astype(np.float32), codes)
     return fmt.decode(codes).astype(np.float32)

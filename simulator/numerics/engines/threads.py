@@ -64,6 +64,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_POOL.forget)
 
 
+def in_pool() -> bool:
+    """Whether the calling thread is of the pool; libraries should then start no threads of theirs."""
+    return _POOL.is_mine
+
+
 def for_row_ranges(rows: int, work: Callable[[int, int], object], *, threads: int | None = None) -> None:
     """Call `work(first, last)` on ranges that make up `rows`, on all cores; for work without the GIL.
 

@@ -93,6 +93,13 @@ class StandardFloat(Minifloat):
             return np.where(top & (fraction == (1 << M) - 1), np.nan, values)
         return np.where(top, np.where(fraction == 0, np.copysign(np.inf, values), np.nan), values)
 
+    def _encode_compiled(self, reals: npt.NDArray[np.float32 | np.float64], codes: Codes) -> None:
+        if self.name != "fp32" or reals.dtype != np.float32:
+            super()._encode_compiled(reals, codes)
+            return
+        codes[:] = reals.view(np.uint32)  # the machine's own patterns, but for NaNs, which become one
+        codes[np.isnan(reals)] = self.code_of_nan
+
     def _landmarks(self) -> npt.NDArray[np.float64]:
         if self.bits <= TABLE_BITS:
             return super()._landmarks()

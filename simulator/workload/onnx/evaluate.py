@@ -213,6 +213,36 @@ def _clip(node: Node) -> Evaluator:
     return evaluate
 
 
+def _pad(node: Node) -> Evaluator | None:
+    """Of constants around all axes, with sizes from inputs; None for other modes and operator sets."""
+    if node.version < 11 or node.get("mode", "constant") not in ("constant", b"constant"):
+        return None
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        values, sizes = _given(inputs, 0), _given(inputs, 1).reshape(2, -1)
+        around = None if len(inputs) < 3 else inputs[2]
+        if len(inputs) > 3 and inputs[3] is not None:
+            axes = [int(axis) % values.ndim for axis in inputs[3]]
+        else:
+            axes = list(range(values.ndim))
+        before, after = np.zeros(values.ndim, np.int64), np.zeros(values.ndim, np.int64)
+        before[axes], after[axes] = sizes
+        # Negative sizes cut off.
+        kept = values[
+            tuple(
+                slice(max(0, -b), n - max(0, -a)) for b, a, n in zip(before, after, values.shape, strict=True)
+            )
+        ]
+        before, after = np.maximum(before, 0), np.maximum(after, 0)
+        result = np.full(
+            tuple(before + kept.shape + after), 0 if around is None else around.reshape(-1)[0], values.dtype
+        )
+        result[tuple(slice(b, b + n) for b, n in zip(before, kept.shape, strict=True))] = kept
+        return (result,)
+
+    return evaluate
+
+
 def _of_two(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Node], Evaluator | None]:
     def evaluator(node: Node) -> Evaluator | None:
         if node.version < 7:  # without broadcasting as NumPy has it
@@ -302,7 +332,7 @@ def _gather_elements(node: Node) -> Evaluator:
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
         data, indices = _given(inputs, 0), _given(inputs, 1)
-        places = list(np.indices(indices.shape, sparse=True))
+        places: list[Tensor] = list(np.indices(indices.shape, sparse=True))
         places[node.get("axis", 0)] = indices
         return (np.asarray(data[tuple(places)]),)
 
@@ -333,6 +363,7 @@ _OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
     "Scatter": _scatter,
     "Sigmoid": _elementwise(_sigmoid),
     "MaxPool": _max_pool,
+    "Pad": _pad,
     "Mul": _of_two(np.multiply),
     "Sub": _of_two(np.subtract),
 }

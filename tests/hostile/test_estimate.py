@@ -1,0 +1,55 @@
+"""Work that takes long says so when its first seconds show it, once, and where nobody asked for silence."""
+
+from __future__ import annotations
+
+import pytest
+
+from simulator.cli.progress import Estimate
+
+
+def told(capsys: pytest.CaptureFixture[str], moments: list[tuple[float, int]], total: int) -> str:
+    """What is said where so much is done at these seconds."""
+    now_s = 100.0
+    estimate = Estimate(lambda: now_s)
+    for moment_s, done in moments:
+        now_s = 100.0 + moment_s
+        estimate("points", done, total)
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("moments", "total", "expected"),
+    [
+        # 10 s for 100 of 2,000: 0.1 s each, 1,900 left, 190 s.
+        (
+            [(0, 0), (4, 40), (10, 100)],
+            2000,
+            "100 of 2,000 (points) are done; the rest will take about 3 min",
+        ),
+        # 900 were there before; 0.1 s each, 1,000 left, 100 s.
+        ([(0, 900), (10, 1000)], 2000, "1,000 of 2,000 (points) are done; the rest will take about 2 min"),
+        # 6 s each, 999 left: 5,994 s, which is 99.9 minutes.
+        ([(0, 0), (6, 1), (60, 10)], 1000, "1 of 1,000 (points) are done; the rest will take about 2 h"),
+        # 8 s each, 999,999 left: 92.6 days.
+        ([(0, 0), (8, 1)], 10**6, "1 of 1,000,000 (points) are done; the rest will take about 93 days"),
+    ],
+)
+def test_long_work_says_how_long_once(
+    moments: list[tuple[float, int]], total: int, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(capsys, moments, total) == f"systolic: {expected}\n"
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        [(0, 0), (1, 1), (4.9, 2)],  # too early to tell
+        [(0, 0), (6, 50)],  # 6 s for half of it: 6 more
+        [(0, 0), (6, 0)],  # nothing to judge by
+        [(0, 0), (6, 100)],  # all done
+    ],
+)
+def test_short_work_says_nothing(
+    moments: list[tuple[float, int]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(capsys, moments, 100) == ""
