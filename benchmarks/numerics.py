@@ -20,7 +20,7 @@ from functools import partial
 import numpy as np
 
 from simulator.numerics import Mac, get_mac, preset_names
-from simulator.numerics.activity import Dataflow, switching_activity
+from simulator.numerics.activity import switching_activity
 from simulator.numerics.engines.planner import multiply
 from simulator.workload import load_network
 
@@ -72,8 +72,7 @@ def activity_rates() -> None:
         mac = get_mac(name)
         codes = tensors(mac, M, K, N)
         rates = []
-        flows: tuple[Dataflow, ...] = ("os", "ws", "is")
-        for flow in flows:
+        for flow in ("os", "ws", "is"):
             count = partial(switching_activity, mac, *codes, flow, threads=1)
             rates.append(f"{flow} {macs / cpu_seconds(count, 3) / 1e9:5.2f}")
         print(f"{name:<20}{'activity':<12}" + "   ".join(rates) + "  GMAC/s")

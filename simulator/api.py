@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from simulator import simulation
 from simulator.arch import ArchConfig
 from simulator.foundation import UserError
+from simulator.foundation.callbacks import Progress
 from simulator.measured_runs import Tensors
 from simulator.report.notebook import ComparisonView, ResultView, view
-from simulator.simulation import DEFAULT_ARCH, Progress
+from simulator.simulation import DEFAULT_ARCH
 from simulator.workload import Network
 from simulator.workload.onnx import Sizes
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from simulator.arch import ArchConfig, load_arch
 from simulator.cost.register_toggles import SwitchingActivity, counted_activity
 from simulator.foundation import UserError
+from simulator.foundation.callbacks import Progress
 from simulator.foundation.resources import resolve_document
 from simulator.measurements import MeasuredLayer, MeasuredRun, Measurements
 from simulator.numerics import Mac, get_mac, multiply
 from simulator.numerics.activity import switching_activity, total_activity
+from simulator.numerics.array_types import Codes
 from simulator.workload import Layer, load_network
 from simulator.workload.onnx.sizes import Sizes
 
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from simulator.inference.layer_products import Product
     from simulator.inference.overflow_counts import SumsOutside
     from simulator.inference.trace import Trace
-
-Codes = npt.NDArray[Any]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

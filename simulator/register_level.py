@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
@@ -13,8 +13,10 @@ import numpy.typing as npt
 from simulator.arch import ArchConfig
 from simulator.array import ArrayTiming, schedule_product
 from simulator.foundation import UserError
+from simulator.foundation.callbacks import Advance, Progress
 from simulator.foundation.defects import DefectError
 from simulator.numerics import Format, Mac, get_mac, multiply
+from simulator.numerics.array_types import Codes
 from simulator.system.column_blocks import macs_of_layer, place_channels
 from simulator.system.mac_traits import configured_traits
 from simulator.workload import Layer, Network
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
 
 MOST_VALUES: Final = 1 << 27
 """Operands and results of a layer in registers: about 4 GiB where all are held at once."""
-
-Codes = npt.NDArray[np.unsignedinteger[Any]]
-Progress = Callable[[str, int, int], None]
 
 
 class GridMismatchError(DefectError):
@@ -162,7 +161,7 @@ class GridProduct:
         slots = self.slots.size
         return schedule_product(self.timing, m=layer.m, n=slots, k=layer.k, groups=layer.groups).total_cycles
 
-    def run(self, progress: Callable[[int, int], None] | None = None) -> tuple[int, npt.NDArray[Any]]:
+    def run(self, progress: Advance | None = None) -> tuple[int, npt.NDArray[Any]]:
         """Step the grid through it: cycles, and sums [groups, M, N / groups] by channel."""
         from simulator.array.drive import run_product
 

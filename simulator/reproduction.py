@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from simulator.arch import ArchConfig
 from simulator.arch.scalesim_cfg import read_scalesim_cfg
 from simulator.foundation import UserError
+from simulator.foundation.callbacks import Progress
 from simulator.foundation.documents import validate
 from simulator.foundation.reading.content import is_folder
 from simulator.measured_runs import Tensors, measure_on_images, measure_recorded
 from simulator.measurements import MeasuredRun
 from simulator.result import Origin, Result
-from simulator.simulation import Progress, finish, load_workload
+from simulator.simulation import finish, load_workload
 from simulator.workload.onnx.sizes import parse_sizes
 
 _CAUSES: Final = ("simulator_version", "sources", "arch", "made_from")
@@ -91,6 +92,7 @@ def _run(arch: ArchConfig, made_from: Origin, progress: Progress | None) -> Resu
         parse_sizes(None, None, made_from.batch_axis),
         input_shapes={name: tuple(shape) for name, shape in made_from.input_shapes.items()},
         dims=made_from.dims,
+        values=made_from.input_values,
     )
     if made_from.data is not None:
         policies = tuple(made_from.policies.items())
@@ -134,7 +136,7 @@ def _causes(before: Result, after: Result) -> Iterator[Difference]:
     return (Difference(what, was, now) for what, was, now in pairs if was != now)
 
 
-def _leaves(value: Any, field: str = "") -> Iterator[tuple[str, object]]:
+def _leaves(value: object, field: str = "") -> Iterator[tuple[str, object]]:
     """Every scalar with its dotted field; parts of lists by name where they have one."""
     if isinstance(value, Mapping):
         for name, part in value.items():
@@ -147,6 +149,6 @@ def _leaves(value: Any, field: str = "") -> Iterator[tuple[str, object]]:
         yield field, value
 
 
-def _place(before: Mapping[str, object], after: Mapping[str, object]) -> Any:
+def _place(before: Mapping[str, object], after: Mapping[str, object]) -> Callable[[str], int]:
     order = {field: place for place, field in enumerate(dict.fromkeys([*before, *after]))}
     return order.__getitem__

@@ -99,6 +99,7 @@ class Origin(_Part):
     input_shapes: dict[str, list[int]] = Field(default_factory=dict)
     dims: dict[str, int] = Field(default_factory=dict)
     batch_axis: str | None = None
+    input_values: dict[str, float] = Field(default_factory=dict)
     data: str | None = None
     policy: str | None = None
     policies: dict[str, str] = Field(default_factory=dict)

@@ -30,7 +30,7 @@ def chip_fj(parts_fj: Mapping[str, int | None]) -> int | None:
     )
 
 
-def layer_with_bound(fields: Any) -> Any:
+def layer_with_bound(fields: object) -> object:
     """A layer's fields with its energy as the bound of it, where they have none."""
     if not isinstance(fields, dict) or "energy_bound_fj" in fields:
         return fields
@@ -41,7 +41,7 @@ def layer_with_bound(fields: Any) -> Any:
     return fields | {"energy_bound_fj": energies_fj.get(TOTAL), "energy_bound_pj": energies_pj.get(TOTAL)}
 
 
-def totals_with_parts(fields: Any) -> Any:
+def totals_with_parts(fields: object) -> object:
     """Totals' fields with energy, power and TOPS/W of chip and DRAM, and with the bound, where left out.
 
     Fields that are no totals come back as they are, to be refused as such.

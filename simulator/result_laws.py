@@ -152,7 +152,7 @@ def _of_layer(layer: _Layer, clock_mhz: float | None, start_cycle: int) -> _Figu
         yield "power_mw", None if energy_pj is None else energy_pj / (latency_ms * _PJ_PER_MW_MS)
 
 
-def _number(fields: Any, name: str) -> float | None:
+def _number(fields: object, name: str) -> float | None:
     value: Any = fields.get(name) if isinstance(fields, dict) else None
     return float(value) if type(value) in (int, float) and value > 0 else None
 

@@ -97,7 +97,7 @@ class LayerResult(_Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _filled(cls, fields: Any) -> Any:
+    def _filled(cls, fields: object) -> object:
         return layer_with_bound(fields)
 
     @model_validator(mode="after")

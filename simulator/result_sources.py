@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import Field
 
 from simulator.formation import Amount, NoPrice, Real
 from simulator.formation import Part as _Part
+
+
+class Silicon(Protocol):
+    """What a price holds for, as far as it is stated."""
+
+    @property
+    def node_nm(self) -> float | None:
+        """Process node."""
+
+    @property
+    def voltage_v(self) -> float | None:
+        """Supply."""
+
+    @property
+    def temperature_c(self) -> float | None:
+        """Of the silicon."""
+
+    @property
+    def corner(self) -> str | None:
+        """`TT`, `SS` or `FF`."""
+
+    @property
+    def clock_mhz(self) -> float | None:
+        """The clock."""
+
+
+def silicon_text(silicon: Silicon) -> str:
+    """What is stated of the silicon, in one line: `28 nm, 0.9 V, 25 C, TT, 800 MHz`."""
+    figures = (
+        (silicon.node_nm, "nm"),
+        (silicon.voltage_v, "V"),
+        (silicon.temperature_c, "C"),
+        (silicon.corner, ""),
+        (silicon.clock_mhz, "MHz"),
+    )
+    return ", ".join(
+        value if isinstance(value, str) else f"{value:g} {unit}"
+        for value, unit in figures
+        if value is not None
+    )
 
 
 class PriceSource(_Part):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -51,7 +51,7 @@ class Totals(_Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _filled(cls, fields: Any) -> Any:
+    def _filled(cls, fields: object) -> object:
         return totals_with_parts(fields)
 
     @model_validator(mode="after")

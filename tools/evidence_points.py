@@ -10,30 +10,36 @@ from simulator.numerics import preset_names
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One run over all images: a MAC, a policy (None: the MAC's default) and the sections that show it."""
+    """One run over all images: a MAC, and a policy (None: the MAC's default).
+
+    `fixed_weights`: `mixed` searches fixed-point weights in place of floats.
+    """
 
     mac: str
     policy: str | None
-    sections: tuple[str, ...]
+    fixed_weights: bool = False
 
     @property
     def name(self) -> str:
         """What the point is called in a store: `int8__default`."""
-        return f"{self.mac}__{self.policy or 'default'}".replace(" ", "").replace("=", "-")
+        policy = self.policy or "default"
+        weights = "__fixed_weights" if self.fixed_weights else ""
+        return f"{self.mac}__{policy}{weights}".replace(" ", "").replace("=", "-")
 
 
 FIRST = ("int8", "elma8", "posit8", "fp8", "mixed8", "bf16")
 """Presets that are measured before all others."""
 
-LAST_EXPONENT = "drop_in+last_exponent=-4"
-POSIT_WITHOUT_EXPONENT = "posit8.0 x posit8.0"
+LAST_EXPONENT = Point("elma8", "drop_in+last_exponent=-4")
+LOG, POSIT = Point("elma8", None), Point("posit8", None)
+WITHOUT_EXPONENT = Point("posit8.0 x posit8.0", "drop_in")
 WIDTHS = (8, 7, 6, 5, 4)
-WIDTH_POLICIES = ("max", "mse", "percentile", "mse+bias_correction", "mse+gptq+bias_correction")
-FFP8_MAC = "e4m3 x e4m3"
-"""The MAC whose widths `ffp8` keeps; it chooses every format of 8 bits itself."""
+WIDTH_POLICIES = ("mse", "max", "percentile", "mse+bias_correction", "mse+gptq+bias_correction")
+FFP8 = Point("e4m3 x e4m3", "ffp8")
+"""`ffp8` keeps the widths of the MAC alone: it chooses every format of 8 bits itself."""
 
-MIXED_MAC = "mixed8"
-MIXED_POLICY = "mixed+loss=1"
+FLOAT_WEIGHTS = Point("mixed8", "mixed+loss=1")
+FIXED_WEIGHTS = Point("mixed8", "mixed+loss=1", fixed_weights=True)
 
 
 def minifloats(bits: int) -> tuple[str, ...]:
@@ -48,28 +54,33 @@ def width_formats(bits: int) -> tuple[str, ...]:
 
 def points() -> tuple[Point, ...]:
     """Every point once, the most telling ones first."""
-    found: dict[tuple[str, str | None], tuple[str, ...]] = {}
-    for mac, policy, section in _wanted():
-        found[mac, policy] = (*found.get((mac, policy), ()), section)
-    return tuple(Point(mac, policy, sections) for (mac, policy), sections in found.items())
+    return tuple(dict.fromkeys(_wanted()))
 
 
-def _wanted() -> Iterator[tuple[str, str | None, str]]:
-    for mac in FIRST:
-        yield mac, None, "presets"
-    yield POSIT_WITHOUT_EXPONENT, "drop_in", "log_posit"
-    yield "elma8", LAST_EXPONENT, "log_posit"
-    for mac in preset_names():
-        if mac not in FIRST:
-            yield mac, None, "presets"
-    yield from _widths("mse")
-    yield FFP8_MAC, "ffp8", "ffp8"
-    yield MIXED_MAC, MIXED_POLICY, "mixed"
-    for policy in WIDTH_POLICIES:
+def presets() -> tuple[Point, ...]:
+    """Every MAC preset with its default policy."""
+    return tuple(Point(mac, None) for mac in (*FIRST, *(mac for mac in preset_names() if mac not in FIRST)))
+
+
+def width_point(spec: str, policy: str) -> Point:
+    """Activations and weights in one format."""
+    return Point(f"{spec} x {spec}", policy)
+
+
+def _wanted() -> Iterator[Point]:
+    yield from presets()[: len(FIRST)]
+    yield WITHOUT_EXPONENT
+    yield LAST_EXPONENT
+    yield from presets()
+    yield from _widths(WIDTH_POLICIES[0])
+    yield FFP8
+    yield FLOAT_WEIGHTS
+    yield FIXED_WEIGHTS
+    for policy in WIDTH_POLICIES[1:]:
         yield from _widths(policy)
 
 
-def _widths(policy: str) -> Iterator[tuple[str, str | None, str]]:
+def _widths(policy: str) -> Iterator[Point]:
     for bits in WIDTHS:
         for spec in width_formats(bits):
-            yield f"{spec} x {spec}", policy, "widths"
+            yield width_point(spec, policy)

@@ -41,7 +41,15 @@ def executed_macs(path: Path, feeds: Feeds) -> int:
     return count_macs(model, feeds)
 
 
-_NO_PRODUCT = ("SkipLayerNormalization", "FastGelu", "Gelu", "BiasGelu", "QuickGelu", "QLinearAdd", "QLinearMul")
+_NO_PRODUCT = (
+    "SkipLayerNormalization",
+    "FastGelu",
+    "Gelu",
+    "BiasGelu",
+    "QuickGelu",
+    "QLinearAdd",
+    "QLinearMul",
+)
 
 
 def with_taken_branches(model: onnx.ModelProto, feeds: Feeds) -> onnx.ModelProto:

@@ -11,7 +11,7 @@ Points are measured one after the other, the most telling ones first; what the s
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import sys
 import time
 from collections.abc import Callable
@@ -19,7 +19,8 @@ from pathlib import Path
 
 from simulator import __version__
 from simulator.foundation import UserError
-from simulator.inference import Data, Model, infer, load_data, load_model
+from simulator.inference import Data, Model, get_policy, infer, load_data, load_model, run_plan
+from simulator.inference.policies.mixed import smallest_widths
 from tools.evidence_points import Point, points
 from tools.evidence_store import EvidenceStore, Measurement, file_hash
 
@@ -29,12 +30,16 @@ Tell = Callable[[str], None]
 def measure(model: Model, data: Data, point: Point) -> Measurement:
     """Run all images through a point's arithmetic and through float32."""
     begin = time.monotonic()
-    result = infer(model, data, point.mac, point.policy)
+    if point.fixed_weights:
+        found = smallest_widths(model, data, get_policy(point.policy or "mixed"), weights="fixed")
+        result = run_plan(model, data, found.plan)
+    else:
+        result = infer(model, data, point.mac, point.policy)
     return Measurement(
         result.accuracy,
         result.warnings,
         tuple(sorted(set(result.engines.values()))),
-        datetime.datetime.now(datetime.UTC).date().isoformat(),
+        dt.datetime.now(dt.UTC).date().isoformat(),
         __version__,
         round(time.monotonic() - begin, 1),
     )
@@ -45,7 +50,7 @@ def measure_all(
 ) -> None:
     """Measure what the store does not have; a point that cannot be measured is told and left out."""
     for index, point in enumerate(wanted, 1):
-        label = f"{index}/{len(wanted)} {point.mac}, {point.policy or 'default policy'}"
+        label = f"{index}/{len(wanted)} {point.name}"
         if store.find(point) is not None:
             continue
         try:
@@ -78,7 +83,9 @@ def main() -> None:
         if arguments.model is None or arguments.folder is None:
             parser.error("give a model and a folder of images, or --page")
         model = load_model(str(arguments.model))
-        data = load_data(str(arguments.folder), model, preprocess=arguments.preprocess).first(arguments.images)
+        data = load_data(str(arguments.folder), model, preprocess=arguments.preprocess).first(
+            arguments.images
+        )
         identity = {
             "model": arguments.model.name,
             "model_sha256": file_hash(arguments.model),

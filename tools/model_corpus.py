@@ -27,7 +27,7 @@ TIMEOUT_S = 500
 
 
 def models(folder: Path) -> Iterator[Path]:
-    """The ONNX files of a folder, those first that are small; of equal files the first one by name."""
+    """The ONNX files of a folder by name; of equal files the first one."""
     seen: set[str] = set()
     for path in sorted(folder.rglob("*.onnx")):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -40,11 +40,13 @@ def wanted_inputs(folder: Path, path: Path) -> Mapping[str, Any]:
     """What FOLDER/inputs.json says of a file: all entries whose name is part of its path, later ones win."""
     told = folder / "inputs.json"
     entries = json.loads(told.read_text(encoding="utf-8")) if told.exists() else {}
-    merged: dict[str, dict[str, Any]] = {"dims": {}, "values": {}}
+    merged: dict[str, Any] = {"dims": {}, "values": {}}
     for part, entry in entries.items():
         if part in str(path.relative_to(folder)):
-            for kind in merged:
+            for kind in ("dims", "values"):
                 merged[kind].update(entry.get(kind, {}))
+            if "batch_axis" in entry:
+                merged["batch_axis"] = entry["batch_axis"]
     return merged
 
 
@@ -74,12 +76,11 @@ def main() -> None:
     for path in models(arguments.folder):
         relative = path.relative_to(arguments.folder)
         file = store / f"{safe_name(str(relative))}.json"
-        if arguments.page is None and (not arguments.only or arguments.only in str(relative)):
-            if arguments.again or not file.exists():
-                outcome = check_apart(path, wanted_inputs(arguments.folder, path))
-                write_text(file, json.dumps(outcome.as_document(), indent=1) + "\n")
-                checked = Checked(relative, outcome)
-                print(checked.describe(), flush=True)
+        chosen = arguments.page is None and (not arguments.only or arguments.only in str(relative))
+        if chosen and (arguments.again or not file.exists()):
+            outcome = check_apart(path, wanted_inputs(arguments.folder, path))
+            write_text(file, json.dumps(outcome.as_document(), indent=1) + "\n")
+            print(Checked(relative, outcome).describe(), flush=True)
         if file.exists():
             found.append(Checked(relative, Outcome.of(json.loads(file.read_text(encoding="utf-8")))))
     if arguments.page is not None:

@@ -36,6 +36,10 @@ refused by name. `--skip-unsupported` leaves them out, and passes on the shapes 
 
 Operators of other domains that stand on no list here may compute anything. They are refused by name, or left out with
 `--skip-unsupported`.
+
+`systolic infer` runs all that is no product with ONNX's reference evaluator, and with NumPy where that is slow, lacks an operator or
+computes it otherwise than its operator set says. What neither knows (MaxRoiPool, for instance) is refused by name before anything runs.
+ONNX Runtime does not step in: results would then depend on its version and on the machine.
 """
 
 

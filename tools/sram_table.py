@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from simulator.cost.sram_fit import LeaveOneOut, Term, fitted_terms, leave_one_out
 from simulator.foundation.files import write_text
+from tools.sram_fit import LeaveOneOut, Term, fitted_terms, leave_one_out
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "tools" / "data" / "sram_cacti7_28nm.csv"

@@ -9,13 +9,12 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from simulator.arch.frozen_section import Section
 from simulator.arch.memories import SramsConfig
-from simulator.arch.section import Section
 from simulator.dataflow import DATAFLOWS, DataflowName
 from simulator.foundation import UserError
 from simulator.operands import Operand
 
-Dataflow = DataflowName
 """What stays in the PEs, by name: one of `simulator.dataflow.DATAFLOWS`."""
 
 Overlap = Literal["none", "drain", "full"]

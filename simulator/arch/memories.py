@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from simulator.arch.section import Section
+from simulator.arch.frozen_section import Section
 from simulator.foundation import UserError
 from simulator.operands import OPERANDS, Operand
 
@@ -33,7 +33,7 @@ PortUse = Literal["shared", "own"]
 
 
 class SramConfig(Section):
-    """One on-chip memory. `NAME` is `ifmap`, `filter` or `ofmap`, or any name with `holds`."""
+    """One on-chip memory, named `ifmap`, `filter`, `ofmap`, or anything else with `holds`."""
 
     holds: Annotated[
         tuple[Operand, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
@@ -202,7 +202,7 @@ class SramsConfig(RootModel[dict[str, SramConfig]]):
                 if operand in holders:
                     raise UserError(
                         f"{operand} is in {holders[operand].field} as well; a tensor has one memory",
-                        location=f"{memory.field}.holds",
+                        location=f"{memory.field}.holds" if memory.config.holds else memory.field,
                         value=", ".join(memory.holds),
                         allowed="every tensor in one memory only",
                     )

@@ -18,13 +18,11 @@ from simulator.array.schedule import FoldPhases, ProductSchedule, schedule_produ
 from simulator.array.timing import ArrayTiming
 from simulator.dataflow import Axis, Dataflow
 from simulator.foundation import UserError
+from simulator.foundation.callbacks import Advance
 from simulator.numerics import as_codes
 
 Watcher = Callable[[Grid, int], None]
 """Called after single clock edges with the grid and the cycle."""
-
-Progress = Callable[[int, int], None]
-"""Called after each fold with the folds done and all folds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ def run_product(
     w_codes: npt.ArrayLike,
     *,
     observe_phases: bool = False,
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> GridRun:
     """Multiply activations [M, K] by weights [K, N] on the grid, fold after fold.
 

@@ -284,21 +284,17 @@ class Grid:
         dtype = self.blocks[0][0].accumulator_dtype if whole else self.sum_dtype
         values = np.zeros(registers.shape, dtype)
         for mac, lanes in slices_of(self.blocks):
-            values[..., lanes] = self._from_registers(mac, registers[..., lanes])
+            held = registers[..., lanes]
+            values[..., lanes] = from_registers(mac.accumulator, held) if self.is_compiled else held
         signs = ((flags & sig.OVERFLOW_UP) != 0).astype(np.int8) - ((flags & sig.OVERFLOW_DOWN) != 0)
         return Sums(values, (flags & sig.INFINITE) != 0, signs.astype(np.int8))
-
-    def _from_registers(self, mac: Mac, registers: Plane) -> Plane:
-        return from_registers(mac, registers) if self.is_compiled else registers
-
-    def _to_registers(self, mac: Mac, values: Plane) -> Plane:
-        return to_registers(mac, values) if self.is_compiled else values
 
     def _registered(self, values: Plane) -> Plane:
         """Accumulators [..., lanes] as the registers hold them."""
         held = np.zeros(values.shape, self.sum_dtype)
         for mac, lanes in slices_of(self.blocks):
-            held[..., lanes] = self._to_registers(mac, values[..., lanes])
+            sums = values[..., lanes]
+            held[..., lanes] = to_registers(mac.accumulator, sums) if self.is_compiled else sums
         return held
 
     @property

@@ -90,37 +90,29 @@ def _(accumulator: FloatAccumulator, mac: Mac) -> bool:
     return no_nan or accumulator.number_format.has_nan
 
 
-def from_registers(mac: Mac, registers: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Accumulators, from sums as the compiled grid holds them."""
-    return _from_registers(mac.accumulator, registers)
-
-
 @singledispatch
-def _from_registers(_accumulator: Accumulator, registers: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def from_registers(_accumulator: Accumulator, registers: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Accumulators, from sums as the compiled grid holds them."""
     return registers
 
 
-@_from_registers.register
+@from_registers.register
 def _(fixed: FixedAccumulator, registers: np.ndarray) -> npt.NDArray[Any]:
     return wrap(registers, fixed.bits)
 
 
-@_from_registers.register
+@from_registers.register
 def _(accumulator: FloatAccumulator, registers: np.ndarray) -> npt.NDArray[Any]:
     return accumulator.number_format.encode(np.ascontiguousarray(registers).view(np.float64))
 
 
-def to_registers(mac: Mac, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Sums as the compiled grid holds them, from accumulators."""
-    return _to_registers(mac.accumulator, values)
-
-
 @singledispatch
-def _to_registers(_accumulator: Accumulator, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def to_registers(_accumulator: Accumulator, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Sums as the compiled grid holds them, from accumulators."""
     return values
 
 
-@_to_registers.register
+@to_registers.register
 def _(accumulator: FloatAccumulator, values: np.ndarray) -> npt.NDArray[Any]:
     return accumulator.decode(values.astype(accumulator.dtype)).view(np.int64)
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from simulator.array.fold import CycleSplit, FoldShape, alone, before
-from simulator.array.tiles import FoldGrid, Link, cut
+from simulator.array.tiles import FoldGrid, Link
 from simulator.array.timing import ArrayTiming
 from simulator.dataflow import SUMS_MOVE, SUMS_STAY
 from simulator.foundation import UserError
+from simulator.foundation.cuts import cut
 from simulator.foundation.defects import DefectError
 
 PhaseName = Literal["fill", "compute", "drain"]
@@ -137,11 +138,6 @@ class ProductSchedule:
     def utilization(self) -> float:
         """Useful PE-cycles over all PE-cycles."""
         return self.macs / (self.timing.pe_count * self.total_cycles)
-
-    @property
-    def decoder_operations(self) -> int:
-        """Operand codes that enter through the edge decoders."""
-        return self.accesses.activation_reads + self.accesses.weight_reads
 
     @property
     def converter_operations(self) -> int:

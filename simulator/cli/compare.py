@@ -18,6 +18,7 @@ from simulator.cli.options import (
     DataOption,
     DimOption,
     InputShapeOption,
+    InputValueOption,
     JsonOption,
     QuietOption,
     SetOption,
@@ -27,6 +28,7 @@ from simulator.cli.options import (
     require_data,
 )
 from simulator.cli.progress import progress_bar
+from simulator.cli.result_files import result_files
 from simulator.cli.streams import say
 from simulator.cli.written import tell_overwritten
 from simulator.foundation import UserError
@@ -44,7 +46,7 @@ TargetsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="NETWORK | RESULT...",
-        help="A network to simulate, or results of `systolic simulate --out` (files or folders).",
+        help="A network to simulate, or results of `systolic simulate --out` or `compare --out`.",
         show_default=False,
     ),
 ]
@@ -85,6 +87,7 @@ def compare_command(
     input_shapes: InputShapeOption = None,
     dims: DimOption = None,
     batch_axis: BatchAxisOption = None,
+    input_values: InputValueOption = None,
     mixed: MixedOption = False,
     csv: CsvOption = None,
     out: OutOption = None,
@@ -135,7 +138,7 @@ def compare_command(
             batch=batch,
             assignments=assignments,
             skip_unsupported=skip_unsupported,
-            sizes=parse_sizes(input_shapes, dims, batch_axis),
+            sizes=parse_sizes(input_shapes, dims, batch_axis, input_values),
             tensors=None if data is None else Tensors(data, policy, images, by_mac, preprocess, labels),
             jobs=jobs,
             quiet=quiet or as_json,
@@ -190,13 +193,13 @@ def _simulate(
 
 def _is_result(target: str) -> bool:
     path = Path(target)
-    return path.suffix == ".json" or is_file(path / "result.json")
+    return path.suffix == ".json" or is_file(path / "result.json") or result_files(path) != [path]
 
 
 def _load(targets: Sequence[str]) -> list[Result]:
     from simulator.result import load_result
 
-    return [load_result(Path(target)) for target in targets]
+    return [load_result(file) for target in targets for file in result_files(Path(target))]
 
 
 def _write(comparison: Comparison, csv: Path | None, out: Path | None, *, quiet: bool) -> None:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simulator.cli.options import BatchAxisOption, DimOption, InputShapeOption, JsonOption, QuietOption
+from simulator.cli.options import (
+    BatchAxisOption,
+    DimOption,
+    InputShapeOption,
+    InputValueOption,
+    JsonOption,
+    QuietOption,
+)
 from simulator.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -111,6 +118,7 @@ def infer_command(
     input_shapes: InputShapeOption = None,
     dims: DimOption = None,
     batch_axis: BatchAxisOption = None,
+    input_values: InputValueOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -130,7 +138,7 @@ def infer_command(
     from simulator.inference.output_sink import Unsaved, saved_outputs
     from simulator.workload.onnx.sizes import parse_sizes
 
-    network = load_model(model, sizes=parse_sizes(input_shapes, dims, batch_axis))
+    network = load_model(model, sizes=parse_sizes(input_shapes, dims, batch_axis, input_values))
     if output is not None:
         network = network.judged_by(output)
     chosen = load_data(data, network, preprocess=preprocess, labels=labels).first(images)

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from simulator.cli.options import BatchAxisOption, DimOption, InputShapeOption, JsonOption
+from simulator.cli.options import BatchAxisOption, DimOption, InputShapeOption, InputValueOption, JsonOption
 from simulator.workload import Layer, Network, load_network
 from simulator.workload.onnx.sizes import parse_sizes
 
@@ -59,6 +59,7 @@ def show(
     input_shapes: InputShapeOption = None,
     dims: DimOption = None,
     batch_axis: BatchAxisOption = None,
+    input_values: InputValueOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the layers of a network as the matrix products that an array computes.
@@ -67,7 +68,7 @@ def show(
         systolic networks show resnet50
         systolic networks show mobilenet_v2 --batch 4 --json
     """
-    sizes = parse_sizes(input_shapes, dims, batch_axis)
+    sizes = parse_sizes(input_shapes, dims, batch_axis, input_values)
     shown = load_network(network, batch=batch, skip_unsupported=skip_unsupported, sizes=sizes)
     if as_json:
         document = _summary(shown) | {"layers": [_layer_document(layer) for layer in shown.layers]}

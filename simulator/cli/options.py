@@ -78,6 +78,14 @@ BatchAxisOption = Annotated[
         " open or the input is an image of rank 4.",
     ),
 ]
+InputValueOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input-value",
+        metavar="INPUT=NUMBER",
+        help="Value of an input of an ONNX model that never changes, such as a sample rate: sr=16000.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables and no progress.")]
 

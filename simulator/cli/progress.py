@@ -11,9 +11,7 @@ from typing import Final
 
 from simulator.cli.streams import say
 
-Progress = Callable[[str, int, int], None]
-"""Called as `progress(what, done, total)`."""
-
+from simulator.foundation.callbacks import Progress
 
 KERNEL_LOG = "simulator.kernels"
 """The logger that names each kernel as it is compiled."""

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from simulator.cli.options import QuietOption
+from simulator.cli.result_files import result_files
 from simulator.cli.written import tell_overwritten
 
 ResultsArgument = Annotated[
     list[Path],
     typer.Argument(
         metavar="RESULT...",
-        help="result.json files of `systolic simulate --out`, or the folders that hold them.",
+        help="Results of `systolic simulate --out` and `systolic compare --out`: files, or their folders.",
         show_default=False,
     ),
 ]
@@ -49,7 +50,7 @@ def report_command(
     from simulator.report.html import render_html
     from simulator.result import load_result
 
-    loaded = [load_result(path) for path in results]
+    loaded = [load_result(file) for path in results for file in result_files(path)]
     page = render_html(loaded, mixed=mixed)
     drawn = []
     if plots is not None:

@@ -21,6 +21,7 @@ from simulator.cli.options import (
     DataOption,
     DimOption,
     InputShapeOption,
+    InputValueOption,
     JsonOption,
     MacOption,
     NetworkArgument,
@@ -38,7 +39,7 @@ from simulator.cli.written import folder_or_none, require_suffix, tell_overwritt
 
 if TYPE_CHECKING:
     from simulator.arch import ArchConfig
-    from simulator.cli.progress import Progress
+    from simulator.foundation.callbacks import Progress
     from simulator.system import MachineRun
     from simulator.workload import Network
 
@@ -107,6 +108,7 @@ def simulate_command(
     input_shapes: InputShapeOption = None,
     dims: DimOption = None,
     batch_axis: BatchAxisOption = None,
+    input_values: InputValueOption = None,
     out: OutOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -166,7 +168,7 @@ def simulate_command(
     require_suffix(trace, (".json",), option="--trace")
     require_suffix(access_trace, (".csv", ".parquet"), option="--access-trace")
     require_suffix(vcd, (".vcd",), option="--vcd")
-    sizes = parse_sizes(input_shapes, dims, batch_axis)
+    sizes = parse_sizes(input_shapes, dims, batch_axis, input_values)
     with folder_or_none(out) as staged:
         folder = None if staged is None else staged.folder
         with progress_bar(quiet=quiet) as progress:

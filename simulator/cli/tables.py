@@ -186,15 +186,10 @@ def _value(price: PriceSource) -> str:
 
 def _shown(conditions: Conditions) -> str:
     """Conditions in one line."""
-    stated = [
-        (conditions.node_nm, " nm"),
-        (conditions.voltage_v, " V"),
-        (conditions.temperature_c, " C"),
-        (conditions.clock_mhz, " MHz"),
-    ]
-    figures = [f"{value:g}{unit}" for value, unit in stated if value is not None]
-    figures += [conditions.corner] if conditions.corner else []
-    return f"{', '.join([*figures, conditions.scope])}: {conditions.activity}"
+    from simulator.result_sources import silicon_text
+
+    stated = [silicon_text(conditions), conditions.scope]
+    return f"{', '.join(part for part in stated if part)}: {conditions.activity}"
 
 
 @app.command("export")

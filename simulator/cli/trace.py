@@ -15,7 +15,7 @@ from simulator.cli.infer import (
     PolicyOption,
     PreprocessOption,
 )
-from simulator.cli.options import BatchAxisOption, DimOption, InputShapeOption, QuietOption
+from simulator.cli.options import BatchAxisOption, DimOption, InputShapeOption, InputValueOption, QuietOption
 from simulator.cli.progress import progress_bar
 from simulator.cli.written import tell_overwritten
 
@@ -47,6 +47,7 @@ def trace_command(
     input_shapes: InputShapeOption = None,
     dims: DimOption = None,
     batch_axis: BatchAxisOption = None,
+    input_values: InputValueOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Record a trained network's layers with the operands and results that go through the array.
@@ -60,7 +61,7 @@ def trace_command(
     from simulator.inference import load_data, load_model, plan_network, record_trace
     from simulator.workload.onnx.sizes import parse_sizes
 
-    network = load_model(model, sizes=parse_sizes(input_shapes, dims, batch_axis))
+    network = load_model(model, sizes=parse_sizes(input_shapes, dims, batch_axis, input_values))
     chosen = load_data(data, network, preprocess=preprocess, labels=labels).first(images)
     plan = plan_network(network, chosen, mac, policy)
     with progress_bar(quiet=quiet) as bar:

@@ -17,6 +17,7 @@ from simulator.cost.table_schema import PriceRow, PriceTable
 from simulator.cost.vocabulary import COMPONENTS
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml
+from simulator.result_sources import silicon_text
 
 VERSION: Final = "0.4"
 _PREFIX: Final = "system."
@@ -131,16 +132,8 @@ def _name(row: PriceRow) -> str:
 
 
 def _provenance(row: PriceRow) -> Iterator[str]:
-    conditions = row.conditions
-    stated = [
-        f"{conditions.node_nm:g} nm" if conditions.node_nm is not None else "",
-        f"{conditions.voltage_v:g} V" if conditions.voltage_v is not None else "",
-        f"{conditions.temperature_c:g} C" if conditions.temperature_c is not None else "",
-        conditions.corner or "",
-        f"{conditions.clock_mhz:g} MHz" if conditions.clock_mhz is not None else "",
-    ]
     yield f"{row.key}, {row.status}: {row.source}"
-    yield f"{', '.join(part for part in stated if part)}; {conditions.activity}".removeprefix("; ")
+    yield f"{silicon_text(row.conditions)}; {row.conditions.activity}".removeprefix("; ")
     if row.formula:
         yield row.formula
 

@@ -7,13 +7,13 @@ One run of the 32x32 arrays of J. Johnson, arXiv 1811.01721: a reset edge, K + 2
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from simulator.cost.register_toggles import SwitchingActivity, counted_activity
 from simulator.numerics.activity import switching_activity
+from simulator.numerics.array_types import Codes
 from simulator.numerics.formats import Format
 from simulator.numerics.mac import Mac
 from simulator.operands import OPERANDS
@@ -25,8 +25,6 @@ MULTIPLY_EDGES: Final = LENGTH + 2 * TILE + 1
 SHIFT_EDGES: Final = TILE - 1
 CYCLES: Final = 1 + MULTIPLY_EDGES + SHIFT_EDGES
 _INT8_SIGMA: Final = 64
-
-Codes = npt.NDArray[np.unsignedinteger[Any]]
 
 
 def bench_counts() -> ActionCounts:

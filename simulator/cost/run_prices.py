@@ -129,10 +129,6 @@ class Prices:
         """The architecture's clock."""
         return self.scaling.clock_mhz
 
-    def has(self, component: str, variant: str, action: str) -> bool:
-        """Whether a table has the row, at whatever conditions."""
-        return self.book.find(component, variant, action) is not None
-
     def get(self, component: str, variant: str, action: str, *, chosen_by: str = "") -> Price | NotPriced:
         """The price of one action, or why there is none: no table has it, or its conditions do not match.
 

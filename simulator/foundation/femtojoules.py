@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic_core import core_schema
 
@@ -28,7 +28,7 @@ class _DecimalText:
     """An integer that JSON holds as a decimal string, since most JSON readers keep 53 bits of a number."""
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> core_schema.CoreSchema:
         text = core_schema.str_schema(pattern=rf"^(0|-?[1-9][0-9]{{0,{_MOST_DIGITS - 1}}})$")
         return core_schema.union_schema(
             [

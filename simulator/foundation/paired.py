@@ -20,11 +20,6 @@ class PairedDifference:
     images: int
 
     @property
-    def exceeds_noise(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return self.low > 0 or self.high < 0
-
-    @property
     def margin(self) -> float:
         """Half the interval, in points."""
         return (self.high - self.low) / 2

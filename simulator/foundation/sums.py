@@ -6,7 +6,7 @@ A figure that is not known is None; so is every sum that it is a part of.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from simulator.foundation.femtojoules import in_pj, picojoules
 
@@ -32,13 +32,12 @@ def priced(figure: Figure | None) -> Figure:
 
 def sum_known(parts: Iterable[Number | None]) -> Number | None:
     """The sum of all parts; None where a part is not known."""
-    whole: Any = 0
+    whole: Number = 0
     for part in parts:
         if part is None:
             return None
         whole += part
-    known: Number = whole
-    return known
+    return whole
 
 
 def require_closed_energy(name: str, energy_fj: Mapping[str, int | None]) -> None:

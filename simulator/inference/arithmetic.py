@@ -15,12 +15,14 @@ from simulator.inference.layer_products import Product
 from simulator.inference.layer_sums import LayerSums, real_values
 from simulator.inference.quantization import Encoded, LayerPlan, encode
 from simulator.numerics import Mac, multiply
+from simulator.numerics.accumulators.lost_sums import magnitudes
+from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines import depthwise, pointwise
 from simulator.numerics.engines.depthwise import real_convolution
 from simulator.numerics.engines.pointwise import real_products
+from simulator.numerics.engines.shared_operand import SharedOperand
 from simulator.numerics.engines.threads import for_row_ranges
 
-Tensor = NDArray[Any]
 _SMALL_PRODUCT = 1 << 20
 """Below this many MACs threads cost more than they save."""
 
@@ -81,11 +83,17 @@ class Operands:
     weights: NDArray[np.unsignedinteger[Any]]
     encoded: Encoded
     second: Encoded | None = None
+    shared: SharedOperand | None = None
 
     @cached_property
     def activations(self) -> NDArray[np.unsignedinteger[Any]]:
         """The left operand, [groups, M, K]."""
         return self.product.lower(self.encoded.codes, zero=self.zero)
+
+    def largest_weights(self, mac: Mac) -> float:
+        """The largest sum of magnitudes of the weights of one output."""
+        shared = SharedOperand(self.weights) if self.shared is None else self.shared
+        return shared.made("sums", lambda: float(magnitudes(mac.weight, shared.codes).sum(axis=1).max()))
 
     @property
     def saturated(self) -> int:
@@ -124,7 +132,8 @@ def operands_of(product: Product, plan: LayerPlan, activations: Tensor, second: 
     zero = int(plan.mac.activation.encode(np.zeros(1))[0])
     if second is None:
         assert plan.weight_codes is not None
-        return Operands(product, zero, plan.weight_codes, encoded)
+        shared = plan.weights_as("products", lambda codes: codes)
+        return Operands(product, zero, plan.weight_codes, encoded, shared=shared)
     right = encode(second, plan.mac.weight, plan.weight_scale)
     return Operands(product, zero, product.lower_second(right.codes, activations.shape), encoded, right)
 
@@ -133,8 +142,8 @@ def mac_product(product: Product, plan: LayerPlan, activations: Tensor, second: 
     """The layer through a MAC: codes, accumulators, and back to real values."""
     operands = operands_of(product, plan, activations, second)
     sums = (
-        _depthwise(product, plan.mac, operands)
-        or _pointwise(product, plan.mac, operands)
+        _depthwise(product, plan, operands)
+        or _pointwise(product, plan, operands)
         or _by_groups(plan.mac, operands)
     )
     values = real_values(plan, sums).astype(np.float32, copy=False)
@@ -143,27 +152,29 @@ def mac_product(product: Product, plan: LayerPlan, activations: Tensor, second: 
     return MacOutput(operands, sums, product.raise_output(values, activations.shape))
 
 
-def _depthwise(product: Product, mac: Mac, operands: Operands) -> LayerSums | None:
+def _depthwise(product: Product, plan: LayerPlan, operands: Operands) -> LayerSums | None:
     """A depthwise convolution without lowering; None for other layers, and where no fast way is exact."""
     direct = depthwise_window(product)
     if direct is None:
         return None
     padded = direct.padded(operands.encoded.codes, operands.zero)
-    found = depthwise.attempt(mac, padded, operands.weights[:, :, 0], direct.window)
+    weights = plan.weights_as("depthwise", lambda codes: codes[:, :, 0])
+    found = depthwise.attempt(plan.mac, padded, weights, direct.window)
     if found is None:
         return None
     infinite = found.is_infinite
     return LayerSums(found.held, "ofmap", len(operands.weights), infinite, None, "depthwise", found.reason)
 
 
-def _pointwise(product: Product, mac: Mac, operands: Operands) -> LayerSums | None:
+def _pointwise(product: Product, plan: LayerPlan, operands: Operands) -> LayerSums | None:
     """A pointwise convolution of channels as they lie; None as `_depthwise`."""
     if not is_pointwise(product, operands.encoded.codes.shape):
         return None
-    x, w = channels_first(operands.encoded.codes), np.ascontiguousarray(operands.weights[0].T)
+    mac, x = plan.mac, channels_first(operands.encoded.codes)
+    w = plan.weights_as("pointwise", lambda codes: np.ascontiguousarray(codes[0].T))
     exact = pointwise.attempt_exact(mac, x, w)
     if exact is not None:
-        return LayerSums(exact, "ofmap", 1, None, None, "blas", exact.reason)
+        return LayerSums(exact, "ofmap", 1, None, None, exact.engine, exact.reason)
     steps = pointwise.attempt_steps(mac, x, w)
     if steps is None:
         return None

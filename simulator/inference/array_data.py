@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,8 @@ from simulator.inference.array_files import Converted
 from simulator.inference.images import checked_labels, real_images
 from simulator.inference.inputs import InputBatches
 from simulator.inference.model import Model
+from simulator.numerics.array_types import Tensor
 from simulator.workload.onnx import InputTensor
-
-Tensor = NDArray[Any]
 
 _LABELS = "labels"
 _CALIBRATION = "calibration_"

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.foundation.reading.arrays import map_arrays
 from simulator.foundation.reading.arrays import read_arrays as read_checked
 from simulator.foundation.reading.content import size_of
-
-Tensor = NDArray[Any]
+from simulator.numerics.array_types import Tensor
 
 LARGE_BYTES = 1 << 26
 """Arrays in files of at least this size are mapped, not loaded."""

@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.foundation import UserError
+from simulator.numerics.array_types import Tensor
 from simulator.workload.onnx.graph import Constant, Graph, Node
 from simulator.workload.onnx.names import is_product
-
-Tensor = NDArray[Any]
 
 _PASSED = frozenset({"Squeeze", "Reshape", "Transpose", "Identity"})
 """What a rule writes behind a convolution of another rank; channels stay channels across it."""

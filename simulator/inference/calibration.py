@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,9 @@ from simulator.inference.kept import Kept, KeptTensors
 from simulator.inference.layer_products import Product
 from simulator.inference.model import Model
 from simulator.inference.quantization import encode
+from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines.threads import available_cores, in_order
 from simulator.numerics.formats import Format
-
-Tensor = NDArray[Any]
 
 Extent = Literal["values", "extremes"]
 """What is kept of tensors: all values, or the smallest and the largest of each chunk of images."""

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.foundation import UserError
-from simulator.inference.arithmetic import float32_product
+from simulator.inference.arithmetic import Arithmetic, float32_product
 from simulator.inference.execute import execute
 from simulator.inference.images import Parts, in_parts
 from simulator.inference.inputs import Feed
 from simulator.inference.layer_products import Product
 from simulator.inference.model import Model
-
-Tensor = NDArray[Any]
+from simulator.numerics.array_types import Tensor
 
 MOST_IMAGES: Final = 50
 """Images at a time through networks whose tensors are small."""
@@ -32,7 +30,7 @@ def chunks(model: Model, images: Parts) -> Iterator[Feed]:
     return in_parts(images, max(together, size // together * together))
 
 
-def chunk_size(model: Model, image: Feed) -> int:
+def chunk_size(model: Model, image: Feed, in_float32: Arithmetic = float32_product) -> int:
     """Images that go through a network together.
 
     It follows from the network and the size of an image alone: no result depends on memory or threads.
@@ -40,12 +38,13 @@ def chunk_size(model: Model, image: Feed) -> int:
     Args:
         model: the network.
         image: one image, [1, ...]; it runs through the network in float32.
+        in_float32: what computes its products.
     """
     largest = 1
 
     def watch(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
         nonlocal largest
-        output = float32_product(product, activations, second)
+        output = in_float32(product, activations, second)
         largest = max(largest, activations.size, output.size, 0 if second is None else second.size)
         return output
 

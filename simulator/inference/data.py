@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +28,8 @@ from simulator.inference.inputs import Inputs
 from simulator.inference.judge import as_logits
 from simulator.inference.model import Model
 from simulator.inference.preprocess import UNIT, Preprocess, get_preprocess
+from simulator.numerics.array_types import Tensor
 
-Tensor = NDArray[Any]
 TABLE_SUFFIXES = (".csv", ".txt")
 _LABELLED = "the file's labels"
 

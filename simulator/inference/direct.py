@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.inference.layer_products import Product, Window
+from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines import depthwise
-
-Tensor = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +40,20 @@ def depthwise_window(product: Product) -> DirectDepthwise | None:
     return DirectDepthwise(window, depthwise.Window(window.kernel, window.stride, window.dilation))
 
 
-_FEW_PIXELS = 128
+FEWEST_PIXELS = 32
 """Rows of fewer pixels do not fill vectors: such layers are lowered."""
 
 
 def is_pointwise(product: Product, shape: tuple[int, ...]) -> bool:
-    """Whether a product is a 1 x 1 convolution of all channels at every pixel of an input of this shape."""
+    """Whether a product is a 1 x 1 convolution of all channels at every pixel of an input of this shape.
+
+    Not so where the pixels are too few to be rows of a product.
+    """
     window = product.window
     if window is None or product.weights is None or window.groups != 1 or window.kernel != (1, 1):
         return False
     plain = window.stride == (1, 1) and not any(window.over(shape).padding)
-    return plain and shape[2] * shape[3] >= _FEW_PIXELS
+    return plain and shape[2] * shape[3] >= FEWEST_PIXELS
 
 
 def channels_first(tensor: Tensor) -> Tensor:

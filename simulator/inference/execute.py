@@ -7,15 +7,14 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.foundation.reading.limits import LARGEST_ARRAY_BYTES
 from simulator.inference.arithmetic import Arithmetic
 from simulator.inference.inputs import Inputs
 from simulator.inference.model import Model, Operator, Program, as_given
+from simulator.numerics.array_types import Tensor
 
-Tensor = NDArray[Any]
 Feeds = Tensor | Inputs | Mapping[str, Tensor]
 """Values of the inputs by name, or those of the only one."""
 

@@ -18,11 +18,10 @@ from simulator.inference.array_files import Converted, read_arrays
 from simulator.inference.image_listing import IMAGE_SUFFIXES
 from simulator.inference.inputs import Feed, each_tensor
 from simulator.inference.preprocess import Preprocess
+from simulator.numerics.array_types import Tensor
 
 FALLBACK_CALIBRATION_IMAGES = 128
 """Calibration uses this many of the test images where the file brings none of its own."""
-
-Tensor = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

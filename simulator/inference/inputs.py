@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.inference.array_files import Batches
-
-Tensor = NDArray[Any]
+from simulator.numerics.array_types import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,12 @@ def each_tensor(feed: Feed, visit: Callable[[Tensor], object]) -> None:
         visit(np.ascontiguousarray(tensor))
 
 
-def shapes_of(parts: Any, first: str) -> dict[str, tuple[int, ...]]:
+class _Shaped(Protocol):
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+def shapes_of(parts: _Shaped, first: str) -> dict[str, tuple[int, ...]]:
     """Shapes by input of values of one input, named `first`, or of several."""
     if isinstance(parts, Inputs | InputBatches):
         return {name: each.shape for name, each in parts.tensors.items()}

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.inference.metrics import Deviation, difference, ranking
+from simulator.numerics.array_types import Tensor
 from simulator.result_accuracy import OutputAccuracy
 
-Tensor = NDArray[Any]
 Outcomes = NDArray[np.bool_]
 
 TOP = 5

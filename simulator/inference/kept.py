@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Tensor = NDArray[Any]
+from simulator.numerics.array_types import Tensor
 
 MEMORY_BYTES: Final = 1 << 28
 """Bytes that a collection keeps in memory."""

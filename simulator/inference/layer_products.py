@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
+from simulator.numerics.array_types import Tensor
 from simulator.workload.layer import Convolution
 from simulator.workload.lowering import im2col, lower_filters, raise_ofmap
 from simulator.workload.onnx.graph import Constant, Node
 
-Tensor = NDArray[Any]
 Code = TypeVar("Code", bound=np.generic)
 Shape = tuple[int, ...]
 
@@ -198,6 +198,6 @@ def _lowered(weights: NDArray[np.float32], window: Window) -> NDArray[np.float32
     return lower_filters(weights, window.over((1, weights.shape[1] * window.groups, *extent)))
 
 
-def _pair(sizes: Any) -> tuple[int, int]:
+def _pair(sizes: Iterable[int]) -> tuple[int, int]:
     height, width = sizes
     return int(height), int(width)

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from simulator.inference.quantization import LayerPlan, without_false_infinities
 from simulator.numerics import Mac
+from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines.exact import ExactSums
-
-Tensor = NDArray[Any]
 
 Layout = Literal["products", "ofmap"]
 """Of sums: groups of matrix products [groups, M, N], or channels first [batch, channels, pixels]."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import inf, log10, sqrt
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.inference.arithmetic import Operands
+from simulator.numerics.array_types import Tensor
 from simulator.result_accuracy import LayerAccuracy
-
-Tensor = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ from threading import RLock
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from simulator.foundation import UserError
 from simulator.foundation.reading.foreign import decoding
 from simulator.foundation.resources import resolve_document
 from simulator.inference.batch_norm_folding import fold
 from simulator.inference.layer_products import Product, product_of
+from simulator.numerics.array_types import Tensor
 from simulator.workload.onnx import (
     Constant,
     Graph,
@@ -28,15 +29,18 @@ from simulator.workload.onnx import (
     read_source,
 )
 from simulator.workload.onnx.evaluate import Evaluator, evaluator_of
+from simulator.workload.onnx.fixed_inputs import with_values
 from simulator.workload.onnx.sizes import batch_axes, close_sizes
 
-Tensor = NDArray[Any]
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One step of a network: either a matrix product for the array, or anything else, in float32."""
+    """One step of a network: either a matrix product for the array, or anything else, in float32.
+
+    `node` is what it was made from, where it is no product.
+    """
 
     name: str
     kind: str
@@ -44,6 +48,7 @@ class Operator:
     outputs: tuple[str, ...]
     product: Product | None = None
     evaluate: Evaluator | None = None
+    node: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,10 +254,15 @@ def load_model(name_or_path: str | Path, *, sizes: Sizes | None = None) -> Model
     if path.suffix.lower() != ".onnx":
         raise UserError("trained networks are ONNX files with weights", source=path, value=path.suffix)
     with decoding("a network that can be executed", source=path):
-        source = read_source(path, all_inputs_are_data=True)
-        if not source.inputs:
-            raise UserError("a network for inference has a data input", source=path)
-        return _model(source, sizes or Sizes(), source.output_names[0])
+        return model_of(read_source(path, all_inputs_are_data=True), sizes=sizes)
+
+
+def model_of(source: Source, *, sizes: Sizes | None = None) -> Model:
+    """As `load_model`, of what was read already. Raises UserError as `load_model`."""
+    given = with_values(source, sizes.values if sizes is not None else {})
+    if not given.inputs:
+        raise UserError("a network for inference has a data input", source=given.path)
+    return _model(given, sizes or Sizes(), given.output_names[0])
 
 
 def _model(source: Source, sizes: Sizes, output: str) -> Model:
@@ -343,7 +353,7 @@ def _operators(graph: Graph, products: dict[str, Product]) -> tuple[Operator, ..
         operator = Operator(node.name or node.output(0), node.operator, node.inputs, node.outputs)
         name = graph.layer_names.get(index)
         if name is None:
-            operators.append(replace(operator, evaluate=evaluator_of(node)))
+            operators.append(replace(operator, evaluate=evaluator_of(node), node=node))
             continue
         if name not in products:
             products[name] = _product(name, node, graph, None if node.step is None else steps[name])
@@ -358,7 +368,7 @@ def _product(name: str, node: Node, graph: Graph, steps: int | None) -> Product:
     return product_of(name, node, graph.constants, graph.path, rank=len(second), steps=steps)
 
 
-def as_given(values: Any, tensor: InputTensor) -> Tensor:
+def as_given(values: ArrayLike, tensor: InputTensor) -> Tensor:
     """An input's values in the type that the file states."""
     dtype = tensor.dtype or np.dtype(np.float32)
     return np.asarray(values, dtype)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 import numpy as np
 from numpy.lib import format as npy
-from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.foundation.files import safe_name, staged_folder
-
-Tensor = NDArray[Any]
+from simulator.numerics.array_types import Tensor
 
 
 class OutputSink(Protocol):

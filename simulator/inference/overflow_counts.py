@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from simulator.numerics import Mac
-from simulator.numerics.accumulators.lost_sums import largest_magnitude, magnitudes
+from simulator.numerics.accumulators.lost_sums import largest_magnitude
+from simulator.numerics.array_types import Codes
 from simulator.numerics.engines.exact import ExactSums
 
 if TYPE_CHECKING:
-    from simulator.inference.arithmetic import MacOutput
-
-Codes = NDArray[Any]
+    from simulator.inference.arithmetic import MacOutput, Operands
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,7 @@ class SumsOutside:
         """Of one layer; its operands are lowered only where a bound on all of them excludes nothing."""
         operands, held = output.operands, output.sums.held
         fits = isinstance(held, ExactSums) and held.fits
-        if fits or _all_fit(mac, operands.encoded.codes, operands.weights):
+        if fits or _all_fit(mac, operands):
             return cls(0, output.sums.size)
         return cls.of(mac, operands.activations, operands.weights, output.accumulators)
 
@@ -76,8 +73,7 @@ def overflowed_sums(mac: Mac, activations: Codes, weights: Codes, sums: Codes) -
     return sum(mac.accumulator.lost_sums(mac.pair, *group) for group in groups)
 
 
-def _all_fit(mac: Mac, activations: Codes, weights: Codes) -> bool:
+def _all_fit(mac: Mac, operands: Operands) -> bool:
     """Whether a bound on the activations, lowered or not, and on each output's weights excludes overflow."""
-    columns = magnitudes(mac.weight, weights).sum(axis=1)
-    bound = largest_magnitude(mac.activation, activations) * float(columns.max())
+    bound = largest_magnitude(mac.activation, operands.encoded.codes) * operands.largest_weights(mac)
     return bound < mac.accumulator.undisturbed

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp, isfinite, log
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.inference.inputs import Feed, Inputs
-
-Tensor = NDArray[Any]
+from simulator.numerics.array_types import Tensor
 
 MASK: Final = "attention_mask"
 """An input of this name says with 0 which tokens are padding."""

@@ -245,7 +245,7 @@ def _word(kind: Any) -> Callable[[str, list[str]], str]:
     return parse
 
 
-_FIELDS: Final[Mapping[str, Callable[[str, list[str]], Any]]] = {
+_FIELDS: Final[Mapping[str, Callable[[str, list[str]], object]]] = {
     "scale": _positive,
     "mean": _means,
     "std": _deviations,

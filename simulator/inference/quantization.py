@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.numerics import Mac
+from simulator.numerics.array_types import Codes
+from simulator.numerics.engines.shared_operand import SharedOperand
 from simulator.numerics.formats import Format
-from simulator.numerics.formats.code_tables import COMPILED_FROM, TABLE_BITS, is_special
+from simulator.numerics.formats.code_tables import TABLE_BITS, compiled_loops, has_special, is_special
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,15 @@ class LayerPlan:
     migration: NDArray[np.float32] | None = None
     through_output: bool = False
     output_exponent: int = 0
+    shared: dict[str, SharedOperand] = field(init=False, default_factory=dict, compare=False, repr=False)
+    """The weights by their layout, with what engines made of them for earlier images."""
+
+    def weights_as(self, layout: str, arrange: Callable[[Codes], Codes]) -> SharedOperand:
+        """The weight codes as `arrange` lays them out, arranged once; `layout` names it."""
+        assert self.weight_codes is not None
+        if layout not in self.shared:
+            self.shared[layout] = SharedOperand(arrange(self.weight_codes))
+        return self.shared[layout]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,7 @@ def encode(values: NDArray[Any], fmt: Format, scale: float | NDArray[np.float64]
     if not np.isscalar(scale) or scale != 1.0:
         values = values * np.asarray(1.0 / np.asarray(scale), np.float32)
     codes = to_codes(values, fmt)
-    if fmt.bits <= TABLE_BITS and codes.size >= COMPILED_FROM:
+    if fmt.bits <= TABLE_BITS and compiled_loops.pay_off(codes.size):
         from simulator.inference.tensor_kernels import losses
 
         counts = np.zeros(2, np.int64)
@@ -102,9 +113,9 @@ def without_false_infinities(
     """
     if not fmt.has_infinity or fmt.bits > 16:
         return codes
-    special = is_special(fmt, codes)
-    if not special.any():
+    if not has_special(fmt, codes):
         return codes
+    special = is_special(fmt, codes)
     false = special & (np.abs(values) < fmt.smallest_positive)
     return np.where(false, fmt.encode(np.zeros(1)), codes) if false.any() else codes
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.foundation import UserError
+from simulator.foundation.callbacks import Advance
 from simulator.foundation.reading.content import sha256_of
 from simulator.foundation.reading.limits import LARGEST_ONNX_BYTES
 from simulator.inference.arithmetic import MacOutput
@@ -17,11 +16,10 @@ from simulator.inference.images import Data
 from simulator.inference.layer_products import Product
 from simulator.inference.model import Model
 from simulator.inference.quantization import LayerPlan, NetworkPlan
-from simulator.inference.run_inference import InferenceResult, Progress, run_plan
+from simulator.inference.run_inference import InferenceResult, run_plan
 from simulator.inference.trace import Encoding, LayerRecord, Manifest, Provenance, Role, write_trace
+from simulator.numerics.array_types import Tensor
 from simulator.workload import Layer, load_network
-
-Tensor = NDArray[Any]
 
 
 def record_trace(
@@ -31,7 +29,7 @@ def record_trace(
     folder: Path,
     *,
     encoding: Encoding = "codes",
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> tuple[Manifest, InferenceResult]:
     """Run images through a planned network and write what went through the array.
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
+from simulator.foundation.callbacks import Advance
 from simulator.inference.arithmetic import MacOutput, float32_product, mac_product
 from simulator.inference.calibration import Extent, Observation, calibrate
 from simulator.inference.chunks import chunks
@@ -35,17 +36,16 @@ from simulator.inference.policies.mixed import smallest_widths
 from simulator.inference.quantization import NetworkPlan
 from simulator.inference.tally import Chunk, Tally
 from simulator.numerics import Mac, MacSpec, get_mac
+from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines.threads import available_cores, in_order
+from simulator.numerics.gpu import Device
 from simulator.result_accuracy import Accuracy, LayerAccuracy
 from simulator.workload.onnx.network import folded_notes
 
-Tensor = NDArray[Any]
 MacChoice = str | Mapping[str, Any] | MacSpec | Mac
 PolicyChoice = str | Policy | Mapping[str, str | Policy] | None
 """A policy for all MACs, or by name of the MAC; None, and a MAC without one: as `default_policy` says."""
 
-Progress = Callable[[int, int], None]
-"""Called with the images done and the images to do."""
 
 Observer = Callable[[Product, MacOutput], None]
 """Sees every layer's operands and accumulators, in execution order within a chunk of images."""
@@ -83,7 +83,8 @@ def infer(
     *,
     layer_macs: Mapping[str, MacChoice] | None = None,
     observer: Observer | None = None,
-    progress: Progress | None = None,
+    progress: Advance | None = None,
+    device: Device | None = None,
 ) -> InferenceResult:
     """Run images through a network in a MAC's formats and in float32, and compare.
 
@@ -97,6 +98,7 @@ def infer(
         observer: sees the operands and accumulators of every layer of every chunk; then one chunk runs at a
             time, in order.
         progress: told how far it is.
+        device: a GPU (`simulator.numerics.gpu.open_device`); None: the CPU. The result's bits are the same.
 
     Returns:
         The result; the same bits whatever the number of threads.
@@ -106,7 +108,7 @@ def infer(
             whose output is not one value for each class.
     """
     plan = plan_network(model, data, mac, policy, layer_macs=layer_macs)
-    return run_plan(model, data, plan, observer=observer, progress=progress)
+    return run_plan(model, data, plan, observer=observer, progress=progress, device=device)
 
 
 def plan_network(
@@ -168,21 +170,21 @@ def run_plan(
     plan: NetworkPlan,
     *,
     observer: Observer | None = None,
-    progress: Progress | None = None,
+    progress: Advance | None = None,
     sink: OutputSink | None = None,
+    device: Device | None = None,
 ) -> InferenceResult:
     """Run images through a planned network; see `infer`.
 
     Images go through in chunks, in order; only a few chunks are in memory at a time. `sink` takes all outputs
-    of each; None: the judged output is kept in the result.
+    of each; None: the judged output is kept in the result. With a `device`, whole networks run there; an
+    observer needs operands in memory, and so the CPU.
     """
     model.learn_sizes(shapes_of(data.images, model.input))
     require_shape(data, model.input_shape, network=model.name)
-    threads = 1 if observer else available_cores()
     tally = Tally(model, data, sink)
     fingerprint = Fingerprint(data.images.shape)
-    parts = _hashed(chunks(model, data.images), fingerprint)
-    for chunk in in_order(parts, lambda images: _run_chunk(model, images, plan, observer), threads=threads):
+    for chunk in _chunks(model, data, plan, tally, fingerprint, observer, device):
         tally.add(chunk)
         if progress is not None:
             progress(tally.images, len(data.images))
@@ -196,6 +198,31 @@ def run_plan(
         tally.sums,
         (*tally.all_notes(), *folded_notes(model.program.folded)),
     )
+
+
+def _chunks(
+    model: Model,
+    data: Data,
+    plan: NetworkPlan,
+    tally: Tally,
+    fingerprint: Fingerprint,
+    observer: Observer | None,
+    device: Device | None,
+) -> Iterator[Chunk]:
+    """Chunks of images in order, by the CPU or a device; notes say where the device did not do it."""
+    if device is not None:
+        from simulator.inference.gpu import DeviceChunks
+
+        on_device = DeviceChunks(device, model, plan)
+        reason = on_device.refusal(data.images) if observer is None else "layers are observed"
+        if reason is None:
+            yield from on_device.run(data.images, fingerprint.add)
+            tally.notes.update(on_device.notes())
+            return
+        tally.notes["device"] = f"the network ran on the CPU, not on {device.name}: {reason}"
+    threads = 1 if observer else available_cores()
+    parts = _hashed(chunks(model, data.images), fingerprint)
+    yield from in_order(parts, lambda images: _run_chunk(model, images, plan, observer), threads=threads)
 
 
 def _hashed(parts: Iterator[Feed], fingerprint: Fingerprint) -> Iterator[Feed]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import sqrt
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,8 @@ from simulator.inference.output_sink import OutputSink
 from simulator.inference.overflow_counts import SumsOutside
 from simulator.inference.perplexity import Perplexity
 from simulator.inference.quantization import NetworkPlan
+from simulator.numerics.array_types import Tensor
 from simulator.result_accuracy import Accuracy, pack_outcomes
-
-Tensor = NDArray[Any]
 
 _FEW = 10
 """Of fewer images than this nobody can say that they are right by chance."""

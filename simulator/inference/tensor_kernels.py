@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from simulator.numerics.array_types import Array
 from simulator.numerics.engines.compiled import kernel
-
-Array = NDArray[Any]
 
 _LANES = 16
 """Sums run in so many lanes on every machine and are then added in order, so that their bits are the same."""

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from simulator import __version__
@@ -25,6 +24,7 @@ from simulator.foundation.reading.content import is_file, sha256_of, size_of
 from simulator.foundation.reading.json_documents import load_json
 from simulator.foundation.reading.limits import LARGEST_ARRAY_BYTES
 from simulator.numerics import MacSpec, get_mac
+from simulator.numerics.array_types import Tensor
 from simulator.numerics.mac_config import read_spec
 from simulator.workload import Layer, Network
 from simulator.workload.layer import convolution_layer
@@ -36,7 +36,6 @@ MANIFEST = "trace.json"
 
 Encoding = Literal["codes", "floats"]
 Role = Literal["activations", "weights", "accumulators", "outputs"]
-Tensor = NDArray[Any]
 
 
 class _Part(BaseModel):

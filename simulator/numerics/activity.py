@@ -32,8 +32,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from simulator.dataflow import SUMS_MOVE, SUMS_STAY, DataflowName, OperandClass, get_dataflow
-from simulator.dataflow import Dataflow as Flow
+from simulator.dataflow import SUMS_MOVE, SUMS_STAY, Dataflow, DataflowName, OperandClass, get_dataflow
 from simulator.foundation import UserError
 from simulator.numerics import operand_stationary, output_stationary
 from simulator.numerics.array_types import Codes
@@ -48,9 +47,8 @@ from simulator.numerics.register_activity import (
     SwitchingActivity,
     total_activity,
 )
-from simulator.numerics.sampling import Array, Sample
+from simulator.numerics.sampling import PeArray, Sample
 
-Dataflow = DataflowName
 """A dataflow's name."""
 
 
@@ -93,7 +91,7 @@ def switching_activity(
     macs = a.shape[0] * a.shape[1] * w.shape[1]
     if mac.accumulator.carries_specials and (has_special(mac.activation, a) or has_special(mac.weight, w)):
         a, w = _with_unused_pes(mac, a, w, flow, rows, columns)
-    array = Array(*flow.turn(rows, columns), None if sampled_units is None else Sample(sampled_units, seed))
+    array = PeArray(*flow.turn(rows, columns), None if sampled_units is None else Sample(sampled_units, seed))
     threads = threads or available_cores()
     if flow.circuit.sums_stay:
         counted = _COUNTS[flow.entering[0]](mac, a, w, array, threads)
@@ -102,13 +100,13 @@ def switching_activity(
     return replace(counted, dataflow=dataflow, rows=rows, columns=columns, macs=macs)
 
 
-def _count_turned(mac: Mac, a: Codes, w: Codes, array: Array, threads: int) -> SwitchingActivity:
+def _count_turned(mac: Mac, a: Codes, w: Codes, array: PeArray, threads: int) -> SwitchingActivity:
     """Outputs that stay with N along the rows: the transposed product, its operands exchanged."""
     counted = output_stationary.count(operand_stationary.swapped(mac), w.T, a.T, array, threads)
     return replace(counted, activation=counted.weight, weight=counted.activation)
 
 
-_COUNTS: Final[Mapping[OperandClass, Callable[[Mac, Codes, Codes, Array, int], SwitchingActivity]]] = {
+_COUNTS: Final[Mapping[OperandClass, Callable[[Mac, Codes, Codes, PeArray, int], SwitchingActivity]]] = {
     "activation": output_stationary.count,
     "weight": _count_turned,
 }
@@ -116,7 +114,7 @@ _COUNTS: Final[Mapping[OperandClass, Callable[[Mac, Codes, Codes, Array, int], S
 
 
 def _with_unused_pes(
-    mac: Mac, a: Codes, w: Codes, flow: Flow, rows: int, columns: int
+    mac: Mac, a: Codes, w: Codes, flow: Dataflow, rows: int, columns: int
 ) -> tuple[Codes, Codes]:
     """Operands filled up with the zeros that unused PEs multiply: infinity times those is NaN."""
     a_rows, w_columns = flow.places("m", rows, columns), flow.places("n", rows, columns)

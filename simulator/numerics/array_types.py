@@ -7,6 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+Array = npt.NDArray[Any]
+"""An array of numbers of any dtype."""
+
+Tensor = npt.NDArray[Any]
+"""A tensor of a network, of any dtype."""
+
 Codes = npt.NDArray[np.unsignedinteger[Any]]
 """Codes of a number format, in the smallest unsigned dtype that holds them."""
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import singledispatch
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from simulator.numerics.accumulators import Accumulator, FixedAccumulator, FloatAccumulator
-from simulator.numerics.array_types import Codes
+from simulator.numerics.array_types import Array, Codes
 from simulator.numerics.engines.float_steps import (
     is_native,
     is_rounded_once,
@@ -23,8 +21,6 @@ from simulator.numerics.engines.table import log_sum_operands, pair_operands
 from simulator.numerics.mac import Mac
 from simulator.numerics.product_rules import ExactProducts, LogProducts, Products
 from simulator.numerics.twos_complement import wrap
-
-Array = npt.NDArray[Any]
 
 _INTEGER_LANE_BITS = 51
 """Bits of two's complement in a lane of `integer_activity_kernels`."""

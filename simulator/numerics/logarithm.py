@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
+from simulator.numerics.formats.code_tables import compiled_loops
 from simulator.numerics.tapered import Fields, IntArray, leading_one, shift_right_to_nearest_even
-
-_MANY = 1 << 16
 
 
 class LogFormat(Protocol):
@@ -100,14 +99,6 @@ def log2_table(input_bits: int, output_bits: int) -> npt.NDArray[np.int64]:
     return _read_only(np.rint(np.log2(1 + fractions) * (1 << output_bits)).astype(np.int64))
 
 
-def decode_log_fields(codes: npt.NDArray[np.integer], fmt: LogFormat) -> Fields:
-    """`(sign, exponent, fraction, is_zero, is_infinite)` of valid codes, arrays in the shape of `codes`.
-
-    The fraction is in units of 2**-fmt.log_fraction_bits. Zero and infinity read as positive, fraction 0.
-    """
-    return fmt.unpack(codes)
-
-
 def linear_to_code(sign: IntArray, exponent: IntArray, fraction: IntArray, fmt: LogFormat) -> IntArray:
     """Codes of (-1)**sign * 2**exponent * (1 + fraction / 2**beta): the table and the rounding to a code.
 
@@ -159,7 +150,7 @@ def accumulator_to_code(
     sums = np.asarray(accumulators, np.int64)
     kept = np.where(sums == -(1 << (bits - 1)), 0, sums)
     fits_floats = bits <= 54 and lsb >= -126 and lsb + bits <= 127
-    if fits_floats and sums.size >= _MANY:
+    if fits_floats and compiled_loops.pay_off(sums.size):
         # Sums that floats hold exactly take the converter from floats: the same roundings, compiled.
         codes = fmt.encode(kept.astype(np.float64) * 2.0**lsb)
     else:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from simulator.foundation import UserError
 from simulator.numerics import output_rules as outputs
 from simulator.numerics.accumulators import Accumulator, StepFlags
-from simulator.numerics.array_types import Accumulators, Booleans, Codes, Integers, Reals
+from simulator.numerics.array_types import Accumulators, Codes, Integers, Reals
 from simulator.numerics.formats import Format, as_codes, get_format
 from simulator.numerics.mac_config import mapping_spec, named_spec
 from simulator.numerics.mac_spec import MacSpec
@@ -161,10 +161,6 @@ class Mac:
     ) -> StepFlags:
         """What the same step raises beside the register. Raises UserError for codes outside their formats."""
         return self.accumulator.flags(self.pair, np.asarray(accumulators), *self._codes(a_codes, w_codes))
-
-    def is_infinite_product(self, a_codes: npt.ArrayLike, w_codes: npt.ArrayLike) -> Booleans:
-        """Where a product's operands raise the sticky infinity flag: either one infinite or NaN."""
-        return self.pair.has_special(a_codes, w_codes)
 
     def overflow_sign(
         self, accumulators: npt.ArrayLike, a_codes: npt.ArrayLike, w_codes: npt.ArrayLike

@@ -18,7 +18,7 @@ from simulator.numerics.register_bits import (
     hamming,
     path_toggles,
 )
-from simulator.numerics.sampling import Array, Estimate, blocks, length, map_units
+from simulator.numerics.sampling import Estimate, PeArray, blocks, length, map_units
 from simulator.numerics.switching import Counter, Fold
 
 STREAM_BLOCK = 128
@@ -45,7 +45,7 @@ class _Unit:
         return length(self.stream) * length(self.lanes) * sum(length(fold.reduction) for fold in self.folds)
 
 
-def count(mac: Mac, a: Codes, w: Codes, flow: Dataflow, array: Array, threads: int) -> SwitchingActivity:
+def count(mac: Mac, a: Codes, w: Codes, flow: Dataflow, array: PeArray, threads: int) -> SwitchingActivity:
     """Toggles of activations [M, K] times weights [K, N]; see `simulator.numerics.activity`.
 
     flow, array: of the upright array.

@@ -16,11 +16,11 @@ from simulator.numerics.register_bits import (
     hamming,
     path_toggles,
 )
-from simulator.numerics.sampling import Array, Estimate, blocks, length, map_units
+from simulator.numerics.sampling import Estimate, PeArray, blocks, length, map_units
 from simulator.numerics.switching import Counted, Counter
 
 
-def count(mac: Mac, a: Codes, w: Codes, array: Array, threads: int) -> SwitchingActivity:
+def count(mac: Mac, a: Codes, w: Codes, array: PeArray, threads: int) -> SwitchingActivity:
     """Toggles of activations [M, K] times weights [K, N]; see `simulator.numerics.activity`."""
     R, C = array.rows, array.columns
     (M, K), N = a.shape, w.shape[1]

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from simulator.foundation import UserError
 from simulator.numerics.array_types import Codes
+from simulator.numerics.formats.code_tables import compiled_loops
 from simulator.numerics.formats.posit import Posit
 from simulator.numerics.tapered import IntArray, leading_one
 
 _FLOAT64_BITS = 54
-_MANY = 1 << 16
 
 
 def quire_to_code(
@@ -48,7 +48,7 @@ def quire_to_code(
             allowed="up to 64 bits",
         )
     sums = np.asarray(quires, np.int64)
-    if sums.size >= _MANY and fmt.accumulator_bits <= _FLOAT64_BITS:
+    if fmt.accumulator_bits <= _FLOAT64_BITS and compiled_loops.pay_off(sums.size):
         codes = _convert_as_floats(sums, fmt)
     else:
         codes = _convert(sums, fmt).astype(fmt.code_dtype)

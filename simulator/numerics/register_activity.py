@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import Literal
 
 from simulator.dataflow import DataflowName
 from simulator.foundation import UserError
@@ -33,11 +32,6 @@ class RegisterActivity:
     def of(cls, bits: int, estimate: Estimate, steps: int) -> RegisterActivity:
         """Of registers `bits` wide that take new data `steps` times, all PEs together."""
         return cls(bits, estimate.total, bits * steps, estimate.standard_error)
-
-    @property
-    def toggle_rate(self) -> float:
-        """Mean fraction of bits that toggle at a step; NaN without steps."""
-        return self.toggles / self.bit_steps if self.bit_steps else float("nan")
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -81,11 +75,6 @@ class SwitchingActivity:
     def toggles(self) -> float:
         """Bits toggled by all classes."""
         return self.activation.toggles + self.weight.toggles + self.product.toggles + self.accumulator.toggles
-
-    def toggles_per_mac(self, register: Literal["activation", "weight", "product", "accumulator"]) -> float:
-        """Mean bits that a register class toggles for one useful MAC; NaN without MACs."""
-        activity: RegisterActivity = getattr(self, register)
-        return activity.toggles / self.macs if self.macs else float("nan")
 
     def __add__(self, other: SwitchingActivity) -> SwitchingActivity:
         """Activity of both products. Raises UserError for different arrays, dataflows or MACs."""

@@ -54,7 +54,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Array:
+class PeArray:
     """R x C PEs, and how many units are counted there: all (None), or a sample."""
 
     rows: int

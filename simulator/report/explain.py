@@ -11,6 +11,7 @@ from simulator.foundation.femtojoules import decimal_pj
 from simulator.report import units
 from simulator.report.components import label
 from simulator.result import TOTAL, LayerResult, PriceSource, Result
+from simulator.result_sources import silicon_text
 
 _INDENT = "  "
 _WIDTH = 80
@@ -122,14 +123,7 @@ def _provenance(price: PriceSource) -> Iterator[str]:
     if price.formula:
         yield f"= {price.formula}"
     yield price.source
-    silicon = [
-        f"{price.node_nm:g} nm" if price.node_nm is not None else "",
-        f"{price.voltage_v:g} V" if price.voltage_v is not None else "",
-        f"{price.temperature_c:g} C" if price.temperature_c is not None else "",
-        price.corner or "",
-        f"{price.clock_mhz:g} MHz" if price.clock_mhz is not None else "",
-    ]
-    stated = ", ".join(part for part in silicon if part)
+    stated = silicon_text(price)
     yield f"{stated}; {price.activity}" if stated else price.activity
     if price.uncertainty is not None:
         yield f"uncertainty {price.uncertainty:.0%}"

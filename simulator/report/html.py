@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from simulator.foundation.resources import own_text
 from simulator.report import units
@@ -212,7 +211,7 @@ def _source_hash(script: str) -> str:
     return f"sha256-{base64.b64encode(digest).decode('ascii')}"
 
 
-def _drawn(value: Any) -> Any:
+def _drawn(value: object) -> object:
     """A figure's data with every integer that JavaScript cannot hold as the float that is drawn instead.
 
     The tables of the page have such integers in full.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.dataflow import DATAFLOWS, SUMS_MOVE, SUMS_STAY, Dataflow
+from simulator.foundation.cuts import cut
 from simulator.report import units
 from simulator.report.figures import HeatMap
 from simulator.result import LayerResult, Result
@@ -64,7 +65,7 @@ def _useful_cycles(layer: LayerResult, array: dict[str, Any], flow: Dataflow) ->
     rows = _lay(sizes[flow.rows], _tile(layer, flow.rows, sizes), array["rows"])
     columns = _lay(sizes[flow.columns], _tile(layer, flow.columns, sizes), array["columns"])
     # Outputs that stay wait in the PEs for the next piece of the reduction; other folds end with their tile.
-    pieces = -(-sizes[flow.time] // _tile(layer, flow.time, sizes))
+    pieces = sum(run.count for run in cut(sizes[flow.time], _tile(layer, flow.time, sizes)))
     passes = {SUMS_STAY: 1, SUMS_MOVE: pieces}[flow.circuit]
     useful = np.outer(rows.covered, columns.covered) * sizes[flow.time] * layer.groups
     if rows.folds * columns.folds * passes * layer.groups != layer.folds or int(useful.sum()) != layer.macs:
@@ -80,9 +81,8 @@ def _lay(length: int, tile: int, places: int) -> _Side:
     """How often each place of a side is covered when a length is cut into tiles and each tile into folds."""
     covered = np.zeros(places, np.int64)
     folds = 0
-    whole_tiles, rest = divmod(length, tile)
-    for size, count in ((tile, whole_tiles), (rest, 1 if rest else 0)):
-        covered += count * (size // places)
-        covered[: size % places] += count
-        folds += count * -(-size // places)
+    for tiles in cut(length, tile):
+        for within in cut(tiles.size, places):
+            covered[: within.size] += tiles.count * within.count
+            folds += tiles.count * within.count
     return _Side(covered, folds)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
 
 from simulator.foundation import UserError
+from simulator.foundation.callbacks import Progress
 from simulator.sweep.executors import Workers
 from simulator.sweep.jobs import Job, JobOutcome, run_job
 from simulator.sweep.store import SweepStore
-
-Progress = Callable[[str, int, int], None]
-"""Called as `progress(what, done, total)`."""
 
 _JOBS_IN_HAND_PER_WORKER = 2
 """One computed, one waiting: workers do not idle, and a kill loses little."""
@@ -24,6 +21,8 @@ _LOOK_AGAIN_S = 0.1
 
 _ASK_AGAIN_S = 1.0
 """How often the workers are asked whether they are there."""
+
+Outcome = Future[JobOutcome]
 
 
 def run_stored(
@@ -67,7 +66,7 @@ def run_all(jobs: Sequence[Job], workers: Workers, *, progress: Progress | None 
         UserError: a worker process was killed, or the workers are lost.
     """
     futures = [workers.executor.submit(run_job, job) for job in jobs]
-    pending: set[Future[JobOutcome]] = set(futures)
+    pending: set[Outcome] = set(futures)
     while pending:
         _, pending = _some(pending, workers)
         if progress is not None:
@@ -75,7 +74,7 @@ def run_all(jobs: Sequence[Job], workers: Workers, *, progress: Progress | None 
     return [_outcome(future, workers) for future in futures]
 
 
-def _some(pending: Iterable[Future[Any]], workers: Workers) -> tuple[set[Future[Any]], set[Future[Any]]]:
+def _some(pending: Iterable[Outcome], workers: Workers) -> tuple[set[Outcome], set[Outcome]]:
     """Finished futures, at least one, and the others; looks every second whether the workers are there."""
     while True:
         finished, others = wait(pending, timeout=_ASK_AGAIN_S, return_when=FIRST_COMPLETED)
@@ -90,7 +89,7 @@ class _Run:
     def __init__(
         self, store: SweepStore, workers: Workers, *, total: int, done: int, progress: Progress | None
     ) -> None:
-        self.in_hand: dict[Future[Any], Job] = {}
+        self.in_hand: dict[Outcome, Job] = {}
         self.failures: dict[str, str] = {}
         self._store = store
         self._workers = workers
@@ -139,7 +138,7 @@ class _Run:
         self.tell()
 
 
-def _outcome(future: Future[JobOutcome], workers: Workers) -> JobOutcome:
+def _outcome(future: Outcome, workers: Workers) -> JobOutcome:
     """What came of a job. A job tells what is wrong with it as text, so what is raised is of the workers."""
     try:
         return future.result()

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.foundation import UserError
+from simulator.foundation.callbacks import Progress
 from simulator.measured_runs import Tensors
 from simulator.result import Result
 from simulator.simulation import DEFAULT_ARCH
 from simulator.sweep.executors import available_cores, local_processes
 from simulator.sweep.jobs import Job, JobOutcome, plan, run_job
-from simulator.sweep.runner import Progress, run_all
+from simulator.sweep.runner import run_all
 from simulator.sweep.spec import SweepPoint
 from simulator.workload.onnx.sizes import Sizes
 

@@ -148,8 +148,3 @@ class ActionCounts:
         if min(self.hidden_shifts, self.handovers) < 0:
             message = f"moves of second registers must not be negative: {self}"
             raise DefectError(message)
-
-    @property
-    def decoder_operations(self) -> int:
-        """Activation and weight codes that enter the array."""
-        return self.activation_codes + self.weight_codes

@@ -71,8 +71,7 @@ class Scratch(NamedTuple):
     one. ahead, target: by stream, the tile that moves next, and where the state keeps its times. known_...:
     by kind of loop an earlier iteration, its state, totals, number (-1: none) and time. patience: after how
     many iterations another one is remembered, doubled each time, so that a cycle of states of any length is
-    found. keys, costs: steps whose cost was worked out. needs: for
-    what a blocking needs of the buffers.
+    found. keys, costs: steps whose cost was worked out. needs: for what a blocking needs of the buffers.
     """
 
     counts: Integers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 
@@ -124,22 +124,34 @@ class Starts:
         self, blocks: Integers, channels: Integers, reductions: Integers, groups: Integers, variants: Integers
     ) -> Integers:
         sizes = [blocks, channels, reductions, groups]
-        while len(variants) * math.prod(map(len, sizes)) > _MOST_CANDIDATES:
+        singles = self._singles()
+        while len(singles) * len(variants) * math.prod(map(len, sizes)) > _MOST_CANDIDATES:
             longest = max(range(len(sizes)), key=lambda place: len(sizes[place]))
             sizes[longest] = thinned(sizes[longest])
         blocks, channels, reductions, groups = sizes
         room = len(blocks) * len(channels) * len(reductions) * len(groups) * len(variants)
-        found = np.empty((room, CANDIDATE), np.int64)
-        count = list_candidates(
-            self.work,
-            self.limits,
-            blocks,
-            channels,
-            reductions,
-            groups,
-            variants,
-            self.single,
-            found,
-            self.scratch.needs,
-        )
+        found = np.empty((len(singles) * room, CANDIDATE), np.int64)
+        count = 0
+        for single in singles:
+            count += list_candidates(
+                self.work,
+                self.limits,
+                blocks,
+                channels,
+                reductions,
+                groups,
+                variants,
+                single,
+                found[count : count + room],
+                self.scratch.needs,
+            )
         return found[:count]
+
+    def _singles(self) -> list[int]:
+        """Sets of operands of which one tile is held: where a capacity is shared, each leaves others room."""
+        pool = self.limits.pool
+        sharing = [
+            bit for bit, number in zip(SINGLE_BITS.values(), pool, strict=True) if pool.count(number) > 1
+        ]
+        chosen = (sum(some) for count in range(1 + len(sharing)) for some in combinations(sharing, count))
+        return list(dict.fromkeys(self.single | some for some in chosen))

@@ -7,7 +7,6 @@ from typing import NamedTuple, get_args
 import pytest
 
 from simulator.arch.config import ArchConfig
-from simulator.arch.config import Dataflow as ConfiguredName
 from simulator.array import ArrayTiming
 from simulator.dataflow import (
     CHANNELS_IN_COLUMNS,
@@ -16,6 +15,7 @@ from simulator.dataflow import (
     SUMS_STAY,
     Axis,
     Dataflow,
+    DataflowName,
     get_dataflow,
 )
 from simulator.foundation import UserError
@@ -56,7 +56,7 @@ def test_what_follows_from_the_axes(name: str) -> None:
 
 
 def test_every_dataflow_has_facts_and_is_a_name_in_configurations() -> None:
-    assert set(FACTS) == set(DATAFLOWS) == set(get_args(ConfiguredName))
+    assert set(FACTS) == set(DATAFLOWS) == set(get_args(DataflowName))
     for name in DATAFLOWS:
         assert ArchConfig.model_validate({"array": {"dataflow": name}}).array.dataflow == name
         assert ArrayTiming(dataflow=name).flow.name == name

@@ -9,10 +9,11 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from simulator.arch.config import Dataflow, Overlap
+from simulator.arch.config import Overlap
 from simulator.array import ArrayTiming, run_product, schedule_product
 from simulator.array.controllers import OutputStationaryController, StationaryController
 from simulator.array.timing import PartialFolds
+from simulator.dataflow import DataflowName
 from simulator.foundation import UserError
 from simulator.numerics import FixedAccumulator, Mac, get_mac, multiply
 
@@ -43,7 +44,7 @@ def random_timing(rng: np.random.Generator) -> ArrayTiming:
     return ArrayTiming(
         rows=int(rng.integers(1, 6)),
         columns=int(rng.integers(1, 6)),
-        dataflow=rng.choice(get_args(Dataflow)),
+        dataflow=rng.choice(get_args(DataflowName)),
         overlap=rng.choice(get_args(Overlap)),
         partial_folds=rng.choice(get_args(PartialFolds)),
         pipeline_depth=depth,
@@ -78,9 +79,9 @@ def test_random_products_on_random_arrays(batch: int) -> None:
         check(rng, random_timing(rng), get_mac(MACS[int(rng.integers(len(MACS)))]), largest=8)
 
 
-@pytest.mark.parametrize("dataflow", get_args(Dataflow))
+@pytest.mark.parametrize("dataflow", get_args(DataflowName))
 @pytest.mark.parametrize("overlap", get_args(Overlap))
-def test_every_dataflow_and_overlap(dataflow: Dataflow, overlap: Overlap) -> None:
+def test_every_dataflow_and_overlap(dataflow: DataflowName, overlap: Overlap) -> None:
     rng = np.random.default_rng(99)
     for partial in get_args(PartialFolds):
         check(rng, ArrayTiming(3, 2, dataflow, overlap, partial), get_mac("int8"), largest=14)

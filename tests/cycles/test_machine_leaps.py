@@ -36,11 +36,11 @@ from simulator.system.nest import Blocking
 from simulator.system.nest_machine import play_nest
 from simulator.system.nest_state import new_scratch
 from simulator.system.programme import STREAMS
-from simulator.system.stalls import stalls_by_cause
 from simulator.system.tile_work import COSTS, cost_of_step
 from simulator.system.tiling import Tiling
 from simulator.workload.layer import Convolution, Layer, convolution_layer, matrix_layer
 from tests.cycles.random_layers import Case
+from tests.cycles.stalls_by_cause import stalls_by_cause
 from tests.cycles.tiling_player import simulate
 
 MOST_STEPS = 1500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
 from random import Random
@@ -17,7 +18,7 @@ from simulator.system.layer_steps import LoweredLayer, lower
 from simulator.system.machine import Times, play
 from simulator.system.run_network import PlayedLayer
 from simulator.workload.layer import Layer, PostOperation, matrix_layer
-from tests.cycles.random_layers import draw_case
+from tests.cycles.random_layers import Case, draw_case, draw_shared_case
 from tests.cycles.tiling_player import simulate, with_tiling
 from tests.reference.pipeline import Around, Stepped, step_through
 from tests.reference.steps import durations_of
@@ -106,11 +107,24 @@ def draw_tiling(p: Problem, rnd: Random) -> Tiling:
     )
 
 
+def draw_wide_shared_case(rnd: Random) -> Case:
+    """A memory for two or three tensors, whose ports take no time."""
+    case = draw_shared_case(rnd)
+    for section in case.fields["sram"].values():
+        section |= {"word_bits": 2**16, "ports": 2}
+    return case
+
+
 def draw_fixed(seed: int, **fields: object) -> Fixed:
     """A small layer with any tiling that is legal for it."""
+    return draw_fixed_of(draw_case, seed, **fields)
+
+
+def draw_fixed_of(draw: Callable[[Random], Case], seed: int, **fields: object) -> Fixed:
+    """The same of other layers and accelerators."""
     rnd = Random(seed)
     while True:
-        case = draw_case(rnd)
+        case = draw(rnd)
         layer = case.layer
         if rnd.random() < 0.3:
             layer = replace(layer, post_operations=(PostOperation("add", layer.m * layer.n),))
@@ -190,6 +204,22 @@ def test_every_begin_and_end_is_as_stepped_through(first: int) -> None:
         steps = lowered.programme.steps
         assert [(step.duration, step.tail_cycles) for step in steps] == durations
         compare(fixed, step_through(fixed.walk, fixed.around, durations), lowered, play(lowered.programme))
+
+
+@pytest.mark.parametrize("first", range(0, 150, 25))
+def test_a_shared_memory_holds_and_delays_what_the_twin_says(first: int) -> None:
+    """Slots of tensors that share a capacity, and all times that follow from them."""
+    shared = 0
+    for seed in range(first, first + 25):
+        fixed = draw_fixed_of(draw_wide_shared_case, seed)
+        assert tuple(fixed.played.tiling.slots.values()) == fixed.slots
+        lowered = fixed.lowered
+        durations = durations_of(ArrayTiming.of(fixed.arch.array, ()), fixed.problem, fixed.walk)
+        steps = lowered.programme.steps
+        assert [(step.duration, step.tail_cycles) for step in steps] == durations
+        compare(fixed, step_through(fixed.walk, fixed.around, durations), lowered, play(lowered.programme))
+        shared += len(set(fixed.problem.pool)) < 3
+    assert shared > 5
 
 
 @pytest.mark.parametrize("first", range(1000, 1150, 25))

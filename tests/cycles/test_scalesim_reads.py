@@ -131,7 +131,7 @@ def test_buffers_are_read_by_the_folds_of_the_whole_layer(dataflow: str) -> None
             where = f"{layer} on {rows}x{columns}, {kib} KiB"
             assert counted.sram["ifmap"].read_bytes == expected.ifmap, where
             assert counted.sram["filter"].read_bytes == expected.filter, where
-            assert counted.decoder_operations == expected.ifmap + expected.filter, where
+            assert counted.activation_codes + counted.weight_codes == expected.ifmap + expected.filter, where
             if counted.dram["ofmap"].read_bytes == 0:  # else partial sums also come back from the DRAM
                 sums_held_on_chip += 1
                 results = layer.m * layer.n

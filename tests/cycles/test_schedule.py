@@ -41,7 +41,7 @@ class TestOneFold:
     def test_utilization_and_decoded_operands(self) -> None:
         schedule = schedule_product(ArrayTiming(4, 4), m=4, n=3, k=12)
         assert schedule.utilization == pytest.approx(4 * 3 * 12 / (16 * 22))
-        assert schedule.decoder_operations == 4 * 12 + 3 * 12
+        assert schedule.accesses.activation_reads + schedule.accesses.weight_reads == 4 * 12 + 3 * 12
 
     @pytest.mark.parametrize(("dataflow", "m", "n", "k"), [("ws", 7, 3, 4), ("is", 3, 7, 4)])
     def test_stationary_operands_cost_preload_and_the_way_down(

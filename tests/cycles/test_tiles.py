@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.array.fold import FoldShape
-from simulator.array.tiles import FoldGrid, Link, Run, cut
+from simulator.array.tiles import FoldGrid, Link
+from simulator.foundation.cuts import Run, cut
 
 
 @pytest.mark.parametrize(

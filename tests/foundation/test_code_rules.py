@@ -91,3 +91,59 @@ def test_public_errors_are_of_the_user_or_defects() -> None:
         return name in ERRORS | SIGNALS or any(belongs(base) for base in bases.get(name, ()))
 
     assert [name for name in bases if not belongs(name)] == []
+
+
+FORCED = {
+    "simulator/arch/memories.py": "pydantic: sections before they are checked",
+    "simulator/array/__init__.py": "what `__getattr__` of a module gives",
+    "simulator/array/vcd.py": "pyvcd: variables of any value",
+    "simulator/cli/commands.py": "Typer: a class of a library that it brings under changing names",
+    "simulator/cli/streams.py": "the buffer protocol has a type from Python 3.12 on",
+    "simulator/foundation/documents.py": "pydantic, PyYAML and json: documents before they are checked",
+    "simulator/foundation/plugins.py": "entry points: objects of other packages",
+    "simulator/foundation/reading/": "PyYAML, json, NumPy, protobuf, Pillow: files before they are checked",
+    "simulator/inference/__init__.py": "what `__getattr__` of a module gives",
+    "simulator/inference/execute.py": "onnx: results of its evaluator",
+    "simulator/inference/functional_check.py": "NumPy: a scalar of any dtype",
+    "simulator/inference/model.py": "`RLock` is a function before Python 3.13",
+    "simulator/inference/preprocess.py": "typing: a `Literal` as a value",
+    "simulator/numerics/engines/": "numba: functions before they are compiled, kernels for any dtype",
+    "simulator/numerics/formats/code_kernels.py": "numba: its intrinsics",
+    "simulator/numerics/gpu/": "CuPy has no types",
+    "simulator/pytorch/": "PyTorch is an extra: its types are open so that they are the same without it",
+    "simulator/report/plots.py": "matplotlib: keys of settings are one long `Literal`",
+    "simulator/result_assembly.py": "json: what it cannot encode by itself",
+    "simulator/result_laws.py": "json: fields before they are checked",
+    "simulator/sweep/executors.py": "concurrent.futures and distributed: `submit` takes any call",
+    "simulator/sweep/spec.py": "YAML: values of any field of an architecture",
+    "simulator/system/access_trace.py": "pyarrow has no types",
+    "simulator/workload/onnx/": "onnx and protobuf have no types",
+}
+"""Modules, or folders of them, that name `Any` by itself, and the library that forces them to."""
+
+
+def is_left_open(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+    """Whether this `Any` is more than a type parameter of NumPy's or the values of a plain document."""
+    place = node
+    while isinstance(parents[place], ast.Subscript | ast.Tuple | ast.BinOp):
+        place = parents[place]
+    text = ast.unparse(place)
+    plain = (
+        "NDArray[Any]",
+        "np.dtype[Any]",
+        "integer[Any]",
+        "floating[Any]",
+        "[str, Any]",
+        "Callable[..., Any]",
+    )
+    return not any(part in text for part in plain)
+
+
+def test_any_stands_only_where_a_library_leaves_a_type_open() -> None:
+    found = set()
+    for name, tree in modules():
+        parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        named = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "Any"]
+        found |= {name for node in named if is_left_open(node, parents)}
+    places = {next((place for place in FORCED if name.startswith(place)), name) for name in found}
+    assert places == set(FORCED)

@@ -63,6 +63,22 @@ def test_the_workflow_runs_the_test_command_of_the_readme_on_every_python() -> N
     assert PROJECT["requires-python"] == ">=3.11"
 
 
+def test_pytorch_is_pinned_beside_the_lock_without_packages_of_a_gpu() -> None:
+    lines = (ROOT / "requirements-torch.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    lock = re.findall(
+        r"^([A-Za-z0-9_.-]+)==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert not {name.replace("_", "-") for name in pins} & {name.replace("_", "-") for name in lock}
+    for requirement in PROJECT["optional-dependencies"]["torch"]:
+        name, least = requirement.split(">=")
+        assert tuple(map(int, pins[name].split("."))) >= tuple(map(int, least.split(".")))
+    assert not [name for name in (*pins, *lock) if re.search("nvidia|cuda|triton", name)]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "--requirement requirements.lock\n" in makefile
+    assert "--requirement requirements-torch.txt\n" in makefile
+
+
 def test_the_citation_names_the_version_authors_and_licence_of_the_package() -> None:
     citation = document("CITATION.cff")
     assert citation["cff-version"] == "1.2.0"

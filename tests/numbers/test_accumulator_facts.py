@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from simulator.numerics import FixedAccumulator, Mac, get_format, get_mac
-from simulator.numerics.accumulators.fixed_config import OverflowRule
+from simulator.numerics.accumulators import OverflowRule
 from simulator.numerics.hardware import Combinational
 from simulator.numerics.product_rules import ExactProducts, LogProducts, OperandPair
 

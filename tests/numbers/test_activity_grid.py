@@ -7,13 +7,14 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
+from simulator.dataflow import DataflowName
 from simulator.numerics import FixedAccumulator, Mac, get_mac, preset_names
-from simulator.numerics.activity import Dataflow, switching_activity
+from simulator.numerics.activity import switching_activity
 from tests.numbers.grid_toggles import grid_toggles
 from tests.numbers.test_activity import FULL_FP16, SATURATING, counts, values
 from tests.reference.mac import Fixed
 
-DATAFLOWS = get_args(Dataflow)
+DATAFLOWS = get_args(DataflowName)
 
 OTHER_MACS: dict[str, dict[str, Any]] = {
     "saturating": SATURATING,
@@ -82,7 +83,7 @@ def wire_bits(mac: Mac) -> int:
 
 
 def assert_equal_to_the_grid(
-    mac: Mac, a: np.ndarray, w: np.ndarray, dataflow: Dataflow, rows: int, columns: int
+    mac: Mac, a: np.ndarray, w: np.ndarray, dataflow: DataflowName, rows: int, columns: int
 ) -> None:
     """All four register classes, to the bit."""
     counted = switching_activity(mac, a, w, dataflow, rows=rows, columns=columns)
@@ -93,7 +94,7 @@ def assert_equal_to_the_grid(
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
 @pytest.mark.parametrize("name", preset_names())
-def test_activity_of_a_preset_equals_the_grid_on_random_shapes(name: str, dataflow: Dataflow) -> None:
+def test_activity_of_a_preset_equals_the_grid_on_random_shapes(name: str, dataflow: DataflowName) -> None:
     mac = get_mac(name)
     rng = np.random.default_rng([sum(map(ord, name + dataflow))])
     for seed in range(3):
@@ -105,7 +106,7 @@ def test_activity_of_a_preset_equals_the_grid_on_random_shapes(name: str, datafl
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
 @pytest.mark.parametrize("name", OTHER_MACS)
-def test_activity_of_any_other_mac_equals_the_grid(name: str, dataflow: Dataflow) -> None:
+def test_activity_of_any_other_mac_equals_the_grid(name: str, dataflow: DataflowName) -> None:
     mac = get_mac(OTHER_MACS[name])
     a, w = values(mac, 5, 11, 4, seed=2)
     counted = switching_activity(mac, a, w, dataflow, rows=4, columns=3)
@@ -116,7 +117,7 @@ def test_activity_of_any_other_mac_equals_the_grid(name: str, dataflow: Dataflow
 @pytest.mark.parametrize(
     "name", ["fp16", "fp8_fp16", "bf16", "fp32", "elma8", "posit8", "full fp16", "float without NaN"]
 )
-def test_activity_of_any_codes_equals_the_grid(name: str, dataflow: Dataflow) -> None:
+def test_activity_of_any_codes_equals_the_grid(name: str, dataflow: DataflowName) -> None:
     """Infinities and NaN too: in float sums they spread into the unused PEs, whose zeros they meet."""
     mac = get_mac(OTHER_MACS.get(name, name))
     rng = np.random.default_rng(17)
@@ -137,7 +138,7 @@ def test_activity_of_any_codes_equals_the_grid(name: str, dataflow: Dataflow) ->
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 4), (4, 1)])
-def test_a_single_pe_row_or_column_equals_the_grid(shape: tuple[int, int], dataflow: Dataflow) -> None:
+def test_a_single_pe_row_or_column_equals_the_grid(shape: tuple[int, int], dataflow: DataflowName) -> None:
     for name in ("int8", "elma8", "fp16"):
         mac = get_mac(name)
         assert_equal_to_the_grid(mac, *values(mac, 3, 4, 2, seed=4), dataflow, *shape)

@@ -13,17 +13,40 @@ from tests.reference.tiling import Bits, Step
 
 
 @dataclass(frozen=True)
-class Ports:
-    """Bits a cycle through the ports of each buffer, and results a cycle through the output path."""
+class Port:
+    """The ports that a tensor passes: which memory's, bits of a word, words a cycle."""
 
-    ifmap: int
-    filter: int
-    ofmap: int
+    memory: str
+    word: int
+    ports: int
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The ports of each tensor, and results a cycle through the output path."""
+
+    ifmap: Port
+    filter: Port
+    ofmap: Port
     values: int
 
 
 def _cycles(bits: int, rate: int) -> int:
     return -(-bits // rate)
+
+
+def _pass(*vectors: tuple[int, Port]) -> int:
+    """Cycles until some vectors have passed word by word: memories side by side, tensors of one in turns."""
+    waiting: dict[str, int] = {}
+    passing: dict[str, int] = {}
+    for bits, port in vectors:
+        waiting[port.memory] = waiting.get(port.memory, 0) + _cycles(bits, port.word)
+        passing[port.memory] = port.ports
+    cycles = 0
+    while any(words > 0 for words in waiting.values()):
+        waiting = {memory: words - passing[memory] for memory, words in waiting.items()}
+        cycles += 1
+    return cycles
 
 
 def _cut(length: int, size: int) -> list[int]:
@@ -51,13 +74,11 @@ def _standing_sums(
         for columns in _cut(step.n, timing.columns):
             for rows in _cut(step.pixels, timing.rows):
                 operands = max(
-                    i,
-                    _cycles(rows * bits.activation, ports.ifmap),
-                    _cycles(columns * bits.weight, ports.filter),
+                    i, _pass((rows * bits.activation, ports.ifmap), (columns * bits.weight, ports.filter))
                 )
                 port, path = step.k * (operands - i), 0
                 if step.ends:
-                    row_port = max(1, _cycles(columns * (bits.result + bits.residual), ports.ofmap))
+                    row_port = max(1, _pass((columns * (bits.result + bits.residual), ports.ofmap)))
                     row_path = max(row_port, _cycles(columns, ports.values))
                     late_port, late_path = rows * (row_port - 1), rows * (row_path - row_port)
                     if timing.overlap != "none":
@@ -75,7 +96,7 @@ def _moving_sums(
     """Weight and input stationary: a preload, then streamed vectors with the sums that they meet and make."""
     if timing.dataflow == "ws":
         across, streamed = step.n, step.pixels
-        held_bits, held_rate, moving_bits, moving_rate = (
+        held_bits, held_port, moving_bits, moving_port = (
             bits.weight,
             ports.filter,
             bits.activation,
@@ -83,7 +104,7 @@ def _moving_sums(
         )
     else:
         across, streamed = step.pixels, step.n
-        held_bits, held_rate, moving_bits, moving_rate = (
+        held_bits, held_port, moving_bits, moving_port = (
             bits.activation,
             ports.ifmap,
             bits.weight,
@@ -95,9 +116,9 @@ def _moving_sums(
             for number, rows in enumerate(downward):
                 begins = step.starts and number == 0
                 finishes = step.ends and number == len(downward) - 1
-                preload = max(1, _cycles(columns * held_bits, held_rate))
+                preload = max(1, _pass((columns * held_bits, held_port)))
                 sums = 0 if begins else bits.accumulator
                 sums += bits.result + bits.residual if finishes else bits.accumulator
-                pace = max(1, _cycles(rows * moving_bits, moving_rate), _cycles(columns * sums, ports.ofmap))
+                pace = max(1, _pass((rows * moving_bits, moving_port), (columns * sums, ports.ofmap)))
                 path = max(pace, _cycles(columns, ports.values)) if finishes else pace
                 yield rows * (preload - 1) + streamed * (pace - 1), streamed * (path - pace)

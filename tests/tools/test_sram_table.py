@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.cost.price_tables import load_table
-from simulator.cost.sram_fit import Term, fitted_terms, leave_one_out, non_negative_least_squares
 from tools import sram_plot, sram_table
+from tools.sram_fit import Term, fitted_terms, leave_one_out, non_negative_least_squares
 
 Floats = npt.NDArray[np.float64]
 

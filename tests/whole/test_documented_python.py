@@ -33,6 +33,9 @@ def examples(page: Path) -> list[Example]:
     return [block for block in blocks(page) if not is_file(block)]
 
 
+NEEDS = {"pytorch.md": "torch"}
+"""Pages whose blocks need an extra; they are skipped without it."""
+
 WITH_PYTHON = [page for page in PAGES if examples(page)]
 
 
@@ -53,6 +56,8 @@ def test_files_of_a_package_are_shown_where_another_test_builds_the_package() ->
 def test_the_blocks_of_a_page_run_one_after_the_other(
     page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if page.name in NEEDS:
+        pytest.importorskip(NEEDS[page.name], reason=f"{page.name} needs {NEEDS[page.name]}")
     monkeypatch.chdir(tmp_path)
     run(capsys, "simulate", "alexnet", "--out", "results/int8").must_succeed()  # docs/reports.md reads it
     for example in examples(page):

@@ -435,3 +435,84 @@ def test_weights_beyond_two_gibibytes_are_never_read_where_shapes_are_enough(tmp
     macs, peak_kib = map(int, done.stdout.split())
     assert macs == layers * size * size
     assert peak_kib < 500 * 1024  # half of one layer's weights
+
+
+@pytest.fixture
+def two_rates(tmp_path: Path) -> Path:
+    """x [n, len] times a matrix of 4 x 3 at rate 16000 and of 2 x 3 at any other one, chosen by an `If`."""
+
+    def branch(weights: str) -> onnx.GraphProto:
+        made = helper.make_empty_tensor_value_info(f"y_{weights}")
+        return helper.make_graph([node("MatMul", f"x {weights}", made.name)], weights, [], [made])
+
+    nodes = [
+        node("Equal", "sr high", "is_high"),
+        node("If", "is_high", "y", then_branch=branch("w4"), else_branch=branch("w2")),
+    ]
+    weights = {"high": np.array(16000), "w4": real(4, 3), "w2": real(2, 3)}
+    path = save(tmp_path, nodes, {"x": ["n", 4]}, weights)
+    model = onnx.load(path)
+    model.graph.input.append(helper.make_tensor_value_info("sr", TensorProto.INT64, []))
+    onnx.save(model, path)
+    return path
+
+
+def test_a_branch_that_does_not_fit_leaves_the_refusal_as_it_is(two_rates: Path) -> None:
+    with pytest.raises(UserError, match=r"If \(n_y\): its condition depends on data"):
+        read_onnx(two_rates)
+
+
+def test_an_input_of_one_value_decides_a_branch(
+    tmp_path: Path, two_rates: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("--input-value", "sr=16000")
+    result = json.loads(run(capsys, "simulate", two_rates, *given, "--json").must_succeed().stdout)
+    assert result["totals"]["macs"] == 4 * 3
+    assert "input sr = 16000 as given" in result["network"]["source"]
+    assert result["made_from"]["input_values"] == {"sr": 16000.0}
+    shown = run(capsys, "networks", "show", two_rates, "--json", "--input-value", "sr=8000")
+    shown.must_refuse("n_y")  # four values times a matrix of two rows
+    x = real(5, 4)
+    np.savez(tmp_path / "data.npz", x=x)
+    saved = tmp_path / "saved"
+    command = ("infer", two_rates, "--data", tmp_path / "data.npz", "--mac", "fp32", "--save", saved)
+    run(capsys, *command, *given).must_succeed()
+    (stored,) = (each for each in onnx.load(two_rates).graph.initializer if each.name == "w4")
+    wanted = x @ numpy_helper.to_array(stored)  # ONNX Runtime refuses the branch of another length
+    np.testing.assert_allclose(np.load(saved / "y.npy"), wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("sr=16000.5", "is no int64"),
+        ("sr=many", "is no number"),
+        ("rate=1", "no such input"),
+        ("sr", "NAME=NUMBER"),
+        ("x=0", "sizes are open"),
+    ],
+)
+def test_values_of_inputs_that_cannot_be(
+    two_rates: Path, capsys: pytest.CaptureFixture[str], value: str, words: str
+) -> None:
+    run(capsys, "simulate", two_rates, "--input-value", value).must_refuse(words)
+
+
+@pytest.mark.parametrize("name", ["?", "-1", ""])
+def test_open_sizes_without_a_name_are_independent(tmp_path: Path, name: str) -> None:
+    path = save(tmp_path, [node("Conv", "x w")], {"x": ["n", 3, name, name]}, {"w": real(4, 3, 3, 3)})
+    assert read_onnx(path, sizes=Sizes({"x": (1, 3, 10, 12)})).macs == 8 * 10 * 4 * 27
+
+
+def test_a_folder_of_compared_results_can_be_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, page = tmp_path / "results", tmp_path / "page.html"
+    run(capsys, "compare", "lenet5_fashion", "-m", "int8", "-m", "fp8", "--out", folder).must_succeed()
+    run(capsys, "report", folder, "-o", page).must_succeed()
+    text = page.read_text(encoding="utf-8")
+    assert "int8" in text
+    assert "fp8" in text
+    again = json.loads(run(capsys, "compare", folder, "--json").must_succeed().stdout)
+    assert len(again["variants"]) == 2
+    run(capsys, "report", tmp_path, "-o", page).must_refuse("result.json")

@@ -183,7 +183,7 @@ def test_new_never_writes_over_a_file(folder: Path, capsys: Capture) -> None:
 def test_show_prints_every_row_with_value_status_and_conditions(folder: Path, capsys: Capture) -> None:
     text = run(capsys, "tables", "show", "my_28nm.yaml").must_succeed().stdout
     assert re.search(r"pe/w4a8/operate +0.24 pJ +own, up to 800 MHz", text)
-    assert "at 28 nm, 0.9 V, 25 C, 800 MHz, TT, logic: random operands" in text
+    assert "at 28 nm, 0.9 V, 25 C, TT, 800 MHz, logic: random operands" in text
     assert "source: synthesis report of 1 March" in text
     for key in load_table("my_28nm.yaml").rows:
         assert key in text

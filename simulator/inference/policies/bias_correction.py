@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from math import sqrt
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +27,7 @@ from simulator.inference.layer_products import Product
 from simulator.inference.metrics import ranking
 from simulator.inference.model import Model
 from simulator.inference.quantization import LayerPlan
-
-Tensor = NDArray[Any]
-
+from simulator.numerics.array_types import Tensor
 
 _HARM = 0.5
 """Standard errors of the difference that a correction may cost. Most help, so that more is hardly chance."""

@@ -23,8 +23,7 @@ from simulator.inference.policies.rounding import ROUNDINGS
 from simulator.inference.policies.scales import channel_scales, tensor_scale
 from simulator.inference.quantization import LayerPlan, NetworkPlan, to_codes
 from simulator.numerics import Mac, get_mac
-
-Tensor = NDArray[Any]
+from simulator.numerics.array_types import Tensor
 
 _ACCUMULATED_EXPONENT_BITS = 5
 """Exact sums of products of formats with more exponent bits may need wider accumulators than there are."""

@@ -6,12 +6,10 @@ divided by s, weights multiplied. In hardware the division goes into the normali
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-Tensor = NDArray[Any]
+from simulator.numerics.array_types import Tensor
 
 
 def migration_factors(activations: Tensor, weights: Tensor, strength: float) -> NDArray[np.float32]:

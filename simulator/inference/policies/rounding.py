@@ -7,15 +7,15 @@ the output is trace((W - W')^T moments (W - W')).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.numerics.array_types import Codes
 from simulator.numerics.formats import Format
 
 Tensor = NDArray[np.float64]
-Codes = NDArray[np.unsignedinteger[Any]]
 Rounding = Literal["nearest", "second_order", "learned"]
 
 _DAMPING = 0.01

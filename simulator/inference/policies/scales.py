@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.inference.policies.distribution import Columns, Distribution, Scaled, staircase
+from simulator.numerics.array_types import Tensor
 from simulator.numerics.formats import Format
 
 Method = Literal["max", "percentile", "mse"]
-Tensor = NDArray[Any]
 Reals = NDArray[np.float64]
 
 SMALLEST_SCALE = 2.0**-126

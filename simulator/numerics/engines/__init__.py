@@ -6,7 +6,13 @@ The last one takes every product.
 
 from typing import Final
 
-from simulator.numerics.engines import blas, sequential, stepwise, table
+from simulator.numerics.engines import blas, log_sums, sequential, stepwise, table
 from simulator.numerics.engines.problem import Engine
 
-ENGINES: Final[tuple[Engine, ...]] = (blas.ENGINE, table.ENGINE, sequential.ENGINE, stepwise.ENGINE)
+ENGINES: Final[tuple[Engine, ...]] = (
+    blas.ENGINE,
+    log_sums.ENGINE,
+    table.ENGINE,
+    sequential.ENGINE,
+    stepwise.ENGINE,
+)

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.numerics.array_types import Array
 from simulator.numerics.engines.compiled import (
     bits_of_double,
     bits_of_single,
@@ -28,8 +28,6 @@ from simulator.numerics.engines.compiled import (
     widest_vectors,
 )
 from simulator.numerics.engines.sequential_kernels import round_to_format
-
-Array = npt.NDArray[Any]
 
 IN = 1
 OUT = 2

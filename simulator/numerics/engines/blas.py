@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import singledispatch
+from functools import cached_property, singledispatch
 from itertools import product
 from math import inf
 from typing import Any, Final
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from simulator.numerics.accumulators import Accumulator, FixedAccumulator
 from simulator.numerics.array_types import Codes
 from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal
+from simulator.numerics.engines.shared_operand import SharedOperand
 from simulator.numerics.engines.threads import for_row_ranges
 from simulator.numerics.engines.wide import Wide
 from simulator.numerics.formats.code_tables import look_up, present_codes
@@ -37,7 +38,7 @@ _FEW_MACS = 1 << 24
 Reals = npt.NDArray[np.floating[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Operand:
     """A matrix of codes and the table that makes them integers in units of 2**unit."""
 
@@ -45,11 +46,12 @@ class Operand:
     table: npt.NDArray[np.float64]
     unit: int = 0
 
-    @property
+    @cached_property
     def largest(self) -> int:
         """Largest magnitude in the table."""
         return int(np.abs(self.table).max(initial=0.0))
 
+    @cached_property
     def narrowed(self) -> Operand:
         """The same integers, the table reduced to codes that are present and to their common power of two."""
         present = present_codes(self.codes, self.table.size)
@@ -62,9 +64,15 @@ class Operand:
         spare = int((exponents - DOUBLE_BITS + zeros).min())
         return Operand(self.codes, np.ldexp(table, -spare), self.unit + spare)
 
-    def matrix(self, dtype: type[np.float32 | np.float64] = np.float64) -> Reals:
-        """The matrix of integers."""
-        return look_up(self.table.astype(dtype), self.codes)
+    @cached_property
+    def single(self) -> npt.NDArray[np.float32]:
+        """The matrix of integers in float32."""
+        return look_up(self.table.astype(np.float32), self.codes)
+
+    @cached_property
+    def double(self) -> npt.NDArray[np.float64]:
+        """The matrix of integers in float64."""
+        return look_up(self.table, self.codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +88,19 @@ class Factors:
     bound: int
 
     @classmethod
-    def of(cls, rule: ExactProducts, a: Codes, w: Codes, length: int, *, any_order: bool) -> Factors | None:
+    def of(
+        cls, rule: ExactProducts, a: Codes, w: Codes | SharedOperand, length: int, *, any_order: bool
+    ) -> Factors | None:
         """The factors of sums of `length` products; None where bits are cut off product by product.
 
         any_order: whether sums may leave the accumulator on the way, so that no tight bound is needed.
         """
-        left, right = Operand(a, rule.activation_integers), Operand(w, rule.weight_integers)
+        shared = SharedOperand.of(w)
+        left = Operand(a, rule.activation_integers)
+        right = shared.made(("integers", rule), lambda: Operand(shared.codes, rule.weight_integers))
         bound, shift = length * left.largest * right.largest, rule.shift
         if shift < 0 or not any_order or bound > 1 << DOUBLE_BITS:
-            left, right = left.narrowed(), right.narrowed()
+            left, right = left.narrowed, right.narrowed
             bound, shift = length * left.largest * right.largest, rule.shift + left.unit + right.unit
             if shift < 0 and bound:
                 return None
@@ -133,11 +145,11 @@ def _(rule: ExactProducts, fixed: FixedAccumulator, problem: Problem) -> Answer 
         return Refusal("bits below the accumulator's lowest are cut off product by product")
     a, w, shift, bound = factors.a, factors.w, factors.shift, factors.bound
     if factors.fit_single and any_order:
-        total = _product(a.matrix(np.float32), w.matrix(np.float32), problem.threads).astype(np.int64)
+        total = _product(a.single, w.single, problem.threads).astype(np.int64)
         return _answer(
             problem, Wide64([(total, shift)]), f"sum of |a b| <= {bound} <= 2^24: exact in float32"
         )
-    A, W = a.matrix(), w.matrix()
+    A, W = a.double, w.double
     may_overflow = not any_order and (bound << shift) + _largest(problem.initial) > fixed.highest
     if bound > 1 << DOUBLE_BITS or may_overflow:
         bound = min(bound, _norm_bound(A, W, a.largest, w.largest))
@@ -175,7 +187,7 @@ class Wide64:
     terms: list[tuple[npt.NDArray[np.int64], int]]
 
     def modulo(self, bits: int) -> npt.NDArray[Any]:
-        """What their sum is modulo 2**bits: int64 that wrap to it, or Python integers above 64 bits."""
+        """What their sum is modulo 2**bits: int64 that wrap to it, or wrapped Python integers above 64."""
         return self._modulo_64() if bits <= 64 else self._modulo_128().to_integers(bits)
 
     def _modulo_64(self) -> npt.NDArray[np.int64]:
@@ -197,8 +209,10 @@ def _answer(problem: Problem, partial: Wide64, reason: str) -> Answer:
     sums = partial.modulo(bits)
     if problem.initial is not None:
         with np.errstate(over="ignore"):
-            sums = sums + problem.initial
-    return Answer(wrap(sums, bits), reason)
+            sums = wrap(sums + problem.initial, bits)
+    elif bits <= 64:
+        sums = wrap(sums, bits)
+    return Answer(sums, reason)
 
 
 def _norm_bound(A: Reals, W: Reals, largest_a: int, largest_w: int) -> int:

@@ -17,9 +17,12 @@ import numpy.typing as npt
 
 from simulator.numerics.accumulators import Accumulator, FixedAccumulator, FloatAccumulator
 from simulator.numerics.array_types import Codes
-from simulator.numerics.engines.exact import ExactSums, exact_sums
+from simulator.numerics.engines.exact import ExactSums, exact_sums, log_sums
 from simulator.numerics.engines.float_steps import is_native, native_codes, native_values
+from simulator.numerics.engines.log_sums import log_operands
+from simulator.numerics.engines.pointwise import has_special_weights, native_weights, step_weights
 from simulator.numerics.engines.scaled import ScaledSteps
+from simulator.numerics.engines.shared_operand import SharedOperand
 from simulator.numerics.engines.threads import FEW_MACS, for_row_ranges
 from simulator.numerics.formats.code_tables import has_special
 from simulator.numerics.mac import Mac
@@ -56,7 +59,7 @@ class DepthwiseResult:
         return self.held.accumulators if isinstance(self.held, ExactSums) else self.held
 
 
-def attempt(mac: Mac, x: Codes, w: Codes, window: Window) -> DepthwiseResult | None:
+def attempt(mac: Mac, x: Codes, w: Codes | SharedOperand, window: Window) -> DepthwiseResult | None:
     """A depthwise convolution in a MAC's arithmetic; None where no fast way is exact.
 
     Args:
@@ -65,24 +68,36 @@ def attempt(mac: Mac, x: Codes, w: Codes, window: Window) -> DepthwiseResult | N
         w: weights [channels, kernel height x width].
         window: the convolution.
     """
-    if has_special(mac.activation, x) or has_special(mac.weight, w):
+    weights = SharedOperand.of(w)
+    if has_special_weights(mac, weights) or has_special(mac.activation, x):
         return None
-    return _attempt(mac.accumulator, mac, x, w, window)
+    return _attempt(mac.accumulator, mac, x, weights, window)
 
 
 @singledispatch
 def _attempt(
-    _accumulator: Accumulator, _mac: Mac, _x: Codes, _w: Codes, _window: Window
+    _accumulator: Accumulator, _mac: Mac, _x: Codes, _w: SharedOperand, _window: Window
 ) -> DepthwiseResult | None:
     return None
 
 
 @_attempt.register
-def _(fixed: FixedAccumulator, mac: Mac, x: Codes, w: Codes, window: Window) -> DepthwiseResult | None:
-    exact = exact_sums(mac, x, w, w.shape[1], lambda a, b: real_convolution(a, b, window))
+def _(
+    fixed: FixedAccumulator, mac: Mac, x: Codes, w: SharedOperand, window: Window
+) -> DepthwiseResult | None:
+    exact = exact_sums(mac, x, w, w.codes.shape[1], lambda a, b: real_convolution(a, b, window))
     if exact is not None:
         return DepthwiseResult(exact, None, f"depthwise, {exact.reason}")
-    return None if fixed.depends_on_order else _by_rule(fixed.products(mac.pair), x, w, window)
+    logs = log_operands(mac, x, w, w.codes.shape[1])
+    if logs is not None:
+        from simulator.numerics.engines import depthwise_kernels as kernels
+
+        total = np.zeros(_shape(x, window))
+        kernel, numbers = logs.steps.choose(kernels.add_logs_single, kernels.add_logs_double)
+        _run(kernel, logs.a, logs.w, total, numbers, window)
+        held = log_sums(mac, logs, _pixels(total))
+        return DepthwiseResult(held, None, f"depthwise, {held.reason}")
+    return None if fixed.depends_on_order else _by_rule(fixed.products(mac.pair), x, w.codes, window)
 
 
 @singledispatch
@@ -103,10 +118,12 @@ def _(rule: LogProducts, x: Codes, w: Codes, window: Window) -> DepthwiseResult 
 
 
 @_attempt.register
-def _(accumulator: FloatAccumulator, mac: Mac, x: Codes, w: Codes, window: Window) -> DepthwiseResult | None:
+def _(
+    accumulator: FloatAccumulator, mac: Mac, x: Codes, w: SharedOperand, window: Window
+) -> DepthwiseResult | None:
     fmt = accumulator.number_format
     if is_native(accumulator, mac.activation, mac.weight):
-        sums = real_convolution(native_values(mac.activation, x), native_values(mac.weight, w), window)
+        sums = real_convolution(native_values(mac.activation, x), native_weights(mac, w), window)
         lost = ~np.isfinite(sums)
         reason = "depthwise, float32 fused multiply-adds in the order of k"
         return DepthwiseResult(native_codes(accumulator, sums), lost, reason)
@@ -118,7 +135,7 @@ def _(accumulator: FloatAccumulator, mac: Mac, x: Codes, w: Codes, window: Windo
     lanes = "single" if steps.is_single else "double"
     kernel = getattr(kernels, f"round_{lanes}" + ("_flushing" if steps.flushes else ""))
     scaled = np.zeros(_shape(x, window), steps.dtype)
-    _run(kernel, steps.activations(x), steps.weights(w), scaled, steps.layout, window)
+    _run(kernel, steps.activations(x), step_weights(mac, steps, w), scaled, steps.layout, window)
     codes = steps.codes(_pixels(scaled))
     lost = ~np.isfinite(fmt.decode(codes))
     return DepthwiseResult(codes, lost, f"depthwise, {lanes} steps, then to {fmt.spec}, in the order of k")

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.numerics.array_types import Array
 from simulator.numerics.engines.compiled import (
     bits_of,
     float_of,
@@ -21,9 +21,8 @@ from simulator.numerics.engines.compiled import (
     kernel,
     widest_vectors,
 )
+from simulator.numerics.engines.log_kernels import increment
 from simulator.numerics.engines.scaled_kernels import _flushed, _rounded
-
-Array = npt.NDArray[Any]
 
 _RUN = 2048
 """Places of a run, which stay in a core's nearest cache."""
@@ -81,11 +80,25 @@ def _rounding(integer: Any, *, flush: bool) -> Callable[..., None]:
     return _convolution(rounded)
 
 
+def _logs(integer: Any) -> Callable[..., None]:
+    @helper
+    def rounded(numbers: tuple[Any, Any], value: Any, line: Array, run: Array) -> None:
+        half, kept = numbers
+        for j in range(run.size):
+            run[j] += increment(line[j], value, half, kept, integer)
+
+    return _convolution(rounded)
+
+
 multiply = _convolution(_fused)
 """Fused multiply-adds, all float32 or all float64; `numbers` is not used."""
 
 add_products = _convolution(_looked_up)
 """Entries `numbers[x + w]` of a flat table, int64, added modulo 2**64; x and w are unsigned indices."""
+
+add_logs_single = _logs(np.int32)
+add_logs_double = _logs(np.int64)
+"""Log products as `log_kernels` has them, added to float64 sums."""
 
 round_single = _rounding(np.int32, flush=False)
 round_single_flushing = _rounding(np.int32, flush=True)

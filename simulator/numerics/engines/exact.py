@@ -13,6 +13,8 @@ import numpy.typing as npt
 from simulator.numerics.accumulators import Accumulator, FixedAccumulator
 from simulator.numerics.array_types import Codes
 from simulator.numerics.engines.blas import DOUBLE_BITS, SINGLE_BITS, Factors, Wide64
+from simulator.numerics.engines.log_sums import LogOperands, log_reason
+from simulator.numerics.engines.shared_operand import SharedOperand
 from simulator.numerics.mac import Mac
 from simulator.numerics.product_rules import ExactProducts, Products
 from simulator.numerics.twos_complement import wrap
@@ -32,6 +34,7 @@ class ExactSums:
     shift: int
     fits: bool
     reason: str
+    engine: str = "blas"
 
     @property
     def accumulators(self) -> npt.NDArray[Any]:
@@ -45,8 +48,14 @@ class ExactSums:
         return float(np.ldexp(1.0, self.shift + self.mac.accumulator_lsb))
 
 
+def log_sums(mac: Mac, operands: LogOperands, total: npt.NDArray[np.float64]) -> ExactSums:
+    """Sums of log products, which count units of the accumulator's lowest bit."""
+    fits = operands.bound < 1 << (mac.accumulator_bits - 1)
+    return ExactSums(mac, total, 0, fits, log_reason(operands.steps, operands.bound), "log")
+
+
 def exact_sums(
-    mac: Mac, x: Codes, w: Codes, length: int, combine: Callable[[Reals, Reals], Reals]
+    mac: Mac, x: Codes, w: Codes | SharedOperand, length: int, combine: Callable[[Reals, Reals], Reals]
 ) -> ExactSums | None:
     """Sums of exact products that `combine` forms of integers; None where no bound proves them exact.
 
@@ -69,7 +78,7 @@ class _Layout:
 
     mac: Mac
     x: Codes
-    w: Codes
+    w: Codes | SharedOperand
     length: int
     combine: Callable[[Reals, Reals], Reals]
 
@@ -99,8 +108,11 @@ def _(rule: ExactProducts, fixed: FixedAccumulator, asked: _Layout) -> ExactSums
     if factors.bound > 1 << DOUBLE_BITS or not (any_order or fits):
         return None
     single = factors.fit_single
-    dtype: type[np.float32 | np.float64] = np.float32 if single else np.float64
     power, name = (SINGLE_BITS, "float32") if single else (DOUBLE_BITS, "float64")
     reason = f"sum of |a b| <= {factors.bound} <= 2^{power}: exact in {name}"
-    total = asked.combine(factors.a.matrix(dtype), factors.w.matrix(dtype))
+    total = (
+        asked.combine(factors.a.single, factors.w.single)
+        if single
+        else asked.combine(factors.a.double, factors.w.double)
+    )
     return ExactSums(asked.mac, total, factors.shift, fits, reason)

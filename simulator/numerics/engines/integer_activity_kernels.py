@@ -7,11 +7,9 @@ are those of `activity_kernels`; one lane counts both registers, products in its
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from simulator.numerics.array_types import Array
 from simulator.numerics.engines.activity_kernels import step_of
 from simulator.numerics.engines.compiled import (
     bits_of,
@@ -20,8 +18,6 @@ from simulator.numerics.engines.compiled import (
     kernel,
     widest_vectors,
 )
-
-Array = npt.NDArray[Any]
 
 ZERO = 1.5 * 2.0**52
 """What stands for the sum 0."""

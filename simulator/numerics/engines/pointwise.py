@@ -14,50 +14,80 @@ import numpy.typing as npt
 
 from simulator.numerics.accumulators import Accumulator, FloatAccumulator
 from simulator.numerics.array_types import Codes
-from simulator.numerics.engines.exact import ExactSums, Reals, exact_sums
+from simulator.numerics.engines.exact import ExactSums, Reals, exact_sums, log_sums
 from simulator.numerics.engines.float_steps import is_native, native_codes, native_values
+from simulator.numerics.engines.log_sums import log_operands
 from simulator.numerics.engines.scaled import ScaledSteps
+from simulator.numerics.engines.shared_operand import SharedOperand
 from simulator.numerics.engines.threads import FEW_MACS, for_row_ranges
 from simulator.numerics.formats.code_tables import has_special
 from simulator.numerics.mac import Mac
 
 
-def attempt_exact(mac: Mac, x: Codes, w: Codes) -> ExactSums | None:
+def attempt_exact(mac: Mac, x: Codes, w: Codes | SharedOperand) -> ExactSums | None:
     """Exact sums [batch, N, P] of x [batch, K, P] and weights [N, K]; None where no bound proves them."""
-    if has_special(mac.activation, x) or has_special(mac.weight, w):
+    weights = SharedOperand.of(w)
+    if has_special_weights(mac, weights) or has_special(mac.activation, x):
         return None
-    return exact_sums(mac, x, w, w.shape[1], _by_blas)
+    length = weights.codes.shape[1]
+    return exact_sums(mac, x, weights, length, _by_blas) or _of_logs(mac, x, weights, length)
 
 
-def attempt_steps(mac: Mac, x: Codes, w: Codes) -> tuple[Codes, str] | None:
+def _of_logs(mac: Mac, x: Codes, w: SharedOperand, length: int) -> ExactSums | None:
+    operands = log_operands(mac, x, w, length)
+    if operands is None:
+        return None
+    total = np.zeros((len(x), len(w.codes), x.shape[2]))
+    for image, sums in zip(operands.a, total, strict=True):
+        _rows(w.codes.size * x.shape[2], len(sums), operands.steps.add, operands.w, image, sums)
+    return log_sums(mac, operands, total)
+
+
+def attempt_steps(mac: Mac, x: Codes, w: Codes | SharedOperand) -> tuple[Codes, str] | None:
     """Accumulators [batch, N, P] by float steps in the order of K, and how; None for other accumulators."""
-    if has_special(mac.activation, x) or has_special(mac.weight, w):
+    weights = SharedOperand.of(w)
+    if has_special_weights(mac, weights) or has_special(mac.activation, x):
         return None
-    return _steps(mac.accumulator, mac, x, w)
+    return _steps(mac.accumulator, mac, x, weights)
 
 
 @singledispatch
-def _steps(_accumulator: Accumulator, _mac: Mac, _x: Codes, _w: Codes) -> tuple[Codes, str] | None:
+def _steps(_accumulator: Accumulator, _mac: Mac, _x: Codes, _w: SharedOperand) -> tuple[Codes, str] | None:
     return None
 
 
 @_steps.register
-def _(accumulator: FloatAccumulator, mac: Mac, x: Codes, w: Codes) -> tuple[Codes, str] | None:
+def _(accumulator: FloatAccumulator, mac: Mac, x: Codes, w: SharedOperand) -> tuple[Codes, str] | None:
     if is_native(accumulator, mac.activation, mac.weight):
-        sums = real_products(native_values(mac.activation, x), native_values(mac.weight, w))
+        sums = real_products(native_values(mac.activation, x), native_weights(mac, w))
         reason = "float32 fused multiply-adds in the order of k, one rounding each"
         return native_codes(accumulator, sums), reason
     steps = ScaledSteps.of(accumulator, mac.pair)
     if steps is None:
         return None
-    scaled = np.zeros((len(x), len(w), x.shape[2]), steps.dtype)
-    a, b = steps.activations(x), np.ascontiguousarray(steps.weights(w))
+    scaled = np.zeros((len(x), len(w.codes), x.shape[2]), steps.dtype)
+    a, b = steps.activations(x), step_weights(mac, steps, w)
     for image, part in zip(a, scaled, strict=True):
-        _rows(w.size * x.shape[2], len(w), steps.multiply, b, np.ascontiguousarray(image), part)
+        _rows(b.size * x.shape[2], len(b), steps.multiply, b, np.ascontiguousarray(image), part)
     lanes = np.dtype(steps.dtype).name
     spec = accumulator.number_format.spec
     reason = f"{lanes} steps that no second rounding can see, then to {spec}, in the order of k"
     return steps.codes(scaled), reason
+
+
+def has_special_weights(mac: Mac, w: SharedOperand) -> bool:
+    """Whether any weight is infinite or NaN."""
+    return w.made(("special", mac.weight), lambda: has_special(mac.weight, w.codes))
+
+
+def native_weights(mac: Mac, w: SharedOperand) -> npt.NDArray[np.float32]:
+    """Weights as the processor's own steps see them."""
+    return w.made(("native", mac.weight), lambda: native_values(mac.weight, w.codes))
+
+
+def step_weights(mac: Mac, steps: ScaledSteps, w: SharedOperand) -> npt.NDArray[Any]:
+    """Weights as the steps of this MAC take them."""
+    return w.made(("steps", mac), lambda: np.ascontiguousarray(steps.weights(w.codes)))
 
 
 def real_products(x: npt.NDArray[np.float32], w: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.numerics.array_types import Array
 from simulator.numerics.engines.activity_kernels import OUT, step_of
 from simulator.numerics.engines.compiled import (
     bits_of,
@@ -24,8 +24,6 @@ from simulator.numerics.engines.compiled import (
     kernel,
     widest_vectors,
 )
-
-Array = npt.NDArray[Any]
 
 
 @inlined

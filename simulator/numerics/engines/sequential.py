@@ -15,6 +15,7 @@ from simulator.numerics.engines.float_steps import (
     native_values,
     operand_values,
 )
+from simulator.numerics.engines.orientation import Orientation
 from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal
 from simulator.numerics.engines.scaled import ScaledSteps
 from simulator.numerics.engines.threads import for_row_ranges
@@ -60,11 +61,13 @@ def _native(problem: Problem, accumulator: FloatAccumulator) -> Answer:
 
 
 def _scaled(problem: Problem, accumulator: FloatAccumulator, steps: ScaledSteps) -> Answer:
-    a, w, sums = steps.activations(problem.a), steps.weights(problem.w), steps.sums(problem.starting_sums())
-    for_row_ranges(sums.shape[0], lambda i, j: steps.multiply(a, w, sums, i, j), threads=problem.threads)
+    way = Orientation.of(problem.shape[0], problem.shape[2])
+    a, w = steps.activations(way.facing(problem.a)), steps.weights(way.facing(problem.w))
+    sums = steps.sums(way.facing(problem.starting_sums()))
+    way.run(steps.multiply, a, w, sums, problem.threads)
     lanes, spec = np.dtype(steps.dtype).name, accumulator.number_format.spec
     return Answer(
-        steps.codes(sums),
+        way.facing(steps.codes(sums)),
         f"{lanes} steps that no second rounding can see, then to {spec}, in the order of k",
     )
 

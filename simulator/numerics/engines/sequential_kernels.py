@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy.typing as npt
-
+from simulator.numerics.array_types import Array
 from simulator.numerics.engines.compiled import (
     bits_of_double,
     block_length,
@@ -22,8 +21,6 @@ from simulator.numerics.engines.compiled import (
     kernel,
     widest_vectors,
 )
-
-Array = npt.NDArray[Any]
 
 _EXPONENT = 0x7FF0_0000_0000_0000
 _MAGNITUDE = 0x7FFF_FFFF_FFFF_FFFF

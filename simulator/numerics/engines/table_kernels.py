@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from simulator.numerics.array_types import Array
 from simulator.numerics.engines.compiled import block_length, kernel, widest_vectors
-
-Array = npt.NDArray[Any]
 
 
 @kernel

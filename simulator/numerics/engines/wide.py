@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.twos_complement import wrap
-
 
 @dataclass(frozen=True, slots=True)
 class Wide:
@@ -38,5 +36,11 @@ class Wide:
         return Wide(self.high + other.high + carry, low)
 
     def to_integers(self, bits: int) -> npt.NDArray[Any]:
-        """Python integers (dtype object), wrapped into `bits`-bit two's complement."""
-        return wrap((self.high.astype(object) << 64) | self.low.astype(object), bits)
+        """Python integers (dtype object), wrapped into two's complement of 65 to 128 `bits`."""
+        spare = np.int64(max(128 - bits, 0))
+        low, high = self.low.view(np.int64), (self.high.view(np.int64) << spare) >> spare
+        found = low.astype(object)
+        # Arithmetic on Python integers takes long; few sums need it.
+        wide = high != low >> 63
+        found[wide] = (high[wide].astype(object) << 64) | self.low[wide].astype(object)
+        return found

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from simulator.numerics.array_types import Codes
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
@@ -28,7 +30,6 @@ else:
     from numba.extending import intrinsic as _intrinsic
 
 Reals = npt.NDArray[np.float32 | np.float64]
-Codes = npt.NDArray[np.unsignedinteger[Any]]
 
 _MAGNITUDE = 0x7FFF_FFFF_FFFF_FFFF
 _INFINITY = 0x7FF0_0000_0000_0000

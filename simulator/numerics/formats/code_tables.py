@@ -16,10 +16,36 @@ TABLE_BITS: Final = 16
 """Formats up to this width have a table of all their values."""
 
 COMPILED_FROM: Final = 1 << 16
-"""Arrays of at least this many elements go through the compiled loops; smaller ones spare their import."""
+"""Elements, of one array or of all small ones so far, from which the compiled loops' import pays off."""
+
+_TINY: Final = 512
+"""So few elements take NumPy no longer than the call of a compiled loop."""
 
 _FEW: Final = 4
 """So many comparisons take less time than looking codes up."""
+
+
+class _Loops:
+    """When arrays go through the compiled loops; both ways give the same bits.
+
+    Their import takes longer than NumPy takes for `COMPILED_FROM` elements, whether they come as one array or
+    as many: a process that only looks at a few values never imports the compiler.
+    """
+
+    def __init__(self) -> None:
+        self._elements = 0
+
+    def pay_off(self, size: int) -> bool:
+        """Whether to compile for an array of `size` elements, which are counted."""
+        if size < _TINY:
+            return False
+        if self._elements < COMPILED_FROM:
+            self._elements += size
+        return self._elements >= COMPILED_FROM
+
+
+compiled_loops: Final = _Loops()
+"""The process's own."""
 
 
 class ValueFormat(Protocol):
@@ -40,7 +66,7 @@ class ValueFormat(Protocol):
 
 def look_up(table: npt.NDArray[Real], codes: Codes) -> npt.NDArray[Real]:
     """`table[codes]`, contiguous, of the table's dtype; codes beyond the table are undefined."""
-    if codes.size < COMPILED_FROM:
+    if not compiled_loops.pay_off(codes.size):
         return np.asarray(table[codes])
     from simulator.numerics.formats import code_kernels as kernels
 
@@ -52,7 +78,7 @@ def look_up(table: npt.NDArray[Real], codes: Codes) -> npt.NDArray[Real]:
 def present_codes(codes: Codes, number: int) -> npt.NDArray[np.bool_]:
     """Which of the codes 0 .. number - 1 an array holds, bool[number]."""
     present = np.zeros(number, np.bool_)
-    if codes.size < COMPILED_FROM:
+    if not compiled_loops.pay_off(codes.size):
         present[codes] = True
         return present
     from simulator.numerics.formats import code_kernels as kernels

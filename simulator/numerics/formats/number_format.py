@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from simulator.foundation import UserError
 from simulator.numerics.array_types import Codes, code_dtype
-from simulator.numerics.formats.code_tables import COMPILED_FROM, TABLE_BITS, look_up
+from simulator.numerics.formats.code_tables import TABLE_BITS, compiled_loops, look_up
 from simulator.numerics.formats.codes import FLOAT64_SIGNIFICAND_BITS, as_codes, as_reals
 from simulator.numerics.formats.tensor_fit import Calibration
 from simulator.numerics.hardware import Parts, float_converter
@@ -141,7 +141,7 @@ class Format(ABC):
         """
         with np.errstate(invalid="ignore"):  # numpy warns when it widens a signalling NaN
             reals = as_reals(values, nearest=self.significand_bits == FLOAT64_SIGNIFICAND_BITS)
-            if reals.size < COMPILED_FROM:
+            if not compiled_loops.pay_off(reals.size):
                 return np.asarray(self._encode(reals.astype(np.float64)), self.code_dtype)
             codes = np.empty(reals.shape, self.code_dtype)
             self._encode_compiled(np.ascontiguousarray(reals).reshape(-1), codes.reshape(-1))

@@ -25,6 +25,7 @@ from simulator.numerics.mac import Mac
 _LANE_TILES: Final = (("lanes_4x4", 4, 4), ("lanes_8x4", 8, 4))
 _THREADS: Final = 256
 _STEPS: Final = 16
+_MOST_BLOCKS: Final = 4096
 _TILES: Final = {"single": (8, 8), "exact": (4, 4), "rounded": (4, 4), "log": (4, 4), "watched": (2, 2)}
 
 
@@ -93,8 +94,8 @@ def convolve(device: Device, mac: Mac, layer: Lowered) -> DeviceSums | Refusal:
         K = layer.w.shape[2]
         bound = K * plan.largest[0] * plan.largest[1]
         if _fits(plan, bound):
-            total = _direct(device, plan, layer)[0].astype(np.int64)
-            return _wrapped(plan, total << plan.shift, f"sum of |a b| <= {bound} <= 2^53: exact in float64")
+            total = _direct(device, plan, layer)[0]
+            return _added(device, plan, total, None, f"sum of |a b| <= {bound} <= 2^53: exact in float64")
         watched = watched_plan(mac)
         if isinstance(watched, Refusal):
             return watched
@@ -112,7 +113,7 @@ def _fits(plan: StepPlan, bound: float, largest_initial: int = 0) -> bool:
     """Whether a bound on sums of magnitudes proves float64 exact and, where it matters, the register wide."""
     fixed = plan.mac.accumulator
     assert isinstance(fixed, FixedAccumulator)
-    if bound > 1 << DOUBLE_BITS or not 0 <= plan.shift < 63:
+    if bound > 1 << DOUBLE_BITS or not 0 <= plan.shift < fixed.bits:
         return False
     return not fixed.depends_on_order or (int(bound) << plan.shift) + largest_initial <= fixed.highest
 
@@ -131,20 +132,25 @@ def _exact(
         columns = float(xp.abs(w).sum(axis=1).max()) if w.size else 0.0
         bound = bound_of(rows, columns, *largest)
     if _fits(plan, bound, start):
-        total = xp.matmul(a, w).astype(np.int64) << plan.shift
         reason = f"sum of |a b| <= {int(bound)} <= 2^53: exact in float64"
-        return _added(device, plan, total, initial, reason)
+        return _added(device, plan, xp.matmul(a, w), initial, reason)
     watched = watched_plan(plan.mac)
     return watched if isinstance(watched, Refusal) else _tiled(device, watched, left, right, initial)
 
 
 def _added(
-    device: Device, plan: StepPlan, sums: DeviceArray, initial: DeviceArray | None, reason: str
+    device: Device, plan: StepPlan, total: DeviceArray, initial: DeviceArray | None, reason: str
 ) -> DeviceSums:
-    """Integers and what to start from, modulo the register."""
-    if initial is not None:
-        sums = sums + device.xp.asarray(initial, np.int64)
-    return _wrapped(plan, sums, reason)
+    """Integers in float64 and what to start from, modulo the register."""
+    held = device.xp.empty(total.shape, np.int64)
+    spare = 64 - plan.mac.accumulator_bits
+    if total.size:
+        blocks = min(-(-total.size // _THREADS), _MOST_BLOCKS)
+        arguments = (total, held, np.int64(total.size), *scalars(plan.shift, spare))
+        device.launch("registers", (blocks, 1, 1), _THREADS, arguments)
+    if initial is None:
+        return DeviceSums(held, None, reason)
+    return _wrapped(plan, held + device.xp.asarray(initial, np.int64), reason)
 
 
 def _wrapped(plan: StepPlan, sums: DeviceArray, reason: str) -> DeviceSums:
@@ -158,7 +164,7 @@ def _wrapped(plan: StepPlan, sums: DeviceArray, reason: str) -> DeviceSums:
 
 
 def _by_lanes(device: Device, plan: StepPlan, left: Operand, right: Operand) -> DeviceArray | None:
-    """Sums by a table for each lane in shared memory, int64; None where it does not fit or float64 does not."""
+    """Sums by a table for each lane in shared memory, float64; None where it does not fit or float64 does not."""
     z, M, K, N = _sizes(left, right)
     if plan.lane_words is None or plan.longest < K or not (z and M and N):
         return None
@@ -177,7 +183,7 @@ def _by_lanes(device: Device, plan: StepPlan, left: Operand, right: Operand) -> 
         (a, w, sums, *scalars(M, K, N), *_strides(left, right), *scalars(entries), words),
         shared,
     )
-    return sums.astype(np.int64)
+    return sums
 
 
 # ------------------------------------------------------------------------------------------- steps of any kind

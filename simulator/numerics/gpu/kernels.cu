@@ -462,6 +462,13 @@ extern "C" __global__ void __launch_bounds__(256) halves_flushed(const u16 *a, c
     halves<true>(a, w, sums, M, K, N, stride_a, stride_w);
 }
 
+// Sums that float64 holds exactly as a register of 64 - spare bits has them, in units of 2^-shift.
+extern "C" __global__ void registers(const double *sums, i64 *held, i64 size, int shift, int spare) {
+    const i64 stride = (i64)gridDim.x * blockDim.x;
+    for (i64 at = (i64)blockIdx.x * blockDim.x + threadIdx.x; at < size; at += stride)
+        held[at] = (i64)((u64)(i64)sums[at] << (shift + spare)) >> spare;
+}
+
 // ------------------------------------------------------------------------------------- real values to codes
 
 // The conversions of `formats/code_kernels.py`, from float64. Integers by kind, from place 1 on:

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from simulator.foundation import UserError
 from simulator.workload.onnx.bodies import inlined
 from simulator.workload.onnx.builder import Builder, UnsupportedError
 from simulator.workload.onnx.graph import Body, Node
@@ -139,13 +140,20 @@ def _scan(builder: Builder, node: Node) -> bool:
 
 
 def _keep_shapes(builder: Builder, node: Node) -> None:
-    """Sizes of the results of an `If` on data, where both branches give the same."""
+    """Sizes of the results of an `If` on data, where both branches give the same.
+
+    A branch that does not fit these inputs, for instance one for another sample rate, gives none.
+    """
     if node.operator != "If":
         return
     branches = []
     for key in ("then_branch", "else_branch"):
         length = len(builder.nodes)
-        outputs = _write(builder, node, node.get(key), f"{key}/", {})
+        try:
+            outputs = _write(builder, node, node.get(key), f"{key}/", {})
+        except UserError:
+            del builder.nodes[length:]
+            return
         branches.append([builder.known_shape(name) for name in outputs])
         types = [builder.types.get(name) for name in outputs]
         del builder.nodes[length:]

@@ -15,6 +15,7 @@ import numpy as np
 
 from simulator.workload.onnx.graph import OWN_DOMAIN, Constant, Node, Tensor
 from simulator.workload.onnx.own_operators import OWN_EVALUATORS
+from simulator.workload.onnx.reference_gaps import OWN_OF_OPERATOR, in_todays_words
 
 INTS = 7
 """Attribute type of a list of integers, in AttributeProto."""
@@ -29,8 +30,10 @@ def evaluator_of(node: Node) -> Evaluator | None:
     """
     if node.domain == OWN_DOMAIN:
         return OWN_EVALUATORS[node.operator](node)
-    own = _OWN.get(node.operator) if node.is_standard else None
-    return (own(node) if own else None) or _library_evaluator(node)
+    if not node.is_standard:
+        return _library_evaluator(node)
+    own = _OWN.get(node.operator) or OWN_OF_OPERATOR.get(node.operator)
+    return (own(node) if own else None) or _library_evaluator(in_todays_words(node))
 
 
 def proto_of(node: Node) -> Any:
@@ -98,23 +101,29 @@ def _elementwise(function: Callable[[Tensor], Tensor]) -> Callable[[Node], Evalu
 
 
 def _max_pool(node: Node) -> Evaluator | None:
-    """Two-dimensional pooling with explicit padding; None for anything rarer."""
+    """Two-dimensional pooling; None for anything rarer. The library pads SAME_LOWER too little."""
     kernel = tuple(node.get("kernel_shape"))
+    padding = node.get("auto_pad", "NOTSET")
     plain = (
         len(kernel) == 2
         and len(node.outputs) == 1
-        and node.get("auto_pad", "NOTSET") == "NOTSET"
         and not node.get("ceil_mode", 0)
         and set(node.get("dilations", (1, 1))) == {1}
     )
     if not plain:
         return None
     strides = tuple(node.get("strides", (1, 1)))
-    top, left, bottom, right = node.get("pads", (0, 0, 0, 0))
+    stated = node.get("pads", (0, 0, 0, 0)) if padding == "NOTSET" else (0, 0, 0, 0)
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
         image = inputs[0]
         assert image is not None
+        top, left, bottom, right = stated
+        if padding.startswith("SAME"):
+            (top, bottom), (left, right) = (
+                _same_edges(*sizes, is_lower=padding == "SAME_LOWER")
+                for sizes in zip(image.shape[2:], kernel, strides, strict=True)
+            )
         if top or left or bottom or right:
             edges = ((0, 0), (0, 0), (top, bottom), (left, right))
             lowest = -np.inf if image.dtype.kind == "f" else np.iinfo(image.dtype).min
@@ -135,6 +144,31 @@ def _max_pool(node: Node) -> Evaluator | None:
                 result = window if result is None else np.maximum(result, window)
         assert result is not None
         return (result,)
+
+    return evaluate
+
+
+def _same_edges(size: int, window: int, stride: int, *, is_lower: bool) -> tuple[int, int]:
+    """Padding before and behind an axis that gives size / stride places, rounded up."""
+    missing = max((-(-size // stride) - 1) * stride + window - size, 0)
+    edges = missing // 2, missing - missing // 2
+    return edges[::-1] if is_lower else edges
+
+
+def _resize(node: Node) -> Evaluator | None:
+    """Aligned corners by sizes: with scales the library takes fractions of a place for the length."""
+    aligned = node.get("coordinate_transformation_mode") == "align_corners" and len(node.inputs) == 3
+    if node.version < 11 or not aligned:
+        return OWN_OF_OPERATOR["Resize"](node)
+    by_sizes = _library_evaluator(replace(node, inputs=(node.inputs[0], "", "", "sizes")))
+    axes = node.get("axes", None)
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        image, scales = _given(inputs, 0), _given(inputs, 2)
+        lengths = [image.shape[axis] for axis in axes] if axes is not None else image.shape
+        sizes = np.floor(np.asarray(lengths) * scales.astype(np.float64)).astype(np.int64)
+        assert by_sizes is not None
+        return by_sizes([image, None, None, sizes])
 
     return evaluate
 
@@ -175,6 +209,36 @@ def _clip(node: Node) -> Evaluator:
         if low is None and high is None:
             return (values,)
         return (np.clip(values, low, high).astype(values.dtype, copy=False),)
+
+    return evaluate
+
+
+def _pad(node: Node) -> Evaluator | None:
+    """Of constants around all axes, with sizes from inputs; None for other modes and operator sets."""
+    if node.version < 11 or node.get("mode", "constant") not in ("constant", b"constant"):
+        return None
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        values, sizes = _given(inputs, 0), _given(inputs, 1).reshape(2, -1)
+        around = None if len(inputs) < 3 else inputs[2]
+        if len(inputs) > 3 and inputs[3] is not None:
+            axes = [int(axis) % values.ndim for axis in inputs[3]]
+        else:
+            axes = list(range(values.ndim))
+        before, after = np.zeros(values.ndim, np.int64), np.zeros(values.ndim, np.int64)
+        before[axes], after[axes] = sizes
+        # Negative sizes cut off.
+        kept = values[
+            tuple(
+                slice(max(0, -b), n - max(0, -a)) for b, a, n in zip(before, after, values.shape, strict=True)
+            )
+        ]
+        before, after = np.maximum(before, 0), np.maximum(after, 0)
+        result = np.full(
+            tuple(before + kept.shape + after), 0 if around is None else around.reshape(-1)[0], values.dtype
+        )
+        result[tuple(slice(b, b + n) for b, n in zip(before, kept.shape, strict=True))] = kept
+        return (result,)
 
     return evaluate
 
@@ -260,6 +324,21 @@ def _scatter(node: Node) -> Evaluator | None:
     return _library_evaluator(replace(node, operator="ScatterElements", version=18))
 
 
+def _gather_elements(node: Node) -> Evaluator:
+    """One element of `data` for each index; indices may cover a part of `data`, negative ones count back.
+
+    The reference evaluator fails where one of several dimensions is 1.
+    """
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        data, indices = _given(inputs, 0), _given(inputs, 1)
+        places: list[Tensor] = list(np.indices(indices.shape, sparse=True))
+        places[node.get("axis", 0)] = indices
+        return (np.asarray(data[tuple(places)]),)
+
+    return evaluate
+
+
 def _given(inputs: Sequence[Tensor | None], position: int) -> Tensor:
     value = inputs[position]
     assert value is not None
@@ -275,13 +354,16 @@ _OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
     "BatchNormalization": _batch_normalization,
     "Dropout": _dropout,
     "Erf": _elementwise(_erf),
+    "GatherElements": _gather_elements,
     "GlobalLpPool": _global_lp_pool,
     "GlobalMaxPool": _elementwise(_global_max),
     "GroupNormalization": _group_normalization,
     "Relu": _elementwise(_relu),
+    "Resize": _resize,
     "Scatter": _scatter,
     "Sigmoid": _elementwise(_sigmoid),
     "MaxPool": _max_pool,
+    "Pad": _pad,
     "Mul": _of_two(np.multiply),
     "Sub": _of_two(np.subtract),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,28 @@ def read_source(path: Path, *, all_inputs_are_data: bool = False) -> Source:
     Raises:
         UserError: unreadable, not ONNX, damaged, or without operators.
     """
-    model = _load(path)
+    return source_of(_load(path), path, all_inputs_are_data=all_inputs_are_data)
+
+
+def source_of(
+    model: Any,
+    path: Path,
+    *,
+    all_inputs_are_data: bool = False,
+    values: Mapping[str, Callable[[], Tensor]] | None = None,
+) -> Source:
+    """What an ONNX model in memory holds; see `read_source`.
+
+    Args:
+        model: a `ModelProto`.
+        path: what messages call it; its stem is the name of the network.
+        all_inputs_are_data: see `read_source`.
+        values: of initializers that the message only describes, as functions that give them; half precisions
+            as float32.
+
+    Raises:
+        UserError: damaged.
+    """
     versions = {opset.domain: opset.version for opset in model.opset_import}
     reader = _Reader(path, versions)
     body = reader.body(model.graph)
@@ -39,6 +60,8 @@ def read_source(path: Path, *, all_inputs_are_data: bool = False) -> Source:
         weights = set()
     inputs = []
     constants = dict(body.constants)
+    for name, make in (values or {}).items():
+        constants[name] = Constant(constants[name].shape, constants[name].dtype, make, stored=name)
     for value in model.graph.input:
         if value.name in constants:
             continue
@@ -109,9 +132,14 @@ def _sizes(value: Any) -> tuple[int | str | None, ...] | None:
     if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
         return None
     return tuple(
-        dimension.dim_value if dimension.dim_value > 0 else dimension.dim_param or None
+        dimension.dim_value if dimension.dim_value > 0 else _symbol(dimension.dim_param)
         for dimension in tensor.shape.dim
     )
+
+
+def _symbol(name: str) -> str | None:
+    """The name of an open size; exporters that know none write a question mark for every one of them."""
+    return None if name in ("", "?", "-1") else name
 
 
 def element_dtype(element: int) -> np.dtype[Any] | None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Tensor = NDArray[Any]
+from simulator.numerics.array_types import Tensor as Tensor
+
 Shape = tuple[int, ...]
 Attribute = Any
 """An attribute's value: int, float, text, a tuple of these, a `Constant`, a `Body` or a `Reference`."""

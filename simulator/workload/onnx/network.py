@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -22,7 +22,8 @@ from simulator.workload.layer import (
 from simulator.workload.onnx.build import build_graph
 from simulator.workload.onnx.builder import UnknownShapeError
 from simulator.workload.onnx.file import read_source
-from simulator.workload.onnx.graph import OWN_DOMAIN, Graph, Node, Shape
+from simulator.workload.onnx.fixed_inputs import with_values
+from simulator.workload.onnx.graph import OWN_DOMAIN, Graph, Node, Shape, Source
 from simulator.workload.onnx.names import is_product
 from simulator.workload.onnx.operators import AFFINE, MOVES, SHAPE_QUERIES, post_operation
 from simulator.workload.onnx.sizes import Sizes
@@ -244,7 +245,18 @@ def read_onnx(path: Path, *, skip_unsupported: bool = False, sizes: Sizes | None
         UserError: unreadable, not ONNX, an input dimension other than the batch left open, shapes that do not
             fit, or (all listed) operators that cannot be simulated.
     """
-    graph = build_graph(read_source(path), sizes)
+    return network_of(
+        read_source(path), f"ONNX file {path.name}", skip_unsupported=skip_unsupported, sizes=sizes
+    )
+
+
+def network_of(
+    source: Source, origin: str, *, skip_unsupported: bool = False, sizes: Sizes | None = None
+) -> Network:
+    """As `read_onnx`, of what was read already; `origin` says in the result where it came from."""
+    path = source.path
+    values = sizes.values if sizes is not None else {}
+    graph = build_graph(with_values(source, values), sizes)
     importer = _Importer(graph, Counter(name for node in graph.nodes for name in node.inputs))
     try:
         importer.run()
@@ -265,11 +277,15 @@ def read_onnx(path: Path, *, skip_unsupported: bool = False, sizes: Sizes | None
     return Network(
         graph.name,
         importer.with_shared_weights(),
-        source=f"ONNX file {path.name}, {graph.batch_reason}; {_coverage(unsupported + shapeless)}",
+        source=f"{origin}, {graph.batch_reason}{_as_given(values)}; {_coverage(unsupported + shapeless)}",
         batch=graph.batch,
         skipped_operators=tuple(unsupported + shapeless),
         notes=_notes(graph),
     )
+
+
+def _as_given(values: Mapping[str, float]) -> str:
+    return "".join(f", input {name} = {value:g} as given" for name, value in values.items())
 
 
 def _coverage(skipped: list[str]) -> str:
@@ -288,9 +304,8 @@ def folded_notes(folded: Sequence[str]) -> tuple[str, ...]:
     """What a result says of products of constants: nothing where there are none."""
     if not folded:
         return ()
-    return (
-        f"products of constants are computed once, before anything runs, and are not counted: {_listed(folded)}",
-    )
+    told = "products of constants are computed once, before anything runs, and are not counted"
+    return (f"{told}: {_listed(folded)}",)
 
 
 def _listed(descriptions: Iterable[str], most: int = 12) -> str:

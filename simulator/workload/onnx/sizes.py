@@ -24,11 +24,13 @@ class Sizes:
         dims: sizes by symbol, such as `seq`.
         batch_axis: dimension of the first input that is the batch; `auto`: its first where the file leaves it
             open, or where the input is an image of rank 4, else none.
+        values: of inputs that always have the same one, such as a sample rate; they are constants then.
     """
 
     input_shapes: Mapping[str, Shape] = field(default_factory=dict)
     dims: Mapping[str, int] = field(default_factory=dict)
     batch_axis: BatchAxis = "auto"
+    values: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,13 @@ class ClosedSizes:
     batch_reason: str
 
 
-def parse_sizes(input_shapes: list[str] | None, dims: list[str] | None, batch_axis: str | None) -> Sizes:
-    """Sizes from options: `x=1,3,320,320`, `seq=128`, and a number, `none` or nothing.
+def parse_sizes(
+    input_shapes: list[str] | None,
+    dims: list[str] | None,
+    batch_axis: str | None,
+    input_values: list[str] | None = None,
+) -> Sizes:
+    """Sizes from options: `x=1,3,320,320`, `seq=128`, a number, `none` or nothing, and `sr=16000`.
 
     Raises:
         UserError: an option that does not look like that, or sizes that are not positive.
@@ -69,7 +76,14 @@ def parse_sizes(input_shapes: list[str] | None, dims: list[str] | None, batch_ax
                 value=batch_axis,
                 allowed="a number, none or auto",
             )
-    return Sizes(shapes, symbols, axis)
+    values = {}
+    for text in input_values or ():
+        name, value = _assignment(text, "--input-value", "NAME=NUMBER")
+        try:
+            values[name] = float(value)
+        except ValueError:
+            raise UserError("is no number", location="--input-value", value=text) from None
+    return Sizes(shapes, symbols, axis, values)
 
 
 def _assignment(text: str, option: str, form: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Why the array waited: one cause for every cycle in which it could have worked and did not.
+"""Why the array waited, from the times of every step and transfer: the slow twin of the machine's counts.
 
 docs/machine.md gives the rules. Of what a step waits for, the requirement that is met last is to blame.
 """

@@ -1,0 +1,177 @@
+"""Operators that ONNX's reference evaluator lacks, or computes otherwise than their operator set says.
+
+It knows some operators in their latest form alone, and is wrong about a few; each entry says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from simulator.workload.onnx.graph import Node, Tensor
+
+Evaluator = Callable[[Sequence[Tensor | None]], Sequence[Tensor]]
+Maker = Callable[[Node], Evaluator | None]
+"""An evaluator for a node; None where the reference evaluator is right."""
+
+
+def _given(inputs: Sequence[Tensor | None], position: int) -> Tensor:
+    value = inputs[position]
+    assert value is not None
+    return value
+
+
+def _over_rows(function: Callable[[Tensor], Tensor]) -> Maker:
+    """Before operator set 13 all axes from `axis` (1 if not given) on are one; since then it is one axis."""
+
+    def make(node: Node) -> Evaluator | None:
+        if node.version >= 13:
+            return None
+
+        def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+            x = _given(inputs, 0)
+            axis = node.get("axis", 1) % max(x.ndim, 1)
+            rows = x.reshape(int(np.prod(x.shape[:axis])), -1)
+            return (function(rows).reshape(x.shape).astype(x.dtype),)
+
+        return evaluate
+
+    return make
+
+
+def _softmax(rows: Tensor) -> Tensor:
+    powers = np.exp(rows - rows.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def _log_softmax(rows: Tensor) -> Tensor:
+    shifted = rows - rows.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+
+
+def _hardmax(rows: Tensor) -> Tensor:
+    return np.asarray(np.equal(np.arange(rows.shape[1]), rows.argmax(axis=1)[:, None]))
+
+
+def _old_resize(node: Node) -> Evaluator | None:
+    """Upsample, and Resize of operator set 10: places i / scale, the nearest one or between two.
+
+    The standard leaves open which neighbour is the nearest: it is the lower one, and the upper one where
+    Resize makes a tensor smaller, as ONNX Runtime has it.
+    """
+    if node.operator == "Resize" and node.version >= 11:
+        return None
+    is_linear = node.get("mode", "nearest") == "linear"
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        x = _given(inputs, 0)
+        scales = node.get("scales", None) if len(inputs) < 2 else _given(inputs, 1)
+        for axis, scale in enumerate(np.asarray(scales, np.float32).tolist()):
+            is_smaller = node.operator == "Resize" and scale < 1
+            if scale != 1:
+                x = _resampled(x, axis, scale, upwards=is_smaller, is_linear=is_linear)
+        return (x,)
+
+    return evaluate
+
+
+def _resampled(x: Tensor, axis: int, scale: float, *, upwards: bool, is_linear: bool) -> Tensor:
+    length = x.shape[axis]
+    places = np.arange(int(length * scale)) / scale
+    if not is_linear:
+        nearest = np.ceil(places) if upwards else np.floor(places)
+        return np.asarray(np.take(x, np.minimum(nearest.astype(np.int64), length - 1), axis=axis))
+    below = np.minimum(places.astype(np.int64), length - 1)
+    lower = np.take(x, below, axis=axis)
+    upper = np.take(x, np.minimum(below + 1, length - 1), axis=axis)
+    share = np.minimum(places, length - 1) - below
+    share = share.reshape(-1, *[1] * (x.ndim - axis - 1))
+    return np.asarray(lower * (1 - share) + upper * share, x.dtype)
+
+
+def _lrn(node: Node) -> Evaluator:
+    """Over neighbouring channels; the evaluator takes the batch for their number."""
+    size, bias = node.get("size"), node.get("bias", 1.0)
+    alpha, beta = node.get("alpha", 1e-4), node.get("beta", 0.75)
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        x = _given(inputs, 0)
+        squares, sums = np.square(x), np.zeros_like(x)
+        for channel in range(x.shape[1]):
+            first = max(0, channel - (size - 1) // 2)
+            sums[:, channel] = squares[:, first : channel + size // 2 + 1].sum(axis=1)
+        return (np.asarray(x / (bias + alpha / size * sums) ** beta, x.dtype),)
+
+    return evaluate
+
+
+def _lp_normalization(node: Node) -> Evaluator:
+    """Over the sum of magnitudes (p = 1) or the root of squares; the evaluator sums without magnitudes."""
+    axis, order = node.get("axis", -1), node.get("p", 2)
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        x = _given(inputs, 0)
+        norm = (np.abs(x) ** order).sum(axis=axis, keepdims=True) ** (1 / order)
+        return (np.asarray(np.divide(x, norm, out=np.zeros_like(x), where=norm != 0), x.dtype),)
+
+    return evaluate
+
+
+def _one_hot(node: Node) -> Evaluator:
+    """The depth may be a tensor of one element, which the evaluator refuses."""
+    axis = node.get("axis", -1)
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        places, depth, values = (_given(inputs, position) for position in range(3))
+        classes = np.arange(int(depth.reshape(-1)[0]))
+        places = np.where(places < 0, places + len(classes), places)
+        hot = np.equal(np.expand_dims(places, -1), classes)
+        return (np.moveaxis(np.where(hot, values[1], values[0]), -1, axis).astype(values.dtype),)
+
+    return evaluate
+
+
+def _mean(_node: Node) -> Evaluator:
+    """Of tensors that are broadcast; the evaluator takes those of the first one's shape alone."""
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        first, *others = (_given(inputs, position) for position in range(len(inputs)))
+        total: Any = first
+        for each in others:
+            total = total + each
+        return (np.asarray(total / len(inputs), first.dtype),)
+
+    return evaluate
+
+
+OWN_OF_OPERATOR: Mapping[str, Maker] = {
+    "Hardmax": _over_rows(_hardmax),
+    "LogSoftmax": _over_rows(_log_softmax),
+    "LpNormalization": _lp_normalization,
+    "LRN": _lrn,
+    "Mean": _mean,
+    "OneHot": _one_hot,
+    "Resize": _old_resize,
+    "Softmax": _over_rows(_softmax),
+    "Upsample": _old_resize,
+}
+"""By operator of the standard."""
+
+_SAMPLING = {"bilinear": "linear", "bicubic": "cubic"}
+
+
+def in_todays_words(node: Node) -> Node:
+    """An operator of an older operator set as the reference evaluator knows it."""
+    if node.operator == "GridSample" and node.version < 20:
+        mode = str(node.get("mode", "bilinear"))
+        return _changed(node, 20, mode=_SAMPLING.get(mode, mode))
+    if node.operator == "RoiAlign" and node.version < 16:
+        return _changed(node, 16, coordinate_transformation_mode="output_half_pixel")
+    return node
+
+
+def _changed(node: Node, version: int, **attributes: str) -> Node:
+    return replace(node, version=version, attributes={**node.attributes, **attributes})

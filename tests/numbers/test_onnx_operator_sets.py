@@ -1,0 +1,112 @@
+"""Do operators mean what their operator set says? Every case is judged by ONNX Runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from simulator.workload.onnx import read_source
+from simulator.workload.onnx.evaluate import evaluator_of
+from tests.reference.onnx_counts import run
+
+_RANDOM = np.random.default_rng(5)
+X = _RANDOM.normal(size=(2, 3, 4, 5)).astype(np.float32)
+IMAGE = _RANDOM.normal(size=(1, 2, 6, 7)).astype(np.float32)
+CHANNELS = _RANDOM.normal(size=(2, 7, 3, 3)).astype(np.float32) * 30
+SCALES = np.array([1, 1, 2, 1.5], np.float32)
+SMALLER = np.array([1, 1, 0.5, 0.6], np.float32)
+BOXES = np.array([[0, 0, 6, 6], [1, 2, 5, 5]], np.float32)
+GRID = _RANDOM.uniform(-1.2, 1.2, size=(1, 3, 4, 2)).astype(np.float32)
+LEFT_OUT = np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True)
+class Case:
+    operator: str
+    version: int
+    inputs: tuple[np.ndarray, ...]
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        shown = "-".join(f"{name}_{value}" for name, value in self.attributes.items())
+        return f"{self.operator}-{self.version}-{shown}".replace(" ", "")
+
+
+_ROWS = ("Softmax", "LogSoftmax", "Hardmax")
+CASES = [
+    *(Case(operator, version, (X,)) for operator in _ROWS for version in (7, 11, 12, 13)),
+    *(Case(operator, 11, (X,), {"axis": axis}) for operator in _ROWS for axis in (0, 2, -1)),
+    *(Case(operator, 11, (X[:1, :1].reshape(1, 20, 1, 1),)) for operator in _ROWS),
+    *(
+        Case("Upsample", 7, (IMAGE,), {"scales": [1.0, 1.0, 2.0, 3.0], "mode": m})
+        for m in ("nearest", "linear")
+    ),
+    *(Case("Upsample", 9, (IMAGE, SCALES), {"mode": m}) for m in ("nearest", "linear")),
+    *(Case("Resize", 10, (IMAGE, s), {"mode": m}) for s in (SCALES, SMALLER) for m in ("nearest", "linear")),
+    *(
+        Case("Resize", 13, (IMAGE, LEFT_OUT, s), {"mode": m, "coordinate_transformation_mode": c})
+        for s in (SCALES, SMALLER)
+        for m in ("nearest", "linear", "cubic")
+        for c in ("align_corners", "half_pixel")
+    ),
+    *(
+        Case("RoiAlign", version, (IMAGE, BOXES, np.array([0, 0])), {"output_height": 3, "sampling_ratio": 2})
+        for version in (10, 16)
+    ),
+    *(
+        Case("GridSample", 16, (IMAGE, GRID), {"mode": m, "padding_mode": p, "align_corners": a})
+        for m, p in (
+            ("bilinear", "zeros"),
+            ("bilinear", "reflection"),
+            ("bicubic", "zeros"),
+            ("nearest", "border"),
+        )
+        for a in (0, 1)
+    ),
+    *(
+        Case("MaxPool", version, (IMAGE,), {"kernel_shape": k, "auto_pad": p, "strides": [2, 2]})
+        for version in (8, 12)
+        for k in ([2, 3], [3, 2])
+        for p in ("SAME_UPPER", "SAME_LOWER", "VALID")
+    ),
+    *(Case("LRN", version, (CHANNELS,), {"size": size}) for version in (1, 13) for size in (3, 5)),
+    *(Case("LpNormalization", 1, (X,), {"axis": axis, "p": p}) for axis in (1, -1) for p in (1, 2)),
+    *(
+        Case("OneHot", 11, (np.array([1, -1, 3]), depth, X[0, 0, 0, :2]), {"axis": axis})
+        for depth in (np.array([4]), np.array(4))
+        for axis in (0, -1)
+    ),
+    Case("Mean", 8, (X[0, 0, :, :1], X[0, 0, 0])),
+    Case("Mean", 13, (X, X[0], X[0, 0])),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_an_operator_of_a_set(tmp_path: Path, case: Case) -> None:
+    named = {f"i{index}": values for index, values in enumerate(case.inputs) if values is not LEFT_OUT}
+    inputs = [f"i{index}" if f"i{index}" in named else "" for index in range(len(case.inputs))]
+    graph = helper.make_graph(
+        [helper.make_node(case.operator, inputs, ["y"], **case.attributes)],
+        "one",
+        [
+            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(values.dtype), values.shape)
+            for name, values in named.items()
+        ],
+        [helper.make_empty_tensor_value_info("y")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", case.version)])
+    model.ir_version = 8
+    onnx.save(model, tmp_path / "one.onnx")
+    (wanted,) = run(model, named)
+    node = read_source(tmp_path / "one.onnx", all_inputs_are_data=True).body.nodes[0]
+    evaluate = evaluator_of(node)
+    assert evaluate is not None
+    (got,) = evaluate([named.get(name) for name in inputs])
+    assert (got.shape, got.dtype) == (wanted.shape, wanted.dtype)
+    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,1 @@
+"""Tests of PyTorch modules; each says that PyTorch is missing where it is."""
