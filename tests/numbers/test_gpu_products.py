@@ -230,6 +230,20 @@ def test_starting_from_given_accumulators(device: Device, name: str) -> None:
     assert_same(device, mac, a, w, start)
 
 
+@pytest.mark.parametrize(
+    ("overflow", "held", "signs"), [("saturate", -(1 << 63), None), ("sticky", (1 << 63) - 1, -1)]
+)
+def test_starting_from_the_least_of_64_bits(
+    device: Device, overflow: str, held: int, signs: int | None
+) -> None:
+    accumulator = {"kind": "fixed", "bits": 64, "lsb": 0, "overflow": overflow}
+    mac = get_mac({"activation": "int8", "weight": "int8", "accumulator": accumulator})
+    a, w = np.array([[-1]], np.int8), np.array([[1]], np.int8)
+    found = multiply_on(device, mac, a, w, [[-(1 << 63)]])
+    assert found.accumulators.tolist() == [[held]]
+    assert (None if found.overflow is None else int(found.overflow[0, 0])) == signs
+
+
 def test_subnormal_float32_products_and_sums_are_kept(device: Device) -> None:
     mac = get_mac("fp32")
     a = np.array([[2.0**-100, 2.0**-140, 1.0]], np.float32)

@@ -132,7 +132,7 @@ def _exact(
     """By the device's BLAS where a bound proves it, else step by step in the register."""
     xp, K = device.xp, left.codes.shape[2]
     a, w = _looked_up(device, plan, left), _looked_up(device, plan, right)
-    start = 0 if initial is None or not initial.size else int(xp.abs(initial).max())
+    start = _largest(initial)
     bound: float = K * plan.largest[0] * plan.largest[1]
     if not _fits(plan, bound, start):
         largest = [float(xp.abs(each).max()) if each.size else 0.0 for each in (a, w)]
@@ -144,6 +144,11 @@ def _exact(
         return _added(device, plan, xp.matmul(a, w), initial, reason)
     watched = watched_plan(plan.mac)
     return watched if isinstance(watched, Refusal) else _tiled(device, watched, left, right, initial)
+
+
+def _largest(initial: DeviceArray | None) -> int:
+    """The largest magnitude to start from; that of the least int64 is no int64."""
+    return 0 if initial is None or not initial.size else max(-int(initial.min()), int(initial.max()))
 
 
 def _added(
