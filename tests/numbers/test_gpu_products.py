@@ -244,6 +244,16 @@ def test_starting_from_the_least_of_64_bits(
     assert (None if found.overflow is None else int(found.overflow[0, 0])) == signs
 
 
+def test_starting_from_float32_that_float64_adds(device: Device) -> None:
+    fields = {"kind": "float", "format": "fp32", "flush_subnormals": True}
+    mac = get_mac({"activation": "e5m2ieee", "weight": "posit16.0", "accumulator": fields})
+    start = [-0.0, 2.0**-149, -(2.0**-127), 2.0**-126, 1 + 2.0**-23, -3.0e38, np.inf, np.nan]
+    initial = np.array([start], np.float32).view(np.uint32)
+    for value in (0.0, 1.0):
+        a, w = mac.activation.encode([[value]]), mac.weight.encode([[1.0] * len(start)])
+        assert_same(device, mac, a, w, initial)
+
+
 def test_subnormal_float32_products_and_sums_are_kept(device: Device) -> None:
     mac = get_mac("fp32")
     a = np.array([[2.0**-100, 2.0**-140, 1.0]], np.float32)

@@ -10,9 +10,10 @@ import numpy as np
 from simulator.numerics.accumulators import FixedAccumulator
 from simulator.numerics.engines.blas import DOUBLE_BITS
 from simulator.numerics.engines.problem import Refusal
+from simulator.numerics.formats import TABLE_BITS
 from simulator.numerics.gpu.device import Device, DeviceArray, scalars
 from simulator.numerics.gpu.device_arithmetic import blocks, look_up
-from simulator.numerics.gpu.device_encoding import encode_on
+from simulator.numerics.gpu.device_encoding import decode_on, encode_on
 from simulator.numerics.gpu.half_flushing import flushes_as_formats_do
 from simulator.numerics.gpu.step_plans import (
     Role,
@@ -292,7 +293,17 @@ def _started(
         return xp.array(initial, np.int64)
     if plan.kernel == "single":
         return xp.array(initial, np.uint32).view(np.float32)
+    if plan.mac.accumulator_format.bits > TABLE_BITS:
+        return _flushed(device, plan, decode_on(device, plan.mac.accumulator_format, initial))
     return look_up(device, device.constant((plan, "start"), lambda: _values_by_code(plan)), initial)
+
+
+def _flushed(device: Device, plan: StepPlan, values: DeviceArray) -> DeviceArray:
+    """float64 values with subnormal ones of the accumulator made zeros of their sign, if it does so."""
+    if not plan.mac.accumulator.rounding.flush_subnormals:  # type: ignore[attr-defined]
+        return values
+    xp, least = device.xp, plan.mac.accumulator_format.smallest_normal
+    return xp.where(xp.abs(values) < least, xp.copysign(xp.zeros_like(values), values), values)
 
 
 def _values_by_code(plan: StepPlan) -> Any:
