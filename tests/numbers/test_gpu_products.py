@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from simulator.foundation import UserError
 from simulator.inference.exact_arithmetic import exact_accumulator
 from simulator.numerics import Mac, get_mac, multiply, preset_names
-from simulator.numerics.gpu import Device, chosen_device, multiply_device_arrays, multiply_on
+from simulator.numerics.gpu import Device, chosen_device, multiply_device_arrays, multiply_on, open_device
 from simulator.numerics.gpu.half_flushing import boundary_sums, flushes_as_formats_do
 from tests.numbers.gpu_devices import DEVICES, device_named
 
@@ -338,3 +340,22 @@ def test_a_device_is_chosen_by_name() -> None:
         with pytest.raises(UserError, match="a GPU needs CuPy, which is not installed") as caught:
             chosen_device("gpu")
         assert "pip install 'systolic-simulator[gpu]'" in str(caught.value)
+
+
+def test_an_installed_cupy_that_cannot_be_loaded_is_not_called_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    package = """
+try:
+    raise ImportError("libcublas.so.13: none")
+except ImportError as error:
+    raise ImportError("=====\\nlong\\n=====") from error
+"""
+    (tmp_path / "cupy.py").write_text(package, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    open_device.cache_clear()
+    with pytest.raises(UserError, match="installed but cannot be loaded") as caught:
+        open_device()
+    assert "libcublas.so.13: none" in str(caught.value)
+    assert "\n" not in str(caught.value)
