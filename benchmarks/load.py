@@ -100,9 +100,9 @@ def _measured(folder: Path, *arguments: str) -> tuple[int, float, float, float]:
         (folder / "figures").write_text(" ".join(map(str, figures)))
         os._exit(0)
     os.waitpid(process, 0)
-    code, *figures = (folder / "figures").read_text().split()
-    cpu_s, took_s, peak_mib = map(float, figures)
-    return int(code), cpu_s, took_s, peak_mib
+    written = (folder / "figures").read_text().split()
+    cpu_s, took_s, peak_mib = map(float, written[1:])
+    return int(written[0]), cpu_s, took_s, peak_mib
 
 
 def main() -> None:

@@ -6,10 +6,14 @@ line names, 2 something that cannot be used or written, 70 a defect, 130 interru
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
 from simulator.cli.exit_codes import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USER_ERROR
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A full disk, wherever it is met."""
 
 _BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """What BLAS libraries read when they are loaded: their threads would wait busily beside the simulator's."""
@@ -24,7 +28,7 @@ def main() -> None:
     Raises:
         SystemExit: with the exit code, where it is not 0.
     """
-    from simulator.cli.interruption import end, heed
+    from simulator.cli.interruption import done, end, heed
 
     if "numpy" not in sys.modules:
         for name in _BLAS_THREADS:
@@ -33,6 +37,7 @@ def main() -> None:
     code = exit_code(sys.argv[1:])
     if code == EXIT_INTERRUPTED:
         end(code)
+    done()
     if code:
         sys.exit(code)
 
@@ -76,6 +81,9 @@ def _code(arguments: list[str]) -> int:
     except MemoryError:
         say("needs more memory than there is")
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:  # such as where numba keeps kernels
+            say(f"a file cannot be written: {error.strerror}")
+            return EXIT_USER_ERROR
         from simulator.cli.defect_report import told
 
         say(told(error, arguments))

@@ -39,6 +39,13 @@ def _again() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
+def done() -> None:
+    """Ignore Ctrl-C from here on: all is written, and Python, while it ends, would end by the signal."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGINT) is _interrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def end(code: int) -> NoReturn:
     """End the process with an exit code, whatever threads it has.
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Final
 
 from simulator.cli.streams import say
-
 from simulator.foundation.callbacks import Progress
 
 KERNEL_LOG = "simulator.kernels"

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SpecArgument = Annotated[
     Path, typer.Argument(metavar="SPEC.yaml", help="What to go through (docs/sweeps.md).", show_default=False)
 ]
+_MOST_TOLD = 20
+"""Lines of points without results."""
+
 StoreOption = Annotated[
     Path | None,
     typer.Option(
@@ -102,8 +105,10 @@ def sweep_command(
         from simulator.report.sweep_console import render_summary
 
         render_summary(summary, wanted.name, Console())
-    for entry in summary.failures:
+    for entry in summary.failures[:_MOST_TOLD]:
         say(f"{entry.label}: {entry.problem}")
+    if len(summary.failures) > _MOST_TOLD:
+        say(f"and {len(summary.failures) - _MOST_TOLD:,} more points (--json and --csv have all)")
     if defects:
         say(
             f"{len(defects)} points failed by defects of systolic, not of your input: report them as"

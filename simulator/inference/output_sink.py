@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from simulator.foundation import UserError
-from simulator.foundation.files import prepare_folder
+from simulator.foundation.files import safe_name, staged_folder
 from simulator.numerics.array_types import Tensor
 
 
@@ -42,9 +41,9 @@ class SavedOutputs:
     with all images along the first axis.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Write into `folder`, which exists."""
-        self._folder = folder
+    def __init__(self, staging: Path, folder: Path) -> None:
+        """Write into `staging`, which exists; in the end its files are in `folder`."""
+        self._staging, self._folder = staging, folder
         self._files: dict[str, _GrowingFile] = {}
 
     def take(self, outputs: Mapping[str, Tensor]) -> None:
@@ -55,37 +54,38 @@ class SavedOutputs:
             self._files[name].append(values)
 
     def finish(self) -> dict[str, Path]:
-        """Give every file its name; returns the paths by output. Raises UserError: cannot be written."""
-        return {name: file.finish() for name, file in self._files.items()}
+        """Complete every file; returns where each output will be. Raises UserError: cannot be written."""
+        return {name: self._folder / file.finish().name for name, file in self._files.items()}
 
-    def discard(self) -> None:
-        """Remove what is not finished."""
+    def close(self) -> None:
+        """Close every file, finished or not."""
         for file in self._files.values():
-            file.discard()
+            file.close()
 
     def _path(self, name: str) -> Path:
         safe = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)
-        safe = safe.lstrip(".") or "output"
+        safe = safe_name(safe.lstrip(".") or "output")
         taken = {file.path.name for file in self._files.values()}
         unique, count = safe, 1
         while f"{unique}.npy" in taken:
             count += 1
             unique = f"{safe}_{count}"
-        return self._folder / f"{unique}.npy"
+        return self._staging / f"{unique}.npy"
 
 
 @contextmanager
 def saved_outputs(folder: Path) -> Iterator[SavedOutputs]:
-    """A sink that writes into `folder`, made where missing; nothing is left where the block fails.
+    """A sink whose files are all in `folder` once the block ends; where it fails, nothing there has changed.
 
     Raises:
-        UserError: the folder cannot be made or written to.
+        UserError: the folder cannot be made or written to, or a folder stands where a file should.
     """
-    sink = SavedOutputs(prepare_folder(folder))
-    try:
-        yield sink
-    finally:
-        sink.discard()
+    with staged_folder(folder) as staged:
+        sink = SavedOutputs(staged.folder, folder)
+        try:
+            yield sink
+        finally:
+            sink.close()
 
 
 class _GrowingFile:
@@ -93,7 +93,6 @@ class _GrowingFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
         self._stream: IO[bytes] | None = None
         self._count = 0
         self._rest: tuple[int, ...] = ()
@@ -104,7 +103,7 @@ class _GrowingFile:
         try:
             if self._stream is None:
                 self._rest, self._dtype = values.shape[1:], values.dtype
-                self._stream = self._temporary.open("w+b")
+                self._stream = self.path.open("w+b")
                 self._write_header(self._stream)
             if values.shape[1:] != self._rest or values.dtype != self._dtype:
                 raise UserError(
@@ -124,15 +123,14 @@ class _GrowingFile:
             self._stream.seek(0)
             self._write_header(self._stream)
             self._stream.close()
-            self._temporary.replace(self.path)
         except OSError as error:
             raise UserError(f"cannot be written: {error.strerror}", source=self.path) from error
         return self.path
 
-    def discard(self) -> None:
+    def close(self) -> None:
         if self._stream is not None:
-            self._stream.close()
-        self._temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # of what is buffered when a disk is full, which was told before
+                self._stream.close()
 
     def _write_header(self, stream: IO[bytes]) -> None:
         # NumPy pads headers so that the first axis may grow in place.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +38,11 @@ from simulator.inference.tally import Chunk, Tally
 from simulator.numerics import Mac, MacSpec, get_mac
 from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines.threads import available_cores, in_order
-from simulator.numerics.gpu import Device
 from simulator.result_accuracy import Accuracy, LayerAccuracy
 from simulator.workload.onnx.network import folded_notes
+
+if TYPE_CHECKING:
+    from simulator.numerics.gpu import Device
 
 MacChoice = str | Mapping[str, Any] | MacSpec | Mac
 PolicyChoice = str | Policy | Mapping[str, str | Policy] | None

@@ -152,17 +152,25 @@ def _model(module: torch.nn.Module, rows: ModuleData, dynamic_shapes: Any) -> tu
     example = rows.rows(0, few)
     if few < _EXAMPLE_ROWS:
         example = example.mapped(lambda tensor: torch.cat([tensor] * _EXAMPLE_ROWS))
-    notes: dict[str, str] = {}
     if dynamic_shapes is not None:
         exported = export_module(module, example, dynamic_shapes=dynamic_shapes)
-    else:
-        try:
-            exported = export_module(module, example, dynamic_shapes=_open(module, example))
-        except UserError as refused:
-            exported = export_module(module, rows.rows(0, few))
-            notes["batch"] = f"rows go through {few} at a time, the batch is fixed: {refused.problem}"
-    notes |= {f"export {place}": note for place, note in enumerate(exported.notes)}
-    return model_of(exported.source), notes
+        return model_of(exported.source), _notes(exported)
+    open_shapes = _open(module, example)
+    try:
+        exported = export_module(module, example, dynamic_shapes=open_shapes)
+        model = model_of(exported.source)
+        if model.run_size is None:
+            return model, _notes(exported)
+        reason = "another number of rows has no result, or one of another shape"
+    except UserError as refused:
+        reason = refused.problem
+    exported = export_module(module, rows.rows(0, few))
+    fixed = f"rows go through {few} at a time, as the batch is fixed: {reason}"
+    return model_of(exported.source), {"batch": fixed, **_notes(exported)}
+
+
+def _notes(exported: ExportedModule) -> dict[str, str]:
+    return {f"export {place}": note for place, note in enumerate(exported.notes)}
 
 
 def _open(module: torch.nn.Module, example: ModuleInputs) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simulator.array.fold_kernels import OVERLAP_FULL, OVERLAP_NONE, TimingCode
+from simulator.array.fold_kernels import OVERLAP_DRAIN, OVERLAP_FULL, OVERLAP_NONE, TimingCode
 from simulator.dataflow import DATAFLOWS
 from simulator.operands import FILTER, IFMAP
 from simulator.system import tile_work
@@ -194,3 +194,19 @@ def test_only_the_last_fold_of_a_reduction_waits_for_the_output_path() -> None:
     assert cost(slow._replace(k=2), one_fold)["OUTPUT"] == 5 * 2
     two_folds = one_fold._replace(k=4)
     assert cost(slow._replace(k=4), two_folds)["OUTPUT"] == 5 * 2
+
+
+def test_folds_of_several_whole_columns_are_late_one_by_one() -> None:
+    # Columns 3 + 3 + 1, rows 2 + 2 + 1: the 6 of 9 folds with two rows are late by 6 vectors, in two groups.
+    narrow = array_of("os", EDGES._replace(word=(8, WIDE, WIDE)))
+    assert cost(narrow, STAYS._replace(n=7))["PORT"] == 2 * 6 * 6
+
+
+def test_a_tile_that_another_one_follows_leaves_its_last_columns_behind() -> None:
+    """A second register lets the next fold begin 2 cycles before the sums of the last column are out."""
+    array = array_of("ws", k=2, overlap=OVERLAP_DRAIN)
+    one_fold = Tile(m=5, n=3, k=2, groups=1, starts=1, ends=1)
+    row = np.zeros(tile_work.COSTS, np.int64)
+    cost_of_step(array, one_fold, one_fold, 1, 0, row)
+    assert (row[tile_work.CYCLES], row[tile_work.TAIL]) == (5 + 3, 2)
+    assert row[[tile_work.COMPUTE, tile_work.FILL, tile_work.DRAIN]].tolist() == [5, 3, 0]

@@ -7,11 +7,11 @@ disturbed; before, each must be whole or not be there.
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,9 +19,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn, TextIO
 
-from tests.command import ROOT
+from simulator.cli import main as main_of_the_command
 
 NETWORK: Final = """{name: two, source: written for this trial, layers: [
   {name: conv1, conv: {ifmap: 12, channels: 3, filters: 8, kernel: 3}}, {name: fc1, fc: {k: 800, n: 10}}]}
@@ -59,6 +59,8 @@ ORDER: Final = (
 )  # fmt: skip
 """Which commands the trials take by turns."""
 
+_LOADED: Final = ("simulator.inference", "simulator.sweep.runner", "simulator.simulation")
+
 
 @dataclass
 class Undisturbed:
@@ -85,7 +87,7 @@ class Report:
         return "\n".join(lines)
 
 
-def run(count: int, *, seed: int, only: str | None = None) -> Report:
+def run(count: int, *, seed: int, only: str | None = None, told: TextIO | None = None) -> Report:
     """Do so many trials; trial number n of a seed draws the same moment, as a share of the time."""
     report = Report()
     known: dict[str, Undisturbed] = {}
@@ -103,13 +105,17 @@ def run(count: int, *, seed: int, only: str | None = None) -> Report:
             report.left_over[name] += any(path.name.endswith(".part") for path in folder.rglob(".*"))
             again = _run(command, folder)
             after = _files(folder / command.writes)
-            if again.returncode != 0:
-                problems.append(f"the second run ends with {again.returncode}: {again.stderr[:300]!r}")
+            code, out, error = again
+            if code != 0:
+                problems.append(f"the second run ends with {code}: {error[:300]!r}")
             if after != expected.files:
                 problems.append(f"files differ after the second run: {_difference(after, expected.files)}")
-            if again.stdout != expected.stdout:
+            if out != expected.stdout:
                 problems.append("the second run prints something else")
         report.trials[name] += 1
+        if told is not None:
+            told.write(f"trial {number}, {name}: {problems or 'as undisturbed'}\n")
+            told.flush()
         report.failures += [f"trial {number}, {name}: {problem}" for problem in problems]
     return report
 
@@ -120,29 +126,73 @@ def _prepared(folder: Path) -> Path:
     return folder
 
 
-def _start(command: Command, folder: Path, limit_bytes: int | None = None) -> subprocess.Popen[bytes]:
-    def limited() -> None:
-        assert limit_bytes is not None
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing then fails as on a full disk
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+class _Running:
+    """A command in a forked process, whose modules are loaded already: what is killed is its work."""
 
-    return subprocess.Popen(
-        [sys.executable, "-m", "simulator", *command.arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=None if limit_bytes is None else limited,
-    )
+    def __init__(self, arguments: tuple[str, ...], folder: Path, limit_bytes: int | None) -> None:
+        self._streams = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115 - closed at the end
+        self.returncode: int | None = None
+        self.pid = os.fork()
+        if not self.pid:
+            _become(arguments, folder, limit_bytes, *(stream.fileno() for stream in self._streams))
+
+    def poll(self) -> int | None:
+        """The exit code; None while it runs."""
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def communicate(self) -> tuple[bytes, bytes]:
+        """Wait for its end; stdout and stderr."""
+        ends_s = time.monotonic() + LONGEST_S
+        while self.poll() is None:
+            assert time.monotonic() < ends_s, "the command does not end"
+            time.sleep(0.01)
+        found = []
+        for stream in self._streams:
+            stream.seek(0)
+            found.append(stream.read())
+            stream.close()
+        return found[0], found[1]
 
 
-def _run(command: Command, folder: Path) -> subprocess.CompletedProcess[bytes]:
-    process = _start(command, folder)
+def _become(
+    arguments: tuple[str, ...], folder: Path, limit_bytes: int | None, out: int, error: int
+) -> NoReturn:
+    """In the forked process: be the command."""
+    code: int | str | None = 0
     try:
-        out, error = process.communicate(timeout=LONGEST_S)
+        os.chdir(folder)
+        os.dup2(out, 1)
+        os.dup2(error, 2)
+        if limit_bytes is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing then fails as on a full disk
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+        sys.argv = ["systolic", *arguments]
+        main_of_the_command()
+        sys.stdout.flush()
+    except SystemExit as end:
+        code = end.code
     finally:
-        process.kill()
-    return subprocess.CompletedProcess(command.arguments, process.returncode, out, error)
+        os._exit(code if isinstance(code, int) else 0)
+
+
+def _start(command: Command, folder: Path, limit_bytes: int | None = None) -> _Running:
+    return _Running(command.arguments, folder, limit_bytes)
+
+
+def _run(command: Command, folder: Path) -> tuple[int, bytes, bytes]:
+    """Exit code, stdout and stderr of a run to its end."""
+    process = _start(command, folder)
+    out, error = process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out, error
 
 
 def _undisturbed(command: Command) -> Undisturbed:
@@ -151,10 +201,10 @@ def _undisturbed(command: Command) -> Undisturbed:
         with tempfile.TemporaryDirectory() as scratch:
             folder = _prepared(Path(scratch))
             began_s = time.monotonic()
-            finished = _run(command, folder)
+            code, out, error = _run(command, folder)
             took_s = time.monotonic() - began_s
-            assert finished.returncode == 0, finished.stderr
-            found = Undisturbed(_files(folder / command.writes), finished.stdout, took_s)
+            assert code == 0, error
+            found = Undisturbed(_files(folder / command.writes), out, took_s)
     return found
 
 
@@ -188,7 +238,7 @@ def _kill_all(command: Command, folder: Path, expected: Undisturbed, draw: rando
         in_time |= process.poll() is None
         process.kill()
     for process in processes:
-        process.communicate(timeout=LONGEST_S)
+        process.communicate()
     return in_time
 
 
@@ -199,7 +249,7 @@ def _kill_worker(command: Command, folder: Path, expected: Undisturbed, draw: ra
     workers = _children(process.pid)
     if workers:
         os.kill(draw.choice(workers), signal.SIGKILL)
-    _, error = process.communicate(timeout=LONGEST_S)
+    _, error = process.communicate()
     assert process.returncode in (0, 2), error
     if process.returncode == 2:
         assert error.count(b"\n") == 1, error
@@ -219,7 +269,7 @@ def _fill_disk(command: Command, folder: Path, expected: Undisturbed, draw: rand
     """Let no file grow beyond a random size, in place of a disk that is full; the command must say so."""
     largest = max(map(len, expected.files.values()))
     process = _start(command, folder, limit_bytes=draw.randrange(largest))
-    out, error = process.communicate(timeout=LONGEST_S)
+    out, error = process.communicate()
     assert process.returncode == 2, error
     assert out == b"", out
     assert error.count(b"\n") == 1, error
@@ -237,7 +287,9 @@ _DISTURB: Final[Mapping[str, Callable[[Command, Path, Undisturbed, random.Random
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    report = run(count, seed=seed)
+    for module in _LOADED:
+        importlib.import_module(module)
+    report = run(count, seed=seed, told=sys.stderr)
     sys.stdout.write("\n".join([report.table(), *report.failures]) + "\n")
     sys.exit(bool(report.failures))
 

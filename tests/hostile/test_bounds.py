@@ -19,8 +19,8 @@ AT_THE_BOUND = {"m": 10**6, "n": 10**5, "k": 10**6}
 
 
 def one_layer(*, m: int, n: int, k: int, products: int = 1) -> Network:
-    kind = "fc" if products == 1 else "matmul"
-    return Network("one", (matrix_layer("l", kind, m=m, n=n, k=k, products=products),))
+    layer = matrix_layer("l", "fc" if products == 1 else "matmul", m=m, n=n, k=k, products=products)
+    return Network("one", (layer,))
 
 
 @pytest.mark.parametrize(

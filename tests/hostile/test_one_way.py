@@ -37,7 +37,7 @@ OTHERWISE = {
     "numerics/engines/kernel_cache.py": "the cache of compiled kernels, which no user writes",
     "numerics/engines/turn.py": "the lock of that cache",
     "inference/kept.py": "parts of tensors in a temporary folder of its own",
-    "inference/output_sink.py": "streams outputs to temporary files, which take their place whole",
+    "inference/output_sink.py": "streams outputs into a staged folder, whose files appear together",
     "sweep/store.py": "opens the file of its locks, and nothing else (tested below)",
 }
 

@@ -30,7 +30,11 @@ def assert_same(found: InferenceResult, wanted: InferenceResult) -> None:
     assert found.accuracy == wanted.accuracy
 
 
-@pytest.mark.parametrize("mac", ["int8", "elma8", "posit8", "fp8", "mixed8", "bf16", "fp8_fp16"])
+SLOW_HERE = pytest.param("fp8_fp16", marks=pytest.mark.slow)
+"""The interpreter takes long over half-precision steps."""
+
+
+@pytest.mark.parametrize("mac", ["int8", "elma8", "posit8", "mixed8", "bf16", SLOW_HERE])
 def test_a_bundled_network(device: Device, mac: str) -> None:
     model = load_model("lenet5_fashion")
     data = load_data("fashion_mnist_1000", model).first(5)
@@ -112,6 +116,7 @@ def test_convolutions_of_all_kinds(device: Device, tmp_path: Path, mac: str) -> 
     assert all(reason.startswith("gpu: ") for reason in found.engines.values())
 
 
+@pytest.mark.slow
 def test_attention_runs_on_the_cpu_and_the_result_says_so(device: Device) -> None:
     model = load_model("vit_fashion")
     data = load_data("fashion_mnist_1000", model).first(2)
@@ -188,6 +193,7 @@ def test_float64_to_float32_is_rounded_once_and_keeps_subnormal_numbers(device: 
     assert_same_bits(device.to_host(narrow(device, device.to_device(values))), wanted)
 
 
+@pytest.mark.slow
 def test_many_chunks_together_count_as_one_by_one(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     from simulator.inference.gpu import device_chunks
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from simulator.foundation import UserError
 from simulator.inference.exact_arithmetic import exact_accumulator
 from simulator.numerics import Mac, get_mac, multiply, preset_names
-from simulator.numerics.gpu import Device, multiply_device_arrays, multiply_on
+from simulator.numerics.gpu import Device, chosen_device, multiply_device_arrays, multiply_on
 from simulator.numerics.gpu.half_flushing import boundary_sums, flushes_as_formats_do
 from tests.numbers.gpu_devices import DEVICES, device_named
 
@@ -302,3 +303,14 @@ def test_tensors_of_pytorch_are_taken_without_a_copy() -> None:
 def test_arrays_that_do_not_fit(device: Device, a: np.ndarray, w: np.ndarray, said: str) -> None:
     with pytest.raises(UserError, match=said):
         multiply_device_arrays(device, get_mac("int8"), device.to_device(a), device.to_device(w))
+
+
+def test_a_device_is_chosen_by_name() -> None:
+    assert chosen_device("cpu") is None
+    with pytest.raises(UserError, match="unknown device") as caught:
+        chosen_device("gpus")
+    assert "gpu" in str(caught.value)
+    if importlib.util.find_spec("cupy") is None:
+        with pytest.raises(UserError, match="a GPU needs CuPy, which is not installed") as caught:
+            chosen_device("gpu")
+        assert "pip install 'systolic-simulator[gpu]'" in str(caught.value)

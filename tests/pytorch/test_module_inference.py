@@ -67,6 +67,7 @@ def test_results_are_those_of_the_file_with_the_same_weights() -> None:
     assert by_name.accuracy.top1_float32 == of_file.accuracy.top1_float32
 
 
+@pytest.mark.slow
 def test_data_come_in_many_forms() -> None:
     module = seeded(SmallCnn)
     best = forward(module, IMAGES).argmax(1)
@@ -119,6 +120,7 @@ def test_a_module_that_fixes_its_batch_runs_part_by_part() -> None:
     result = infer(module, rows, mac="fp32")
     with torch.no_grad():
         np.testing.assert_allclose(result.logits, module.inner(rows).numpy(), rtol=1e-4, atol=1e-6)
+    assert sum("rows go through 2 at a time, as the batch is fixed" in note for note in result.warnings) == 1
 
 
 def test_half_precision_weights_are_widened() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -212,7 +213,17 @@ def test_mistakes_are_named() -> None:
         infer(lenet, images, scales={"conv9": LayerScales("int8", "int8", "int8", 1.0, 1.0)})
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small tensors gain nothing from threads, which wait for each other on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
 def test_retraining_gains_accuracy_in_three_bits() -> None:
     """LeNet-5 in int3 x int3: 76.3 % of 1,000 test images by `max`, against 91.2 % in float32.
 
@@ -244,4 +255,4 @@ def test_retraining_gains_accuracy_in_three_bits() -> None:
     with torch.no_grad():
         agreed = network.eval()(torch.from_numpy(data.images)).argmax(1).numpy() == result.logits.argmax(1)
     assert np.mean(agreed) >= 0.995
-    assert time.process_time() - started < 120  # about 10 s alone on one core
+    assert time.process_time() - started < 120

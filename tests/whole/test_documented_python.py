@@ -33,7 +33,7 @@ def examples(page: Path) -> list[Example]:
     return [block for block in blocks(page) if not is_file(block)]
 
 
-NEEDS = {"pytorch.md": "torch"}
+NEEDS = {"gpu.md": "cupy", "pytorch.md": "torch"}
 """Pages whose blocks need an extra; they are skipped without it."""
 
 WITH_PYTHON = [page for page in PAGES if examples(page)]

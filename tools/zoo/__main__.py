@@ -15,15 +15,19 @@ import gc
 import sys
 import time
 
-from tools.zoo.architectures import architectures
-from tools.zoo.bundled import keep
-from tools.zoo.measure import measured, record
 from tools.zoo.products import macs
 from tools.zoo.records import read_records, write_records
 
 
 def main(names: list[str]) -> int:
     """Measure the named architectures, or all; the exit code."""
+    try:
+        from tools.zoo.architectures import architectures
+        from tools.zoo.bundled import keep
+        from tools.zoo.measure import measured, record
+    except ModuleNotFoundError as error:
+        print(f"{error.name} is not installed; `make zoo` makes an environment that has it", file=sys.stderr)
+        return 2
     available = {one.name: one for one in architectures()}
     if names == ["--list"]:
         print("\n".join(available))

@@ -101,9 +101,16 @@ class _Recorder(TorchDispatchMode):
 @contextmanager
 def _every_product_is_an_operator() -> Iterator[None]:
     """Attention and recurrent layers run as the products that they consist of, not as one fused operator."""
+    fast_attention = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
-    with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH):
-        yield
+    # Not `mkldnn.flags`, which sets TF32 too and warns of processors that have none.
+    fused_recurrence, *_ = torch.backends.mkldnn.set_flags(_enabled=False)
+    try:
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mkldnn.set_flags(_enabled=fused_recurrence)
+        torch.backends.mha.set_fastpath_enabled(fast_attention)
 
 
 def executed(model: Any, inputs: tuple[Any, ...]) -> tuple[Products, int]:

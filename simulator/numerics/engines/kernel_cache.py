@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -45,9 +46,13 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         return compiled
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep a compiled kernel for later processes, and let those load it that wait for it."""
+        """Keep a compiled kernel for later processes, and let those load it that wait for it.
+
+        Where it cannot be written, as on a full disk, later processes compile it again.
+        """
         try:
-            super().save_overload(sig, data)
+            with suppress(OSError):
+                super().save_overload(sig, data)
         finally:
             self._turn.give_back()
 

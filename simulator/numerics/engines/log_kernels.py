@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.numerics.array_types import Array
 from simulator.numerics.engines.compiled import (
     bits_of,
     block_length,
@@ -20,8 +20,6 @@ from simulator.numerics.engines.compiled import (
     kernel,
     widest_vectors,
 )
-
-Array = npt.NDArray[Any]
 
 
 @inlined

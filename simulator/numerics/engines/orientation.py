@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from simulator.numerics.array_types import Array
 from simulator.numerics.engines.threads import for_row_ranges
 
-Array = npt.NDArray[Any]
 Item = TypeVar("Item", bound=np.generic)
 Kernel = Callable[[Array, Array, Array, int, int], object]
 """Adds products of a [M, K] and w [K, N] to rows first .. last - 1 of sums [M, N]."""

@@ -8,6 +8,7 @@ from functools import lru_cache, singledispatch
 import numpy as np
 import numpy.typing as npt
 
+from simulator.foundation.defects import DefectError
 from simulator.numerics.formats import TABLE_BITS, Format
 from simulator.numerics.formats.fixed_point import FixedPoint
 from simulator.numerics.formats.log import LogBase
@@ -60,7 +61,8 @@ def encode_on(
     counts = xp.zeros(3, np.uint64)
     if not values.size:
         return DeviceCodes(codes, counts)
-    assert scale == 1.0 or values.dtype == np.float32
+    if scale != 1.0 and values.dtype != np.float32:
+        raise DefectError("a scale is a product in float32, and the values are float64")
     real = "single" if values.dtype == np.float32 else "double"
     device.launch(
         f"encode_{real}_{np.dtype(fmt.code_dtype).name}",
