@@ -75,6 +75,10 @@ def page(checked: Sequence[Checked]) -> str:
             " the largest magnitude of that output. Inputs are random. ONNX Runtime sums in another order, so float32 outputs differ in"
             " their last bits.",
             "",
+            "Open sizes and inputs that never change (the sample rate of voice detectors) were given by `--input-shape` and `--input-value`;"
+            " one sequence model has `--batch-axis none`. The `light_*` files of the onnx package have the same number for all weights of a"
+            " layer: their MACs tell something, their outputs little.",
+            "",
             f"{len(covered)} of {len(checked)} files have at least {100 * SHARE:.0f} % of their MACs covered; {len(close)} of these"
             f" also agree with ONNX Runtime to {TOLERANCE:g}. {len(refused)} are refused by `simulate`, with the operator's name.",
             "",
