@@ -115,3 +115,10 @@ def test_make_targets_that_pages_name_exist() -> None:
     }
     assert {"test", "coverage", "mutants", "docs"} <= named
     assert named <= targets
+
+
+def test_the_changelog_has_no_marks_of_a_merge_and_says_nothing_twice() -> None:
+    lines = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if re.match(r"<{7} |={7}$|>{7} ", line)] == []
+    items = [line for line in lines if line.startswith("- ")]
+    assert len(items) == len(set(items))
