@@ -3,6 +3,7 @@
 python -m tools.imagenet_evidence MODEL.onnx FOLDER --store DIR --preprocess scale=1,mean=127,std=128
 python -m tools.imagenet_evidence MODEL.onnx FOLDER --store DIR --only int8 "e4m3 x e4m3"   # some MACs
 python -m tools.imagenet_evidence MODEL.onnx FOLDER --store DIR --images 20                 # a quick look
+python -m tools.imagenet_evidence MODEL.onnx FOLDER --store DIR --device gpu                # on a GPU
 python -m tools.imagenet_evidence --store DIR --page docs/imagenet.md                       # write the page
 
 Points are measured one after the other, the most telling ones first; what the store has is not measured again.
@@ -21,20 +22,21 @@ from simulator import __version__
 from simulator.foundation import UserError
 from simulator.inference import Data, Model, get_policy, infer, load_data, load_model, run_plan
 from simulator.inference.policies.mixed import smallest_widths
+from simulator.numerics.gpu import Device, chosen_device
 from tools.evidence_points import Point, points
 from tools.evidence_store import EvidenceStore, Measurement, file_hash
 
 Tell = Callable[[str], None]
 
 
-def measure(model: Model, data: Data, point: Point) -> Measurement:
-    """Run all images through a point's arithmetic and through float32."""
+def measure(model: Model, data: Data, point: Point, device: Device | None = None) -> Measurement:
+    """Run all images through a point's arithmetic and through float32, on the CPU where no device is given."""
     begin = time.monotonic()
     if point.fixed_weights:
         found = smallest_widths(model, data, get_policy(point.policy or "mixed"), weights="fixed")
-        result = run_plan(model, data, found.plan)
+        result = run_plan(model, data, found.plan, device=device)
     else:
-        result = infer(model, data, point.mac, point.policy)
+        result = infer(model, data, point.mac, point.policy, device=device)
     return Measurement(
         result.accuracy,
         result.warnings,
@@ -46,7 +48,12 @@ def measure(model: Model, data: Data, point: Point) -> Measurement:
 
 
 def measure_all(
-    model: Model, data: Data, wanted: tuple[Point, ...], store: EvidenceStore, tell: Tell
+    model: Model,
+    data: Data,
+    wanted: tuple[Point, ...],
+    store: EvidenceStore,
+    tell: Tell,
+    device: Device | None = None,
 ) -> None:
     """Measure what the store does not have; a point that cannot be measured is told and left out."""
     for index, point in enumerate(wanted, 1):
@@ -54,7 +61,7 @@ def measure_all(
         if store.find(point) is not None:
             continue
         try:
-            measurement = measure(model, data, point)
+            measurement = measure(model, data, point, device)
         except UserError as error:
             tell(f"{label}: {error}")
             continue
@@ -72,6 +79,7 @@ def main() -> None:
     parser.add_argument("--preprocess", help="as `systolic infer --preprocess`")
     parser.add_argument("--images", type=int, help="only the first so many images")
     parser.add_argument("--only", nargs="+", metavar="MAC", help="only points with these MACs")
+    parser.add_argument("--device", default="cpu", help="cpu or gpu (docs/gpu.md); the figures are the same")
     parser.add_argument("--page", type=Path, help="write what the store has as a page, and measure nothing")
     arguments = parser.parse_args()
     try:
@@ -100,6 +108,7 @@ def main() -> None:
             wanted,
             EvidenceStore(arguments.store, identity),
             lambda text: print(text, flush=True),
+            chosen_device(arguments.device),
         )
     except UserError as error:
         sys.exit(str(error))
