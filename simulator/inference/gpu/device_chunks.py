@@ -12,7 +12,7 @@ import numpy as np
 from simulator.inference.chunks import chunk_size
 from simulator.inference.gpu.device_layers import DeviceLayers, HostCopies
 from simulator.inference.gpu.device_operators import operator_on
-from simulator.inference.gpu.device_outputs import RunConstants
+from simulator.inference.gpu.run_constants import RunConstants
 from simulator.inference.images import Parts
 from simulator.inference.inputs import Feed, InputBatches, Inputs
 from simulator.inference.layer_products import Product

@@ -9,12 +9,14 @@ import numpy as np
 
 from simulator.inference.arithmetic import Operands, float32_product, mac_product
 from simulator.inference.gpu.device_operators import padded
-from simulator.inference.gpu.device_outputs import RunConstants, real_values_on, refusal_of_outputs
+from simulator.inference.gpu.device_outputs import real_values_on, refusal_of_outputs
+from simulator.inference.gpu.device_registers import device_register
+from simulator.inference.gpu.run_constants import RunConstants
 from simulator.inference.layer_products import Product
 from simulator.inference.layer_sums import LayerSums
 from simulator.inference.overflow_counts import SumsOutside
 from simulator.inference.quantization import Encoded, LayerPlan
-from simulator.numerics import FixedAccumulator, Mac, get_mac
+from simulator.numerics import Mac, get_mac
 from simulator.numerics.accumulators.lost_sums import magnitudes
 from simulator.numerics.engines.problem import Refusal
 from simulator.numerics.formats import Format
@@ -201,19 +203,16 @@ class DeviceLayers:
         return SumsOutside.of(mac, operands.activations, plan.weight_codes, host.accumulators)
 
     def _none_outside(self, plan: LayerPlan, encoded: DeviceCodes, sums: DeviceSums) -> bool:
-        device, mac, xp = self._device, plan.mac, self._device.xp
+        register = device_register(plan.mac.accumulator)
+        return register.all_held(self._device, sums.accumulators, lambda: self._extent(plan, encoded))
+
+    def _extent(self, plan: LayerPlan, encoded: DeviceCodes) -> float:
+        """A bound on the sums of a layer's products' magnitudes."""
         assert plan.weight_codes is not None
-        accumulator = mac.accumulator
-        if not isinstance(accumulator, FixedAccumulator):
-            values = decode_on(device, mac.accumulator_format, sums.accumulators)
-            past = ~xp.isfinite(values)
-            if not mac.accumulator_format.overflows_to_infinity:
-                past = past | (xp.abs(values) >= mac.accumulator_format.largest)
-            return not bool(past.any())
         key = id(plan)
         if key not in self._columns:
-            self._columns[key] = float(magnitudes(mac.weight, plan.weight_codes).sum(axis=1).max())
-        return self._largest(mac.activation, encoded) * self._columns[key] < accumulator.undisturbed
+            self._columns[key] = float(magnitudes(plan.mac.weight, plan.weight_codes).sum(axis=1).max())
+        return self._largest(plan.mac.activation, encoded) * self._columns[key]
 
     def _largest(self, fmt: Format, encoded: DeviceCodes) -> float:
         """The largest magnitude among finite codes."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
 
+from simulator.inference.gpu.device_registers import channels_of, device_register
+from simulator.inference.gpu.run_constants import RunConstants
 from simulator.inference.quantization import LayerPlan
-from simulator.numerics import FixedAccumulator, Mac
 from simulator.numerics.formats import TABLE_BITS
 from simulator.numerics.formats.log import LogBase
 from simulator.numerics.formats.posit import Posit
@@ -22,45 +22,13 @@ from simulator.numerics.gpu.device_encoding import (
     values_on,
 )
 
-_FLOAT64_BITS = 54
-"""Registers up to this width are float64 numbers, whose converters are those of floats."""
-
-
-class RunConstants:
-    """Arrays on a device for as long as one run through a network lasts, made once for each key.
-
-    Keys may hold `id`s of what lives as long as the run does.
-    """
-
-    def __init__(self, device: Device) -> None:
-        self._device = device
-        self._arrays: dict[Hashable, DeviceArray] = {}
-
-    def get(self, key: Hashable, make: Callable[[], Any]) -> DeviceArray:
-        """The array that `make` made on the host."""
-        if key not in self._arrays:
-            self._arrays[key] = self._device.to_device(make())
-        return self._arrays[key]
-
 
 def refusal_of_outputs(plan: LayerPlan) -> str | None:
     """Why the device cannot convert a layer's accumulators; None where it can."""
     mac = plan.mac
-    accumulator = mac.accumulator
     if not has_device_encoder(mac.activation):
         return f"the device has no converter to {mac.activation.spec}"
-    if not isinstance(accumulator, FixedAccumulator):
-        return None
-    if abs(accumulator.lsb) > 900:
-        return f"registers of 2^{accumulator.lsb} leave the range of the device's conversion"
-    if not plan.through_output:
-        return None
-    if accumulator.bits > _FLOAT64_BITS:
-        return f"registers of {accumulator.bits} bits are no float64 numbers"
-    log = mac.spec.output == "log" and isinstance(mac.activation, LogBase)
-    if log and not (accumulator.lsb >= -126 and accumulator.lsb + accumulator.bits <= 127):
-        return "registers leave the range of the converter of log numbers"
-    return None
+    return device_register(mac.accumulator).refusal(plan)
 
 
 def real_values_on(
@@ -68,7 +36,7 @@ def real_values_on(
     constants: RunConstants,
     plan: LayerPlan,
     sums: DeviceArray,
-    overflow: DeviceArray | None,
+    signs: DeviceArray | None,
     layout: tuple[int, ...],
 ) -> DeviceArray:
     """float32 values of accumulators whose operands are all finite; bias included.
@@ -78,65 +46,16 @@ def real_values_on(
         constants: of this run.
         plan: of a layer that `refusal_of_outputs` lets pass.
         sums: accumulators; codes of float ones.
-        overflow: signs of sticky overflows.
+        signs: of sticky overflows; None for other accumulators.
         layout: the shape in which one value for each channel fits the sums.
     """
-    xp, mac = device.xp, plan.mac
-    bias = None if plan.bias is None else plan.bias.reshape(layout)
-    if plan.through_output:
-        if overflow is None and _converts_at_once(mac):
-            return _converted(device, constants, plan, sums, layout)
-        return narrow(device, _through_output(device, plan, sums, overflow, bias))
-    scale = np.asarray(plan.activation_scale * np.asarray(plan.weight_scale), np.float64)
-    if isinstance(mac.accumulator, FixedAccumulator):
-        return _scaled(device, constants, plan, sums, scale, layout)
-    real = _reals(device, mac, sums)
-    infinite = ~xp.isfinite(real)
-    real = real * (device.to_device(scale.reshape(layout)) if scale.ndim else float(scale))
-    real = xp.where(infinite, np.nan, real)
-    if bias is not None:
-        real = real + device.to_device(bias.astype(np.float64))
-    return narrow(device, real)
-
-
-def _channels(sums: DeviceArray, layout: tuple[int, ...]) -> tuple[int, int]:
-    """Neighbours that share a channel, and the channels."""
-    axis = layout.index(-1)
-    return int(np.prod(sums.shape[axis + 1 :], dtype=np.int64)), sums.shape[axis]
-
-
-def _scaled(
-    device: Device,
-    constants: RunConstants,
-    plan: LayerPlan,
-    sums: DeviceArray,
-    scale: Any,
-    layout: tuple[int, ...],
-) -> DeviceArray:
-    """Sums x scale + bias in float64, rounded once to float32."""
-    run, channels = _channels(sums, layout)
-    scales = constants.get(
-        (id(plan), "scales"), lambda: np.broadcast_to(scale.reshape(-1), (channels,)).copy()
-    )
-    bias = plan.bias
-    offsets = constants.get(
-        (id(plan), "offsets"),
-        lambda: np.zeros(1) if bias is None else bias.astype(np.float64).reshape(-1),
-    )
-    results = device.xp.empty(sums.shape, np.float32)
-    unit = np.float64(2.0**plan.mac.accumulator_lsb)
-    numbers = (np.int64(sums.size), np.int64(run), np.int64(channels), unit)
-    if sums.size:
-        arguments = (device.xp.ascontiguousarray(sums), results, *numbers, scales, offsets)
-        device.launch("scaled", blocks(sums.size), THREADS, (*arguments, np.int32(bias is not None)))
-    return results
-
-
-def _converts_at_once(mac: Mac) -> bool:
-    """Whether one kernel takes registers to values: fixed ones that wrap, to codes that have a table."""
-    accumulator = mac.accumulator
-    wraps = isinstance(accumulator, FixedAccumulator) and accumulator.is_modular
-    return wraps and mac.activation.bits <= TABLE_BITS
+    register = device_register(plan.mac.accumulator)
+    if not plan.through_output:
+        scale = np.asarray(plan.activation_scale * np.asarray(plan.weight_scale), np.float64)
+        return register.scaled(device, constants, plan, sums, scale, layout)
+    if signs is None and register.has_kernel and plan.mac.activation.bits <= TABLE_BITS:
+        return _converted(device, constants, plan, sums, layout)
+    return narrow(device, _through_output(device, plan, sums, signs, layout))
 
 
 def _converted(
@@ -144,7 +63,7 @@ def _converted(
 ) -> DeviceArray:
     """Bias, shift and the converter in one pass; see `_through_output` for what they do."""
     mac, target, exponent = plan.mac, plan.mac.activation, plan.output_exponent
-    run, channels = _channels(sums, layout)
+    run, channels = channels_of(sums, layout)
     bits, lsb = mac.accumulator_bits, mac.accumulator_lsb
     bias = np.zeros(channels) if plan.bias is None else plan.bias.astype(np.float64).reshape(-1)
     units = constants.get((id(plan), "units"), lambda: np.rint(np.ldexp(bias, -lsb)).astype(np.int64))
@@ -174,65 +93,34 @@ def _half_of_smallest(target: Posit) -> int:
     return 1 << (-target.layout.greatest_exponent - target.accumulator_lsb - 1)
 
 
-def _reals(device: Device, mac: Mac, sums: DeviceArray) -> DeviceArray:
-    accumulator = mac.accumulator
-    if isinstance(accumulator, FixedAccumulator):
-        return sums.astype(np.float64) * 2.0**accumulator.lsb
-    return decode_on(device, mac.accumulator_format, sums)
-
-
 def _through_output(
-    device: Device, plan: LayerPlan, sums: DeviceArray, overflow: DeviceArray | None, bias: Any
+    device: Device, plan: LayerPlan, sums: DeviceArray, signs: DeviceArray | None, layout: tuple[int, ...]
 ) -> DeviceArray:
     xp, mac, exponent = device.xp, plan.mac, plan.output_exponent
-    if bias is not None or exponent:
-        sums = _shifted(device, mac, sums, bias, exponent)
-    accumulator, target = mac.accumulator, mac.activation
-    if isinstance(accumulator, FixedAccumulator) and mac.spec.output == "log":
-        sums = xp.where(sums == accumulator.lowest, 0, sums)
-    reals = _reals(device, mac, sums)
-    if not isinstance(accumulator, FixedAccumulator):
-        reals = xp.where(xp.isfinite(reals), reals, np.inf)
+    register, target = device_register(mac.accumulator), mac.activation
+    if plan.bias is not None:
+        sums = register.shifted(device, sums, plan.bias.reshape(layout).astype(np.float64), exponent)
+    elif exponent:
+        sums = register.shifted(device, sums, np.zeros((1,) * sums.ndim), exponent)
+    reals = register.for_output(device, mac.spec.output, sums)
     posit = mac.spec.output == "posit" and isinstance(target, Posit)
-    if overflow is not None and not posit:
-        reals = xp.where(overflow == 0, reals, xp.copysign(target.largest, overflow.astype(np.float64)))
+    if signs is not None and not posit:
+        reals = xp.where(signs == 0, reals, xp.copysign(target.largest, signs.astype(np.float64)))
     codes = encode_on(device, target, reals, keep_infinities=False).codes
     if posit:
-        codes = _posit_ends(device, target, sums, overflow, codes)
+        codes = _posit_ends(device, target, sums, signs, codes)
     return decode_on(device, target, codes) / 2.0**exponent
 
 
 def _posit_ends(
-    device: Device, target: Any, sums: DeviceArray, overflow: DeviceArray | None, codes: DeviceArray
+    device: Device, target: Any, sums: DeviceArray, signs: DeviceArray | None, codes: DeviceArray
 ) -> DeviceArray:
     """What the quire's converter does that the encoder does not: round up to the smallest, and overflow."""
     xp, sign = device.xp, 1 << (target.bits - 1)
     half = _half_of_smallest(target)
     codes = xp.where((sums > half) & (codes == 0), 1, codes)
     codes = xp.where((sums < -half) & (codes == 0), 1 | sign, codes)
-    if overflow is not None:
-        codes = xp.where(overflow > 0, target.layout.largest_code, codes)
-        codes = xp.where(overflow < 0, target.layout.largest_code | sign, codes)
+    if signs is not None:
+        codes = xp.where(signs > 0, target.layout.largest_code, codes)
+        codes = xp.where(signs < 0, target.layout.largest_code | sign, codes)
     return codes
-
-
-def _shifted(device: Device, mac: Mac, sums: DeviceArray, bias: Any, exponent: int) -> DeviceArray:
-    """A bias added in the register's own units, then a shift: `Accumulator.shifted`."""
-    xp, accumulator = device.xp, mac.accumulator
-    offsets = np.zeros((1,) * sums.ndim) if bias is None else bias.astype(np.float64)
-    if not isinstance(accumulator, FixedAccumulator):
-        reals = (_reals(device, mac, sums) + device.to_device(offsets)) * 2.0**exponent
-        return encode_on(device, mac.accumulator_format, reals).codes
-    units = device.to_device(np.rint(np.ldexp(offsets, -accumulator.lsb)).astype(np.int64))
-    moved = _held(xp, accumulator, sums + units)
-    if exponent > 0:
-        return _held(xp, accumulator, moved << exponent)
-    return moved >> -exponent
-
-
-def _held(xp: Any, fixed: FixedAccumulator, sums: DeviceArray) -> DeviceArray:
-    """Integers as a register of up to 54 bits holds them."""
-    if not fixed.is_modular:
-        return xp.clip(sums, fixed.lowest, fixed.highest)
-    spare = 64 - fixed.bits
-    return (sums << spare) >> spare

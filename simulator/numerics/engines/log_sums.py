@@ -131,34 +131,35 @@ def _largest(table: Floats, codes: Codes) -> float:
     return float(np.abs(table[present_codes(codes, table.size)]).max(initial=0.0))
 
 
+@singledispatch
+def _log_rule(_accumulator: Accumulator, _mac: Mac) -> LogProducts | None:
+    """The rule of log products; None where products or register are others."""
+    return None
+
+
+@_log_rule.register
+def _(fixed: FixedAccumulator, mac: Mac) -> LogProducts | None:
+    return _own_rule(fixed.products(mac.pair))
+
+
+@singledispatch
+def _own_rule(_products: Products) -> LogProducts | None:
+    return None
+
+
+@_own_rule.register
+def _(rule: LogProducts) -> LogProducts:
+    return rule
+
+
 def attempt(problem: Problem) -> Answer | Refusal:
     """The product by rounded float products, or why not."""
-    return _attempt(problem.mac.accumulator, problem)
-
-
-_NO_LOGS: Final = Refusal("products are not those of log numbers into a fixed accumulator")
-
-
-@singledispatch
-def _attempt(_accumulator: Accumulator, _problem: Problem) -> Answer | Refusal:
-    return _NO_LOGS
-
-
-@_attempt.register
-def _(fixed: FixedAccumulator, problem: Problem) -> Answer | Refusal:
-    rule = fixed.products(problem.mac.pair)
-    if fixed.depends_on_order:
+    accumulator = problem.mac.accumulator
+    rule = _log_rule(accumulator, problem.mac)
+    if rule is None:
+        return Refusal("products are not those of log numbers into a fixed accumulator")
+    if accumulator.depends_on_order:
         return Refusal("log products are summed as floats only where the order does not matter")
-    return _by_rule(rule, problem)
-
-
-@singledispatch
-def _by_rule(_products: Products, _problem: Problem) -> Answer | Refusal:
-    return _NO_LOGS
-
-
-@_by_rule.register
-def _(rule: LogProducts, problem: Problem) -> Answer | Refusal:
     steps = LogSteps.of(rule)
     if steps is None:
         return Refusal("a float product comes too close to the middle between two entries of the table")
@@ -194,11 +195,10 @@ class LogOperands:
 
 def log_operands(mac: Mac, a: Codes, w: SharedOperand, length: int) -> LogOperands | None:
     """Finite operands in any layout for sums of `length` products; None where the sums would not be exact."""
-    accumulator = mac.accumulator
-    if not isinstance(accumulator, FixedAccumulator) or accumulator.depends_on_order:
+    rule = _log_rule(mac.accumulator, mac)
+    if rule is None or mac.accumulator.depends_on_order:
         return None
-    rule = accumulator.products(mac.pair)
-    steps = LogSteps.of(rule) if isinstance(rule, LogProducts) else None
+    steps = LogSteps.of(rule)
     bound = None if steps is None else steps.bound(a, w.codes, length)
     if steps is None or bound is None or bound > 1 << DOUBLE_BITS:
         return None

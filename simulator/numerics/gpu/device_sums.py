@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from simulator.numerics.accumulators import FixedAccumulator
 from simulator.numerics.engines.blas import DOUBLE_BITS
 from simulator.numerics.engines.problem import Refusal
 from simulator.numerics.formats import TABLE_BITS
@@ -120,11 +119,9 @@ def convolve(device: Device, mac: Mac, layer: Lowered) -> DeviceSums | Refusal:
 
 def _fits(plan: StepPlan, bound: float, largest_initial: int = 0) -> bool:
     """Whether a bound on sums of magnitudes proves float64 exact and, where it matters, the register wide."""
-    fixed = plan.mac.accumulator
-    assert isinstance(fixed, FixedAccumulator)
-    if bound > 1 << DOUBLE_BITS or not 0 <= plan.shift < fixed.bits:
+    if bound > 1 << DOUBLE_BITS or not 0 <= plan.shift < plan.mac.accumulator_bits:
         return False
-    return not fixed.depends_on_order or (int(bound) << plan.shift) + largest_initial <= fixed.highest
+    return (int(bound) << plan.shift) + largest_initial <= plan.end
 
 
 def _exact(

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from simulator.foundation.defects import DefectError
 from simulator.numerics.accumulators import Accumulator, FixedAccumulator, FloatAccumulator
 from simulator.numerics.engines.blas import DOUBLE_BITS
 from simulator.numerics.engines.float_steps import is_native, is_rounded_once, operand_values
@@ -39,7 +40,8 @@ class StepPlan:
     `tables` are operands by code for each role; None where codes are float32 patterns. `reals`, `integers`
     and `entries` are what the kernel's steps take. `lane_words` are the high words of a log table whose sums
     are exact in float64 for up to `longest` products, [entries][sign]; None where there is no such table.
-    `shift` is log2 of the accumulator units of an exact integer 1.
+    `shift` is log2 of the accumulator units of an exact integer 1. `end` is the magnitude of accumulators
+    that no sum may pass on its way; infinite where only the bits at the end matter.
     """
 
     mac: Mac
@@ -55,6 +57,7 @@ class StepPlan:
     longest: int = 0
     shift: int = 0
     largest: tuple[int, int] = (0, 0)
+    end: float = inf
 
 
 @lru_cache(maxsize=256)
@@ -70,20 +73,31 @@ def _plan(accumulator: Accumulator, _mac: Mac) -> StepPlan | Refusal:
 
 @_plan.register
 def _(accumulator: FloatAccumulator, mac: Mac) -> StepPlan | Refusal:
-    if is_native(accumulator, mac.activation, mac.weight):
-        return StepPlan(
-            mac,
-            "single",
-            "float32 fused multiply-adds in the order of k, one rounding each",
-            np.float32,
-            np.float32,
-            {"activation": _by_code(mac.activation), "weight": _by_code(mac.weight)},
-        )
-    if max(mac.activation.bits, mac.weight.bits) > _TABLE_BITS:
-        return Refusal(f"operands of more than {_TABLE_BITS} bits have kernels only where float32 adds them")
-    if accumulator.format == "fp16" and (found := _halves(accumulator, mac)):
+    own_steps = _OWN_STEPS.get(accumulator.format)
+    found = None if own_steps is None else own_steps(accumulator, mac)
+    if found is not None:
         return found
+    if not _has_tables(mac):
+        return Refusal(f"operands of more than {_TABLE_BITS} bits have kernels only where float32 adds them")
     return _rounded(accumulator, mac)
+
+
+def _has_tables(mac: Mac) -> bool:
+    return max(mac.activation.bits, mac.weight.bits) <= _TABLE_BITS
+
+
+def _singles(accumulator: FloatAccumulator, mac: Mac) -> StepPlan | None:
+    """Single-precision steps where the device has them with these operands."""
+    if not is_native(accumulator, mac.activation, mac.weight):
+        return None
+    return StepPlan(
+        mac,
+        "single",
+        "float32 fused multiply-adds in the order of k, one rounding each",
+        np.float32,
+        np.float32,
+        {"activation": _by_code(mac.activation), "weight": _by_code(mac.weight)},
+    )
 
 
 def _by_code(fmt: Format) -> npt.NDArray[np.float32] | None:
@@ -100,6 +114,8 @@ def _stepped(fmt: Format, accumulator: FloatAccumulator) -> npt.NDArray[np.float
 
 def _halves(accumulator: FloatAccumulator, mac: Mac) -> StepPlan | None:
     """Half-precision steps where operands are half-precision numbers."""
+    if not _has_tables(mac):
+        return None
     tables: dict[Role, npt.NDArray[Any] | None] = {}
     operands: tuple[tuple[Role, Format], ...] = (("activation", mac.activation), ("weight", mac.weight))
     for role, fmt in operands:
@@ -121,14 +137,27 @@ def _halves(accumulator: FloatAccumulator, mac: Mac) -> StepPlan | None:
     )
 
 
+_OWN_STEPS: Final = {"fp16": _halves, "fp32": _singles}
+"""By the accumulator's format: steps that the device has in hardware; None for operands that they refuse."""
+
+
 @lru_cache(maxsize=256)
 def rounded_plan(mac: Mac) -> StepPlan:
-    """Steps of a float accumulator in float64, for any that is no native float32."""
-    assert isinstance(mac.accumulator, FloatAccumulator)
+    """Steps of a float accumulator in float64, for any that is no native float32.
+
+    Raises:
+        DefectError: another accumulator.
+    """
     return _rounded(mac.accumulator, mac)
 
 
-def _rounded(accumulator: FloatAccumulator, mac: Mac) -> StepPlan:
+@singledispatch
+def _rounded(accumulator: Accumulator, _mac: Mac) -> StepPlan:
+    raise DefectError(f"a {accumulator.kind} accumulator has no steps that round float64")
+
+
+@_rounded.register
+def _(accumulator: FloatAccumulator, mac: Mac) -> StepPlan:
     rounding, fmt = accumulator.rounding, accumulator.number_format
     once = is_rounded_once(fmt, mac.activation, mac.weight)
     least, smallest = rounding.kernel_limits
@@ -159,7 +188,7 @@ def _fixed(_products: Products, _fixed: FixedAccumulator, _mac: Mac) -> StepPlan
 
 
 @_fixed.register
-def _(rule: ExactProducts, _register: FixedAccumulator, mac: Mac) -> StepPlan | Refusal:
+def _(rule: ExactProducts, fixed: FixedAccumulator, mac: Mac) -> StepPlan | Refusal:
     left, right = rule.activation_integers, rule.weight_integers
     largest = float(np.abs(left).max()), float(np.abs(right).max())
     if max(largest) > 1 << DOUBLE_BITS:
@@ -173,14 +202,24 @@ def _(rule: ExactProducts, _register: FixedAccumulator, mac: Mac) -> StepPlan | 
         {"activation": left, "weight": right},
         shift=rule.shift,
         largest=(int(largest[0]), int(largest[1])),
+        end=fixed.highest if fixed.depends_on_order else inf,
     )
 
 
+@lru_cache(maxsize=256)
 def watched_plan(mac: Mac) -> StepPlan | Refusal:
     """Exact products into a fixed accumulator, step by step: where no bound excludes its end."""
-    fixed, plan = mac.accumulator, step_plan(mac)
-    if not isinstance(fixed, FixedAccumulator) or isinstance(plan, Refusal):
-        return plan if isinstance(plan, Refusal) else Refusal("only fixed accumulators have an end to watch")
+    plan = step_plan(mac)
+    return plan if isinstance(plan, Refusal) else _watched(mac.accumulator, mac, plan)
+
+
+@singledispatch
+def _watched(_accumulator: Accumulator, _mac: Mac, _plan: StepPlan) -> StepPlan | Refusal:
+    return Refusal("only fixed accumulators have an end to watch")
+
+
+@_watched.register
+def _(fixed: FixedAccumulator, mac: Mac, plan: StepPlan) -> StepPlan | Refusal:
     low, high = fixed.products(mac.pair).limits
     modular = not fixed.depends_on_order
     if plan.shift < 0 or not modular:
