@@ -172,7 +172,9 @@ def _rounding(
     precise = values.detach().cpu()
     if precise.dtype not in (torch.float32, torch.float64):
         precise = precise.float()
-    real = round_to_format(precise.numpy(), get_format(spec), scale.detach().cpu().numpy(), encoding)
+    real: NDArray[Any] = round_to_format(
+        precise.numpy(), get_format(spec), scale.detach().cpu().numpy(), encoding
+    )
     if values.dtype not in (torch.float32, torch.float64):
         real = _to_odd(real)
     return torch.from_numpy(real).to(device=values.device, dtype=values.dtype)
