@@ -15,7 +15,16 @@ from simulator import api
 from simulator.foundation import UserError
 from simulator.inference import load_images
 from simulator.pytorch import infer, simulate
-from tests.pytorch.modules import AttentionBlock, FixedBatch, Rows, SmallCnn, Tagger, seeded, trained_lenet5
+from tests.pytorch.modules import (
+    AttentionBlock,
+    FixedBatch,
+    Rows,
+    SmallCnn,
+    StackedCells,
+    Tagger,
+    seeded,
+    trained_lenet5,
+)
 
 IMAGES = torch.randn(7, 3, 12, 12, generator=torch.Generator().manual_seed(3))
 
@@ -183,15 +192,7 @@ def test_layers_of_one_recurrent_module_keep_their_own_weights(kind: str) -> Non
     """Both operators have the name of the module; 2 x 4 rows of 3 inputs, 5 states, steps of 2 rows."""
     torch.manual_seed(0)
 
-    class Stacked(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.cells = getattr(torch.nn, kind)(3, 5, num_layers=2, bidirectional=True, batch_first=True)
-
-        def forward(self, rows: torch.Tensor) -> torch.Tensor:
-            return self.cells(rows)[0]
-
-    module = Stacked().eval()
+    module = StackedCells(kind).eval()
     rows = torch.randn(2, 4, 3)
     expected = module(rows).detach().numpy()
     result = infer(module, rows, mac="fp32")

@@ -23,7 +23,7 @@ from simulator.pytorch import (
     refresh_weight_scales,
     simulate,
 )
-from tests.pytorch.modules import AttentionBlock, LeNet5, SmallCnn, seeded, trained_lenet5
+from tests.pytorch.modules import AttentionBlock, CalledByKeyword, LeNet5, SmallCnn, seeded, trained_lenet5
 
 
 def test_a_layer_by_hand() -> None:
@@ -278,15 +278,7 @@ def test_transformer_layers_round_in_evaluation_without_gradients_too(padded: bo
 
 
 def test_a_layer_called_by_keyword_is_calibrated() -> None:
-    class Keyword(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = torch.nn.Linear(2, 1)
-
-        def forward(self, rows: torch.Tensor) -> torch.Tensor:
-            return self.inner(input=rows)
-
-    made = quantized(Keyword(), "int3 x int3", "max", calibration=torch.tensor([[6.0, -2.0]]))
+    made = quantized(CalledByKeyword(), "int3 x int3", "max", calibration=torch.tensor([[6.0, -2.0]]))
     assert layer_scales(made)["inner"].activation == 2.0
 
 
