@@ -283,7 +283,9 @@ class _Given:
     @property
     def macros(self) -> int:
         share_kib = self.config.capacity_kib / (self.side_by_side * self.config.all_ports)
-        return math.ceil(share_kib / self.macro.capacity_kib) * self.side_by_side * self.config.all_ports
+        # A share may be beyond a float's range in units of the least capacities that a float holds.
+        banks = math.ceil(min(share_kib / self.macro.capacity_kib, 2.0**53))
+        return banks * self.side_by_side * self.config.all_ports
 
     def effort(self) -> tuple[int, bool, float, float, int]:
         """What macros are chosen by: fewest missing rows, in time, least area, capacity and number.

@@ -291,7 +291,9 @@ def _sizes(layer: Layer) -> tuple[int, ...]:
 
 def _check_sizes(entry: TracedLayer, layer: Layer, path: Path, index: int) -> None:
     """Tensors must have the elements that the layer reads, in the shapes that their products need."""
-    expected = {"activations": layer.ifmap_elements, "weights": layer.k * layer.n}
+    of_product = layer.groups * layer.m * layer.k
+    stored = of_product if layer.convolution is None else layer.ifmap_elements
+    expected = {"activations": stored, "weights": layer.k * layer.n}
     shapes: dict[str, tuple[int, ...]] = {"weights": (layer.groups, layer.k, layer.n_per_group)}
     if layer.convolution is not None:
         images = layer.convolution

@@ -147,15 +147,17 @@ class Layer:
             )
         for name in ("m", "n", "k", "ifmap_elements", "filter_elements", "ofmap_elements"):
             self._check_range(name, getattr(self, name), LARGEST_LENGTH)
+        for index, post in enumerate(self.post_operations):
+            self._check_range(f"post_operations.{index}.elements", post.elements, LARGEST_LENGTH)
         self._check_range("macs", self.macs, LARGEST_MACS)
 
     def _check_range(self, name: str, value: int, largest: int) -> None:
-        if value > largest:
+        if not 0 <= value <= largest:
             raise BeyondRangeError(
                 "is beyond the simulator's range",
                 location=f"{self.name}.{name}",
                 value=value,
-                allowed=f"at most {largest:,}",
+                allowed=f"0 to {largest:,}" if value < 0 else f"at most {largest:,}",
             )
 
     @property

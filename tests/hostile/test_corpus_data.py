@@ -149,3 +149,24 @@ def test_a_traced_layer_has_tensors_of_the_shapes_that_it_needs(
     weights |= {"shape": [1, 4, 9], "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     (tmp_path / "trace" / "trace.json").write_text(json.dumps(manifest))
     run(capsys, "simulate", str(tmp_path / "trace")).must_refuse("weights do not fit layer", "1 x 9 x 4")
+
+
+@pytest.mark.parametrize("elements", [-1, -(2**63), 10**12 + 1])
+def test_a_traced_layer_has_post_operations_on_elements_that_can_be(
+    elements: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fewer than none once gave a negative energy."""
+    manifest = _recorded(tmp_path, capsys)
+    manifest["layers"][0]["layer"]["post_operations"] = [{"kind": "relu", "elements": elements}]
+    (tmp_path / "trace" / "trace.json").write_text(json.dumps(manifest))
+    run(capsys, "simulate", str(tmp_path / "trace")).must_refuse("post_operations.0.elements", str(elements))
+
+
+def test_a_traced_product_has_all_of_its_operands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without its convolution the layer is a product of 2 x 16 rows and 9 columns: 288, not 72 pixels."""
+    manifest = _recorded(tmp_path, capsys)
+    manifest["layers"][0]["layer"]["convolution"] = None
+    (tmp_path / "trace" / "trace.json").write_text(json.dumps(manifest))
+    layer = manifest["layers"][0]["layer"]
+    expected = f"{layer['m'] * layer['k']} elements"
+    run(capsys, "simulate", str(tmp_path / "trace")).must_refuse("activations do not fit layer", expected)

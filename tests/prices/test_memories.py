@@ -500,3 +500,10 @@ def test_only_memories_have_exponents() -> None:
     broken = text.replace("energy_pj_per_bit: 8,", "energy_pj_per_bit: 8, capacity_exponent: 1,", 1)
     with pytest.raises(UserError, match="only sram rows have exponents"):
         parse_table(broken, source="dram.yaml")
+
+
+def test_macros_of_next_to_no_capacity_are_too_many(tmp_path: Path) -> None:
+    """256 KiB / 1e-310 KiB is beyond a float."""
+    cost = buffer([table(tmp_path, macro(1e-310, 64, 4, 5, 0.25, 50_000, 1.5))], capacity_kib=256)
+    assert cost.area_um2 is None
+    assert "macros" in " ".join(cost.notes) + str(cost)
