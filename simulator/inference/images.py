@@ -325,7 +325,7 @@ def require_shape(data: Data, shape: tuple[int | None, ...], *, network: str) ->
     """
     for what, images in (("images", data.images), ("calibration_images", data.calibration)):
         if images is not None and not _fits(images.shape[1:], shape[1:]):
-            expected = " x ".join(["N", *map(str, shape[1:])])
+            expected = " x ".join(["N", *("any" if size is None else str(size) for size in shape[1:])])
             raise UserError(
                 f"have not the shape that {network} takes",
                 source=data.source,

@@ -204,8 +204,12 @@ class Model:
         Raises:
             UserError: the network computes no such tensor.
         """
+        if (
+            output in self.outputs
+        ):  # known without the graph, whose sizes may still have to come from the data
+            return replace(self, output=output)
         computed = [name for operator in self.operators for name in operator.outputs if name]
-        if output not in computed and output not in self.outputs:
+        if output not in computed:
             raise UserError(
                 "the network computes no such tensor",
                 source=self.path,
@@ -214,7 +218,7 @@ class Model:
                 allowed=f"its outputs {', '.join(self.outputs)}, or a tensor inside it",
                 candidates=[*self.outputs, *computed],
             )
-        return replace(self, output=output, outputs=tuple(dict.fromkeys([*self.outputs, output])))
+        return replace(self, output=output, outputs=(*self.outputs, output))
 
     def sized(self, sizes: Sizes) -> Model:
         """The same network for inputs of other sizes. Raises UserError: sizes that do not fit."""

@@ -107,6 +107,8 @@ def test_the_source_says_nothing_of_a_batch_that_was_changed(tmp_path: Path) -> 
         ({"input_shapes": ["x=1,3,8"]}, "another number of dimensions"),
         ({"input_shapes": ["x=1,3,8,8"], "dims": ["height=9"]}, "dimension 'height' has two sizes, 9 and 8"),
         ({"dims": ["height=0"]}, "positive whole numbers"),
+        ({"dims": ["height=8", "width=8", "height=9"]}, "--dim: height is given twice"),
+        ({"input_shapes": ["x=1,3,8,8", "x=1,3,9,9"]}, "--input-shape: x is given twice"),
         ({"dims": ["height"]}, "must look like NAME=SIZE"),
         ({"dims": ["height=8", "width=8"], "batch_axis": "4"}, "0 to 3, or none"),
         ({"dims": ["height=8", "width=8"], "batch_axis": "first"}, "a number, none or auto"),
@@ -139,6 +141,18 @@ def test_commands_take_sizes_and_results_remember_them(
     made_from = result["made_from"]
     assert (made_from["input_shapes"], made_from["batch_axis"]) == ({"x": [1, 3, 10, 10]}, "none")
     run(capsys, "simulate", path).must_refuse("left open", "--dim NAME=SIZE")
+
+
+def test_an_output_is_chosen_where_the_data_give_the_sizes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = save(tmp_path, [node("MatMul", "x w")], {"x": ["n", "rows", 6]}, {"w": real(6, 5)})
+    np.save(tmp_path / "x.npy", np.ones((2, 3, 6), np.float32))
+    np.save(tmp_path / "wide.npy", np.ones((2, 3, 7), np.float32))
+    options = ("infer", path, "--mac", "fp32", "--json", "--data")
+    output = load_model(path).output
+    run(capsys, *options, tmp_path / "x.npy", "--output", output).must_succeed()
+    run(capsys, *options, tmp_path / "wide.npy").must_refuse("allowed: N x any x 6")
 
 
 def branches(name: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -53,15 +53,15 @@ def parse_sizes(
     """Sizes from options: `x=1,3,320,320`, `seq=128`, a number, `none` or nothing, and `sr=16000`.
 
     Raises:
-        UserError: an option that does not look like that, or sizes that are not positive.
+        UserError: an option that does not look like that, names given twice, or sizes that are not positive.
     """
-    shapes = {}
+    shapes: dict[str, Shape] = {}
     for text in input_shapes or ():
-        name, sizes = _assignment(text, "--input-shape", "NAME=SIZE,SIZE,...")
+        name, sizes = _assignment(text, "--input-shape", "NAME=SIZE,SIZE,...", given=shapes)
         shapes[name] = tuple(_size(size, "--input-shape", text) for size in sizes.split(",")) if sizes else ()
-    symbols = {}
+    symbols: dict[str, int] = {}
     for text in dims or ():
-        name, size = _assignment(text, "--dim", "NAME=SIZE")
+        name, size = _assignment(text, "--dim", "NAME=SIZE", given=symbols)
         symbols[name] = _size(size, "--dim", text)
     axis: BatchAxis = "auto"
     if batch_axis is not None:
@@ -76,9 +76,9 @@ def parse_sizes(
                 value=batch_axis,
                 allowed="a number, none or auto",
             )
-    values = {}
+    values: dict[str, float] = {}
     for text in input_values or ():
-        name, value = _assignment(text, "--input-value", "NAME=NUMBER")
+        name, value = _assignment(text, "--input-value", "NAME=NUMBER", given=values)
         try:
             values[name] = float(value)
         except ValueError:
@@ -86,10 +86,12 @@ def parse_sizes(
     return Sizes(shapes, symbols, axis, values)
 
 
-def _assignment(text: str, option: str, form: str) -> tuple[str, str]:
+def _assignment(text: str, option: str, form: str, *, given: Container[str]) -> tuple[str, str]:
     name, equals, value = (part.strip() for part in text.rpartition("="))
     if not equals or not name:
         raise UserError(f"must look like {form}", location=option, value=text)
+    if name in given:
+        raise UserError(f"{name} is given twice", location=option, value=text)
     return name, value
 
 
