@@ -115,3 +115,19 @@ def test_make_targets_that_pages_name_exist() -> None:
     }
     assert {"test", "coverage", "mutants", "docs"} <= named
     assert named <= targets
+
+
+CONFLICT = re.compile(r"^(<{7}|>{7}|\|{7}) ", re.MULTILINE)
+
+
+@pytest.mark.parametrize("marker", ["<<<<<<< HEAD", ">>>>>>> other", "||||||| base"])
+def test_what_a_merge_leaves_is_found(marker: str) -> None:
+    assert CONFLICT.search(f"- A line.\n{marker}\n- Another.\n")
+
+
+def test_no_page_or_bundled_file_has_a_conflict_of_a_merge() -> None:
+    folders = ("docs", "arch_configs", "energy_tables", "workloads")
+    found = [path for folder in folders for path in (ROOT / folder).rglob("*")]
+    pages = [*ROOT.glob("*.md"), *(path for path in found if path.suffix in {".md", ".yaml"})]
+    assert ROOT / "CHANGELOG.md" in pages
+    assert [page.name for page in pages if CONFLICT.search(page.read_text(encoding="utf-8"))] == []
