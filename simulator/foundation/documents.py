@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
@@ -68,11 +68,43 @@ def validate(model: type[Model], document: Any, *, source: object) -> Model:
     if not isinstance(document, dict):
         raise UserError("must be a mapping of fields", source=source, value=document)
     try:
-        return model.model_validate(document)
+        checked = model.model_validate(document)
     except ValidationError as error:
         raise _explain(model, document, error, source) from error
     except (ArithmeticError, RecursionError) as error:
         raise UserError("holds a number or nesting beyond what can be checked", source=source) from error
+    for place, truth in _truths_for_numbers(document, checked):
+        location = ".".join(str(part) for part in place)
+        raise UserError("must be a number, not true or false", source=source, location=location, value=truth)
+    return checked
+
+
+def _truths_for_numbers(document: Any, checked: Any) -> Iterator[tuple[tuple[int | str, ...], bool]]:
+    """Every true or false of a document of which the validation library has made 1 or 0, and its place."""
+    if isinstance(document, bool):
+        if isinstance(checked, int | float) and not isinstance(checked, bool):
+            yield (), document
+        return
+    for part, value in _parts(document):
+        for place, truth in _truths_for_numbers(value, _part(checked, part)):
+            yield (part, *place), truth
+
+
+def _parts(document: Any) -> Iterable[tuple[int | str, Any]]:
+    if isinstance(document, dict):
+        return document.items()
+    return enumerate(document) if isinstance(document, list | tuple) else ()
+
+
+def _part(checked: Any, part: int | str) -> Any:
+    """What was made of a key or an entry; None where the library has made something else of the whole."""
+    if isinstance(checked, RootModel):
+        checked = checked.root
+    if isinstance(checked, dict):
+        return checked.get(part)
+    if isinstance(checked, list | tuple):
+        return checked[part] if isinstance(part, int) and part < len(checked) else None
+    return getattr(checked, part, None) if isinstance(checked, BaseModel) and isinstance(part, str) else None
 
 
 _PLAIN = {

@@ -61,6 +61,8 @@ def fake_quantize(
     chosen = get_format(fmt)
     _require(encoding, Encoding, "encoding")
     _require(outside, Outside, "outside")
+    if not isinstance(values, torch.Tensor):
+        raise UserError("values to round are a tensor", value=type(values).__name__, allowed="torch.Tensor")
     if not values.is_floating_point():
         raise UserError("values to round are floating-point numbers", value=str(values.dtype))
     scales = torch.as_tensor(scale, dtype=torch.float64, device=values.device)
@@ -170,8 +172,25 @@ def _rounding(
     precise = values.detach().cpu()
     if precise.dtype not in (torch.float32, torch.float64):
         precise = precise.float()
-    real = round_to_format(precise.numpy(), get_format(spec), scale.detach().cpu().numpy(), encoding)
+    real: NDArray[Any] = round_to_format(
+        precise.numpy(), get_format(spec), scale.detach().cpu().numpy(), encoding
+    )
+    if values.dtype not in (torch.float32, torch.float64):
+        real = _to_odd(real)
     return torch.from_numpy(real).to(device=values.device, dtype=values.dtype)
+
+
+def _to_odd(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Float32 whose last bit is set wherever it is not exact, so that rounding it further rounds once.
+
+    PyTorch converts float64 to half precisions by way of float32 rounded to nearest, which rounds twice.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        near = values.astype(np.float32)
+    bits = near.view(np.uint32)
+    inexact = (near != values) & ~np.isnan(values)
+    bits = np.where(inexact, (bits - (np.abs(near) > np.abs(values))) | 1, bits)
+    return np.asarray(bits, np.uint32).view(np.float32)
 
 
 def round_to_format(
@@ -215,11 +234,12 @@ def _straight_through(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | 
     values, scale = ctx.saved_tensors
     fmt = get_format(ctx.spec)
     if ctx.encoding == "activation":
-        scaled = values * (1.0 / scale).to(torch.float32)
+        precise = values if values.dtype == torch.float64 else values.float()
+        scaled = precise * (1.0 / scale).to(torch.float32)
     else:
         scaled = values.to(torch.float64) / scale
     within = (scaled >= fmt.lowest) & (scaled <= fmt.largest)
-    return gradient * within, None, None, None, None
+    return gradient.masked_fill(~within, 0), None, None, None, None
 
 
 _rounding.register_autograd(_straight_through, setup_context=_keep)

@@ -112,6 +112,10 @@ def quantized(
     Raises:
         UserError: an unknown MAC, policy or layer, or a policy that cannot be trained through.
     """
+    if not isinstance(module, torch.nn.Module):
+        raise UserError(
+            "is no PyTorch module", location="module", value=type(module).__name__, allowed="torch.nn.Module"
+        )
     chosen = get_mac(mac)
     how = _trainable(get_policy(default_policy(chosen) if policy is None else policy))
     made = copy.deepcopy(module)
@@ -122,6 +126,7 @@ def quantized(
     for name, layer in found.items():
         if layers is None or name in layers:
             _swap(layer, chosen, how, outside)
+    _run_own_forward(made)
     if not any(True for _ in quantized_layers(made)):
         raise UserError(
             "has no layers that can be quantized",
@@ -173,7 +178,9 @@ def calibrate_activations(module: torch.nn.Module, calibration: Any) -> None:
         if layer.policy.scaling != "none":
             layers[name] = layer
             observers[name] = _Observer(name, layer.policy, layer.policy.scaling, kept)
-    hooks = [layer.register_forward_pre_hook(observers[name]) for name, layer in layers.items()]
+    hooks = [
+        layer.register_forward_pre_hook(observers[name], with_kwargs=True) for name, layer in layers.items()
+    ]
     quantizers = [
         each
         for _, layer in quantized_layers(module)
@@ -211,9 +218,10 @@ class _Observer:
         self.kept = kept
         self.last: Any = None
 
-    def __call__(self, layer: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
+    def __call__(self, layer: torch.nn.Module, inputs: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
         del layer
-        values = inputs[0].detach().cpu().float().numpy()
+        given: torch.Tensor = inputs[0] if inputs else keywords["input"]
+        values = given.detach().cpu().float().numpy()
         if not np.isfinite(values).all():
             raise UserError("activations are NaN or infinite on the calibration rows", location=self.name)
         if self.method == "max":
@@ -261,6 +269,18 @@ def _swap(layer: Any, mac: Mac, policy: Policy, outside: Outside) -> None:
     layer.weight_quantizer = FakeQuantize(mac.weight, axis=0, encoding="weight", outside=outside)
     layer.weight_quantizer.scale = torch.from_numpy(_weight_scales(layer)).to(layer.weight.device)
     layer.activation_quantizer.to(layer.weight.device)
+
+
+def _run_own_forward(module: torch.nn.Module) -> None:
+    """Keep transformer layers from the fused kernels that evaluation without gradients takes.
+
+    Those read the weights of `linear1` and `linear2` and run neither layer, so that nothing would be rounded.
+    """
+    for each in module.modules():
+        if isinstance(each, torch.nn.TransformerEncoderLayer):
+            each.activation_relu_or_gelu = 0
+        elif isinstance(each, torch.nn.TransformerEncoder):
+            each.use_nested_tensor = False
 
 
 def _weight_scales(layer: Any) -> NDArray[np.float64]:

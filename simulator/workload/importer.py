@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from simulator.foundation import UserError
 from simulator.foundation.plugins import Plugin, blaming, plugins
 from simulator.workload.layer import Network
 
@@ -32,5 +33,11 @@ def added_importers() -> tuple[Plugin[Importer], ...]:
 
 def read_with(importer: Plugin[Importer], path: Path) -> Network:
     """The network of a file. Raises UserError as the importer, and naming its package where it fails."""
+    network: object
     with blaming(importer):
-        return importer.value.read(path)
+        network = importer.value.read(path)
+    if not isinstance(network, Network):
+        raise UserError(
+            "reads no network", source=importer.source, value=type(network).__name__, allowed="Network"
+        )
+    return network

@@ -26,6 +26,17 @@ def error_of(document: str, tmp_path: Path) -> str:
         ("array: {rows: 0}", ["array.rows", "got 0", "greater than or equal to 1"]),
         ("array: {rows: -32}", ["array.rows", "got -32"]),
         ("array: {rows: many}", ["array.rows", "got 'many'", "integer"]),
+        ("array: {rows: yes}", ["array.rows", "must be a number, not true or false", "got True"]),
+        ("dram: {latency_ns: off}", ["dram.latency_ns", "must be a number", "got False"]),
+        ("layers: {conv1: {tiling: {tile_m: true}}}", ["layers.conv1.tiling.tile_m", "must be a number"]),
+        (
+            "sram: {one: {holds: [ifmap, filter], shares_kib: {ifmap: 4, filter: yes}}}",
+            ["sram.one.shares_kib.filter", "must be a number", "got True"],
+        ),
+        (
+            "array: {columns: 1, column_blocks: [{mac: int8, columns: 1, channels: {conv1: [0, yes]}}]}",
+            ["array.column_blocks.0.channels.conv1.1", "must be a number"],
+        ),
         ("array: {rwos: 4}", ["array.rwos", "unknown key", "did you mean 'rows'"]),
         ("arry: {rows: 4}", ["arry", "unknown key", "did you mean 'array'"]),
         ("array: {dataflow: sw}", ["array.dataflow", "'os', 'ws', 'is' or 'wst'", "got 'sw'"]),
@@ -50,6 +61,14 @@ def test_a_mistake_in_an_architecture_is_told_with_field_value_and_remedy(
     for part in parts:
         assert part in message
     assert "\n" not in message
+
+
+def test_true_and_false_stay_where_they_belong(tmp_path: Path) -> None:
+    path = tmp_path / "arch.yaml"
+    path.write_text("array: {zero_gating: yes, skew_registers: no}\ntiling: {keep_ofmap_on_chip: on}")
+    arch = load_arch(str(path))
+    assert (arch.array.zero_gating, arch.array.skew_registers) == (True, False)
+    assert arch.tiling.keep_ofmap_on_chip
 
 
 def test_an_unknown_architecture_suggests_the_nearest_one() -> None:

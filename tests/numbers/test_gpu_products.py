@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from simulator.foundation import UserError
 from simulator.inference.exact_arithmetic import exact_accumulator
 from simulator.numerics import Mac, get_mac, multiply, preset_names
-from simulator.numerics.gpu import Device, chosen_device, multiply_device_arrays, multiply_on
+from simulator.numerics.gpu import Device, chosen_device, multiply_device_arrays, multiply_on, open_device
 from simulator.numerics.gpu.half_flushing import boundary_sums, flushes_as_formats_do
 from tests.numbers.gpu_devices import DEVICES, device_named
 
@@ -230,6 +232,30 @@ def test_starting_from_given_accumulators(device: Device, name: str) -> None:
     assert_same(device, mac, a, w, start)
 
 
+@pytest.mark.parametrize(
+    ("overflow", "held", "signs"), [("saturate", -(1 << 63), None), ("sticky", (1 << 63) - 1, -1)]
+)
+def test_starting_from_the_least_of_64_bits(
+    device: Device, overflow: str, held: int, signs: int | None
+) -> None:
+    accumulator = {"kind": "fixed", "bits": 64, "lsb": 0, "overflow": overflow}
+    mac = get_mac({"activation": "int8", "weight": "int8", "accumulator": accumulator})
+    a, w = np.array([[-1]], np.int8), np.array([[1]], np.int8)
+    found = multiply_on(device, mac, a, w, [[-(1 << 63)]])
+    assert found.accumulators.tolist() == [[held]]
+    assert (None if found.overflow is None else int(found.overflow[0, 0])) == signs
+
+
+def test_starting_from_float32_that_float64_adds(device: Device) -> None:
+    fields = {"kind": "float", "format": "fp32", "flush_subnormals": True}
+    mac = get_mac({"activation": "e5m2ieee", "weight": "posit16.0", "accumulator": fields})
+    start = [-0.0, 2.0**-149, -(2.0**-127), 2.0**-126, 1 + 2.0**-23, -3.0e38, np.inf, np.nan]
+    initial = np.array([start], np.float32).view(np.uint32)
+    for value in (0.0, 1.0):
+        a, w = mac.activation.encode([[value]]), mac.weight.encode([[1.0] * len(start)])
+        assert_same(device, mac, a, w, initial)
+
+
 def test_subnormal_float32_products_and_sums_are_kept(device: Device) -> None:
     mac = get_mac("fp32")
     a = np.array([[2.0**-100, 2.0**-140, 1.0]], np.float32)
@@ -314,3 +340,22 @@ def test_a_device_is_chosen_by_name() -> None:
         with pytest.raises(UserError, match="a GPU needs CuPy, which is not installed") as caught:
             chosen_device("gpu")
         assert "pip install 'systolic-simulator[gpu]'" in str(caught.value)
+
+
+def test_an_installed_cupy_that_cannot_be_loaded_is_not_called_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    package = """
+try:
+    raise ImportError("libcublas.so.13: none")
+except ImportError as error:
+    raise ImportError("=====\\nlong\\n=====") from error
+"""
+    (tmp_path / "cupy.py").write_text(package, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    open_device.cache_clear()
+    with pytest.raises(UserError, match="installed but cannot be loaded") as caught:
+        open_device()
+    assert "libcublas.so.13: none" in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -146,6 +146,28 @@ def trained_lenet5() -> LeNet5:
     return network
 
 
+class StackedCells(torch.nn.Module):
+    """Two layers of GRU or LSTM in both directions: 3 inputs, 5 states."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.cells = getattr(torch.nn, kind)(3, 5, num_layers=2, bidirectional=True, batch_first=True)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.cells(rows)[0]
+
+
+class CalledByKeyword(torch.nn.Module):
+    """A linear layer that is given its input by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = torch.nn.Linear(2, 1)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.inner(input=rows)
+
+
 def seeded(module: type[torch.nn.Module], seed: int = 0) -> torch.nn.Module:
     """A module with weights of this seed, and statistics of batch normalizations that are not 0 and 1."""
     torch.manual_seed(seed)

@@ -262,3 +262,36 @@ def test_mistakes_are_named(arguments: Any, choices: Any, message: str) -> None:
 def test_integers_are_refused() -> None:
     with pytest.raises(UserError, match=r"floating-point numbers \(got 'torch.int64'\)"):
         fake_quantize(torch.arange(3), "int8")
+
+
+def test_what_is_no_tensor_is_refused() -> None:
+    with pytest.raises(UserError, match=r"values to round are a tensor \(got 'ndarray'\)"):
+        fake_quantize(np.ones(3), "int8")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fraction_bits"), [(torch.float16, 10), (torch.bfloat16, 7), (torch.float8_e4m3fn, 3)]
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_results_are_rounded_once(dtype: Any, fraction_bits: int, sign: int) -> None:
+    """1 times a scale by 2^-30 above, on or below a tie between 1 and 1 + 2^-f; float32 has the tie alone."""
+    step = 2.0**-fraction_bits
+    for off, expected in ((2.0**-30, 1 + step), (0.0, 1.0), (-(2.0**-30), 1.0)):
+        rounded = fake_quantize(torch.full((1,), sign).to(dtype), "int8", 1 + step / 2 + off)
+        assert rounded.double().tolist() == [sign * expected]
+    for off, expected in ((2.0**-30, 1 + 2 * step), (0.0, 1 + 2 * step), (-(2.0**-30), 1 + step)):
+        rounded = fake_quantize(torch.full((1,), sign).to(dtype), "int8", 1 + 1.5 * step + off)
+        assert rounded.double().tolist() == [sign * expected]
+
+
+def test_gradients_that_are_not_finite_do_not_pass_clipped_values() -> None:
+    values = torch.tensor([300.0, math.nan, 5.0, 6.0], requires_grad=True)
+    fake_quantize(values, "int8").backward(torch.tensor([math.inf, math.nan, 2.0, math.inf]))
+    assert values.grad.tolist() == [0.0, 0.0, 2.0, math.inf]
+
+
+def test_half_precisions_saturate_by_the_quotient_of_the_forward_pass() -> None:
+    """127 / (127 / 127.2) is beyond int8's 127; bfloat16 has no number between 127 and 127.5."""
+    values = torch.tensor([127.0, 126.0], dtype=torch.bfloat16, requires_grad=True)
+    fake_quantize(values, "int8", 127 / 127.2, encoding="activation").sum().backward()
+    assert values.grad.tolist() == [0.0, 1.0]

@@ -14,8 +14,17 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'systoli
 from simulator import api
 from simulator.foundation import UserError
 from simulator.inference import load_images
-from simulator.pytorch import infer
-from tests.pytorch.modules import AttentionBlock, FixedBatch, Rows, SmallCnn, Tagger, seeded, trained_lenet5
+from simulator.pytorch import infer, simulate
+from tests.pytorch.modules import (
+    AttentionBlock,
+    FixedBatch,
+    Rows,
+    SmallCnn,
+    StackedCells,
+    Tagger,
+    seeded,
+    trained_lenet5,
+)
 
 IMAGES = torch.randn(7, 3, 12, 12, generator=torch.Generator().manual_seed(3))
 
@@ -176,3 +185,18 @@ def test_files_of_arrays_are_taken(tmp_path: Path) -> None:
     result = infer(seeded(SmallCnn), tmp_path / "rows.npz", mac="fp32")
     assert result.accuracy.images == 7
     assert result.accuracy.data == "rows"
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_layers_of_one_recurrent_module_keep_their_own_weights(kind: str) -> None:
+    """Both operators have the name of the module; 2 x 4 rows of 3 inputs, 5 states, steps of 2 rows."""
+    torch.manual_seed(0)
+
+    module = StackedCells(kind).eval()
+    rows = torch.randn(2, 4, 3)
+    expected = module(rows).detach().numpy()
+    result = infer(module, rows, mac="fp32")
+    assert np.abs(result.logits - expected).max() <= 1e-5 * np.abs(expected).max()
+    gates = {"GRU": 3, "LSTM": 4}[kind]
+    of_inputs, of_states = 2 * 4 * gates * 5 * (3 + 10), 2 * 4 * gates * 5 * (5 + 5)
+    assert simulate(module, rows).totals.macs == 2 * (of_inputs + of_states)

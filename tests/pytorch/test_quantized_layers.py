@@ -23,7 +23,7 @@ from simulator.pytorch import (
     refresh_weight_scales,
     simulate,
 )
-from tests.pytorch.modules import AttentionBlock, LeNet5, SmallCnn, seeded, trained_lenet5
+from tests.pytorch.modules import AttentionBlock, CalledByKeyword, LeNet5, SmallCnn, seeded, trained_lenet5
 
 
 def test_a_layer_by_hand() -> None:
@@ -256,3 +256,32 @@ def test_retraining_gains_accuracy_in_three_bits() -> None:
         agreed = network.eval()(torch.from_numpy(data.images)).argmax(1).numpy() == result.logits.argmax(1)
     assert np.mean(agreed) >= 0.995
     assert time.process_time() - started < 120
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_transformer_layers_round_in_evaluation_without_gradients_too(padded: bool) -> None:
+    """PyTorch's fused kernel for that case reads the weights and would not run the layers."""
+    torch.manual_seed(0)
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    rows = torch.randn(4, 5, 8)
+    encoder = torch.nn.TransformerEncoder(layer, 2)
+    made = quantized(encoder, "int4 x int4", "max", calibration=rows).eval()
+    mask = torch.zeros(4, 5, dtype=torch.bool)
+    mask[:, 4] = padded
+    choices = {"src_key_padding_mask": mask} if padded else {}
+    expected = made(rows, **choices).detach()
+    with torch.no_grad():
+        found = made(rows, **choices)
+    exact = encoder.eval()(rows, **choices).detach()
+    torch.testing.assert_close(found, expected)
+    assert (found[:, :4] - exact[:, :4]).abs().max() > 0.01
+
+
+def test_a_layer_called_by_keyword_is_calibrated() -> None:
+    made = quantized(CalledByKeyword(), "int3 x int3", "max", calibration=torch.tensor([[6.0, -2.0]]))
+    assert layer_scales(made)["inner"].activation == 2.0
+
+
+def test_what_is_no_module_is_refused() -> None:
+    with pytest.raises(UserError, match=r"module: is no PyTorch module \(got 'function'\)"):
+        quantized(lambda rows: rows)

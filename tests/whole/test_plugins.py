@@ -181,6 +181,13 @@ def test_an_added_network_and_an_added_price_are_what_the_files_say(folder: Path
             ),
             ["an example that its family does not make", "'zz9'"],
         ),
+        (
+            one_format(
+                "import re\nfrom simulator.numerics.formats import Family, get_format\n"
+                "FAMILY = Family('f', 'f', re.compile('zz9'), lambda _: get_format('int99'), ('zz9',), '')\n"
+            ),
+            ["impossible width", "'int99'"],
+        ),
     ],
 )  # fmt: skip
 def test_a_package_at_fault_is_named(tmp_path: Path, files: dict[str, str], parts: list[str]) -> None:
@@ -208,18 +215,25 @@ def test_two_packages_with_one_name_are_both_named(tmp_path: Path) -> None:
     refused.must_refuse("two packages", "others 2.5", "theirs 2.5", "'odd'")
 
 
-def test_an_importer_that_fails_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("read", "parts"),
+    [
+        ("lambda path: [][1]", ["IndexError"]),
+        ("lambda path: [path]", ["reads no network", "got 'list'", "allowed: Network"]),
+    ],
+)
+def test_an_importer_that_fails_is_named(tmp_path: Path, read: str, parts: list[str]) -> None:
     install(
         tmp_path,
         {
             "pyproject.toml": '[project]\nname = "theirs"\nversion = "2.5"\n'
             '[project.entry-points."systolic.importers"]\nbad = "their_importer:BAD"\n',
             "their_importer.py": "from simulator.workload.importer import Importer\n"
-            "BAD = Importer(('.bad',), lambda path: [][1])\n",
+            f"BAD = Importer(('.bad',), {read})\n",
             "x.bad": "",
         },
     )
-    systolic(tmp_path, "simulate", "x.bad").must_refuse("theirs 2.5", "'bad'", "IndexError")
+    systolic(tmp_path, "simulate", "x.bad").must_refuse("theirs 2.5", "'bad'", *parts)
 
 
 def test_a_package_without_the_table_that_it_names_is_named(tmp_path: Path) -> None:

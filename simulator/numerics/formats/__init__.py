@@ -99,9 +99,13 @@ def _check_examples(plugin: Plugin[Family], others: list[Family]) -> None:
         if owner is not None:
             raise UserError(f"is a spec of the family {owner!r} too", source=plugin.source, value=spec)
         match = plugin.value.pattern.fullmatch(spec)
-        with blaming(plugin):
-            made = None if match is None else plugin.value.build(match)
-            facts = None if made is None else (made.spec, made.family)
+        try:
+            with blaming(plugin):
+                made = None if match is None else plugin.value.build(match)
+                facts = None if made is None else (made.spec, made.family)
+        except UserError as error:
+            known = str(error).startswith(plugin.source)
+            raise error if known else UserError(str(error), source=plugin.source) from error
         if facts != (spec, plugin.value.name):
             raise UserError(
                 "is an example that its family does not make, or calls by another spec or family",

@@ -137,15 +137,19 @@ def open_device() -> Device:
     """The current CUDA device.
 
     Raises:
-        UserError: CuPy is not installed, or it finds no device.
+        UserError: CuPy is not installed, cannot be loaded, or finds no device.
     """
     try:
         import cupy
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if error.name != "cupy":
+            raise _unloadable(error) from error
         raise UserError(
             "a GPU needs CuPy, which is not installed",
             allowed="pip install 'systolic-simulator[gpu]', or --device cpu",
         ) from error
+    except ImportError as error:
+        raise _unloadable(error) from error
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
@@ -153,6 +157,14 @@ def open_device() -> Device:
     if not count:
         raise UserError("CuPy finds no CUDA device", allowed="--device cpu")
     return CupyDevice()
+
+
+def _unloadable(error: ImportError) -> UserError:
+    """What is said of a CuPy that is there; its own message, of many lines, names the cause behind it."""
+    cause = " ".join(str(error.__cause__ or error).split())
+    return UserError(
+        "a GPU needs CuPy, which is installed but cannot be loaded", value=cause, allowed="--device cpu"
+    )
 
 
 def chosen_device(name: str) -> Device | None:

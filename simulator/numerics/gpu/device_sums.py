@@ -9,9 +9,10 @@ import numpy as np
 
 from simulator.numerics.engines.blas import DOUBLE_BITS
 from simulator.numerics.engines.problem import Refusal
+from simulator.numerics.formats import TABLE_BITS
 from simulator.numerics.gpu.device import Device, DeviceArray, scalars
 from simulator.numerics.gpu.device_arithmetic import blocks, look_up
-from simulator.numerics.gpu.device_encoding import encode_on
+from simulator.numerics.gpu.device_encoding import decode_on, encode_on
 from simulator.numerics.gpu.half_flushing import flushes_as_formats_do
 from simulator.numerics.gpu.step_plans import (
     Role,
@@ -129,7 +130,7 @@ def _exact(
     """By the device's BLAS where a bound proves it, else step by step in the register."""
     xp, K = device.xp, left.codes.shape[2]
     a, w = _looked_up(device, plan, left), _looked_up(device, plan, right)
-    start = 0 if initial is None or not initial.size else int(xp.abs(initial).max())
+    start = _largest(initial)
     bound: float = K * plan.largest[0] * plan.largest[1]
     if not _fits(plan, bound, start):
         largest = [float(xp.abs(each).max()) if each.size else 0.0 for each in (a, w)]
@@ -141,6 +142,11 @@ def _exact(
         return _added(device, plan, xp.matmul(a, w), initial, reason)
     watched = watched_plan(plan.mac)
     return watched if isinstance(watched, Refusal) else _tiled(device, watched, left, right, initial)
+
+
+def _largest(initial: DeviceArray | None) -> int:
+    """The largest magnitude to start from; that of the least int64 is no int64."""
+    return 0 if initial is None or not initial.size else max(-int(initial.min()), int(initial.max()))
 
 
 def _added(
@@ -284,7 +290,17 @@ def _started(
         return xp.array(initial, np.int64)
     if plan.kernel == "single":
         return xp.array(initial, np.uint32).view(np.float32)
+    if plan.mac.accumulator_format.bits > TABLE_BITS:
+        return _flushed(device, plan, decode_on(device, plan.mac.accumulator_format, initial))
     return look_up(device, device.constant((plan, "start"), lambda: _values_by_code(plan)), initial)
+
+
+def _flushed(device: Device, plan: StepPlan, values: DeviceArray) -> DeviceArray:
+    """float64 values with subnormal ones of the accumulator made zeros of their sign, if it does so."""
+    if not plan.mac.accumulator.rounding.flush_subnormals:  # type: ignore[attr-defined]
+        return values
+    xp, least = device.xp, plan.mac.accumulator_format.smallest_normal
+    return xp.where(xp.abs(values) < least, xp.copysign(xp.zeros_like(values), values), values)
 
 
 def _values_by_code(plan: StepPlan) -> Any:
