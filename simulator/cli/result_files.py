@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from simulator.foundation.reading.content import is_file, is_folder
+from simulator.foundation.reading.content import is_file, is_folder, names_in
 
 _VARIANT = re.compile(r"(\d+)_.+\.json")
 
@@ -17,5 +17,5 @@ def result_files(path: Path) -> list[Path]:
     """
     if not is_folder(path) or is_file(path / "result.json"):
         return [path]
-    numbered = {int(match[1]): each for each in path.iterdir() if (match := _VARIANT.fullmatch(each.name))}
+    numbered = {int(match[1]): path / name for name in names_in(path) if (match := _VARIANT.fullmatch(name))}
     return [numbered[number] for number in sorted(numbered)] or [path]

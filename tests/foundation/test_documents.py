@@ -41,7 +41,10 @@ def error_of(document: str, tmp_path: Path) -> str:
         ("arry: {rows: 4}", ["arry", "unknown key", "did you mean 'array'"]),
         ("array: {dataflow: sw}", ["array.dataflow", "'os', 'ws', 'is' or 'wst'", "got 'sw'"]),
         ("sram: {ifmap: {capacity_kb: 4}}", ["sram.ifmap.capacity_kb", "did you mean 'capacity_kib'"]),
-        ("dram: {bandwidth_gbyte_per_s: 0}", ["dram.bandwidth_gbyte_per_s", "greater than 0"]),
+        (
+            "dram: {bandwidth_gbyte_per_s: 0}",
+            ["dram.bandwidth_gbyte_per_s", "greater than or equal to 0.001", "got 0"],
+        ),
         ("clock_mhz: -1", ["clock_mhz", "got -1"]),
         ("array:\n  rows: 4\n  rows: 5", ["line 3", "given twice", "'rows'"]),
         ("array: [", ["line 2", "not valid YAML"]),

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
+from simulator.foundation.resources import own_text
 
 DeviceArray = Any
 """An array in the device's memory, with NumPy's interface."""
@@ -119,7 +120,7 @@ class CupyDevice:
         if part not in self._modules:
             # --fmad=false: what the kernels do not write as a fused multiply-add must not become one.
             options = ("--std=c++17", "--fmad=false", f"-DKERNELS_{part.upper()}")
-            self._modules[part] = self.xp.RawModule(code=SOURCE.read_text(encoding="utf-8"), options=options)
+            self._modules[part] = self.xp.RawModule(code=own_text(SOURCE), options=options)
         return self._modules[part]
 
 
