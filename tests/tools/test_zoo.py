@@ -13,6 +13,7 @@ torch: Any = pytest.importorskip("torch", reason="PyTorch is an extra")
 from tools.zoo import __main__ as command  # noqa: E402
 from tools.zoo.execution import UnknownProductError, executed  # noqa: E402
 from tools.zoo.products import Product, macs, without_order  # noqa: E402
+from tools.zoo.values import randomize_uniform_values  # noqa: E402
 
 
 def image(channels: int, side: int) -> Any:
@@ -56,6 +57,27 @@ def test_attention_is_its_products() -> None:
     products, counted = executed(Attention(), tuple(torch.ones(shape) for shape in shapes))
     assert products == Counter({Product(12, 3, 5, 4): 1, Product(12, 3, 4, 5): 1})
     assert counted == 12 * 3 * 5 * 4 * 2
+
+
+def test_no_bias_scale_or_statistic_stays_trivial() -> None:
+    """Zeros become values of -0.5 to 0.5, ones of 0.5 to 1.5; random weights stay as they are."""
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3), torch.nn.BatchNorm2d(16), torch.nn.LayerNorm(16))
+    torch.nn.init.zeros_(model[0].bias)
+    weights = model[0].weight.clone()
+    randomize_uniform_values(model, seed=3)
+    assert torch.equal(model[0].weight, weights)
+    zeros = [model[0].bias, model[1].bias, model[1].running_mean, model[2].bias]
+    ones = [model[1].weight, model[1].running_var, model[2].weight]
+    for values, low, high in [*((one, -0.5, 0.5) for one in zeros), *((one, 0.5, 1.5) for one in ones)]:
+        assert len(set(values.tolist())) == 16
+        assert all(low <= value <= high for value in values.tolist())
+    assert model[1].num_batches_tracked.item() == 0
+    again = torch.nn.LayerNorm(16)
+    other = torch.nn.LayerNorm(16)
+    randomize_uniform_values(again, seed=3)
+    randomize_uniform_values(other, seed=3)
+    assert torch.equal(again.weight, other.weight)
+    assert torch.equal(again.bias, other.bias)
 
 
 def test_an_operator_that_may_be_a_product_is_not_passed_over() -> None:

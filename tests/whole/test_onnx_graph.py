@@ -272,6 +272,23 @@ def test_a_residual_block(tmp_path: Path) -> None:
     assert kinds(c) == []
 
 
+def test_a_transposed_convolution_adds_its_blocks_and_then_its_bias(tmp_path: Path) -> None:
+    """5 x 5 pixels, stride 2: 3 x 3 blocks overlap to 11 x 11. A normalization behind it folds into it."""
+    normalization = [weights(name, 4) for name in ("scale", "offset", "mean", "variance")]
+    constants = [weights("up.weight", 6, 4, 3, 3), weights("up.bias", 4), *normalization]
+    inputs = [tensor("x", 1, 6, 5, 5)]
+    alone = node("ConvTranspose", "x up.weight up.bias", "y", strides=[2, 2])
+    (layer,) = imported(tmp_path, [alone], inputs, constants).layers
+    assert layer.m * layer.n == 25 * 36
+    assert kinds(layer) == [("add", 25 * 36, ()), ("bias", 11 * 11 * 4, ())]
+    normalized = [
+        node("ConvTranspose", "x up.weight", "u", strides=[2, 2]),
+        node("BatchNormalization", "u scale offset mean variance", "y"),
+    ]
+    (layer,) = imported(tmp_path, normalized, inputs, constants).layers
+    assert kinds(layer) == [("add", 25 * 36, ()), ("bias", 11 * 11 * 4, ())]
+
+
 def test_concatenation_has_several_producers_who_share_the_work(tmp_path: Path) -> None:
     nodes = [
         node("Conv", "x a.weight", "a"),

@@ -21,6 +21,7 @@ from tools.zoo.architecture import Architecture
 from tools.zoo.execution import executed
 from tools.zoo.products import Products, macs, of_network, without_order
 from tools.zoo.records import Record
+from tools.zoo.values import randomize_uniform_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,11 @@ class Measurement:
 
 
 def exported(architecture: Architecture, path: Path) -> tuple[Any, tuple[Any, ...]]:
-    """Write an architecture with random weights as ONNX; the model and its example inputs."""
+    """Write an architecture as ONNX, no bias or scale of it trivial; the model and its example inputs."""
     torch.manual_seed(0)
     model, inputs = architecture.build()
     model.eval()
+    randomize_uniform_values(model, seed=0)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if architecture.exporter == "dynamo":

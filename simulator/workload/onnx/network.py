@@ -163,7 +163,8 @@ class _Importer:
         else:
             for piece in value.pieces:
                 self._append(piece.layer, kind, piece.elements)
-            self._pass_on(node, data)
+            # A sum of overlapping blocks is linear: a factor and an offset behind it fold into its products.
+            self._pass_on(node, data, stage=value.stage if node.operator == "Col2Im" else "done")
 
     def _join(self, node: Node, kind: PostOperationKind, data: list[str]) -> None:
         """An operation on several computed tensors: work of the layer that comes last among theirs."""
