@@ -152,16 +152,17 @@ def test_times_beyond_the_range_are_refused() -> None:
         simulate(
             matrix_layer("l", "fc", m=464158, n=464158, k=464158), load_arch("int8_32x32", slow | single)
         )
-    assert f"{464158**3:,} tiles, 370,000 cycles for the DRAM each" in str(caught.value)
-    assert f"at most {2**60 // 370_000:,} tiles" in str(caught.value)
+    assert 464158**3 * 370_000 > 2**60
+    assert "dram.bandwidth_gbyte_per_s: layer 'l' may take more cycles than" in str(caught.value)
 
 
 def test_tiles_are_counted_along_every_loop() -> None:
-    """Two images in blocks of 3 x 7 of 50,000 x 50,000 pixels, 200 channels singly, 100 inputs by twos."""
-    layer = convolution_layer("l", Convolution(2, 100, 200, (50_000, 50_000), (1, 1)))
-    slow = {"dram.latency_ns": 10000, "clock_mhz": 5000, "dram.bandwidth_gbyte_per_s": 0.0001}
+    """Two images in blocks of 3 x 7 of 50,000 x 50,000 pixels, 200 channels singly, 140 inputs by twos."""
+    layer = convolution_layer("l", Convolution(2, 140, 200, (50_000, 50_000), (1, 1)))
+    slow = {"dram.latency_ns": 10000, "clock_mhz": 5000, "dram.bandwidth_gbyte_per_s": 0.001}
     tile = {"images": 1, "rows": 3, "columns": 7, "n": 1, "k": 2}
     arch = bundled("ws", **slow, **{f"tiling.tile_{name}": size for name, size in tile.items()})
     with pytest.raises(UserError) as caught:
         simulate(layer, arch)
-    assert f"{2 * 16_667 * 7_143 * 200 * 50:,} tiles, 3,250,000 cycles" in str(caught.value)
+    assert 2 * 16_667 * 7_143 * 200 * 70 * 370_000 > 2**60
+    assert "dram.bandwidth_gbyte_per_s: layer 'l' may take more cycles than" in str(caught.value)

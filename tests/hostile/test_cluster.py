@@ -110,7 +110,7 @@ def test_a_scheduler_that_dies_or_hangs_is_noticed_within_15_s(
     until(lambda: len(points(spec)) > 5 or process.poll() is not None)
     scheduler[0].send_signal(way)
     began_s = time.monotonic()
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate(timeout=240)
     assert time.monotonic() - began_s < 15 + 3  # the last is for a process to end on a busy machine
     assert process.returncode == 2
     assert out == ""
@@ -195,7 +195,7 @@ def test_a_killed_local_worker_is_told_and_what_is_finished_is_kept(spec: Path) 
         if "resource_tracker" not in Path(f"/proc/{child}/cmdline").read_text()
     ]
     os.kill(workers[0], signal.SIGKILL)
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate(timeout=240)
     assert process.returncode == 2
     assert out == ""
     assert error.count("\n") == 1
