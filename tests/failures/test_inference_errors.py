@@ -228,14 +228,17 @@ def test_unknown_keys_in_the_manifest(trace_folder: Path) -> None:
     refused(lambda: load_trace(trace_folder), "unknown key", "did you mean 'policy'?")
 
 
-def test_tensors_that_do_not_fit_their_layer(trace_folder: Path) -> None:
+@pytest.mark.parametrize(("size", "value", "role"), [("k", 401, "activations"), ("n", 121, "weights")])
+def test_tensors_that_do_not_fit_their_layer(trace_folder: Path, size: str, value: int, role: str) -> None:
+    """fc1 has 400 inputs and 120 outputs."""
+
     def change(document: dict[str, object]) -> None:
         layers = document["layers"]
         assert isinstance(layers, list)
-        layers[2]["layer"]["k"] = 401
+        layers[2]["layer"][size] = value
 
     edited(trace_folder, change)
-    refused(lambda: load_trace(trace_folder), "weights do not fit layer 'fc1'", "layers.2")
+    refused(lambda: load_trace(trace_folder), f"{role} do not fit layer 'fc1'", "layers.2")
 
 
 def test_the_command_refuses_without_a_traceback(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
