@@ -48,7 +48,7 @@ from tests.hostile.fuzzing.mutations import (
     encoded,
 )
 from tests.hostile.fuzzing.run_kinds import RUN_KINDS
-from tests.hostile.fuzzing.samples import Samples
+from tests.hostile.fuzzing.samples import PROVENANCE, Samples, network_file
 
 Case = Callable[[random.Random, Samples, Path], None]
 """Makes a case with the generator and tries it in an empty folder. Raises UserError, or returns."""
@@ -116,9 +116,7 @@ def _table(draw: random.Random, _: Samples, folder: Path) -> None:
 
 def _accelergy(draw: random.Random, _: Samples, folder: Path) -> None:
     path = _yaml_file(samples.ACCELERGY, draw, folder)
-    conditions = samples.TABLE["conditions"]["c"]
-    provenance = {"source": "a test", "status": "own", "conditions": conditions}
-    import_reference_tables([read_text(path)], name="t", provenance=provenance, source=str(path))
+    import_reference_tables([read_text(path)], name="t", provenance=PROVENANCE, source=str(path))
 
 
 def _sweep(draw: random.Random, _: Samples, folder: Path) -> None:
@@ -212,12 +210,12 @@ def _picture(draw: random.Random, made: Samples, folder: Path) -> None:
 
 def _onnx_bytes(draw: random.Random, made: Samples, folder: Path) -> None:
     path = folder / "m.onnx"
-    path.write_bytes(changed_bytes(made.onnx, draw))
+    path.write_bytes(changed_bytes(made.models["small"], draw))
     _try_onnx(path, draw)
 
 
 def _onnx_graph(draw: random.Random, made: Samples, folder: Path) -> None:  # noqa: C901 - a change each
-    model = onnx.load_model_from_string(made.onnx)
+    model = onnx.load_model_from_string(made.models["small"])
     graph = model.graph
     node, tensor = draw.choice(graph.node), draw.choice(graph.initializer)
     text = draw.choice([value for value in VALUES if isinstance(value, str) and "\ud800" not in value])
@@ -295,9 +293,7 @@ def _run(draw: random.Random, _: Samples, folder: Path) -> None:
     arch = json.loads(json.dumps(samples.ARCH))
     path = folder / "a.yaml"
     path.write_text(json.dumps(changed_document(arch, draw)).encode("utf-8", errors="replace").decode())
-    network = folder / "n.yaml"
-    network.write_text(json.dumps(samples.NETWORK))
-    require_laws(simulate(load_network(network), configure(str(path), {})))
+    require_laws(simulate(load_network(network_file(folder)), configure(str(path), {})))
 
 
 _ARGUMENTS: Final = (
@@ -315,7 +311,7 @@ _COMMANDS: Final = (
 
 def _command_line(draw: random.Random, made: Samples, folder: Path) -> None:
     """Arguments that do not belong together; a command that takes them must do something sensible."""
-    (folder / "n.yaml").write_text(json.dumps(samples.NETWORK))
+    network_file(folder)
     (folder / "r.json").write_text(json.dumps(made.result))
     (folder / "s.yaml").write_text("networks: [absent]")
     arguments = [*draw.choice(_COMMANDS)]

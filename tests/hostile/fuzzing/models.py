@@ -35,7 +35,12 @@ _INTEGERS: Final[tuple[list[int], ...]] = (
 
 def models() -> dict[str, bytes]:
     """Models by name; each takes float32 [N, 1, 6, 6] and gives [N, 5], but for what its name says."""
-    return {"convolution": _convolution(), "attention": _attention(), "recurrent": _recurrent()}
+    return {
+        "small": _small(),
+        "convolution": _convolution(),
+        "attention": _attention(),
+        "recurrent": _recurrent(),
+    }
 
 
 def _model(nodes: list[Any], weights: dict[str, Any], name: str) -> bytes:
@@ -56,6 +61,19 @@ def _model(nodes: list[Any], weights: dict[str, Any], name: str) -> bytes:
 
 def _normal(draw: np.random.Generator, *size: int) -> Any:
     return draw.normal(size=size).astype(np.float32)
+
+
+def _small() -> bytes:
+    draw, node = np.random.default_rng(4), helper.make_node
+    nodes = [
+        node("Conv", ["x", "w", "b"], ["c"], name="conv", kernel_shape=[3, 3]),
+        node("Relu", ["c"], ["r"], name="relu"),
+        node("Constant", [], ["shape"], value=numpy_helper.from_array(np.array([-1, 64]))),
+        node("Reshape", ["r", "shape"], ["f"], name="flat"),
+        node("Gemm", ["f", "v"], ["y"], name="fc"),
+    ]
+    weights = {"w": _normal(draw, 4, 1, 3, 3), "b": _normal(draw, 4), "v": _normal(draw, 64, 5)}
+    return _model(nodes, weights, "graph")
 
 
 def _convolution() -> bytes:

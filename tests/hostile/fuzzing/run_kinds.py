@@ -39,14 +39,7 @@ from simulator.workload import load_network
 from tests.hostile.fuzzing import mutations, samples
 from tests.hostile.fuzzing.laws import require_laws
 from tests.hostile.fuzzing.mutations import SNIPPETS, VALUES
-from tests.hostile.fuzzing.samples import Samples
-
-
-def network_file(folder: Path) -> Path:
-    """The sample network in a file."""
-    path = folder / "n.yaml"
-    path.write_text(json.dumps(samples.NETWORK))
-    return path
+from tests.hostile.fuzzing.samples import PROVENANCE, Samples, network_file
 
 
 def yaml_text(document: Any, draw: random.Random) -> str:
@@ -88,9 +81,8 @@ def _tables(draw: random.Random, _: Samples, folder: Path) -> None:
     else:
         table = load_table(str(_written(folder / "mine.yaml", yaml_text(samples.TABLE, draw), draw)))
         texts = [export_ert(table), export_art(table)]
-        provenance = {"source": "a test", "status": "own", "conditions": samples.TABLE["conditions"]["c"]}
         written = folder / "back.yaml"
-        written.write_text(import_reference_tables(texts, name="back", provenance=provenance))
+        written.write_text(import_reference_tables(texts, name="back", provenance=PROVENANCE))
         before = {key: row.value for key, row in table.rows.items() if row.unit == "um2"}
         after = {key: row.value for key, row in load_table(str(written)).rows.items()}
         assert all(after[key] == value for key, value in before.items() if key in after)
@@ -100,9 +92,8 @@ def _accelergy_run(draw: random.Random, _: Samples, folder: Path) -> None:
     """A run priced by a table that was imported from changed Accelergy files."""
     text = yaml_text(samples.ACCELERGY, draw)
     path = _written(folder / "e.yaml", text, draw)
-    provenance = {"source": "a test", "status": "own", "conditions": samples.TABLE["conditions"]["c"]}
     table = folder / "t.yaml"
-    table.write_text(import_reference_tables([read_text(path)], name="t", provenance=provenance))
+    table.write_text(import_reference_tables([read_text(path)], name="t", provenance=PROVENANCE))
     arch = load_arch("int8_32x32", {"array.rows": 8, "tables": [str(table), *samples.ARCH["tables"]]})
     require_laws(simulate(load_network(network_file(folder)), arch))
 

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from simulator.inference import load_images, load_model, plan_network, record_trace
@@ -75,6 +73,11 @@ ACCELERGY: Final[Mapping[str, Any]] = {
     ]},
     "ART": {"version": 0.4, "tables": [{"name": "system.pe.int8", "area": 300.0}]},
 }  # fmt: skip
+
+PROVENANCE: Final[dict[str, Any]] = {
+    "source": "a test", "status": "own", "conditions": TABLE["conditions"]["c"],
+}  # fmt: skip
+"""What is said of prices that come from Accelergy files."""
 
 SWEEP: Final[Mapping[str, Any]] = {
     "name": "s", "networks": ["resnet50"], "archs": ["int8_32x32"], "macs": ["int8", "e4m3 x e4m3"], "batches": [1],
@@ -142,6 +145,13 @@ SPECS: Final = (
 )
 
 
+def network_file(folder: Path) -> Path:
+    """The network in a file."""
+    path = folder / "n.yaml"
+    path.write_text(json.dumps(NETWORK))
+    return path
+
+
 @dataclass(frozen=True)
 class Samples:
     """Good inputs that take some work to make; trace files by name."""
@@ -151,21 +161,18 @@ class Samples:
     trace: Mapping[str, bytes]
     arrays: Mapping[str, bytes]
     pictures: Mapping[str, bytes]
-    onnx: bytes
     models: Mapping[str, bytes]
-    network_file: Path
     model_file: Path
     images_file: Path
 
     @staticmethod
     def made_in(folder: Path) -> Samples:
         """All of them; `folder` holds what they are made from."""
-        network_file = folder / "two.yaml"
-        network_file.write_text(json.dumps(NETWORK))
-        result = simulate(load_network(network_file), configure("int8_32x32", {"array.rows": 8}))
+        result = simulate(load_network(network_file(folder)), configure("int8_32x32", {"array.rows": 8}))
         images = np.random.default_rng(1).integers(0, 256, (3, 1, 6, 6), dtype=np.uint8)
         model_file, data_file = folder / "m.onnx", folder / "images.npz"
-        model_file.write_bytes(_model())
+        made_models = models()
+        model_file.write_bytes(made_models["small"])
         np.savez(data_file, images=images, labels=np.array([0, 1, 2]), calibration_images=images)
         model, data = load_model(model_file), load_images(data_file)
         record_trace(model, data, plan_network(model, data, "int8", None), folder / "trace")
@@ -176,9 +183,7 @@ class Samples:
             trace=trace,
             arrays={"a.npz": data_file.read_bytes(), "b.npz": _compressed(images), "c.npy": _npy(images)},
             pictures=_pictures(),
-            onnx=model_file.read_bytes(),
-            models={"small": model_file.read_bytes(), **models()},
-            network_file=network_file,
+            models=made_models,
             model_file=model_file,
             images_file=data_file,
         )
@@ -204,30 +209,3 @@ def _pictures() -> dict[str, bytes]:
         Image.fromarray(pixels).save(stream, suffix)
         made[f"a.{suffix}"] = stream.getvalue()
     return made
-
-
-def _model() -> bytes:
-    draw = np.random.default_rng(4)
-    weights = {"w": (4, 1, 3, 3), "b": (4,), "v": (64, 5)}
-    nodes = [
-        helper.make_node("Conv", ["x", "w", "b"], ["c"], name="conv", kernel_shape=[3, 3]),
-        helper.make_node("Relu", ["c"], ["r"], name="relu"),
-        helper.make_node("Constant", [], ["shape"], value=numpy_helper.from_array(np.array([-1, 64]))),
-        helper.make_node("Reshape", ["r", "shape"], ["f"], name="flat"),
-        helper.make_node("Gemm", ["f", "v"], ["y"], name="fc"),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "graph",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1, 6, 6])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 5])],
-        [
-            numpy_helper.from_array(draw.normal(size=size).astype(np.float32), n)
-            for n, size in weights.items()
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    model.ir_version = 8
-    content: bytes = model.SerializeToString()
-    onnx.checker.check_model(model)
-    return content
