@@ -28,7 +28,8 @@ from simulator.workload.onnx import (
     build_graph,
     read_source,
 )
-from simulator.workload.onnx.evaluate import Evaluator, evaluator_of
+from simulator.workload.onnx.evaluate import evaluator_of
+from simulator.workload.onnx.evaluator import Evaluator
 from simulator.workload.onnx.fixed_inputs import with_values
 from simulator.workload.onnx.sizes import batch_axes, close_sizes
 

@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from simulator.workload.onnx.evaluator import Evaluator, given
 from simulator.workload.onnx.graph import OWN_DOMAIN, Constant, Node, Tensor
 from simulator.workload.onnx.own_operators import OWN_EVALUATORS
 from simulator.workload.onnx.reference_gaps import OWN_OF_OPERATOR, in_todays_words
 
 INTS = 7
 """Attribute type of a list of integers, in AttributeProto."""
-
-Evaluator = Callable[[Sequence[Tensor | None]], Sequence[Tensor]]
 
 
 def evaluator_of(node: Node) -> Evaluator | None:
@@ -164,7 +163,7 @@ def _resize(node: Node) -> Evaluator | None:
     axes = node.get("axes", None)
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        image, scales = _given(inputs, 0), _given(inputs, 2)
+        image, scales = given(inputs, 0), given(inputs, 2)
         lengths = [image.shape[axis] for axis in axes] if axes is not None else image.shape
         sizes = np.floor(np.asarray(lengths) * scales.astype(np.float64)).astype(np.int64)
         assert by_sizes is not None
@@ -215,11 +214,11 @@ def _clip(node: Node) -> Evaluator:
 
 def _pad(node: Node) -> Evaluator | None:
     """Of constants around all axes, with sizes from inputs; None for other modes and operator sets."""
-    if node.version < 11 or node.get("mode", "constant") not in ("constant", b"constant"):
+    if node.version < 11 or node.get("mode", "constant") != "constant":
         return None
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        values, sizes = _given(inputs, 0), _given(inputs, 1).reshape(2, -1)
+        values, sizes = given(inputs, 0), given(inputs, 1).reshape(2, -1)
         around = None if len(inputs) < 3 else inputs[2]
         if len(inputs) > 3 and inputs[3] is not None:
             axes = [int(axis) % values.ndim for axis in inputs[3]]
@@ -278,7 +277,7 @@ def _batch_normalization(node: Node) -> Evaluator | None:
     epsilon = node.get("epsilon", 1e-5)
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        x, scale, bias, mean, variance = (_given(inputs, position) for position in range(5))
+        x, scale, bias, mean, variance = (given(inputs, position) for position in range(5))
         spread = (-1, *[1] * (x.ndim - 2))
         factor = (scale / np.sqrt(variance + epsilon)).reshape(spread)
         return (((x - mean.reshape(spread)) * factor + bias.reshape(spread)).astype(x.dtype),)
@@ -291,7 +290,7 @@ def _group_normalization(node: Node) -> Evaluator:
     groups, epsilon = node.get("num_groups"), node.get("epsilon", 1e-5)
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        x, scale, bias = (_given(inputs, position) for position in range(3))
+        x, scale, bias = (given(inputs, position) for position in range(3))
         rows = x.reshape(len(x), groups, -1)
         centred = rows - rows.mean(axis=-1, keepdims=True)
         normal = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + epsilon)
@@ -331,18 +330,12 @@ def _gather_elements(node: Node) -> Evaluator:
     """
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        data, indices = _given(inputs, 0), _given(inputs, 1)
+        data, indices = given(inputs, 0), given(inputs, 1)
         places: list[Tensor] = list(np.indices(indices.shape, sparse=True))
         places[node.get("axis", 0)] = indices
         return (np.asarray(data[tuple(places)]),)
 
     return evaluate
-
-
-def _given(inputs: Sequence[Tensor | None], position: int) -> Tensor:
-    value = inputs[position]
-    assert value is not None
-    return value
 
 
 _IMPLEMENTED_FROM: Mapping[str, int] = {"DequantizeLinear": 19, "BatchNormalization": 6}

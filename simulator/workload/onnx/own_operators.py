@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from simulator.workload.onnx.evaluator import Evaluator, given
 from simulator.workload.onnx.graph import Node, Shape, Tensor
 
-Evaluator = Callable[[Sequence[Tensor | None]], Sequence[Tensor]]
 Element = np.dtype[np.generic]
 
 
 def _as_data(_node: Node) -> Evaluator:
     """The first operand. The second makes it count as data, so that products with it are not folded."""
-    return lambda inputs: (_given(inputs, 0),)
+    return lambda inputs: (given(inputs, 0),)
 
 
 def _round_to_integer(_node: Node) -> Evaluator:
     """The nearest integers, as int32: what an integer product gives, after an arithmetic that may round."""
-    return lambda inputs: (np.rint(_given(inputs, 0)).astype(np.int32),)
+    return lambda inputs: (np.rint(given(inputs, 0)).astype(np.int32),)
 
 
 def _col2im(node: Node) -> Evaluator:
@@ -33,7 +33,7 @@ def _col2im(node: Node) -> Evaluator:
     block, strides, dilations, pads = (node.get(name) for name in ("block", "strides", "dilations", "pads"))
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        columns = _given(inputs, 0)
+        columns = given(inputs, 0)
         channels = columns.shape[1] // prod(block)
         blocks = columns.reshape(len(columns), channels, *block, *positions)
         extents = [
@@ -66,7 +66,7 @@ def _deformed_windows(node: Node) -> Evaluator:
     )
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        x, offsets = _given(inputs, 0), _given(inputs, 1)
+        x, offsets = given(inputs, 0), given(inputs, 1)
         batch, channels = x.shape[:2]
         out_h, out_w = offsets.shape[2:]
         taps = prod(kernel)
@@ -109,7 +109,7 @@ def _windows(node: Node) -> Evaluator:
     )
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        values = _given(inputs, 0)
+        values = given(inputs, 0)
         edges = [(0, 0)] * values.ndim
         edges[axis] = (before, after)
         padded = np.pad(values, edges)
@@ -134,7 +134,7 @@ def _dequantize_blocks(node: Node) -> Evaluator:
         return np.asarray(used.astype(np.int32) @ (1 << np.arange(bits)))
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        packed, scales, zeros = _given(inputs, 0), _given(inputs, 1), inputs[2] if len(inputs) > 2 else None
+        packed, scales, zeros = given(inputs, 0), given(inputs, 1), inputs[2] if len(inputs) > 2 else None
         codes = unpacked(packed, blocks * size).reshape(n, blocks, size)
         if zeros is None:
             zero: Tensor = np.full((n, blocks), 1 << (bits - 1), np.float32)
@@ -146,12 +146,6 @@ def _dequantize_blocks(node: Node) -> Evaluator:
         return (np.ascontiguousarray(real.reshape(n, -1)[:, :k].T, np.float32),)
 
     return evaluate
-
-
-def _given(inputs: Sequence[Tensor | None], position: int) -> Tensor:
-    value = inputs[position]
-    assert value is not None
-    return value
 
 
 def own_shape(node: Node, first: Shape) -> Shape:

@@ -11,17 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from simulator.workload.onnx.evaluator import Evaluator, given
 from simulator.workload.onnx.graph import Node, Tensor
 
-Evaluator = Callable[[Sequence[Tensor | None]], Sequence[Tensor]]
 Maker = Callable[[Node], Evaluator | None]
 """An evaluator for a node; None where the reference evaluator is right."""
-
-
-def _given(inputs: Sequence[Tensor | None], position: int) -> Tensor:
-    value = inputs[position]
-    assert value is not None
-    return value
 
 
 def _over_rows(function: Callable[[Tensor], Tensor]) -> Maker:
@@ -32,7 +26,7 @@ def _over_rows(function: Callable[[Tensor], Tensor]) -> Maker:
             return None
 
         def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-            x = _given(inputs, 0)
+            x = given(inputs, 0)
             axis = node.get("axis", 1) % max(x.ndim, 1)
             rows = x.reshape(int(np.prod(x.shape[:axis])), -1)
             return (function(rows).reshape(x.shape).astype(x.dtype),)
@@ -67,8 +61,8 @@ def _old_resize(node: Node) -> Evaluator | None:
     is_linear = node.get("mode", "nearest") == "linear"
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        x = _given(inputs, 0)
-        scales = node.get("scales", None) if len(inputs) < 2 else _given(inputs, 1)
+        x = given(inputs, 0)
+        scales = node.get("scales", None) if len(inputs) < 2 else given(inputs, 1)
         for axis, scale in enumerate(np.asarray(scales, np.float32).tolist()):
             is_smaller = node.operator == "Resize" and scale < 1
             if scale != 1:
@@ -98,7 +92,7 @@ def _lrn(node: Node) -> Evaluator:
     alpha, beta = node.get("alpha", 1e-4), node.get("beta", 0.75)
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        x = _given(inputs, 0)
+        x = given(inputs, 0)
         squares, sums = np.square(x), np.zeros_like(x)
         for channel in range(x.shape[1]):
             first = max(0, channel - (size - 1) // 2)
@@ -113,7 +107,7 @@ def _lp_normalization(node: Node) -> Evaluator:
     axis, order = node.get("axis", -1), node.get("p", 2)
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        x = _given(inputs, 0)
+        x = given(inputs, 0)
         norm = (np.abs(x) ** order).sum(axis=axis, keepdims=True) ** (1 / order)
         return (np.asarray(np.divide(x, norm, out=np.zeros_like(x), where=norm != 0), x.dtype),)
 
@@ -125,7 +119,7 @@ def _one_hot(node: Node) -> Evaluator:
     axis = node.get("axis", -1)
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        places, depth, values = (_given(inputs, position) for position in range(3))
+        places, depth, values = (given(inputs, position) for position in range(3))
         classes = np.arange(int(depth.reshape(-1)[0]))
         places = np.where(places < 0, places + len(classes), places)
         hot = np.equal(np.expand_dims(places, -1), classes)
@@ -138,7 +132,7 @@ def _mean(_node: Node) -> Evaluator:
     """Of tensors that are broadcast; the evaluator takes those of the first one's shape alone."""
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        first, *others = (_given(inputs, position) for position in range(len(inputs)))
+        first, *others = (given(inputs, position) for position in range(len(inputs)))
         total: Any = first
         for each in others:
             total = total + each
