@@ -85,7 +85,7 @@ def show(
         f"{shown.name}, batch {shown.batch}: {len(shown.layers)} layers, {shown.macs:,} MACs, "
         f"{shown.parameters:,} weights"
     )
-    for line in _about(shown, indent=""):
+    for line in _about(shown, _console().width):
         typer.echo(line)
     for weights, layers in _layers_by_shared_weights(shown).items():
         typer.echo(f"weights {weights}, shared by {', '.join(layers)}, count once")
@@ -139,6 +139,7 @@ def _layer_document(layer: Layer) -> dict[str, Any]:
 
 def _print_list(networks: Sequence[Network]) -> None:
     """A line of figures for each network, and below it what it is, in lines as wide as the terminal."""
+    line_width = _console().width
     width = max(len("network"), *(len(network.name) for network in networks))
     heading = f"{'network':{width}}  layers     M MACs  M weights"
     typer.echo(heading)
@@ -148,13 +149,12 @@ def _print_list(networks: Sequence[Network]) -> None:
             f"{network.name:{width}}  {len(network.layers):6}  {network.macs / 1e6:9,.1f}"
             f"  {network.parameters / 1e6:9,.2f}"
         )
-        for line in _about(network, indent="  "):
+        for line in _about(network, line_width, indent="  "):
             typer.echo(line)
 
 
-def _about(network: Network, *, indent: str) -> list[str]:
+def _about(network: Network, width: int, *, indent: str = "") -> list[str]:
     """Which network it is, who describes it, and what its MACs were checked against; wrapped."""
-    width = _console().width
     said = {"variant": network.variant, "source": network.source, "MACs": network.macs_source}
     return [
         line
