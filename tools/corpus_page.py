@@ -7,13 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.corpus_check import Outcome
+from tools.corpus_check import LARGE_DIFFERENCE, Outcome
 
 SHARE = 0.99
 """Of the executed multiply-accumulates, what must be covered."""
-
-TOLERANCE = 1e-4
-"""A difference above this is listed, with what explains it as far as known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ def page(checked: Sequence[Checked]) -> str:
     close = [
         each
         for each in covered
-        if (each.outcome.difference or 0) <= TOLERANCE and not each.outcome.infer_refused
+        if (each.outcome.difference or 0) <= LARGE_DIFFERENCE and not each.outcome.infer_refused
     ]
     refused = [each for each in checked if each.outcome.refused]
     packages = len({each.package for each in checked})
@@ -80,7 +77,7 @@ def page(checked: Sequence[Checked]) -> str:
             " layer: their MACs tell something, their outputs little.",
             "",
             f"{len(covered)} of {len(checked)} files have at least {100 * SHARE:.0f} % of their MACs covered; {len(close)} of these"
-            f" also agree with ONNX Runtime to {TOLERANCE:g}. {len(refused)} are refused by `simulate`, with the operator's name.",
+            f" also agree with ONNX Runtime to {LARGE_DIFFERENCE:g}. {len(refused)} are refused by `simulate`, with the operator's name.",
             "",
             *rows,
             "",
@@ -98,7 +95,7 @@ def _row(checked: Checked) -> str:
     share = outcome.share
     cells = (
         checked.package,
-        "/".join(checked.path.parts[-1:]),
+        checked.path.name,
         inputs,
         "refused" if outcome.refused else _count(outcome.macs_read),
         _count(outcome.macs_executed),
@@ -124,7 +121,7 @@ def _told(checked: Checked) -> str:
         told.append(f"ONNX Runtime: {outcome.not_executed}")
     if outcome.share is not None and not checked.is_covered:
         told.append(f"{100 * outcome.share:.4g} % of the MACs are covered")
-    if outcome.difference is not None and outcome.difference > TOLERANCE:
+    if outcome.difference is not None and outcome.difference > LARGE_DIFFERENCE:
         told.append(f"differs by {outcome.difference:.1e}{_why(outcome)}")
     return "; ".join(told)
 

@@ -60,7 +60,7 @@ def check_apart(path: Path, wanted: Mapping[str, Any]) -> Outcome:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         return Outcome(not_executed=f"crashed with exit code {done.returncode}: {last[:200]}")
-    return Outcome(**json.loads(done.stdout.splitlines()[-1]))
+    return Outcome.of(json.loads(done.stdout.splitlines()[-1]))
 
 
 def main() -> None:
