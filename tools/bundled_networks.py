@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
+
+from simulator.workload import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,3 +177,11 @@ FROM_PYTORCH: Final = (
     "swin_t", "unet", "whisper_tiny_decode", "whisper_tiny_decoder", "whisper_tiny_encoder", "yolov3_tiny",
 )  # fmt: skip
 """Networks whose files `python -m tools.zoo` writes; PyTorch is needed to write them again."""
+
+
+def described(network: Network, name: str) -> Network:
+    """The network under the name by which it is bundled, with what is said of it."""
+    about = DESCRIPTIONS[name]
+    return replace(
+        network, name=name, source=about.source, variant=about.variant, macs_source=about.macs_source
+    )

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from simulator.foundation.files import write_text
 from simulator.workload import Network
 from simulator.workload.network_file import network_text, read_network
 from simulator.workload.onnx import read_onnx
-from tools.bundled_networks import DESCRIPTIONS, FROM_PYTORCH
+from tools.bundled_networks import DESCRIPTIONS, FROM_PYTORCH, described
 from tools.paper_networks import PAPER_NETWORKS
 
 WORKLOADS = Path(__file__).resolve().parent.parent / "workloads"
@@ -45,33 +44,25 @@ def onnx_folder() -> Path:
 
 def from_onnx(name: str) -> Network:
     """One network through the ONNX importer."""
-    model = ONNX_MODELS[name]
-    network = read_onnx(onnx_folder() / f"{model}.onnx")
-    return replace(network, name=name, source=DESCRIPTIONS[name].source)
+    return described(read_onnx(onnx_folder() / f"{ONNX_MODELS[name]}.onnx"), name)
 
 
 def builders() -> dict[str, Callable[[], Network]]:
     """Every bundled network that needs no PyTorch and how it is made."""
     imported: dict[str, Callable[[], Network]] = {name: partial(from_onnx, name) for name in ONNX_MODELS}
-    plain = imported | PAPER_NETWORKS
-    return {name: partial(_described, name, build) for name, build in plain.items()}
+    return imported | {name: partial(_from_paper, name, build) for name, build in PAPER_NETWORKS.items()}
 
 
-def _described(name: str, build: Callable[[], Network]) -> Network:
-    described = DESCRIPTIONS[name]
-    network = build()
-    if network.source != described.source:
-        raise ValueError(f"{name}: two sources, {network.source!r} and {described.source!r}")
-    return replace(network, variant=described.variant, macs_source=described.macs_source)
+def _from_paper(name: str, build: Callable[[], Network]) -> Network:
+    network, source = build(), DESCRIPTIONS[name].source
+    if network.source != source:
+        raise ValueError(f"{name}: two sources, {network.source!r} and {source!r}")
+    return described(network, name)
 
 
 def _described_again(name: str) -> Network:
     """A file that came from PyTorch, with its description as it is now."""
-    described = DESCRIPTIONS[name]
-    network = read_network(WORKLOADS / f"{name}.yaml")
-    return replace(
-        network, source=described.source, variant=described.variant, macs_source=described.macs_source
-    )
+    return described(read_network(WORKLOADS / f"{name}.yaml"), name)
 
 
 def main(names: list[str]) -> None:

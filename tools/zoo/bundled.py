@@ -10,7 +10,7 @@ from pathlib import Path
 from simulator.foundation.files import write_text
 from simulator.workload import Layer, Network
 from simulator.workload.network_file import network_text
-from tools.bundled_networks import DESCRIPTIONS, FROM_PYTORCH
+from tools.bundled_networks import FROM_PYTORCH, described
 from tools.zoo.measure import Measurement
 from tools.zoo.records import ROOT, read_products, write_products
 
@@ -30,15 +30,7 @@ def keep(measurement: Measurement, path: Path) -> None:
     name = measurement.architecture.name
     if name in FROM_PYTORCH:
         network = _named_after_modules(measurement.network, path, _PRODUCTS_OF_WEIGHTS.get(name, ()))
-        description = DESCRIPTIONS[name]
-        network = replace(
-            network,
-            name=name,
-            source=description.source,
-            variant=description.variant,
-            macs_source=description.macs_source,
-            notes=(),
-        )
+        network = replace(described(network, name), notes=())
         write_text(ROOT / "workloads" / f"{name}.yaml", network_text(network))
     bundled = name if name in FROM_PYTORCH else SAME_NETWORK.get(name)
     if bundled is not None:
