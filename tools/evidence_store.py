@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,9 +89,3 @@ class EvidenceStore:
     def keep(self, point: Point, measurement: Measurement) -> None:
         """Write a point, whole."""
         write_text(self.path(point), json.dumps(measurement.as_document(), indent=1) + "\n")
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

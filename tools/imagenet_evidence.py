@@ -20,11 +20,13 @@ from pathlib import Path
 
 from simulator import __version__
 from simulator.foundation import UserError
+from simulator.foundation.reading.content import sha256_of
+from simulator.foundation.reading.limits import LARGEST_ONNX_BYTES
 from simulator.inference import Data, Model, get_policy, infer, load_data, load_model, run_plan
 from simulator.inference.policies.mixed import smallest_widths
 from simulator.numerics.gpu import Device, chosen_device
 from tools.evidence_points import Point, points
-from tools.evidence_store import EvidenceStore, Measurement, file_hash
+from tools.evidence_store import EvidenceStore, Measurement
 
 Tell = Callable[[str], None]
 
@@ -96,7 +98,7 @@ def main() -> None:
         )
         identity = {
             "model": arguments.model.name,
-            "model_sha256": file_hash(arguments.model),
+            "model_sha256": sha256_of(arguments.model, most_bytes=LARGEST_ONNX_BYTES),
             "images": len(data.images),
             "preprocess": data.facts.preprocess,
             "labels_from": data.facts.labels_from,
