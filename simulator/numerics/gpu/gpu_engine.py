@@ -22,15 +22,6 @@ NAME = "gpu"
 """How results call the engine."""
 
 
-def gpu_engine(device: Device) -> Engine:
-    """The engine of a device: operands go there and accumulators come back."""
-
-    def attempt(problem: Problem) -> Answer | Refusal:
-        return _attempt(device, problem)
-
-    return Engine(NAME, attempt)
-
-
 def multiply_on(
     device: Device,
     mac: Mac,
