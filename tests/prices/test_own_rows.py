@@ -22,9 +22,10 @@ from simulator.cost.price_tables import parse_table
 from simulator.cost.pricing import ArchitecturePricing
 from simulator.foundation import UserError
 from simulator.numerics import get_mac
+from simulator.operands import OPERANDS
 from simulator.simulation import simulate
 from simulator.sweep.spec import load_spec
-from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic
+from simulator.system.counts import ActionCounts, CycleBreakdown, PECycles, Traffic
 from tests.prices.own_table import document, row, write
 
 NO_LEAKAGE = ("johnson2018_28nm", "parts_28nm", "sram_28nm", "dram")
