@@ -372,11 +372,8 @@ def test_scaling_that_makes_components_exceed_their_whole_prices_nothing(tmp_pat
         row("pe_registers/mine/operate", 0.25),
         row("pe_registers/mine/clock", 0.2),
     ]
-    text = document(*rows)
-    text["conditions"]["fast"] = {**text["conditions"]["synthesis"], "voltage_v": 1.0}
-    file = tmp_path / "mine.yaml"
-    file.write_text(yaml.safe_dump(text))
-    pe = pe_of([str(file), *NO_LEAKAGE], scaling={"voltage": True})
+    file = write(tmp_path, *rows, others={"fast": {"voltage_v": 1.0}})
+    pe = pe_of([file, *NO_LEAKAGE], scaling={"voltage": True})
     (logic,) = pe.combinational
     assert "the components of mine in table mine cost more than the whole" in reason_of(logic.energy)
 
@@ -388,11 +385,8 @@ def test_scaling_that_makes_the_clock_of_registers_exceed_them_prices_neither(tm
         row("pe_registers/mine/operate", 0.30, conditions="fast"),
         row("pe_registers/mine/clock", 0.25),
     ]
-    text = document(*rows)
-    text["conditions"]["fast"] = {**text["conditions"]["synthesis"], "voltage_v": 1.0}
-    file = tmp_path / "mine.yaml"
-    file.write_text(yaml.safe_dump(text))
-    pe = pe_of([str(file), *NO_LEAKAGE], scaling={"voltage": True})
+    file = write(tmp_path, *rows, others={"fast": {"voltage_v": 1.0}})
+    pe = pe_of([file, *NO_LEAKAGE], scaling={"voltage": True})
     wanted = "pe_registers/mine/clock of table mine costs more than pe_registers/mine/operate"
     for unpriced in (pe.registers.characterised.energy, pe.registers.clock.energy, pe.registers.toggle):
         assert wanted in reason_of(unpriced)
