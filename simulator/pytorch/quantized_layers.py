@@ -18,6 +18,7 @@ from simulator.inference.policies.scales import Method, channel_scales, tensor_s
 from simulator.numerics import Mac, get_mac
 from simulator.pytorch.fake_quantization import FakeQuantize, Outside
 from simulator.pytorch.module_inputs import module_data
+from simulator.pytorch.module_modes import in_evaluation_mode, require_module
 
 _ROWS_AT_ONCE: Final = 64
 
@@ -112,10 +113,7 @@ def quantized(
     Raises:
         UserError: an unknown MAC, policy or layer, or a policy that cannot be trained through.
     """
-    if not isinstance(module, torch.nn.Module):
-        raise UserError(
-            "is no PyTorch module", location="module", value=type(module).__name__, allowed="torch.nn.Module"
-        )
+    require_module(module)
     chosen = get_mac(mac)
     how = _trainable(get_policy(default_policy(chosen) if policy is None else policy))
     made = copy.deepcopy(module)
@@ -186,19 +184,14 @@ def calibrate_activations(module: torch.nn.Module, calibration: Any) -> None:
         for _, layer in quantized_layers(module)
         for each in (layer.activation_quantizer, layer.weight_quantizer)
     ]
-    training = [each for each in module.modules() if each.training]
     try:
-        for each in training:
-            each.training = False
         for quantizer in quantizers:
             quantizer.enabled = False
-        with torch.no_grad():
+        with in_evaluation_mode(module), torch.no_grad():
             for start in range(0, len(rows), _ROWS_AT_ONCE):
                 part = rows.rows(start, start + _ROWS_AT_ONCE)
                 module(*part.positional, **part.keywords)
     finally:
-        for each in training:
-            each.training = True
         for quantizer in quantizers:
             quantizer.enabled = True
         for hook in hooks:
