@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.inference.kept import KeptTensors
-from simulator.inference.policies import Policy, default_policy, get_policy
-from simulator.inference.policies.scales import Method, channel_scales, tensor_scale
+from simulator.inference.policies import Policy, default_policy, get_policy, weight_scales
+from simulator.inference.policies.scales import Method, tensor_scale
 from simulator.numerics import Mac, get_mac
 from simulator.pytorch.fake_quantization import FakeQuantize, Outside
 from simulator.pytorch.module_inputs import module_data
@@ -282,16 +282,9 @@ def _weight_scales(layer: Any) -> NDArray[np.float64]:
     if policy.scaling == "none":
         return np.array(1.0)
     weights = layer.weight.detach().cpu().float().numpy()
-    # As `infer` has it: a percentile is for the long tails of activations.
-    method = "max" if policy.scaling == "percentile" else policy.scaling
-    fmt = layer.weight_quantizer.format
-    of_two = policy.power_of_two
-    if policy.weight_scales == "tensor":
-        found = tensor_scale(weights, fmt, method, percentile=policy.percentile, power_of_two=of_two)
-        return np.array(found)
     columns = weights.reshape(len(weights), -1).T[None]
-    scales = channel_scales(columns, fmt, method, percentile=policy.percentile, power_of_two=of_two)
-    return np.asarray(scales.reshape(-1))
+    found = np.asarray(weight_scales(policy, columns, layer.weight_quantizer.format))
+    return found.reshape(-1) if found.ndim else found
 
 
 def _trainable(policy: Policy) -> Policy:
