@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from simulator.foundation import UserError
 from simulator.foundation.messages import one_line
 from simulator.pytorch import fake_quantization
-from simulator.pytorch.module_inputs import ModuleInputs
+from simulator.pytorch.module_inputs import ModuleInputs, host_array
 from simulator.pytorch.module_modes import in_evaluation_mode, require_module
 from simulator.workload.onnx import Source, source_of
 
@@ -173,14 +173,13 @@ def _without_values(model: Any) -> dict[str, Callable[[], NDArray[Any]]]:
 
 
 def _values(tensor: Any) -> NDArray[Any]:
-    """The values of a parameter or buffer, half precisions as float32; a view where the device is a CPU."""
+    """The values of a parameter or buffer; see `host_array`."""
     raw = tensor.raw
     if not isinstance(raw, torch.Tensor):
         return np.asarray(tensor.numpy())
     if raw.is_meta:
         raise UserError("weights have no values on the device meta", location=tensor.name)
-    raw = raw.detach().cpu()
-    return np.asarray((raw.float() if raw.dtype in (torch.float16, torch.bfloat16) else raw).numpy())
+    return host_array(raw)
 
 
 def _message(model: Any) -> Any:
