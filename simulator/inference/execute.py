@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -118,9 +118,8 @@ def _run_once(
     model: Model, feeds: Mapping[str, Tensor], arithmetic: Arithmetic, names: Collection[str]
 ) -> dict[str, Tensor]:
     program = model.program_for({name: values.shape for name, values in feeds.items()})
-    uses = Counter(name for operator in program.operators for name in operator.inputs)
     values: dict[str, Tensor] = dict(feeds)
-    for operator in program.operators:
+    for operator in each_operator(program, values, names):
         try:
             outputs = _run(operator, values, program, arithmetic, model)
         except UserError as error:
@@ -133,11 +132,18 @@ def _run_once(
                 f"{operator.kind} cannot be executed: {reason}", source=model.path, location=operator.name
             ) from error
         values.update((name, value) for name, value in zip(operator.outputs, outputs, strict=False) if name)
+    return {name: _tensor(name, values, program, model) for name in names}
+
+
+def each_operator(program: Program, values: dict[str, Any], kept: Collection[str]) -> Iterator[Operator]:
+    """Operators in execution order; tensors leave `values` after their last use, unless among `kept`."""
+    uses = Counter(name for operator in program.operators for name in operator.inputs)
+    for operator in program.operators:
+        yield operator
         for name in operator.inputs:
             uses[name] -= 1
-            if not uses[name] and name not in names:
+            if not uses[name] and name not in kept:
                 values.pop(name, None)
-    return {name: _tensor(name, values, program, model) for name in names}
 
 
 def _tensor(name: str, values: Mapping[str, Tensor], program: Program, model: Model) -> Tensor:

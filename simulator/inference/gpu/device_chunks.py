@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from simulator.inference.chunks import chunk_size
+from simulator.inference.execute import each_operator
 from simulator.inference.gpu.device_layers import DeviceLayers, HostCopies
 from simulator.inference.gpu.device_operators import operator_on
 from simulator.inference.gpu.run_constants import RunConstants
@@ -164,14 +165,9 @@ class DeviceChunks:
         """`execute_outputs` with tensors that stay on the device; the outputs are on the host."""
         model, device = self._model, self._device
         program = model.program_for({model.input: tuple(images.shape)})
-        uses = Counter(name for operator in program.operators for name in operator.inputs)
         values: dict[str, Any] = {model.input: images}
-        for operator in program.operators:
+        for operator in each_operator(program, values, model.outputs):
             values |= self._results(operator, values, program, arithmetic)
-            for name in operator.inputs:
-                uses[name] -= 1
-                if not uses[name] and name not in model.outputs:
-                    values.pop(name, None)
         return {
             name: device.to_host(values[name]) if name in values else program.constants[name].values()
             for name in model.outputs
