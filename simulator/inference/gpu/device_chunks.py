@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from simulator.inference.chunks import chunk_size
-from simulator.inference.execute import each_operator
+from simulator.inference.execute import constant_of, each_operator, errors_of
 from simulator.inference.gpu.device_layers import DeviceLayers, HostCopies
 from simulator.inference.gpu.device_operators import operator_on
 from simulator.inference.gpu.run_constants import RunConstants
@@ -167,9 +167,13 @@ class DeviceChunks:
         program = model.program_for({model.input: tuple(images.shape)})
         values: dict[str, Any] = {model.input: images}
         for operator in each_operator(program, values, model.outputs):
-            values |= self._results(operator, values, program, arithmetic)
+            with errors_of(operator, model):
+                results = self._results(operator, values, program, arithmetic)
+            values |= results
         return {
-            name: device.to_host(values[name]) if name in values else program.constants[name].values()
+            name: device.to_host(values[name])
+            if name in values
+            else constant_of(name, program, model).values()
             for name in model.outputs
         }
 
@@ -202,5 +206,5 @@ class DeviceChunks:
     def _tensor(self, name: str, values: Mapping[str, Any], program: Program) -> DeviceArray:
         if name in values:
             return values[name]
-        constant = program.constants[name]
+        constant = constant_of(name, program, self._model)
         return self._constants.get(id(constant), constant.values)
