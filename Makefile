@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 STAMP := $(VENV)/.installed
+TORCH := $(VENV)/.torch-installed
 ZOO := build/zoo
 
 .PHONY: demo test test-fast coverage mutants fuzz audit lint lock docs accuracy zoo clean
@@ -11,19 +12,19 @@ ZOO := build/zoo
 demo: $(STAMP)
 	$(BIN)/systolic compare resnet50 --arch int8_32x32 --arch elma8_32x32
 
-test: lint
+test: lint $(TORCH)
 	$(BIN)/python -m pytest -n 2
 
-test-fast: lint
+test-fast: lint $(TORCH)
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 # Which lines and branches of simulator/ the fast tests run; fails below the floor in pyproject.toml.
-coverage: $(STAMP)
+coverage: $(TORCH)
 	$(BIN)/python -m pytest -n 2 -m "not slow" --cov --cov-report=term
 
 # Try single-token mutants of modules against their own tests (docs/testing.md):
 # make mutants MODULES="simulator/array/fold.py" MUTANTS=30 SEED=2 JOBS=1
-mutants: $(STAMP)
+mutants: $(TORCH)
 	$(BIN)/python -m tools.mutants $(if $(MUTANTS),--mutants $(MUTANTS)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(JOBS),--jobs $(JOBS)) $(MODULES)
 
@@ -42,12 +43,16 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-$(STAMP): requirements.lock requirements-torch.txt pyproject.toml
+$(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --requirement requirements-torch.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# PyTorch is large, and only its tests need it.
+$(TORCH): requirements-torch.txt $(STAMP)
+	$(BIN)/python -m pip install --quiet --requirement requirements-torch.txt
 	touch $@
 
 # Renew the pins: the newest versions that the constraints in pyproject.toml admit.

@@ -13,9 +13,10 @@ import time
 from dataclasses import dataclass, replace
 
 from simulator.arch import ArchConfig, load_arch
+from simulator.operands import OPERANDS
 from simulator.result_assembly import assemble
 from simulator.system import LayerRun, MachineRun, simulate_network
-from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic
+from simulator.system.counts import ActionCounts, CycleBreakdown, PECycles, Traffic
 from simulator.system.run_network import PlayedLayer
 from simulator.workload.layer import Layer, Network, matrix_layer
 

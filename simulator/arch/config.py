@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from simulator.arch.frozen_section import Section
-from simulator.arch.memories import SramsConfig
+from simulator.arch.memories import Operands, SramsConfig
 from simulator.dataflow import DATAFLOWS, DataflowName
 from simulator.foundation import UserError
-from simulator.operands import Operand
-
-"""What stays in the PEs, by name: one of `simulator.dataflow.DATAFLOWS`."""
 
 Overlap = Literal["none", "drain", "full"]
 Timing = Literal["reference", "scalesim"]
@@ -183,10 +180,9 @@ class TilingChoice(Section):
         description="Operand that is held with its whole reduction while the other passes in pieces.",
     )
 
-    single_buffered: Annotated[
-        tuple[Operand, ...],
-        BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
-    ] = Field((), description="Operands of which the buffer holds one tile although two would fit.")
+    single_buffered: Operands = Field(
+        (), description="Operands of which the buffer holds one tile although two would fit."
+    )
 
     @model_validator(mode="after")
     def _loops_and_order_agree(self) -> Self:

@@ -29,15 +29,18 @@ from simulator.operands import OPERANDS, Operand
 _BYTES_PER_KIB: Final = 1024
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
+Operands = Annotated[
+    tuple[Operand, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+]
+"""Some of the tensors; one alone may be written without a list."""
+
 PortUse = Literal["shared", "own"]
 
 
 class SramConfig(Section):
     """One on-chip memory, named `ifmap`, `filter`, `ofmap`, or anything else with `holds`."""
 
-    holds: Annotated[
-        tuple[Operand, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
-    ] = Field(
+    holds: Operands = Field(
         (),
         description="Tensors that it holds, any of `ifmap`, `filter`, `ofmap`; left out: the one it is named "
         "after. Every tensor has one memory; one that no section holds has a memory of its own with the "
@@ -189,7 +192,7 @@ class SramsConfig(RootModel[dict[str, SramConfig]]):
         """The memory of every tensor."""
         return {operand: self.of(operand) for operand in OPERANDS}
 
-    def require_possible(self) -> Self:
+    def require_possible(self) -> None:
         """Check names, tensors and shares.
 
         Raises:
@@ -208,7 +211,6 @@ class SramsConfig(RootModel[dict[str, SramConfig]]):
                     )
                 holders[operand] = memory
             _require_shares(memory)
-        return self
 
 
 def _held(name: Any, section: Any) -> tuple[Any, ...]:

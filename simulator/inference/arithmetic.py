@@ -92,8 +92,7 @@ class Operands:
 
     def largest_weights(self, mac: Mac) -> float:
         """The largest sum of magnitudes of the weights of one output."""
-        shared = SharedOperand(self.weights) if self.shared is None else self.shared
-        return shared.made("sums", lambda: float(magnitudes(mac.weight, shared.codes).sum(axis=1).max()))
+        return largest_weights(mac, SharedOperand(self.weights) if self.shared is None else self.shared)
 
     @property
     def saturated(self) -> int:
@@ -123,6 +122,11 @@ class MacOutput:
     def accumulators(self) -> NDArray[Any]:
         """The accumulators [groups, M, N]."""
         return self.sums.accumulators
+
+
+def largest_weights(mac: Mac, weights: SharedOperand) -> float:
+    """The largest sum of magnitudes of the weights [groups, K, N] of one output."""
+    return weights.made("sums", lambda: float(magnitudes(mac.weight, weights.codes).sum(axis=1).max()))
 
 
 def operands_of(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> Operands:

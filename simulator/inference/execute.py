@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from simulator.inference.arithmetic import Arithmetic
 from simulator.inference.inputs import Inputs
 from simulator.inference.model import Model, Operator, Program, as_given
 from simulator.numerics.array_types import Tensor
+from simulator.workload.onnx import Constant
 
 Feeds = Tensor | Inputs | Mapping[str, Tensor]
 """Values of the inputs by name, or those of the only one."""
@@ -118,34 +120,50 @@ def _run_once(
     model: Model, feeds: Mapping[str, Tensor], arithmetic: Arithmetic, names: Collection[str]
 ) -> dict[str, Tensor]:
     program = model.program_for({name: values.shape for name, values in feeds.items()})
-    uses = Counter(name for operator in program.operators for name in operator.inputs)
     values: dict[str, Tensor] = dict(feeds)
-    for operator in program.operators:
-        try:
+    for operator in each_operator(program, values, names):
+        with errors_of(operator, model):
             outputs = _run(operator, values, program, arithmetic, model)
-        except UserError as error:
-            if error.source is not None:
-                raise
-            raise UserError(str(error), source=model.path, location=operator.name) from error
-        except (ValueError, TypeError, IndexError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(
-                f"{operator.kind} cannot be executed: {reason}", source=model.path, location=operator.name
-            ) from error
         values.update((name, value) for name, value in zip(operator.outputs, outputs, strict=False) if name)
-        for name in operator.inputs:
-            uses[name] -= 1
-            if not uses[name] and name not in names:
-                values.pop(name, None)
     return {name: _tensor(name, values, program, model) for name in names}
 
 
+@contextmanager
+def errors_of(operator: Operator, model: Model) -> Iterator[None]:
+    """Whatever an operator finds wrong with its inputs, as a UserError that names file and operator."""
+    try:
+        yield
+    except UserError as error:
+        if error.source is not None:
+            raise
+        raise UserError(str(error), source=model.path, location=operator.name) from error
+    except (ValueError, TypeError, IndexError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{operator.kind} cannot be executed: {reason}", source=model.path, location=operator.name
+        ) from error
+
+
+def each_operator(program: Program, values: dict[str, Any], kept: Collection[str]) -> Iterator[Operator]:
+    """Operators in execution order; tensors leave `values` after their last use, unless among `kept`."""
+    uses = Counter(name for operator in program.operators for name in operator.inputs)
+    for operator in program.operators:
+        yield operator
+        for name in operator.inputs:
+            uses[name] -= 1
+            if not uses[name] and name not in kept:
+                values.pop(name, None)
+
+
 def _tensor(name: str, values: Mapping[str, Tensor], program: Program, model: Model) -> Tensor:
-    if name in values:
-        return values[name]
+    return values[name] if name in values else constant_of(name, program, model).values()
+
+
+def constant_of(name: str, program: Program, model: Model) -> Constant:
+    """A tensor that no operator gave, which must be a constant. Raises UserError."""
     if name not in program.constants:
         raise UserError("no operator gives this tensor before it is used", source=model.path, location=name)
-    return program.constants[name].values()
+    return program.constants[name]
 
 
 def _run(

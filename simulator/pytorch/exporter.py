@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from simulator.foundation import UserError
 from simulator.foundation.messages import one_line
 from simulator.pytorch import fake_quantization
-from simulator.pytorch.module_inputs import ModuleInputs
+from simulator.pytorch.module_inputs import ModuleInputs, host_array
+from simulator.pytorch.module_modes import in_evaluation_mode, require_module
 from simulator.workload.onnx import Source, source_of
 
 _SMALL: Final = 128
@@ -73,12 +74,9 @@ def export_module(
     Raises:
         UserError: no module, or one that the exporter refuses, with its reason.
     """
-    if not isinstance(module, torch.nn.Module):
-        raise UserError(
-            "is no PyTorch module", location="module", value=type(module).__name__, allowed="torch.nn.Module"
-        )
+    require_module(module)
     name = type(module).__name__
-    with _in_evaluation_mode(module) as was_training, _quiet():
+    with in_evaluation_mode(module) as was_training, _quiet():
         program = _exported(module, inputs, dynamic_shapes, name)
     shapes = _example_shapes(program)
     values = _without_values(program.model)
@@ -121,19 +119,6 @@ def _reason(error: BaseException) -> str:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return one_line(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__)
-
-
-@contextmanager
-def _in_evaluation_mode(module: torch.nn.Module) -> Iterator[bool]:
-    """Every submodule in evaluation mode, and back to its own; gives whether one was in training mode."""
-    training = [each for each in module.modules() if each.training]
-    for each in training:
-        each.training = False
-    try:
-        yield bool(training)
-    finally:
-        for each in training:
-            each.training = True
 
 
 @contextmanager
@@ -188,14 +173,13 @@ def _without_values(model: Any) -> dict[str, Callable[[], NDArray[Any]]]:
 
 
 def _values(tensor: Any) -> NDArray[Any]:
-    """The values of a parameter or buffer, half precisions as float32; a view where the device is a CPU."""
+    """The values of a parameter or buffer; see `host_array`."""
     raw = tensor.raw
     if not isinstance(raw, torch.Tensor):
         return np.asarray(tensor.numpy())
     if raw.is_meta:
         raise UserError("weights have no values on the device meta", location=tensor.name)
-    raw = raw.detach().cpu()
-    return np.asarray((raw.float() if raw.dtype in (torch.float16, torch.bfloat16) else raw).numpy())
+    return host_array(raw)
 
 
 def _message(model: Any) -> Any:

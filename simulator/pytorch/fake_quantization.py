@@ -197,11 +197,12 @@ def round_to_format(
     values: NDArray[Any], fmt: Format, scale: NDArray[np.float64], encoding: str
 ) -> NDArray[np.float64]:
     """See `fake_quantize`; of arrays, and in float64. Raises UserError: scales that are not positive."""
-    if not (np.isfinite(scale) & (scale > 0)).all():
+    usable = np.isfinite(scale) & (scale > 0)
+    if not usable.all():
         raise UserError(
             "is not positive and finite: activations are not calibrated, or nothing was loaded",
             location="scale",
-            value=float(scale.reshape(-1)[~(np.isfinite(scale) & (scale > 0)).reshape(-1)][0]),
+            value=float(scale[~usable][0]),
         )
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         if encoding == "activation":

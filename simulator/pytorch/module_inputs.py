@@ -79,6 +79,12 @@ def _tensor(value: Any) -> Any:
     return value
 
 
+def host_array(tensor: torch.Tensor) -> NDArray[Any]:
+    """The values of a tensor, half precisions as float32; a view where the device is a CPU."""
+    values = tensor.detach().cpu()
+    return np.asarray((values.float() if values.dtype in (torch.float16, torch.bfloat16) else values).numpy())
+
+
 @dataclass(frozen=True, slots=True)
 class ModuleData:
     """Rows to run through a module.

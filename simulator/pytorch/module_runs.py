@@ -20,7 +20,8 @@ from simulator.inference.inputs import Feed, Inputs
 from simulator.inference.model import Model, model_of
 from simulator.inference.run_inference import InferenceResult, MacChoice, PolicyChoice, plan_network, run_plan
 from simulator.pytorch.exporter import ExportedModule, export_module
-from simulator.pytorch.module_inputs import ModuleData, ModuleInputs, module_data
+from simulator.pytorch.module_inputs import ModuleData, ModuleInputs, host_array, module_data
+from simulator.pytorch.module_modes import require_module
 from simulator.pytorch.quantized_layers import LayerScales, layer_scales
 from simulator.pytorch.scaled_plan import plan_with_scales
 from simulator.report.notebook import ResultView, view
@@ -131,6 +132,7 @@ def infer(
         UserError: a module that the exporter refuses, data or labels that do not fit, or anything else given
             that cannot be used.
     """
+    require_module(module)
     rows = module_data(data, labels, most=images)
     model, notes = _model(module, rows, dynamic_shapes)
     known = None if calibration is None else module_data(calibration)
@@ -211,8 +213,7 @@ def _feed(inputs: ModuleInputs, model: Model, source: str) -> Feed:
 
 
 def _array(values: torch.Tensor, source: str, name: str) -> NDArray[Any]:
-    values = values.detach().cpu()
-    array = (values.float() if values.dtype in (torch.float16, torch.bfloat16) else values).numpy()
+    array = host_array(values)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise UserError("holds NaN or infinity", source=source, location=name)
-    return np.asarray(array)
+    return array

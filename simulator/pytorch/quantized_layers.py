@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.inference.kept import KeptTensors
-from simulator.inference.policies import Policy, default_policy, get_policy
-from simulator.inference.policies.scales import Method, channel_scales, tensor_scale
+from simulator.inference.policies import Policy, default_policy, get_policy, weight_scales
+from simulator.inference.policies.scales import Method, tensor_scale
 from simulator.numerics import Mac, get_mac
 from simulator.pytorch.fake_quantization import FakeQuantize, Outside
 from simulator.pytorch.module_inputs import module_data
+from simulator.pytorch.module_modes import in_evaluation_mode, require_module
 
 _ROWS_AT_ONCE: Final = 64
 
@@ -112,10 +113,7 @@ def quantized(
     Raises:
         UserError: an unknown MAC, policy or layer, or a policy that cannot be trained through.
     """
-    if not isinstance(module, torch.nn.Module):
-        raise UserError(
-            "is no PyTorch module", location="module", value=type(module).__name__, allowed="torch.nn.Module"
-        )
+    require_module(module)
     chosen = get_mac(mac)
     how = _trainable(get_policy(default_policy(chosen) if policy is None else policy))
     made = copy.deepcopy(module)
@@ -186,19 +184,14 @@ def calibrate_activations(module: torch.nn.Module, calibration: Any) -> None:
         for _, layer in quantized_layers(module)
         for each in (layer.activation_quantizer, layer.weight_quantizer)
     ]
-    training = [each for each in module.modules() if each.training]
     try:
-        for each in training:
-            each.training = False
         for quantizer in quantizers:
             quantizer.enabled = False
-        with torch.no_grad():
+        with in_evaluation_mode(module), torch.no_grad():
             for start in range(0, len(rows), _ROWS_AT_ONCE):
                 part = rows.rows(start, start + _ROWS_AT_ONCE)
                 module(*part.positional, **part.keywords)
     finally:
-        for each in training:
-            each.training = True
         for quantizer in quantizers:
             quantizer.enabled = True
         for hook in hooks:
@@ -289,16 +282,9 @@ def _weight_scales(layer: Any) -> NDArray[np.float64]:
     if policy.scaling == "none":
         return np.array(1.0)
     weights = layer.weight.detach().cpu().float().numpy()
-    # As `infer` has it: a percentile is for the long tails of activations.
-    method = "max" if policy.scaling == "percentile" else policy.scaling
-    fmt = layer.weight_quantizer.format
-    of_two = policy.power_of_two
-    if policy.weight_scales == "tensor":
-        found = tensor_scale(weights, fmt, method, percentile=policy.percentile, power_of_two=of_two)
-        return np.array(found)
     columns = weights.reshape(len(weights), -1).T[None]
-    scales = channel_scales(columns, fmt, method, percentile=policy.percentile, power_of_two=of_two)
-    return np.asarray(scales.reshape(-1))
+    found = np.asarray(weight_scales(policy, columns, layer.weight_quantizer.format))
+    return found.reshape(-1) if found.ndim else found
 
 
 def _trainable(policy: Policy) -> Policy:

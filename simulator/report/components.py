@@ -55,7 +55,13 @@ _FAMILIES = (
     Family(
         "sram",
         ("sram", "buffer", "buffers"),
-        (Colour("#00664b", "#1fb58b"), Colour("#009e73", "#5fd1b0"), Colour("#66c5ab", "#a3e4d1")),
+        # Three memories, and one that holds what several of them held beside it.
+        (
+            Colour("#00664b", "#1fb58b"),
+            Colour("#009e73", "#5fd1b0"),
+            Colour("#66c5ab", "#a3e4d1"),
+            Colour("#003d2c", "#0f8f6b"),
+        ),
     ),
     Family(
         "dram",

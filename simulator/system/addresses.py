@@ -80,7 +80,7 @@ class Addresses:
         """The addresses of one layer. Raises UserError where its steps are too many to be listed."""
         played = run.played
         work, tiling, lowered = played.work, played.tiling, played.lowered
-        rooms = rooms_of(work, tiling, played.limits, played.memories, lowered)
+        rooms = _rooms_of(work, tiling, played.limits, played.memories, lowered)
         dram = _in_dram(work, tiling, lowered)
         return cls(work, tiling, rooms, dram, _in_ofmap_buffer(work, tiling, rooms["ofmap"], lowered))
 
@@ -131,38 +131,32 @@ def _half(work: LayerWork, room: Room) -> int:
     return room.bytes // 2 if work.ofmap_stays else room.bytes
 
 
-def rooms_of(
+def _rooms_of(
     work: LayerWork, tiling: Tiling, limits: Limits, memories: SramsConfig, lowered: LoweredLayer
 ) -> dict[Operand, Room]:
     """The room of every operand: its share, or in a freely split memory what its largest tiles take.
 
     Rooms of one memory lie one behind the other in the order of the operands.
     """
-    largest = _largest_tiles(work, tiling, lowered)
     rooms: dict[Operand, Room] = {}
     for memory in memories.memories:
         first = 0
         for operand in memory.holds:
             if memory.is_split_freely:
-                rooms[operand] = Room(first, tiling.slots[operand] * largest[operand])
+                largest = _largest_tile(work, tiling, lowered, operand)
+                rooms[operand] = Room(first, tiling.slots[operand] * largest)
                 first += rooms[operand].bytes
             else:
                 rooms[operand] = Room(memory.first_byte(operand), limits.capacity[OPERANDS.index(operand)])
     return rooms
 
 
-def _largest_tiles(work: LayerWork, tiling: Tiling, lowered: LoweredLayer) -> dict[Operand, int]:
-    """Bytes of the largest tile of every operand."""
-    largest: dict[Operand, int] = {"ofmap": 0}
-    for transfer in lowered.programme.transfers:
-        operand = STREAM_OPERAND[transfer.stream]
-        if operand != "ofmap":
-            largest[operand] = max(largest.get(operand, 0), transfer.bytes)
-    for visit in lowered.visits:
-        results = visit.tile.m * visit.tile.n * visit.tile.groups
-        size = int(output_bytes(work.array, results, tiling.blocking.k))
-        largest["ofmap"] = max(largest["ofmap"], size)
-    return largest
+def _largest_tile(work: LayerWork, tiling: Tiling, lowered: LoweredLayer, operand: Operand) -> int:
+    """Bytes of an operand's largest tile."""
+    if operand == "ofmap":
+        tiles = (visit.tile for visit in lowered.visits)
+        return output_bytes(work.array, max(t.m * t.n * t.groups for t in tiles), tiling.blocking.k)
+    return max(transfer.bytes for transfer in lowered.programme.transfers if transfer.stream == operand)
 
 
 def _in_dram(work: LayerWork, tiling: Tiling, lowered: LoweredLayer) -> dict[Operand, list[int]]:

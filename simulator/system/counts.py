@@ -10,17 +10,6 @@ from simulator.dataflow import DataflowName
 from simulator.foundation.defects import DefectError
 from simulator.operands import OPERANDS, Operand
 
-__all__ = [
-    "OPERANDS",
-    "STALL_CAUSES",
-    "ActionCounts",
-    "CycleBreakdown",
-    "Operand",
-    "PECycles",
-    "StallCause",
-    "Traffic",
-]
-
 StallCause = Literal["ifmap", "filter", "ofmap_space", "dram", "sram_port", "output_path"]
 STALL_CAUSES: tuple[StallCause, ...] = ("ifmap", "filter", "ofmap_space", "dram", "sram_port", "output_path")
 

@@ -6,7 +6,6 @@ are played until none is better.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from simulator.operands import OPERANDS, Operand
 from simulator.system.footprint import Integers, packed_bytes
 from simulator.system.geometry import Geometry
 from simulator.system.layer_work import END, STEPS, LayerWork
-from simulator.system.nest import NEST_NAMES, NO_OPERAND, Blocking, lengths_of
+from simulator.system.nest import NEST_NAMES, NO_OPERAND, Blocking
 from simulator.system.tile_sizes import (
     blocks_of,
     channel_sizes,
@@ -36,7 +35,7 @@ from simulator.system.tiling_candidates import (
     N,
 )
 from simulator.system.tiling_needs import Limits, ifmap_sizes, output_bytes, slots_of
-from simulator.system.tiling_search import MOST_CYCLES, SIZES, Search
+from simulator.system.tiling_search import Search
 from simulator.system.tiling_starts import SINGLE_BITS, WHOLE_REDUCTION
 from simulator.system.tiling_trials import Weights, best_of, moved_bytes, play_candidates
 
@@ -188,7 +187,7 @@ class _Searched:
         *,
         turned: bool,
     ) -> None:
-        self.name, self.turned = name, turned
+        self.turned = turned
         self.work = in_image_order(work, turned=turned)
         # Refresh takes the same share of every tiling's transfers, but its phase hides repetitions.
         calm = self.work._replace(memory=work.memory._replace(refresh_interval=0, refresh_duration=0))
@@ -196,9 +195,8 @@ class _Searched:
         self.search = Search(name, calm, limits, fixed.model_copy(update=sides), weights)
 
     def tiling(self, row: int) -> Tiling:
-        """What a row of the search does. Raises UserError where 64 bits may not hold its cycles."""
+        """What a row of the search does."""
         search = self.search
-        _require_countable(self.name, search, row)
         b = Blocking(*(int(part) for part in search.rows[row, : SINGLE + 1]))
         slots = slots_of(search.work, b, search.limits, search.scratch.needs)
         totals = search.totals[row].copy()
@@ -213,24 +211,6 @@ class _Searched:
             reason=_reason(search, row),
             is_product=search.work.geometry.is_product,
             turned=self.turned,
-        )
-
-
-def _require_countable(name: str, search: Search, row: int) -> None:
-    """Refuse a tiling whose cycles 64 bits may not hold. Raises UserError."""
-    sizes, memory = search.rows[row, SIZES], search.work.memory
-    counts = [
-        -(-length // int(size)) for length, size in zip(lengths_of(search.work.geometry), sizes, strict=True)
-    ]
-    steps = math.prod(int(count) for count in counts)
-    waits = memory.latency + -(-memory.burst_bytes * memory.rate_cycles // memory.rate_bytes)
-    if not search.are_countable(search.rows[row : row + 1])[0]:
-        raise UserError(
-            f"layer {name!r} may take more cycles than the simulator counts: {steps:,} tiles, "
-            f"{waits:,} cycles for the DRAM each",
-            location="tiling",
-            value=steps,
-            allowed=f"at most {MOST_CYCLES // waits:,} tiles, larger ones or a faster DRAM",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,6 @@ from simulator.foundation import UserError
 from simulator.operands import OPERANDS
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import BURSTS, BYTES, END, LayerWork
-from simulator.system.nest import lengths_of
 from simulator.system.nest_state import new_scratch
 from simulator.system.tile_sizes import (
     is_small,
@@ -39,6 +38,7 @@ from simulator.system.tiling_trials import (
     NEAR,
     TRAFFIC,
     Weights,
+    are_countable,
     moved_bytes,
     no_trials,
     try_candidates,
@@ -62,11 +62,6 @@ class _Effort(NamedTuple):
     rounds: int
     runners_up: int = 0
 
-
-MOST_CYCLES: Final = 1 << 60
-"""What waits and transfers of a layer may take together, so that 64 bits hold every sum of cycles."""
-SIZES: Final = [5, 0, 1, 2, 3, 4]
-"""Columns of a candidate in the order of `lengths_of`: groups, images, rows, columns, channels, reduction."""
 
 _OF_EACH_NEST = 2
 _MOST_NEIGHBOURS = 40_000
@@ -123,7 +118,7 @@ class Search:
             candidates = self.starts.candidates(fine=True)  # not even one fold fits
         if not len(candidates):
             return False
-        countable = self.are_countable(candidates)
+        countable = are_countable(self.work, candidates)
         if not countable.any():
             raise UserError(
                 f"layer {self.name!r} may take more cycles than the simulator counts, whatever its tiling",
@@ -148,19 +143,9 @@ class Search:
 
     def _try(self, candidates: Integers, order: Integers, most: int, aim: int | None = None) -> None:
         """Play candidates in an order, at most so many; those that cannot be better are left out."""
-        order = order[self.are_countable(candidates[order])]
         self.trials = with_room(self.trials, min(most, len(order)))
         aim = self.trials.objective if aim is None else aim
         try_candidates(self.work, self.limits, candidates, order, most, aim, self.trials, self.scratch)
-
-    def are_countable(self, candidates: Integers) -> npt.NDArray[np.bool_]:
-        """Of which candidates 64 bits hold every count of cycles, however badly transfers lie in bursts."""
-        memory = self.work.memory
-        burst = memory.burst_bytes * memory.rate_cycles / memory.rate_bytes
-        counts = np.ceil(np.array(lengths_of(self.work.geometry), np.float64) / candidates[:, SIZES])
-        moved = candidates[:, MOVED].astype(np.float64)
-        cycles = counts.prod(axis=1) * (memory.latency + np.ceil(burst)) + moved * burst
-        return np.asarray((cycles <= MOST_CYCLES) & (moved >= 0))
 
     @property
     def _fewest(self) -> int:

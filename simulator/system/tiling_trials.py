@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from simulator.arch.config import Objective
 from simulator.foundation.defects import DefectError
-from simulator.numerics.engines.compiled import helper, still_kernel
+from simulator.numerics.engines.compiled import helper, kernel, still_kernel
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import BURSTS, BYTES, END, STEPS, TOTALS, LayerWork
+from simulator.system.nest import KINDS, lengths_of, sizes_of
 from simulator.system.nest_machine import play_nest
 from simulator.system.nest_state import Scratch
 from simulator.system.tiling_candidates import CANDIDATE, LEAST, MOVED, SINGLE, blocking_of
@@ -25,6 +26,9 @@ AS_GOOD = 1.0005
 """Scores within 0.05 % of each other count as equal; fewer, larger transfers are then better."""
 NEAR = 1.01
 """Latency: among tilings within 1 % of the fewest cycles the least traffic is taken."""
+
+_MOST_CYCLES = 1 << 60
+"""What waits and transfers of a layer may take together, so that 64 bits hold every sum of cycles."""
 
 LATENCY, TRAFFIC, ENERGY = range(3)
 OBJECTIVES: dict[Objective, int] = {"latency": LATENCY, "traffic": TRAFFIC, "energy": ENERGY}
@@ -134,6 +138,27 @@ def _may_improve(trials: Trials, burst_bytes: int, row: Integers, aim: int) -> b
 
 
 @helper
+def _is_countable(work: LayerWork, row: Integers) -> bool:
+    """Whether 64 bits hold every count of cycles, however badly transfers lie in bursts."""
+    memory, lengths, sizes = work.memory, lengths_of(work.geometry), sizes_of(blocking_of(row))
+    burst = memory.burst_bytes * memory.rate_cycles / memory.rate_bytes
+    steps = 1.0
+    for kind in range(KINDS):
+        steps *= np.ceil(lengths[kind] / sizes[kind])
+    cycles = steps * (memory.latency + np.ceil(burst)) + row[MOVED] * burst
+    return bool(cycles <= _MOST_CYCLES and row[MOVED] >= 0)
+
+
+@kernel
+def are_countable(work: LayerWork, candidates: Integers) -> npt.NDArray[np.bool_]:
+    """Of which candidates 64 bits hold every count of cycles."""
+    countable = np.empty(len(candidates), np.bool_)
+    for i in range(len(candidates)):
+        countable[i] = _is_countable(work, candidates[i])
+    return countable
+
+
+@helper
 def _is_known(trials: Trials, row: Integers) -> bool:
     for i in range(trials.standing[COUNT]):
         same = True
@@ -212,8 +237,9 @@ def try_candidates(
 ) -> int:
     """Play candidates in an order, at most `most` of them; how many.
 
-    What was played before and what cannot be better is left out. aim: the objective, or `TRAFFIC` beside
-    `LATENCY`, where only fewer bytes near the fewest cycles are better. `trials` has room for as many.
+    What was played before, what cannot be better and what 64 bits may not count is left out. aim: the
+    objective, or `TRAFFIC` beside `LATENCY`, where only fewer bytes near the fewest cycles are better.
+    `trials` has room for as many.
     """
     played = 0
     for i in order:
@@ -221,6 +247,8 @@ def try_candidates(
             break
         row = candidates[i]
         if not _may_improve(trials, work.memory.burst_bytes, row, aim) or _is_known(trials, row):
+            continue
+        if not _is_countable(work, row):
             continue
         place = trials.standing[COUNT]
         for column in range(CANDIDATE):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from random import Random
 from typing import Any, Literal
@@ -151,3 +151,19 @@ def draw_shared_case(rnd: Random) -> Case:
 def draw_case(rnd: Random) -> Case:
     """A layer on an accelerator."""
     return Case(draw_layer(rnd), draw_fields(rnd))
+
+
+def turned(layer: Layer) -> Layer:
+    """The same convolution with height and width exchanged."""
+    c = layer.convolution
+    assert c is not None
+    top, left, bottom, right = c.padding
+    convolution = replace(
+        c,
+        ifmap=c.ifmap[::-1],
+        kernel=c.kernel[::-1],
+        stride=c.stride[::-1],
+        dilation=c.dilation[::-1],
+        padding=(left, top, right, bottom),
+    )
+    return convolution_layer(layer.name, convolution)

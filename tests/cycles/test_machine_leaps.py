@@ -11,7 +11,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from simulator.system.counts import OPERANDS, STALL_CAUSES
+from simulator.operands import OPERANDS
+from simulator.system.counts import STALL_CAUSES
 from simulator.system.footprint import Integers
 from simulator.system.layer_steps import LoweredLayer, lower
 from simulator.system.layer_work import (

@@ -14,7 +14,7 @@ from simulator.foundation import UserError
 from simulator.system import simulate_network
 from simulator.workload import load_network
 from simulator.workload.layer import Convolution, Layer, Network, convolution_layer, matrix_layer
-from tests.cycles.random_layers import arch_of, draw_convolution, draw_fields, draw_product
+from tests.cycles.random_layers import arch_of, draw_convolution, draw_fields, draw_product, turned
 from tests.cycles.tiling_player import cost_of, simulate
 
 DATAFLOWS, OVERLAPS = ("os", "ws", "is"), ("none", "drain", "full")
@@ -92,22 +92,6 @@ def test_small_products_cost_the_same_in_every_form(first: int) -> None:
 
 
 # --- height and width
-
-
-def turned(layer: Layer) -> Layer:
-    """The same convolution with height and width exchanged."""
-    c = layer.convolution
-    assert c is not None
-    top, left, bottom, right = c.padding
-    convolution = replace(
-        c,
-        ifmap=c.ifmap[::-1],
-        kernel=c.kernel[::-1],
-        stride=c.stride[::-1],
-        dilation=c.dilation[::-1],
-        padding=(left, top, right, bottom),
-    )
-    return convolution_layer(layer.name, convolution)
 
 
 IMAGES = {

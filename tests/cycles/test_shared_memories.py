@@ -19,8 +19,8 @@ from simulator.system.addresses import Addresses
 from simulator.system.nest_state import new_scratch
 from simulator.system.tiling_needs import slots_of
 from simulator.workload.batching import with_batch
-from simulator.workload.layer import Layer, Network, convolution_layer, matrix_layer
-from tests.cycles.random_layers import Case, draw_case, draw_layer, draw_shared_case
+from simulator.workload.layer import Layer, Network, matrix_layer
+from tests.cycles.random_layers import Case, draw_case, draw_layer, draw_shared_case, turned
 from tests.cycles.tiling_laws import violations
 from tests.cycles.tiling_player import cost_of, simulate
 
@@ -172,22 +172,6 @@ def test_random_layers_obey_every_law_with_a_shared_memory(first: int) -> None:
     assert not found, f"{len(found)} violations\n" + "\n".join(found[:5])
 
 
-def swapped(layer: Layer) -> Layer:
-    """The convolution of the transposed image by the transposed kernel."""
-    c = layer.convolution
-    assert c is not None
-    top, left, bottom, right = c.padding
-    turned = replace(
-        c,
-        ifmap=c.ifmap[::-1],
-        kernel=c.kernel[::-1],
-        stride=c.stride[::-1],
-        dilation=c.dilation[::-1],
-        padding=(left, top, right, bottom),
-    )
-    return convolution_layer("l", turned)
-
-
 def test_the_same_problem_in_another_form_costs_the_same() -> None:
     """Height and width swapped, tensors renamed, a batch of matrix rows as one longer matrix."""
     tried = 0
@@ -200,7 +184,7 @@ def test_the_same_problem_in_another_form_costs_the_same() -> None:
         assert simulate(replace(case.layer, name="other"), case.arch).counts == run.counts
         c = case.layer.convolution
         if c is not None:
-            assert cost_of(simulate(swapped(case.layer), case.arch)) == cost_of(run)
+            assert cost_of(simulate(turned(case.layer), case.arch)) == cost_of(run)
             tried += 1
         elif case.layer.groups == 1:
             batched = with_batch(Network("n", (case.layer,)), 3).layers[0]

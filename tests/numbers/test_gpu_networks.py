@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from simulator.foundation import UserError
 from simulator.inference import infer, load_data, load_model
 from simulator.inference.run_inference import InferenceResult
 from simulator.numerics.gpu import Device
@@ -202,3 +203,34 @@ def test_many_chunks_together_count_as_one_by_one(device: Device, monkeypatch: p
     together = infer(model, images, "int8", device=device)
     monkeypatch.setattr(device_chunks, "TOGETHER", 1)
     assert_same(infer(model, images, "int8", device=device), together)
+
+
+def test_what_an_operator_finds_wrong_is_told_as_on_the_cpu(device: Device, tmp_path: Path) -> None:
+    """The first value of each row chooses a row of three; 7 is none of them."""
+    nodes = [
+        helper.make_node("Cast", ["x"], ["places"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["table", "places"], ["rows"]),
+        helper.make_node("MatMul", ["rows", "w"], ["y"]),
+    ]
+    constants = [
+        numpy_helper.from_array(np.eye(3, 4, dtype=np.float32), "table"),
+        numpy_helper.from_array(np.ones((4, 2), np.float32), "w"),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1, 2])
+    path = tmp_path / "gather.onnx"
+    onnx.save(helper.make_model(helper.make_graph(nodes, "gather", [x], [y], constants)), path)
+    model = load_model(path)
+    for rows, is_there in (([[1.0], [2.0]], True), ([[1.0], [7.0]], False)):
+        np.save(tmp_path / "rows.npy", np.asarray(rows, np.float32))
+        data = load_data(str(tmp_path / "rows.npy"), model)
+        if is_there:
+            assert_same(infer(model, data, "elma8", device=device), infer(model, data, "elma8"))
+            continue
+        told = []
+        for where in (None, device):
+            with pytest.raises(UserError) as caught:
+                infer(model, data, "elma8", device=where)
+            told.append(str(caught.value))
+        assert "Gather cannot be executed" in told[0]
+        assert told[0] == told[1]

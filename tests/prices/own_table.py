@@ -29,9 +29,12 @@ def row(key: str, value: float, **fields: Any) -> dict[str, Any]:
     return {"component": component, "variant": variant, "action": action, unit: value, **stated, **fields}
 
 
-def document(*rows: dict[str, Any], name: str = "mine", **fields: Any) -> dict[str, Any]:
-    """A table of such rows."""
+def document(
+    *rows: dict[str, Any], name: str = "mine", others: dict[str, dict[str, Any]] | None = None, **fields: Any
+) -> dict[str, Any]:
+    """A table of such rows; `others`: further conditions by name, with what they differ in."""
     conditions = {name: {**each, **fields.pop("conditions", {})} for name, each in _CONDITIONS.items()}
+    conditions |= {other: conditions["synthesis"] | changed for other, changed in (others or {}).items()}
     return {
         "table": name,
         "description": "synthesis results made up for a test",

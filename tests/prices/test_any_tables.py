@@ -19,8 +19,9 @@ from simulator.cost.register_toggles import SwitchingActivity
 from simulator.cost.run_prices import PriceBook
 from simulator.foundation import UserError
 from simulator.numerics import get_mac
+from simulator.operands import OPERANDS
 from simulator.simulation import simulate
-from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic
+from simulator.system.counts import ActionCounts, CycleBreakdown, PECycles, Traffic
 from tests.prices.own_table import BUNDLED, document, row
 
 LOGIC = ("pe", "pe_combinational", "pe_multiply", "pe_table", "pe_shift", "pe_add", "pe_registers")

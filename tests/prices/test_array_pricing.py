@@ -16,8 +16,9 @@ from simulator.cost.price import NotPriced
 from simulator.cost.pricing import ArchitecturePricing, MacBlock
 from simulator.cost.register_toggles import SwitchingActivity
 from simulator.numerics import get_mac
+from simulator.operands import OPERANDS
 from simulator.result import priced
-from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic
+from simulator.system.counts import ActionCounts, CycleBreakdown, PECycles, Traffic
 from simulator.system.objective import MovePrices
 
 ALL_TABLES = ("johnson2018_28nm", "parts_28nm", "sram_28nm", "dram", "interconnect_28nm")

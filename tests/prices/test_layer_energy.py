@@ -18,8 +18,9 @@ from simulator.cost.register_toggles import SwitchingActivity
 from simulator.foundation.defects import DefectError
 from simulator.foundation.femtojoules import femtojoules
 from simulator.numerics import get_mac
+from simulator.operands import OPERANDS, Operand
 from simulator.result import TOTAL, priced
-from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, Operand, PECycles, Traffic
+from simulator.system.counts import ActionCounts, CycleBreakdown, PECycles, Traffic
 
 MACS = ("int8", "elma8", "elma16", "fp16", "fp8", "mixed8")
 COUNT = st.integers(0, 10**9)

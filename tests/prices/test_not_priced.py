@@ -21,8 +21,9 @@ from simulator.cost.pricing import ArchitecturePricing, MacBlock
 from simulator.cost.run_prices import PriceBook
 from simulator.foundation import UserError
 from simulator.numerics import get_mac
+from simulator.operands import OPERANDS
 from simulator.result import priced
-from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic
+from simulator.system.counts import ActionCounts, CycleBreakdown, PECycles, Traffic
 
 ALL_TABLES = ("johnson2018_28nm", "parts_28nm", "sram_28nm", "dram", "interconnect_28nm")
 EVERYTHING = ActionCounts(

@@ -131,11 +131,8 @@ def test_registers_whose_clock_costs_more_than_their_work_are_not_priced(tmp_pat
         row("pe_registers/mine/clock", 0.119, conditions="cold"),
         row("pe/mine/area", 250.0),
     ]
-    table = document(*rows)
-    table["conditions"]["cold"] = {**table["conditions"]["synthesis"], "voltage_v": 0.75}
-    file = tmp_path / "mine.yaml"
-    file.write_text(yaml.safe_dump(table))
-    priced = pricing([str(file), *NO_LEAKAGE], scaling={"voltage": True})
+    file = write(tmp_path, *rows, others={"cold": {"voltage_v": 0.75}})
+    priced = pricing([file, *NO_LEAKAGE], scaling={"voltage": True})
     for activity in (None, SwitchingActivity(3000, 2500, 4000, 200)):
         parts_fj = priced.layer(WORK, activity).parts_fj
         assert parts_fj["pe_registers"] is None

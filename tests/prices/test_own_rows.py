@@ -22,9 +22,10 @@ from simulator.cost.price_tables import parse_table
 from simulator.cost.pricing import ArchitecturePricing
 from simulator.foundation import UserError
 from simulator.numerics import get_mac
+from simulator.operands import OPERANDS
 from simulator.simulation import simulate
 from simulator.sweep.spec import load_spec
-from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic
+from simulator.system.counts import ActionCounts, CycleBreakdown, PECycles, Traffic
 from tests.prices.own_table import document, row, write
 
 NO_LEAKAGE = ("johnson2018_28nm", "parts_28nm", "sram_28nm", "dram")
@@ -371,11 +372,8 @@ def test_scaling_that_makes_components_exceed_their_whole_prices_nothing(tmp_pat
         row("pe_registers/mine/operate", 0.25),
         row("pe_registers/mine/clock", 0.2),
     ]
-    text = document(*rows)
-    text["conditions"]["fast"] = {**text["conditions"]["synthesis"], "voltage_v": 1.0}
-    file = tmp_path / "mine.yaml"
-    file.write_text(yaml.safe_dump(text))
-    pe = pe_of([str(file), *NO_LEAKAGE], scaling={"voltage": True})
+    file = write(tmp_path, *rows, others={"fast": {"voltage_v": 1.0}})
+    pe = pe_of([file, *NO_LEAKAGE], scaling={"voltage": True})
     (logic,) = pe.combinational
     assert "the components of mine in table mine cost more than the whole" in reason_of(logic.energy)
 
@@ -387,11 +385,8 @@ def test_scaling_that_makes_the_clock_of_registers_exceed_them_prices_neither(tm
         row("pe_registers/mine/operate", 0.30, conditions="fast"),
         row("pe_registers/mine/clock", 0.25),
     ]
-    text = document(*rows)
-    text["conditions"]["fast"] = {**text["conditions"]["synthesis"], "voltage_v": 1.0}
-    file = tmp_path / "mine.yaml"
-    file.write_text(yaml.safe_dump(text))
-    pe = pe_of([str(file), *NO_LEAKAGE], scaling={"voltage": True})
+    file = write(tmp_path, *rows, others={"fast": {"voltage_v": 1.0}})
+    pe = pe_of([file, *NO_LEAKAGE], scaling={"voltage": True})
     wanted = "pe_registers/mine/clock of table mine costs more than pe_registers/mine/operate"
     for unpriced in (pe.registers.characterised.energy, pe.registers.clock.energy, pe.registers.toggle):
         assert wanted in reason_of(unpriced)

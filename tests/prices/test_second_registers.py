@@ -16,9 +16,10 @@ from simulator.cost.pricing import ArchitecturePricing
 from simulator.cost.register_toggles import SwitchingActivity
 from simulator.numerics import get_mac
 from simulator.numerics.activity import switching_activity
+from simulator.operands import OPERANDS
 from simulator.result import priced
 from simulator.system import simulate_network
-from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic
+from simulator.system.counts import ActionCounts, CycleBreakdown, PECycles, Traffic
 from simulator.workload.layer import Network, matrix_layer
 from tests.prices.worked import (
     ADD_PJ,

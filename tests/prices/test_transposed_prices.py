@@ -16,8 +16,9 @@ from simulator.cost.price_lines import LayerEnergy
 from simulator.cost.pricing import ArchitecturePricing
 from simulator.cost.register_toggles import SwitchingActivity
 from simulator.numerics import get_mac
+from simulator.operands import OPERANDS
 from simulator.result import priced
-from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic
+from simulator.system.counts import ActionCounts, CycleBreakdown, PECycles, Traffic
 
 ROWS, COLUMNS = 16, 6
 TOGGLED = SwitchingActivity(31e3, 47e3, 59e3, 0, 123)

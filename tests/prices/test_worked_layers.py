@@ -24,8 +24,9 @@ from simulator.cost.register_toggles import (
 from simulator.foundation.defects import DefectError
 from simulator.numerics import get_mac
 from simulator.numerics.activity import switching_activity
+from simulator.operands import OPERANDS
 from simulator.result import priced
-from simulator.system.counts import OPERANDS, ActionCounts, CycleBreakdown, PECycles, Traffic
+from simulator.system.counts import ActionCounts, CycleBreakdown, PECycles, Traffic
 from tests.prices.worked import (
     ADD_PJ,
     CLOCKED_PJ,

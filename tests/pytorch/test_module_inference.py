@@ -200,3 +200,8 @@ def test_layers_of_one_recurrent_module_keep_their_own_weights(kind: str) -> Non
     gates = {"GRU": 3, "LSTM": 4}[kind]
     of_inputs, of_states = 2 * 4 * gates * 5 * (3 + 10), 2 * 4 * gates * 5 * (5 + 5)
     assert simulate(module, rows).totals.macs == 2 * (of_inputs + of_states)
+
+
+def test_something_that_is_no_module_is_refused() -> None:
+    with pytest.raises(UserError, match=r"module: is no PyTorch module \(got 'NoneType'\)"):
+        infer(None, torch.zeros(2, 3))

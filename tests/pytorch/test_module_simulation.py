@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,7 @@ def test_results_equal_those_of_the_exported_file(case: str, tmp_path: Path) -> 
     module = seeded(kind)
     path = tmp_path / "module.onnx"
     arguments = inputs if isinstance(inputs, tuple) else (inputs,)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONWARNINGS", "ignore")
-        export_to(path, module, arguments)
+    export_to(path, module, arguments)
     of_file, of_module = api.simulate(path, "elma8_32x32"), simulate(module, inputs, "elma8_32x32")
     assert [rest for _, *rest in shapes(of_module)] == [rest for _, *rest in shapes(of_file)]
     for figure in ("macs", "cycles", "energy_pj", "chip_energy_pj", "area_um2", "latency_ms"):
@@ -89,8 +88,6 @@ def test_results_equal_those_of_the_exported_file(case: str, tmp_path: Path) -> 
 
 def export_to(path: Path, module: Any, arguments: tuple[Any, ...]) -> None:
     """As a user would: PyTorch's defaults, its optimizer included."""
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(module, arguments, path, dynamo=True, verbose=False)

@@ -147,3 +147,8 @@ def test_components_keep_their_place_and_no_two_share_a_colour() -> None:
     assert in_order(COMPONENTS)[-1] == "leakage"
     assert len(set(colours(COMPONENTS).values())) == len(COMPONENTS)
     assert family_of("sram_leakage").name == "leakage"
+
+
+def test_one_memory_for_all_tensors_beside_one_for_each_has_a_colour_of_its_own() -> None:
+    memories = ["sram_unified", "sram_ifmap", "sram_filter", "sram_ofmap"]
+    assert len(set(colours(memories).values())) == 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from simulator.inference.chunks import chunk_size
+from simulator.inference.execute import constant_of, each_operator, errors_of
 from simulator.inference.gpu.device_layers import DeviceLayers, HostCopies
 from simulator.inference.gpu.device_operators import operator_on
 from simulator.inference.gpu.run_constants import RunConstants
@@ -164,16 +165,15 @@ class DeviceChunks:
         """`execute_outputs` with tensors that stay on the device; the outputs are on the host."""
         model, device = self._model, self._device
         program = model.program_for({model.input: tuple(images.shape)})
-        uses = Counter(name for operator in program.operators for name in operator.inputs)
         values: dict[str, Any] = {model.input: images}
-        for operator in program.operators:
-            values |= self._results(operator, values, program, arithmetic)
-            for name in operator.inputs:
-                uses[name] -= 1
-                if not uses[name] and name not in model.outputs:
-                    values.pop(name, None)
+        for operator in each_operator(program, values, model.outputs):
+            with errors_of(operator, model):
+                results = self._results(operator, values, program, arithmetic)
+            values |= results
         return {
-            name: device.to_host(values[name]) if name in values else program.constants[name].values()
+            name: device.to_host(values[name])
+            if name in values
+            else constant_of(name, program, model).values()
             for name in model.outputs
         }
 
@@ -206,5 +206,5 @@ class DeviceChunks:
     def _tensor(self, name: str, values: Mapping[str, Any], program: Program) -> DeviceArray:
         if name in values:
             return values[name]
-        constant = program.constants[name]
+        constant = constant_of(name, program, self._model)
         return self._constants.get(id(constant), constant.values)

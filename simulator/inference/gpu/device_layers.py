@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from simulator.inference.arithmetic import Operands, float32_product, mac_product
+from simulator.inference.arithmetic import Operands, float32_product, largest_weights, mac_product
 from simulator.inference.gpu.device_operators import padded
 from simulator.inference.gpu.device_outputs import real_values_on, refusal_of_outputs
 from simulator.inference.gpu.device_registers import device_register
@@ -17,9 +17,7 @@ from simulator.inference.layer_sums import LayerSums
 from simulator.inference.overflow_counts import SumsOutside
 from simulator.inference.quantization import Encoded, LayerPlan
 from simulator.numerics import Mac, get_mac
-from simulator.numerics.accumulators.lost_sums import magnitudes
 from simulator.numerics.engines.problem import Refusal
-from simulator.numerics.formats import Format
 from simulator.numerics.gpu import Device, DeviceArray
 from simulator.numerics.gpu.device_arithmetic import pairs
 from simulator.numerics.gpu.device_encoding import DeviceCodes, decode_on, encode_on
@@ -64,7 +62,6 @@ class DeviceLayers:
         self._copies = copies
         self._constants = RunConstants(device)
         self._float32 = get_mac(_FLOAT32)
-        self._columns: dict[int, float] = {}  # the largest sum of a channel's weights, by the layer's plan
 
     def in_float32(self, product: Product, x: DeviceArray, second: DeviceArray | None) -> DeviceArray:
         """`float32_product`: fused multiply-adds in the order of k."""
@@ -192,7 +189,8 @@ class DeviceLayers:
         """As `SumsOutside.of_layer`: a bound on all operands, else every sum, on the host."""
         device, mac, size = self._device, plan.mac, int(np.prod(sums.accumulators.shape))
         assert plan.weight_codes is not None
-        if self._none_outside(plan, encoded, sums):
+        register = device_register(mac.accumulator)
+        if register.all_held(device, sums.accumulators, lambda: self._extent(plan, encoded)):
             return SumsOutside(0, size)
         self._copies.note(f"overflow of {product.name}", "no bound excludes that sums leave the accumulator")
         codes = device.to_host(encoded.codes)
@@ -202,21 +200,11 @@ class DeviceLayers:
         host = LayerSums(held, "ofmap" if is_ofmap else "products", groups, None, None, "gpu", sums.reason)
         return SumsOutside.of(mac, operands.activations, plan.weight_codes, host.accumulators)
 
-    def _none_outside(self, plan: LayerPlan, encoded: DeviceCodes, sums: DeviceSums) -> bool:
-        register = device_register(plan.mac.accumulator)
-        return register.all_held(self._device, sums.accumulators, lambda: self._extent(plan, encoded))
-
     def _extent(self, plan: LayerPlan, encoded: DeviceCodes) -> float:
         """A bound on the sums of a layer's products' magnitudes."""
-        assert plan.weight_codes is not None
-        key = id(plan)
-        if key not in self._columns:
-            self._columns[key] = float(magnitudes(plan.mac.weight, plan.weight_codes).sum(axis=1).max())
-        return self._largest(plan.mac.activation, encoded) * self._columns[key]
-
-    def _largest(self, fmt: Format, encoded: DeviceCodes) -> float:
-        """The largest magnitude among finite codes."""
-        return float(self._device.xp.abs(decode_on(self._device, fmt, encoded.codes)).max())
+        device, mac = self._device, plan.mac
+        largest = float(device.xp.abs(decode_on(device, mac.activation, encoded.codes)).max())
+        return largest * largest_weights(mac, plan.weights_as("products", lambda codes: codes))
 
 
 def _reason_for_host(product: Product) -> str | None:

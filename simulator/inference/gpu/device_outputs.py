@@ -98,10 +98,9 @@ def _through_output(
 ) -> DeviceArray:
     xp, mac, exponent = device.xp, plan.mac, plan.output_exponent
     register, target = device_register(mac.accumulator), mac.activation
-    if plan.bias is not None:
-        sums = register.shifted(device, sums, plan.bias.reshape(layout).astype(np.float64), exponent)
-    elif exponent:
-        sums = register.shifted(device, sums, np.zeros((1,) * sums.ndim), exponent)
+    if plan.bias is not None or exponent:
+        offsets = np.zeros(1) if plan.bias is None else plan.bias.reshape(layout).astype(np.float64)
+        sums = register.shifted(device, sums, offsets, exponent)
     reals = register.for_output(device, mac.spec.output, sums)
     posit = mac.spec.output == "posit" and isinstance(target, Posit)
     if signs is not None and not posit:

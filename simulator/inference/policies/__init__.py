@@ -1,6 +1,6 @@
 """Policies that put a trained network into number formats: data, and one module for each step."""
 
-from simulator.inference.policies.convert import convert, needs_calibration, needs_values
+from simulator.inference.policies.convert import convert, needs_calibration, needs_values, weight_scales
 from simulator.inference.policies.policy import (
     OPTIONS,
     POLICIES,
@@ -22,4 +22,5 @@ __all__ = [
     "needs_calibration",
     "needs_values",
     "unsuited",
+    "weight_scales",
 ]

@@ -24,6 +24,7 @@ from simulator.inference.policies.scales import channel_scales, tensor_scale
 from simulator.inference.quantization import LayerPlan, NetworkPlan, to_codes
 from simulator.numerics import Mac, get_mac
 from simulator.numerics.array_types import Tensor
+from simulator.numerics.formats import Format
 
 _ACCUMULATED_EXPONENT_BITS = 5
 """Exact sums of products of formats with more exponent bits may need wider accumulators than there are."""
@@ -185,12 +186,27 @@ def _scales(
         seen.scales[asked] = tensor_scale(
             operands.activations, mac.activation, method, percentile=percentile, power_of_two=power_of_two
         )
-    # A percentile is for the long tails of activations; weights have no outliers to give up.
-    for_weights = "max" if method == "percentile" and product.weights is not None else method
-    whole = product.weights is None or policy.weight_scales == "tensor"
-    of_weights = tensor_scale if whole else channel_scales
-    return seen.scales[asked], of_weights(
-        operands.right, mac.weight, for_weights, percentile=percentile, power_of_two=power_of_two
+    if product.weights is not None:
+        return seen.scales[asked], weight_scales(policy, operands.right, mac.weight)
+    return seen.scales[asked], tensor_scale(
+        operands.right, mac.weight, method, percentile=percentile, power_of_two=power_of_two
+    )
+
+
+def weight_scales(policy: Policy, weights: Tensor, fmt: Format) -> float | NDArray[np.float64]:
+    """One scale [groups, 1, N] for each output channel of weights [groups, K, N], or one for all.
+
+    The policy, which has scales, says which and how they are found. A percentile is for the long tails of
+    activations; weights have no outliers to give up.
+    """
+    assert policy.scaling != "none"
+    find = tensor_scale if policy.weight_scales == "tensor" else channel_scales
+    return find(
+        weights,
+        fmt,
+        "max" if policy.scaling == "percentile" else policy.scaling,
+        percentile=policy.percentile,
+        power_of_two=policy.power_of_two,
     )
 
 

@@ -206,8 +206,8 @@ class Wide64:
     terms: list[tuple[npt.NDArray[np.int64], int]]
 
     def modulo(self, bits: int) -> npt.NDArray[Any]:
-        """What their sum is modulo 2**bits: int64 that wrap to it, or wrapped Python integers above 64."""
-        return self._modulo_64() if bits <= 64 else self._modulo_128().to_integers(bits)
+        """Their sum, wrapped into two's complement of `bits`: int64, or Python integers above 64."""
+        return wrap(self._modulo_64(), bits) if bits <= 64 else self._modulo_128().to_integers(bits)
 
     def _modulo_64(self) -> npt.NDArray[np.int64]:
         """Their sum modulo 2**64."""
@@ -229,8 +229,6 @@ def _answer(problem: Problem, partial: Wide64, reason: str) -> Answer:
     if problem.initial is not None:
         with np.errstate(over="ignore"):
             sums = wrap(sums + problem.initial, bits)
-    elif bits <= 64:
-        sums = wrap(sums, bits)
     return Answer(sums, reason)
 
 

@@ -17,7 +17,6 @@ from simulator.numerics.engines.log_sums import LogOperands, log_reason
 from simulator.numerics.engines.shared_operand import SharedOperand
 from simulator.numerics.mac import Mac
 from simulator.numerics.product_rules import ExactProducts, Products
-from simulator.numerics.twos_complement import wrap
 
 Reals = npt.NDArray[np.floating[Any]]
 
@@ -42,7 +41,7 @@ class ExactSums:
         integers, bits = self.total.astype(np.int64), self.mac.accumulator_bits
         if self.fits and bits <= 64:
             return integers << np.int64(self.shift)
-        return wrap(Wide64([(integers, self.shift)]).modulo(bits), bits)
+        return Wide64([(integers, self.shift)]).modulo(bits)
 
     @property
     def unit(self) -> float:

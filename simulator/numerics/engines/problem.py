@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.array_types import Accumulators, Codes
+from simulator.numerics.formats.code_tables import has_special
 from simulator.numerics.mac import Mac
 
 
@@ -55,6 +56,16 @@ class Refusal:
     """Why an engine cannot compute a product exactly."""
 
     reason: str
+
+
+def refusal_without_nan(problem: Problem) -> Refusal | None:
+    """Why steps that add infinities and NaN do not suit a product: its float accumulator has no NaN."""
+    mac, fmt = problem.mac, problem.mac.accumulator.number_format
+    if fmt is None or fmt.has_nan:
+        return None
+    if has_special(mac.activation, problem.a) or has_special(mac.weight, problem.w):
+        return Refusal("an accumulator without NaN makes a number of it at every step")
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,9 @@ from simulator.numerics.engines.float_steps import (
     operand_values,
 )
 from simulator.numerics.engines.orientation import Orientation
-from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal
+from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal, refusal_without_nan
 from simulator.numerics.engines.scaled import ScaledSteps
 from simulator.numerics.engines.threads import for_row_ranges
-from simulator.numerics.formats.code_tables import has_special
 
 
 def attempt(problem: Problem) -> Answer | Refusal:
@@ -37,10 +36,8 @@ def _(accumulator: FloatAccumulator, problem: Problem) -> Answer | Refusal:
     mac = problem.mac
     if not problem.shape[1]:
         return Answer(problem.starting_sums(), "no product is added")
-    if not accumulator.number_format.has_nan and (
-        has_special(mac.activation, problem.a) or has_special(mac.weight, problem.w)
-    ):
-        return Refusal("an accumulator without NaN makes a number of it at every step")
+    if (refused := refusal_without_nan(problem)) is not None:
+        return refused
     if is_native(accumulator, mac.activation, mac.weight):
         return _native(problem, accumulator)
     steps = ScaledSteps.of(accumulator, mac.pair)

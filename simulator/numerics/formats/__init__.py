@@ -104,8 +104,9 @@ def _check_examples(plugin: Plugin[Family], others: list[Family]) -> None:
                 made = None if match is None else plugin.value.build(match)
                 facts = None if made is None else (made.spec, made.family)
         except UserError as error:
-            known = str(error).startswith(plugin.source)
-            raise error if known else UserError(str(error), source=plugin.source) from error
+            if error.source == plugin.source:
+                raise
+            raise UserError(str(error), source=plugin.source) from error
         if facts != (spec, plugin.value.name):
             raise UserError(
                 "is an example that its family does not make, or calls by another spec or family",

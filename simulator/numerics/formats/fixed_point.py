@@ -53,7 +53,8 @@ class FixedPoint(Format):
         return SCALED
 
     @property
-    def _limits(self) -> tuple[int, int]:
+    def limits(self) -> tuple[int, int]:
+        """The lowest and the highest code as integers, in units of the lowest bit."""
         if self.signed:
             return -(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1
         return 0, (1 << self.bits) - 1
@@ -66,7 +67,7 @@ class FixedPoint(Format):
         return np.ldexp(steps.astype(np.float64), -self.fraction_bits)
 
     def _encode(self, reals: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        low, high = self._limits
+        low, high = self.limits
         numbers = np.where(np.isnan(reals), 0.0, reals)
         # Clipping first keeps the scaling free of overflow; the limits themselves do not round.
         inside = np.clip(
@@ -79,7 +80,7 @@ class FixedPoint(Format):
     def _encode_compiled(self, reals: npt.NDArray[np.float32 | np.float64], codes: Codes) -> None:
         from simulator.numerics.formats import code_kernels as kernels
 
-        low, high = self._limits
+        low, high = self.limits
         kernels.encode_fixed_point(reals, 2.0**self.fraction_bits, float(low), float(high), codes)
         codes &= codes.dtype.type((1 << self.bits) - 1)  # the sign bits beyond the code
 

@@ -91,7 +91,7 @@ class Minifloat(Format):
         return 1 - self.bias
 
     @property
-    def _overflow(self) -> float:
+    def overflow_from(self) -> float:
         """Magnitudes from here on all have the code of this one: saturation."""
         return self.largest
 
@@ -109,7 +109,7 @@ class Minifloat(Format):
         patterns = reals.view(np.int64)
         magnitude = patterns & _MAGNITUDE64
         is_nan = magnitude > _INFINITY64
-        limited = np.minimum(np.where(is_nan, 0, magnitude), np.float64(self._overflow).view(np.int64))
+        limited = np.minimum(np.where(is_nan, 0, magnitude), np.float64(self.overflow_from).view(np.int64))
         # Normal numbers: the float64 pattern with this format's bias, cut to M fraction bits; a carry out
         # of the fraction steps the exponent by itself, and the kept lowest bit is the parity of the code.
         drop = _FRACTION64 - self.fraction_bits
@@ -134,7 +134,7 @@ class Minifloat(Format):
             reals,
             self.fraction_bits,
             self.bias,
-            self._overflow,
+            self.overflow_from,
             self.code_of_nan,
             self.bits - 1 if self.signed else -1,
             self.keeps_minus_zero,

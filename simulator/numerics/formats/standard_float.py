@@ -69,7 +69,8 @@ class StandardFloat(Minifloat):
         return not self.saturates
 
     @property
-    def _overflow(self) -> float:
+    def overflow_from(self) -> float:
+        """The largest value where overflow saturates, else the power of two above it."""
         if self.saturates:
             return self.largest
         exponent_of_infinity = (1 << self.exponent_field_bits) - 1 - self.bias

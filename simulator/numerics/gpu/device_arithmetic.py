@@ -7,7 +7,7 @@ goes through kernels that keep them; CuPy moves float32 values and computes in f
 from __future__ import annotations
 
 from math import inf, prod
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -72,27 +72,26 @@ def _period(shape: tuple[int, ...], part: tuple[int, ...]) -> tuple[int, int] | 
 
 def bounded(device: Device, values: DeviceArray, low: float = -inf, high: float = inf) -> DeviceArray:
     """`numpy.clip` of float32 values: what is equal to a bound stays as it is, NaN too."""
-    values = device.xp.ascontiguousarray(values)
-    results = device.xp.empty(values.shape, np.float32)
-    if values.size:
-        arguments = (values, results, np.int64(values.size), np.float32(low), np.float32(high))
-        device.launch("bounded", blocks(values.size), THREADS, arguments)
-    return results
+    return _each(device, "bounded", values, np.float32, np.float32(low), np.float32(high))
 
 
 def narrow(device: Device, values: DeviceArray) -> DeviceArray:
     """float64 values rounded once to float32."""
-    values = device.xp.ascontiguousarray(values)
-    results = device.xp.empty(values.shape, np.float32)
-    if values.size:
-        device.launch("narrow", blocks(values.size), THREADS, (values, results, np.int64(values.size)))
-    return results
+    return _each(device, "narrow", values, np.float32)
 
 
 def widen(device: Device, values: DeviceArray) -> DeviceArray:
     """float32 values as float64."""
+    return _each(device, "widen", values, np.float64)
+
+
+def _each(
+    device: Device, kernel: str, values: DeviceArray, dtype: type[np.floating[Any]], *numbers: np.float32
+) -> DeviceArray:
+    """What a kernel makes of each value alone, contiguous."""
     values = device.xp.ascontiguousarray(values)
-    results = device.xp.empty(values.shape, np.float64)
+    results = device.xp.empty(values.shape, dtype)
     if values.size:
-        device.launch("widen", blocks(values.size), THREADS, (values, results, np.int64(values.size)))
+        arguments = (values, results, np.int64(values.size), *numbers)
+        device.launch(kernel, blocks(values.size), THREADS, arguments)
     return results

@@ -139,9 +139,7 @@ _NO_TABLE = np.zeros(1, np.uint32)
 
 @_conversion.register
 def _(fmt: FixedPoint) -> Conversion:
-    low, high = (
-        (-(1 << (fmt.bits - 1)), (1 << (fmt.bits - 1)) - 1) if fmt.signed else (0, (1 << fmt.bits) - 1)
-    )
+    low, high = fmt.limits
     reals = (2.0**fmt.fraction_bits, float(low), float(high))
     return Conversion(0, reals, ((1 << fmt.bits) - 1, 0, 0, 0, 0), _NO_TABLE)
 
@@ -150,11 +148,9 @@ def _(fmt: FixedPoint) -> Conversion:
 def _(fmt: Minifloat) -> Conversion | None:
     if isinstance(fmt, Binary64):
         return None
-    past = 2.0 ** int(np.frexp(fmt.largest)[1])
-    overflow = past if fmt.overflows_to_infinity else fmt.largest
     sign_bit = fmt.bits - 1 if fmt.signed else -1
     integers = (fmt.fraction_bits, fmt.bias, fmt.code_of_nan, sign_bit, int(fmt.keeps_minus_zero))
-    return Conversion(1, (overflow, 0.0, 0.0), integers, _NO_TABLE)
+    return Conversion(1, (fmt.overflow_from, 0.0, 0.0), integers, _NO_TABLE)
 
 
 @_conversion.register

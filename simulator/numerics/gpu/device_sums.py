@@ -11,7 +11,7 @@ from simulator.numerics.engines.blas import DOUBLE_BITS
 from simulator.numerics.engines.problem import Refusal
 from simulator.numerics.formats import TABLE_BITS
 from simulator.numerics.gpu.device import Device, DeviceArray, scalars
-from simulator.numerics.gpu.device_arithmetic import blocks, look_up
+from simulator.numerics.gpu.device_arithmetic import THREADS, blocks, look_up
 from simulator.numerics.gpu.device_encoding import decode_on, encode_on
 from simulator.numerics.gpu.half_flushing import flushes_as_formats_do
 from simulator.numerics.gpu.step_plans import (
@@ -157,7 +157,7 @@ def _added(
     spare = 64 - plan.mac.accumulator_bits
     if total.size:
         arguments = (total, held, np.int64(total.size), *scalars(plan.shift, spare))
-        device.launch("registers", blocks(total.size), _THREADS, arguments)
+        device.launch("registers", blocks(total.size), THREADS, arguments)
     if initial is None:
         return DeviceSums(held, None, reason)
     return _wrapped(plan, held + device.xp.asarray(initial, np.int64), reason)
@@ -307,8 +307,7 @@ def _values_by_code(plan: StepPlan) -> Any:
     """Accumulators by code as the steps see them."""
     accumulator = plan.mac.accumulator
     fmt = plan.mac.accumulator_format
-    values = fmt.decode(np.arange(1 << fmt.bits, dtype=fmt.code_dtype))
-    values = accumulator.rounding.flush(values, fmt.smallest_normal)  # type: ignore[attr-defined]
+    values = accumulator.rounding.flush(fmt.values(), fmt.smallest_normal)  # type: ignore[attr-defined]
     return values.astype(np.float16).view(np.uint16) if plan.kernel == "halves" else values
 
 

@@ -11,24 +11,14 @@ import numpy.typing as npt
 from simulator.foundation import UserError
 from simulator.numerics.engines import ENGINES
 from simulator.numerics.engines.planner import MatmulResult, multiply
-from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal
+from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal, refusal_without_nan
 from simulator.numerics.formats import Format
-from simulator.numerics.formats.code_tables import has_special
 from simulator.numerics.gpu.device import Device
 from simulator.numerics.gpu.device_sums import DeviceSums, Operand, multiply_batches
 from simulator.numerics.mac import Mac
 
 NAME = "gpu"
 """How results call the engine."""
-
-
-def gpu_engine(device: Device) -> Engine:
-    """The engine of a device: operands go there and accumulators come back."""
-
-    def attempt(problem: Problem) -> Answer | Refusal:
-        return _attempt(device, problem)
-
-    return Engine(NAME, attempt)
 
 
 def multiply_on(
@@ -94,21 +84,15 @@ def _matrix(device: Device, codes: Any, fmt: Format, what: str) -> Any:
 
 
 def _attempt(device: Device, problem: Problem) -> Answer | Refusal:
-    mac, accumulator = problem.mac, problem.mac.accumulator
-    fmt = accumulator.number_format
-    if (
-        fmt is not None
-        and not fmt.has_nan
-        and (has_special(mac.activation, problem.a) or has_special(mac.weight, problem.w))
-    ):
-        return Refusal("an accumulator without NaN makes a number of it at every step")
+    if (refused := refusal_without_nan(problem)) is not None:
+        return refused
     a, w = (device.to_device(np.ascontiguousarray(each))[None] for each in (problem.a, problem.w))
     start = None
     if problem.initial is not None:
         if problem.initial.dtype == object:
             return Refusal("no kernel has a register of more than 64 bits")
         start = device.to_device(np.ascontiguousarray(problem.initial))[None]
-    found = multiply_batches(device, mac, Operand(a, "activation"), Operand(w, "weight"), start)
+    found = multiply_batches(device, problem.mac, Operand(a, "activation"), Operand(w, "weight"), start)
     if isinstance(found, Refusal):
         return found
     signs = None if found.overflow is None else device.to_host(found.overflow[0])

@@ -104,39 +104,33 @@ __device__ inline double rounded_to_format(double x, i64 anchor, i64 least, doub
     return __longlong_as_double(__double_as_longlong(magnitude) | sign);
 }
 
-// float32 fused multiply-adds.
-struct SingleStep {
-    typedef float Operand;
-    typedef float Sum;
-    float sum;
-    static __device__ float none() { return 0.0f; }
+// What steps share whose sums are of the operands' own type.
+template <class Number>
+struct FloatSum {
+    typedef Number Operand;
+    typedef Number Sum;
+    Number sum;
+    static __device__ Number none() { return 0; }
     __device__ void load(const Sum *sums, i64 at, const double *, const i64 *) { sum = sums[at]; }
+    __device__ void store(Sum *sums, signed char *, i64 at) const { sums[at] = sum; }
+};
+
+// float32 fused multiply-adds.
+struct SingleStep : FloatSum<float> {
     __device__ void add(float a, float w, const double *, const i64 *, const i64 *) {
         sum = fma_single(a, w, sum);
     }
-    __device__ void store(Sum *sums, signed char *, i64 at) const { sums[at] = sum; }
 };
 
 // Exact integers in float64.
-struct ExactStep {
-    typedef double Operand;
-    typedef double Sum;
-    double sum;
-    static __device__ double none() { return 0.0; }
-    __device__ void load(const Sum *sums, i64 at, const double *, const i64 *) { sum = sums[at]; }
+struct ExactStep : FloatSum<double> {
     __device__ void add(double a, double w, const double *, const i64 *, const i64 *) {
         sum = __fma_rn(a, w, sum);
     }
-    __device__ void store(Sum *sums, signed char *, i64 at) const { sums[at] = sum; }
 };
 
 // float64 steps rounded to a format. reals: smallest, largest, end. integers: anchor, least, to odd first.
-struct RoundedStep {
-    typedef double Operand;
-    typedef double Sum;
-    double sum;
-    static __device__ double none() { return 0.0; }
-    __device__ void load(const Sum *sums, i64 at, const double *, const i64 *) { sum = sums[at]; }
+struct RoundedStep : FloatSum<double> {
     __device__ void add(double a, double w, const double *reals, const i64 *integers, const i64 *) {
         double product = __dmul_rn(a, w);
         double total = __dadd_rn(sum, product);
@@ -151,7 +145,6 @@ struct RoundedStep {
         }
         sum = rounded_to_format(total, integers[0], integers[1], reals[0], reals[1], reals[2]);
     }
-    __device__ void store(Sum *sums, signed char *, i64 at) const { sums[at] = sum; }
 };
 
 // Table entries by sums of logarithms, modulo 2^64. An operand is the logarithm's index, its sign in bit 31.
@@ -443,7 +436,7 @@ __device__ inline u32 finished_pair(u32 pair) {  // every NaN becomes the format
 // Results below 2^-14 must become zero after rounding to 11 bits where an accumulator flushes. FLUSH 1: which the
 // device's step does not do. Such a result shows: it is not zero and at most 2^-14. The least magnitude of a
 // step's results is kept; where it is that small, what is not zero is computed again, exactly. FLUSH 2: which the
-// device's flushing step does (see `compare_flushing`). FLUSH 0: subnormal results are kept.
+// device's flushing step does (see `halves_compare`). FLUSH 0: subnormal results are kept.
 template <int FLUSH>
 __device__ void halves(const u16 *a, const u16 *w, u16 *sums, int M, int K, int N, i64 stride_a,
                        i64 stride_w) {
