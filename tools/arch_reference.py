@@ -31,9 +31,8 @@ def arch_reference() -> str:
         rows = [f"\n## {'`' + title + '`' if path else title}\n\n{model.__doc__}\n"]
         rows.append("| field | type | range | default | meaning |\n|---|---|---|---|---|")
         for name, field in model.model_fields.items():
-            if get_origin(_written(field.annotation)) is dict and field.annotation != _written(
-                field.annotation
-            ):
+            written = _written(field.annotation)
+            if written is not field.annotation and get_origin(written) is dict:
                 rows.append(f"| `{name}` | sections by name | | | {field.description} |")
             elif _submodel(field.annotation) is not None and field.default_factory is not dict:
                 rows.append(f"| `{name}` | section | | | {field.description} |")

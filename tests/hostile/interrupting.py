@@ -79,9 +79,14 @@ def _problem(code: int, error: bytes) -> str:
     return "" if last == b"systolic: interrupted" and not told else "more than a line"
 
 
+def _forget_points(folder: Path) -> None:
+    """Let a sweep begin anew."""
+    for point in folder.glob("*.store/points/*"):
+        point.unlink()
+
+
 def _timed(folder: Path, arguments: tuple[str, ...]) -> float:
-    for store in folder.glob("*.store/points/*"):
-        store.unlink()
+    _forget_points(folder)
     began_s = time.monotonic()
     process = _start(folder, arguments)
     _, error = process.communicate(timeout=LONGEST_S)
@@ -90,8 +95,7 @@ def _timed(folder: Path, arguments: tuple[str, ...]) -> float:
 
 
 def _interrupted(folder: Path, arguments: tuple[str, ...], moment_s: float) -> tuple[int, bytes, bytes]:
-    for store in folder.glob("*.store/points/*"):
-        store.unlink()
+    _forget_points(folder)
     process = _start(folder, arguments)
     time.sleep(moment_s)
     if process.poll() is None:

@@ -90,22 +90,22 @@ class Report:
 def run(count: int, *, seed: int, only: str | None = None, told: TextIO | None = None) -> Report:
     """Do so many trials; trial number n of a seed draws the same moment, as a share of the time."""
     report = Report()
-    known: dict[str, Undisturbed] = {}
+    known: dict[tuple[str, str], Undisturbed] = {}
     for number in range(count):
         name = only or ORDER[number % len(ORDER)]
         command, draw = COMMANDS[name], random.Random(f"{seed}:{number}")
-        if command.writes + command.arguments[0] not in known:
-            known[command.writes + command.arguments[0]] = _undisturbed(command)
-        expected = known[command.writes + command.arguments[0]]
+        key = (command.arguments[0], command.writes)
+        if key not in known:
+            known[key] = _undisturbed(command)
+        expected = known[key]
         with tempfile.TemporaryDirectory() as scratch:
             folder = _prepared(Path(scratch))
             disturb = _DISTURB.get(name, _kill_all)
             report.in_time[name] += disturb(command, folder, expected, draw)
-            problems = [*_broken(folder, command, expected)]
+            problems = _broken(folder, command, expected)
             report.left_over[name] += any(path.name.endswith(".part") for path in folder.rglob(".*"))
-            again = _run(command, folder)
+            code, out, error = _run(command, folder)
             after = _files(folder / command.writes)
-            code, out, error = again
             if code != 0:
                 problems.append(f"the second run ends with {code}: {error[:300]!r}")
             if after != expected.files:

@@ -128,14 +128,14 @@ def _gpt2_step(earlier: int) -> Built:
     )
 
 
-def _llama(layers: int = 16, vocabulary: int = 128_256) -> Any:
+def _llama() -> Any:
     """Sizes of Llama 3.2 1B: 32 heads of width 64, four of which share each of 8 heads of keys and values."""
     return transformers.LlamaForCausalLM(
         transformers.LlamaConfig(
-            vocab_size=vocabulary,
+            vocab_size=128_256,
             hidden_size=2048,
             intermediate_size=8192,
-            num_hidden_layers=layers,
+            num_hidden_layers=16,
             num_attention_heads=32,
             num_key_value_heads=8,
             max_position_embeddings=131_072,
@@ -145,12 +145,12 @@ def _llama(layers: int = 16, vocabulary: int = 128_256) -> Any:
     )
 
 
-def _llama_prompt(tokens: int, layers: int, vocabulary: int) -> Built:
-    return PromptThenCache(_llama(layers, vocabulary)), (_tokens(tokens),)
+def _llama_prompt(tokens: int) -> Built:
+    return PromptThenCache(_llama()), (_tokens(tokens),)
 
 
-def _llama_step(earlier: int, layers: int, vocabulary: int) -> Built:
-    return CachedStep(_llama(layers, vocabulary)), (_tokens(1), *_kept(layers, 8, earlier, 64))
+def _llama_step(earlier: int) -> Built:
+    return CachedStep(_llama()), (_tokens(1), *_kept(16, 8, earlier, 64))
 
 
 def _whisper() -> Any:
@@ -188,10 +188,10 @@ def language_architectures() -> list[Architecture]:
         Architecture("gpt2", "language", "1,024 tokens", partial(_gpt2, 1024), note="logits of all tokens"),
         Architecture("gpt2_decode", "language", "1 token after 1,023", partial(_gpt2_step, 1023)),
         Architecture(
-            "llama_1b", "language", "512 tokens", partial(_llama_prompt, 512, 16, 128_256),
+            "llama_1b", "language", "512 tokens", partial(_llama_prompt, 512),
             note="logits of the last token; keys and values are results",
         ),
-        Architecture("llama_1b_decode", "language", "1 token after 511", partial(_llama_step, 511, 16, 128_256)),
+        Architecture("llama_1b_decode", "language", "1 token after 511", partial(_llama_step, 511)),
         Architecture("whisper_tiny_encoder", "speech", "30 s, 80x3,000", _whisper_encoder),
         Architecture(
             "whisper_tiny_decoder", "speech", "4 tokens, 1,500x384", partial(_whisper_decoder, 4),
