@@ -279,8 +279,6 @@ def _run_own_forward(module: torch.nn.Module) -> None:
 def _weight_scales(layer: Any) -> NDArray[np.float64]:
     """One for each output channel, or one, by the layer's policy."""
     policy: Policy = layer.policy
-    if policy.scaling == "none":
-        return np.array(1.0)
     weights = layer.weight.detach().cpu().float().numpy()
     columns = weights.reshape(len(weights), -1).T[None]
     found = np.asarray(weight_scales(policy, columns, layer.weight_quantizer.format))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -18,6 +18,7 @@ from tools.mutants.workplace import Finished, Processes, Workplace
 Outcome = Literal["killed", "timed out", "survived"]
 
 _UNCHANGED_TIMEOUT_S = 900.0
+_WAKE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +161,23 @@ class Trials:
             return Verdict(mutant, _outcome(finished), finished.seconds, _killer(finished), known)
 
         futures = [self._pool.submit(attempt, mutant) for mutant in picked]
-        for number, future in enumerate(as_completed(futures), start=1):
+        for number, future in enumerate(_as_completed(futures), start=1):
             verdict = future.result()
             word = "equivalent" if verdict.is_equivalent else verdict.outcome
             what = f"{verdict.mutant.name} {verdict.mutant.function}"
             self._say(f"  {number}/{len(picked)} {word:10} {verdict.seconds:5.1f} s  {what}")
         return tuple(future.result() for future in futures)
+
+
+def _as_completed(futures: Sequence[Future[Verdict]]) -> Iterator[Future[Verdict]]:
+    """Like `concurrent.futures.as_completed`, waking up now and then.
+
+    An interruption that comes just before a wait is only noticed when the wait ends.
+    """
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, timeout=_WAKE_S, return_when=FIRST_COMPLETED)
+        yield from done
 
 
 def _outcome(finished: Finished) -> Outcome:

@@ -65,7 +65,7 @@ def _clip(device: Device, node: Node, inputs: Values, constants: Any) -> DeviceA
 def _pad(device: Device, node: Node, inputs: Values, constants: Any) -> DeviceArray | None:
     values = inputs[0]
     assert values is not None
-    if node.get("mode", "constant") not in ("constant", b"constant") or node.input(3):
+    if node.get("mode", "constant") != "constant" or node.input(3):
         return None
     pads = node.get("pads", None) if node.version < 11 else constants[1]
     if pads is None:

@@ -196,10 +196,11 @@ def _scales(
 def weight_scales(policy: Policy, weights: Tensor, fmt: Format) -> float | NDArray[np.float64]:
     """One scale [groups, 1, N] for each output channel of weights [groups, K, N], or one for all.
 
-    The policy, which has scales, says which and how they are found. A percentile is for the long tails of
-    activations; weights have no outliers to give up.
+    The policy says which and how they are found; a policy without scales has 1. A percentile is for the long
+    tails of activations; weights have no outliers to give up.
     """
-    assert policy.scaling != "none"
+    if policy.scaling == "none":
+        return 1.0
     find = tensor_scale if policy.weight_scales == "tensor" else channel_scales
     return find(
         weights,
