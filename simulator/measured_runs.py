@@ -15,8 +15,7 @@ from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
 from simulator.foundation.resources import resolve_document
 from simulator.measurements import MeasuredLayer, MeasuredRun, Measurements
-from simulator.numerics import Mac, get_mac, multiply
-from simulator.numerics.activity import switching_activity, total_activity
+from simulator.numerics import Mac, get_mac
 from simulator.numerics.array_types import Codes
 from simulator.workload import Layer, load_network
 from simulator.workload.onnx.sizes import Sizes
@@ -183,6 +182,8 @@ def measure_trace(
         activations, weights = trace.operands(layer.name)
         if specs[layer.name] is None:
             activations, weights = mac.activation.encode(activations), mac.weight.encode(weights)
+        from simulator.numerics import multiply
+
         sums = np.stack([multiply(mac, a, w).accumulators for a, w in _by_group(activations, weights)])
         if specs[layer.name] is not None and sums.dtype != object:
             compared += _require_recorded(trace, layer, sums)
@@ -277,6 +278,8 @@ def _activity_of(
     arch: ArchConfig, layer: str, mac: Mac, activations: Codes, weights: Codes
 ) -> SwitchingActivity:
     array = arch.array
+    from simulator.numerics.activity import switching_activity, total_activity
+
     counted = total_activity(
         [
             switching_activity(mac, a, w, arch.dataflow_of(layer), rows=array.rows, columns=array.columns)

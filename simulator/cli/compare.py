@@ -11,7 +11,7 @@ import typer
 
 from simulator.cli.defect_report import told_of_workers
 from simulator.cli.exit_codes import EXIT_DEFECT, EXIT_FAILED_IN_PART
-from simulator.cli.infer import ImagesOption, LabelsOption, PoliciesOption, PreprocessOption
+from simulator.cli.network_options import ImagesOption, LabelsOption, PoliciesOption, PreprocessOption
 from simulator.cli.options import (
     BatchAxisOption,
     BatchOption,
