@@ -20,7 +20,7 @@ from simulator.spread_inference.plan_document import read_plan
 from simulator.sweep.store import PointStore, StoreKind
 
 INFERENCE_STORE: Final = StoreKind(
-    "systolic inference store", 1, name="inference store", piece="part", whole="an inference"
+    "systolic inference store", 1, name="store of inference", piece="part", whole="an inference"
 )
 
 _PLAN: Final = re.compile(r'\{"kind":"plan","label":"([^"\\]*)"')
@@ -50,7 +50,7 @@ class InferenceStore(PointStore):
             "data": source.data.source,
             "arrays_sha256": source.arrays_hash,
             "preprocess": source.data.facts.preprocess,
-            "labels": source.data.facts.labels_from,
+            "labels": "" if source.data.labels is None else source.data.facts.labels_from,
         }
         super().__init__(folder, INFERENCE_STORE, facts)
         for fact, (what, named_by) in _FACTS.items():
@@ -61,7 +61,7 @@ class InferenceStore(PointStore):
                     source=folder,
                     location=named_by,
                     value=facts[named_by],
-                    allowed=f"{self.facts.get(named_by) or 'none'} as it was, or another folder",
+                    allowed=f"{self.facts.get(named_by) or 'none'}, as it was, or another folder",
                 )
 
     def require_plans(self, wanted: Mapping[str, str]) -> None:

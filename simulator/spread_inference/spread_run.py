@@ -23,7 +23,7 @@ from simulator.spread_inference.block_jobs import BlockJob, block_job, run_block
 from simulator.spread_inference.inference_store import InferenceStore
 from simulator.spread_inference.opened_source import InferenceSource, OpenedSource
 from simulator.spread_inference.planning import Arithmetic, keep_plan, plan_key
-from simulator.sweep.executors import Workers, available_cores, local_processes, workers_at
+from simulator.sweep.executors import Workers, local_processes, process_count, workers_at
 from simulator.sweep.jobs import DEFECT
 from simulator.sweep.runner import AfterFailure, run_kept
 
@@ -94,19 +94,30 @@ def infer_spread(
         UserError: as `infer`, workers that cannot be had or are lost, or a store that cannot be used.
         DefectError: a defect in a worker; its notes have the worker's traceback.
     """
-    opened = OpenedSource.of(source)
-    with ExitStack() as stack:
-        cluster = None
-        if spread.dask is not None:  # before anything is computed for workers that are not there
-            cluster = stack.enter_context(workers_at(spread.jobs, spread.dask))
-        store = stack.enter_context(opened_store(spread.store, opened))
-        run = SpreadRun(opened, store, cluster, spread)
+    with spread_run(source, spread) as run:
         planned, shares = run.compute([arithmetic], keeps=keeps, progress=progress)
-        return opened, run.result(planned[0], sink=sink), shares
+        return run.opened, run.result(planned[0], sink=sink), shares
 
 
 @contextmanager
-def opened_store(folder: Path | None, opened: OpenedSource) -> Iterator[InferenceStore]:
+def spread_run(source: InferenceSource, spread: Spread) -> Iterator[SpreadRun]:
+    """Network, data, store and workers, the last two until the block ends.
+
+    Raises:
+        UserError: one of them cannot be had.
+    """
+    if spread.dask is None:
+        process_count(spread.jobs)
+    with ExitStack() as stack:
+        # Workers that are not there are told of before anything is computed.
+        cluster = None if spread.dask is None else stack.enter_context(workers_at(spread.jobs, spread.dask))
+        opened = OpenedSource.of(source)
+        store = stack.enter_context(_opened_store(spread.store, opened))
+        yield SpreadRun(opened, store, cluster, spread)
+
+
+@contextmanager
+def _opened_store(folder: Path | None, opened: OpenedSource) -> Iterator[InferenceStore]:
     """The store in a folder, or one that is gone at the end of the block. Raises UserError."""
     if folder is not None:
         with InferenceStore(folder, opened) as store:
@@ -217,9 +228,7 @@ class SpreadRun:
         if self.cluster is not None:
             yield self.cluster
             return
-        jobs = self.spread.jobs
-        count = available_cores() if jobs is None else jobs
-        with local_processes(min(count, max(most, 1))) as workers:
+        with local_processes(min(process_count(self.spread.jobs), max(most, 1))) as workers:
             yield workers
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,9 @@ from simulator.result import Result
 from simulator.result_accuracy import Accuracy, LayerAccuracy
 from simulator.simulation import finish
 from simulator.spread_inference.block_jobs import key_of, plan_in
-from simulator.spread_inference.opened_source import InferenceSource, OpenedSource
+from simulator.spread_inference.opened_source import InferenceSource
 from simulator.spread_inference.planning import Arithmetic, plan_key
-from simulator.spread_inference.spread_run import PlannedBlocks, Shares, Spread, SpreadRun, opened_store
-from simulator.sweep.executors import workers_at
+from simulator.spread_inference.spread_run import PlannedBlocks, Shares, Spread, SpreadRun, spread_run
 from simulator.sweep.jobs import DEFECT, Job, JobOutcome, outcome_of, plan
 from simulator.sweep.runner import run_kept
 from simulator.sweep.side_by_side import DEFAULT_ARCHS, VariantRuns, variant_name
@@ -106,13 +104,8 @@ def compare_spread(
         labels=tensors.labels,
         sizes=sizes,
     )
-    opened = OpenedSource.of(source)
-    with ExitStack() as stack:
-        cluster = None
-        if spread.dask is not None:  # before anything is computed for workers that are not there
-            cluster = stack.enter_context(workers_at(spread.jobs, spread.dask))
-        store = stack.enter_context(opened_store(spread.store, opened))
-        return _Variants(SpreadRun(opened, store, cluster, spread), names, planned).results(progress)
+    with spread_run(source, spread) as run:
+        return _Variants(run, names, planned).results(progress)
 
 
 class _Variants:

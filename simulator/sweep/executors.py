@@ -72,6 +72,19 @@ class _Processes(ProcessPoolExecutor):
         self.shutdown(wait=False, cancel_futures=True)
 
 
+def process_count(jobs: int | None) -> int:
+    """How many local processes: `jobs`, or one a core. Raises UserError: fewer than one, or over 1,024."""
+    count = available_cores() if jobs is None else jobs
+    if not 1 <= count <= _MOST_PROCESSES:
+        raise UserError(
+            "cannot run on that many processes",
+            source="--jobs",
+            value=count,
+            allowed=f"1 to {_MOST_PROCESSES:,}",
+        )
+    return count
+
+
 @contextmanager
 def local_processes(jobs: int | None = None) -> Iterator[Workers]:
     """Processes of this machine, as many as it has cores unless said otherwise.
@@ -82,14 +95,7 @@ def local_processes(jobs: int | None = None) -> Iterator[Workers]:
     Raises:
         UserError: fewer than one process, or more than 1,024.
     """
-    count = available_cores() if jobs is None else jobs
-    if not 1 <= count <= _MOST_PROCESSES:
-        raise UserError(
-            "cannot run on that many processes",
-            source="--jobs",
-            value=count,
-            allowed=f"1 to {_MOST_PROCESSES:,}",
-        )
+    count = process_count(jobs)
     context = multiprocessing.get_context("spawn")
     executor = _Processes(count, mp_context=context, initializer=_end_with_parent)
     try:
