@@ -22,7 +22,8 @@ from simulator.inference.output_sink import Unsaved
 from simulator.inference.run_inference import plan_network, run_plan
 from simulator.spread_inference.opened_source import InferenceSource
 from simulator.spread_inference.planning import Arithmetic
-from simulator.spread_inference.spread_run import Spread, infer_spread
+from simulator.spread_inference.spread_options import Spread
+from simulator.spread_inference.spread_run import infer_spread
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def compare(
     Raises:
         UserError: anything given that cannot be used, every variant that failed named in one message.
     """
-    from simulator.spread_inference.spread_run import Spread
+    from simulator.spread_inference.spread_options import Spread
     from simulator.spread_inference.variant_runs import compare_spread
     from simulator.sweep import side_by_side
 
@@ -167,7 +167,7 @@ def infer(
     """
     from simulator import inference
     from simulator.numerics.gpu import chosen_device
-    from simulator.spread_inference.spread_run import Spread
+    from simulator.spread_inference.spread_options import Spread
 
     where = chosen_device(device)
     spread = Spread(jobs, dask, None if store is None else Path(store))

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from simulator.measured_runs import Tensors
     from simulator.report.comparison import Comparison
     from simulator.result import Result
-    from simulator.spread_inference.spread_run import Spread
+    from simulator.spread_inference.spread_options import Spread
     from simulator.sweep.side_by_side import VariantRuns
     from simulator.workload.onnx.sizes import Sizes
 
@@ -121,7 +121,7 @@ def compare_command(
     """
     from simulator.measured_runs import Tensors
     from simulator.report.comparison import compare_results
-    from simulator.spread_inference.spread_run import Spread
+    from simulator.spread_inference.spread_options import Spread
     from simulator.sweep.side_by_side import VariantRuns
     from simulator.workload.onnx.sizes import parse_sizes
 
@@ -179,7 +179,6 @@ def _simulate(
     shows_progress: bool,
 ) -> VariantRuns:
     from simulator.numerics import preset_names
-    from simulator.spread_inference.variant_runs import compare_spread
     from simulator.sweep.side_by_side import DEFAULT_ARCHS, compare
 
     if len(targets) != 1:
@@ -200,6 +199,8 @@ def _simulate(
                 jobs=spread.jobs,
                 progress=progress,
             )
+        from simulator.spread_inference.variant_runs import compare_spread
+
         runs, shares = compare_spread(
             targets[0],
             tensors,

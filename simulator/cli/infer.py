@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from simulator.inference.coverage import Coverage
     from simulator.inference.output_sink import OutputSink
     from simulator.spread_inference.opened_source import InferenceSource
-    from simulator.spread_inference.spread_run import Spread
+    from simulator.spread_inference.spread_options import Spread
 
 ModelArgument = Annotated[
     str,
@@ -162,7 +162,7 @@ def infer_command(
     from simulator.inference.output_sink import Unsaved, saved_outputs
     from simulator.numerics.gpu import chosen_device
     from simulator.spread_inference.opened_source import InferenceSource
-    from simulator.spread_inference.spread_run import Spread
+    from simulator.spread_inference.spread_options import Spread
     from simulator.workload.onnx.sizes import parse_sizes
 
     where = chosen_device(device)

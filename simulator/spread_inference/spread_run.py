@@ -23,30 +23,10 @@ from simulator.spread_inference.block_jobs import BlockJob, block_job, run_block
 from simulator.spread_inference.inference_store import InferenceStore
 from simulator.spread_inference.opened_source import InferenceSource, OpenedSource
 from simulator.spread_inference.planning import Arithmetic, keep_plan, plan_key
+from simulator.spread_inference.spread_options import Spread
 from simulator.sweep.executors import Workers, local_processes, process_count, workers_at
 from simulator.sweep.jobs import DEFECT
 from simulator.sweep.runner import AfterFailure, run_kept
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Where blocks of images are computed and kept.
-
-    Attributes:
-        jobs: processes of this machine; None: one a core, or the workers of `dask`.
-        dask: address of the scheduler of a Dask cluster; None: processes of this machine.
-        store: a folder for finished blocks, from which a later run goes on; None: they are kept for this
-            run alone.
-    """
-
-    jobs: int | None = None
-    dask: str | None = None
-    store: Path | None = None
-
-    @property
-    def is_asked(self) -> bool:
-        """Whether anything is given."""
-        return self != Spread()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ from simulator.simulation import finish
 from simulator.spread_inference.block_jobs import key_of, plan_in
 from simulator.spread_inference.opened_source import InferenceSource
 from simulator.spread_inference.planning import Arithmetic, plan_key
-from simulator.spread_inference.spread_run import PlannedBlocks, Shares, Spread, SpreadRun, spread_run
+from simulator.spread_inference.spread_options import Spread
+from simulator.spread_inference.spread_run import PlannedBlocks, Shares, SpreadRun, spread_run
 from simulator.sweep.jobs import DEFECT, Job, JobOutcome, outcome_of, plan
 from simulator.sweep.runner import run_kept
 from simulator.sweep.side_by_side import DEFAULT_ARCHS, VariantRuns, variant_name

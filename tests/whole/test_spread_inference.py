@@ -29,7 +29,8 @@ from simulator.spread_inference.inference_store import InferenceStore
 from simulator.spread_inference.opened_source import InferenceSource, OpenedSource
 from simulator.spread_inference.plan_document import plan_text, read_plan
 from simulator.spread_inference.planning import Arithmetic
-from simulator.spread_inference.spread_run import Shares, Spread, SpreadRun
+from simulator.spread_inference.spread_options import Spread
+from simulator.spread_inference.spread_run import Shares, SpreadRun
 from simulator.sweep.executors import Workers
 from tests.image_data import save_channel_network, save_image
 
@@ -143,7 +144,7 @@ def test_any_number_of_workers_gives_the_bytes_of_one_process(
         "labels": (LENET, "elma8", None),
         "no labels": (photos, "fp8", None),
         "tokens": (language_model, "int8", "max"),
-        "a tensor inside": (InferenceSource("lenet5_fashion", LENET.data, 60, "conv1"), "int4 x int4", "mse"),
+        "a tensor inside": (InferenceSource("lenet5_fashion", LENET.data, 60, "conv1"), "int4 x int4", "max"),
     }[form]
     expected = in_one_process(source, mac, policy)
     said = json.loads(expected)["accuracy"]
