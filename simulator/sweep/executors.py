@@ -6,12 +6,14 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,6 +68,18 @@ class _Processes(ProcessPoolExecutor):
         self.shutdown(wait=False, cancel_futures=True)
 
 
+def _track_in_silence() -> None:
+    """Start the process that removes semaphores which killed processes leave, without its warning of them."""
+    if os.name != "posix":
+        return
+    before = sys.warnoptions[:]
+    sys.warnoptions.append(f"ignore::UserWarning:{resource_tracker.__name__}")
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions[:] = before
+
+
 @contextmanager
 def local_processes(jobs: int | None = None) -> Iterator[Workers]:
     """Processes of this machine, as many as it has cores unless said otherwise.
@@ -75,6 +89,7 @@ def local_processes(jobs: int | None = None) -> Iterator[Workers]:
     """
     count = jobs or available_cores()
     context = multiprocessing.get_context("spawn")
+    _track_in_silence()
     executor = _Processes(count, mp_context=context, initializer=_end_with_parent)
     try:
         yield Workers(executor, count)
