@@ -74,6 +74,15 @@ def _finished(arguments: list[str]) -> int:
     return code
 
 
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error came of Ctrl-C, around which Python 3.11 puts a RuntimeError inside `__set_name__`."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def _code(arguments: list[str]) -> int:
     from simulator.cli.streams import say
     from simulator.foundation import UserError
@@ -88,6 +97,8 @@ def _code(arguments: list[str]) -> int:
     except MemoryError:
         say("needs more memory than there is")
     except Exception as error:
+        if _was_interrupted(error):
+            raise KeyboardInterrupt from error
         if isinstance(error, OSError) and error.errno in _NO_ROOM:  # such as where numba keeps kernels
             say(f"a file cannot be written: {error.strerror}")
             return EXIT_USER_ERROR

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -14,6 +15,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,6 +87,18 @@ def process_count(jobs: int | None) -> int:
     return count
 
 
+def _track_in_silence() -> None:
+    """Start the process that removes semaphores which killed processes leave, without its warning of them."""
+    if os.name != "posix":
+        return
+    before = sys.warnoptions[:]
+    sys.warnoptions.append(f"ignore::UserWarning:{resource_tracker.__name__}")
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions[:] = before
+
+
 @contextmanager
 def local_processes(jobs: int | None = None) -> Iterator[Workers]:
     """Processes of this machine, as many as it has cores unless said otherwise.
@@ -97,6 +111,7 @@ def local_processes(jobs: int | None = None) -> Iterator[Workers]:
     """
     count = process_count(jobs)
     context = multiprocessing.get_context("spawn")
+    _track_in_silence()
     executor = _Processes(count, mp_context=context, initializer=_end_with_parent)
     try:
         yield Workers(executor, count)
