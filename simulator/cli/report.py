@@ -52,11 +52,14 @@ def report_command(
     """
     from simulator.foundation.files import staged_folder, write_text
     from simulator.foundation.reading.content import exists
+    from simulator.illustrations import pictures_of
     from simulator.report.html import render_html
     from simulator.result import load_result
 
     loaded = [load_result(file) for path in results for file in result_files(path)]
-    page = render_html(loaded, mixed=mixed, dated=_today())
+    page = render_html(
+        loaded, mixed=mixed, dated=_today(), pictures=[pictures_of(result) for result in loaded]
+    )
     drawn = []
     if plots is not None:
         from simulator.report.plots import write_plots

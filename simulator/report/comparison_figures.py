@@ -13,6 +13,7 @@ from simulator.report.components import cause_colours, cause_label, colours, in_
 from simulator.report.figures import Figure, Point, Scatter, Series, StackedBars
 from simulator.report.intervals import Figure as Priced
 from simulator.report.intervals import ends_of
+from simulator.report.layer_differences import layer_differences
 from simulator.report.pareto import pareto_front
 from simulator.report.places import Place, gathered
 from simulator.report.price_origin import MAC_LEGEND, MARKS, mac_is_estimated, marked
@@ -37,6 +38,7 @@ def comparison_figures(comparison: Comparison) -> list[Figure]:
             units.energy_scale,
         ),
         _variants_by_cause(comparison),
+        layer_differences(comparison),
         _variants_by_part(
             comparison,
             ("compare_area", "compare_area_by_place"),

@@ -24,7 +24,8 @@ class Series:
 class StackedBars:
     """Bars of stacked series; `upright` bars stand side by side (many), others lie (few).
 
-    `gathered` is the same with components gathered by place, which pages show until they are unfolded.
+    Series stand `beside` one another where they are no parts of a whole. `gathered` is the same with
+    components gathered by place, which pages show until they are unfolded.
     """
 
     key: str
@@ -34,6 +35,7 @@ class StackedBars:
     categories: tuple[str, ...]
     series: tuple[Series, ...]
     upright: bool = False
+    beside: bool = False
     gathered: StackedBars | None = None
     kind: Literal["bars"] = "bars"
 

@@ -20,9 +20,11 @@ from simulator.report import units
 from simulator.report.captions import describe_accuracy, describe_array
 from simulator.report.comparison import Comparison, Variant, compare_results
 from simulator.report.comparison_figures import comparison_figures
+from simulator.report.diagrams import Diagram, diagrams_of
 from simulator.report.figures import Figure, StackedBars
 from simulator.report.headline import headline_of_comparison, headline_of_result
 from simulator.report.intervals import shown_differences, shown_interval
+from simulator.report.pictures import Pictures
 from simulator.report.price_origin import LEGEND, MAC_LEGEND, MARKS, marked
 from simulator.report.report_tables import (
     TableView,
@@ -92,16 +94,27 @@ class _Panel:
     not_priced: tuple[str, ...]
     warnings: tuple[str, ...]
     figures: tuple[_FigureView, ...]
+    diagrams: tuple[Diagram, ...]
     tables: tuple[tuple[str, TableView], ...]
     notes: tuple[str, ...]
     unprinted: str = ""
     """What paper leaves out."""
 
 
-def render_html(results: Sequence[Result], *, mixed: bool = False, dated: date | None = None) -> str:
+def render_html(
+    results: Sequence[Result],
+    *,
+    mixed: bool = False,
+    dated: date | None = None,
+    pictures: Sequence[Pictures] = (),
+) -> str:
     """The report of one or several results as the text of an HTML file; the same results give the same text.
 
-    `dated` is the day that the report names as its own; without one it names none.
+    Args:
+        results: one or more.
+        mixed: allow different networks or batches.
+        dated: the day that the report names as its own; without one it names none.
+        pictures: of each result (`simulator.illustrations`); without them formats and array are not drawn.
 
     Raises:
         UserError: no results, or results of different networks without `mixed`.
@@ -111,9 +124,10 @@ def render_html(results: Sequence[Result], *, mixed: bool = False, dated: date |
 
     comparison = compare_results(results, mixed=mixed)
     several = len(results) > 1
+    given = list(pictures) or [Pictures()] * len(results)
     panels = [
-        _variant_panel(variant, f"v{index}", _SCREEN_ONLY if several else frozenset())
-        for index, variant in enumerate(comparison.variants)
+        _variant_panel(variant, f"v{index}", drawn, _SCREEN_ONLY if several else frozenset())
+        for index, (variant, drawn) in enumerate(zip(comparison.variants, given, strict=True))
     ]
     if several:
         panels.insert(0, _comparison_panel(comparison))
@@ -132,12 +146,26 @@ def render_html(results: Sequence[Result], *, mixed: bool = False, dated: date |
         style=Markup(own_text(_TEMPLATES / "report.css")),  # noqa: S704 - our own file
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own file and the library's
         hashes=[_source_hash(script) for script in scripts],
+        frames=Markup(_json_for_html(_frames(panels))),  # noqa: S704 - `<` is escaped
         figures=Markup(_json_for_html(figures)),  # noqa: S704 - `<` is escaped
         version=results[0].simulator_version,
         dated="" if dated is None else dated.isoformat(),
         legend=[(MARKS["estimate"], f"{LEGEND['estimate']}; before a variant: {MAC_LEGEND}")]
         + [(MARKS[level], LEGEND[level]) for level in MARKS if MARKS[level] and level != "estimate"],
     )
+
+
+def _frames(panels: Sequence[_Panel]) -> dict[str, list[dict[str, str]]]:
+    """The states of every drawing that plays: the first one whole, of the others what changed."""
+    return {
+        f"{panel.id}-{diagram.key}": [
+            {key: value for key, value in frame.items() if before.get(key) != value}
+            for before, frame in zip(({}, *diagram.frames), diagram.frames, strict=False)
+        ]
+        for panel in panels
+        for diagram in panel.diagrams
+        if diagram.frames
+    }
 
 
 def _notes(result: Result) -> list[str]:
@@ -151,7 +179,9 @@ def _notes(result: Result) -> list[str]:
     return [*notes, *result.sources.notes]
 
 
-def _variant_panel(variant: Variant, panel_id: str, screen_only: frozenset[str]) -> _Panel:
+def _variant_panel(
+    variant: Variant, panel_id: str, pictures: Pictures, screen_only: frozenset[str]
+) -> _Panel:
     result = variant.result
     totals = result.totals
     headline = (
@@ -183,6 +213,7 @@ def _variant_panel(variant: Variant, panel_id: str, screen_only: frozenset[str])
         not_priced=tuple(reasons(result)),
         warnings=tuple(result.warnings),
         figures=figures,
+        diagrams=tuple(diagrams_of(result, pictures)),
         tables=(
             ("Layers", layers_table(result)),
             ("Prices and where they come from", prices_table(result.sources.prices)),
@@ -248,6 +279,7 @@ def _comparison_panel(comparison: Comparison) -> _Panel:
             *shared_lines([(name, result.warnings) for name, result in named]),
         ),
         figures=views,
+        diagrams=(),
         tables=(("Variants side by side", comparison_table(comparison)),),
         notes=(f"{len(named)} variants; {rules}", *shown_differences(named)),
         unprinted=_unprinted(views, "the numbers behind the charts"),

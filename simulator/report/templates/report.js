@@ -169,7 +169,7 @@
     const { traces, layout } = drawers[figure.kind](figure, state, printing ? paper : plot.clientWidth);
     if (printing) layout.height = Math.min(layout.height, PAPER.tallest);
     const common = {
-      barmode: "stack", showlegend: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      barmode: figure.beside ? "group" : "stack", showlegend: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       margin: { l: 48, r: 24, t: 16, b: 40 }, dragmode: false, autosize: !printing, ...(printing ? { width: paper } : {}),
       font: { family: getComputedStyle(document.body).fontFamily, size: printing ? 9 : 12, color: ink().text },
       hoverlabel: { bgcolor: ink().ground, bordercolor: ink().grid, font: { color: ink().text } },
@@ -221,6 +221,41 @@
     states.get(chart).order = event.target.value;
     draw(chart);
   });
+
+  // ---- the array at work ----
+
+  const recordings = JSON.parse(document.getElementById("frames").textContent);
+  for (const player of document.querySelectorAll("[data-player]")) {
+    const changes = recordings[player.dataset.player];
+    const places = new Map([...player.closest("figure").querySelectorAll("[data-key]")].map((place) => [place.dataset.key, place]));
+    const slider = player.querySelector("input"), play = player.querySelector("[data-play]");
+    const cursor = places.get("cursor"), wide = Number(cursor.getAttribute("width")) + 1;
+    let timer = 0;
+    const show = (cycle) => {
+      const state = Object.assign({}, ...changes.slice(0, cycle + 1));
+      for (const [key, value] of Object.entries(state)) {
+        if (key.startsWith("pe-")) places.get(key).classList.toggle("busy", value === "busy");
+        else places.get(key).textContent = value;
+      }
+      cursor.setAttribute("x", 6 + wide * cycle);
+      slider.value = cycle;
+    };
+    const stop = () => {
+      clearInterval(timer);
+      timer = 0;
+      play.textContent = "Play";
+      play.setAttribute("aria-pressed", "false");
+    };
+    play.addEventListener("click", () => {
+      if (timer) return stop();
+      play.textContent = "Pause";
+      play.setAttribute("aria-pressed", "true");
+      show(0);
+      timer = setInterval(() => (Number(slider.value) + 1 < changes.length ? show(Number(slider.value) + 1) : stop()), 700);
+    });
+    slider.addEventListener("input", () => { stop(); show(Number(slider.value)); });
+    slider.value = Math.round((Number(cursor.getAttribute("x")) - 6) / wide);
+  }
 
   // ---- tabs ----
 
