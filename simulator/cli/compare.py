@@ -222,8 +222,7 @@ def _show(comparison: Comparison, runs: VariantRuns, *, mixed: bool, as_json: bo
 
         sys.stdout.write(comparison_json(comparison, runs.failures))
     elif not quiet:
-        from rich.console import Console
-
+        from simulator.cli.terminal import page_console
         from simulator.report.console import render_comparison
 
-        render_comparison(runs.results, Console(), mixed=mixed)
+        render_comparison(runs.results, page_console(), mixed=mixed)

@@ -11,6 +11,7 @@ from simulator.report.comparison import Cell, Comparison, Metric, Variant, compa
 from simulator.report.components import cause_colours, cause_label, colours, in_order, label
 from simulator.report.console_front import draw_front, front_points
 from simulator.report.console_parts import Page
+from simulator.report.hints import hint
 from simulator.report.intervals import shown_differences, shown_interval
 from simulator.report.price_origin import LEGEND, MAC_LEGEND, MARKS, Standing, component_standing, marked
 from simulator.report.unpriced import reasons, reasons_of_variants, shared_lines, unpriced_totals
@@ -198,6 +199,8 @@ def _cycles_by_cause(page: Page, result: Result) -> None:
                 page.bar(cycles / largest, _bar_width(page, 46), colour[cause]),
             )
     page.line(table)
+    if said := hint(result):
+        page.line(page.text(f"> {said}", "bold"))
 
 
 def _layers(page: Page, result: Result, *, full: bool) -> None:

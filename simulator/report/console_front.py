@@ -67,7 +67,7 @@ def draw_front(page: Page, points: Sequence[FrontPoint]) -> None:
     if not 2 <= len(points) <= len(_LETTERS):
         return
     scale = units.energy_scale(point.energy_pj for point in points)
-    page.heading("Accuracy against energy", "capital letters: the front, no other has less and is as right")
+    page.heading("Accuracy against energy", "capital letters are on the front")
     letters = [
         letter.upper() if point.on_front else letter for letter, point in zip(_LETTERS, points, strict=False)
     ]
