@@ -16,9 +16,9 @@ from pathlib import Path
 
 from simulator.foundation.resources import own_text
 from simulator.report import units
+from simulator.report.captions import describe_accuracy, describe_array
 from simulator.report.comparison import Comparison, Variant, compare_results
 from simulator.report.comparison_figures import comparison_figures
-from simulator.report.console import describe_accuracy, describe_array
 from simulator.report.figures import Figure, StackedBars
 from simulator.report.intervals import shown_differences, shown_interval
 from simulator.report.price_origin import MAC_LEGEND, MARKS
