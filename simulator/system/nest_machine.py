@@ -104,21 +104,24 @@ def _leap(
 ) -> int:
     """At the beginning of an iteration of the loop at place `moved`: take repetitions at once.
 
-    Iterations are alike where their tiles are and those of the next two, which are fetched ahead.
+    Iterations are alike where their tiles are and those of the next two, which are fetched ahead: whole
+    periods apart, clear of the ends of the loop.
 
     Returns:
         The time after the repetitions.
     """
     kind = loops.kinds[moved]
     index, first, stop = at[kind], loops.first_uniform[kind], loops.stop_uniform[kind]
+    period = loops.period[kind]
     for place in range(moved + 1, loops.moving):
         inner = loops.kinds[place]
         scratch.known_iteration[inner], scratch.patience[inner] = -1, 1
-    if stop - first <= _FEWEST_REPETITIONS or not first <= index < stop:
+    if stop - first <= max(_FEWEST_REPETITIONS, 2 * period) or not first <= index < stop:
         scratch.known_iteration[kind] = -1
         return now
     known = scratch.known_iteration[kind]
-    if known >= 0 and looks_like(work, state, now, scratch.known_states[kind]):
+    is_alike = known >= 0 and (index - known) % period == 0
+    if is_alike and looks_like(work, state, now, scratch.known_states[kind]):
         times = max(0, (stop - 2 - index) // (index - known))
         cycles = int(times * (now - scratch.known_time[kind]))
         for i in range(TOTALS):
@@ -129,7 +132,7 @@ def _leap(
         at[kind] += times * (index - known)
         scratch.known_iteration[kind], scratch.patience[kind] = -1, _NEVER
         return now + cycles
-    if scratch.patience[kind] < _NEVER and (known < 0 or index - known >= scratch.patience[kind]):
+    if scratch.patience[kind] < _NEVER and (known < 0 or index - known >= scratch.patience[kind] * period):
         if known >= 0:
             scratch.patience[kind] *= 2
         see_from(work, state, now, scratch.known_states[kind])
