@@ -103,7 +103,12 @@ def _default(parameter: Any) -> str:
     default = parameter.default
     if parameter.required:
         return "required"
-    if default is None or callable(default) or default in ((), [], False) or "Sentinel" in type(default).__name__:
+    if (
+        default is None
+        or callable(default)
+        or default in ((), [], False)
+        or "Sentinel" in type(default).__name__
+    ):
         return ""
     return f"`{getattr(default, 'value', default)}`"
 

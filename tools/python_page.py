@@ -120,8 +120,7 @@ def _found(module: str, name: str) -> tuple[ast.AST, str | None]:
             return node, ast.get_docstring(node)
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         if isinstance(node, ast.Assign | ast.AnnAssign) and ast.unparse(target or node) == name:
-            text = following.value if isinstance(following, ast.Expr) else None
-            return node, text.value.strip() if isinstance(text, ast.Constant) else None
+            return node, _text(following)
     for imported in ast.walk(tree):
         if isinstance(imported, ast.ImportFrom) and imported.module:
             for alias in imported.names:
@@ -129,6 +128,13 @@ def _found(module: str, name: str) -> tuple[ast.AST, str | None]:
                     return _found(imported.module, alias.name)
     message = f"{module} defines no {name}"
     raise LookupError(message)
+
+
+def _text(node: ast.stmt | None) -> str | None:
+    """The text that a statement consists of."""
+    value = node.value if isinstance(node, ast.Expr) else None
+    text = value.value if isinstance(value, ast.Constant) else None
+    return text.strip() if isinstance(text, str) else None
 
 
 def _entry(name: str, node: ast.AST, text: str | None) -> str:
@@ -155,11 +161,11 @@ def _class(name: str, node: ast.ClassDef) -> str:
             body = f"\n{parse_docstring(ast.get_docstring(method)).prose}\n"
             parts.append(f"\n#### `{name}.{method.name}`\n\n    {method.name}{kind}\n{body}")
         else:
-            parts.append(f"\n#### `{name}.{method.name}`\n" + _function(method.name, method))
+            parts.append(f"\n#### `{name}.{method.name}`\n" + _function(method.name, method, document))
     return "".join(parts)
 
 
-def _function(name: str, node: _Function) -> str:
+def _function(name: str, node: _Function, of_class: Docstring | None = None) -> str:
     document = parse_docstring(ast.get_docstring(node))
     pieces, starred = [], False
     arguments = list(_arguments(node))
@@ -171,7 +177,7 @@ def _function(name: str, node: _Function) -> str:
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
     inside = "".join(f"\n        {piece}," for piece in pieces) + "\n    " if pieces else ""
     parts = [f"\n    {name}({inside}){returns}\n\n{document.prose}\n"]
-    meanings = document.entries.get("Args", {})
+    meanings = _meanings(node, of_class)
     if arguments:
         parts.append("\n| argument | type | default | meaning |\n|---|---|---|---|\n")
         parts += [_row(each, kind, default, meanings.get(each, "")) for each, kind, default, _ in arguments]
@@ -232,10 +238,20 @@ def _missing(name: str, node: ast.AST, text: str | None) -> list[str]:
     for method in _methods(node):
         if method.name != "__init__" and not ast.get_docstring(method):
             missing.append(f"{name}.{method.name}")
-        missing += [f"{name}.{method.name}({each})" for each in _without_meaning(method)]
+        missing += [
+            f"{name}.{method.name}({each})" for each in _without_meaning(method, parse_docstring(text))
+        ]
     return missing
 
 
-def _without_meaning(node: _Function) -> list[str]:
-    known = parse_docstring(ast.get_docstring(node)).entries.get("Args", {})
+def _meanings(node: _Function, of_class: Docstring | None) -> dict[str, str]:
+    """What each argument means; those of a constructor may stand in the docstring of its class."""
+    own = parse_docstring(ast.get_docstring(node)).entries.get("Args", {})
+    if of_class is None or node.name != "__init__":
+        return own
+    return of_class.entries.get("Attributes", {}) | of_class.entries.get("Args", {}) | own
+
+
+def _without_meaning(node: _Function, of_class: Docstring | None = None) -> list[str]:
+    known = _meanings(node, of_class)
     return [each for each, *_ in _arguments(node) if not known.get(each)]

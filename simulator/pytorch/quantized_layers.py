@@ -144,13 +144,21 @@ def quantized_layers(module: torch.nn.Module) -> Iterator[tuple[str, _Quantized]
 
 
 def not_quantized(module: torch.nn.Module) -> list[str]:
-    """Qualified names of parameters of rank 2 or more that no fake-quantized layer rounds."""
+    """Qualified names of parameters of rank 2 or more that no fake-quantized layer rounds.
+
+    Args:
+        module: from `quantized`.
+    """
     rounded = {id(layer.weight) for _, layer in quantized_layers(module)}
     return [name for name, each in module.named_parameters() if each.dim() > 1 and id(each) not in rounded]
 
 
 def refresh_weight_scales(module: torch.nn.Module) -> None:
-    """Find the scales of all fake-quantized weights anew, from the weights as they are now."""
+    """Find the scales of all fake-quantized weights anew, from the weights as they are now.
+
+    Args:
+        module: from `quantized`.
+    """
     for _, layer in quantized_layers(module):
         layer.weight_quantizer.scale.copy_(torch.from_numpy(_weight_scales(layer)))
 
@@ -236,7 +244,11 @@ class _Observer:
 
 
 def layer_scales(module: torch.nn.Module) -> dict[str, LayerScales]:
-    """Formats and scales of all fake-quantized layers by qualified name, as `infer` takes them."""
+    """Formats and scales of all fake-quantized layers by qualified name, as `infer` takes them.
+
+    Args:
+        module: from `quantized`.
+    """
     scales = {}
     for name, layer in quantized_layers(module):
         activation, weight = layer.activation_quantizer, layer.weight_quantizer

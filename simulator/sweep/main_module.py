@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 _ONE_AT_A_TIME = threading.RLock()
 
@@ -20,7 +19,7 @@ def script_stays_here() -> Iterator[None]:
     `if __name__ == "__main__":` would start all of its work again in every process. What names the script is
     taken off the main module while processes start, which takes milliseconds.
     """
-    main: Any = sys.modules["__main__"]
+    main = sys.modules["__main__"]
     with _ONE_AT_A_TIME:
         before = {name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)}
         main.__spec__ = None

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def test_the_example_of_the_readme_runs_as_a_script(tmp_path: Path) -> None:
     assert [row.split()[0] for row in rows if row[:1].isdigit()] == ["0", "1"]
 
 
-FORMS = {
+FORMS: dict[str, Callable[[Path], list[str]]] = {
     "a file": lambda script: [str(script)],
     "a module": lambda script: ["-m", script.stem],
     "standard input": lambda script: ["-"],
