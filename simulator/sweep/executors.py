@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -14,6 +15,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +23,7 @@ from simulator.foundation import UserError
 from simulator.foundation.code_version import code_version
 from simulator.foundation.messages import cut
 from simulator.foundation.reading.json_documents import load_json
+from simulator.sweep.main_module import script_stays_here
 
 _CONNECT_TIMEOUT_S: Final = 10
 _CLOSE_TIMEOUT_S: Final = 2
@@ -55,13 +58,14 @@ class _Processes(ProcessPoolExecutor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Hand over a call. Processes that it starts inherit the mask of signals, from their first moment."""
-        if not hasattr(signal, "pthread_sigmask"):
-            return super().submit(fn, *args, **kwargs)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            return super().submit(fn, *args, **kwargs)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with script_stays_here():
+            if not hasattr(signal, "pthread_sigmask"):
+                return super().submit(fn, *args, **kwargs)
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                return super().submit(fn, *args, **kwargs)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def kill(self) -> None:
         """End every process at once; what they work on is lost."""
@@ -85,6 +89,18 @@ def process_count(jobs: int | None) -> int:
     return count
 
 
+def _track_in_silence() -> None:
+    """Start the process that removes semaphores which killed processes leave, without its warning of them."""
+    if os.name != "posix":
+        return
+    before = sys.warnoptions[:]
+    sys.warnoptions.append(f"ignore::UserWarning:{resource_tracker.__name__}")
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions[:] = before
+
+
 @contextmanager
 def local_processes(jobs: int | None = None) -> Iterator[Workers]:
     """Processes of this machine, as many as it has cores unless said otherwise.
@@ -97,6 +113,7 @@ def local_processes(jobs: int | None = None) -> Iterator[Workers]:
     """
     count = process_count(jobs)
     context = multiprocessing.get_context("spawn")
+    _track_in_silence()
     executor = _Processes(count, mp_context=context, initializer=_end_with_parent)
     try:
         yield Workers(executor, count)
