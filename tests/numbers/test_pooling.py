@@ -93,8 +93,8 @@ def by_definition(kind: str, x: Any, attributes: dict[str, Any]) -> tuple[Any, A
         elif found:
             values[index] = max(found)
             at = inside[found.index(max(found))]
-            order = "F" if attributes.get("storage_order") else "C"
-            plane = int(np.ravel_multi_index(at, sizes, order=order))
+            by_columns = bool(attributes.get("storage_order"))
+            plane = int(np.ravel_multi_index(at, sizes, order="F" if by_columns else "C"))
             places[index] = (index[0] * x.shape[1] + index[1]) * math.prod(sizes) + plane
         else:
             values[index], places[index] = -np.inf, -1
