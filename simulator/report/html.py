@@ -17,7 +17,6 @@ from pathlib import Path
 
 from simulator.foundation.resources import own_text
 from simulator.report import units
-from simulator.report.captions import describe_accuracy, describe_array
 from simulator.report.comparison import Comparison, Variant, compare_results
 from simulator.report.comparison_figures import comparison_figures
 from simulator.report.diagrams import Diagram, diagrams_of

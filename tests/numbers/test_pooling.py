@@ -93,8 +93,10 @@ def by_definition(kind: str, x: Any, attributes: dict[str, Any]) -> tuple[Any, A
         elif found:
             values[index] = max(found)
             at = inside[found.index(max(found))]
-            by_columns = bool(attributes.get("storage_order"))
-            plane = int(np.ravel_multi_index(at, sizes, order="F" if by_columns else "C"))
+            if attributes.get("storage_order"):
+                plane = int(np.ravel_multi_index(at, sizes, order="F"))
+            else:
+                plane = int(np.ravel_multi_index(at, sizes, order="C"))
             places[index] = (index[0] * x.shape[1] + index[1]) * math.prod(sizes) + plane
         else:
             values[index], places[index] = -np.inf, -1
