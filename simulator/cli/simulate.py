@@ -92,7 +92,7 @@ MappingOutOption = Annotated[
 AllLayersOption = Annotated[bool, typer.Option("--layers", help="Show every layer, in execution order.")]
 
 _RESULT_BYTES_OF_LAYER: Final = 56 * 1024
-"""What a layer's result takes once all are summed up and written: (766 - 230) MiB were measured for 10,000."""
+"""What a layer's result takes once all are summed up and written: (766 - 230) MiB for 10,000, measured."""
 
 
 def simulate_command(
