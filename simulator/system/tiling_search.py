@@ -10,6 +10,7 @@ import numpy.typing as npt
 from simulator.arch.config import TilingConfig
 from simulator.foundation import UserError
 from simulator.operands import OPERANDS
+from simulator.system.chosen_tiling import moved_bytes
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import BURSTS, BYTES, END, LayerWork
 from simulator.system.nest_state import new_scratch
@@ -42,7 +43,6 @@ from simulator.system.tiling_trials import (
     TRAFFIC,
     Weights,
     are_countable,
-    moved_bytes,
     no_trials,
     try_candidates,
     with_room,

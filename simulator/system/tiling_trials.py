@@ -117,11 +117,6 @@ def best_of(several: Sequence[Trials]) -> tuple[int, int]:
     raise DefectError("no row was played")
 
 
-def moved_bytes(totals: Integers) -> int:
-    """Useful DRAM bytes of all streams."""
-    return int(totals[BYTES : BYTES + 4].sum())
-
-
 @helper
 def weigh(weights: Weights, burst_bytes: int, cycles: float, moved: float) -> float:
     """Energy of cycles and DRAM bytes alone, which no totals with as many of both fall below."""
