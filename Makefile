@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 TORCH := $(VENV)/.torch-installed
 ZOO := build/zoo
 
-.PHONY: demo test test-fast coverage mutants fuzz audit lint lock docs accuracy zoo clean
+.PHONY: demo test test-fast coverage mutants fuzz audit lint lock docs site accuracy zoo clean
 
 demo: $(STAMP)
 	$(BIN)/systolic compare resnet50 --arch int8_32x32 --arch elma8_32x32
@@ -63,6 +63,10 @@ lock: $(STAMP)
 # Regenerate every generated page under docs/.
 docs: $(STAMP)
 	$(BIN)/python -m tools.generate_docs
+
+# Build the documentation site into build/site; a warning, such as a link that leads nowhere, is an error.
+site: $(STAMP)
+	$(BIN)/python -m sphinx -W --keep-going --quiet docs build/site
 
 # Execute the architectures of docs/zoo.md in PyTorch and compare them with what the ONNX reader gives; over an hour, and
 # 7 GB for an environment of its own: make zoo, make zoo NAMES="bert_base resnet18"

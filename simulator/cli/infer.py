@@ -9,30 +9,39 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from simulator.cli.network_options import (
+    ImagesOption,
+    InferenceMacOption,
+    LabelsOption,
+    ModelArgument,
+    PolicyOption,
+    PreprocessOption,
+)
 from simulator.cli.options import (
     BatchAxisOption,
+    BlockStoreOption,
+    DaskOption,
     DimOption,
     InputShapeOption,
     InputValueOption,
+    JobsOption,
     JsonOption,
     QuietOption,
 )
 from simulator.cli.progress import progress_bar
+from simulator.cli.streams import say
+from simulator.foundation import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from simulator.inference import InferenceResult
+    from simulator.foundation.callbacks import Progress
+    from simulator.inference import InferenceResult, Model
     from simulator.inference.coverage import Coverage
+    from simulator.inference.output_sink import OutputSink
+    from simulator.spread_inference.opened_source import InferenceSource
+    from simulator.spread_inference.spread_options import Spread
 
-ModelArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        help="Trained network: lenet5_fashion, resnet8_fashion, vit_fashion or an .onnx file with weights.",
-        show_default=False,
-    ),
-]
 DataOption = Annotated[
     str,
     typer.Option(
@@ -43,46 +52,6 @@ DataOption = Annotated[
         " an .npz file with images (and labels), or an .npy file.",
     ),
 ]
-PreprocessOption = Annotated[
-    str | None,
-    typer.Option(
-        "--preprocess",
-        metavar="HOW",
-        help="What is done to pixels of 0 to 255: imagenet, unit (the default: divide by 255), none, or keys"
-        " such as scale=1/255,mean=0.5,std=0.5,crop=224 (docs/data.md).",
-    ),
-]
-LabelsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--labels",
-        metavar="FROM",
-        help="Classes of images in files: a table (.csv), folders, names or none. By default what there is.",
-    ),
-]
-InferenceMacOption = Annotated[
-    str, typer.Option("--mac", "-m", help='MAC of every layer: a preset or a spec like "e4m3 x e4m3".')
-]
-PolicyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--policy",
-        "-p",
-        help="How the network gets its formats: drop_in, max, percentile, mse, ffp8 or mixed, with options"
-        " such as mse+gptq+bias_correction (docs/inference.md). By default what the MAC needs.",
-    ),
-]
-PoliciesOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--policy",
-        "-p",
-        metavar="[MAC=]POLICY",
-        help="How the network gets its formats, as in `systolic infer`; again for a MAC of its own:"
-        " -p mse -p elma8=drop_in. By default what each MAC needs.",
-    ),
-]
-ImagesOption = Annotated[int | None, typer.Option("--images", "-n", help="Only the first so many images.")]
 LayersOption = Annotated[bool, typer.Option("--layers", help="Show every layer.")]
 OutputOption = Annotated[
     str | None,
@@ -127,6 +96,9 @@ def infer_command(
     batch_axis: BatchAxisOption = None,
     input_values: InputValueOption = None,
     device: DeviceOption = "cpu",
+    jobs: JobsOption = None,
+    dask: DaskOption = None,
+    store: BlockStoreOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -142,27 +114,43 @@ def infer_command(
         systolic infer lenet5_fashion --mac elma8 --images 10 --save outputs
 
         systolic infer resnet8_fashion --mac fp16 --device gpu
+
+        systolic infer model.onnx --data photos --preprocess imagenet --mac fp8 --jobs 8 --store photos.store
     """
     from simulator.inference import FunctionalCheck, load_data, load_model, plan_network, run_plan
     from simulator.inference.coverage import coverage
     from simulator.inference.output_sink import Unsaved, saved_outputs
     from simulator.numerics.gpu import chosen_device
+    from simulator.spread_inference.opened_source import InferenceSource
+    from simulator.spread_inference.spread_options import Spread
     from simulator.workload.onnx.sizes import parse_sizes
 
     where = chosen_device(device)
-    network = load_model(model, sizes=parse_sizes(input_shapes, dims, batch_axis, input_values))
-    if output is not None:
-        network = network.judged_by(output)
-    chosen = load_data(data, network, preprocess=preprocess, labels=labels).first(images)
-    plan = plan_network(network, chosen, mac, policy)
-    checker = FunctionalCheck(plan) if check else None
+    spread = Spread(jobs, dask, store)
+    sizes = parse_sizes(input_shapes, dims, batch_axis, input_values)
+    checker: FunctionalCheck | None = None
     files: Mapping[str, Path] = {}
     with (
         progress_bar(quiet=quiet or as_json) as bar,
         nullcontext(Unsaved()) if save is None else saved_outputs(save) as sink,
     ):
-        advance = None if bar is None else lambda done, total: bar("images", done, total)
-        result = run_plan(network, chosen, plan, observer=checker, progress=advance, sink=sink, device=where)
+        if spread.is_asked:
+            _require_alone(spread, check=check, device=device)
+            source = InferenceSource(model, data, images, output, preprocess, labels, sizes)
+            network, result = _infer_spread(
+                source, mac, policy, spread, saves=save is not None, sink=sink, progress=bar, quiet=quiet
+            )
+        else:
+            network = load_model(model, sizes=sizes)
+            if output is not None:
+                network = network.judged_by(output)
+            chosen = load_data(data, network, preprocess=preprocess, labels=labels).first(images)
+            plan = plan_network(network, chosen, mac, policy)
+            checker = FunctionalCheck(plan) if check else None
+            advance = None if bar is None else lambda done, total: bar("images", done, total)
+            result = run_plan(
+                network, chosen, plan, observer=checker, progress=advance, sink=sink, device=where
+            )
         files = sink.finish()
     if as_json:
         _print_json(network.name, mac, result, files, coverage(network))
@@ -173,6 +161,42 @@ def infer_command(
             typer.echo(f"{name}: {path}")
         if checker is not None:
             _print_checks(checker.checked)
+
+
+def _require_alone(spread: Spread, *, check: bool, device: str) -> None:
+    """Refuse what runs in one process, by name, where several are asked for. Raises UserError."""
+    options = {"--jobs": spread.jobs, "--dask": spread.dask, "--store": spread.store}
+    given = " and ".join(name for name, value in options.items() if value is not None)
+    for option, is_given in (("--check", check), (f"--device {device}", device != "cpu")):
+        if is_given:
+            raise UserError(f"{option} runs in one process: leave out {given}")
+
+
+def _infer_spread(
+    source: InferenceSource,
+    mac: str,
+    policy: str | None,
+    spread: Spread,
+    *,
+    saves: bool,
+    sink: OutputSink,
+    progress: Progress | None,
+    quiet: bool,
+) -> tuple[Model, InferenceResult]:
+    from simulator.spread_inference.planning import Arithmetic
+    from simulator.spread_inference.spread_run import infer_spread
+
+    opened, result, shares = infer_spread(
+        source,
+        Arithmetic.of(mac, policy),
+        spread,
+        keeps="outputs" if saves else "figures",
+        sink=sink,
+        progress=progress,
+    )
+    if not quiet:
+        say(shares.describe())
+    return opened.model, result
 
 
 def _print_json(

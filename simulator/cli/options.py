@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -84,6 +85,21 @@ InputValueOption = Annotated[
         "--input-value",
         metavar="INPUT=NUMBER",
         help="Value of an input of an ONNX model that never changes, such as a sample rate: sr=16000.",
+    ),
+]
+JobsOption = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Local processes; one a core if not given.")
+]
+DaskOption = Annotated[
+    str | None, typer.Option("--dask", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")
+]
+BlockStoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        "-s",
+        metavar="DIR",
+        help="Keep finished blocks of images there, and go on from those that it has (docs/clusters.md).",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")]

@@ -14,6 +14,7 @@ from simulator.foundation import UserError
 from simulator.foundation.callbacks import Advance
 from simulator.inference.arithmetic import MacOutput, float32_product, mac_product
 from simulator.inference.calibration import EXTENTS, Calibrations, Extent, Observation
+from simulator.inference.chunk_figures import Chunk
 from simulator.inference.chunks import chunks
 from simulator.inference.execute import execute_outputs
 from simulator.inference.float32_outputs import Float32Outputs
@@ -35,7 +36,7 @@ from simulator.inference.policies import (
 )
 from simulator.inference.policies.mixed import smallest_widths
 from simulator.inference.quantization import NetworkPlan
-from simulator.inference.tally import Chunk, Tally
+from simulator.inference.tally import Tally
 from simulator.numerics import Mac, MacSpec, get_mac
 from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines.threads import available_cores, in_order
@@ -206,14 +207,22 @@ def run_plan(
     images_hash = fingerprint.finish(data.labels)
     if reference is not None:
         reference.require_same(images_hash)
+    return result_of(tally, plan, images_hash)
+
+
+def result_of(tally: Tally, plan: NetworkPlan, images_hash: str) -> InferenceResult:
+    """What all images of a run came to; `images_hash` is their `Fingerprint`."""
+    model = tally.model
+    accuracy = tally.accuracy(plan, images_hash)
+    total = tally.total
     return InferenceResult(
-        tally.accuracy(plan, images_hash),
-        {product.name: tally.deviations[product.name].summary() for product in model.products},
+        accuracy,
+        {product.name: total.deviations[product.name].summary() for product in model.products},
         _joined(tally.logits),
         _joined(tally.float32_logits),
         plan,
-        tally.engines,
-        tally.sums,
+        total.engines,
+        total.sums,
         (*tally.all_notes(), *folded_notes(model.program.folded)),
     )
 
@@ -245,7 +254,7 @@ def _chunks(
     def run(part: tuple[int, Feed]) -> Chunk:
         start, images = part
         known = None if reference is None else reference.part(start, len(images))
-        return _run_chunk(model, images, plan, observer, known)
+        return run_chunk(model, images, plan, observer, known)
 
     yield from in_order(parts, run, threads=threads)
 
@@ -263,14 +272,14 @@ def _joined(parts: list[Tensor]) -> Tensor:
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-def _run_chunk(
+def run_chunk(
     model: Model,
     images: Feed,
     plan: NetworkPlan,
-    observer: Observer | None,
-    known: Mapping[str, Tensor] | None,
+    observer: Observer | None = None,
+    known: Mapping[str, Tensor] | None = None,
 ) -> Chunk:
-    """One chunk in formats and, unless its outputs are `known`, in float32."""
+    """One chunk through a planned network, in its formats and, unless its outputs are `known`, in float32."""
     expected: dict[str, deque[Tensor]] = {}
     deviations: dict[str, Deviation] = {}
     sums: dict[str, SumsOutside] = {}

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from simulator.foundation.resources import own_text
 from simulator.report import units
+from simulator.report.captions import describe_accuracy, describe_array
 from simulator.report.comparison import Comparison, Variant, compare_results
 from simulator.report.comparison_figures import comparison_figures
-from simulator.report.console import describe_accuracy, describe_array
 from simulator.report.figures import Figure, StackedBars
 from simulator.report.intervals import shown_differences, shown_interval
 from simulator.report.price_origin import MAC_LEGEND, MARKS
@@ -38,14 +38,18 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _LARGEST_SAFE_INTEGER = 2**53 - 1
 """JavaScript's `Number.MAX_SAFE_INTEGER`."""
 
+_SCREEN_ONLY = frozenset({"area", "pe_utilization", "pe_use_by_layer"})
+"""Charts of one result that paper leaves out where several results share it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _FigureView:
-    """A chart on the page: its data, its table, whether it needs a legend or an order of layers."""
+    """A chart on the page: its data, its table, whether it needs a legend, whether it is printed."""
 
     id: str
     figure: Figure
     table: TableView
+    screen_only: bool = False
 
     @property
     def legend(self) -> bool:
@@ -73,6 +77,8 @@ class _Panel:
     figures: tuple[_FigureView, ...]
     tables: tuple[tuple[str, TableView], ...]
     notes: tuple[str, ...]
+    unprinted: str = ""
+    """What paper leaves out."""
 
 
 def render_html(results: Sequence[Result], *, mixed: bool = False) -> str:
@@ -85,8 +91,12 @@ def render_html(results: Sequence[Result], *, mixed: bool = False) -> str:
     from markupsafe import Markup
 
     comparison = compare_results(results, mixed=mixed)
-    panels = [_variant_panel(variant, f"v{index}") for index, variant in enumerate(comparison.variants)]
-    if len(results) > 1:
+    several = len(results) > 1
+    panels = [
+        _variant_panel(variant, f"v{index}", _SCREEN_ONLY if several else frozenset())
+        for index, variant in enumerate(comparison.variants)
+    ]
+    if several:
         panels.insert(0, _comparison_panel(comparison))
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -120,7 +130,7 @@ def _notes(result: Result) -> list[str]:
     return [*notes, *result.sources.notes]
 
 
-def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
+def _variant_panel(variant: Variant, panel_id: str, screen_only: frozenset[str]) -> _Panel:
     result = variant.result
     totals = result.totals
     headline = (
@@ -141,6 +151,7 @@ def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
         f"architecture: {result.sources.arch_hash}",
         f"network: {result.sources.network_hash}",
     )
+    figures = _views(result_figures(result), panel_id, screen_only)
     subtitle = " — ".join(filter(None, (describe_array(result), describe_accuracy(result))))
     return _Panel(
         id=panel_id,
@@ -149,14 +160,21 @@ def _variant_panel(variant: Variant, panel_id: str) -> _Panel:
         headline=headline,
         not_priced=tuple(reasons(result)),
         warnings=tuple(result.warnings),
-        figures=_views(result_figures(result), panel_id),
+        figures=figures,
         tables=(
             ("Layers", layers_table(result)),
             ("Prices and where they come from", prices_table(result.sources.prices)),
             ("Configuration", configuration_table(result.arch)),
         ),
         notes=(*_interval_note(result), *_notes(result), *_unused(result), *hashes),
+        unprinted=_unprinted(figures),
     )
+
+
+def _unprinted(figures: Sequence[_FigureView]) -> str:
+    charts = [f"the chart “{view.figure.title}”" for view in figures if view.screen_only]
+    left_out = [*charts, "every table and the hashes"]
+    return f"Only in the file, not on paper: {', '.join(left_out)}."
 
 
 def _unused(result: Result) -> Iterator[str]:
@@ -194,8 +212,13 @@ def _comparison_panel(comparison: Comparison) -> _Panel:
     )
 
 
-def _views(figures: Sequence[Figure], panel_id: str) -> tuple[_FigureView, ...]:
-    return tuple(_FigureView(f"{panel_id}-{figure.key}", figure, figure_table(figure)) for figure in figures)
+def _views(
+    figures: Sequence[Figure], panel_id: str, screen_only: frozenset[str] = frozenset()
+) -> tuple[_FigureView, ...]:
+    return tuple(
+        _FigureView(f"{panel_id}-{figure.key}", figure, figure_table(figure), figure.key in screen_only)
+        for figure in figures
+    )
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -195,30 +196,83 @@ def test_layers_of_a_chart_can_be_put_in_another_order_and_parts_hidden(
     )
 
 
-@pytest.mark.parametrize(("name", "width", "scheme"), [("desktop", 1280, "light"), ("phone", 390, "dark")])
-def test_the_page_fits_its_width_and_follows_the_reader_s_colours(
-    browser: Browser, report: str, artefacts: Path, name: str, width: int, scheme: str
+@pytest.fixture(scope="module")
+def crowded(artefacts: Path) -> str:
+    """Three results with long names, estimates, accuracies, a missing price and warnings."""
+    results = [
+        make_result("toynet", layers=54, accuracy=True),
+        make_result("toynet", "e4m3 x e4m3", layers=54, accuracy=True, energy_scale=0.8, estimated=True),
+        make_result("toynet", "posit8", layers=54, without_energy={"decoders": f"no row for {'long_' * 30}"}),
+    ]
+    first = results[2].layers[0].model_copy(update={"name": "backbone/" + "stage_" * 40 + "conv"})
+    results[2] = results[2].model_copy(
+        update={"layers": [first, *results[2].layers[1:]], "warnings": ["w" * 300]}
+    )
+    file = artefacts / "crowded.html"
+    file.write_text(render_html(results), encoding="utf-8")
+    return file.resolve().as_uri()
+
+
+@pytest.mark.parametrize("width", [1400, 390, 320])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_tab_is_wider_than_the_screen_and_colours_are_the_reader_s(
+    browser: Browser, crowded: str, artefacts: Path, width: int, scheme: str
 ) -> None:
     _emulate(browser, width=width, scheme=scheme)
-    browser.get(report)
-    browser.find_element("id", "tab-v1").click()
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
-    assert (sum(map(int, ground[4:-1].split(","))) < 100) == (scheme == "dark")
-    _screenshot(browser, artefacts / f"report_{name}.png")
-    assert (artefacts / f"report_{name}.png").stat().st_size > 10_000
+    browser.get(crowded)
+    tabs = browser.find_elements("css selector", "[role=tab]")
+    assert len(tabs) == 4
+    for tab in tabs:
+        browser.execute_script("arguments[0].click()", tab)
+        root = "document.documentElement"
+        wide, room = browser.execute_script(f"return [{root}.scrollWidth, {root}.clientWidth]")
+        assert wide <= room <= width, tab.text
+        charts = browser.execute_script(
+            "return [...document.querySelectorAll('.panel:not([hidden]) .main-svg')]"
+            ".map(svg => svg.getBoundingClientRect().right)"
+        )
+        assert charts
+        assert max(charts) <= room
+        _screenshot(browser, artefacts / f"report_{width}_{scheme}_{tab.get_attribute('id')}.png")
+    ground, ink = browser.execute_script(
+        "const s = getComputedStyle(document.body); return [s.backgroundColor, s.color]"
+    )
+    dark, light = sorted([_brightness(ground), _brightness(ink)])
+    assert dark < 100
+    assert light > 600
+    assert (_brightness(ground) == dark) == (scheme == "dark")
 
 
-def test_on_paper_every_panel_and_chart_stands(page: Browser, artefacts: Path) -> None:
+def _brightness(colour: str) -> int:
+    """The sum of red, green and blue of `rgb(r, g, b)`, 0 to 765."""
+    return sum(map(int, colour[4:-1].split(",")))
+
+
+def test_three_results_print_on_at_most_six_pages(browser: Browser, crowded: str, artefacts: Path) -> None:
+    _emulate(browser, width=1400, scheme="dark")
+    browser.get(crowded)
+    printed = browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    pdf = base64.b64decode(printed["data"])
+    (artefacts / "report.pdf").write_bytes(pdf)
+    pages = re.findall(rb"/Type\s*/Page\b", pdf)
+    assert 3 <= len(pages) <= 6
+    assert b"/MediaBox [0 0 594.95" in pdf  # A4 is 595 points wide
+
+
+def test_on_paper_every_panel_stands_and_says_which_charts_it_lacks(page: Browser, artefacts: Path) -> None:
     _emulate(page, width=700, scheme="dark", media="print")
     page.execute_script("dispatchEvent(new Event('beforeprint'))")
     heights = page.execute_script("return [...document.querySelectorAll('.panel')].map(p => p.offsetHeight)")
     assert len(heights) == 3
     assert min(heights) > 500
-    undrawn = page.execute_script(
-        "return [...document.querySelectorAll('[data-chart]')].filter(c => !c.querySelector('svg')).length"
-    )
-    assert undrawn == 0
+    script = "return [...document.querySelectorAll('[data-chart]')].filter(%s).map(c => c.dataset.chart)"
+    undrawn = page.execute_script(script % "c => c.offsetHeight && !c.querySelector('svg')")
+    assert undrawn == []
+    left_out = page.execute_script(script % "c => !c.offsetHeight")
+    kinds = ("area", "pe_utilization", "pe_use_by_layer")
+    assert sorted(left_out) == sorted(f"v{index}-{kind}" for index in (0, 1) for kind in kinds)
+    told = page.find_element("css selector", "#panel-v0 .paper").text
+    assert all(f"“{title}”" in told for title in ("Area", "PE utilization", "What the PEs do"))
     _screenshot(page, artefacts / "report_print.png")
     _emulate(page, width=1280)
 

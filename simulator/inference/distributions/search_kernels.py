@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.numerics.array_types import Array
-from simulator.numerics.engines.compiled import bits_of_double, double_of_bits, kernel, widest_vectors
+from simulator.numerics.engines.compiled import kernel
+from simulator.numerics.engines.intrinsics import bits_of_double, double_of_bits, widest_vectors
 
 
 @kernel

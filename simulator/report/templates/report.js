@@ -3,7 +3,7 @@
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const darkScheme = matchMedia("(prefers-color-scheme: dark)");
   const canHover = matchMedia("(hover: hover)").matches;
-  const PRINT_WIDTH = 660;
+  const PAPER = { wide: 690, narrow: 325, tallest: 175 }; // CSS pixels of a chart on A4, beside its padding
   let printing = false;
 
   const theme = () => (darkScheme.matches && !printing ? "dark" : "light");
@@ -49,7 +49,7 @@
     return {
       traces,
       layout: figure.upright
-        ? { xaxis: { ...nameAxis, tickangle: names.length > 8 ? -60 : 0, tickfont: { size: 10 } }, yaxis: valueAxis, bargap: 0.15, height: tall }
+        ? { xaxis: { ...nameAxis, tickangle: names.length > 8 ? -60 : 0, tickfont: { size: printing ? 7 : 10 } }, yaxis: valueAxis, bargap: 0.15, height: tall }
         : { yaxis: { ...nameAxis, autorange: "reversed" }, xaxis: { ...valueAxis, ...room, nticks: 6 }, bargap: 0.3, height: tall },
     };
   }
@@ -65,7 +65,7 @@
       y: points.map((point) => point.y),
       text: points.map((point) => point.name),
       textposition: "top center",
-      textfont: { size: 11 },
+      textfont: { size: printing ? 8 : 11 },
       cliponaxis: false,
       marker: { size: 9, symbol, color: ink().point, line: { width: 1.5, color: ink().point } },
       hovertemplate: "%{text}<br>%{x:.4~g} " + figure.x_axis + "<br>%{y:.4~g} " + figure.y_axis + "<extra></extra>",
@@ -84,7 +84,7 @@
       traces: [...(figure.line.length ? [line] : []), ...groups.filter((group) => group.x.length)],
       layout: {
         xaxis: axis(figure.x_axis, figure.points.map((point) => point.x)), yaxis: axis(figure.y_axis, figure.points.map((point) => point.y)), height: 380,
-        showlegend: true, legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { size: 11 } },
+        showlegend: true, legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { size: printing ? 8 : 11 } },
         dragmode: canHover ? "zoom" : false,
       },
     };
@@ -115,11 +115,13 @@
     const state = states.get(element) ?? { order: "executed", hidden: new Set() };
     states.set(element, state);
     const plot = element.querySelector(".plot");
-    const { traces, layout } = drawers[figure.kind](figure, state, printing ? PRINT_WIDTH : plot.clientWidth);
+    const paper = element.classList.contains("wide") ? PAPER.wide : PAPER.narrow;
+    const { traces, layout } = drawers[figure.kind](figure, state, printing ? paper : plot.clientWidth);
+    if (printing) layout.height = Math.min(layout.height, PAPER.tallest);
     const common = {
       barmode: "stack", showlegend: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      margin: { l: 48, r: 24, t: 16, b: 40 }, dragmode: false, autosize: !printing, ...(printing ? { width: PRINT_WIDTH } : {}),
-      font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: ink().text },
+      margin: { l: 48, r: 24, t: 16, b: 40 }, dragmode: false, autosize: !printing, ...(printing ? { width: paper } : {}),
+      font: { family: getComputedStyle(document.body).fontFamily, size: printing ? 9 : 12, color: ink().text },
       hoverlabel: { bgcolor: ink().ground, bordercolor: ink().grid, font: { color: ink().text } },
     };
     const tools = figure.kind === "scatter" && canHover;
@@ -130,7 +132,7 @@
   }
 
   const charts = (where) => [...where.querySelectorAll("[data-chart]")];
-  const drawShown = () => charts(document).filter((chart) => printing || chart.offsetParent !== null).forEach(draw);
+  const drawShown = () => charts(document).filter((chart) => chart.offsetParent !== null || (printing && !chart.closest(".not-paper"))).forEach(draw);
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-series]");
