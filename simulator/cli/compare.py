@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from simulator.cli import completion
 from simulator.cli.defect_report import told_of_workers
 from simulator.cli.exit_codes import EXIT_DEFECT, EXIT_FAILED_IN_PART
 from simulator.cli.network_options import ImagesOption, LabelsOption, PoliciesOption, PreprocessOption
@@ -52,15 +53,27 @@ TargetsArgument = Annotated[
         metavar="NETWORK | RESULT...",
         help="A network to simulate, or results of `systolic simulate --out` or `compare --out`.",
         show_default=False,
+        autocompletion=completion.networks,
     ),
 ]
 MacsOption = Annotated[
     list[str] | None,
-    typer.Option("--mac", "-m", help='A MAC, again for each: a preset or a spec like "e4m3 x e4m3".'),
+    typer.Option(
+        "--mac",
+        "-m",
+        help='A MAC, again for each: a preset or a spec like "e4m3 x e4m3".',
+        autocompletion=completion.macs,
+    ),
 ]
 ArchsOption = Annotated[
     list[str] | None,
-    typer.Option("--arch", "-a", metavar="ARCH", help="An architecture, again for each: bundled or a file."),
+    typer.Option(
+        "--arch",
+        "-a",
+        metavar="ARCH",
+        help="An architecture, again for each: bundled or a file.",
+        autocompletion=completion.architectures,
+    ),
 ]
 CsvOption = Annotated[
     Path | None, typer.Option("--csv", metavar="FILE", help="Write the table there as CSV.")
@@ -249,8 +262,7 @@ def _show(comparison: Comparison, runs: VariantRuns, *, mixed: bool, as_json: bo
 
         sys.stdout.write(comparison_json(comparison, runs.failures))
     elif not quiet:
-        from rich.console import Console
-
+        from simulator.cli.terminal import page_console
         from simulator.report.console import render_comparison
 
-        render_comparison(runs.results, Console(), mixed=mixed)
+        render_comparison(runs.results, page_console(), mixed=mixed)

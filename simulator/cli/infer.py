@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from simulator.inference import InferenceResult, Model
     from simulator.inference.coverage import Coverage
     from simulator.inference.output_sink import OutputSink
+    from simulator.report.console_parts import Justify, Page
     from simulator.spread_inference.opened_source import InferenceSource
     from simulator.spread_inference.spread_options import Spread
 
@@ -219,12 +220,12 @@ def _print_json(
 
 
 def _print_tables(network: str, mac: str, result: InferenceResult, *, layers: bool) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from simulator.cli.terminal import page_console
+    from simulator.report.console_parts import Page
 
     accuracy = result.accuracy
-    console = Console()
+    console = page_console()
+    page = Page(console)
     console.print(
         f"[bold]{network} with {mac}[/bold], policy {accuracy.policy}, {accuracy.images:,} images",
         highlight=False,
@@ -233,9 +234,7 @@ def _print_tables(network: str, mac: str, result: InferenceResult, *, layers: bo
         console.print(f"preprocess: {accuracy.preprocess}", highlight=False, soft_wrap=True)
     if accuracy.labels_from:
         console.print(f"labels: {accuracy.labels_from}", highlight=False, soft_wrap=True)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("", mac, "float32"):
-        table.add_column(column, justify="left" if not column else "right")
+    table = page.table([("", "left"), (mac, "right"), ("float32", "right")])
     table.add_row("top-1", _percent(accuracy.top1), _percent(accuracy.top1_float32))
     table.add_row("top-5", _percent(accuracy.top5), _percent(accuracy.top5_float32))
     table.add_row("agreement with float32", _percent(accuracy.agreement_with_float32), "")
@@ -245,14 +244,14 @@ def _print_tables(network: str, mac: str, result: InferenceResult, *, layers: bo
     above = accuracy.above_float32
     if above is not None:
         table.add_row("points above float32", f"{above.points:+.2f} ±{above.margin:.2f}", "")
-    console.print(table)
+    page.line(table)
     widths = accuracy.choices.get("widths")
     if widths is not None:
         _print_widths(console, widths)
     for warning in result.warnings:
         console.print(f"! {warning}", style="yellow", highlight=False, markup=False)
     if layers:
-        console.print(_layer_table(result))
+        _print_layers(page, result)
 
 
 def _print_widths(console: Console, widths: Mapping[str, Any]) -> None:
@@ -268,26 +267,34 @@ def _print_widths(console: Console, widths: Mapping[str, Any]) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def _layer_table(result: InferenceResult) -> object:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Layers against float32", title_justify="left")
-    for column in ("layer", "formats", "SQNR dB", "cosine", "largest error", "saturated", "to zero"):
-        words = column in ("layer", "formats")
-        table.add_column(column, justify="left" if words else "right", no_wrap=words)
-    for name, layer in result.layers.items():
-        mac = result.plan.layers[name].mac
-        table.add_row(
+def _print_layers(page: Page, result: InferenceResult) -> None:
+    """A line a layer; the formats stand in the heading where all layers have the same."""
+    pairs = [_formats(result, name) for name in result.layers]
+    differ = len(set(pairs)) > 1
+    page.heading("Layers against float32", "" if differ or not pairs else pairs[0])
+    titles = ("SQNR\ndB", "cosine", "largest\nerror", "saturated", "to zero")
+    columns: list[tuple[str, Justify]] = [("layer", "left")]
+    if differ:
+        columns.append(("formats", "left"))
+    columns += [(title, "right") for title in titles]
+    table = page.table(columns)
+    for (name, layer), formats in zip(result.layers.items(), pairs, strict=True):
+        cells = [
             name,
-            f"{mac.activation.spec} x {mac.weight.spec}",
+            *([formats] if differ else []),
             "equal" if layer.sqnr_db is None else f"{layer.sqnr_db:.1f}",
             "-" if layer.cosine is None else f"{layer.cosine:.6f}",
             "-" if layer.largest_error is None else f"{layer.largest_error:.3g}",
             _share(layer.saturated, layer.elements),
             _share(layer.underflowed, layer.elements),
-        )
-    return table
+        ]
+        table.add_row(*map(page.text, cells))
+    page.line(table)
+
+
+def _formats(result: InferenceResult, layer: str) -> str:
+    mac = result.plan.layers[layer].mac
+    return f"{mac.activation.spec} x {mac.weight.spec}"
 
 
 def _print_checks(checked: dict[str, dict[str, int]]) -> None:

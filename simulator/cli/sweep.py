@@ -93,11 +93,10 @@ def sweep_command(
     if as_json:
         sys.stdout.write(summary.to_json(wanted.name))
     elif not quiet:
-        from rich.console import Console
-
+        from simulator.cli.terminal import page_console
         from simulator.report.sweep_console import render_summary
 
-        render_summary(summary, wanted.name, Console())
+        render_summary(summary, wanted.name, page_console())
     for entry in summary.failures[:_MOST_TOLD]:
         say(f"{entry.label}: {entry.problem}")
     if len(summary.failures) > _MOST_TOLD:
