@@ -19,6 +19,7 @@ from simulator.workload.onnx import Sizes
 
 if TYPE_CHECKING:
     from simulator.inference import InferenceResult
+    from simulator.sweep.side_by_side import VariantRuns
 
 __all__ = ["DEFAULT_ARCH", "MacChoice", "Tensors", "compare", "infer", "simulate"]
 
@@ -86,6 +87,8 @@ def compare(
     overrides: Mapping[str, Any] | None = None,
     tensors: Tensors | None = None,
     jobs: int | None = None,
+    dask: str | None = None,
+    store: str | Path | None = None,
     progress: Progress | None = None,
 ) -> ComparisonView:
     """A network on every architecture with every MAC, side by side; empty `macs`: each architecture's own.
@@ -97,14 +100,33 @@ def compare(
         batch: inferences at once, in place of the network's own.
         overrides: architecture fields by dotted name, laid over every architecture.
         tensors: images for a trained network; add accuracy to every variant.
-        jobs: processes to run on; None: one a core.
+        jobs: processes to run on; None: one a core. With `tensors` they share the images of every variant.
+        dask: with `tensors`, the address of the scheduler of a Dask cluster to run on (docs/clusters.md).
+        store: with `tensors`, a folder for finished blocks of images, from which a later run goes on.
         progress: called after every variant.
 
     Raises:
         UserError: anything given that cannot be used, every variant that failed named in one message.
     """
+    from simulator.spread_inference.spread_options import Spread
+    from simulator.spread_inference.variant_runs import compare_spread
     from simulator.sweep import side_by_side
 
+    spread = Spread(jobs, dask, None if store is None else Path(store))
+    if tensors is None and (dask is not None or store is not None):
+        raise UserError("dask and store are for networks that run on images: give tensors")
+    if tensors is not None and spread.is_asked:
+        runs, _ = compare_spread(
+            network,
+            tensors,
+            spread,
+            macs=macs,
+            archs=archs,
+            batch=batch,
+            overrides=overrides,
+            progress=progress,
+        )
+        return _shown(runs)
     runs = side_by_side.compare(
         network,
         macs=macs,
@@ -115,6 +137,10 @@ def compare(
         jobs=jobs,
         progress=progress,
     )
+    return _shown(runs)
+
+
+def _shown(runs: VariantRuns) -> ComparisonView:
     if runs.failures:
         raise UserError("; ".join(f"{name}: {problem}" for name, problem in runs.failures.items()))
     return ComparisonView(runs.results)
@@ -130,8 +156,15 @@ def infer(
     preprocess: str | None = None,
     labels: str | None = None,
     device: str = "cpu",
+    jobs: int | None = None,
+    dask: str | None = None,
+    store: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> InferenceResult:
     """Accuracy of a trained network through a MAC's arithmetic, and every layer's distance from float32.
+
+    Every bit of the result is the same on any device, for any number of workers, and however often a run on
+    a store was interrupted.
 
     Args:
         model: a bundled name or an ONNX file.
@@ -142,14 +175,30 @@ def infer(
         preprocess: what is done to pixels (docs/data.md); None: what suits the data.
         labels: where classes of image files come from (docs/data.md); None: what there is.
         device: `cpu` or `gpu` (docs/gpu.md); the result's bits are the same.
+        jobs: processes of this machine that share the images; None without `dask` and `store`: this process.
+        dask: address of the scheduler of a Dask cluster whose workers share them (docs/clusters.md).
+        store: a folder for finished blocks of images, from which a later run goes on.
+        progress: called after every block of images, where workers share them.
 
     Raises:
-        UserError: a model, images, labels, MAC, policy or device that cannot be used.
+        UserError: a model, images, labels, MAC, policy, device, workers or store that cannot be used.
+        DefectError: a defect in a worker.
     """
     from simulator import inference
     from simulator.numerics.gpu import chosen_device
+    from simulator.spread_inference.spread_options import Spread
 
     where = chosen_device(device)
+    spread = Spread(jobs, dask, None if store is None else Path(store))
+    if spread.is_asked:
+        from simulator.spread_inference.opened_source import InferenceSource
+        from simulator.spread_inference.planning import Arithmetic
+        from simulator.spread_inference.spread_run import infer_spread
+
+        if where is not None:
+            raise UserError("a GPU works in one process: leave out jobs, dask and store", location="device")
+        source = InferenceSource(str(model), str(data), images, None, preprocess, labels)
+        return infer_spread(source, Arithmetic.of(mac, policy), spread, progress=progress)[1]
     network = inference.load_model(model)
     chosen = inference.load_data(data, network, preprocess=preprocess, labels=labels).first(images)
     return inference.infer(network, chosen, mac, policy, device=where)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.arch import ArchConfig, load_arch
 from simulator.arch.mapping_files import with_mapping
-from simulator.arch.scalesim_cfg import BANDWIDTH_FIELD, ScaleSimConfig, read_scalesim_cfg
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
 from simulator.foundation.reading.content import is_folder
@@ -17,13 +16,14 @@ from simulator.measurements import MeasuredRun
 from simulator.price_lists import move_prices_of
 from simulator.result import Origin, Result
 from simulator.result_assembly import assemble
-from simulator.scalesim_bandwidth import bandwidth_warnings
 from simulator.system import MachineRun, simulate_network
+from simulator.system.kept_tilings import KeptTilings
 from simulator.workload import Network, load_network
 from simulator.workload.batching import with_batch
 from simulator.workload.onnx.sizes import Sizes
 
 if TYPE_CHECKING:
+    from simulator.arch.scalesim_cfg import ScaleSimConfig
     from simulator.measured_runs import Tensors
 
 
@@ -68,7 +68,11 @@ def simulate(
     Raises:
         UserError: anything given that cannot be used.
     """
-    scalesim = None if scalesim_cfg is None else read_scalesim_cfg(scalesim_cfg)
+    scalesim = None
+    if scalesim_cfg is not None:
+        from simulator.arch.scalesim_cfg import read_scalesim_cfg
+
+        scalesim = read_scalesim_cfg(scalesim_cfg)
     configured = configure(
         arch,
         {"array.mac": mac, "array.dataflow": dataflow, **(overrides or {})},
@@ -174,6 +178,8 @@ def configure(
 
 
 def _sets_bandwidth(overrides: Mapping[str, Any]) -> bool:
+    from simulator.arch.scalesim_cfg import BANDWIDTH_FIELD
+
     section, _, name = BANDWIDTH_FIELD.partition(".")
     dram = overrides.get(section)
     return BANDWIDTH_FIELD in overrides or (isinstance(dram, Mapping) and name in dram)
@@ -198,10 +204,12 @@ def run_machine(
     *,
     scalesim: ScaleSimConfig | None = None,
     progress: Progress | None = None,
+    keep_tilings: bool = False,
 ) -> MachineRun:
     """What the machine does, unpriced: cycles by cause, tilings, bytes, timeline.
 
     `scalesim` is the configuration file that the architecture was made with; its warnings become the run's.
+    `keep_tilings`: take tilings that an earlier process found from the user's cache, and leave this run's.
 
     Raises:
         UserError: a buffer too small for a layer, or whatever else cannot run.
@@ -211,9 +219,12 @@ def run_machine(
         if progress is not None:
             progress(network.name, done, total)
 
-    run = simulate_network(arch, network, progress=advance, move_prices=move_prices_of(arch))
+    kept = KeptTilings.of(arch, network) if keep_tilings else None
+    run = simulate_network(arch, network, progress=advance, move_prices=move_prices_of(arch), kept=kept)
     if scalesim is None:
         return run
+    from simulator.scalesim_bandwidth import bandwidth_warnings
+
     return replace(
         run, warnings=(*scalesim.warnings, *bandwidth_warnings(scalesim, arch, run), *run.warnings)
     )

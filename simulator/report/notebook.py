@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, overload
 from simulator.foundation import UserError
 from simulator.foundation.files import write_text
 from simulator.report import units
+from simulator.report.captions import describe_array
 from simulator.report.comparison import Comparison, compare_results
 from simulator.report.comparison_figures import comparison_figures
-from simulator.report.console import describe_array
 from simulator.report.figures import Figure
 from simulator.report.frames import data_frame
 from simulator.report.html import render_html

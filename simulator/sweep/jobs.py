@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cache
 
@@ -156,10 +156,15 @@ def make_job(
 
 def run_job(job: Job) -> JobOutcome:
     """Simulate a job; whatever goes wrong comes back as text, so that other jobs are not lost."""
-    if job.code != code_version():
-        return JobOutcome(None, f"the worker runs other code: {code_version()}, planned with {job.code}")
+    return outcome_of(lambda: _simulated(job).model_dump_json(), code=job.code)
+
+
+def outcome_of(compute: Callable[[], str], *, code: str) -> JobOutcome:
+    """What `compute` gives, or what went wrong as text; `code` is the version that it was planned with."""
+    if code != code_version():
+        return JobOutcome(None, f"the worker runs other code: {code_version()}, planned with {code}")
     try:
-        return JobOutcome(_simulated(job).model_dump_json(), None)
+        return JobOutcome(compute(), None)
     except UserError as error:
         return JobOutcome(None, str(error))
     except MemoryError:

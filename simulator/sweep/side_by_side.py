@@ -75,9 +75,9 @@ def compare(
         if outcome.text is not None:
             results.append(Result.model_validate_json(outcome.text))
         else:
-            failures[_variant(point)] = outcome.problem or "no result"
+            failures[variant_name(point)] = outcome.problem or "no result"
             if outcome.traceback is not None:
-                tracebacks[_variant(point)] = outcome.traceback
+                tracebacks[variant_name(point)] = outcome.traceback
     return VariantRuns(tuple(results), failures, tracebacks)
 
 
@@ -89,5 +89,6 @@ def _run(ready: Sequence[Job], jobs: int | None, progress: Progress | None) -> l
         return run_all(ready, workers, progress=progress)
 
 
-def _variant(point: SweepPoint) -> str:
+def variant_name(point: SweepPoint) -> str:
+    """A variant as messages name it."""
     return point.arch if point.mac is None else f"{point.arch} · {mac_label(point.mac)}"

@@ -126,10 +126,10 @@ class SweepPoint:
 
     @property
     def short_label(self) -> str:
-        """The point without its network: fields by their last name, or the architecture alone."""
+        """The point without its network: fields by their whole path, or the architecture alone."""
         return (
             ", ".join(
-                f"{name.rpartition('.')[2]}={value}"
+                f"{name}={value}"
                 for name, value in self.coordinates.items()
                 if name not in ("network", "arch")
             )

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from simulator.operands import OPERANDS
+from simulator.system.chosen_tiling import Tiling
 from simulator.system.counts import STALL_CAUSES
 from simulator.system.footprint import Integers
 from simulator.system.layer_steps import LoweredLayer, lower
@@ -38,7 +39,6 @@ from simulator.system.nest_machine import play_nest
 from simulator.system.nest_state import new_scratch
 from simulator.system.programme import STREAMS
 from simulator.system.tile_work import COSTS, cost_of_step
-from simulator.system.tiling import Tiling
 from simulator.workload.layer import Convolution, Layer, convolution_layer, matrix_layer
 from tests.cycles.random_layers import Case
 from tests.cycles.stalls_by_cause import stalls_by_cause

@@ -34,6 +34,8 @@ class Compiled:
         return (self._dispatcher or self.dispatcher)(*arguments)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # such as what `copy` looks for
+            raise AttributeError(name)
         return getattr(self.dispatcher, name)
 
     def __reduce__(self) -> str:
