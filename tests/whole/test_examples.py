@@ -45,7 +45,7 @@ def kept_are_those_above_minus_two(text: str, folder: Path) -> None:
 
 
 def narrower_loses_more(text: str, _folder: Path) -> None:
-    """30 bits reach 2^23. Products of e3m4 are below 2^10, and no layer of LeNet-5 adds more than 2^9 of them."""
+    """30 bits reach 2^23; products of e3m4 are below 2^10, and no layer of LeNet-5 adds more than 2^9."""
     lost = [int(count.replace(",", "")) for count in re.findall(r"([\d,]+) sums left", text)]
     assert len(lost) == 4
     assert lost == sorted(lost)
