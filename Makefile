@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 TORCH := $(VENV)/.torch-installed
 ZOO := build/zoo
 
-.PHONY: demo test test-fast coverage mutants fuzz audit lint lock docs site accuracy zoo clean
+.PHONY: bench demo test test-fast coverage mutants fuzz audit lint lock docs site accuracy zoo clean
 
 demo: $(STAMP)
 	$(BIN)/systolic compare resnet50 --arch int8_32x32 --arch elma8_32x32
@@ -83,6 +83,11 @@ $(ZOO)/.installed: requirements.lock tools/zoo/requirements.txt
 # Measure the accuracy part of docs/results.md anew; many minutes.
 accuracy: $(STAMP)
 	$(BIN)/python -m tools.accuracy_table
+
+# Measure everything beside its bound or peer and write docs/performance.md; under ten minutes on a quiet machine:
+# make bench, make bench ONLY="start_up grid_figures"
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
