@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
+from simulator.cli import completion
+
 ModelArgument = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
         help="Trained network: lenet5_fashion, resnet8_fashion, vit_fashion or an .onnx file with weights.",
         show_default=False,
+        autocompletion=completion.trained_networks,
     ),
 ]
 PreprocessOption = Annotated[
@@ -32,7 +35,13 @@ LabelsOption = Annotated[
     ),
 ]
 InferenceMacOption = Annotated[
-    str, typer.Option("--mac", "-m", help='MAC of every layer: a preset or a spec like "e4m3 x e4m3".')
+    str,
+    typer.Option(
+        "--mac",
+        "-m",
+        help='MAC of every layer: a preset or a spec like "e4m3 x e4m3".',
+        autocompletion=completion.macs,
+    ),
 ]
 PolicyOption = Annotated[
     str | None,
@@ -41,6 +50,7 @@ PolicyOption = Annotated[
         "-p",
         help="How the network gets its formats: drop_in, max, percentile, mse, ffp8 or mixed, with options"
         " such as mse+gptq+bias_correction (docs/inference.md). By default what the MAC needs.",
+        autocompletion=completion.policies,
     ),
 ]
 PoliciesOption = Annotated[
@@ -51,6 +61,7 @@ PoliciesOption = Annotated[
         metavar="[MAC=]POLICY",
         help="How the network gets its formats, as in `systolic infer`; again for a MAC of its own:"
         " -p mse -p elma8=drop_in. By default what each MAC needs.",
+        autocompletion=completion.policies,
     ),
 ]
 ImagesOption = Annotated[int | None, typer.Option("--images", "-n", help="Only the first so many images.")]

@@ -218,11 +218,10 @@ def simulate_command(
     if as_json:
         sys.stdout.write(result.to_json())
     elif not quiet:
-        from rich.console import Console
-
+        from simulator.cli.terminal import page_console
         from simulator.report.console import render_result
 
-        render_result(result, Console(), full=layers)
+        render_result(result, page_console(), full=layers)
 
 
 def _write_files(

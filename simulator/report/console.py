@@ -9,7 +9,9 @@ from simulator.report import units
 from simulator.report.captions import describe_accuracy, describe_array
 from simulator.report.comparison import Cell, Comparison, Metric, Variant, compare_results
 from simulator.report.components import cause_colours, cause_label, colours, in_order, label
+from simulator.report.console_front import draw_front, front_points
 from simulator.report.console_parts import Page
+from simulator.report.hints import hint
 from simulator.report.intervals import shown_differences, shown_interval
 from simulator.report.price_origin import LEGEND, MAC_LEGEND, MARKS, Standing, component_standing, marked
 from simulator.report.unpriced import reasons, reasons_of_variants, shared_lines, unpriced_totals
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 _TOP_LAYERS = 10
 _MOST_WARNINGS = 8
 _BAR = 30
+_FIGURE = 28
+"""Columns that a headline figure takes with its name."""
 _NAME = 24
 _NARROW_NAME = 16
 
@@ -73,6 +77,7 @@ def render_comparison(results: Sequence[Result], console: Console, *, mixed: boo
         notes.append(f"{MARKS['estimate']} {MAC_LEGEND}")
     for note in notes:
         page.line(page.text(note, "dim"))
+    draw_front(page, front_points(comparison))
     page.heading("The chip without its DRAM", "one MAC is two operations")
     page.line(_variants(page, comparison, of_chip=True))
     _energy_of_variants(page, comparison)
@@ -86,6 +91,7 @@ def render_comparison(results: Sequence[Result], console: Console, *, mixed: boo
 
 
 def _headline(page: Page, result: Result) -> Table:
+    """Three figures a line, or as many as the width takes."""
     from rich.table import Table
 
     totals = result.totals
@@ -104,9 +110,10 @@ def _headline(page: Page, result: Result) -> Table:
         ("TOPS", units.significant(totals.tops)),
     )
     grid = Table.grid(padding=(0, 2))
-    for row in range(0, len(figures), 3):
+    beside = max(1, min(3, page.width // _FIGURE))
+    for row in range(0, len(figures), beside):
         cells: list[Text] = []
-        for name, figure in figures[row : row + 3]:
+        for name, figure in figures[row : row + beside]:
             cells += [page.text(f"  {name}", "dim"), page.text(figure, "bold")]
         grid.add_row(*cells)
     return grid
@@ -159,6 +166,8 @@ def _cycles_by_cause(page: Page, result: Result) -> None:
                 page.bar(cycles / largest, _bar_width(page, 46), colour[cause]),
             )
     page.line(table)
+    if said := hint(result):
+        page.line(page.text(f"> {said}", "bold"))
 
 
 def _layers(page: Page, result: Result, *, full: bool) -> None:
@@ -220,9 +229,9 @@ def _variants(page: Page, comparison: Comparison, *, of_chip: bool) -> Table:
     table = page.table(
         [("variant", "left"), *((f"{metric.label}\n{scale.unit}", "right") for _, metric, scale in shown)]
     )
-    first = table.columns[0]
-    first.no_wrap, first.overflow = False, "fold"
-    first.min_width = min(_NARROW_NAME, max(len(_variant_name(variant)) for variant in comparison.variants))
+    table.columns[0].min_width = min(
+        _NARROW_NAME, max(len(_variant_name(variant)) for variant in comparison.variants)
+    )
     for variant in comparison.variants:
         cells = [_cell(page, metric, scale, variant.cells[place]) for place, metric, scale in shown]
         name = page.text(_variant_name(variant))

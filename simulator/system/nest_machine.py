@@ -56,6 +56,8 @@ from simulator.system.nest_state import (
 from simulator.system.nest_transfers import fill_buffers, ofmap_comes_in, serve
 from simulator.system.tile_work import COSTS, CYCLES, OUTPUT, PORT, TAIL, Array, Tile, cost_of_step
 
+MOST_PLAYED = 10_000_000
+"""Steps of a layer that differ from those before them: 1 to 3 s of processor time."""
 _FEWEST_REPETITIONS = 4
 _NEVER = 1 << 60
 
@@ -261,8 +263,19 @@ def _leave(
 
 
 @still_kernel
-def play_nest(work: LayerWork, b: Blocking, slots: Slots, totals: Integers, scratch: Scratch) -> None:
-    """Write what a tiled layer does into `totals`, which has `TOTALS` places."""
+def play_nest(
+    work: LayerWork,
+    b: Blocking,
+    slots: Slots,
+    totals: Integers,
+    scratch: Scratch,
+    most: int = MOST_PLAYED,
+) -> bool:
+    """Write what a tiled layer does into `totals`, which has `TOTALS` places.
+
+    Returns:
+        Whether the layer came to its end, in at most about `most` steps that were not leapt over.
+    """
     g = work.geometry
     loops = loops_of(g, b, scratch)
     state, at, following = scratch.state, scratch.at, scratch.following
@@ -303,9 +316,12 @@ def play_nest(work: LayerWork, b: Blocking, slots: Slots, totals: Integers, scra
             serve(work, loops, state, totals, stream, ahead[stream], enabled, scratch.target[stream])
         if moved < 0:
             break
+        if totals[PLAYED] >= most:
+            return False
         for kind in range(KINDS):
             at[kind] = following[kind]
     totals[STALL_OUTPUT] += out - now
     totals[END] = max(out, state[STORE + MET])
     if totals[END] > out:
         blame(state, totals, STORE, STALL_OFMAP, STALL_OUTPUT, out, totals[END])
+    return True

@@ -17,6 +17,7 @@ from simulator.system.footprint import packed_bytes
 from simulator.system.geometry import Geometry
 from simulator.system.layer_work import END, LayerWork
 from simulator.system.nest import NEST_NAMES, NO_OPERAND, Blocking
+from simulator.system.nest_machine import MOST_PLAYED
 from simulator.system.tile_sizes import (
     blocks_of,
     channel_sizes,
@@ -32,8 +33,8 @@ from simulator.system.tiling_candidates import (
     N,
 )
 from simulator.system.tiling_needs import Limits, ifmap_sizes, output_bytes, slots_of
-from simulator.system.tiling_search import Search
-from simulator.system.tiling_trials import Weights, best_of, play_candidates
+from simulator.system.tiling_search import Search, too_many_steps
+from simulator.system.tiling_trials import MOST_SEARCHED, Weights, best_of, play_candidates
 
 
 def choose_tiling(
@@ -58,7 +59,8 @@ def choose_tiling(
         sums_in_order: whether the order of the reduction can change a result, so that taps come row by row.
 
     Raises:
-        UserError: not even the smallest tile fits, or a fixed tile cannot work; names the memory.
+        UserError: not even the smallest tile fits, or a fixed tile cannot work; names the memory; or the
+            layer takes more steps that differ than are played.
     """
     searches: list[_Searched] = []
     for turned in _image_orders(name, work.geometry, fixed, sums_in_order=sums_in_order):
@@ -122,9 +124,9 @@ class _Searched:
         slots = slots_of(search.work, b, search.limits, search.scratch.needs)
         totals = search.totals[row].copy()
         if self.work.memory != search.work.memory:
-            play_candidates(
-                self.work, search.limits, search.rows[row : row + 1], totals[None], search.scratch
-            )
+            rows = search.rows[row : row + 1]
+            if not play_candidates(self.work, search.limits, rows, totals[None], search.scratch):
+                raise too_many_steps(search.name, MOST_PLAYED)
         return Tiling(
             blocking=b,
             slots=dict(zip(OPERANDS, (int(count) for count in slots), strict=True)),
@@ -145,6 +147,8 @@ def _reason(search: Search, chosen: int) -> str:
     if b[WHOLE_K] != NO_OPERAND:
         reason += f", the whole reduction of the {WHOLE_REDUCTION[int(b[WHOLE_K])]} kept"
     reason += f" takes {int(totals[END]):,} cycles and moves {moved_bytes(totals):,} bytes"
+    if search.trials.is_cut_short:
+        reason += f"; the search for a better one ended after {MOST_SEARCHED:,} steps"
     others = search.rows[:, NEST] != b[NEST]
     if not others.any():
         return reason
