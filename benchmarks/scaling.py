@@ -100,9 +100,10 @@ def _draw(curves: Mapping[str, tuple[Sequence[int], list[Spread]]]) -> None:
             [spread.highest - spread.median for spread in spreads],
         ]
         axis.errorbar(places, medians, yerr=ends, marker="o", capsize=3, label="measured")
-        line = [medians[0] * place / places[0] for place in places]
-        axis.plot(places, line, "--", color="0.6", label="proportional")
         what, _, unit = title.rpartition(", ")
+        power, name = (-1, "inversely proportional") if what.startswith("workers") else (1, "proportional")
+        line = [medians[0] * (place / places[0]) ** power for place in places]
+        axis.plot(places, line, "--", color="0.6", label=name)
         axis.set(xscale="log", yscale="log", xlabel=what, ylabel=unit)
         axis.set_xticks(places, [f"{place:,}" for place in places])
         axis.minorticks_off()
