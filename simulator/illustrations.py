@@ -111,7 +111,7 @@ def record(mac: Mac, dataflow: str) -> GridRecording | None:
     timing = ArrayTiming(
         rows=_SIDE,
         columns=_SIDE,
-        dataflow=flow.name,  # type: ignore[arg-type]  # a key of DATAFLOWS
+        dataflow=flow.name,
         pipeline_depth=mac.spec.pipeline_depth,
         accumulation_interval=mac.spec.accumulation_interval,
     )

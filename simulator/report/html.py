@@ -27,6 +27,7 @@ from simulator.report.pictures import Pictures
 from simulator.report.price_origin import LEGEND, MAC_LEGEND, MARKS, marked
 from simulator.report.report_tables import (
     TableView,
+    bounded,
     comparison_table,
     configuration_table,
     figure_table,
@@ -214,7 +215,7 @@ def _variant_panel(
         figures=figures,
         diagrams=tuple(diagrams_of(result, pictures)),
         tables=(
-            ("Layers", layers_table(result)),
+            ("Layers", bounded(layers_table(result))),
             ("Prices and where they come from", prices_table(result.sources.prices)),
             ("Configuration", configuration_table(result.arch)),
         ),
@@ -289,7 +290,9 @@ def _views(
     figures: Sequence[Figure], panel_id: str, screen_only: frozenset[str] = frozenset()
 ) -> tuple[_FigureView, ...]:
     return tuple(
-        _FigureView(f"{panel_id}-{figure.key}", figure, figure_table(figure), figure.key in screen_only)
+        _FigureView(
+            f"{panel_id}-{figure.key}", figure, bounded(figure_table(figure)), figure.key in screen_only
+        )
         for figure in figures
     )
 
