@@ -69,6 +69,12 @@ class _FigureView:
         )
 
     @property
+    def title(self) -> str:
+        """The title as the chart is shown at first."""
+        gathered = self.figure.gathered if isinstance(self.figure, StackedBars) else None
+        return (gathered or self.figure).title
+
+    @property
     def unfolds(self) -> bool:
         """Whether the chart shows places first, which unfold to components."""
         return isinstance(self.figure, StackedBars) and self.figure.gathered is not None
@@ -220,12 +226,14 @@ def _variant_panel(
             ("Configuration", configuration_table(result.arch)),
         ),
         notes=(*_interval_note(result), *_notes(result), *_unused(result), *hashes),
-        unprinted=_unprinted(figures, "every table and the hashes"),
+        unprinted=_unprinted(
+            figures, *(["the drawings"] if screen_only else []), "every table and the hashes"
+        ),
     )
 
 
 def _unprinted(figures: Sequence[_FigureView], *others: str) -> str:
-    charts = [f"the chart “{view.figure.title}”" for view in figures if view.screen_only]
+    charts = [f"the chart “{view.title}”" for view in figures if view.screen_only]
     left_out = [*charts, *others]
     return f"Only in the file, not on paper: {', '.join(left_out)}." if left_out else ""
 

@@ -346,7 +346,8 @@ def test_on_paper_every_panel_stands_and_says_which_charts_it_lacks(page: Browse
     fronts = ("compare-pareto_energy_pj_area_um2", "compare-pareto_top1_area_um2")
     assert sorted(left_out) == sorted([*fronts, *(f"v{i}-{kind}" for i in (0, 1) for kind in kinds)])
     told = page.find_element("css selector", "#panel-v0 .paper").text
-    assert all(f"“{title}”" in told for title in ("Area", "PE utilization", "What the PEs do"))
+    assert all(f"“{title}”" in told for title in ("Area by place", "PE utilization", "What the PEs do"))
+    assert "the drawings" in told
     _screenshot(page, artefacts / "report_print.png")
     _emulate(page, width=1280)
 
