@@ -15,13 +15,13 @@ from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
 from simulator.foundation.resources import resolve_document
 from simulator.measurements import MeasuredLayer, MeasuredRun, Measurements
-from simulator.numerics import Mac, get_mac, multiply
-from simulator.numerics.activity import switching_activity, total_activity
+from simulator.numerics import Mac, get_mac
 from simulator.numerics.array_types import Codes
 from simulator.workload import Layer, load_network
 from simulator.workload.onnx.sizes import Sizes
 
 if TYPE_CHECKING:
+    from simulator.inference import Data, InferenceResult, Model
     from simulator.inference.arithmetic import MacOutput
     from simulator.inference.layer_products import Product
     from simulator.inference.overflow_counts import SumsOutside
@@ -49,15 +49,45 @@ class Tensors:
     labels: str | None = None
 
     def of_macs(self, names: Collection[str]) -> Tensors:
-        """The same with the policies of some MACs alone."""
+        """The same with the policies of some MACs alone.
+
+        Args:
+            names: of those MACs.
+        """
         return replace(self, policies=tuple(pair for pair in self.policies if pair[0] in names))
 
     def policy_choice(self, names: Iterable[str]) -> str | Mapping[str, str] | None:
-        """What `plan_network` takes for a network whose layers have these MACs."""
+        """What `plan_network` takes for a network whose layers have these MACs.
+
+        Args:
+            names: of the MACs.
+        """
         if not self.policies:
             return self.policy
         chosen = {} if self.policy is None else dict.fromkeys(names, self.policy)
         return chosen | dict(self.policies)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerArithmetic:
+    """What `plan_network` takes: the MAC of all layers, those of single layers, policies."""
+
+    mac: Mac
+    layer_macs: Mapping[str, Mac]
+    policy: str | Mapping[str, str] | None
+
+
+def layer_arithmetic(arch: ArchConfig, model: Model, tensors: Tensors) -> LayerArithmetic:
+    """How a network runs in an architecture's MACs. Raises UserError: column blocks, or an unknown MAC."""
+    _require_one_mac(arch)
+    layer_macs = {
+        name: get_mac(config.mac, custom=arch.macs)
+        for name, config in arch.layers.items()
+        if config.mac is not None
+    }
+    general = get_mac(arch.array.mac, custom=arch.macs)
+    names = [layer_macs.get(product.name, general).name for product in model.products]
+    return LayerArithmetic(general, layer_macs, tensors.policy_choice(names))
 
 
 COUNTED_BATCHES = 8
@@ -71,31 +101,40 @@ def measure_on_images(
     *,
     batch: int | None = None,
     sizes: Sizes | None = None,
+    known: InferenceResult | None = None,
     progress: Progress | None = None,
 ) -> MeasuredRun:
     """Run images through a trained network in the architecture's MACs and count what toggles.
 
     Accuracy is over all images; toggles are of the first batches, each as the array would run it.
 
+    Args:
+        arch: the architecture.
+        model_name: the network, by name or file.
+        tensors: the images, and how the network gets its formats.
+        batch: inferences at once; None: one.
+        sizes: of inputs that the file leaves open.
+        known: what all images gave, where they ran before; only the batches that are counted run again.
+        progress: called after every chunk of images.
+
     Raises:
         UserError: a model, images or labels that do not fit, fewer images than a batch, or column blocks.
     """
     from simulator.inference import load_data, load_model, plan_network, run_plan
+    from simulator.inference.inputs import shapes_of
 
     _require_one_mac(arch)
     model = load_model(model_name, sizes=sizes)
     chosen = load_data(tensors.data, model, preprocess=tensors.preprocess, labels=tensors.labels).first(
         tensors.images
     )
-    layer_macs = {
-        name: get_mac(config.mac, custom=arch.macs)
-        for name, config in arch.layers.items()
-        if config.mac is not None
-    }
-    general = get_mac(arch.array.mac, custom=arch.macs)
-    names = [layer_macs.get(product.name, general).name for product in model.products]
+    macs_of = layer_arithmetic(arch, model, tensors)
     layers_of = {product.name: product.layer_names for product in model.products}
-    plan = plan_network(model, chosen, general, tensors.policy_choice(names), layer_macs=layer_macs)
+    if known is None:
+        plan = plan_network(model, chosen, macs_of.mac, macs_of.policy, layer_macs=macs_of.layer_macs)
+    else:
+        model.learn_sizes(shapes_of(chosen.images, model.input))
+        plan = known.plan
     network = load_network(model.path, batch=batch or 1, sizes=model.known_sizes)
     if len(chosen.images) < network.batch:
         raise UserError(
@@ -110,7 +149,9 @@ def measure_on_images(
     firsts = {name: described[layers[0]] for name, layers in layers_of.items()}
     counter = _ActivityCounter(configured, firsts, macs)
     advance = None if progress is None else lambda done, total: progress("images", done, total)
-    result = run_plan(model, chosen, plan, observer=counter, progress=advance)
+    running = chosen if known is None else _counted_images(model, chosen, network.batch)
+    ran = run_plan(model, running, plan, observer=counter, progress=advance)
+    result = ran if known is None else known
     layers = {
         layer: MeasuredLayer(counter.activity(name), accuracy, result.sums[name].outside)
         for name, accuracy in result.layers.items()
@@ -122,6 +163,15 @@ def measure_on_images(
         _sums_note(result.sums, f"{len(chosen.images)} images of {chosen.source}"),
     )
     return MeasuredRun(configured, network, Measurements(layers, result.accuracy, notes, result.warnings))
+
+
+def _counted_images(model: Model, data: Data, batch: int) -> Data:
+    """The images whose toggles are counted, in whole chunks."""
+    from simulator.inference.chunks import images_of_a_chunk
+
+    together = images_of_a_chunk(model, data.images)
+    counted = -(-COUNTED_BATCHES * batch // together) * together
+    return data.first(min(counted, len(data.images)))
 
 
 def measure_recorded(
@@ -183,6 +233,8 @@ def measure_trace(
         activations, weights = trace.operands(layer.name)
         if specs[layer.name] is None:
             activations, weights = mac.activation.encode(activations), mac.weight.encode(weights)
+        from simulator.numerics import multiply
+
         sums = np.stack([multiply(mac, a, w).accumulators for a, w in _by_group(activations, weights)])
         if specs[layer.name] is not None and sums.dtype != object:
             compared += _require_recorded(trace, layer, sums)
@@ -277,6 +329,8 @@ def _activity_of(
     arch: ArchConfig, layer: str, mac: Mac, activations: Codes, weights: Codes
 ) -> SwitchingActivity:
     array = arch.array
+    from simulator.numerics.activity import switching_activity, total_activity
+
     counted = total_activity(
         [
             switching_activity(mac, a, w, arch.dataflow_of(layer), rows=array.rows, columns=array.columns)

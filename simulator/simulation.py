@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.arch import ArchConfig, load_arch
 from simulator.arch.mapping_files import with_mapping
-from simulator.arch.scalesim_cfg import BANDWIDTH_FIELD, ScaleSimConfig, read_scalesim_cfg
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
 from simulator.foundation.reading.content import is_folder
@@ -17,24 +16,26 @@ from simulator.measurements import MeasuredRun
 from simulator.price_lists import move_prices_of
 from simulator.result import Origin, Result
 from simulator.result_assembly import assemble
-from simulator.scalesim_bandwidth import bandwidth_warnings
 from simulator.system import MachineRun, simulate_network
+from simulator.system.kept_tilings import KeptTilings
 from simulator.workload import Network, load_network
 from simulator.workload.batching import with_batch
 from simulator.workload.onnx.sizes import Sizes
 
 if TYPE_CHECKING:
+    from simulator.arch.scalesim_cfg import ScaleSimConfig
     from simulator.measured_runs import Tensors
 
 
 DEFAULT_ARCH = "int8_32x32"
+"""The architecture of a run that names none: 32 x 32 PEs of 8-bit integers at 500 MHz."""
 
 
 def simulate(
     network: str | Path | Network,
     arch: str | Path | ArchConfig = DEFAULT_ARCH,
     *,
-    mac: str | None = None,
+    mac: str | Mapping[str, Any] | None = None,
     dataflow: str | None = None,
     batch: int | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -51,7 +52,8 @@ def simulate(
     Args:
         network: a bundled name, a SCALE-Sim topology, an ONNX file, a YAML of layers, or a `Network`.
         arch: a bundled name, a YAML file, or an `ArchConfig`.
-        mac: MAC of every PE in place of the architecture's: a preset or a spec such as `e4m3 x e4m3`.
+        mac: MAC of every PE in place of the architecture's: a preset, a spec such as `e4m3 x e4m3`, or a
+            mapping as in an architecture file.
         dataflow: a name in `simulator.dataflow.DATAFLOWS`, in place of the architecture's.
         batch: inferences at once, in place of the network's own.
         overrides: any architecture field by its dotted name: `{"sram.ifmap.capacity_kib": 64}`.
@@ -66,7 +68,11 @@ def simulate(
     Raises:
         UserError: anything given that cannot be used.
     """
-    scalesim = None if scalesim_cfg is None else read_scalesim_cfg(scalesim_cfg)
+    scalesim = None
+    if scalesim_cfg is not None:
+        from simulator.arch.scalesim_cfg import read_scalesim_cfg
+
+        scalesim = read_scalesim_cfg(scalesim_cfg)
     configured = configure(
         arch,
         {"array.mac": mac, "array.dataflow": dataflow, **(overrides or {})},
@@ -172,6 +178,8 @@ def configure(
 
 
 def _sets_bandwidth(overrides: Mapping[str, Any]) -> bool:
+    from simulator.arch.scalesim_cfg import BANDWIDTH_FIELD
+
     section, _, name = BANDWIDTH_FIELD.partition(".")
     dram = overrides.get(section)
     return BANDWIDTH_FIELD in overrides or (isinstance(dram, Mapping) and name in dram)
@@ -196,10 +204,12 @@ def run_machine(
     *,
     scalesim: ScaleSimConfig | None = None,
     progress: Progress | None = None,
+    keep_tilings: bool = False,
 ) -> MachineRun:
     """What the machine does, unpriced: cycles by cause, tilings, bytes, timeline.
 
     `scalesim` is the configuration file that the architecture was made with; its warnings become the run's.
+    `keep_tilings`: take tilings that an earlier process found from the user's cache, and leave this run's.
 
     Raises:
         UserError: a buffer too small for a layer, or whatever else cannot run.
@@ -209,9 +219,12 @@ def run_machine(
         if progress is not None:
             progress(network.name, done, total)
 
-    run = simulate_network(arch, network, progress=advance, move_prices=move_prices_of(arch))
+    kept = KeptTilings.of(arch, network) if keep_tilings else None
+    run = simulate_network(arch, network, progress=advance, move_prices=move_prices_of(arch), kept=kept)
     if scalesim is None:
         return run
+    from simulator.scalesim_bandwidth import bandwidth_warnings
+
     return replace(
         run, warnings=(*scalesim.warnings, *bandwidth_warnings(scalesim, arch, run), *run.warnings)
     )

@@ -9,6 +9,8 @@ import os
 
 from hypothesis import Phase, settings
 
+os.environ.setdefault("SYSTOLIC_CACHE_DIR", "")  # no test finds what another one left
+
 settings.register_profile("systolic", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.register_profile("mutants", deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "systolic"))

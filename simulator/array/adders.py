@@ -11,7 +11,8 @@ from simulator.array import operations as op
 from simulator.array import signals as sig
 from simulator.array.grid_registers import Plane
 from simulator.array.operations import Operations
-from simulator.numerics.engines.compiled import bits_of_double, double_of_bits, inlined, kernel
+from simulator.numerics.engines.compiled import inlined, kernel
+from simulator.numerics.engines.intrinsics import bits_of_double, double_of_bits
 from simulator.numerics.engines.sequential_kernels import round_to_format
 
 _SUM_BITS = 64

@@ -7,6 +7,7 @@ line names, 2 something that cannot be used or written, 70 a defect, 130 interru
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 
@@ -17,6 +18,10 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """What BLAS libraries read when they are loaded: their threads would wait busily beside the simulator's."""
+
+_OBJECTS_BEFORE_COLLECTION = 100_000
+"""New objects after which unreachable ones are looked for. Imports and results make far more than the usual
+700, all of which stay: looking for them takes a tenth of a short command's time."""
 
 
 def main() -> None:
@@ -30,6 +35,8 @@ def main() -> None:
     """
     from simulator.cli.interruption import done, end, heed
 
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if "numpy" not in sys.modules:
         for name in _BLAS_THREADS:
             os.environ.setdefault(name, "1")
@@ -55,16 +62,33 @@ def exit_code(arguments: list[str]) -> int:
 
 def _finished(arguments: list[str]) -> int:
     """The exit code of the command; what it wrote to stdout has been written."""
-    from simulator.cli.streams import checked_output, say
+    from simulator.cli.streams import checked_output
 
     checked_output()
     code = _code(arguments)
     try:
         sys.stdout.flush()
     except Exception as error:
-        say(str(error))
+        _say_unless_unread(error, arguments)
         return EXIT_USER_ERROR
     return code
+
+
+def _say_unless_unread(error: Exception, arguments: list[str]) -> None:
+    """Say what went wrong, unless a page has lost its reader, as behind `head`; lost data are told."""
+    from simulator.cli.streams import ReaderGoneError, say
+
+    if not isinstance(error, ReaderGoneError) or "--json" in arguments:
+        say(str(error))
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error came of Ctrl-C, around which Python 3.11 puts a RuntimeError inside `__set_name__`."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _code(arguments: list[str]) -> int:
@@ -77,10 +101,12 @@ def _code(arguments: list[str]) -> int:
 
         return run(arguments)
     except UserError as error:
-        say(str(error))
+        _say_unless_unread(error, arguments)
     except MemoryError:
         say("needs more memory than there is")
     except Exception as error:
+        if _was_interrupted(error):
+            raise KeyboardInterrupt from error
         if isinstance(error, OSError) and error.errno in _NO_ROOM:  # such as where numba keeps kernels
             say(f"a file cannot be written: {error.strerror}")
             return EXIT_USER_ERROR

@@ -1,36 +1,138 @@
-"""All commands of `systolic`, registered on one application."""
+"""All commands of `systolic`, joined on one application: a command's module is imported when it is called."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Any, Final, NamedTuple
 
 import typer
+from typer.core import TyperGroup
 
 from simulator import __version__
-from simulator.cli import formats, macs, networks, tables
-from simulator.cli.compare import compare_command
 from simulator.cli.exit_codes import EXIT_INTERRUPTED, EXIT_USER_ERROR
-from simulator.cli.explain import explain_command
-from simulator.cli.infer import infer_command
-from simulator.cli.report import report_command
-from simulator.cli.reproduce import reproduce_command
-from simulator.cli.simulate import simulate_command
-from simulator.cli.sweep import sweep_command
-from simulator.cli.trace import trace_command
-from simulator.cli.validate import validate_command
-from simulator.foundation import UserError
+from simulator.foundation.errors import UserError
 
 _USAGE_ERROR: Final[Any] = next(
     base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
 )
 """What all complaints about arguments are; Typer brings the library that has it under changing names."""
 
+_SUMMARY: Final = (
+    "Cycles, energy, area and exact numbers of a network on a systolic array of any number format."
+)
+
+
+class Place(NamedTuple):
+    """Where a command is found, and what it does in a sentence, which is also the first one of its help.
+
+    module: in `simulator.cli`.
+    name: a function, or an application of several commands.
+    """
+
+    module: str
+    name: str
+    summary: str
+
+
+COMMANDS: Final[Mapping[str, Place]] = {
+    "simulate": Place(
+        "simulate",
+        "simulate_command",
+        "Simulate NETWORK on an architecture: cycles, energy, power, area.",
+    ),
+    "validate": Place(
+        "validate",
+        "validate_command",
+        "Print, for every published figure the model can predict, published, predicted, difference and how.",
+    ),
+    "explain": Place(
+        "explain",
+        "explain_command",
+        "Print how a number was formed: counts x price x scaling, with the source of every price.",
+    ),
+    "infer": Place(
+        "infer",
+        "infer_command",
+        "Run a trained network on images through a MAC's arithmetic, beside float32.",
+    ),
+    "trace": Place(
+        "trace",
+        "trace_command",
+        "Record a trained network's layers with the operands and results that go through the array.",
+    ),
+    "compare": Place(
+        "compare",
+        "compare_command",
+        "Put variants side by side, each relative to the first, the best of each column marked.",
+    ),
+    "report": Place(
+        "report",
+        "report_command",
+        "Write one HTML file that shows results to somebody who was not there.",
+    ),
+    "reproduce": Place(
+        "reproduce",
+        "reproduce_command",
+        "Run a result again, with the code, tables and network that are here now, and say what differs.",
+    ),
+    "sweep": Place(
+        "sweep",
+        "sweep_command",
+        "Simulate every point of SPEC.yaml and show the Pareto front.",
+    ),
+    "networks": Place("networks", "app", "List the bundled networks, or show the layers of one."),
+    "formats": Place("formats", "app", "List the number formats, or show one of them."),
+    "tables": Place(
+        "tables", "app", "List, show, begin and check price tables; bring them to Accelergy and back."
+    ),
+    "macs": Place("macs", "app", "List the multiply-accumulate units, or show one of them."),
+}
+
+
+class _Imported(Mapping[str, Any]):
+    """The commands by name, each imported when it is looked up."""
+
+    def __getitem__(self, name: str) -> Any:
+        place = COMMANDS[name]
+        found = getattr(import_module(f"simulator.cli.{place.module}"), place.name)
+        around = typer.Typer(add_completion=False, callback=lambda: None)
+        if isinstance(found, typer.Typer):
+            around.add_typer(found, name=name)
+        else:
+            around.command(name)(found)
+        group: Any = typer.main.get_command(around)
+        return group.commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _Commands(TyperGroup):
+    """The group of all commands; its help lists them without importing any."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands: Any = _Imported()
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Typer calls it so
+        return list(COMMANDS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - Typer calls it so
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
+
+
 app = typer.Typer(
     name="systolic",
-    help="Cycles, energy, area and exact numbers of a network on a systolic array of any number format.",
+    cls=_Commands,
+    help=_SUMMARY,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich takes longer to import than this help has
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -41,28 +143,13 @@ def _print_version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=_SUMMARY)
 def systolic(
     version: bool = typer.Option(
         False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
     ),
 ) -> None:
-    """Cycles, energy, area and exact numbers of a network on a systolic array of any number format."""
-
-
-app.command("simulate")(simulate_command)
-app.command("validate")(validate_command)
-app.command("explain")(explain_command)
-app.command("infer")(infer_command)
-app.command("trace")(trace_command)
-app.command("compare")(compare_command)
-app.command("report")(report_command)
-app.command("reproduce")(reproduce_command)
-app.command("sweep")(sweep_command)
-app.add_typer(networks.app, name="networks")
-app.add_typer(formats.app, name="formats")
-app.add_typer(tables.app, name="tables")
-app.add_typer(macs.app, name="macs")
+    """Do nothing but what every command does first: look for `--version`."""
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from simulator.cli import completion
 from simulator.cli.defect_report import told_of_workers
 from simulator.cli.exit_codes import EXIT_DEFECT, EXIT_FAILED_IN_PART
-from simulator.cli.infer import ImagesOption, LabelsOption, PoliciesOption, PreprocessOption
+from simulator.cli.network_options import ImagesOption, LabelsOption, PoliciesOption, PreprocessOption
 from simulator.cli.options import (
     BatchAxisOption,
     BatchOption,
+    BlockStoreOption,
+    DaskOption,
     DataOption,
     DimOption,
     InputShapeOption,
     InputValueOption,
+    JobsOption,
     JsonOption,
     QuietOption,
     SetOption,
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from simulator.measured_runs import Tensors
     from simulator.report.comparison import Comparison
     from simulator.result import Result
+    from simulator.spread_inference.spread_options import Spread
     from simulator.sweep.side_by_side import VariantRuns
     from simulator.workload.onnx.sizes import Sizes
 
@@ -48,15 +53,27 @@ TargetsArgument = Annotated[
         metavar="NETWORK | RESULT...",
         help="A network to simulate, or results of `systolic simulate --out` or `compare --out`.",
         show_default=False,
+        autocompletion=completion.networks,
     ),
 ]
 MacsOption = Annotated[
     list[str] | None,
-    typer.Option("--mac", "-m", help='A MAC, again for each: a preset or a spec like "e4m3 x e4m3".'),
+    typer.Option(
+        "--mac",
+        "-m",
+        help='A MAC, again for each: a preset or a spec like "e4m3 x e4m3".',
+        autocompletion=completion.macs,
+    ),
 ]
 ArchsOption = Annotated[
     list[str] | None,
-    typer.Option("--arch", "-a", metavar="ARCH", help="An architecture, again for each: bundled or a file."),
+    typer.Option(
+        "--arch",
+        "-a",
+        metavar="ARCH",
+        help="An architecture, again for each: bundled or a file.",
+        autocompletion=completion.architectures,
+    ),
 ]
 CsvOption = Annotated[
     Path | None, typer.Option("--csv", metavar="FILE", help="Write the table there as CSV.")
@@ -66,9 +83,6 @@ OutOption = Annotated[
 ]
 MixedOption = Annotated[
     bool, typer.Option("--mixed", help="Allow results of different networks or batches in one table.")
-]
-JobsOption = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, help="Processes to run on; one a core if not given.")
 ]
 
 
@@ -92,6 +106,8 @@ def compare_command(
     csv: CsvOption = None,
     out: OutOption = None,
     jobs: JobsOption = None,
+    dask: DaskOption = None,
+    store: BlockStoreOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -112,24 +128,26 @@ def compare_command(
 
         systolic compare lenet5_fashion --data fashion_mnist_1000 -p int8=mse -p elma8=drop_in
 
+        systolic compare model.onnx --data photos --mac int8 --mac elma8 --jobs 8 --store photos.store
+
         systolic compare results/int8 results/elma8/result.json --json
     """
     from simulator.measured_runs import Tensors
     from simulator.report.comparison import compare_results
+    from simulator.spread_inference.spread_options import Spread
     from simulator.sweep.side_by_side import VariantRuns
     from simulator.workload.onnx.sizes import parse_sizes
 
     if all(map(_is_result, targets)):
-        if any((macs, archs, batch, assignments, data, policies, images, preprocess, labels)):
+        if any((macs, archs, batch, assignments, data, policies, images, preprocess, labels, dask, store)):
             raise UserError(
                 "finished results cannot be given --mac, --arch, --batch, --data, --policy, --images,"
-                " --preprocess, --labels or --set"
+                " --preprocess, --labels, --set, --dask or --store"
             )
         runs = VariantRuns(tuple(_load(targets)), {})
     else:
-        require_data(
-            data, {"--policy": policies, "--images": images, "--preprocess": preprocess, "--labels": labels}
-        )
+        needed = {"--policy": policies, "--images": images, "--preprocess": preprocess, "--labels": labels}
+        require_data(data, needed | {"--dask": dask, "--store": store})
         policy, by_mac = parse_policies(policies)
         runs = _simulate(
             targets,
@@ -140,8 +158,9 @@ def compare_command(
             skip_unsupported=skip_unsupported,
             sizes=parse_sizes(input_shapes, dims, batch_axis, input_values),
             tensors=None if data is None else Tensors(data, policy, images, by_mac, preprocess, labels),
-            jobs=jobs,
-            quiet=quiet or as_json,
+            spread=Spread(jobs, dask, store),
+            quiet=quiet,
+            shows_progress=not (quiet or as_json),
         )
     if runs.tracebacks:
         say(told_of_workers(runs.tracebacks))
@@ -168,27 +187,48 @@ def _simulate(
     skip_unsupported: bool,
     sizes: Sizes,
     tensors: Tensors | None,
-    jobs: int | None,
+    spread: Spread,
     quiet: bool,
+    shows_progress: bool,
 ) -> VariantRuns:
     from simulator.numerics import preset_names
     from simulator.sweep.side_by_side import DEFAULT_ARCHS, compare
 
     if len(targets) != 1:
         raise UserError("give one network, or results only", value=" ".join(targets))
-    with progress_bar(quiet=quiet) as progress:
-        return compare(
+    wanted = macs if macs or archs else preset_names()
+    overrides = arch_overrides({}, assignments)
+    with progress_bar(quiet=not shows_progress) as progress:
+        if tensors is None or not spread.is_asked:
+            return compare(
+                targets[0],
+                macs=wanted,
+                archs=archs or DEFAULT_ARCHS,
+                batch=batch,
+                overrides=overrides,
+                skip_unsupported=skip_unsupported,
+                sizes=sizes,
+                tensors=tensors,
+                jobs=spread.jobs,
+                progress=progress,
+            )
+        from simulator.spread_inference.variant_runs import compare_spread
+
+        runs, shares = compare_spread(
             targets[0],
-            macs=macs if macs or archs else preset_names(),
+            tensors,
+            spread,
+            macs=wanted,
             archs=archs or DEFAULT_ARCHS,
             batch=batch,
-            overrides=arch_overrides({}, assignments),
+            overrides=overrides,
             skip_unsupported=skip_unsupported,
             sizes=sizes,
-            tensors=tensors,
-            jobs=jobs,
             progress=progress,
         )
+    if not quiet:
+        say(shares.describe())
+    return runs
 
 
 def _is_result(target: str) -> bool:
@@ -222,8 +262,7 @@ def _show(comparison: Comparison, runs: VariantRuns, *, mixed: bool, as_json: bo
 
         sys.stdout.write(comparison_json(comparison, runs.failures))
     elif not quiet:
-        from rich.console import Console
-
+        from simulator.cli.terminal import page_console
         from simulator.report.console import render_comparison
 
-        render_comparison(runs.results, Console(), mixed=mixed)
+        render_comparison(runs.results, page_console(), mixed=mixed)

@@ -9,30 +9,40 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from simulator.cli.network_options import (
+    ImagesOption,
+    InferenceMacOption,
+    LabelsOption,
+    ModelArgument,
+    PolicyOption,
+    PreprocessOption,
+)
 from simulator.cli.options import (
     BatchAxisOption,
+    BlockStoreOption,
+    DaskOption,
     DimOption,
     InputShapeOption,
     InputValueOption,
+    JobsOption,
     JsonOption,
     QuietOption,
 )
 from simulator.cli.progress import progress_bar
+from simulator.cli.streams import say
+from simulator.foundation import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from simulator.inference import InferenceResult
+    from simulator.foundation.callbacks import Progress
+    from simulator.inference import InferenceResult, Model
     from simulator.inference.coverage import Coverage
+    from simulator.inference.output_sink import OutputSink
+    from simulator.report.console_parts import Justify, Page
+    from simulator.spread_inference.opened_source import InferenceSource
+    from simulator.spread_inference.spread_options import Spread
 
-ModelArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        help="Trained network: lenet5_fashion, resnet8_fashion, vit_fashion or an .onnx file with weights.",
-        show_default=False,
-    ),
-]
 DataOption = Annotated[
     str,
     typer.Option(
@@ -43,46 +53,6 @@ DataOption = Annotated[
         " an .npz file with images (and labels), or an .npy file.",
     ),
 ]
-PreprocessOption = Annotated[
-    str | None,
-    typer.Option(
-        "--preprocess",
-        metavar="HOW",
-        help="What is done to pixels of 0 to 255: imagenet, unit (the default: divide by 255), none, or keys"
-        " such as scale=1/255,mean=0.5,std=0.5,crop=224 (docs/data.md).",
-    ),
-]
-LabelsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--labels",
-        metavar="FROM",
-        help="Classes of images in files: a table (.csv), folders, names or none. By default what there is.",
-    ),
-]
-InferenceMacOption = Annotated[
-    str, typer.Option("--mac", "-m", help='MAC of every layer: a preset or a spec like "e4m3 x e4m3".')
-]
-PolicyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--policy",
-        "-p",
-        help="How the network gets its formats: drop_in, max, percentile, mse, ffp8 or mixed, with options"
-        " such as mse+gptq+bias_correction (docs/inference.md). By default what the MAC needs.",
-    ),
-]
-PoliciesOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--policy",
-        "-p",
-        metavar="[MAC=]POLICY",
-        help="How the network gets its formats, as in `systolic infer`; again for a MAC of its own:"
-        " -p mse -p elma8=drop_in. By default what each MAC needs.",
-    ),
-]
-ImagesOption = Annotated[int | None, typer.Option("--images", "-n", help="Only the first so many images.")]
 LayersOption = Annotated[bool, typer.Option("--layers", help="Show every layer.")]
 OutputOption = Annotated[
     str | None,
@@ -127,6 +97,9 @@ def infer_command(
     batch_axis: BatchAxisOption = None,
     input_values: InputValueOption = None,
     device: DeviceOption = "cpu",
+    jobs: JobsOption = None,
+    dask: DaskOption = None,
+    store: BlockStoreOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -142,27 +115,43 @@ def infer_command(
         systolic infer lenet5_fashion --mac elma8 --images 10 --save outputs
 
         systolic infer resnet8_fashion --mac fp16 --device gpu
+
+        systolic infer model.onnx --data photos --preprocess imagenet --mac fp8 --jobs 8 --store photos.store
     """
     from simulator.inference import FunctionalCheck, load_data, load_model, plan_network, run_plan
     from simulator.inference.coverage import coverage
     from simulator.inference.output_sink import Unsaved, saved_outputs
     from simulator.numerics.gpu import chosen_device
+    from simulator.spread_inference.opened_source import InferenceSource
+    from simulator.spread_inference.spread_options import Spread
     from simulator.workload.onnx.sizes import parse_sizes
 
     where = chosen_device(device)
-    network = load_model(model, sizes=parse_sizes(input_shapes, dims, batch_axis, input_values))
-    if output is not None:
-        network = network.judged_by(output)
-    chosen = load_data(data, network, preprocess=preprocess, labels=labels).first(images)
-    plan = plan_network(network, chosen, mac, policy)
-    checker = FunctionalCheck(plan) if check else None
+    spread = Spread(jobs, dask, store)
+    sizes = parse_sizes(input_shapes, dims, batch_axis, input_values)
+    checker: FunctionalCheck | None = None
     files: Mapping[str, Path] = {}
     with (
         progress_bar(quiet=quiet or as_json) as bar,
         nullcontext(Unsaved()) if save is None else saved_outputs(save) as sink,
     ):
-        advance = None if bar is None else lambda done, total: bar("images", done, total)
-        result = run_plan(network, chosen, plan, observer=checker, progress=advance, sink=sink, device=where)
+        if spread.is_asked:
+            _require_alone(spread, check=check, device=device)
+            source = InferenceSource(model, data, images, output, preprocess, labels, sizes)
+            network, result = _infer_spread(
+                source, mac, policy, spread, saves=save is not None, sink=sink, progress=bar, quiet=quiet
+            )
+        else:
+            network = load_model(model, sizes=sizes)
+            if output is not None:
+                network = network.judged_by(output)
+            chosen = load_data(data, network, preprocess=preprocess, labels=labels).first(images)
+            plan = plan_network(network, chosen, mac, policy)
+            checker = FunctionalCheck(plan) if check else None
+            advance = None if bar is None else lambda done, total: bar("images", done, total)
+            result = run_plan(
+                network, chosen, plan, observer=checker, progress=advance, sink=sink, device=where
+            )
         files = sink.finish()
     if as_json:
         _print_json(network.name, mac, result, files, coverage(network))
@@ -173,6 +162,42 @@ def infer_command(
             typer.echo(f"{name}: {path}")
         if checker is not None:
             _print_checks(checker.checked)
+
+
+def _require_alone(spread: Spread, *, check: bool, device: str) -> None:
+    """Refuse what runs in one process, by name, where several are asked for. Raises UserError."""
+    options = {"--jobs": spread.jobs, "--dask": spread.dask, "--store": spread.store}
+    given = " and ".join(name for name, value in options.items() if value is not None)
+    for option, is_given in (("--check", check), (f"--device {device}", device != "cpu")):
+        if is_given:
+            raise UserError(f"{option} runs in one process: leave out {given}")
+
+
+def _infer_spread(
+    source: InferenceSource,
+    mac: str,
+    policy: str | None,
+    spread: Spread,
+    *,
+    saves: bool,
+    sink: OutputSink,
+    progress: Progress | None,
+    quiet: bool,
+) -> tuple[Model, InferenceResult]:
+    from simulator.spread_inference.planning import Arithmetic
+    from simulator.spread_inference.spread_run import infer_spread
+
+    opened, result, shares = infer_spread(
+        source,
+        Arithmetic.of(mac, policy),
+        spread,
+        keeps="outputs" if saves else "figures",
+        sink=sink,
+        progress=progress,
+    )
+    if not quiet:
+        say(shares.describe())
+    return opened.model, result
 
 
 def _print_json(
@@ -195,12 +220,12 @@ def _print_json(
 
 
 def _print_tables(network: str, mac: str, result: InferenceResult, *, layers: bool) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from simulator.cli.terminal import page_console
+    from simulator.report.console_parts import Page
 
     accuracy = result.accuracy
-    console = Console()
+    console = page_console()
+    page = Page(console)
     console.print(
         f"[bold]{network} with {mac}[/bold], policy {accuracy.policy}, {accuracy.images:,} images",
         highlight=False,
@@ -209,9 +234,7 @@ def _print_tables(network: str, mac: str, result: InferenceResult, *, layers: bo
         console.print(f"preprocess: {accuracy.preprocess}", highlight=False, soft_wrap=True)
     if accuracy.labels_from:
         console.print(f"labels: {accuracy.labels_from}", highlight=False, soft_wrap=True)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("", mac, "float32"):
-        table.add_column(column, justify="left" if not column else "right")
+    table = page.table([("", "left"), (mac, "right"), ("float32", "right")])
     table.add_row("top-1", _percent(accuracy.top1), _percent(accuracy.top1_float32))
     table.add_row("top-5", _percent(accuracy.top5), _percent(accuracy.top5_float32))
     table.add_row("agreement with float32", _percent(accuracy.agreement_with_float32), "")
@@ -221,14 +244,14 @@ def _print_tables(network: str, mac: str, result: InferenceResult, *, layers: bo
     above = accuracy.above_float32
     if above is not None:
         table.add_row("points above float32", f"{above.points:+.2f} ±{above.margin:.2f}", "")
-    console.print(table)
+    page.line(table)
     widths = accuracy.choices.get("widths")
     if widths is not None:
         _print_widths(console, widths)
     for warning in result.warnings:
         console.print(f"! {warning}", style="yellow", highlight=False, markup=False)
     if layers:
-        console.print(_layer_table(result))
+        _print_layers(page, result)
 
 
 def _print_widths(console: Console, widths: Mapping[str, Any]) -> None:
@@ -244,26 +267,34 @@ def _print_widths(console: Console, widths: Mapping[str, Any]) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def _layer_table(result: InferenceResult) -> object:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Layers against float32", title_justify="left")
-    for column in ("layer", "formats", "SQNR dB", "cosine", "largest error", "saturated", "to zero"):
-        words = column in ("layer", "formats")
-        table.add_column(column, justify="left" if words else "right", no_wrap=words)
-    for name, layer in result.layers.items():
-        mac = result.plan.layers[name].mac
-        table.add_row(
+def _print_layers(page: Page, result: InferenceResult) -> None:
+    """A line a layer; the formats stand in the heading where all layers have the same."""
+    pairs = [_formats(result, name) for name in result.layers]
+    differ = len(set(pairs)) > 1
+    page.heading("Layers against float32", "" if differ or not pairs else pairs[0])
+    titles = ("SQNR\ndB", "cosine", "largest\nerror", "saturated", "to zero")
+    columns: list[tuple[str, Justify]] = [("layer", "left")]
+    if differ:
+        columns.append(("formats", "left"))
+    columns += [(title, "right") for title in titles]
+    table = page.table(columns)
+    for (name, layer), formats in zip(result.layers.items(), pairs, strict=True):
+        cells = [
             name,
-            f"{mac.activation.spec} x {mac.weight.spec}",
+            *([formats] if differ else []),
             "equal" if layer.sqnr_db is None else f"{layer.sqnr_db:.1f}",
             "-" if layer.cosine is None else f"{layer.cosine:.6f}",
             "-" if layer.largest_error is None else f"{layer.largest_error:.3g}",
             _share(layer.saturated, layer.elements),
             _share(layer.underflowed, layer.elements),
-        )
-    return table
+        ]
+        table.add_row(*map(page.text, cells))
+    page.line(table)
+
+
+def _formats(result: InferenceResult, layer: str) -> str:
+    mac = result.plan.layers[layer].mac
+    return f"{mac.activation.spec} x {mac.weight.spec}"
 
 
 def _print_checks(checked: dict[str, dict[str, int]]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from simulator.cli import completion
 from simulator.cli.options import BatchAxisOption, DimOption, InputShapeOption, InputValueOption, JsonOption
 from simulator.workload import Layer, Network, load_network
 from simulator.workload.onnx.sizes import parse_sizes
@@ -43,7 +44,9 @@ def networks(context: typer.Context, as_json: JsonOption = False) -> None:
 
 @app.command()
 def show(
-    network: str = typer.Argument(help="A bundled name, or a .yaml, SCALE-Sim .csv or .onnx file."),
+    network: str = typer.Argument(
+        help="A bundled name, or a .yaml, SCALE-Sim .csv or .onnx file.", autocompletion=completion.networks
+    ),
     batch: int | None = typer.Option(
         None, min=1, help="Inputs computed at once; the file's own if not given."
     ),

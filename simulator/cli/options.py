@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from simulator.cli import completion
 from simulator.dataflow import DATAFLOWS
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml
@@ -17,13 +19,27 @@ NetworkArgument = Annotated[
         metavar="NETWORK",
         help="Bundled name (`systolic networks`), SCALE-Sim topology .csv, .onnx model or .yaml of layers.",
         show_default=False,
+        autocompletion=completion.networks,
     ),
 ]
 ArchOption = Annotated[
-    str, typer.Option("--arch", "-a", metavar="ARCH", help="Bundled architecture or YAML file.")
+    str,
+    typer.Option(
+        "--arch",
+        "-a",
+        metavar="ARCH",
+        help="Bundled architecture or YAML file.",
+        autocompletion=completion.architectures,
+    ),
 ]
 MacOption = Annotated[
-    str | None, typer.Option("--mac", "-m", help='MAC of every PE: a preset or a spec like "e4m3 x e4m3".')
+    str | None,
+    typer.Option(
+        "--mac",
+        "-m",
+        help='MAC of every PE: a preset or a spec like "e4m3 x e4m3".',
+        autocompletion=completion.macs,
+    ),
 ]
 DataflowOption = Annotated[
     str | None, typer.Option(help=f"{', '.join(DATAFLOWS)}: what stays in the PEs (docs/timing.md).")
@@ -39,7 +55,10 @@ BatchOption = Annotated[int | None, typer.Option(help="Inferences at once.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="FIELD=VALUE", help="Any architecture field, e.g. sram.ifmap.capacity_kib=64."
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Any architecture field, e.g. sram.ifmap.capacity_kib=64.",
+        autocompletion=completion.fields,
     ),
 ]
 DataOption = Annotated[
@@ -84,6 +103,21 @@ InputValueOption = Annotated[
         "--input-value",
         metavar="INPUT=NUMBER",
         help="Value of an input of an ONNX model that never changes, such as a sample rate: sr=16000.",
+    ),
+]
+JobsOption = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Local processes; one a core if not given.")
+]
+DaskOption = Annotated[
+    str | None, typer.Option("--dask", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")
+]
+BlockStoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        "-s",
+        metavar="DIR",
+        help="Keep finished blocks of images there, and go on from those that it has (docs/clusters.md).",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")]

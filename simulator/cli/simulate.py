@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.infer import ImagesOption, LabelsOption, PolicyOption, PreprocessOption
+from simulator.cli.network_options import ImagesOption, LabelsOption, PolicyOption, PreprocessOption
 from simulator.cli.options import (
     ArchOption,
     BatchAxisOption,
@@ -139,7 +139,6 @@ def simulate_command(
 
         systolic simulate lenet5_fashion --data fashion_mnist_1000 --mac elma8
     """
-    from simulator.arch.scalesim_cfg import read_scalesim_cfg
     from simulator.foundation.reading.content import is_folder
     from simulator.measured_runs import Tensors
     from simulator.measurements import MeasuredRun
@@ -163,7 +162,11 @@ def simulate_command(
         data, {"--policy": policy, "--images": images, "--preprocess": preprocess, "--labels": labels}
     )
     tensors = None if data is None else Tensors(data, policy, images, (), preprocess, labels)
-    scalesim = read_scalesim_cfg(scalesim_cfg) if scalesim_cfg is not None else None
+    scalesim = None
+    if scalesim_cfg is not None:
+        from simulator.arch.scalesim_cfg import read_scalesim_cfg
+
+        scalesim = read_scalesim_cfg(scalesim_cfg)
     configured = configure(arch, overrides, scalesim=scalesim, mapping=mapping)
     require_suffix(trace, (".json",), option="--trace")
     require_suffix(access_trace, (".csv", ".parquet"), option="--access-trace")
@@ -187,7 +190,9 @@ def simulate_command(
             else:
                 workload = load_workload(network, batch=batch, skip_unsupported=skip_unsupported, sizes=sizes)
                 ready = MeasuredRun(configured, workload)
-            run = run_machine(ready.arch, ready.network, scalesim=scalesim, progress=progress)
+            run = run_machine(
+                ready.arch, ready.network, scalesim=scalesim, progress=progress, keep_tilings=True
+            )
             if engine is Engine.grid:
                 _verify_on_grid(ready.arch, ready.network, progress)
         made_from = origin(
@@ -213,11 +218,10 @@ def simulate_command(
     if as_json:
         sys.stdout.write(result.to_json())
     elif not quiet:
-        from rich.console import Console
-
+        from simulator.cli.terminal import page_console
         from simulator.report.console import render_result
 
-        render_result(result, Console(), full=layers)
+        render_result(result, page_console(), full=layers)
 
 
 def _write_files(

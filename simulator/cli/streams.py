@@ -12,6 +12,10 @@ from simulator.foundation.messages import one_line
 from simulator.foundation.reading.content import reason_of
 
 
+class ReaderGoneError(UserError):
+    """Standard output is a pipe that nobody reads any more, as behind `head`."""
+
+
 class _WholeWrites(io.RawIOBase):
     """A file descriptor to which a write is everything or an error; after an error nothing more is tried."""
 
@@ -41,7 +45,8 @@ class _WholeWrites(io.RawIOBase):
                 done += os.write(self._descriptor, view[done:])
             except OSError as error:
                 self._has_failed = True
-                raise UserError(f"standard output cannot be written: {reason_of(error)}") from error
+                kind = ReaderGoneError if isinstance(error, BrokenPipeError) else UserError
+                raise kind(f"standard output cannot be written: {reason_of(error)}") from error
             except UserError:
                 self._has_failed = True
                 raise

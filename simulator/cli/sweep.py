@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from simulator.cli.exit_codes import EXIT_DEFECT, EXIT_FAILED_IN_PART
-from simulator.cli.options import JsonOption, QuietOption, SkipUnsupportedOption
+from simulator.cli.options import DaskOption, JobsOption, JsonOption, QuietOption, SkipUnsupportedOption
 from simulator.cli.progress import progress_bar
 from simulator.cli.streams import say
 
 if TYPE_CHECKING:
     from simulator.report.sweep_summary import SweepSummary
-    from simulator.sweep.executors import Workers
     from simulator.sweep.store import SweepStore
 
 SpecArgument = Annotated[
@@ -33,12 +31,6 @@ StoreOption = Annotated[
         metavar="DIR",
         help="Where finished points are kept; SPEC.yaml with .store if not given.",
     ),
-]
-JobsOption = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, help="Local processes; one a core if not given.")
-]
-DaskOption = Annotated[
-    str | None, typer.Option("--dask", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")
 ]
 ObjectiveOption = Annotated[
     list[str] | None,
@@ -77,6 +69,7 @@ def sweep_command(
         systolic sweep sizes.yaml --dask tcp://scheduler:8786
     """
     from simulator.report.sweep_summary import find_metrics
+    from simulator.sweep.executors import workers_at
     from simulator.sweep.jobs import DEFECT, Job, plan
     from simulator.sweep.runner import run_stored
     from simulator.sweep.spec import load_spec, sweep_points
@@ -89,7 +82,7 @@ def sweep_command(
     points = sweep_points(wanted)
     planned = plan(points, skip_unsupported=skip_unsupported, tensors=wanted.tensors)
     with SweepStore(store or spec.with_suffix(".store")) as kept:
-        with _workers(jobs, dask) as workers, progress_bar(quiet=quiet or as_json) as progress:
+        with workers_at(jobs, dask) as workers, progress_bar(quiet=quiet or as_json) as progress:
             ready = [job for job in planned if isinstance(job, Job)]
             failures = run_stored(ready, kept, workers, progress=progress)
         defects = [problem for problem in failures.values() if problem.startswith(DEFECT)]
@@ -100,11 +93,10 @@ def sweep_command(
     if as_json:
         sys.stdout.write(summary.to_json(wanted.name))
     elif not quiet:
-        from rich.console import Console
-
+        from simulator.cli.terminal import page_console
         from simulator.report.sweep_console import render_summary
 
-        render_summary(summary, wanted.name, Console())
+        render_summary(summary, wanted.name, page_console())
     for entry in summary.failures[:_MOST_TOLD]:
         say(f"{entry.label}: {entry.problem}")
     if len(summary.failures) > _MOST_TOLD:
@@ -126,12 +118,6 @@ def _tell_others(store: SweepStore, keys: set[str]) -> None:
         say(
             f"{store.folder}: {len(others)} points are not of this sweep and stay unused, such as {others[0]}"
         )
-
-
-def _workers(jobs: int | None, dask: str | None) -> AbstractContextManager[Workers]:
-    from simulator.sweep.executors import dask_cluster, local_processes
-
-    return local_processes(jobs) if dask is None else dask_cluster(dask)
 
 
 def _write(summary: SweepSummary, csv: Path | None, plots: Path | None) -> None:

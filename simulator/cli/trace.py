@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from simulator.cli.infer import (
+from simulator.cli.network_options import (
     ImagesOption,
     InferenceMacOption,
     LabelsOption,

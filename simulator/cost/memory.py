@@ -278,7 +278,7 @@ class _Given:
     @property
     def side_by_side(self) -> int:
         """Macros that make a word of the buffer."""
-        return math.ceil(self.config.word_bits / self.macro.word_bits) if self.macro.word_bits else 1
+        return -(-self.config.word_bits // self.macro.word_bits) if self.macro.word_bits else 1
 
     @property
     def macros(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -31,18 +32,29 @@ def code_hash(package: Path) -> str:
     does, comments included.
     """
     digest = hashlib.sha256()
-    for path in sorted(_files(package), key=lambda path: path.relative_to(package).as_posix()):
-        content = path.read_bytes().replace(b"\r\n", b"\n")
-        digest.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode())
+    for name, path in sorted(_files(package)):
+        with open(path, "rb") as stream:  # noqa: PTH123 - hundreds of files, on the way to every result
+            content = stream.read().replace(b"\r\n", b"\n")
+        digest.update(f"{name} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()[:_DIGITS]
 
 
-def _files(package: Path) -> Iterator[Path]:
-    for path in package.glob("*.py"):
-        if path.name not in _NOT_COMPUTING:
-            yield path
+def _files(package: Path) -> Iterator[tuple[str, str]]:
+    """Every file by its name relative to the package, `/` between folders, and its path."""
+    for entry in os.scandir(package):
+        if entry.name.endswith(".py") and entry.name not in _NOT_COMPUTING:
+            yield entry.name, entry.path
     for name in COMPUTING:
-        for path in (package / name).rglob("*"):
-            if path.suffix in _SUFFIXES and path.is_file():
-                yield path
+        yield from _files_below(str(package / name), name)
+
+
+def _files_below(folder: str, name: str) -> Iterator[tuple[str, str]]:
+    if not os.path.isdir(folder):  # noqa: PTH112 - as above
+        return
+    for entry in os.scandir(folder):
+        inner = f"{name}/{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files_below(entry.path, inner)
+        elif os.path.splitext(entry.name)[1] in _SUFFIXES and entry.is_file():  # noqa: PTH122 - as above
+            yield inner, entry.path

@@ -23,11 +23,20 @@ MOST_VALUES: Final = 1 << 21
 """Values of the largest tensor of a layer, above which fewer images go through together."""
 
 
+BLOCK_IMAGES: Final = 16
+"""Chunks are added up to blocks of at least this many images, which workers compute and stores keep."""
+
+
 def chunks(model: Model, images: Parts) -> Iterator[Feed]:
-    """Images in parts of `chunk_size`, each read when it is asked for."""
+    """Images in parts of `images_of_a_chunk`, each read when it is asked for."""
+    return in_parts(images, images_of_a_chunk(model, images))
+
+
+def images_of_a_chunk(model: Model, images: Parts) -> int:
+    """`chunk_size` in whole runs of a network that takes a fixed number of inferences at once."""
     together = model.run_size or 1
     size = chunk_size(model, images[:together])
-    return in_parts(images, max(together, size // together * together))
+    return max(together, size // together * together)
 
 
 def chunk_size(model: Model, image: Feed, in_float32: Arithmetic = float32_product) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -176,6 +177,11 @@ class _Leading:
         return self.whole[slice(*part.indices(self.count))]
 
 
+def uncut(images: Parts) -> Parts:
+    """Images of which these are the first ones, or these themselves."""
+    return images.whole if isinstance(images, _Leading) else images
+
+
 def _first(data: Images | StreamedImages, count: int) -> dict[str, Any]:
     if not 1 <= count <= len(data.images):
         raise UserError(
@@ -189,8 +195,22 @@ def _first(data: Images | StreamedImages, count: int) -> dict[str, Any]:
     return {"images": images, "labels": None if data.labels is None else data.labels[:count]}
 
 
+def _add_to(digest: hashlib._Hash, tensor: Tensor) -> None:
+    digest.update(tensor.data)
+
+
+def image_digests(images: Feed) -> bytes:
+    """A SHA-256 of each image, 32 bytes after the other; of several inputs together."""
+    digests = []
+    for place in range(len(images)):
+        digest = hashlib.sha256()
+        each_tensor(images[place : place + 1], partial(_add_to, digest))
+        digests.append(digest.digest())
+    return b"".join(digests)
+
+
 class Fingerprint:
-    """A hash of images and their labels, image by image: equal for the same images in the same order."""
+    """A hash of images and their labels: equal for the same images in the same order, however they come."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         """Of images of this shape, the number of images first."""
@@ -198,7 +218,11 @@ class Fingerprint:
 
     def add(self, images: Feed) -> None:
         """The next images, or values of all inputs."""
-        each_tensor(images, lambda tensor: self._digest.update(tensor.data))
+        self.add_digests(image_digests(images))
+
+    def add_digests(self, digests: bytes) -> None:
+        """The next images by their `image_digests`."""
+        self._digest.update(digests)
 
     def finish(self, labels: NDArray[np.int64] | None) -> str:
         """With the labels of all images."""

@@ -77,6 +77,18 @@ class Judge:
         self.among_top += _among(ranked, labels)
         self.among_top_float32 += _among(ranked_float32, labels)
 
+    def merge(self, later: Judge) -> None:
+        """Counts of the images behind these."""
+        self.images += later.images
+        self.among_top += later.among_top
+        self.among_top_float32 += later.among_top_float32
+        self.classes = later.classes if later.classes is not None else self.classes
+        self.agreeing += later.agreeing
+        self.places += later.places
+        self.axis = later.axis
+        self.right += later.right
+        self.right_float32 += later.right_float32
+
     @property
     def agreement(self) -> float | None:
         """Share of the places whose answer is float32's; None where the output has no answers."""
@@ -110,12 +122,21 @@ class OutputTally:
         """One chunk's outputs and those of float32, by name."""
         for name, values in outputs.items():
             wanted = reference[name]
-            shape = np.atleast_1d(values).shape
-            before = self.shapes.get(name)
-            self.shapes[name] = shape if before is None else (before[0] + shape[0], *shape[1:])
+            self._grow(name, np.atleast_1d(values).shape)
             if values.dtype.kind in "fiub" and values.shape == wanted.shape:
                 so_far = self.deviations.get(name, Deviation())
                 self.deviations[name] = so_far + difference(wanted, values)
+
+    def merge(self, later: OutputTally) -> None:
+        """Outputs of the images behind these."""
+        for name, shape in later.shapes.items():
+            self._grow(name, shape)
+        for name, part in later.deviations.items():
+            self.deviations[name] = self.deviations.get(name, Deviation()) + part
+
+    def _grow(self, name: str, shape: tuple[int, ...]) -> None:
+        before = self.shapes.get(name)
+        self.shapes[name] = shape if before is None else (before[0] + shape[0], *shape[1:])
 
     def summary(self) -> dict[str, OutputAccuracy]:
         """As results show it."""

@@ -45,6 +45,12 @@ class Perplexity:
         self.nats += _nats(output[:, :-1], wanted, counted)
         self.nats_float32 += _nats(reference[:, :-1], wanted, counted)
 
+    def merge(self, later: Perplexity) -> None:
+        """Sums over the chunks behind these."""
+        self.tokens += later.tokens
+        self.nats += later.nats
+        self.nats_float32 += later.nats_float32
+
     def value(self, nats: float) -> float | None:
         """The exponential of the mean; None without tokens, and where it is no finite number."""
         if not self.tokens or not isfinite(nats):

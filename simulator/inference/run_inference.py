@@ -14,6 +14,7 @@ from simulator.foundation import UserError
 from simulator.foundation.callbacks import Advance
 from simulator.inference.arithmetic import MacOutput, float32_product, mac_product
 from simulator.inference.calibration import Extent, Observation, calibrate
+from simulator.inference.chunk_figures import Chunk
 from simulator.inference.chunks import chunks
 from simulator.inference.execute import execute_outputs
 from simulator.inference.images import Data, Fingerprint, require_shape
@@ -34,7 +35,7 @@ from simulator.inference.policies import (
 )
 from simulator.inference.policies.mixed import smallest_widths
 from simulator.inference.quantization import NetworkPlan
-from simulator.inference.tally import Chunk, Tally
+from simulator.inference.tally import Tally
 from simulator.numerics import Mac, MacSpec, get_mac
 from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines.threads import available_cores, in_order
@@ -53,12 +54,19 @@ Observer = Callable[[Product, MacOutput], None]
 """Sees every layer's operands and accumulators, in execution order within a chunk of images."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class InferenceResult:
-    """Accuracy of the whole and of every layer, the judged output [N, ...] of both runs, and the plan.
+    """Accuracy of the whole and of every layer, the judged output of both runs, and the plan.
 
-    `sums` says for each layer how many sums left their accumulator. Where outputs went into a sink, the
-    judged ones are not kept: `logits` and `float32_logits` are empty.
+    Attributes:
+        accuracy: of all images, beside float32: `top1`, `top5`, `agreement_with_float32` and others.
+        layers: how far each layer's output is from float32's, by layer.
+        logits: the judged output [N, ...] through the MAC, float32; empty where outputs went into a sink.
+        float32_logits: the same output in float32.
+        plan: what the network was put into: formats, scales and weights of every layer.
+        engines: what computed each layer's products.
+        sums: how many sums of each layer left their accumulator.
+        notes: what was assumed or not used, a sentence each.
     """
 
     accuracy: Accuracy
@@ -69,6 +77,17 @@ class InferenceResult:
     engines: Mapping[str, str]
     sums: Mapping[str, SumsOutside]
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        told = [f"{self.accuracy.images:,} images", f"{len(self.layers)} layers"]
+        if self.accuracy.top1 is not None:
+            told.append(f"top-1 {self.accuracy.top1:.1%}")
+        if self.accuracy.top1_float32 is not None:
+            told.append(f"float32 {self.accuracy.top1_float32:.1%}")
+        if self.accuracy.agreement_with_float32 is not None:
+            told.append(f"agreement {self.accuracy.agreement_with_float32:.1%}")
+        macs = ", ".join(dict.fromkeys(layer.mac.name for layer in self.plan.layers.values()))
+        return f"<inference in {macs}: {', '.join(told)}>"
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -190,14 +209,22 @@ def run_plan(
         tally.add(chunk)
         if progress is not None:
             progress(tally.images, len(data.images))
+    return result_of(tally, plan, fingerprint.finish(data.labels))
+
+
+def result_of(tally: Tally, plan: NetworkPlan, images_hash: str) -> InferenceResult:
+    """What all images of a run came to; `images_hash` is their `Fingerprint`."""
+    model = tally.model
+    accuracy = tally.accuracy(plan, images_hash)
+    total = tally.total
     return InferenceResult(
-        tally.accuracy(plan, fingerprint.finish(data.labels)),
-        {product.name: tally.deviations[product.name].summary() for product in model.products},
+        accuracy,
+        {product.name: total.deviations[product.name].summary() for product in model.products},
         _joined(tally.logits),
         _joined(tally.float32_logits),
         plan,
-        tally.engines,
-        tally.sums,
+        total.engines,
+        total.sums,
         (*tally.all_notes(), *folded_notes(model.program.folded)),
     )
 
@@ -224,7 +251,7 @@ def _chunks(
         tally.notes["device"] = f"the network ran on the CPU, not on {device.name}: {reason}"
     threads = 1 if observer else available_cores()
     parts = _hashed(chunks(model, data.images), fingerprint)
-    yield from in_order(parts, lambda images: _run_chunk(model, images, plan, observer), threads=threads)
+    yield from in_order(parts, lambda images: run_chunk(model, images, plan, observer), threads=threads)
 
 
 def _hashed(parts: Iterator[Feed], fingerprint: Fingerprint) -> Iterator[Feed]:
@@ -237,7 +264,8 @@ def _joined(parts: list[Tensor]) -> Tensor:
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-def _run_chunk(model: Model, images: Feed, plan: NetworkPlan, observer: Observer | None) -> Chunk:
+def run_chunk(model: Model, images: Feed, plan: NetworkPlan, observer: Observer | None = None) -> Chunk:
+    """One chunk through a planned network, in float32 and in its formats."""
     expected: dict[str, deque[Tensor]] = {}
     deviations: dict[str, Deviation] = {}
     sums: dict[str, SumsOutside] = {}

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 from simulator.foundation import UserError
 
 if TYPE_CHECKING:
+    from simulator.pytorch.activation_scales import calibrate_activations
     from simulator.pytorch.exporter import ExportedModule, export_module
     from simulator.pytorch.fake_quantization import FakeQuantize, fake_quantize
     from simulator.pytorch.module_runs import infer, simulate
+    from simulator.pytorch.quantize_module import quantized
     from simulator.pytorch.quantized_layers import (
         LayerScales,
-        calibrate_activations,
         layer_scales,
         not_quantized,
-        quantized,
         refresh_weight_scales,
     )
+    from simulator.pytorch.unrounded_products import float32_products
 
 __all__ = [
     "ExportedModule",
@@ -31,6 +32,7 @@ __all__ = [
     "calibrate_activations",
     "export_module",
     "fake_quantize",
+    "float32_products",
     "infer",
     "layer_scales",
     "not_quantized",
@@ -44,13 +46,14 @@ _LAZY = {
     "export_module": "exporter",
     "FakeQuantize": "fake_quantization",
     "fake_quantize": "fake_quantization",
+    "float32_products": "unrounded_products",
     "infer": "module_runs",
     "simulate": "module_runs",
     "LayerScales": "quantized_layers",
-    "calibrate_activations": "quantized_layers",
+    "calibrate_activations": "activation_scales",
     "layer_scales": "quantized_layers",
     "not_quantized": "quantized_layers",
-    "quantized": "quantized_layers",
+    "quantized": "quantize_module",
     "refresh_weight_scales": "quantized_layers",
 }
 

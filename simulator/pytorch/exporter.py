@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -17,24 +16,18 @@ import torch
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
-from simulator.foundation.messages import one_line
 from simulator.pytorch import fake_quantization
+from simulator.pytorch.module_calls import first_reason
 from simulator.pytorch.module_inputs import ModuleInputs, host_array
-from simulator.pytorch.module_modes import in_evaluation_mode, require_module
+from simulator.pytorch.module_modes import bare_module, device_of, in_evaluation_mode
+from simulator.pytorch.product_names import PRODUCTS_BY_NAME, name_products
 from simulator.workload.onnx import Source, source_of
 
 _SMALL: Final = 128
 """Initializers of so few elements travel in the message; larger ones stay where the module has them."""
 
-_NAMED: Final = frozenset(
-    ("Attention", "Conv", "ConvTranspose", "Einsum", "Gemm", "GRU", "LSTM", "MatMul", "RNN")
-)
-_RECURRENT: Final = frozenset(("GRU", "LSTM", "RNN"))
 _CONVOLUTIONS: Final = frozenset(("Conv", "ConvTranspose"))
 _SPREADING: Final = frozenset(("Cast", "CastLike", "Expand"))
-_MOVES: Final = frozenset(("Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"))
-_WEIGHT: Final = re.compile(r"[._]?weight$")
-_SCOPES: Final = "pkg.torch.onnx.name_scopes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +40,7 @@ class ExportedModule:
         shapes: of the example inputs, by input.
         dims: sizes of the example inputs by the symbols that stand for open dimensions.
         notes: what was taken or assumed, a sentence each.
+        calls: by layer, the qualified name of the module whose `weight` it multiplies with.
     """
 
     source: Source
@@ -54,6 +48,7 @@ class ExportedModule:
     shapes: Mapping[str, tuple[int, ...]]
     dims: Mapping[str, int]
     notes: tuple[str, ...]
+    calls: Mapping[str, str]
 
 
 def export_module(
@@ -74,28 +69,56 @@ def export_module(
     Raises:
         UserError: no module, or one that the exporter refuses, with its reason.
     """
-    require_module(module)
+    module = bare_module(module)
     name = type(module).__name__
-    with in_evaluation_mode(module) as was_training, _quiet():
+    inputs = inputs.on_device(device_of(module))
+    inputs.require_dense("example_inputs")
+    with in_evaluation_mode(module) as was_training, _quiet(), _tensor_outputs(module) as left_out:
         program = _exported(module, inputs, dynamic_shapes, name)
     shapes = _example_shapes(program)
     values = _without_values(program.model)
-    _adapt_products(program.model.graph)
+    calls = name_products(program.model.graph, module)
+    _leave_out_zero_biases(program.model.graph)
     message = _message(program.model)
-    source = source_of(message, Path(name), all_inputs_are_data=True, values=values)
-    notes = (
-        (f"{name} was in training mode and is taken in evaluation mode (dropout off, running statistics)",)
-        if was_training
-        else ()
-    )
-    return ExportedModule(source, name, shapes, _dims(source, shapes), notes)
+    source = _with_names(source_of(message, Path(name), all_inputs_are_data=True, values=values))
+    notes = []
+    if was_training:
+        notes.append(
+            f"{name} was in training mode and is taken in evaluation mode (dropout off, running statistics)"
+        )
+    if left_out:
+        notes.append(f"results of {name} that are no tensors are left out: {', '.join(sorted(left_out))}")
+    return ExportedModule(source, name, shapes, _dims(source, shapes), tuple(notes), calls)
+
+
+@contextmanager
+def _tensor_outputs(module: torch.nn.Module) -> Iterator[set[str]]:
+    """Only the tensors of what a module gives; the types of the rest are in the set afterwards."""
+    left_out: set[str] = set()
+    if isinstance(module, torch.jit.ScriptModule):  # takes no hooks, and is refused by the exporter
+        yield left_out
+        return
+
+    def keep_tensors(_: Any, __: Any, results: Any) -> Any:
+        leaves = torch.utils._pytree.tree_leaves(results)
+        others = [leaf for leaf in leaves if leaf is not None and not isinstance(leaf, torch.Tensor)]
+        left_out.update(type(leaf).__name__ for leaf in others)
+        tensors = tuple(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
+        return tensors if others and tensors else results
+
+    hook = module.register_forward_hook(keep_tensors)
+    try:
+        yield left_out
+    finally:
+        hook.remove()
 
 
 def _exported(module: torch.nn.Module, inputs: ModuleInputs, dynamic_shapes: Any, name: str) -> Any:
     try:
         return torch.onnx.export(
             module,
-            inputs.positional,
+            # Behind an empty mapping, a last argument that is a mapping is not taken for keywords.
+            (*inputs.positional, {}) if not inputs.keywords else inputs.positional,
             kwargs=dict(inputs.keywords),
             dynamo=True,
             optimize=False,
@@ -109,16 +132,8 @@ def _exported(module: torch.nn.Module, inputs: ModuleInputs, dynamic_shapes: Any
         ) from error
     except Exception as error:  # the exporter raises many kinds, and the module any
         raise UserError(
-            f"PyTorch's exporter refuses the module: {_reason(error)}", source=name, location="module"
+            f"PyTorch's exporter refuses the module: {first_reason(error)}", source=name, location="module"
         ) from error
-
-
-def _reason(error: BaseException) -> str:
-    """The first cause of an error in one line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return one_line(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__)
 
 
 @contextmanager
@@ -163,7 +178,7 @@ def _without_values(model: Any) -> dict[str, Callable[[], NDArray[Any]]]:
     values: dict[str, Callable[[], NDArray[Any]]] = {}
     for name, value in model.graph.initializers.items():
         tensor = value.const_value
-        if tensor is None or tensor.size <= _SMALL:
+        if tensor is None or (tensor.size <= _SMALL and not _is_meta(tensor)):
             continue
         values[name] = partial(_values, tensor)
         value.const_value = ExternalTensor(
@@ -172,12 +187,26 @@ def _without_values(model: Any) -> dict[str, Callable[[], NDArray[Any]]]:
     return values
 
 
+def _with_names(source: Source) -> Source:
+    """Layers called as their nodes; the reader calls them as their weights, which tied layers share."""
+    nodes = tuple(
+        replace(node, label=node.name) if node.operator in PRODUCTS_BY_NAME else node
+        for node in source.body.nodes
+    )
+    return replace(source, body=replace(source.body, nodes=nodes))
+
+
+def _is_meta(tensor: Any) -> bool:
+    raw = getattr(tensor, "raw", None)
+    return isinstance(raw, torch.Tensor) and raw.is_meta
+
+
 def _values(tensor: Any) -> NDArray[Any]:
     """The values of a parameter or buffer; see `host_array`."""
     raw = tensor.raw
     if not isinstance(raw, torch.Tensor):
         return np.asarray(tensor.numpy())
-    if raw.is_meta:
+    if _is_meta(tensor):
         raise UserError("weights have no values on the device meta", location=tensor.name)
     return host_array(raw)
 
@@ -188,14 +217,9 @@ def _message(model: Any) -> Any:
     return serde.serialize_model(model)
 
 
-def _adapt_products(graph: Any) -> None:
-    """Call operators that multiply as the module that has their weights, or that computes them.
-
-    A bias of zeros, which PyTorch writes where a convolution has none, is left out: nobody adds it.
-    """
+def _leave_out_zero_biases(graph: Any) -> None:
+    """Take a bias of zeros, which PyTorch writes where a convolution has none, away: nobody adds it."""
     for node in graph.all_nodes():
-        if node.op_type in _NAMED:
-            node.name = _layer_name(node)
         if node.op_type in _CONVOLUTIONS and len(node.inputs) > 2 and _is_zero(node.inputs[2]):
             node.replace_input_with(2, None)
 
@@ -212,32 +236,3 @@ def _is_zero(value: Any) -> bool:
             return False
         value = producer.inputs[0]
     return False
-
-
-def _layer_name(node: Any) -> str:
-    for operand in node.inputs[1:2]:
-        stored = _stored(operand)
-        if stored is not None and _WEIGHT.search(stored) and node.op_type not in _RECURRENT:
-            return _WEIGHT.sub("", stored) or stored
-    path, own = _scope(node)
-    if node.op_type in _RECURRENT and path:
-        return path
-    return f"{path}/{own}" if path and own else path or own or str(node.name)
-
-
-def _stored(value: Any) -> str | None:
-    """The initializer that a value holds the elements of, behind operators that only move them."""
-    while value is not None and (producer := value.producer()) is not None:
-        if producer.op_type not in _MOVES:
-            return None
-        value = producer.inputs[0]
-    return value.name if value is not None and value.is_initializer() else None
-
-
-def _scope(node: Any) -> tuple[str, str]:
-    """The qualified name of the module that an operator belongs to, and PyTorch's name of the call."""
-    from ast import literal_eval
-
-    scopes: Sequence[str] = literal_eval(node.metadata_props.get(_SCOPES, "[]"))
-    modules = [each for each in scopes[:-1] if each and not each.startswith("_empty_nn_module")]
-    return (modules[-1] if modules else ""), (scopes[-1] if scopes else "")

@@ -44,7 +44,7 @@ def fake_quantize(
 
     The gradient is straight through: that of the result, as if nothing had been rounded. With `clip` it is
     zero where a value divided by its scale is beyond the format's largest or lowest value, or is NaN. The
-    scale has no gradient.
+    scale has no gradient. Gradients in forward mode are the same, and so are those of `torch.func`.
 
     Args:
         values: floating-point tensor of any shape.
@@ -56,7 +56,7 @@ def fake_quantize(
 
     Raises:
         UserError: an unknown format or choice, scales that are not positive or do not fit, or values that are
-            not floating-point numbers.
+            no dense tensor of floating-point numbers.
     """
     chosen = get_format(fmt)
     _require(encoding, Encoding, "encoding")
@@ -65,15 +65,22 @@ def fake_quantize(
         raise UserError("values to round are a tensor", value=type(values).__name__, allowed="torch.Tensor")
     if not values.is_floating_point():
         raise UserError("values to round are floating-point numbers", value=str(values.dtype))
-    scales = torch.as_tensor(scale, dtype=torch.float64, device=values.device)
-    rounded: torch.Tensor = _rounding(
-        values, _along(scales, values.dim(), values.shape, axis), chosen.spec, encoding, outside
-    )
+    if values.is_nested or values.layout != torch.strided:
+        kind = "nested tensor" if values.is_nested else str(values.layout)
+        raise UserError("values to round are a dense tensor", value=kind, allowed="torch.strided")
+    scales = _along(_scales(scale, values.device), values.dim(), values.shape, axis)
+    # The compiler cannot look into functions with rules of their own for forward mode; the operator has
+    # what it needs. Others take the function, because operators know neither forward mode nor `torch.func`.
+    rounding = _rounding if torch.compiler.is_compiling() else _StraightThrough.apply
+    rounded: torch.Tensor = rounding(values, scales, chosen.spec, encoding, outside)
     return rounded
 
 
 class FakeQuantize(torch.nn.Module):
     """`fake_quantize` as a module; its scale is a buffer, so that `state_dict` and `to` take it along.
+
+    Args:
+        fmt: the number format, or its spec.
 
     Attributes:
         format: the number format.
@@ -103,10 +110,14 @@ class FakeQuantize(torch.nn.Module):
         self.encoding: Encoding = encoding
         self.outside: Outside = outside
         self.enabled = True
-        self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float64).clone())
+        self.register_buffer("scale", _scales(scale, None).clone())
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Values as the format has them; see `fake_quantize`."""
+        """Values as the format has them; see `fake_quantize`.
+
+        Args:
+            values: floating-point tensor of any shape.
+        """
         if not self.enabled:
             return values
         return fake_quantize(
@@ -117,6 +128,18 @@ class FakeQuantize(torch.nn.Module):
             encoding=self.encoding,
             outside=self.outside,
         )
+
+    def get_extra_state(self) -> torch.Tensor:
+        """The format's spec in UTF-8, for `state_dict`: a scale belongs to one format."""
+        return torch.tensor(list(self.format.spec.encode()), dtype=torch.uint8)
+
+    def set_extra_state(self, state: torch.Tensor) -> None:
+        """Raises UserError: the scales that are loaded belong to another format."""
+        spec = bytes(state.tolist()).decode(errors="replace")
+        if spec != self.format.spec:
+            raise UserError(
+                "the scales in this state_dict are of another format", value=spec, allowed=self.format.spec
+            )
 
     def extra_repr(self) -> str:
         """The settings, for `print`."""
@@ -140,17 +163,35 @@ def _require(choice: str, choices: Any, what: str) -> None:
         raise UserError("unknown choice", location=what, value=choice, candidates=names)
 
 
+def _scales(scale: Any, device: torch.device | None) -> torch.Tensor:
+    """Scales in float64 without a gradient. Raises UserError: they are no real numbers."""
+    if isinstance(scale, torch.Tensor):
+        usable = not scale.is_complex() and scale.layout == torch.strided
+        if usable and scale.is_meta and device not in (None, scale.device):
+            raise UserError("scales have no values on the device meta", location="scale")
+        made = scale.detach() if usable else None
+    else:
+        array = np.asarray(scale)
+        made = torch.from_numpy(array.astype(np.float64)) if array.dtype.kind in "buif" else None
+    if made is None:
+        raise UserError(
+            "scales are real numbers", location="scale", value=scale, allowed="positive and finite numbers"
+        )
+    return made.to(dtype=torch.float64, device=device)
+
+
 def _along(
     scales: torch.Tensor, dimensions: int, shape: torch.Size | tuple[int, ...], axis: int | None
 ) -> torch.Tensor:
     """Scales in a shape that broadcasts over a tensor."""
     if scales.numel() == 1:
         return scales.reshape(())
-    if axis is None or not -dimensions <= axis < dimensions or scales.numel() != shape[axis]:
+    fits = isinstance(axis, int) and -dimensions <= axis < dimensions and scales.dim() == 1
+    if axis is None or not fits or scales.numel() != shape[axis]:
         raise UserError(
             "scales do not fit the tensor",
             location="scale",
-            value=f"{scales.numel()} scales along axis {axis} of {list(shape)}",
+            value=f"scales {list(scales.shape)} along axis {axis} of {list(shape)}",
             allowed="one, or one for each index along axis",
         )
     return scales.reshape([-1 if index == axis % dimensions else 1 for index in range(dimensions)])
@@ -230,17 +271,54 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
 
 
 def _straight_through(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    if ctx.outside == "pass":
-        return gradient, None, None, None, None
-    values, scale = ctx.saved_tensors
-    fmt = get_format(ctx.spec)
-    if ctx.encoding == "activation":
+    """The gradient where values are within the format's range, or everywhere."""
+    if ctx.outside == "clip":
+        values, scale = ctx.saved_tensors
+        gradient = gradient.masked_fill(~_within(values, scale, get_format(ctx.spec), ctx.encoding), 0)
+    return gradient, None, None, None, None
+
+
+def _within(values: torch.Tensor, scale: torch.Tensor, fmt: Format, encoding: str) -> torch.Tensor:
+    if encoding == "activation":
         precise = values if values.dtype == torch.float64 else values.float()
         scaled = precise * (1.0 / scale).to(torch.float32)
     else:
         scaled = values.to(torch.float64) / scale
-    within = (scaled >= fmt.lowest) & (scaled <= fmt.largest)
-    return gradient.masked_fill(~within, 0), None, None, None, None
+    return (scaled >= fmt.lowest) & (scaled <= fmt.largest)
 
 
 _rounding.register_autograd(_straight_through, setup_context=_keep)
+
+
+class _StraightThrough(torch.autograd.Function):
+    """The operator with gradients in both directions, and with `torch.func`."""
+
+    @staticmethod
+    def forward(values: torch.Tensor, scale: torch.Tensor, spec: str, encoding: str, outside: str) -> Any:
+        return _rounding(values, scale, spec, encoding, outside)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        _keep(ctx, inputs, output)
+        if ctx.outside == "clip":
+            ctx.save_for_forward(*inputs[:2])
+
+    backward = staticmethod(_straight_through)
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: torch.Tensor, *_: Any) -> Any:
+        return _straight_through(ctx, tangent)[0]
+
+    @staticmethod
+    def vmap(info: Any, dims: tuple[int | None, ...], *inputs: Any) -> tuple[torch.Tensor, int]:
+        """Rows of the batch in front; scales of each row lie along the same axes behind it."""
+        values, scale, spec, encoding, outside = inputs
+        values = (
+            values.unsqueeze(0).expand(info.batch_size, *values.shape)
+            if dims[0] is None
+            else values.movedim(dims[0], 0)
+        )
+        if dims[1] is not None:
+            scale = scale.movedim(dims[1], 0)
+            scale = scale.reshape(info.batch_size, *[1] * (values.dim() - scale.dim()), *scale.shape[1:])
+        return _StraightThrough.apply(values, scale, spec, encoding, outside), 0

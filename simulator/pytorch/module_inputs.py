@@ -28,8 +28,12 @@ class ModuleInputs:
     keywords: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, inputs: Any) -> ModuleInputs:
+    def of(cls, inputs: Any, location: str = "example_inputs") -> ModuleInputs:
         """Of one tensor or array, a sequence of arguments, a mapping of arguments by name, or these already.
+
+        Args:
+            inputs: one of those.
+            location: what errors call it.
 
         Raises:
             UserError: nothing, or an array that PyTorch has no type for.
@@ -43,7 +47,7 @@ class ModuleInputs:
         else:
             made = cls((_tensor(inputs),))
         if not made.tensors:
-            raise UserError("holds no tensor", location="example_inputs", value=type(inputs).__name__)
+            raise UserError("holds no tensor", location=location, value=type(inputs).__name__)
         return made
 
     @property
@@ -58,6 +62,25 @@ class ModuleInputs:
             torch.Tensor, change, (self.positional, dict(self.keywords))
         )
         return ModuleInputs(*mapped)
+
+    def require_dense(self, location: str) -> None:
+        """Raises UserError: sparse or nested tensors, which the exporter takes for dense ones."""
+        for tensor in self.tensors:
+            if tensor.is_nested or tensor.layout != torch.strided:
+                kind = "nested tensor" if tensor.is_nested else str(tensor.layout)
+                raise UserError("is no dense tensor", location=location, value=kind, allowed="torch.strided")
+
+    def on_device(self, device: torch.device | None) -> ModuleInputs:
+        """On a device; zeros in place of tensors without values (device `meta`). None: as they are."""
+        if device is None:
+            return self
+        return self.mapped(
+            lambda tensor: (
+                torch.zeros_like(tensor, device=device)
+                if tensor.is_meta and device.type != "meta"
+                else tensor.to(device)
+            )
+        )
 
     def open_first_axes(self, module: torch.nn.Module) -> Any:
         """`dynamic_shapes` that leave the first axis of every tensor open, where a module allows it."""
@@ -114,7 +137,8 @@ def module_data(data: Any, labels: Any = None, *, most: int | None = None) -> Mo
     Args:
         data: a tensor or an array; a tuple of them for several arguments; a mapping by argument; a dataset
             or a loader, whose items or batches are inputs or pairs of inputs and labels; a name or file of
-            images.
+            images. What a `Dataset` of PyTorch gives, or an object with items by number alone, is one row;
+            what a loader, a list or another iterable gives is a batch, unless its label is one number.
         labels: one class for each row, where `data` brings none.
         most: rows to take; loaders are not asked for more. None: all.
 
@@ -124,13 +148,16 @@ def module_data(data: Any, labels: Any = None, *, most: int | None = None) -> Mo
     source = type(data).__name__
     found: Any = None
     if isinstance(data, torch.Tensor | np.ndarray | Mapping | tuple | ModuleInputs):
-        inputs = ModuleInputs.of(data)
+        inputs = _inputs(data)
     elif isinstance(data, str | Path):
         inputs, found, source = _bundled(data)
     elif isinstance(data, Iterable) or hasattr(data, "__getitem__"):
         inputs, found = _gathered(data, most)
     else:
         raise UserError("cannot be run through a module", location="data", value=source, allowed=_FORMS)
+    inputs.require_dense("data")
+    if any(tensor.is_meta for tensor in inputs.tensors):
+        raise UserError("has no values on the device meta", location="data")
     counts = {len(tensor) if tensor.dim() else 0 for tensor in inputs.tensors}
     if len(counts) != 1 or not min(counts):
         raise UserError(
@@ -177,13 +204,16 @@ def _gathered(data: Any, most: int | None) -> tuple[ModuleInputs, Any]:
     parts: list[ModuleInputs] = []
     labels: list[torch.Tensor] = []
     rows = 0
+    of_rows = isinstance(data, torch.utils.data.Dataset) or not hasattr(data, "__iter__")
     for item in _items(data):
-        inputs, given, single = _split(item)
+        inputs, given, single = _split(item, of_rows=of_rows)
         if single:
             inputs = inputs.mapped(lambda tensor: tensor.unsqueeze(0))
+        if not all(tensor.dim() for tensor in inputs.tensors):
+            raise UserError("has batches that are one number", location="data", allowed=_FORMS)
         parts.append(inputs)
         if given is not None:
-            labels.append(torch.as_tensor(given).reshape(-1))
+            labels.append(given)
         rows += len(inputs.tensors[0])
         if most is not None and rows >= most:
             break
@@ -207,12 +237,12 @@ def _items(data: Any) -> Iterator[Any]:
     return (data[index] for index in range(len(data)))
 
 
-def _split(item: Any) -> tuple[ModuleInputs, Any, bool]:
+def _split(item: Any, *, of_rows: bool) -> tuple[ModuleInputs, torch.Tensor | None, bool]:
     """Inputs and labels of a batch of a loader or an item of a dataset, and whether it is one row alone."""
     if not isinstance(item, list | tuple):
-        return ModuleInputs.of(item), None, False
+        return _inputs(item), None, of_rows
     if len(item) == 1:
-        return ModuleInputs.of(item[0]), None, False
+        return _inputs(item[0]), None, of_rows
     if len(item) != 2:
         raise UserError(
             "has batches that are neither inputs nor pairs of inputs and labels",
@@ -220,9 +250,30 @@ def _split(item: Any) -> tuple[ModuleInputs, Any, bool]:
             value=f"{len(item)} parts",
             allowed="((input, input, ...), labels), or a mapping of inputs",
         )
-    inputs, labels = item
-    single = isinstance(labels, int | np.integer) or getattr(labels, "ndim", 1) == 0
-    return ModuleInputs.of(inputs), labels, single
+    inputs = _inputs(item[0])
+    try:
+        labels = torch.as_tensor(item[1])
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(
+            "has labels that are no numbers",
+            location="data",
+            value=item[1],
+            allowed="one integer for each row",
+        ) from error
+    if not labels.dim():
+        return inputs, labels.reshape(1), True
+    is_batch = labels.dim() == 1 and all(len(each) == len(labels) for each in inputs.tensors if each.dim())
+    if of_rows and not is_batch:
+        raise UserError(
+            "must be one integer for each row",
+            location="labels",
+            value=f"{labels.dtype}{list(labels.shape)}".removeprefix("torch."),
+        )
+    return inputs, labels.reshape(-1), False
+
+
+def _inputs(item: Any) -> ModuleInputs:
+    return ModuleInputs.of(item, "data")
 
 
 def _together(parts: Sequence[ModuleInputs]) -> ModuleInputs:

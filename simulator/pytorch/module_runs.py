@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import gcd
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from simulator.inference.model import Model, model_of
 from simulator.inference.run_inference import InferenceResult, MacChoice, PolicyChoice, plan_network, run_plan
 from simulator.pytorch.exporter import ExportedModule, export_module
 from simulator.pytorch.module_inputs import ModuleData, ModuleInputs, host_array, module_data
-from simulator.pytorch.module_modes import require_module
+from simulator.pytorch.module_modes import bare_module
 from simulator.pytorch.quantized_layers import LayerScales, layer_scales
 from simulator.pytorch.scaled_plan import plan_with_scales
 from simulator.report.notebook import ResultView, view
@@ -132,10 +133,11 @@ def infer(
         UserError: a module that the exporter refuses, data or labels that do not fit, or anything else given
             that cannot be used.
     """
-    require_module(module)
+    module = bare_module(module)
     rows = module_data(data, labels, most=images)
-    model, notes = _model(module, rows, dynamic_shapes)
     known = None if calibration is None else module_data(calibration)
+    counts = [len(each) for each in (rows, known) if each is not None]
+    model, notes, calls = _model(module, rows, gcd(_EXAMPLE_ROWS, *counts), dynamic_shapes)
     chosen = _data(rows, known, model, notes)
     own = layer_scales(module)
     if scales is None and policy is None and own:
@@ -144,31 +146,36 @@ def infer(
         if own:
             chosen.facts.notes["scales"] = f"scales of {len(own)} fake-quantized layers are not used"
         return run_plan(model, chosen, plan_network(model, chosen, mac or "int8", policy))
-    plan = plan_with_scales(model, chosen, module, scales, mac, policy)
+    plan = plan_with_scales(model, chosen, module, scales, calls, mac, policy)
     return run_plan(model, chosen, plan)
 
 
-def _model(module: torch.nn.Module, rows: ModuleData, dynamic_shapes: Any) -> tuple[Model, dict[str, str]]:
-    """The module ready to be executed; where it fixes its batch, for the number of rows that there are."""
+def _model(
+    module: torch.nn.Module, rows: ModuleData, at_once: int, dynamic_shapes: Any
+) -> tuple[Model, dict[str, str], Mapping[str, str]]:
+    """The module ready to be executed; where it fixes its batch, for `at_once` rows.
+
+    With it come notes, and the modules whose calls its layers are.
+    """
     few = min(len(rows), _EXAMPLE_ROWS)
     example = rows.rows(0, few)
     if few < _EXAMPLE_ROWS:
         example = example.mapped(lambda tensor: torch.cat([tensor] * _EXAMPLE_ROWS))
     if dynamic_shapes is not None:
         exported = export_module(module, example, dynamic_shapes=dynamic_shapes)
-        return model_of(exported.source), _notes(exported)
+        return model_of(exported.source), _notes(exported), exported.calls
     open_shapes = _open(module, example)
     try:
         exported = export_module(module, example, dynamic_shapes=open_shapes)
         model = model_of(exported.source)
         if model.run_size is None:
-            return model, _notes(exported)
-        reason = "another number of rows has no result, or one of another shape"
+            return model, _notes(exported), exported.calls
+        reason = "another number of rows has no result, one of another shape, or other weights"
     except UserError as refused:
         reason = refused.problem
-    exported = export_module(module, rows.rows(0, few))
-    fixed = f"rows go through {few} at a time, as the batch is fixed: {reason}"
-    return model_of(exported.source), {"batch": fixed, **_notes(exported)}
+    exported = export_module(module, rows.rows(0, at_once))
+    fixed = f"rows go through {at_once} at a time, as the batch is fixed: {reason}"
+    return model_of(exported.source), {"batch": fixed, **_notes(exported)}, exported.calls
 
 
 def _notes(exported: ExportedModule) -> dict[str, str]:

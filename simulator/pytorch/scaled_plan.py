@@ -16,7 +16,7 @@ from simulator.inference.model import Model
 from simulator.inference.quantization import LayerPlan, NetworkPlan, to_codes
 from simulator.inference.run_inference import MacChoice, PolicyChoice, plan_network
 from simulator.numerics import get_mac
-from simulator.pytorch.quantized_layers import LayerScales
+from simulator.pytorch.quantized_layers import LayerScales, layer_name
 
 TRAINED = "trained scales"
 
@@ -26,6 +26,7 @@ def plan_with_scales(
     data: Data,
     module: torch.nn.Module,
     scales: Mapping[str, LayerScales],
+    calls: Mapping[str, str],
     mac: MacChoice | None,
     policy: PolicyChoice,
 ) -> NetworkPlan:
@@ -35,7 +36,8 @@ def plan_with_scales(
         model: the network of `module`.
         data: to calibrate the other layers with.
         module: whose weights the scales belong to.
-        scales: from `layer_scales`.
+        scales: from `layer_scales`; those of a module are taken for each of its calls.
+        calls: the modules whose calls the layers are (`ExportedModule`).
         mac: the MAC; None: that of the scales. Its operand formats are those of the scales.
         policy: of layers without scales.
 
@@ -44,19 +46,23 @@ def plan_with_scales(
             than the network's (a batch normalization was folded into them).
     """
     products = {product.name: product for product in model.products}
+    modules = {name: layer_name(calls[name], module.get_submodule(calls[name])) for name in calls}
+    known = {
+        name: next((key for key in (name, modules.get(name)) if key in scales), None) for name in products
+    }
     for name in scales:
-        if name not in products:
+        if name not in known.values():
             raise UserError(
                 "scales are for a layer that the network lacks",
                 location=f"scales.{name}",
                 value=name,
-                candidates=products,
+                candidates=[*products, *modules.values()],
             )
     names = {each.mac for each in scales.values()}
     if mac is None and len(names) > 1:
         raise UserError("scales are of several MACs", location="mac", value=sorted(names))
     chosen = get_mac(next(iter(names)) if mac is None else mac)
-    others = [name for name in products if name not in scales]
+    others = [name for name, key in known.items() if key is None]
     layers: dict[str, LayerPlan] = {}
     choices: dict[str, Any] = {}
     warnings: tuple[str, ...] = ()
@@ -70,16 +76,19 @@ def plan_with_scales(
             f"layers without trained scales, by policy {rest.policy}: {', '.join(others)}",
             *rest.warnings,
         )
-    for name, each in scales.items():
+    for name, key in known.items():
+        if key is None:
+            continue
+        each = scales[key]
         if (each.activation_format, each.weight_format) != (chosen.activation.spec, chosen.weight.spec):
             raise UserError(
                 f"scales are of other formats than those of {chosen.name}",
-                location=f"scales.{name}",
+                location=f"scales.{key}",
                 value=f"{each.activation_format} x {each.weight_format}",
                 allowed=f"{chosen.activation.spec} x {chosen.weight.spec}",
             )
         product = products[name]
-        _require_same_weights(product, module)
+        _require_same_weights(product, module, calls)
         assert product.weights is not None
         weight_scale: float | NDArray[np.float64] = each.weight
         if not isinstance(weight_scale, float):
@@ -90,9 +99,11 @@ def plan_with_scales(
     return NetworkPlan(called, {name: layers[name] for name in products}, choices, warnings)
 
 
-def _require_same_weights(product: Product, module: torch.nn.Module) -> None:
+def _require_same_weights(product: Product, module: torch.nn.Module, calls: Mapping[str, str]) -> None:
     """Refuse weights that are not the layer's own any more. Raises UserError."""
-    layer: Any = module.get_submodule(product.name)
+    if product.name not in calls:
+        raise UserError("has scales, but no weights of a module's own", location=product.name)
+    layer: Any = module.get_submodule(calls[product.name])
     own = layer.weight.detach().cpu().float().numpy()
     found = product.weights
     if found is not None:

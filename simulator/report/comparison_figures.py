@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from simulator.foundation.proportion import share_interval
+from simulator.foundation.proportion import wilson_interval
 from simulator.report import units
 from simulator.report.comparison import Comparison, Metric, Variant
 from simulator.report.components import cause_colours, cause_label, colours, in_order, label
@@ -113,7 +113,7 @@ def _ends(metric: Metric, result: Result, scale: units.Scale) -> tuple[float, fl
         ends = ends_of(result, _PRICED[metric.key])
     elif metric.is_accuracy and result.accuracy is not None and result.accuracy.outcomes:
         right = result.accuracy.outcomes
-        ends = share_interval(sum(right), len(right))
+        ends = wilson_interval(sum(right) / len(right), len(right))
     return None if ends is None else (ends[0] / scale.factor, ends[1] / scale.factor)
 
 

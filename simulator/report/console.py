@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from simulator.dataflow import DATAFLOWS
 from simulator.report import units
+from simulator.report.captions import describe_accuracy, describe_array
 from simulator.report.comparison import Cell, Comparison, Metric, Variant, compare_results
 from simulator.report.components import cause_colours, cause_label, colours, in_order, label
+from simulator.report.console_front import draw_front, front_points
 from simulator.report.console_parts import Page
+from simulator.report.hints import hint
 from simulator.report.intervals import shown_differences, shown_interval
 from simulator.report.price_origin import LEGEND, MAC_LEGEND, MARKS, Standing, component_standing, marked
 from simulator.report.unpriced import reasons, reasons_of_variants, shared_lines, unpriced_totals
@@ -20,10 +22,11 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_TITLES = {name: flow.title for name, flow in DATAFLOWS.items()}
 _TOP_LAYERS = 10
 _MOST_WARNINGS = 8
 _BAR = 30
+_FIGURE = 28
+"""Columns that a headline figure takes with its name."""
 _NAME = 24
 _NARROW_NAME = 16
 
@@ -74,6 +77,7 @@ def render_comparison(results: Sequence[Result], console: Console, *, mixed: boo
         notes.append(f"{MARKS['estimate']} {MAC_LEGEND}")
     for note in notes:
         page.line(page.text(note, "dim"))
+    draw_front(page, front_points(comparison))
     page.heading("The chip without its DRAM", "one MAC is two operations")
     page.line(_variants(page, comparison, of_chip=True))
     _energy_of_variants(page, comparison)
@@ -86,39 +90,8 @@ def render_comparison(results: Sequence[Result], console: Console, *, mixed: boo
     _warnings(page, shared_lines([(name, result.warnings) for name, result in comparison.named_results]))
 
 
-def describe_array(result: Result) -> str:
-    """The architecture in one line: name, MAC, grid, dataflow and clock, as far as the result says."""
-    array = result.arch.get("array", {})
-    parts = [str(result.arch.get("name", "unnamed")), result.mac]
-    if "rows" in array and "columns" in array:
-        parts.append(f"{array['rows']}×{array['columns']}")
-    if "dataflow" in array:
-        name = str(array["dataflow"])
-        parts.append(_TITLES.get(name, name))
-    if "clock_mhz" in result.arch:
-        parts.append(f"{result.arch['clock_mhz']:g} MHz")
-    if result.network.batch != 1:
-        parts.append(f"batch {result.network.batch}")
-    return " · ".join(parts)
-
-
-def describe_accuracy(result: Result) -> str:
-    """Images, policy, top-1 and agreement with float32 in one line; empty without data."""
-    accuracy = result.accuracy
-    if accuracy is None:
-        return ""
-    parts = [f"{units.whole(accuracy.images)} images"]
-    if accuracy.policy:
-        parts.append(f"policy {accuracy.policy}")
-    if accuracy.top1 is not None:
-        beside = "" if accuracy.top1_float32 is None else f" (float32 {units.percent(accuracy.top1_float32)})"
-        parts.append(f"top-1 {units.percent(accuracy.top1)}{beside}")
-    if accuracy.agreement_with_float32 is not None:
-        parts.append(f"agrees with float32 on {units.percent(accuracy.agreement_with_float32)}")
-    return " · ".join(parts)
-
-
 def _headline(page: Page, result: Result) -> Table:
+    """Three figures a line, or as many as the width takes."""
     from rich.table import Table
 
     totals = result.totals
@@ -137,9 +110,10 @@ def _headline(page: Page, result: Result) -> Table:
         ("TOPS", units.significant(totals.tops)),
     )
     grid = Table.grid(padding=(0, 2))
-    for row in range(0, len(figures), 3):
+    beside = max(1, min(3, page.width // _FIGURE))
+    for row in range(0, len(figures), beside):
         cells: list[Text] = []
-        for name, figure in figures[row : row + 3]:
+        for name, figure in figures[row : row + beside]:
             cells += [page.text(f"  {name}", "dim"), page.text(figure, "bold")]
         grid.add_row(*cells)
     return grid
@@ -192,6 +166,8 @@ def _cycles_by_cause(page: Page, result: Result) -> None:
                 page.bar(cycles / largest, _bar_width(page, 46), colour[cause]),
             )
     page.line(table)
+    if said := hint(result):
+        page.line(page.text(f"> {said}", "bold"))
 
 
 def _layers(page: Page, result: Result, *, full: bool) -> None:
@@ -253,9 +229,9 @@ def _variants(page: Page, comparison: Comparison, *, of_chip: bool) -> Table:
     table = page.table(
         [("variant", "left"), *((f"{metric.label}\n{scale.unit}", "right") for _, metric, scale in shown)]
     )
-    first = table.columns[0]
-    first.no_wrap, first.overflow = False, "fold"
-    first.min_width = min(_NARROW_NAME, max(len(_variant_name(variant)) for variant in comparison.variants))
+    table.columns[0].min_width = min(
+        _NARROW_NAME, max(len(_variant_name(variant)) for variant in comparison.variants)
+    )
     for variant in comparison.variants:
         cells = [_cell(page, metric, scale, variant.cells[place]) for place, metric, scale in shown]
         name = page.text(_variant_name(variant))

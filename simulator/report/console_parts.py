@@ -1,19 +1,29 @@
-"""What console pages are made of: plain tables, bars in eighths of a character, text for ASCII terminals."""
+"""What console pages are made of: plain tables, bars in eighths of a character, text for ASCII terminals.
+
+No figure is cut: where a table is wider than the page, it is printed as several tables of fewer columns.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from simulator.report.components import Colour
 from simulator.report.units import ascii_only
 
 Justify = Literal["left", "right"]
+
+_LEAST_NAME: Final = 12
+"""Columns that a folded first column keeps."""
+
+_GAP: Final = 2
+"""Columns between two columns of a table."""
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -43,7 +53,11 @@ class Page:
         self._console.print(line)
 
     def line(self, content: RenderableType = "") -> None:
-        """One paragraph."""
+        """One paragraph, or a table in as many pieces as the width takes."""
+        if isinstance(content, Table):
+            for piece in fitting_tables(content, self.width):
+                self._console.print(piece)
+            return
         self._console.print(self.text(content) if isinstance(content, str) else content)
 
     def bar(self, share: float, width: int, colour: Colour) -> Text:
@@ -56,9 +70,76 @@ class Page:
 
     def table(self, columns: Iterable[tuple[str, Justify]]) -> Table:
         """An empty table with a line under its heading; columns never break inside a word."""
-        table = Table(
-            box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim"
-        )
+        table = _empty_table()
         for title, justify in columns:
-            table.add_column(self.text(title), justify=justify, no_wrap=True, overflow="ellipsis")
+            table.add_column(self.text(title), justify=justify, no_wrap=justify == "right", overflow="fold")
         return table
+
+
+def fitting_tables(table: Table, width: int) -> list[Table]:
+    """A table as tables that fit `width` uncut: each has the first column and as many others as fit.
+
+    Columns of bars, which have no title, are left out where they do not fit. A first column that leaves too
+    little to its neighbours is folded; what alone is wider than the width is folded as well.
+    """
+    needed = [_needed(column) for column in table.columns]
+    if not table.columns or sum(needed) - _GAP <= width:
+        return [table]
+    others = range(1, len(needed))
+    first = needed[0]
+    widest = max((needed[place] for place in others if _has_title(table.columns[place])), default=0)
+    if first + widest - _GAP > width:
+        first = min(first, max(_LEAST_NAME + _GAP, width + _GAP - widest))
+    groups: list[list[int]] = [[]]
+    for place in others:
+        used = first + sum(needed[other] for other in groups[-1])
+        if used + needed[place] - _GAP <= width:
+            groups[-1].append(place)
+        elif _has_title(table.columns[place]):
+            groups.append([place])
+    return [
+        _piece(
+            table,
+            [0, *group],
+            first - _GAP,
+            folds=first + sum(needed[place] for place in group) - _GAP > width,
+        )
+        for group in groups
+        if group
+    ]
+
+
+def _needed(column: Column) -> int:
+    """Columns of the terminal that a column of a table takes uncut, with the space behind it."""
+    widest = max(map(_lines_width, (column.header, *column.cells)))
+    if not column.no_wrap and column.min_width is not None:
+        return _GAP + column.min_width
+    return _GAP + min(widest, column.max_width or widest)
+
+
+def _lines_width(cell: RenderableType) -> int:
+    text = cell.plain if isinstance(cell, Text) else str(cell)
+    return max(map(cell_len, text.split("\n")))
+
+
+def _has_title(column: Column) -> bool:
+    return bool(str(column.header).strip())
+
+
+def _piece(table: Table, places: list[int], first_width: int, *, folds: bool) -> Table:
+    """The columns of a table at `places`, with its rows and their sections; `folds`: figures may fold too."""
+    piece = _empty_table()
+    for place in places:
+        old = table.columns[place]
+        piece.add_column(old.header, justify=old.justify, no_wrap=old.no_wrap and not folds, overflow="fold")
+    piece.columns[0].no_wrap, piece.columns[0].max_width = False, first_width
+    cells = [list(table.columns[place].cells) for place in places]
+    for row, content in enumerate(zip(*cells, strict=True)):
+        piece.add_row(*content, end_section=table.rows[row].end_section)
+    return piece
+
+
+def _empty_table() -> Table:
+    return Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim"
+    )

@@ -140,10 +140,11 @@ def _require_known(only: Sequence[str], groups: Sequence[Sequence[Figure]]) -> N
 def draw(figure: Figure, style: PlotStyle = _SCREEN) -> Canvas:
     """One chart as a matplotlib figure, for notebooks and for `write_plots`."""
     import matplotlib as mpl
-    from matplotlib.figure import Figure as Canvas
+
+    from simulator.report.shown_figure import ShownFigure
 
     with mpl.rc_context(_settings(style)):
-        canvas = Canvas(figsize=_size(figure, style), layout="constrained")
+        canvas = ShownFigure(figsize=_size(figure, style), layout="constrained")
         axes = canvas.add_subplot()
         match figure:
             case StackedBars():

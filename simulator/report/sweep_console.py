@@ -63,8 +63,7 @@ def _front_table(page: Page, front: list[SweepEntry]) -> Table:
     scales = [metric.column_scale(results) for metric in metrics]
     heads = (f"{metric.label}\n{scale.unit}" for metric, scale in zip(metrics, scales, strict=True))
     table = page.table([("point", "left"), *((head, "right") for head in heads)])
-    name = table.columns[0]
-    name.no_wrap, name.overflow, name.min_width = False, "fold", _SHORTEST_NAME
+    table.columns[0].min_width = _SHORTEST_NAME
     for entry in front:
         if entry.result is None:
             continue

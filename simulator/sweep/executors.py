@@ -6,12 +6,16 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +23,7 @@ from simulator.foundation import UserError
 from simulator.foundation.code_version import code_version
 from simulator.foundation.messages import cut
 from simulator.foundation.reading.json_documents import load_json
+from simulator.sweep.main_module import script_stays_here
 
 _CONNECT_TIMEOUT_S: Final = 10
 _CLOSE_TIMEOUT_S: Final = 2
@@ -30,18 +35,22 @@ _LONGEST_SILENCE_S: Final = 6
 
 _MOST_NAMED: Final = 3
 
+_MOST_PROCESSES: Final = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Workers:
     """An executor, how many jobs it can work on at once, and a check that it still does.
 
     `require_alive` raises UserError once the executor is lost; whoever waits for jobs calls it every second
-    or so.
+    or so. `share` makes a text in a file an argument that jobs can be handed again and again: they get the
+    path or, where workers may not see this machine's files, the text, which is sent to each of them once.
     """
 
     executor: Executor
     count: int
     require_alive: Callable[[], None] = field(default=lambda: None)
+    share: Callable[[Path, str], Any] = field(default=lambda path, _text: path)
 
 
 class _Processes(ProcessPoolExecutor):
@@ -49,13 +58,14 @@ class _Processes(ProcessPoolExecutor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Hand over a call. Processes that it starts inherit the mask of signals, from their first moment."""
-        if not hasattr(signal, "pthread_sigmask"):
-            return super().submit(fn, *args, **kwargs)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            return super().submit(fn, *args, **kwargs)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with script_stays_here():
+            if not hasattr(signal, "pthread_sigmask"):
+                return super().submit(fn, *args, **kwargs)
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                return super().submit(fn, *args, **kwargs)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def kill(self) -> None:
         """End every process at once; what they work on is lost."""
@@ -66,15 +76,44 @@ class _Processes(ProcessPoolExecutor):
         self.shutdown(wait=False, cancel_futures=True)
 
 
+def process_count(jobs: int | None) -> int:
+    """How many local processes: `jobs`, or one a core. Raises UserError: fewer than one, or over 1,024."""
+    count = available_cores() if jobs is None else jobs
+    if not 1 <= count <= _MOST_PROCESSES:
+        raise UserError(
+            "cannot run on that many processes",
+            source="--jobs",
+            value=count,
+            allowed=f"1 to {_MOST_PROCESSES:,}",
+        )
+    return count
+
+
+def _track_in_silence() -> None:
+    """Start the process that removes semaphores which killed processes leave, without its warning of them."""
+    if os.name != "posix":
+        return
+    before = sys.warnoptions[:]
+    sys.warnoptions.append(f"ignore::UserWarning:{resource_tracker.__name__}")
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions[:] = before
+
+
 @contextmanager
 def local_processes(jobs: int | None = None) -> Iterator[Workers]:
     """Processes of this machine, as many as it has cores unless said otherwise.
 
     They are spawned, not forked, so that no thread's lock is copied in a locked state; they end when this
     process ends, even when it is killed, and at once when the block ends with an error.
+
+    Raises:
+        UserError: fewer than one process, or more than 1,024.
     """
-    count = jobs or available_cores()
+    count = process_count(jobs)
     context = multiprocessing.get_context("spawn")
+    _track_in_silence()
     executor = _Processes(count, mp_context=context, initializer=_end_with_parent)
     try:
         yield Workers(executor, count)
@@ -82,6 +121,21 @@ def local_processes(jobs: int | None = None) -> Iterator[Workers]:
         executor.kill()
         raise
     executor.shutdown(wait=True, cancel_futures=True)
+
+
+def workers_at(jobs: int | None, dask: str | None) -> AbstractContextManager[Workers]:
+    """Local processes, or the workers of a Dask cluster where its address is given.
+
+    Raises:
+        UserError: both are given; when entered, as `local_processes` and `dask_cluster`.
+    """
+    if dask is None:
+        return local_processes(jobs)
+    if jobs is not None:
+        raise UserError(
+            "is for local processes: a Dask cluster has its own number", source="--jobs", value=jobs
+        )
+    return dask_cluster(dask)
 
 
 @contextmanager
@@ -122,10 +176,21 @@ def dask_cluster(address: str) -> Iterator[Workers]:
             scheduler.require_same_code()
             # The scheduler runs the jobs of a lost worker again; `retries` covers what fails in transfer.
             executor = client.get_executor(pure=False, retries=3)
-            yield Workers(executor, count, scheduler.require_alive)
+            yield Workers(executor, count, scheduler.require_alive, partial(_sent, client))
         finally:
             with suppress(Exception):
                 client.close(timeout=_CLOSE_TIMEOUT_S)
+
+
+def _sent(client: Any, _path: Path, text: str) -> Any:
+    """A future of a text, which workers get from each other, and again from here where all are lost."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the text is large
+        return client.submit(_same, text, pure=False, retries=3)
+
+
+def _same(text: str) -> str:
+    return text
 
 
 def _scheduler_of(address: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cache
 
@@ -17,6 +17,7 @@ from simulator.foundation.reading.content import sha256_of
 from simulator.foundation.reading.limits import LARGEST_ARCHIVE_BYTES
 from simulator.measured_runs import Tensors, tensor_files
 from simulator.numerics import get_mac
+from simulator.numerics.mac_setting import mac_setting
 from simulator.result import SCHEMA_VERSION, Origin, Result
 from simulator.simulation import configure, load_workload, origin, simulate
 from simulator.sweep.spec import SweepPoint
@@ -91,7 +92,8 @@ def plan(
                 point.network, batch=point.batch, skip_unsupported=skip_unsupported, sizes=sizes
             )
         try:
-            arch = configure(point.arch, {"array.mac": point.mac, **point.overrides})
+            mac = None if point.mac is None else mac_setting(point.mac)
+            arch = configure(point.arch, {"array.mac": mac, **point.overrides})
             macs |= mac_names(arch)
             trained = None
             if tensors is not None:
@@ -154,10 +156,15 @@ def make_job(
 
 def run_job(job: Job) -> JobOutcome:
     """Simulate a job; whatever goes wrong comes back as text, so that other jobs are not lost."""
-    if job.code != code_version():
-        return JobOutcome(None, f"the worker runs other code: {code_version()}, planned with {job.code}")
+    return outcome_of(lambda: _simulated(job).model_dump_json(), code=job.code)
+
+
+def outcome_of(compute: Callable[[], str], *, code: str) -> JobOutcome:
+    """What `compute` gives, or what went wrong as text; `code` is the version that it was planned with."""
+    if code != code_version():
+        return JobOutcome(None, f"the worker runs other code: {code_version()}, planned with {code}")
     try:
-        return JobOutcome(_simulated(job).model_dump_json(), None)
+        return JobOutcome(compute(), None)
     except UserError as error:
         return JobOutcome(None, str(error))
     except MemoryError:

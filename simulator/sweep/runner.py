@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from typing import Generic, Literal, Protocol, TypeVar
 
 from simulator.foundation import UserError
-from simulator.foundation.callbacks import Progress
+from simulator.foundation.callbacks import Advance, Progress
 from simulator.sweep.executors import Workers
 from simulator.sweep.jobs import Job, JobOutcome, run_job
-from simulator.sweep.store import SweepStore
+from simulator.sweep.store import PointStore, SweepStore
 
 _JOBS_IN_HAND_PER_WORKER = 2
 """One computed, one waiting: workers do not idle, and a kill loses little."""
@@ -25,13 +27,63 @@ _ASK_AGAIN_S = 1.0
 Outcome = Future[JobOutcome]
 
 
+class Keyed(Protocol):
+    """Work that a store can keep the outcome of."""
+
+    @property
+    def key(self) -> str:
+        """A hash of all that decides the outcome."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """What it is, for people."""
+        ...
+
+
+Work = TypeVar("Work", bound=Keyed)
+
+AfterFailure = Literal["go on", "stop"]
+"""Whether other jobs still run once one has failed; those in hand are always finished."""
+
+
 def run_stored(
     jobs: Sequence[Job], store: SweepStore, workers: Workers, *, progress: Progress | None = None
 ) -> dict[str, str]:
-    """Compute every job that the store has no result of, and keep the results there.
+    """Simulate every job that the store has no result of; see `run_kept`."""
+    return run_kept(
+        jobs,
+        store,
+        workers,
+        lambda job: workers.executor.submit(run_job, job),
+        what="points",
+        progress=progress,
+    )
+
+
+def run_kept(
+    jobs: Sequence[Work],
+    store: PointStore,
+    workers: Workers,
+    submit: Callable[[Work], Outcome],
+    *,
+    what: str,
+    after_failure: AfterFailure = "go on",
+    progress: Progress | None = None,
+) -> dict[str, str]:
+    """Compute every job that the store has no outcome of, and keep the outcomes there.
 
     Jobs that another process on the same store has claimed are waited for, and taken over when it ends
     without finishing them.
+
+    Args:
+        jobs: what to compute; of equal keys one.
+        store: where outcomes are kept.
+        workers: how many jobs they take, and whether they are there.
+        submit: hands a job to the workers.
+        what: the jobs, as progress names them.
+        after_failure: of a job.
+        progress: called after every job.
 
     Returns:
         Why a job has no result, by key, for those that failed.
@@ -43,9 +95,11 @@ def run_stored(
     unique = {job.key: job for job in jobs}
     store.require_sound(unique)
     waiting = deque(job for job in unique.values() if not store.finished(job.key))
-    run = _Run(store, workers, total=len(unique), done=len(unique) - len(waiting), progress=progress)
+    done = len(unique) - len(waiting)
+    tell = None if progress is None else partial(progress, what)
+    run = _Run(store, workers, submit, total=len(unique), done=done, tell=tell)
     run.tell()
-    elsewhere: deque[Job] = deque()
+    elsewhere: deque[Work] = deque()
     while waiting or elsewhere or run.in_hand:
         while waiting and not run.full:
             job = waiting.popleft()
@@ -53,6 +107,9 @@ def run_stored(
                 elsewhere.append(job)
         if run.in_hand:
             run.collect()
+            if run.failures and after_failure == "stop":
+                waiting.clear()
+                elsewhere.clear()
         elif elsewhere:
             time.sleep(_LOOK_AGAIN_S)
             waiting, elsewhere = elsewhere, deque()
@@ -83,26 +140,34 @@ def _some(pending: Iterable[Outcome], workers: Workers) -> tuple[set[Outcome], s
         workers.require_alive()
 
 
-class _Run:
+class _Run(Generic[Work]):
     """Jobs in hand and what came of them."""
 
     def __init__(
-        self, store: SweepStore, workers: Workers, *, total: int, done: int, progress: Progress | None
+        self,
+        store: PointStore,
+        workers: Workers,
+        submit: Callable[[Work], Outcome],
+        *,
+        total: int,
+        done: int,
+        tell: Advance | None,
     ) -> None:
-        self.in_hand: dict[Outcome, Job] = {}
+        self.in_hand: dict[Outcome, Work] = {}
         self.failures: dict[str, str] = {}
         self._store = store
         self._workers = workers
+        self._submit = submit
         self._total = total
         self._done = done
-        self._progress = progress
+        self._tell = tell
 
     @property
     def full(self) -> bool:
         """Whether the workers have enough to do."""
         return len(self.in_hand) >= _JOBS_IN_HAND_PER_WORKER * self._workers.count
 
-    def start(self, job: Job) -> bool:
+    def start(self, job: Work) -> bool:
         """Hand a job to the workers; False when another process has claimed it."""
         if not self._store.claim(job.key):
             return False
@@ -110,7 +175,7 @@ class _Run:
             self._store.release(job.key)
             self._count()
             return True
-        self.in_hand[self._workers.executor.submit(run_job, job)] = job
+        self.in_hand[self._submit(job)] = job
         return True
 
     def collect(self) -> None:
@@ -130,8 +195,8 @@ class _Run:
 
     def tell(self) -> None:
         """Report how far the run is."""
-        if self._progress is not None:
-            self._progress("points", self._done, self._total)
+        if self._tell is not None:
+            self._tell(self._done, self._total)
 
     def _count(self) -> None:
         self._done += 1
@@ -144,8 +209,7 @@ def _outcome(future: Outcome, workers: Workers) -> JobOutcome:
         return future.result()
     except BrokenProcessPool as error:
         raise UserError(
-            "a worker process ended early: killed, out of memory, or started by a script that does not call "
-            'this under `if __name__ == "__main__":`; what is finished is kept',
+            "a worker process ended early: killed, or out of memory; what is finished is kept",
             allowed="running again, with fewer jobs",
         ) from error
     except (CancelledError, OSError, TimeoutError) as error:

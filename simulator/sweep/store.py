@@ -1,4 +1,4 @@
-"""Where finished points are kept: one `result.json` a point, so that a killed sweep loses nothing.
+"""Where finished work is kept: one JSON file a point of a sweep, so that what is killed loses nothing.
 
 A store is a folder. A point's file has the hash of everything that decides its result for a name (its key),
 holds this key and a checksum, appears whole by a rename, and is never changed. That needs no database: two
@@ -13,7 +13,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -30,13 +31,7 @@ from simulator.result_seal import require_seal, seal
 if sys.platform != "win32":
     import fcntl
 
-FORMAT = "systolic sweep store"
-VERSION = 2
-"""Points of version 1 had no checksum."""
-
 _MARKER = "store.json"
-_BEING_MADE = (f".{_MARKER}", _MARKER, "points", "claims", "defects.log")
-"""What another process that makes the same store may already have put there."""
 
 _POINT: Final = re.compile(r"([0-9a-f]{64})\.json")
 _HALF_WRITTEN: Final = re.compile(rf"\.([0-9a-f]{{64}})\.json\.[0-9]+{re.escape(PART)}")
@@ -44,23 +39,52 @@ _HALF_WRITTEN: Final = re.compile(rf"\.([0-9a-f]{{64}})\.json\.[0-9]+{re.escape(
 _HEXADECIMAL_DIGITS_OF_A_LOCK = 15  # a byte offset below 2**60
 
 
-class SweepStore:
-    """A folder of finished points.
+@dataclass(frozen=True, slots=True)
+class StoreKind:
+    """What a store is called and holds.
+
+    Attributes:
+        format: what its marker says.
+        version: of what its files hold; stores of other versions are refused.
+        name: of the store, in words.
+        piece: a single piece of finished work, in words.
+        whole: what the pieces are of, in words.
+    """
+
+    format: str
+    version: int
+    name: str
+    piece: str
+    whole: str
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder of the pieces."""
+        return f"{self.piece}s"
+
+
+class PointStore:
+    """A folder of finished pieces of work, called points here, each a sealed JSON document under its key.
+
+    `facts` are what all of its work has in common: the marker of a new store gets them, and `self.facts` are
+    those of the marker that is there.
 
     Raises:
         UserError: the folder cannot be written, is no store, is of another version, is corrupted, or has
             something else than points where its points are, which is named.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: StoreKind, facts: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self._points = folder / "points"
+        self.kind = kind
+        self._points = folder / kind.folder
         marker = folder / _MARKER
         if not exists(marker):
-            _require_no_other_files(folder)
+            self._require_no_other_files()
             prepare_folder(folder)
-            write_text(marker, json.dumps({"format": FORMAT, "version": VERSION}) + "\n")
-        _check_marker(marker)
+            mark = {"format": kind.format, "version": kind.version, **(facts or {})}
+            write_text(marker, json.dumps(mark) + "\n")
+        self.facts = self._checked_marker(marker)
         prepare_folder(self._points)
         self._claims = _open_claims(folder / "claims")
         self._sweep_up()
@@ -135,7 +159,7 @@ class SweepStore:
                 try:
                     require_seal(text, source=self.path(key), key=key)
                 except UserError as error:
-                    raise self._corrupted(key, error) from error
+                    raise self.corrupted(key, error) from error
 
     def _sweep_up(self) -> None:
         """Remove half-written files of processes that were killed; those of living ones are claimed."""
@@ -146,13 +170,66 @@ class SweepStore:
             left_over = _HALF_WRITTEN.fullmatch(name)
             if left_over is None or (exists(file) and not is_file(file)):
                 raise UserError(
-                    "is no point of a sweep; move it out of the store",
+                    f"is no {self.kind.piece} of {self.kind.whole}; move it out of the store",
                     source=file,
-                    allowed="files KEY.json that a sweep has written",
+                    allowed=f"files KEY.json of a {self.kind.name}",
                 )
             if self.claim(left_over[1]):
                 remove_file(file)
                 self.release(left_over[1])
+
+    def _require_no_other_files(self) -> None:
+        # Another process that makes the same store may already have put some of it there.
+        own = (f".{_MARKER}", _MARKER, self.kind.folder, "claims", "defects.log")
+        for name in names_in(self.folder) if exists(self.folder) else ():
+            if not name.startswith(own):
+                raise UserError(
+                    f"is a folder with other files ({name}) and no {self.kind.name}",
+                    source=self.folder,
+                    allowed="a new or empty folder",
+                )
+
+    def _checked_marker(self, marker: Path) -> dict[str, object]:
+        """What the marker says beside format and version."""
+        try:
+            document = load_json(marker)
+        except UserError as error:
+            raise UserError(
+                f"the store is corrupted: {error.problem}", source=marker, location=error.location
+            ) from error
+        if not isinstance(document, dict) or document.get("format") != self.kind.format:
+            raise UserError(f"the store is corrupted: this does not mark a {self.kind.name}", source=marker)
+        version = document.get("version")
+        if type(version) is not int or version != self.kind.version:
+            raise UserError(
+                "the store is of another version",
+                source=marker,
+                location="version",
+                value=version,
+                allowed=f"{self.kind.version}; give a new folder with --store, points of other versions are"
+                " not reused",
+            )
+        return {name: value for name, value in document.items() if name not in ("format", "version")}
+
+    def corrupted(self, key: str, error: UserError) -> UserError:
+        """The error of a file that is not as it was written."""
+        return UserError(
+            f"the store is corrupted: {error.problem}; delete this file to compute its"
+            f" {self.kind.piece} again",
+            source=self.path(key),
+            location=error.location,
+        )
+
+
+SWEEP_STORE: Final = StoreKind("systolic sweep store", 2, name="sweep store", piece="point", whole="a sweep")
+"""Points of version 1 had no checksum."""
+
+
+class SweepStore(PointStore):
+    """A folder of the finished points of sweeps. Raises as `PointStore`."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, SWEEP_STORE)
 
     def result(self, key: str) -> Result:
         """A finished point's result.
@@ -163,44 +240,7 @@ class SweepStore:
         try:
             return load_result(self.path(key), key=key)
         except UserError as error:
-            raise self._corrupted(key, error) from error
-
-    def _corrupted(self, key: str, error: UserError) -> UserError:
-        return UserError(
-            f"the store is corrupted: {error.problem}; delete this file to compute its point again",
-            source=self.path(key),
-            location=error.location,
-        )
-
-
-def _require_no_other_files(folder: Path) -> None:
-    for name in names_in(folder) if exists(folder) else ():
-        if not name.startswith(_BEING_MADE):
-            raise UserError(
-                f"is a folder with other files ({name}) and no sweep store",
-                source=folder,
-                allowed="a new or empty folder",
-            )
-
-
-def _check_marker(marker: Path) -> None:
-    try:
-        document = load_json(marker)
-    except UserError as error:
-        raise UserError(
-            f"the store is corrupted: {error.problem}", source=marker, location=error.location
-        ) from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise UserError("the store is corrupted: this does not mark a sweep store", source=marker)
-    version = document.get("version")
-    if type(version) is not int or version != VERSION:
-        raise UserError(
-            "the store is of another version",
-            source=marker,
-            location="version",
-            value=version,
-            allowed=f"{VERSION}; give a new folder with --store, points of other versions are not reused",
-        )
+            raise self.corrupted(key, error) from error
 
 
 def _open_claims(path: Path) -> int:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from simulator.arch.memories import SramsConfig
 from simulator.dataflow import AXES, Axis
 from simulator.operands import FILTER, IFMAP, OPERANDS, Operand
+from simulator.system.chosen_tiling import Tiling
 from simulator.system.footprint import Integers, packed_bytes
 from simulator.system.geometry import Geometry
 from simulator.system.input_window import InputWindow
@@ -17,7 +18,6 @@ from simulator.system.layer_work import LayerWork, result_share
 from simulator.system.programme import Stream
 from simulator.system.run_network import LayerRun
 from simulator.system.tile_work import Tile
-from simulator.system.tiling import Tiling
 from simulator.system.tiling_needs import Limits, output_bytes, partial_sums_pass
 
 DRAM_BASE: Mapping[Operand, int] = {"ifmap": 0, "filter": 1 << 40, "ofmap": 2 << 40}

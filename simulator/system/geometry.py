@@ -93,6 +93,48 @@ def _is_product(convolution: Convolution) -> bool:
     return disjoint and not any(convolution.padding)
 
 
+_MANY_TAPS = 16
+"""Taps from which sums over them in closed form take less time than going through them."""
+
+
+@kernel
+def floor_sum(count: int, divisor: int, step: int, first: int) -> int:
+    """The sum of (first + i step) // divisor over i from 0 to `count` - 1; nothing is negative.
+
+    Source: Graham, Knuth, Patashnik, Concrete Mathematics, 2nd edition, section 3.5: points below a line are
+    counted as in Euclid's algorithm.
+    """
+    total = 0
+    while count > 0:
+        total += (step // divisor) * (count * (count - 1) // 2) + (first // divisor) * count
+        step, first = step % divisor, first % divisor
+        last = step * count + first
+        count, first = last // divisor, last % divisor
+        divisor, step = step, divisor
+    return total
+
+
+@kernel
+def _bounded_sum(axis: Axis, reached: int, first: int, stop: int, first_tap: int, stop_tap: int) -> int:
+    """The sum over taps of (reached - tap dilation) // stride, kept from `first` to `stop`, above `first`."""
+    stride, step = axis.stride, axis.dilation
+    above = min(stop_tap, max(first_tap, (reached - stop * stride) // step + 1))
+    below = min(stop_tap, max(above, (reached - (first + 1) * stride) // step + 1))
+    last = reached - first * stride - (below - 1) * step
+    return (above - first_tap) * (stop - first) + floor_sum(below - above, stride, step, last)
+
+
+@kernel
+def _reads(axis: Axis, first: int, stop: int, first_tap: int, stop_tap: int) -> int:
+    """Reads that outputs `first` to `stop` make inside of the input, all taps together."""
+    if first >= stop or first_tap >= stop_tap:
+        return 0
+    behind = axis.inputs - 1 + axis.padding + axis.stride
+    before = axis.padding + axis.stride - 1
+    below_end = _bounded_sum(axis, behind, first, stop, first_tap, stop_tap)
+    return below_end - _bounded_sum(axis, before, first, stop, first_tap, stop_tap)
+
+
 @kernel
 def _dilated_extent(axis: Axis, first: int, stop: int, first_tap: int, stop_tap: int) -> int:
     """As `input_extent`, tap by tap: an input that several outputs read through several taps counts once."""
@@ -101,6 +143,9 @@ def _dilated_extent(axis: Axis, first: int, stop: int, first_tap: int, stop_tap:
         common, rest = rest, common % rest
     # Output o reads through tap t what output o - outputs_apart reads through tap t + taps_apart.
     outputs_apart, taps_apart = axis.dilation // common, axis.stride // common
+    if stop_tap - first_tap > _MANY_TAPS:
+        again = _reads(axis, first + outputs_apart, stop, first_tap, stop_tap - taps_apart)
+        return _reads(axis, first, stop, first_tap, stop_tap) - again
     count = 0
     for tap in range(first_tap, stop_tap):
         offset = axis.padding - tap * axis.dilation
@@ -131,11 +176,12 @@ def input_extent(axis: Axis, first: int, stop: int, first_tap: int, stop_tap: in
     inside = max(first, min(stop, -(offset // axis.stride)))
     outside = max(inside, min(stop, (axis.inputs - reach - offset) // axis.stride + 1))
     count = (outside - inside) * reach
-    for output in range(first, inside):
-        begin = output * axis.stride + offset
+    # At each edge one window at most has a part inside, as the others are a stride away from it.
+    if inside > first:
+        begin = (inside - 1) * axis.stride + offset
         count += max(0, min(axis.inputs, begin + reach) - max(0, begin))
-    for output in range(outside, stop):
-        begin = output * axis.stride + offset
+    if outside < stop:
+        begin = outside * axis.stride + offset
         count += max(0, min(axis.inputs, begin + reach) - max(0, begin))
     return count
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from simulator.foundation import UserError
 from simulator.operands import FILTER, IFMAP, OFMAP, Operand
+from simulator.system.chosen_tiling import Tiling
 from simulator.system.layer_work import LayerWork, result_share
 from simulator.system.nest import (
     COLUMN,
@@ -33,7 +34,6 @@ from simulator.system.nest import (
 )
 from simulator.system.programme import NEVER, Programme, Step, Stream, Transfer, in_service_order
 from simulator.system.tile_work import COSTS, CYCLES, OUTPUT, PORT, TAIL, Tile, cost_of_step
-from simulator.system.tiling import Tiling
 
 LARGEST_PROGRAMME = 250_000
 """Steps beyond which layers are not written out: some 0.5 GB, and timelines that no viewer opens."""

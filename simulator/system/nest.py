@@ -193,12 +193,27 @@ def filter_bytes_at(g: Geometry, b: Blocking, bits: int, at: Integers) -> int:
 
 
 @helper
-def uniform_range(g: Geometry, b: Blocking, kind: int) -> tuple[int, int]:
-    """Iterations of a loop, first and stop, whose tiles are all alike: whole, and clear of padding."""
+def _period_of_reduction(g: Geometry, b: Blocking) -> int:
+    """After how many pieces of the reduction the tiles are alike again: those that read the same taps."""
+    if b.whole_k == IFMAP:
+        return 1
+    taps, rest = g.rows.kernel * g.columns.kernel, b.k
+    common = taps
+    while rest:
+        common, rest = rest, common % rest
+    return taps // common
+
+
+@helper
+def uniform_range(g: Geometry, b: Blocking, kind: int) -> tuple[int, int, int]:
+    """Iterations of a loop, first and stop, whose tiles are whole and clear of padding, and their period.
+
+    Tiles a period apart are alike.
+    """
     lengths, sizes = lengths_of(g), sizes_of(b)
     whole = lengths[kind] // sizes[kind]
-    if kind == REDUCTION and b.k % (g.rows.kernel * g.columns.kernel):
-        return 0, 0
+    if kind == REDUCTION:
+        return 0, whole, _period_of_reduction(g, b)
     if kind in (ROW, COLUMN):
         axis = g.rows if kind == ROW else g.columns
         size = sizes[kind]
@@ -207,8 +222,8 @@ def uniform_range(g: Geometry, b: Blocking, kind: int) -> tuple[int, int]:
         reach = axis.dilation * (axis.kernel - 1) + 1
         # The last output of iteration i is (i + 1) size - 1; its window must end inside of the input.
         room = axis.inputs + axis.padding - reach + axis.stride
-        return first, max(first, min(whole, room // step))
-    return 0, whole
+        return first, max(first, min(whole, room // step)), 1
+    return 0, whole, 1
 
 
 class Memory(NamedTuple):

@@ -56,6 +56,8 @@ from simulator.system.nest_state import (
 from simulator.system.nest_transfers import fill_buffers, ofmap_comes_in, serve
 from simulator.system.tile_work import COSTS, CYCLES, OUTPUT, PORT, TAIL, Array, Tile, cost_of_step
 
+MOST_PLAYED = 10_000_000
+"""Steps of a layer that differ from those before them: 1 to 3 s of processor time."""
 _FEWEST_REPETITIONS = 4
 _NEVER = 1 << 60
 
@@ -104,21 +106,24 @@ def _leap(
 ) -> int:
     """At the beginning of an iteration of the loop at place `moved`: take repetitions at once.
 
-    Iterations are alike where their tiles are and those of the next two, which are fetched ahead.
+    Iterations are alike where their tiles are and those of the next two, which are fetched ahead: whole
+    periods apart, clear of the ends of the loop.
 
     Returns:
         The time after the repetitions.
     """
     kind = loops.kinds[moved]
     index, first, stop = at[kind], loops.first_uniform[kind], loops.stop_uniform[kind]
+    period = loops.period[kind]
     for place in range(moved + 1, loops.moving):
         inner = loops.kinds[place]
         scratch.known_iteration[inner], scratch.patience[inner] = -1, 1
-    if stop - first <= _FEWEST_REPETITIONS or not first <= index < stop:
+    if stop - first <= max(_FEWEST_REPETITIONS, 2 * period) or not first <= index < stop:
         scratch.known_iteration[kind] = -1
         return now
     known = scratch.known_iteration[kind]
-    if known >= 0 and looks_like(work, state, now, scratch.known_states[kind]):
+    is_alike = known >= 0 and (index - known) % period == 0
+    if is_alike and looks_like(work, state, now, scratch.known_states[kind]):
         times = max(0, (stop - 2 - index) // (index - known))
         cycles = int(times * (now - scratch.known_time[kind]))
         for i in range(TOTALS):
@@ -129,7 +134,7 @@ def _leap(
         at[kind] += times * (index - known)
         scratch.known_iteration[kind], scratch.patience[kind] = -1, _NEVER
         return now + cycles
-    if scratch.patience[kind] < _NEVER and (known < 0 or index - known >= scratch.patience[kind]):
+    if scratch.patience[kind] < _NEVER and (known < 0 or index - known >= scratch.patience[kind] * period):
         if known >= 0:
             scratch.patience[kind] *= 2
         see_from(work, state, now, scratch.known_states[kind])
@@ -258,8 +263,19 @@ def _leave(
 
 
 @still_kernel
-def play_nest(work: LayerWork, b: Blocking, slots: Slots, totals: Integers, scratch: Scratch) -> None:
-    """Write what a tiled layer does into `totals`, which has `TOTALS` places."""
+def play_nest(
+    work: LayerWork,
+    b: Blocking,
+    slots: Slots,
+    totals: Integers,
+    scratch: Scratch,
+    most: int = MOST_PLAYED,
+) -> bool:
+    """Write what a tiled layer does into `totals`, which has `TOTALS` places.
+
+    Returns:
+        Whether the layer came to its end, in at most about `most` steps that were not leapt over.
+    """
     g = work.geometry
     loops = loops_of(g, b, scratch)
     state, at, following = scratch.state, scratch.at, scratch.following
@@ -300,9 +316,12 @@ def play_nest(work: LayerWork, b: Blocking, slots: Slots, totals: Integers, scra
             serve(work, loops, state, totals, stream, ahead[stream], enabled, scratch.target[stream])
         if moved < 0:
             break
+        if totals[PLAYED] >= most:
+            return False
         for kind in range(KINDS):
             at[kind] = following[kind]
     totals[STALL_OUTPUT] += out - now
     totals[END] = max(out, state[STORE + MET])
     if totals[END] > out:
         blame(state, totals, STORE, STALL_OFMAP, STALL_OUTPUT, out, totals[END])
+    return True

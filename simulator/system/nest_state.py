@@ -51,7 +51,8 @@ class Loops(NamedTuple):
     kinds: the `moving` loops with more than one, outermost first.
     turns: by operand, kinds that bring another tile of it.
     changes: by operand and place in `kinds`, 1 where the next iteration of that loop does.
-    first_uniform, stop_uniform: by kind, the iterations whose tiles are alike.
+    first_uniform, stop_uniform, period: by kind, the iterations of which those a period apart have tiles that
+        are alike.
     """
 
     b: Blocking
@@ -62,15 +63,16 @@ class Loops(NamedTuple):
     changes: Integers
     first_uniform: Integers
     stop_uniform: Integers
+    period: Integers
 
 
 class Scratch(NamedTuple):
     """Arrays that a play works in; it expects nothing in them.
 
-    The first six: see `Loops`. state: see the places above. at, following: indices of the step and the next
+    The first seven: see `Loops`. state: see the places above. at, following: indices of the step and the next
     one. ahead, target: by stream, the tile that moves next, and where the state keeps its times. known_...:
     by kind of loop an earlier iteration, its state, totals, number (-1: none) and time. patience: after how
-    many iterations another one is remembered, doubled each time, so that a cycle of states of any length is
+    many periods another one is remembered, doubled each time, so that a cycle of states of any length is
     found. keys, costs: steps whose cost was worked out. needs: for what a blocking needs of the buffers.
     """
 
@@ -80,6 +82,7 @@ class Scratch(NamedTuple):
     changes: Integers
     first_uniform: Integers
     stop_uniform: Integers
+    period: Integers
     state: Integers
     at: Integers
     following: Integers
@@ -109,6 +112,7 @@ def new_scratch() -> Scratch:
         changes=integers(3, KINDS),
         first_uniform=integers(KINDS),
         stop_uniform=integers(KINDS),
+        period=integers(KINDS),
         state=integers(TIMES),
         at=integers(KINDS),
         following=integers(KINDS),
@@ -139,8 +143,10 @@ def loops_of(g: Geometry, b: Blocking, scratch: Scratch) -> Loops:
             inner = changes[operand, place + 1] if place + 1 < moving else 0
             changes[operand, place] = inner | turns[operand, kinds[place]]
     for kind in range(KINDS):
-        scratch.first_uniform[kind], scratch.stop_uniform[kind] = uniform_range(g, b, kind)
-    return Loops(b, counts, moving, kinds, turns, changes, scratch.first_uniform, scratch.stop_uniform)
+        first, stop, period = uniform_range(g, b, kind)
+        scratch.first_uniform[kind], scratch.stop_uniform[kind], scratch.period[kind] = first, stop, period
+    alike = scratch.first_uniform, scratch.stop_uniform, scratch.period
+    return Loops(b, counts, moving, kinds, turns, changes, alike[0], alike[1], alike[2])
 
 
 @helper

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from simulator.arch import ArchConfig
 from simulator.arch.config import TilingConfig
@@ -14,24 +15,27 @@ from simulator.dataflow import DataflowName
 from simulator.foundation import UserError
 from simulator.foundation.defects import DefectError
 from simulator.operands import IFMAP, OFMAP, OPERANDS
+from simulator.system.chosen_tiling import Tiling, in_image_order
 from simulator.system.column_blocks import LayerMacs, deal_channels, macs_by_layer
 from simulator.system.counts import ActionCounts
 from simulator.system.dram import memory_of
 from simulator.system.footprint import StorageBits
 from simulator.system.geometry import Geometry
+from simulator.system.kept_tilings import KeptTilings, key_of
 from simulator.system.layer_counts import action_counts, breakdown, scalesim_totals
-from simulator.system.layer_steps import LoweredLayer, lower
 from simulator.system.layer_work import LayerWork
 from simulator.system.mac_traits import TraitsOf, configured_traits
-from simulator.system.machine import Times, play
 from simulator.system.objective import MovePrices, Weights
 from simulator.system.ports import edges_of, per_operand
 from simulator.system.stored_widths import stored_bits
 from simulator.system.tensor_lifetimes import Readers, Reuse, cheapest_reuse, may_stay, stored_results
 from simulator.system.tile_work import FOLDS, Array, laid
-from simulator.system.tiling import Tiling, choose_tiling, in_image_order
 from simulator.system.tiling_needs import Limits
 from simulator.workload.layer import Layer, Network
+
+if TYPE_CHECKING:
+    from simulator.system.layer_steps import LoweredLayer
+    from simulator.system.machine import Times
 
 Progress = Callable[[int, int, str], None]
 """Called after every layer with how many are done, how many there are, and the layer's name."""
@@ -56,6 +60,8 @@ class PlayedLayer:
     @cached_property
     def lowered(self) -> LoweredLayer:
         """Every step and transfer, listed when first asked for. Raises UserError where they are too many."""
+        from simulator.system.layer_steps import lower
+
         return lower(self.work, self.tiling)
 
     @cached_property
@@ -65,6 +71,8 @@ class PlayedLayer:
         Raises:
             DefectError: the step-by-step machine ends in another cycle than the counts say.
         """
+        from simulator.system.machine import play
+
         times = play(self.lowered.programme)
         if times.end != self.counts.cycles.total:
             message = f"{times.end} cycles step by step, {self.counts.cycles.total} counted"
@@ -127,6 +135,7 @@ def simulate_network(
     progress: Progress | None = None,
     traits_of: TraitsOf | None = None,
     move_prices: MovePrices | None = None,
+    kept: KeptTilings | None = None,
 ) -> MachineRun:
     """A network on an accelerator: cycles by cause, work and bytes of every layer.
 
@@ -139,14 +148,14 @@ def simulate_network(
         progress: called after every layer.
         traits_of: gives the traits of a MAC; None asks `simulator.numerics`.
         move_prices: for tilings chosen for `energy`.
+        kept: tilings of earlier runs, looked up before a search; those of this run are left there.
 
     Raises:
         UserError: a buffer too small for a layer, an exception for a layer that does not exist, a tiling that
             cannot work, or the objective `energy` without prices.
     """
-    player = _Player(
-        arch, network, macs_by_layer(arch, network, traits_of or configured_traits(arch)), move_prices
-    )
+    macs = macs_by_layer(arch, network, traits_of or configured_traits(arch))
+    player = _Player(arch, network, macs, move_prices, kept)
     reuses = player.reuses()
     runs: list[LayerRun] = []
     start_cycle = 0
@@ -156,6 +165,8 @@ def simulate_network(
         start_cycle = run.end_cycle
         if progress is not None:
             progress(index + 1, len(network.layers), layer.name)
+    if kept is not None:
+        kept.save()
     return MachineRun(network, tuple(runs))
 
 
@@ -177,9 +188,14 @@ class _Player:
     """Plays the layers of one network, equal ones once."""
 
     def __init__(
-        self, arch: ArchConfig, network: Network, macs: dict[str, LayerMacs], prices: MovePrices | None
+        self,
+        arch: ArchConfig,
+        network: Network,
+        macs: dict[str, LayerMacs],
+        prices: MovePrices | None,
+        kept: KeptTilings | None,
     ) -> None:
-        self.arch, self.network, self.macs, self.prices = arch, network, macs, prices
+        self.arch, self.network, self.macs, self.prices, self.kept = arch, network, macs, prices, kept
         self.readers = Readers(network)
         self.bits = stored_bits(network, {name: own.together.bits for name, own in macs.items()})
         self.memory = memory_of(arch)
@@ -237,11 +253,7 @@ class _Player:
         dealt = deal_channels(layer, job.macs.blocks)
         padded = replace(layer, n=dealt.slots_per_group * layer.groups)
         work, limits = self._work(padded, job, timing), self._limits(job.reuse)
-        weights = self._weights(layer, job, work)
-        in_order = job.macs.together.depends_on_order
-        tiling = choose_tiling(
-            layer.name, work, limits, job.tiling, weights, memories=self.arch.sram, sums_in_order=in_order
-        )
+        tiling = self._tiled(layer, job, work, limits)
         work = in_image_order(work, turned=tiling.turned)
         totals = tiling.totals
         if timing.timing == "scalesim":
@@ -261,6 +273,22 @@ class _Player:
             memories=self.arch.sram,
             tiling=tiling,
         )
+
+    def _tiled(self, layer: Layer, job: _LayerJob, work: LayerWork, limits: Limits) -> Tiling:
+        """The tiling of a layer: that of an earlier search for the same, or of a search."""
+        weights = self._weights(layer, job, work)
+        in_order = job.macs.together.depends_on_order
+        key = "" if self.kept is None else key_of(work, limits, job.tiling, weights, sums_in_order=in_order)
+        tiling = None if self.kept is None else self.kept.look_up(key)
+        if tiling is None:
+            from simulator.system.tiling import choose_tiling
+
+            tiling = choose_tiling(
+                layer.name, work, limits, job.tiling, weights, memories=self.arch.sram, sums_in_order=in_order
+            )
+            if self.kept is not None:
+                self.kept.add(key, tiling)
+        return tiling
 
     def _weights(self, layer: Layer, job: _LayerJob, work: LayerWork) -> Weights | None:
         if job.tiling.objective != "energy":

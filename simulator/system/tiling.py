@@ -6,20 +6,18 @@ are played until none is better.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
 from simulator.arch.config import TilingConfig
 from simulator.arch.memories import SramsConfig
 from simulator.foundation import UserError
 from simulator.operands import OPERANDS, Operand
-from simulator.system.footprint import Integers, packed_bytes
+from simulator.system.chosen_tiling import WHOLE_REDUCTION, Tiling, in_image_order, moved_bytes
+from simulator.system.footprint import packed_bytes
 from simulator.system.geometry import Geometry
-from simulator.system.layer_work import END, STEPS, LayerWork
+from simulator.system.layer_work import END, LayerWork
 from simulator.system.nest import NEST_NAMES, NO_OPERAND, Blocking
+from simulator.system.nest_machine import MOST_PLAYED
 from simulator.system.tile_sizes import (
     blocks_of,
     channel_sizes,
@@ -35,79 +33,8 @@ from simulator.system.tiling_candidates import (
     N,
 )
 from simulator.system.tiling_needs import Limits, ifmap_sizes, output_bytes, slots_of
-from simulator.system.tiling_search import Search
-from simulator.system.tiling_starts import SINGLE_BITS, WHOLE_REDUCTION
-from simulator.system.tiling_trials import Weights, best_of, moved_bytes, play_candidates
-
-
-@dataclass(frozen=True, slots=True)
-class Tiling:
-    """A chosen loop nest and tile sizes, with all that the machine does under it.
-
-    totals: see `layer_work`.
-    slots: tiles of each operand that its buffer holds at once.
-    is_product: whether output pixels are one run, not blocks of images.
-    turned: whether blocks and taps follow columns first; the blocking's rows are then columns of the image.
-    """
-
-    blocking: Blocking
-    slots: Mapping[Operand, int]
-    totals: Integers
-    reason: str
-    is_product: bool
-    turned: bool
-
-    @property
-    def steps(self) -> int:
-        """Tiles of the layer."""
-        return int(self.totals[STEPS])
-
-    @property
-    def cycles(self) -> int:
-        """Cycles of the layer."""
-        return int(self.totals[END])
-
-    @property
-    def total_dram_bytes(self) -> int:
-        """Useful bytes moved to and from DRAM for all three operands."""
-        return moved_bytes(self.totals)
-
-    @property
-    def tile_m(self) -> int:
-        """Output pixels of a whole tile."""
-        return self.blocking.images * self.blocking.rows * self.blocking.columns
-
-    def fixed(self) -> dict[str, Any]:
-        """Fields of an architecture's `tiling` that give this tiling again."""
-        b = self.blocking
-        rows, columns = (b.columns, b.rows) if self.turned else (b.rows, b.columns)
-        pixels = (
-            {"tile_m": self.tile_m}
-            if self.is_product
-            else {"tile_images": b.images, "tile_rows": rows, "tile_columns": columns}
-        )
-        return {
-            "image_order": "columns" if self.turned else "rows",
-            "loops": NEST_NAMES[b.nest][1].replace(", ", ""),
-            **pixels,
-            "tile_n": b.n,
-            "tile_k": b.k,
-            "tile_groups": b.groups,
-            "whole_reduction": WHOLE_REDUCTION[b.whole_k],
-            "single_buffered": [name for name, bit in SINGLE_BITS.items() if b.single & bit],
-        }
-
-    def summary(self) -> dict[str, Any]:
-        """Fields for a result."""
-        order = NEST_NAMES[self.blocking.nest][0]
-        return {
-            "loop_order": order,
-            "tile_m": self.tile_m,
-            **self.fixed(),
-            **{f"{name}_tiles": count for name, count in self.slots.items()},
-            "steps": self.steps,
-            "reason": self.reason,
-        }
+from simulator.system.tiling_search import Search, too_many_steps
+from simulator.system.tiling_trials import MOST_SEARCHED, Weights, best_of, play_candidates
 
 
 def choose_tiling(
@@ -132,7 +59,8 @@ def choose_tiling(
         sums_in_order: whether the order of the reduction can change a result, so that taps come row by row.
 
     Raises:
-        UserError: not even the smallest tile fits, or a fixed tile cannot work; names the memory.
+        UserError: not even the smallest tile fits, or a fixed tile cannot work; names the memory; or the
+            layer takes more steps that differ than are played.
     """
     searches: list[_Searched] = []
     for turned in _image_orders(name, work.geometry, fixed, sums_in_order=sums_in_order):
@@ -145,11 +73,6 @@ def choose_tiling(
         raise _does_not_fit(name, work, limits, fixed, memories)
     best, row = best_of([searched.search.trials for searched in searches])
     return searches[best].tiling(row)
-
-
-def in_image_order(work: LayerWork, *, turned: bool) -> LayerWork:
-    """The same layer with its blocks and taps in another order."""
-    return work._replace(geometry=work.geometry.turned) if turned else work
 
 
 def _image_orders(name: str, g: Geometry, fixed: TilingConfig, *, sums_in_order: bool) -> tuple[bool, ...]:
@@ -201,9 +124,9 @@ class _Searched:
         slots = slots_of(search.work, b, search.limits, search.scratch.needs)
         totals = search.totals[row].copy()
         if self.work.memory != search.work.memory:
-            play_candidates(
-                self.work, search.limits, search.rows[row : row + 1], totals[None], search.scratch
-            )
+            rows = search.rows[row : row + 1]
+            if not play_candidates(self.work, search.limits, rows, totals[None], search.scratch):
+                raise too_many_steps(search.name, MOST_PLAYED)
         return Tiling(
             blocking=b,
             slots=dict(zip(OPERANDS, (int(count) for count in slots), strict=True)),
@@ -224,6 +147,8 @@ def _reason(search: Search, chosen: int) -> str:
     if b[WHOLE_K] != NO_OPERAND:
         reason += f", the whole reduction of the {WHOLE_REDUCTION[int(b[WHOLE_K])]} kept"
     reason += f" takes {int(totals[END]):,} cycles and moves {moved_bytes(totals):,} bytes"
+    if search.trials.is_cut_short:
+        reason += f"; the search for a better one ended after {MOST_SEARCHED:,} steps"
     others = search.rows[:, NEST] != b[NEST]
     if not others.any():
         return reason

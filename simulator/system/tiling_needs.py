@@ -15,6 +15,8 @@ from simulator.system.tile_work import Array
 
 OPERAND_COUNT: Final = len(OPERANDS)
 _MANY_PIECES = 4096
+_FEW_TILES = 4
+"""Tiles near padding that are gone through one by one: more take longer than a closed form."""
 
 
 class Limits(NamedTuple):
@@ -37,8 +39,54 @@ class Extents(NamedTuple):
 
 
 @helper
+def _bounded_positions(axis: Axis, position: int, step: int, first: int, stop: int) -> int:
+    """The sum of position + i step over i from `first` to `stop` - 1, each kept inside of the input.
+
+    It may pass 64 bits and wrap around; differences of two that do not are right.
+    """
+    inside = min(stop, max(first, -position // step + 1))
+    behind = min(stop, max(inside, -((position - axis.inputs) // step)))
+    count, twice = behind - inside, inside + behind - 1
+    pairs = count // 2 * twice if count % 2 == 0 else twice // 2 * count  # one of them is even
+    return count * position + step * pairs + (stop - behind) * axis.inputs
+
+
+@helper
+def _extents_near_padding(
+    axis: Axis, size: int, first: int, stop: int, first_tap: int, stop_tap: int, largest: int
+) -> Extents:
+    """Extents of whole tiles `first` to `stop`, which padding may clip; the largest, and no less than given.
+
+    A larger one is looked for only where `largest` is 0: else a tile that nothing clips has it.
+    """
+    reach, total = stop_tap - first_tap, 0
+    is_dilated = axis.dilation > 1 and reach > 1
+    if is_dilated or stop - first <= _FEW_TILES:
+        for tile in range(first, stop):
+            extent = input_extent(axis, tile * size, (tile + 1) * size, first_tap, stop_tap)
+            total, largest = total + extent, max(largest, extent)
+        return Extents(total, largest)
+    step, begin = size * axis.stride, first_tap * axis.dilation - axis.padding
+    end = begin + (size - 1) * axis.stride + reach
+    if axis.stride > reach:  # no input is read twice
+        total = input_extent(axis, first * size, stop * size, first_tap, stop_tap)
+    else:
+        # Before the input, or behind it, both ends of a window are kept at the same place.
+        total = _bounded_positions(axis, end, step, first, stop)
+        total -= _bounded_positions(axis, begin, step, first, stop)
+    if not largest:
+        # Extents rise to a level and fall again: it begins or ends beside a tile that just fits.
+        for fitting in (-begin // step, (axis.inputs - end) // step):
+            for near in range(fitting - 1, fitting + 3):
+                tile = min(stop - 1, max(first, near))
+                extent = input_extent(axis, tile * size, (tile + 1) * size, first_tap, stop_tap)
+                largest = max(largest, extent)
+    return Extents(total, largest)
+
+
+@helper
 def extents_of(axis: Axis, size: int, first_tap: int, stop_tap: int) -> Extents:
-    """Input extents of an axis cut into tiles of `size` outputs; takes time for tiles near padding only."""
+    """Input extents of an axis cut into tiles of `size` outputs; dilated ones near padding one by one."""
     tiles = (axis.outputs + size - 1) // size
     whole = axis.outputs // size
     step = size * axis.stride
@@ -46,18 +94,16 @@ def extents_of(axis: Axis, size: int, first_tap: int, stop_tap: int) -> Extents:
     first = min(whole, (axis.padding + step - 1) // step)
     room = axis.inputs + axis.padding - reach + axis.stride
     stop = max(first, min(whole, room // step))
-    total, largest = 0, 0
+    inner = 0
     if stop > first:
         inner = input_extent(axis, first * size, (first + 1) * size, first_tap, stop_tap)
-        total, largest = inner * (stop - first), inner
-    for tile in range(first):
-        extent = input_extent(axis, tile * size, min(axis.outputs, (tile + 1) * size), first_tap, stop_tap)
-        total += extent
-        largest = max(largest, extent)
-    for tile in range(stop, tiles):
-        extent = input_extent(axis, tile * size, min(axis.outputs, (tile + 1) * size), first_tap, stop_tap)
-        total += extent
-        largest = max(largest, extent)
+    below = _extents_near_padding(axis, size, 0, first, first_tap, stop_tap, inner)
+    above = _extents_near_padding(axis, size, stop, whole, first_tap, stop_tap, inner)
+    total = inner * (stop - first) + below.total + above.total
+    largest = max(below.largest, above.largest)
+    if tiles > whole:
+        extent = input_extent(axis, whole * size, axis.outputs, first_tap, stop_tap)
+        total, largest = total + extent, max(largest, extent)
     return Extents(total, largest)
 
 

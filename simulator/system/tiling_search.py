@@ -10,6 +10,7 @@ import numpy.typing as npt
 from simulator.arch.config import TilingConfig
 from simulator.foundation import UserError
 from simulator.operands import OPERANDS
+from simulator.system.chosen_tiling import moved_bytes
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import BURSTS, BYTES, END, LayerWork
 from simulator.system.nest_state import new_scratch
@@ -25,6 +26,7 @@ from simulator.system.tiling_candidates import (
     LEAST,
     MOVED,
     NEST,
+    STEP_COUNT,
     WHOLE_K,
     K,
 )
@@ -35,11 +37,12 @@ from simulator.system.tiling_trials import (
     AS_GOOD,
     ENERGY,
     LATENCY,
+    MOST_SEARCHED,
     NEAR,
+    SPENT,
     TRAFFIC,
     Weights,
     are_countable,
-    moved_bytes,
     no_trials,
     try_candidates,
     with_room,
@@ -67,6 +70,7 @@ _OF_EACH_NEST = 2
 _MOST_NEIGHBOURS = 40_000
 _MOST_FILLING = 8_000
 _FILLING_ROUNDS = 2
+_WITH_FEWEST_STEPS = 8
 _MAY_BE_NEAR = 1.05
 """Estimates up to 5 % above the fewest cycles are worth a play: some are too high by that much."""
 _ONCE = 1.001
@@ -76,6 +80,16 @@ _CAREFUL = _Effort(first=24, near=10, most_near=120, round=60, rounds=8)
 """For convolutions, whose blocks have two sides."""
 _THOROUGH = _Effort(first=800, near=40, most_near=400, round=100, rounds=8, runners_up=8)
 """For small layers on small arrays, which take few steps."""
+
+
+def too_many_steps(name: str, most: int) -> UserError:
+    """A layer with more steps that all differ than are played."""
+    return UserError(
+        f"layer {name!r} takes more than {most:,} steps that differ from each other, too many to play "
+        "one by one",
+        location="tiling",
+        allowed="larger buffers or tiles, or a DRAM without refresh",
+    )
 
 
 class Search:
@@ -111,7 +125,7 @@ class Search:
         """Play what is promising, and its neighbours; False where nothing fits.
 
         Raises:
-            UserError: 64 bits may not hold the cycles of any candidate.
+            UserError: 64 bits may not hold the cycles of any candidate, or each takes too many steps.
         """
         candidates = self.starts.candidates(fine=self.fixed.objective == "traffic")
         if not len(candidates):
@@ -127,6 +141,8 @@ class Search:
             )
         candidates = candidates[countable]
         self._play_promising(candidates)
+        if not self.trials.played:
+            raise too_many_steps(self.name, MOST_SEARCHED)
         self._refine()
         self._least = int(candidates[:, LEAST].min())
         self._fill()
@@ -168,7 +184,27 @@ class Search:
             first += [order[nests_in_order == nest][:_OF_EACH_NEST] for nest in set(nests.tolist())]
         some = np.concatenate(first)
         self._try(candidates, some, len(some))
+        if not self.trials.played:
+            self._play_with_fewest_steps(candidates)
+            return
         self._play_least_traffic(candidates)
+
+    def _play_with_fewest_steps(self, candidates: Integers) -> None:
+        """Play a few large tiles to their ends, where all that is promising takes too many steps."""
+        self.trials.standing[SPENT] = 0
+        order = np.argsort(candidates[:, STEP_COUNT], kind="stable")[:_WITH_FEWEST_STEPS]
+        self.trials = with_room(self.trials, len(order))
+        try_candidates(
+            self.work,
+            self.limits,
+            candidates,
+            order,
+            len(order),
+            self.trials.objective,
+            self.trials,
+            self.scratch,
+            MOST_SEARCHED,
+        )
 
     def _play_least_traffic(self, candidates: Integers) -> None:
         """Of candidates that may come near the fewest cycles, those that move least, until one does."""

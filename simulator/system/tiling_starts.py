@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
 
 from simulator.arch.config import TilingConfig
-from simulator.operands import FILTER, IFMAP, OFMAP, Operand
+from simulator.operands import FILTER, IFMAP, OFMAP
+from simulator.system.chosen_tiling import SINGLE_BITS, WHOLE_REDUCTION
 from simulator.system.footprint import Integers
 from simulator.system.layer_work import LayerWork
 from simulator.system.nest import NEST_NAMES, NO_OPERAND
@@ -27,8 +27,6 @@ from simulator.system.tile_sizes import (
 from simulator.system.tiling_candidates import CANDIDATE, VARIANTS, list_candidates
 from simulator.system.tiling_needs import Limits, output_bytes
 
-SINGLE_BITS: Mapping[Operand, int] = {"ifmap": 1, "filter": 2, "ofmap": 4}
-WHOLE_REDUCTION = {NO_OPERAND: "neither", 0: "ifmap", 1: "filter"}
 _MOST_CANDIDATES = 2_000_000
 _PARTS_OF_SHARED = 6
 """Parts of a shared capacity that an operand's tiles are tried in."""

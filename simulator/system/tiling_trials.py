@@ -12,7 +12,7 @@ from simulator.arch.config import Objective
 from simulator.foundation.defects import DefectError
 from simulator.numerics.engines.compiled import helper, kernel, still_kernel
 from simulator.system.footprint import Integers
-from simulator.system.layer_work import BURSTS, BYTES, END, STEPS, TOTALS, LayerWork
+from simulator.system.layer_work import BURSTS, BYTES, END, PLAYED, STEPS, TOTALS, LayerWork
 from simulator.system.nest import KINDS, lengths_of, sizes_of
 from simulator.system.nest_machine import play_nest
 from simulator.system.nest_state import Scratch
@@ -33,7 +33,12 @@ _MOST_CYCLES = 1 << 60
 LATENCY, TRAFFIC, ENERGY = range(3)
 OBJECTIVES: dict[Objective, int] = {"latency": LATENCY, "traffic": TRAFFIC, "energy": ENERGY}
 
-COUNT, CHOSEN, FASTEST = range(3)
+MOST_SEARCHED = 8_000_000
+"""Steps that a search plays: 35 times the most that layers of bundled networks took in buffers of 4 KiB."""
+MOST_OF_ONE = 2_000_000
+"""Steps of one candidate; those with more are left out."""
+
+COUNT, CHOSEN, FASTEST, SPENT = range(4)
 """Places of `Trials.standing`."""
 _CYCLES, _MOVED, _STEPS, _SCORE = range(4)
 _ROOM = 256
@@ -45,7 +50,8 @@ class Trials(NamedTuple):
     rows: [room, `CANDIDATE`].
     totals: [room, `TOTALS`].
     figures: [room, 4], cycles, DRAM bytes, steps and the weighed totals.
-    standing: how many there are, which one is chosen, which one takes the fewest cycles.
+    standing: how many there are, which one is chosen, which one takes the fewest cycles, how many steps were
+        played for all.
     """
 
     objective: int
@@ -66,6 +72,11 @@ class Trials(NamedTuple):
         return int(self.standing[CHOSEN])
 
     @property
+    def is_cut_short(self) -> bool:
+        """Whether the search ended because it had played `MOST_SEARCHED` steps."""
+        return int(self.standing[SPENT]) >= MOST_SEARCHED
+
+    @property
     def fastest(self) -> int:
         """The row with the fewest cycles."""
         return int(self.standing[FASTEST])
@@ -79,7 +90,7 @@ def no_trials(objective: Objective, weights: Weights | None) -> Trials:
         rows=np.empty((_ROOM, CANDIDATE), np.int64),
         totals=np.empty((_ROOM, TOTALS), np.int64),
         figures=np.empty((_ROOM, 4)),
-        standing=np.zeros(3, np.int64),
+        standing=np.zeros(4, np.int64),
     )
 
 
@@ -104,11 +115,6 @@ def best_of(several: Sequence[Trials]) -> tuple[int, int]:
             return number, row
         row -= trials.played
     raise DefectError("no row was played")
-
-
-def moved_bytes(totals: Integers) -> int:
-    """Useful DRAM bytes of all streams."""
-    return int(totals[BYTES : BYTES + 4].sum())
 
 
 @helper
@@ -234,16 +240,18 @@ def try_candidates(
     aim: int,
     trials: Trials,
     scratch: Scratch,
+    most_of_one: int = MOST_OF_ONE,
 ) -> int:
     """Play candidates in an order, at most `most` of them; how many.
 
-    What was played before, what cannot be better and what 64 bits may not count is left out. aim: the
+    What was played before, what cannot be better, what 64 bits may not count and what takes more steps than
+    `most_of_one` is left out, and everything once `MOST_SEARCHED` steps were played. aim: the
     objective, or `TRAFFIC` beside `LATENCY`, where only fewer bytes near the fewest cycles are better.
     `trials` has room for as many.
     """
     played = 0
     for i in order:
-        if played == most:
+        if played == most or trials.standing[SPENT] >= MOST_SEARCHED:
             break
         row = candidates[i]
         if not _may_improve(trials, work.memory.burst_bytes, row, aim) or _is_known(trials, row):
@@ -254,17 +262,22 @@ def try_candidates(
         for column in range(CANDIDATE):
             trials.rows[place, column] = row[column]
         b = blocking_of(row)
-        play_nest(work, b, slots_of(work, b, limits, scratch.needs), trials.totals[place], scratch)
-        _note(trials, place)
-        played += 1
+        slots = slots_of(work, b, limits, scratch.needs)
+        ended = play_nest(work, b, slots, trials.totals[place], scratch, most_of_one)
+        trials.standing[SPENT] += trials.totals[place, PLAYED]
+        if ended:
+            _note(trials, place)
+            played += 1
     return played
 
 
 @still_kernel
 def play_candidates(
     work: LayerWork, limits: Limits, rows: Integers, totals: Integers, scratch: Scratch
-) -> None:
-    """Play every candidate; row i of `totals` is what candidate i does."""
+) -> bool:
+    """Play every candidate; row i of `totals` is what candidate i does. Whether all came to their ends."""
+    ended = True
     for i in range(len(rows)):
         b = blocking_of(rows[i])
-        play_nest(work, b, slots_of(work, b, limits, scratch.needs), totals[i], scratch)
+        ended = play_nest(work, b, slots_of(work, b, limits, scratch.needs), totals[i], scratch) and ended
+    return ended

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from simulator.operands import OPERANDS
+from simulator.system.chosen_tiling import Tiling
 from simulator.system.counts import STALL_CAUSES
 from simulator.system.footprint import Integers
 from simulator.system.layer_steps import LoweredLayer, lower
@@ -38,7 +39,6 @@ from simulator.system.nest_machine import play_nest
 from simulator.system.nest_state import new_scratch
 from simulator.system.programme import STREAMS
 from simulator.system.tile_work import COSTS, cost_of_step
-from simulator.system.tiling import Tiling
 from simulator.workload.layer import Convolution, Layer, convolution_layer, matrix_layer
 from tests.cycles.random_layers import Case
 from tests.cycles.stalls_by_cause import stalls_by_cause
@@ -92,9 +92,24 @@ def draw_fields(rnd: Random) -> dict[str, object]:
     }
 
 
-def draw_work(rnd: Random) -> LayerWork:
-    """Any layer on any accelerator; pooled, with a residual operand, from or into the ofmap buffer."""
-    layer = draw_layer(rnd)
+def draw_deep_layer(rnd: Random) -> Layer:
+    """Many channels, whose taps come again and again in pieces of the reduction."""
+    kernel = rnd.randint(1, 4), rnd.randint(2, 4)
+    convolution = Convolution(
+        1,
+        rnd.randint(8, 90),
+        rnd.randint(1, 6),
+        (rnd.randint(7, 12), rnd.randint(7, 12)),
+        kernel,
+        stride=(rnd.randint(1, 4), rnd.randint(1, 4)),
+        padding=(rnd.randint(0, 3), rnd.randint(0, 3), rnd.randint(0, 3), rnd.randint(0, 3)),
+        dilation=(rnd.randint(1, 2), rnd.randint(1, 2)),
+    )
+    return convolution_layer("l", convolution)
+
+
+def draw_work(layer: Layer, rnd: Random) -> LayerWork:
+    """A layer on any accelerator; pooled, with a residual operand, from or into the ofmap buffer."""
     work = simulate(layer, Case(layer, draw_fields(rnd)).arch).played.work
     results = layer.m * layer.n
     added = rnd.choice([0, 0, results, results // 2])
@@ -227,7 +242,7 @@ def test_leaps_change_nothing(first: int) -> None:
     for seed in range(first, first + CHUNK):
         rnd = Random(seed)
         while True:
-            work = draw_work(rnd)
+            work = draw_work(draw_layer(rnd), rnd)
             in_pieces = work.array.timing.outputs_stay == 1 and not work.ofmap_stays and rnd.random() < 0.5
             blocking = draw_fold_in_pieces(work, rnd) if in_pieces else draw_blocking(work, rnd)
             slots = Slots(rnd.choice([1, 2]), rnd.choice([1, 2]), rnd.choice([1, 2]))
@@ -242,3 +257,37 @@ def test_leaps_change_nothing(first: int) -> None:
         ]
     assert not found, "\n".join(found[:5])
     assert leapt >= CHUNK // 10
+
+
+def draw_pieces_of_kernels(work: LayerWork, rnd: Random) -> Blocking:
+    """Pieces of the reduction that are no whole kernels; few blocks of few pixels."""
+    g = work.geometry
+    taps = g.kernel_size
+    k = rnd.choice([k for k in range(1, 3 * taps) if k % taps])
+    rows, columns = rnd.randint(1, g.rows.outputs), rnd.randint(1, g.columns.outputs)
+    return Blocking(1, rows, columns, rnd.randint(1, g.n), k, 1, rnd.randrange(4), rnd.choice([-1, 0, 1]))
+
+
+@pytest.mark.parametrize("first", range(5000, 5200, CHUNK))
+def test_pieces_of_kernels_are_leapt_over(first: int) -> None:
+    """Pieces that read the same taps are alike, and all are where the ifmap tile has the whole reduction."""
+    found, leapt = [], 0
+    for seed in range(first, first + CHUNK):
+        rnd = Random(seed)
+        while True:
+            work = draw_work(draw_deep_layer(rnd), rnd)
+            if work.array.timing.outputs_stay or work.ofmap_stays:
+                continue
+            blocking = draw_pieces_of_kernels(work, rnd)
+            slots = Slots(rnd.choice([1, 2]), rnd.choice([1, 2]), rnd.choice([1, 2]))
+            totals = np.empty(TOTALS, np.int64)
+            play_nest(work, blocking, slots, totals, new_scratch())
+            if 60 <= totals[STEPS] <= MOST_STEPS:
+                break
+        leapt += int(totals[PLAYED] < totals[STEPS])
+        found += [
+            f"seed {seed}: {line}\n    {work} {blocking} {slots}"
+            for line in differences(work, blocking, slots, totals)
+        ]
+    assert not found, "\n".join(found[:5])
+    assert leapt >= CHUNK // 3

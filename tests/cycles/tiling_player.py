@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from simulator.arch import ArchConfig, load_arch
 from simulator.system import LayerRun, simulate_network
+from simulator.system.chosen_tiling import in_image_order
 from simulator.system.dram import exact
 from simulator.system.layer_work import BYTES, END, TOTALS, LayerWork
 from simulator.system.nest_state import new_scratch
 from simulator.system.objective import MovePrices
-from simulator.system.tiling import in_image_order
 from simulator.system.tiling_candidates import CANDIDATE, SINGLE, estimate_rows
 from simulator.system.tiling_needs import Limits
 from simulator.system.tiling_trials import play_candidates

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import simulator
 
@@ -77,6 +81,48 @@ def test_pytorch_is_pinned_beside_the_lock_without_packages_of_a_gpu() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert "--requirement requirements.lock\n" in makefile
     assert "--requirement requirements-torch.txt\n" in makefile
+
+
+def pins(file: str) -> list[str]:
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def needed_by(requirements: Iterable[str]) -> set[str]:
+    """The packages that requirements bring here, by what the installed packages say of themselves."""
+    found: set[str] = set()
+    waiting = [Requirement(text) for text in requirements]
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        found.add(name)
+        waiting += [Requirement(text) for text in importlib.metadata.requires(name) or ()]
+    return found
+
+
+def test_the_demo_installs_what_a_user_needs_and_nothing_else() -> None:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    here = [Requirement(line) for line in pins("requirements-user.lock")]
+    installed = {canonicalize_name(pin.name) for pin in here if pin.marker is None or pin.marker.evaluate()}
+    assert installed == needed_by([*PROJECT["dependencies"], *groups["install"]])
+    assert set(groups["install"]) <= set(groups["dev"])
+
+
+def test_a_user_gets_the_versions_that_the_tests_run_with() -> None:
+    developers = {line.partition(" ;")[0] for line in pins("requirements.lock")}
+    users = {line.partition(" ;")[0] for line in pins("requirements-user.lock")}
+    assert users < developers
+
+
+def test_the_demo_needs_the_list_of_users_and_the_tests_that_of_developers() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    needs = dict(re.findall(r"^(\S+): (.*)$", makefile, re.MULTILINE))
+    assert needs["demo"] == "$(BASE)"
+    assert needs["$(BASE)"].split() == ["requirements-user.lock", "pyproject.toml"]
+    assert needs["$(STAMP)"].split() == ["requirements.lock", "$(BASE)"]
+    assert needs["test"] == "lint $(TORCH)"
 
 
 def test_the_citation_names_the_version_authors_and_licence_of_the_package() -> None:

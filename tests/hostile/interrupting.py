@@ -27,6 +27,13 @@ COMMANDS: Final = {
 }
 
 
+_BEFORE_THE_COMMAND: Final = (
+    b"init_import_site: Failed to import the site module",
+    b"Could not import runpy module",
+)
+"""What Python itself says of Ctrl-C before it runs the first line of the command."""
+
+
 def main() -> None:
     """Try N moments, the commands by turns, and print what came of them."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 50
@@ -71,7 +78,7 @@ def _problem(code: int, error: bytes) -> str:
     if code == 0:
         return ""
     if code != 130:
-        return "not 130"
+        return "" if any(what in error for what in _BEFORE_THE_COMMAND) else "not 130"
     lines = error.splitlines()
     # Before the interpreter runs the first line of the command nobody can say anything.
     last = lines.pop() if lines else b"systolic: interrupted"

@@ -122,6 +122,19 @@ def command(*arguments: str | Path, unbuffered: bool = False) -> list[str]:
     return [sys.executable, *(["-u"] if unbuffered else []), "-m", "simulator", *map(str, arguments)]
 
 
+@pytest.mark.parametrize(
+    "arguments", [("networks",), ("--help",), ("formats",), ("networks", "show", "alexnet")]
+)
+def test_a_page_whose_reader_has_seen_enough_ends_quietly(arguments: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        command(*arguments), cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (2, "")
+
+
 @pytest.mark.parametrize("unbuffered", [False, True])
 def test_a_full_or_closed_output_is_reported(unbuffered: bool, network: Path, tmp_path: Path) -> None:
     arguments = command("simulate", network, "--json", unbuffered=unbuffered)

@@ -13,9 +13,9 @@ import pytest
 PROGRAM = """
 import json
 import numpy as np
-from numba.core.registry import CPUDispatcher
 from simulator.numerics import get_mac, multiply
 from simulator.numerics.activity import switching_activity
+from simulator.numerics.engines.compiled import Compiled
 from simulator.numerics.engines import (
     activity_kernels, integer_activity_kernels, scaled_kernels, sequential_kernels, table_kernels
 )
@@ -33,7 +33,7 @@ modules = activity_kernels, integer_activity_kernels, scaled_kernels, sequential
 hits, misses = {}, {}
 for module in modules:
     for name, dispatcher in vars(module).items():
-        if isinstance(dispatcher, CPUDispatcher) and dispatcher.signatures and not name.startswith("_"):
+        if isinstance(dispatcher, Compiled) and dispatcher.signatures and not name.startswith("_"):
             if dispatcher.targetoptions.get("nogil"):  # kernels, not the helpers compiled into them
                 hits[name] = sum(dispatcher.stats.cache_hits.values())
                 misses[name] = sum(dispatcher.stats.cache_misses.values())

@@ -56,6 +56,29 @@ if __name__ == "__main__":
         cached_kernel.work.stats.cache_hits, "total") else sum(cached_kernel.work.stats.cache_hits.values()))
 """
 
+CLOSURES = """
+import numpy as np
+from simulator.numerics.engines.compiled import helper, kernel
+
+def made(whole):
+    @helper
+    def cut(x):
+        return whole(x)
+
+    @kernel
+    def work(x):
+        return cut(x) + 0.5
+
+    return work
+
+narrow, wide = made(np.int8), made(np.int16)
+
+if __name__ == "__main__":
+    import closures
+    print(closures.narrow(300), closures.wide(300), sum(
+        sum(found.stats.cache_hits.values()) for found in (closures.narrow, closures.wide)))
+"""
+
 
 def run(folder: Path) -> tuple[int, int]:
     """The kernel's value at 2, and whether it came from the cache (1)."""
@@ -120,6 +143,16 @@ def test_a_changed_helper_constant_or_table_of_another_module_is_compiled_in(tmp
         helpers.write_text(helpers.read_text().replace(old, new))
         assert run(tmp_path) == (value, 0), new
         assert run(tmp_path) == (value, 1), new
+
+
+def test_kernels_made_by_one_function_are_told_apart_and_found_again(tmp_path: Path) -> None:
+    """They differ only in a type that a helper in their closure closes over: 300 is 44 in 8 bits."""
+    (tmp_path / "closures.py").write_text(dedent(CLOSURES))
+    for hits in (0, 2):
+        found = subprocess.run(
+            [sys.executable, "closures.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert found.stdout.split() == ["44.5", "300.5", str(hits)]
 
 
 def test_compiling_is_said_once() -> None:

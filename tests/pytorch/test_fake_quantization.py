@@ -206,7 +206,10 @@ def test_a_module_keeps_its_scale_in_the_state() -> None:
     values = torch.randn(3, 8)
     assert_same(second(values), first(values))
     assert_same(copy.deepcopy(first)(values), first(values))
-    assert list(first.state_dict()) == ["scale"]
+    assert list(first.state_dict()) == ["scale", "_extra_state"]
+    assert bytes(first.state_dict()["_extra_state"].tolist()) == b"int4"
+    with pytest.raises(UserError, match=r"of another format \(got 'int4'\); allowed: int8"):
+        FakeQuantize("int8", torch.ones(3), axis=0).load_state_dict(first.state_dict())
     assert "int4, scale=[3], axis=0" in repr(first)
 
 
@@ -243,10 +246,18 @@ def test_compiled_modules_have_the_same_values_and_gradients() -> None:
         (
             ("int8", torch.ones(3)),
             {},
-            "scales do not fit the tensor (got '3 scales along axis None of [2, 4]')",
+            "scales do not fit the tensor (got 'scales [3] along axis None of [2, 4]')",
         ),
         (("int8", torch.ones(3)), {"axis": 0}, "scales do not fit the tensor"),
         (("int8", torch.ones(2)), {"axis": 2}, "scales do not fit the tensor"),
+        (("int8", torch.ones(2)), {"axis": "0"}, "along axis 0 of [2, 4]"),
+        (("int8", torch.ones(2, 1)), {"axis": 0}, "scales [2, 1] along axis 0 of [2, 4]"),
+        (("int8", torch.ones(0)), {"axis": 0}, "scales [0] along axis 0 of [2, 4]"),
+        (("int8", math.inf), {}, "scale: is not positive and finite"),
+        (("int8", "0.5"), {}, "scale: scales are real numbers (got '0.5')"),
+        (("int8", None), {}, "scale: scales are real numbers (got None)"),
+        (("int8", 1j), {}, "scale: scales are real numbers (got 1j)"),
+        (("int8", torch.ones((), device="meta")), {}, "scale: scales have no values on the device meta"),
         (("int8",), {"outside": "clib"}, "did you mean 'clip'?"),
         (("int8",), {"encoding": "weights"}, "did you mean 'weight'?"),
     ],
@@ -293,3 +304,72 @@ def test_half_precisions_saturate_by_the_quotient_of_the_forward_pass() -> None:
     values = torch.tensor([127.0, 126.0], dtype=torch.bfloat16, requires_grad=True)
     fake_quantize(values, "int8", 127 / 127.2, encoding="activation").sum().backward()
     assert values.grad.tolist() == [0.0, 1.0]
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta state")
+@pytest.mark.parametrize("layout", ["sparse_coo", "sparse_csr"])
+def test_sparse_tensors_are_refused(layout: str) -> None:
+    values = torch.eye(3).to_sparse(layout=getattr(torch, layout))
+    with pytest.raises(UserError, match=rf"are a dense tensor \(got 'torch.{layout}'\)"):
+        fake_quantize(values, "int8")
+
+
+def test_tensors_without_values_keep_their_shape() -> None:
+    found = fake_quantize(torch.zeros(2, 3, device="meta", dtype=torch.float16), "int8", 0.5)
+    assert (found.shape, found.dtype, found.device.type) == ((2, 3), torch.float16, "meta")
+
+
+VALUES = torch.tensor([[-2.1, -2.0, 0.3], [1.5, 1.6, 0.8]])
+WITHIN = torch.tensor([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0]])
+"""int3 at scale 0.5 holds -2 to 1.5."""
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # of PyTorch's own code
+def test_gradients_of_functions_by_hand() -> None:
+    """`torch.func` and forward mode give the gradient of the straight-through estimator, not zero."""
+
+    def squares(values: Any) -> Any:
+        return (fake_quantize(values, "int3", 0.5) ** 2).sum()
+
+    # q = [[-2, -2, 0.5], [1.5, 1.5, 1]] (0.3 / 0.5 = 0.6 and 1.6 round to 1 and 2); d/dv = 2 q within.
+    expected = 2 * torch.tensor([[-2.0, -2.0, 0.5], [1.5, 1.5, 1.0]]) * WITHIN
+    assert torch.func.grad(squares)(VALUES).tolist() == expected.tolist()
+    assert torch.func.vmap(torch.func.grad(squares))(VALUES).tolist() == expected.tolist()
+    _, forward = torch.func.jvp(squares, (VALUES,), (torch.ones_like(VALUES),))
+    assert float(forward) == float(expected.sum()) == 2 * (-2 + 0.5 + 1.5 + 1)
+    jacobian = torch.func.jacrev(lambda row: fake_quantize(row, "int3", 0.5))(VALUES[0])
+    assert jacobian.tolist() == torch.diag(WITHIN[0]).tolist()
+    forward_jacobian = torch.func.jacfwd(lambda row: fake_quantize(row, "int3", 0.5))(VALUES[0])
+    assert forward_jacobian.tolist() == jacobian.tolist()
+    everywhere = torch.func.grad(lambda v: fake_quantize(v, "int3", 0.5, outside="pass").sum())
+    assert everywhere(VALUES).tolist() == [[1, 1, 1], [1, 1, 1]]
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1])
+@pytest.mark.parametrize("encoding", ["format", "activation", "weight"])
+def test_batches_of_values_and_scales(axis: int | None, encoding: Any) -> None:
+    """`vmap` over values, over scales and over both has the bits of one call after the other."""
+    random = torch.Generator().manual_seed(0)
+    values = torch.randn(4, 2, 3, generator=random)
+    sizes = {None: (4,), 0: (4, 2), 1: (4, 3)}[axis]
+    scales = torch.rand(sizes, generator=random) + 0.1
+
+    def rounded(one: Any, scale: Any) -> Any:
+        return fake_quantize(one, "e2m1", scale, axis=axis, encoding=encoding)
+
+    for dims in ((0, 0), (0, None), (None, 0)):
+        given = [each if dim == 0 else each[1] for each, dim in zip((values, scales), dims, strict=True)]
+        found = torch.vmap(rounded, in_dims=dims)(*given)
+        for row in range(4):
+            one = rounded(values[row if dims[0] == 0 else 1], scales[row if dims[1] == 0 else 1])
+            assert_same(found[row], one)
+    behind = torch.vmap(rounded, in_dims=(2, -1), out_dims=2)(values.movedim(0, 2), scales.movedim(0, -1))
+    assert_same(behind.movedim(2, 0), torch.vmap(rounded)(values, scales))
+
+
+def test_second_derivatives_by_hand() -> None:
+    """f = sum of q(v) squared: f' = 2 q(v), f'' = 2 where v is within."""
+    values = VALUES.clone().requires_grad_()
+    (first,) = torch.autograd.grad((fake_quantize(values, "int3", 0.5) ** 2).sum(), values, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), values)
+    assert second.tolist() == (2 * WITHIN).tolist()

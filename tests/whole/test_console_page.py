@@ -15,6 +15,7 @@ from simulator.report import units
 from simulator.report.comparison import compare_results, variant_names
 from simulator.report.components import colours, family_of, in_order
 from simulator.report.console import render_comparison, render_result
+from simulator.report.console_parts import Page
 from simulator.result import priced
 from tests.report_fixtures import COMPONENTS, make_result
 
@@ -29,7 +30,7 @@ def _text(file: io.TextIOWrapper) -> str:
     return file.read()
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [32, 40, 60, 72, 80, 100, 120, 1000])
 def test_no_line_is_wider_than_the_console_and_nothing_is_cut_short(width: int) -> None:
     console, file = _console(width)
     render_result(make_result(layers=14, accuracy=True, estimated=True), console)
@@ -39,6 +40,46 @@ def test_no_line_is_wider_than_the_console_and_nothing_is_cut_short(width: int) 
     lines = _text(file).splitlines()
     assert max(map(len, lines)) <= width
     assert not [line for line in lines if "…" in line]
+
+
+@pytest.mark.parametrize("unpriced", [False, True])
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_every_figure_of_a_wide_page_stands_on_a_narrow_one(width: int, unpriced: bool) -> None:
+    without = {"dram": "no table"} if unpriced else None
+    results = [
+        make_result(layers=12, accuracy=True, without_energy=without, without_area=without),
+        make_result(layers=12, mac="elma8", accuracy=True, without_energy=without),
+        make_result(layers=12, mac="e4m3 x e4m3", accuracy=True),
+    ]
+
+    def figures(columns: int) -> set[str]:
+        console, file = _console(columns)
+        for result in results:
+            render_result(result, console, full=True)
+        render_comparison(results, console)
+        # What has a digit; words may be folded, and the axes of the drawing follow its width.
+        drawn = re.sub(r"(?m)^( *[\d.]+)? *[|+].*$", "", _text(file))
+        return set(re.findall(r"[~*×+-]?\d[\d,.]*", drawn))
+
+    missing = figures(1000) - figures(width)
+    assert not missing
+
+
+def test_a_table_too_wide_for_the_page_repeats_its_first_column() -> None:
+    console, file = _console(25)
+    page = Page(console)
+    table = page.table([("name", "left"), *((f"column {i}", "right") for i in range(4))])
+    table.add_row("alpha", "1,111,111", "2", "3", "4,444,444")
+    page.line(table)
+    lines = [line.rstrip() for line in _text(file).splitlines()]
+    assert [line for line in lines if "─" not in line] == [
+        "name    column 0",
+        "alpha  1,111,111",
+        "name   column 1  column 2",
+        "alpha         2         3",
+        "name    column 3",
+        "alpha  4,444,444",
+    ]
 
 
 def test_a_pipe_that_takes_only_ascii_gets_only_ascii() -> None:

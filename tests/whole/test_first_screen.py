@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from simulator.foundation.proportion import share_interval
+from simulator.foundation.proportion import wilson_interval
 from simulator.report.comparison import compare_results
 from simulator.report.comparison_figures import comparison_figures
 from simulator.report.figures import Scatter, StackedBars
@@ -51,7 +51,7 @@ def measured() -> list[Result]:
     [(0, 10, (0.0, 0.2775)), (5, 10, (0.2366, 0.7634)), (10, 10, (0.7225, 1.0)), (90, 100, (0.8256, 0.9448))],
 )
 def test_the_interval_of_a_share_is_wilson_s(right: int, of: int, ends: tuple[float, float]) -> None:
-    assert share_interval(right, of) == pytest.approx(ends, abs=5e-5)
+    assert wilson_interval(right / of, of) == pytest.approx(ends, abs=5e-5)
 
 
 def test_one_result_is_told_in_a_sentence() -> None:

@@ -154,6 +154,15 @@ def size_of(path: Path) -> int:
         raise UserError(f"cannot be read: {reason_of(error)}", source=path) from error
 
 
+def state_of(path: Path) -> tuple[int, int]:
+    """Bytes of a file and when it was changed, in nanoseconds. Raises UserError where it cannot be told."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UserError(f"cannot be read: {reason_of(error)}", source=path) from error
+    return status.st_size, status.st_mtime_ns
+
+
 def sha256_of(path: Path, *, most_bytes: int) -> str:
     """SHA-256 of a file in hexadecimal, read in pieces. Raises as `opened`."""
     digest = hashlib.sha256()

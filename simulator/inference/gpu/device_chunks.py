@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from simulator.inference.chunk_figures import Chunk
 from simulator.inference.chunks import chunk_size
 from simulator.inference.execute import constant_of, each_operator, errors_of
 from simulator.inference.gpu.device_layers import DeviceLayers, HostCopies
@@ -21,7 +22,6 @@ from simulator.inference.metrics import Deviation
 from simulator.inference.model import Model, Operator, Program
 from simulator.inference.overflow_counts import SumsOutside
 from simulator.inference.quantization import NetworkPlan
-from simulator.inference.tally import Chunk
 from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines.threads import available_cores, in_order
 from simulator.numerics.gpu import Device, DeviceArray

@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 
 from simulator.numerics.array_types import Array
-from simulator.numerics.engines.compiled import (
+from simulator.numerics.engines.compiled import inlined, kernel
+from simulator.numerics.engines.intrinsics import (
     bits_of_double,
     bits_of_single,
     count_ones,
     double_of_bits,
     fused_multiply_add,
-    inlined,
-    kernel,
     widest_vectors,
 )
 from simulator.numerics.engines.sequential_kernels import round_to_format

@@ -13,14 +13,8 @@ from typing import Any
 import numpy as np
 
 from simulator.numerics.array_types import Array
-from simulator.numerics.engines.compiled import (
-    bits_of,
-    float_of,
-    fused_multiply_add,
-    helper,
-    kernel,
-    widest_vectors,
-)
+from simulator.numerics.engines.compiled import helper, kernel
+from simulator.numerics.engines.intrinsics import bits_of, float_of, fused_multiply_add, widest_vectors
 from simulator.numerics.engines.log_kernels import increment
 from simulator.numerics.engines.scaled_kernels import _flushed, _rounded
 

@@ -11,13 +11,8 @@ import numpy as np
 
 from simulator.numerics.array_types import Array
 from simulator.numerics.engines.activity_kernels import step_of
-from simulator.numerics.engines.compiled import (
-    bits_of,
-    count_ones,
-    fused_multiply_add,
-    kernel,
-    widest_vectors,
-)
+from simulator.numerics.engines.compiled import kernel
+from simulator.numerics.engines.intrinsics import bits_of, count_ones, fused_multiply_add, widest_vectors
 
 ZERO = 1.5 * 2.0**52
 """What stands for the sum 0."""

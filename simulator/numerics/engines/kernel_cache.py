@@ -57,8 +57,9 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
             self._turn.give_back()
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        # Not before the first call: a kernel may call helpers that are defined below it.
-        return (*super()._index_key(sig, codegen), fingerprint(self._py_func))
+        # Not before the first call: a kernel may call helpers that are defined below it. numba's own key
+        # contains a closure as bytes, which differ in every process.
+        return (sig, codegen.magic_tuple(), fingerprint(self._py_func))
 
 
 def fingerprint(function: Callable[..., Any]) -> str:
@@ -80,6 +81,8 @@ def fingerprint(function: Callable[..., Any]) -> str:
             digest.update(f"{value.dtype}{value.shape}".encode() + value.tobytes())
         elif isinstance(value, _PLAIN):
             digest.update(repr(value).encode())
+        elif isinstance(value, type) and not hasattr(value, "_fields"):
+            digest.update(f"{value.__module__}.{value.__qualname__}".encode())
         elif hasattr(value, "_fields"):
             digest.update(repr(value._fields).encode())
     return digest.hexdigest()

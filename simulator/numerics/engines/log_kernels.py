@@ -12,14 +12,8 @@ from typing import Any
 import numpy as np
 
 from simulator.numerics.array_types import Array
-from simulator.numerics.engines.compiled import (
-    bits_of,
-    block_length,
-    float_of,
-    inlined,
-    kernel,
-    widest_vectors,
-)
+from simulator.numerics.engines.compiled import block_length, inlined, kernel
+from simulator.numerics.engines.intrinsics import bits_of, float_of, widest_vectors
 
 
 @inlined

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from simulator.foundation import UserError
 from simulator.foundation.defects import DefectError
 from simulator.numerics.array_types import Accumulators, Booleans, Codes
-from simulator.numerics.engines import ENGINES
 from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal
+from simulator.numerics.engines.registered import ENGINES
 from simulator.numerics.formats import Format, as_codes
 from simulator.numerics.formats.code_tables import TABLE_BITS, is_special
 from simulator.numerics.mac import Mac

@@ -14,14 +14,12 @@ import numpy as np
 
 from simulator.numerics.array_types import Array
 from simulator.numerics.engines.activity_kernels import OUT, step_of
-from simulator.numerics.engines.compiled import (
+from simulator.numerics.engines.compiled import block_length, inlined, kernel
+from simulator.numerics.engines.intrinsics import (
     bits_of,
-    block_length,
     count_ones,
     float_of,
     fused_multiply_add,
-    inlined,
-    kernel,
     widest_vectors,
 )
 

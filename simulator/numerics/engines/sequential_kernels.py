@@ -12,13 +12,11 @@ from __future__ import annotations
 from typing import Any
 
 from simulator.numerics.array_types import Array
-from simulator.numerics.engines.compiled import (
+from simulator.numerics.engines.compiled import block_length, inlined, kernel
+from simulator.numerics.engines.intrinsics import (
     bits_of_double,
-    block_length,
     double_of_bits,
     fused_multiply_add,
-    inlined,
-    kernel,
     widest_vectors,
 )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.numerics.array_types import Array
-from simulator.numerics.engines.compiled import block_length, kernel, widest_vectors
+from simulator.numerics.engines.compiled import block_length, kernel
+from simulator.numerics.engines.intrinsics import widest_vectors
 
 
 @kernel

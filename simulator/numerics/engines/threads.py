@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 FEW_MACS = 1 << 20
@@ -55,8 +56,12 @@ class _Pool:
         self._threads = None
         self._mine = threading.local()
 
+    def claim(self, *, mine: bool) -> None:
+        """Count the calling thread as one of the pool's, or not."""
+        self._mine.yes = mine
+
     def _enter(self) -> None:
-        self._mine.yes = True
+        self.claim(mine=True)
 
 
 _POOL = _Pool()
@@ -67,6 +72,17 @@ if hasattr(os, "register_at_fork"):
 def in_pool() -> bool:
     """Whether the calling thread is of the pool; libraries should then start no threads of theirs."""
     return _POOL.is_mine
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Inside, the calling thread does all of its work itself, as a thread of the pool does."""
+    before = _POOL.is_mine
+    _POOL.claim(mine=True)
+    try:
+        yield
+    finally:
+        _POOL.claim(mine=before)
 
 
 def for_row_ranges(rows: int, work: Callable[[int, int], object], *, threads: int | None = None) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
-from simulator.numerics.engines import ENGINES
 from simulator.numerics.engines.planner import MatmulResult, multiply
 from simulator.numerics.engines.problem import Answer, Engine, Problem, Refusal, refusal_without_nan
+from simulator.numerics.engines.registered import ENGINES
 from simulator.numerics.formats import Format
 from simulator.numerics.gpu.device import Device
 from simulator.numerics.gpu.device_sums import DeviceSums, Operand, multiply_batches

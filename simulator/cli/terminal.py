@@ -1,0 +1,22 @@
+"""Where pages of text go: as wide as the terminal, or unbroken into a pipe or a file."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_UNBROKEN: Final = 10_000
+"""Columns in a pipe: lines that tools search and cut must not be folded."""
+
+
+def page_console() -> Console:
+    """A console as wide as the terminal or as `COLUMNS` says; without either, nothing is folded."""
+    from rich.console import Console
+
+    console = Console()
+    if console.is_terminal or os.environ.get("COLUMNS", "").isdigit():
+        return console
+    return Console(width=_UNBROKEN)
