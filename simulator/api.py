@@ -11,6 +11,7 @@ from simulator.arch import ArchConfig
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
 from simulator.measured_runs import Tensors
+from simulator.numerics.mac_setting import MacChoice, mac_setting
 from simulator.report.notebook import ComparisonView, ResultView, view
 from simulator.simulation import DEFAULT_ARCH
 from simulator.workload import Network
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
     from simulator.inference import InferenceResult
     from simulator.sweep.side_by_side import VariantRuns
 
-__all__ = ["DEFAULT_ARCH", "Tensors", "compare", "infer", "simulate"]
+__all__ = ["DEFAULT_ARCH", "MacChoice", "Tensors", "compare", "infer", "simulate"]
 
 
 def simulate(
     network: str | Path | Network,
     arch: str | Path | ArchConfig = DEFAULT_ARCH,
     *,
-    mac: str | None = None,
+    mac: MacChoice | None = None,
     dataflow: str | None = None,
     batch: int | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -37,7 +38,25 @@ def simulate(
     tensors: Tensors | None = None,
     progress: Progress | None = None,
 ) -> ResultView:
-    """`simulator.simulation.simulate`, its result with `to_dataframe()`, `plot()` and a notebook's view.
+    """Cycles, latency, power, energy and area of a network on an architecture, and its accuracy on data.
+
+    Args:
+        network: a bundled name, a SCALE-Sim topology, an ONNX file, a YAML of layers, a recorded trace, or a
+            `Network`.
+        arch: a bundled name, a YAML file, or an `ArchConfig`.
+        mac: MAC of every PE in place of the architecture's; see `MacChoice`.
+        dataflow: `os`, `ws`, `is` or `wst` in place of the architecture's: what stays in the PEs.
+        batch: inferences at once, in place of the network's own.
+        overrides: any architecture field by its dotted name: `{"sram.ifmap.capacity_kib": 64}`.
+        scalesim_cfg: a SCALE-Sim configuration file, laid over the architecture and under the overrides.
+        skip_unsupported: leave out ONNX operators that cannot be simulated, in place of an error.
+        sizes: of the inputs of an ONNX file, where it leaves them open, and which dimension is the batch.
+        tensors: images for a trained network. They add accuracy, and energy then follows the bits that
+            toggle.
+        progress: called after every layer with what is done, how many, and of how many.
+
+    Returns:
+        The result, which a notebook shows, with `to_dataframe()`, `plot()` and `save()`.
 
     Raises:
         UserError: anything given that cannot be used.
@@ -46,7 +65,7 @@ def simulate(
         simulation.simulate(
             network,
             arch,
-            mac=mac,
+            mac=None if mac is None else mac_setting(mac),
             dataflow=dataflow,
             batch=batch,
             overrides=overrides,
@@ -62,7 +81,7 @@ def simulate(
 def compare(
     network: str,
     *,
-    macs: Sequence[str] = (),
+    macs: Sequence[MacChoice] = (),
     archs: Sequence[str] = (DEFAULT_ARCH,),
     batch: int | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -76,7 +95,7 @@ def compare(
 
     Args:
         network: a bundled name or a file.
-        macs: presets or specs such as `e4m3 x e4m3`.
+        macs: MACs of every PE; see `MacChoice`.
         archs: bundled names or files.
         batch: inferences at once, in place of the network's own.
         overrides: architecture fields by dotted name, laid over every architecture.
@@ -131,7 +150,7 @@ def infer(
     model: str | Path,
     data: str | Path,
     *,
-    mac: str = "int8",
+    mac: MacChoice = "int8",
     policy: str | None = None,
     images: int | None = None,
     preprocess: str | None = None,
@@ -149,13 +168,13 @@ def infer(
 
     Args:
         model: a bundled name or an ONNX file.
-        data: as in `load_data` (docs/data.md).
-        mac: the MAC of every layer.
-        policy: how the network gets its formats; None: as the MAC needs.
+        data: a bundled name, a folder or table of images, or arrays (docs/data.md).
+        mac: the MAC of every layer; see `MacChoice`.
+        policy: how the network gets its formats (docs/inference.md); None: as the MAC needs.
         images: only the first so many; None: all.
-        preprocess: what is done to pixels, as in `load_data`.
-        labels: where classes of image files come from, as in `load_data`.
-        device: `cpu` or `gpu` (docs/gpu.md).
+        preprocess: what is done to pixels (docs/data.md); None: what suits the data.
+        labels: where classes of image files come from (docs/data.md); None: what there is.
+        device: `cpu` or `gpu` (docs/gpu.md); the result's bits are the same.
         jobs: processes of this machine that share the images; None without `dask` and `store`: this process.
         dask: address of the scheduler of a Dask cluster whose workers share them (docs/clusters.md).
         store: a folder for finished blocks of images, from which a later run goes on.

@@ -49,11 +49,19 @@ class Tensors:
     labels: str | None = None
 
     def of_macs(self, names: Collection[str]) -> Tensors:
-        """The same with the policies of some MACs alone."""
+        """The same with the policies of some MACs alone.
+
+        Args:
+            names: of those MACs.
+        """
         return replace(self, policies=tuple(pair for pair in self.policies if pair[0] in names))
 
     def policy_choice(self, names: Iterable[str]) -> str | Mapping[str, str] | None:
-        """What `plan_network` takes for a network whose layers have these MACs."""
+        """What `plan_network` takes for a network whose layers have these MACs.
+
+        Args:
+            names: of the MACs.
+        """
         if not self.policies:
             return self.policy
         chosen = {} if self.policy is None else dict.fromkeys(names, self.policy)

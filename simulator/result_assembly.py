@@ -176,6 +176,7 @@ def _layer_result(
         tiling=run.tiling.summary(),
         sram_bytes=_traffic(counts.sram),
         dram_bytes=_traffic(counts.dram),
+        accumulation_interval=run.played.timing.accumulation_interval,
         energy_fj=energy.energy_fj,
         energy_pj=energy.energy_pj,
         static_energy_fj=energy.static_fj,

@@ -74,6 +74,9 @@ class LayerResult(_Part):
     tiling: dict[str, Any] = Field(default_factory=dict)
     sram_bytes: OperandTraffic
     dram_bytes: OperandTraffic
+    accumulation_interval: PositiveCount = Field(
+        1, description="Cycles that a sum is in a PE's adder, the slowest MAC's of the layer."
+    )
     energy_fj: dict[str, Femtojoules | None]
     energy_pj: dict[str, Real | None]
     static_energy_fj: Femtojoules | None = 0

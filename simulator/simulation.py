@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 
 
 DEFAULT_ARCH = "int8_32x32"
+"""The architecture of a run that names none: 32 x 32 PEs of 8-bit integers at 500 MHz."""
 
 
 def simulate(
     network: str | Path | Network,
     arch: str | Path | ArchConfig = DEFAULT_ARCH,
     *,
-    mac: str | None = None,
+    mac: str | Mapping[str, Any] | None = None,
     dataflow: str | None = None,
     batch: int | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -51,7 +52,8 @@ def simulate(
     Args:
         network: a bundled name, a SCALE-Sim topology, an ONNX file, a YAML of layers, or a `Network`.
         arch: a bundled name, a YAML file, or an `ArchConfig`.
-        mac: MAC of every PE in place of the architecture's: a preset or a spec such as `e4m3 x e4m3`.
+        mac: MAC of every PE in place of the architecture's: a preset, a spec such as `e4m3 x e4m3`, or a
+            mapping as in an architecture file.
         dataflow: a name in `simulator.dataflow.DATAFLOWS`, in place of the architecture's.
         batch: inferences at once, in place of the network's own.
         overrides: any architecture field by its dotted name: `{"sram.ifmap.capacity_kib": 64}`.

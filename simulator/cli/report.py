@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,9 @@ import typer
 from simulator.cli.options import QuietOption
 from simulator.cli.result_files import result_files
 from simulator.cli.written import tell_overwritten
+
+_DIGITS_OF_SECONDS = 11
+"""Of SOURCE_DATE_EPOCH up to the year 5138."""
 
 ResultsArgument = Annotated[
     list[Path],
@@ -47,11 +52,14 @@ def report_command(
     """
     from simulator.foundation.files import staged_folder, write_text
     from simulator.foundation.reading.content import exists
+    from simulator.illustrations import pictures_of
     from simulator.report.html import render_html
     from simulator.result import load_result
 
     loaded = [load_result(file) for path in results for file in result_files(path)]
-    page = render_html(loaded, mixed=mixed)
+    page = render_html(
+        loaded, mixed=mixed, dated=_today(), pictures=[pictures_of(result) for result in loaded]
+    )
     drawn = []
     if plots is not None:
         from simulator.report.plots import write_plots
@@ -66,3 +74,11 @@ def report_command(
         typer.echo(f"{out} ({len(page.encode()) / 1e6:.1f} MB)")
         if plots is not None:
             typer.echo(f"{plots}: {len(drawn)} plots")
+
+
+def _today() -> date:
+    """The day, or that of SOURCE_DATE_EPOCH, so that a report can be made again byte by byte."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if epoch.isascii() and epoch.isdigit() and len(epoch) <= _DIGITS_OF_SECONDS:
+        return datetime.fromtimestamp(int(epoch), tz=UTC).date()
+    return datetime.now(tz=UTC).date()

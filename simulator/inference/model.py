@@ -284,7 +284,8 @@ def _run_size(source: Source, sizes: Sizes) -> int | None:
     """How many entries of the first axis a run takes: what the file fixes, or None for any number.
 
     A file may leave the batch open and fix it inside, in the target of a Reshape, or fix it and need not.
-    Where the graph for twice as many inferences is no graph, or its results do not double, it is fixed.
+    Where the graph for twice as many inferences is no graph, its results do not double, or its weights are
+    others (a table that is repeated for each inference), it is fixed.
     """
     closed = close_sizes(source.inputs, sizes, source.path)
     first = source.inputs[0]
@@ -307,7 +308,7 @@ def _run_size(source: Source, sizes: Sizes) -> int | None:
             source=source.path,
             allowed="--batch-axis with the dimension that is the batch, or none",
         )
-    same = sorted(one.layer_names.values()) == sorted(two.layer_names.values())
+    same = _weight_shapes(one) == _weight_shapes(two)
     doubles = all(_doubles(one.shapes.get(name), two.shapes.get(name)) for name in source.output_names)
     return None if same and doubles and len(two.conflicts) == len(one.conflicts) else closed.batch
 
@@ -315,6 +316,14 @@ def _run_size(source: Source, sizes: Sizes) -> int | None:
 def _stepped(graph: Graph) -> int:
     """Products that are steps of a recurrent layer."""
     return sum(graph.nodes[index].step is not None for index in graph.layer_names)
+
+
+def _weight_shapes(graph: Graph) -> list[tuple[str, Shape | None]]:
+    """Every layer with the shape of its weights; None where the right operand is computed."""
+    return sorted(
+        (name, constant.shape if (constant := graph.constants.get(graph.nodes[index].inputs[1])) else None)
+        for index, name in graph.layer_names.items()
+    )
 
 
 def _doubles(before: Shape | None, after: Shape | None) -> bool:

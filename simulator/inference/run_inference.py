@@ -54,12 +54,19 @@ Observer = Callable[[Product, MacOutput], None]
 """Sees every layer's operands and accumulators, in execution order within a chunk of images."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class InferenceResult:
-    """Accuracy of the whole and of every layer, the judged output [N, ...] of both runs, and the plan.
+    """Accuracy of the whole and of every layer, the judged output of both runs, and the plan.
 
-    `sums` says for each layer how many sums left their accumulator. Where outputs went into a sink, the
-    judged ones are not kept: `logits` and `float32_logits` are empty.
+    Attributes:
+        accuracy: of all images, beside float32: `top1`, `top5`, `agreement_with_float32` and others.
+        layers: how far each layer's output is from float32's, by layer.
+        logits: the judged output [N, ...] through the MAC, float32; empty where outputs went into a sink.
+        float32_logits: the same output in float32.
+        plan: what the network was put into: formats, scales and weights of every layer.
+        engines: what computed each layer's products.
+        sums: how many sums of each layer left their accumulator.
+        notes: what was assumed or not used, a sentence each.
     """
 
     accuracy: Accuracy
@@ -70,6 +77,17 @@ class InferenceResult:
     engines: Mapping[str, str]
     sums: Mapping[str, SumsOutside]
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        told = [f"{self.accuracy.images:,} images", f"{len(self.layers)} layers"]
+        if self.accuracy.top1 is not None:
+            told.append(f"top-1 {self.accuracy.top1:.1%}")
+        if self.accuracy.top1_float32 is not None:
+            told.append(f"float32 {self.accuracy.top1_float32:.1%}")
+        if self.accuracy.agreement_with_float32 is not None:
+            told.append(f"agreement {self.accuracy.agreement_with_float32:.1%}")
+        macs = ", ".join(dict.fromkeys(layer.mac.name for layer in self.plan.layers.values()))
+        return f"<inference in {macs}: {', '.join(told)}>"
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -79,6 +79,9 @@ def fake_quantize(
 class FakeQuantize(torch.nn.Module):
     """`fake_quantize` as a module; its scale is a buffer, so that `state_dict` and `to` take it along.
 
+    Args:
+        fmt: the number format, or its spec.
+
     Attributes:
         format: the number format.
         scale: float64, one element or one for each index along `axis`; NaN before it is calibrated.
@@ -110,7 +113,11 @@ class FakeQuantize(torch.nn.Module):
         self.register_buffer("scale", _scales(scale, None).clone())
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Values as the format has them; see `fake_quantize`."""
+        """Values as the format has them; see `fake_quantize`.
+
+        Args:
+            values: floating-point tensor of any shape.
+        """
         if not self.enabled:
             return values
         return fake_quantize(

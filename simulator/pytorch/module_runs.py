@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import gcd
 from pathlib import Path
 from typing import Any, Final
 
@@ -134,8 +135,9 @@ def infer(
     """
     module = bare_module(module)
     rows = module_data(data, labels, most=images)
-    model, notes, calls = _model(module, rows, dynamic_shapes)
     known = None if calibration is None else module_data(calibration)
+    counts = [len(each) for each in (rows, known) if each is not None]
+    model, notes, calls = _model(module, rows, gcd(_EXAMPLE_ROWS, *counts), dynamic_shapes)
     chosen = _data(rows, known, model, notes)
     own = layer_scales(module)
     if scales is None and policy is None and own:
@@ -149,9 +151,9 @@ def infer(
 
 
 def _model(
-    module: torch.nn.Module, rows: ModuleData, dynamic_shapes: Any
+    module: torch.nn.Module, rows: ModuleData, at_once: int, dynamic_shapes: Any
 ) -> tuple[Model, dict[str, str], Mapping[str, str]]:
-    """The module ready to be executed; where it fixes its batch, for the number of rows that there are.
+    """The module ready to be executed; where it fixes its batch, for `at_once` rows.
 
     With it come notes, and the modules whose calls its layers are.
     """
@@ -168,11 +170,11 @@ def _model(
         model = model_of(exported.source)
         if model.run_size is None:
             return model, _notes(exported), exported.calls
-        reason = "another number of rows has no result, or one of another shape"
+        reason = "another number of rows has no result, one of another shape, or other weights"
     except UserError as refused:
         reason = refused.problem
-    exported = export_module(module, rows.rows(0, few))
-    fixed = f"rows go through {few} at a time, as the batch is fixed: {reason}"
+    exported = export_module(module, rows.rows(0, at_once))
+    fixed = f"rows go through {at_once} at a time, as the batch is fixed: {reason}"
     return model_of(exported.source), {"batch": fixed, **_notes(exported)}, exported.calls
 
 

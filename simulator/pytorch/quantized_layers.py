@@ -104,6 +104,9 @@ def not_quantized(module: torch.nn.Module) -> list[str]:
     """Qualified names of parameters of rank 2 or more that no fake-quantized layer rounds.
 
     `float32_products` finds products that have no such parameter.
+
+    Args:
+        module: from `quantized`.
     """
     rounded = {id(layer.weight) for _, layer in quantized_layers(module)}
     parameters = bare_module(module).named_parameters()
@@ -113,6 +116,9 @@ def not_quantized(module: torch.nn.Module) -> list[str]:
 def refresh_weight_scales(module: torch.nn.Module) -> None:
     """Find the scales of all fake-quantized weights anew, from the weights as they are now.
 
+    Args:
+        module: from `quantized`.
+
     Raises:
         UserError: weights that are NaN or infinite.
     """
@@ -121,7 +127,11 @@ def refresh_weight_scales(module: torch.nn.Module) -> None:
 
 
 def layer_scales(module: torch.nn.Module) -> dict[str, LayerScales]:
-    """Formats and scales of all fake-quantized layers by qualified name, as `infer` takes them."""
+    """Formats and scales of all fake-quantized layers by qualified name, as `infer` takes them.
+
+    Args:
+        module: from `quantized`.
+    """
     scales = {}
     for name, layer in quantized_layers(module):
         activation, weight = layer.activation_quantizer, layer.weight_quantizer

@@ -1,17 +1,29 @@
-"""The figures that put variants side by side: energy, cycles, area and the Pareto front."""
+"""The figures that put variants side by side: fronts with intervals, energy, cycles and area."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
+from simulator.foundation.proportion import wilson_interval
 from simulator.report import units
-from simulator.report.comparison import Comparison, Metric
+from simulator.report.comparison import Comparison, Metric, Variant
 from simulator.report.components import cause_colours, cause_label, colours, in_order, label
 from simulator.report.figures import Figure, Point, Scatter, Series, StackedBars
+from simulator.report.intervals import Figure as Priced
+from simulator.report.intervals import ends_of
+from simulator.report.layer_differences import layer_differences
+from simulator.report.pareto import pareto_front
+from simulator.report.places import Place, gathered
+from simulator.report.price_origin import MAC_LEGEND, MARKS, mac_is_estimated, marked
 from simulator.report.result_figures import in_part
+from simulator.report.run_conditions import of_what
 from simulator.report.tabular import comparison_front, comparison_objectives
 from simulator.result import TOTAL, Result, sum_known
+
+_PRICED: Mapping[str, Priced] = {"energy_pj": "energy", "area_um2": "area"}
+"""Metrics with an interval of their prices."""
 
 
 def comparison_figures(comparison: Comparison) -> list[Figure]:
@@ -19,30 +31,31 @@ def comparison_figures(comparison: Comparison) -> list[Figure]:
     figures: list[Figure | None] = [
         _variants_by_part(
             comparison,
-            "compare_energy",
-            "Energy by component",
-            "Dynamic and leakage energy of one inference",
+            ("compare_energy", "compare_energy_by_place"),
+            "Energy",
+            f"Dynamic and leakage energy {_of_what(comparison)}",
             lambda result: result.totals.energy_by_component_pj,
             units.energy_scale,
         ),
         _variants_by_cause(comparison),
+        layer_differences(comparison),
         _variants_by_part(
             comparison,
-            "compare_area",
+            ("compare_area", "compare_area_by_place"),
             "Area",
             "Silicon area by component",
             lambda result: {part: um2 for part, um2 in result.area_um2.items() if part != TOTAL},
             units.area_scale,
         ),
     ]
-    return [figure for figure in figures if figure is not None] + pareto_figures(comparison)
+    return pareto_figures(comparison) + [figure for figure in figures if figure is not None]
 
 
 def pareto_figures(comparison: Comparison) -> list[Figure]:
     """Pairs of objectives with the variants on their common front filled; none for a single variant."""
     if len(comparison.variants) < 2:
         return []
-    names = [variant.name for variant in comparison.variants]
+    names = _variants(comparison)
     results = [variant.result for variant in comparison.variants]
     return pareto_scatters(names, results, comparison_objectives(comparison), comparison_front(comparison))
 
@@ -52,12 +65,13 @@ def pareto_scatters(
 ) -> list[Figure]:
     """A figure for every pair of objectives; `names` and `on_front` run along `results`.
 
-    A result without one of a pair's figures has no point; a pair without points has no figure.
+    Accuracies stand upright, and first. A result without one of a pair's figures has no point; a pair
+    without points has no figure.
     """
     told = ", ".join(metric.label for metric in objectives)
     figures = (
         _pareto_scatter(x, y, names, results, on_front, told)
-        for y, x in itertools.combinations(objectives, 2)
+        for y, x in itertools.combinations(sorted(objectives, key=lambda metric: not metric.is_accuracy), 2)
     )
     return [figure for figure in figures if figure.points]
 
@@ -70,30 +84,66 @@ def _pareto_scatter(
     for name, result, chosen in zip(names, results, on_front, strict=True):
         x_value, y_value = x.read(result), y.read(result)
         if x_value is not None and y_value is not None:
-            points.append(Point(name, x_value / x_scale.factor, y_value / y_scale.factor, chosen))
+            ends = _ends(x, result, x_scale), _ends(y, result, y_scale)
+            points.append(Point(name, x_value / x_scale.factor, y_value / y_scale.factor, chosen, *ends))
+    front = pareto_front([(point.x, point.y) for point in points], [x.better, y.better])
+    corners = sorted((point.x, point.y) for point, of_both in zip(points, front, strict=True) if of_both)
+    line = tuple(dict.fromkeys(corners))
     return Scatter(
         f"pareto_{y.key}_{x.key}",
         f"{y.label.capitalize()} against {x.label}",
-        f"Filled: no other is better in one of {told} without being worse in another.",
+        f"Filled: no other is better in one of {told} without being worse in another."
+        f"{_of_bars(x, y, points)}{_of_estimates(results)}",
         _axis(x.label, x_scale),
         _axis(y.label, y_scale),
         tuple(points),
-        (),
-        "",
+        line if len(line) > 1 else (),
+        f"front of {y.label} and {x.label}",
         "on the front",
         "behind it",
         logarithmic=False,
+        named=tuple(sorted(range(len(points)), key=lambda place: not points[place].filled)),
     )
+
+
+def _ends(metric: Metric, result: Result, scale: units.Scale) -> tuple[float, float] | None:
+    """The interval of a figure in the unit of an axis; None where there is none."""
+    ends: tuple[float, float] | None = None
+    if metric.key in _PRICED:
+        ends = ends_of(result, _PRICED[metric.key])
+    elif metric.is_accuracy and result.accuracy is not None and result.accuracy.outcomes:
+        right = result.accuracy.outcomes
+        ends = wilson_interval(sum(right) / len(right), len(right))
+    return None if ends is None else (ends[0] / scale.factor, ends[1] / scale.factor)
+
+
+def _of_bars(x: Metric, y: Metric, points: Sequence[Point]) -> str:
+    """What the bars on points are; empty without any."""
+    told = []
+    for metric, drawn in ((x, [point.x_ends for point in points]), (y, [point.y_ends for point in points])):
+        if any(drawn):
+            told.append(
+                f"{metric.label} 90 % by its prices"
+                if metric.key in _PRICED
+                else f"{metric.label} 95 % by its images"
+            )
+    return f" Bars are intervals: {', '.join(told)}." if told else ""
+
+
+def _of_estimates(results: Sequence[Result]) -> str:
+    """What the mark on names means; empty where none has it."""
+    return f" {MARKS['estimate']} {MAC_LEGEND}." if any(map(mac_is_estimated, results)) else ""
 
 
 def _variants_by_part(
     comparison: Comparison,
-    key: str,
+    keys: tuple[str, str],
     title: str,
     text: str,
     read: Callable[[Result], Mapping[str, float | None]],
     choose: Callable[[Sequence[float]], units.Scale],
 ) -> StackedBars | None:
+    """A bar a variant, of components; keys: of that figure and of the one by place."""
     values = [read(variant.result) for variant in comparison.variants]
     if not any(part for value in values for part in value.values()):
         return None
@@ -101,20 +151,28 @@ def _variants_by_part(
     parts = in_order(part for value in values for part in value)
     parts = [part for part in parts if any(value.get(part, 0) != 0 for value in values)]
     colour = colours(parts)
-    series = tuple(
-        Series(label(part), colour[part], tuple(_scaled(value.get(part, 0.0), scale) for value in values))
+    series = {
+        part: Series(
+            label(part), colour[part], tuple(_scaled(value.get(part, 0.0), scale) for value in values)
+        )
         for part in parts
-    )
+    }
     totals = [sum_known(value.values()) for value in values]
     lacking = "" if None not in totals else " Bars hold the priced parts only, less than the whole."
-    return StackedBars(
-        key,
-        title,
-        f"{text}.{lacking}",
-        f"{title.partition(' ')[0].lower()} [{scale.unit}]",
+    figure = StackedBars(
+        keys[0],
+        f"{title} by component",
+        f"{text}.{lacking}{_of_estimates([variant.result for variant in comparison.variants])}",
+        f"{title.lower()} [{scale.unit}]",
         in_part(_variants(comparison), totals),
-        series,
+        tuple(series.values()),
     )
+    by_place = gathered(figure, series, keys[1], f"{title} by place", _place_name)
+    return replace(figure, gathered=by_place)
+
+
+def _place_name(place: Place, _: list[str]) -> str:
+    return place.name
 
 
 def _scaled(value: float | None, scale: units.Scale) -> float | None:
@@ -135,12 +193,27 @@ def _variants_by_cause(comparison: Comparison) -> StackedBars:
         for cause in causes
     )
     return StackedBars(
-        "compare_cycles", "Cycles by cause", "Where the time goes.", "cycles", _variants(comparison), series
+        "compare_cycles",
+        "Cycles by cause",
+        f"Where the time goes, {_of_what(comparison)}.",
+        "cycles",
+        _variants(comparison),
+        series,
     )
 
 
 def _variants(comparison: Comparison) -> tuple[str, ...]:
-    return tuple(variant.name for variant in comparison.variants)
+    return tuple(map(shown_name, comparison.variants))
+
+
+def shown_name(variant: Variant) -> str:
+    """A variant's name with the mark of an estimate."""
+    return marked(variant.name, "estimate" if variant.estimated else None)
+
+
+def _of_what(comparison: Comparison) -> str:
+    told = {of_what(variant.result) for variant in comparison.variants}
+    return told.pop() if len(told) == 1 else "of each run, whose batches differ"
 
 
 def _axis(name: str, scale: units.Scale) -> str:

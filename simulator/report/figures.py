@@ -22,7 +22,11 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class StackedBars:
-    """Bars of stacked series; `upright` bars stand side by side (many), others lie (few)."""
+    """Bars of stacked series; `upright` bars stand side by side (many), others lie (few).
+
+    Series stand `beside` one another where they are no parts of a whole. `gathered` is the same with
+    components gathered by place, which pages show until they are unfolded.
+    """
 
     key: str
     title: str
@@ -31,6 +35,8 @@ class StackedBars:
     categories: tuple[str, ...]
     series: tuple[Series, ...]
     upright: bool = False
+    beside: bool = False
+    gathered: StackedBars | None = None
     kind: Literal["bars"] = "bars"
 
     @property
@@ -41,17 +47,25 @@ class StackedBars:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A named point; `filled` ones are on the Pareto front, or bound by compute under a roof."""
+    """A named point; `filled` ones are on the Pareto front, or under the flat part of a roof.
+
+    `x_ends` and `y_ends` are intervals, in the units of the axes; None where there is none.
+    """
 
     name: str
     x: float
     y: float
     filled: bool
+    x_ends: tuple[float, float] | None = None
+    y_ends: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
-    """Points on two axes, with lines drawn through given corners (a roof, a front)."""
+    """Points on two axes, with lines drawn through given corners (a roof, a front).
+
+    `named` are the places of points whose names are drawn as far as there is room, the most important first.
+    """
 
     key: str
     title: str
@@ -64,6 +78,7 @@ class Scatter:
     filled_name: str
     open_name: str
     logarithmic: bool
+    named: tuple[int, ...] = ()
     kind: Literal["scatter"] = "scatter"
 
 

@@ -11,17 +11,20 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 
 from simulator.foundation.resources import own_text
 from simulator.report import units
-from simulator.report.captions import describe_accuracy, describe_array
 from simulator.report.comparison import Comparison, Variant, compare_results
 from simulator.report.comparison_figures import comparison_figures
+from simulator.report.diagrams import Diagram, diagrams_of
 from simulator.report.figures import Figure, StackedBars
+from simulator.report.headline import headline_of_comparison, headline_of_result
 from simulator.report.intervals import shown_differences, shown_interval
-from simulator.report.price_origin import MAC_LEGEND, MARKS
+from simulator.report.pictures import Pictures
+from simulator.report.price_origin import LEGEND, MAC_LEGEND, MARKS, marked
 from simulator.report.report_tables import (
     TableView,
     comparison_table,
@@ -31,7 +34,8 @@ from simulator.report.report_tables import (
     prices_table,
 )
 from simulator.report.result_figures import result_figures
-from simulator.report.unpriced import reasons, reasons_of_variants
+from simulator.report.run_conditions import cautions, conditions_of
+from simulator.report.unpriced import reasons, reasons_of_variants, shared_lines
 from simulator.result import Result
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -52,12 +56,21 @@ class _FigureView:
     screen_only: bool = False
 
     @property
-    def legend(self) -> bool:
-        return (
-            isinstance(self.figure, StackedBars)
-            and len(self.figure.series) > 1
-            and not self.figure.is_one_part_each
+    def legends(self) -> tuple[tuple[str, StackedBars], ...]:
+        """The parts that can be hidden, gathered by place first where the chart has that."""
+        if not isinstance(self.figure, StackedBars):
+            return ()
+        levels = (("gathered", self.figure.gathered), ("parts", self.figure))
+        return tuple(
+            (level, shown)
+            for level, shown in levels
+            if shown is not None and len(shown.series) > 1 and not shown.is_one_part_each
         )
+
+    @property
+    def unfolds(self) -> bool:
+        """Whether the chart shows places first, which unfold to components."""
+        return isinstance(self.figure, StackedBars) and self.figure.gathered is not None
 
     @property
     def sortable(self) -> bool:
@@ -66,23 +79,41 @@ class _FigureView:
 
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """One tab: a comparison of all variants, or one variant."""
+    """One tab: a comparison of all variants, or one variant.
+
+    headline: what a reader takes away, in words. conditions: what the figures hold for. totals: the figures
+    themselves.
+    """
 
     id: str
     name: str
-    subtitle: str
-    headline: tuple[tuple[str, str], ...]
+    headline: str
+    conditions: tuple[tuple[str, str], ...]
+    totals: tuple[tuple[str, str], ...]
     not_priced: tuple[str, ...]
     warnings: tuple[str, ...]
     figures: tuple[_FigureView, ...]
+    diagrams: tuple[Diagram, ...]
     tables: tuple[tuple[str, TableView], ...]
     notes: tuple[str, ...]
     unprinted: str = ""
     """What paper leaves out."""
 
 
-def render_html(results: Sequence[Result], *, mixed: bool = False) -> str:
+def render_html(
+    results: Sequence[Result],
+    *,
+    mixed: bool = False,
+    dated: date | None = None,
+    pictures: Sequence[Pictures] = (),
+) -> str:
     """The report of one or several results as the text of an HTML file; the same results give the same text.
+
+    Args:
+        results: one or more.
+        mixed: allow different networks or batches.
+        dated: the day that the report names as its own; without one it names none.
+        pictures: of each result (`simulator.illustrations`); without them formats and array are not drawn.
 
     Raises:
         UserError: no results, or results of different networks without `mixed`.
@@ -92,9 +123,10 @@ def render_html(results: Sequence[Result], *, mixed: bool = False) -> str:
 
     comparison = compare_results(results, mixed=mixed)
     several = len(results) > 1
+    given = list(pictures) or [Pictures()] * len(results)
     panels = [
-        _variant_panel(variant, f"v{index}", _SCREEN_ONLY if several else frozenset())
-        for index, variant in enumerate(comparison.variants)
+        _variant_panel(variant, f"v{index}", drawn, _SCREEN_ONLY if several else frozenset())
+        for index, (variant, drawn) in enumerate(zip(comparison.variants, given, strict=True))
     ]
     if several:
         panels.insert(0, _comparison_panel(comparison))
@@ -113,10 +145,26 @@ def render_html(results: Sequence[Result], *, mixed: bool = False) -> str:
         style=Markup(own_text(_TEMPLATES / "report.css")),  # noqa: S704 - our own file
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own file and the library's
         hashes=[_source_hash(script) for script in scripts],
+        frames=Markup(_json_for_html(_frames(panels))),  # noqa: S704 - `<` is escaped
         figures=Markup(_json_for_html(figures)),  # noqa: S704 - `<` is escaped
         version=results[0].simulator_version,
-        mark=(MARKS["estimate"], MAC_LEGEND),
+        dated="" if dated is None else dated.isoformat(),
+        legend=[(MARKS["estimate"], f"{LEGEND['estimate']}; before a variant: {MAC_LEGEND}")]
+        + [(MARKS[level], LEGEND[level]) for level in MARKS if MARKS[level] and level != "estimate"],
     )
+
+
+def _frames(panels: Sequence[_Panel]) -> dict[str, list[dict[str, str]]]:
+    """The states of every drawing that plays: the first one whole, of the others what changed."""
+    return {
+        f"{panel.id}-{diagram.key}": [
+            {key: value for key, value in frame.items() if before.get(key) != value}
+            for before, frame in zip(({}, *diagram.frames), diagram.frames, strict=False)
+        ]
+        for panel in panels
+        for diagram in panel.diagrams
+        if diagram.frames
+    }
 
 
 def _notes(result: Result) -> list[str]:
@@ -130,12 +178,15 @@ def _notes(result: Result) -> list[str]:
     return [*notes, *result.sources.notes]
 
 
-def _variant_panel(variant: Variant, panel_id: str, screen_only: frozenset[str]) -> _Panel:
+def _variant_panel(
+    variant: Variant, panel_id: str, pictures: Pictures, screen_only: frozenset[str]
+) -> _Panel:
     result = variant.result
     totals = result.totals
     headline = (
         ("Latency", units.duration(totals.latency_ms)),
         ("Energy", units.energy(totals.energy_pj)),
+        *_of_one_inference(result),
         ("Area", units.area(totals.area_um2)),
         ("Power", units.power(totals.power_mw)),
         ("TOPS/W", units.efficiency(totals.tops_per_w)),
@@ -144,7 +195,7 @@ def _variant_panel(variant: Variant, panel_id: str, screen_only: frozenset[str])
         ("Chip TOPS/W", units.efficiency(totals.chip_tops_per_w)),
         ("Utilization", units.percent(totals.utilization)),
         ("Cycles", units.whole(totals.cycles)),
-        _eighth_figure(result),
+        *_accuracies(result),
     )
     hashes = (
         *(f"{name}: {digest}" for name, digest in result.sources.table_hashes.items()),
@@ -152,29 +203,30 @@ def _variant_panel(variant: Variant, panel_id: str, screen_only: frozenset[str])
         f"network: {result.sources.network_hash}",
     )
     figures = _views(result_figures(result), panel_id, screen_only)
-    subtitle = " — ".join(filter(None, (describe_array(result), describe_accuracy(result))))
     return _Panel(
         id=panel_id,
-        name=variant.name,
-        subtitle=subtitle,
-        headline=headline,
+        name=marked(variant.name, "estimate" if variant.estimated else None),
+        headline=headline_of_result(result),
+        conditions=tuple(conditions_of([(variant.name, result)])),
+        totals=headline,
         not_priced=tuple(reasons(result)),
         warnings=tuple(result.warnings),
         figures=figures,
+        diagrams=tuple(diagrams_of(result, pictures)),
         tables=(
             ("Layers", layers_table(result)),
             ("Prices and where they come from", prices_table(result.sources.prices)),
             ("Configuration", configuration_table(result.arch)),
         ),
         notes=(*_interval_note(result), *_notes(result), *_unused(result), *hashes),
-        unprinted=_unprinted(figures),
+        unprinted=_unprinted(figures, "every table and the hashes"),
     )
 
 
-def _unprinted(figures: Sequence[_FigureView]) -> str:
+def _unprinted(figures: Sequence[_FigureView], *others: str) -> str:
     charts = [f"the chart “{view.figure.title}”" for view in figures if view.screen_only]
-    left_out = [*charts, "every table and the hashes"]
-    return f"Only in the file, not on paper: {', '.join(left_out)}."
+    left_out = [*charts, *others]
+    return f"Only in the file, not on paper: {', '.join(left_out)}." if left_out else ""
 
 
 def _unused(result: Result) -> Iterator[str]:
@@ -183,10 +235,22 @@ def _unused(result: Result) -> Iterator[str]:
         yield f"not used of table {unused.table}: {', '.join(unused.rows)}: {unused.reason}"
 
 
-def _eighth_figure(result: Result) -> tuple[str, str]:
-    if result.accuracy is not None and result.accuracy.top1 is not None:
-        return "Top-1", units.percent(result.accuracy.top1)
-    return "MACs", units.quantity(result.totals.macs)
+def _of_one_inference(result: Result) -> Iterator[tuple[str, str]]:
+    """The energy of one inference, where the totals are of a batch."""
+    batch, energy_pj = result.network.batch, result.totals.energy_pj
+    if batch > 1:
+        yield "Energy per inference", units.energy(None if energy_pj is None else energy_pj / batch)
+
+
+def _accuracies(result: Result) -> Iterator[tuple[str, str]]:
+    accuracy = result.accuracy
+    if accuracy is None or (accuracy.top1 is None and accuracy.agreement_with_float32 is None):
+        yield "MACs", units.quantity(result.totals.macs)
+        return
+    if accuracy.top1 is not None:
+        yield "Top-1", units.percent(accuracy.top1)
+    if accuracy.agreement_with_float32 is not None:
+        yield "As float32", units.percent(accuracy.agreement_with_float32)
 
 
 def _interval_note(result: Result) -> list[str]:
@@ -195,20 +259,29 @@ def _interval_note(result: Result) -> list[str]:
 
 
 def _comparison_panel(comparison: Comparison) -> _Panel:
-    first = comparison.variants[0].name
-    rules = f"ratios are relative to {first}, the best is marked ★"
+    named = comparison.named_results
+    figures = comparison_figures(comparison)
+    other_fronts = frozenset(figure.key for figure in figures[1:] if figure.key.startswith("pareto"))
+    views = _views(figures, "compare", other_fronts)
+    rules = f"ratios are relative to {comparison.variants[0].name}, the best is marked ★"
     if comparison.rules:
         rules += f"; {comparison.rules}"
     return _Panel(
         id="compare",
         name="Comparison",
-        subtitle=f"{len(comparison.variants)} variants; {rules}",
-        headline=(),
-        not_priced=tuple(reasons_of_variants(comparison.named_results)),
-        warnings=(),
-        figures=_views(comparison_figures(comparison), "compare"),
+        headline=headline_of_comparison(comparison),
+        conditions=tuple(conditions_of(named)),
+        totals=(),
+        not_priced=tuple(reasons_of_variants(named)),
+        warnings=(
+            *cautions(named),
+            *shared_lines([(name, result.warnings) for name, result in named]),
+        ),
+        figures=views,
+        diagrams=(),
         tables=(("Variants side by side", comparison_table(comparison)),),
-        notes=tuple(shown_differences(comparison.named_results)),
+        notes=(f"{len(named)} variants; {rules}", *shown_differences(named)),
+        unprinted=_unprinted(views, "the numbers behind the charts"),
     )
 
 

@@ -6,20 +6,24 @@ one that shows itself. A `ResultView` is a `Result` in every respect.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 from simulator.foundation import UserError
+from simulator.foundation.files import write_text
 from simulator.report import units
 from simulator.report.captions import describe_array
 from simulator.report.comparison import Comparison, compare_results
 from simulator.report.comparison_figures import comparison_figures
 from simulator.report.figures import Figure
+from simulator.report.frames import data_frame
+from simulator.report.html import render_html
 from simulator.report.plots import draw
 from simulator.report.report_tables import TableView, comparison_table, layers_table
 from simulator.report.result_figures import result_figures
-from simulator.report.tabular import Row, comparison_rows, layer_rows
+from simulator.report.tabular import comparison_json, comparison_rows, layer_rows, layers_csv, rows_csv
 from simulator.report.unpriced import reasons, reasons_of_variants
 from simulator.result import Result
 
@@ -32,16 +36,47 @@ class ResultView(Result):
     """A result that a notebook shows, with its layers as a data frame and its charts as plots."""
 
     def to_dataframe(self) -> pd.DataFrame:
-        """One row a layer, units in the column names. Raises UserError without pandas."""
-        return _dataframe(layer_rows(self))
+        """One row a layer, units in the column names, every column typed. Raises UserError without pandas."""
+        return data_frame(layer_rows(self))
 
     def plot(self, name: str = "energy_by_layer") -> Canvas:
-        """One chart of the report as a matplotlib figure. Raises UserError for a name without a chart."""
+        """One chart of the report as a matplotlib figure, which a notebook shows.
+
+        Args:
+            name: one of `plots()`.
+
+        Raises:
+            UserError: a name without a chart.
+        """
         return _plot(result_figures(self), name)
 
     def plots(self) -> list[str]:
         """The names that `plot` knows for this result."""
         return [figure.key for figure in result_figures(self)]
+
+    def save(self, file: str | Path) -> Path:
+        """Write the result to a file, whole or not at all, and return its path.
+
+        Args:
+            file: a name that ends in `.json` (the result, as `systolic simulate --out` writes it), `.csv`
+                (one row a layer) or `.html` (the report).
+
+        Raises:
+            UserError: another ending, or a file that cannot be written.
+        """
+        return _save(
+            file,
+            {
+                ".json": self.to_json,
+                ".csv": lambda: layers_csv(self),
+                ".html": lambda: render_html([self]),
+            },
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self.network.name} on {describe_array(self)}: {_headline(self)}>"
+
+    __str__ = __repr__
 
     def _repr_html_(self) -> str:
         totals = self.totals
@@ -68,7 +103,16 @@ class ComparisonView(Sequence[ResultView]):
     """Results side by side, as a sequence that a notebook shows as one table."""
 
     def __init__(self, results: Sequence[Result], *, mixed: bool = False) -> None:
-        """Raises UserError for results of different networks without `mixed`."""
+        """Put results side by side.
+
+        Args:
+            results: the variants; every figure is compared with the first one's.
+            mixed: whether results of different networks or batches are meant.
+
+        Raises:
+            UserError: results of different networks or batches without `mixed`.
+        """
+        self._mixed = mixed
         self._comparison = compare_results([view(result) for result in results], mixed=mixed)
 
     @property
@@ -77,16 +121,47 @@ class ComparisonView(Sequence[ResultView]):
         return self._comparison
 
     def to_dataframe(self) -> pd.DataFrame:
-        """One row a variant, units in the column names. Raises UserError without pandas."""
-        return _dataframe(comparison_rows(self._comparison))
+        """One row a variant, units in the column names, columns typed. Raises UserError without pandas."""
+        return data_frame(comparison_rows(self._comparison))
 
     def plot(self, name: str = "compare_energy") -> Canvas:
-        """One chart as a matplotlib figure. Raises UserError for a name without a chart."""
+        """One chart as a matplotlib figure, which a notebook shows.
+
+        Args:
+            name: one of `plots()`.
+
+        Raises:
+            UserError: a name without a chart.
+        """
         return _plot(comparison_figures(self._comparison), name)
 
     def plots(self) -> list[str]:
         """The names that `plot` knows for this comparison."""
         return [figure.key for figure in comparison_figures(self._comparison)]
+
+    def save(self, file: str | Path) -> Path:
+        """Write the comparison to a file, whole or not at all, and return its path.
+
+        Args:
+            file: a name that ends in `.json` (what `systolic compare --json` prints), `.csv` (one row a
+                variant) or `.html` (the report of all variants).
+
+        Raises:
+            UserError: another ending, or a file that cannot be written.
+        """
+        return _save(
+            file,
+            {
+                ".json": lambda: comparison_json(self._comparison),
+                ".csv": lambda: rows_csv(comparison_rows(self._comparison)),
+                ".html": lambda: render_html(list(self), mixed=self._mixed),
+            },
+        )
+
+    def __repr__(self) -> str:
+        lines = [f"<{len(self)} variants of {', '.join(self._comparison.networks)}"]
+        lines += [f"  {variant.name}: {_headline(variant.result)}" for variant in self._comparison.variants]
+        return "\n".join(lines) + ">"
 
     def __len__(self) -> int:
         return len(self._comparison.variants)
@@ -123,15 +198,23 @@ def _plot(figures: Sequence[Figure], name: str) -> Canvas:
     return draw(by_name[name])
 
 
-def _dataframe(rows: Sequence[Row]) -> pd.DataFrame:
-    try:
-        import pandas as pd
-    except ImportError as error:
+def _save(file: str | Path, texts: Mapping[str, Callable[[], str]]) -> Path:
+    path = Path(file)
+    if path.suffix.lower() not in texts:
         raise UserError(
-            "to_dataframe() needs the extra `notebook`; "
-            "install it with `pip install systolic-simulator[notebook]`"
-        ) from error
-    return pd.DataFrame(rows)
+            "unknown kind of file", value=str(path), allowed=f"a name that ends in {', '.join(texts)}"
+        )
+    write_text(path, texts[path.suffix.lower()]())
+    return path
+
+
+def _headline(result: Result) -> str:
+    """Time, energy, area and accuracy in a line."""
+    totals = result.totals
+    told = [units.duration(totals.latency_ms), units.energy(totals.energy_pj), units.area(totals.area_um2)]
+    if result.accuracy is not None and result.accuracy.top1 is not None:
+        told.append(f"top-1 {units.percent(result.accuracy.top1)}")
+    return ", ".join(told)
 
 
 def _table_html(table: TableView) -> str:

@@ -78,10 +78,11 @@ def write_plots(
 def draw(figure: Figure) -> Canvas:
     """One chart as a matplotlib figure, for notebooks and for `write_plots`."""
     import matplotlib as mpl
-    from matplotlib.figure import Figure as Canvas
+
+    from simulator.report.shown_figure import ShownFigure
 
     with mpl.rc_context(_STYLE):
-        canvas = Canvas(figsize=_size(figure), layout="constrained")
+        canvas = ShownFigure(figsize=_size(figure), layout="constrained")
         axes = canvas.add_subplot()
         match figure:
             case StackedBars():

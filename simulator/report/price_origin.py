@@ -40,7 +40,12 @@ def standing(price: PriceSource) -> Standing:
 
 def worst(prices: Iterable[PriceSource]) -> Standing | None:
     """The least trustworthy standing among prices; None when there are none."""
-    found = {standing(price) for price in prices}
+    return worst_of(map(standing, prices))
+
+
+def worst_of(standings: Iterable[Standing | None]) -> Standing | None:
+    """The least trustworthy of some standings; None when there are none."""
+    found = {each for each in standings if each is not None}
     return max(found, key=_WORST_LAST.index) if found else None
 
 

@@ -165,7 +165,7 @@ def _bars_table(figure: StackedBars) -> TableView:
         )
         return TableView(figure.title, ("", figure.axis), rows)
     names = tuple(series.name for series in figure.series)
-    several = len(names) > 1
+    several = len(names) > 1 and not figure.beside
     rows = tuple(
         (
             Cell(name),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from simulator.report import units
 from simulator.report.components import PE_USES, Colour, cause_colours, cause_label, colours, in_order, label
-from simulator.report.figures import Figure, Point, Scatter, Series, StackedBars
+from simulator.report.figures import Figure, Series, StackedBars
 from simulator.report.pe_map import pe_utilization
-from simulator.report.price_origin import LEGEND, MARKS, component_standing, marked
+from simulator.report.places import Place, gathered
+from simulator.report.price_origin import LEGEND, MARKS, component_standing, marked, worst_of
+from simulator.report.roofline import roofline
+from simulator.report.run_conditions import of_what
 from simulator.report.unpriced import with_mark
 from simulator.result import TOTAL, Result, priced
 
@@ -34,12 +38,12 @@ def energy_by_component(result: Result) -> StackedBars | None:
     """One bar a component, in the order of every table; None where nothing is priced."""
     parts = result.totals.energy_by_component_pj
     if result.totals.energy_pj is None:
-        text = "The priced components of one inference. Their sum is not the whole, which is not priced."
+        text = f"The priced components {of_what(result)}. Their sum is not the whole, which is not priced."
     else:
-        text = f"Together {units.energy(result.totals.energy_pj)} for one inference, leakage included."
+        text = f"Together {units.energy(result.totals.energy_pj)} {of_what(result)}, leakage included."
     return _one_bar_each(
-        "energy_by_component",
-        "Energy by component",
+        ("energy_by_component", "energy_by_place"),
+        "Energy",
         text + _legend(result, parts),
         result,
         parts,
@@ -56,15 +60,21 @@ def energy_by_layer(result: Result) -> StackedBars | None:
     totals_pj = [layer.energy_pj[TOTAL] for layer in result.layers]
     scale = units.energy_scale([sum(filter(None, column)) for column in zip(*values.values(), strict=True)])
     scaled = {part: [_scaled(value, scale) for value in row] for part, row in values.items()}
-    return StackedBars(
+    series = _by_layer(
+        scaled, colours(parts), lambda part: marked(label(part), component_standing(result, part))
+    )
+    figure = StackedBars(
         "energy_by_layer",
         "Energy by layer",
-        _layers_text(result, [part for part in parts if None in values[part]]),
+        _layers_text(result, [part for part in parts if None in values[part]])
+        + _legend(result, result.totals.energy_by_component_pj),
         f"energy [{scale.unit}]",
         in_part(_names(result), totals_pj),
-        _by_layer(scaled, colours(parts)),
+        tuple(series.values()),
         upright=True,
     )
+    totals = result.totals.energy_by_component_pj
+    return _with_places(figure, series, "energy_by_layer_and_place", "Energy by layer", result, totals)
 
 
 def _layers_text(result: Result, unpriced: Sequence[str]) -> str:
@@ -93,11 +103,11 @@ def cycles_by_layer(result: Result) -> StackedBars:
     return StackedBars(
         "cycles_by_cause",
         "Cycles by cause",
-        f"{units.whole(result.totals.cycles)} cycles, {units.percent(stalled / result.totals.cycles)} of "
-        "them stalls.",
+        f"{units.whole(result.totals.cycles)} cycles {of_what(result)}, "
+        f"{units.percent(stalled / result.totals.cycles)} of them stalls.",
         "cycles",
         _names(result),
-        _by_layer(causes, cause_colours(causes), cause_label),
+        tuple(_by_layer(causes, cause_colours(causes), cause_label).values()),
         upright=True,
     )
 
@@ -118,7 +128,7 @@ def pe_use_by_layer(result: Result) -> StackedBars | None:
         f"Useful work fills {units.percent(result.totals.utilization)} of all PE-cycles of the network.",
         "share of PE-cycles [%]",
         _names(result),
-        _by_layer(shares, {use: PE_USES.get(use, PE_USES["idle"]) for use in uses}),
+        tuple(_by_layer(shares, {use: PE_USES.get(use, PE_USES["idle"]) for use in uses}).values()),
         upright=True,
     )
 
@@ -131,7 +141,7 @@ def area_by_component(result: Result) -> StackedBars | None:
     else:
         text = f"Together {units.area(result.totals.area_um2)}."
     return _one_bar_each(
-        "area",
+        ("area", "area_by_place"),
         "Area",
         text + _legend(result, parts),
         result,
@@ -158,53 +168,18 @@ def accuracy_by_layer(result: Result) -> StackedBars | None:
     )
 
 
-def roofline(result: Result) -> Scatter | None:
-    """Every layer's MACs per second over its MACs per DRAM byte, under the machine's roof.
-
-    None when the configuration gives no grid, clock or DRAM rate, or no layer touches DRAM.
-    """
-    array, dram = result.arch.get("array", {}), result.arch.get("dram", {})
-    try:
-        clock_ghz = result.arch["clock_mhz"] / 1000
-        peak = array["rows"] * array["columns"] * clock_ghz
-        bandwidth = float(dram["bandwidth_gbyte_per_s"])
-    except KeyError:
-        return None
-    points = []
-    for layer in result.layers:
-        moved = sum(
-            side
-            for operand in (layer.dram_bytes.ifmap, layer.dram_bytes.filter, layer.dram_bytes.ofmap)
-            for side in (operand.read, operand.write)
-        )
-        if moved and layer.cycles.total:
-            intensity = layer.macs / moved
-            reached = layer.macs / layer.cycles.total * clock_ghz
-            points.append(Point(layer.name, intensity, reached, filled=intensity >= peak / bandwidth))
-    if not points:
-        return None
-    left = min([point.x for point in points] + [peak / bandwidth]) / 2
-    right = max([point.x for point in points] + [peak / bandwidth]) * 2
-    return Scatter(
-        "roofline",
-        "Roofline",
-        f"Peak {peak:,.1f} GMAC/s, DRAM {bandwidth:g} GB/s; "
-        f"below {peak / bandwidth:.1f} MACs a byte DRAM sets the limit.",
-        "MACs per DRAM byte",
-        "GMAC/s",
-        tuple(points),
-        ((left, left * bandwidth), (peak / bandwidth, peak), (right, peak)),
-        "roof",
-        "bound by compute",
-        "bound by DRAM",
-        logarithmic=True,
-    )
-
-
 def _one_bar_each(
-    key: str, title: str, text: str, result: Result, parts: Mapping[str, float | None], scale: units.Scale
+    keys: tuple[str, str],
+    title: str,
+    text: str,
+    result: Result,
+    parts: Mapping[str, float | None],
+    scale: units.Scale,
 ) -> StackedBars | None:
-    """Each category is its own series, so that it keeps its colour; names bear the marks of their prices."""
+    """Each category is its own series, so that it keeps its colour; names bear the marks of their prices.
+
+    keys: of the figure of components, and of that of places.
+    """
     names = [part for part in in_order(parts) if parts[part] != 0]
     if not any(parts.values()):
         return None
@@ -212,15 +187,41 @@ def _one_bar_each(
         part: with_mark(marked(label(part), component_standing(result, part)), parts[part]) for part in names
     }
     colour = colours(parts)
-    series = tuple(
-        Series(
+    series = {
+        part: Series(
             labels[part],
             colour[part],
             tuple(_scaled(parts[part], scale) if other == part else 0.0 for other in names),
         )
         for part in names
+    }
+    figure = StackedBars(
+        keys[0],
+        f"{title} by component",
+        text,
+        f"[{scale.unit}]",
+        tuple(labels.values()),
+        tuple(series.values()),
     )
-    return StackedBars(key, title, text, f"[{scale.unit}]", tuple(labels.values()), series)
+    return _with_places(figure, series, keys[1], f"{title} by place", result, parts)
+
+
+def _with_places(
+    figure: StackedBars,
+    series: Mapping[str, Series],
+    key: str,
+    title: str,
+    result: Result,
+    parts: Mapping[str, float | None],
+) -> StackedBars:
+    """A figure of components that can be shown by place first."""
+
+    def name(place: Place, components: list[str]) -> str:
+        level = worst_of(component_standing(result, part) for part in components if parts[part] != 0)
+        lacks = any(parts[part] is None for part in components)
+        return marked(place.name, level) + (" (in part)" if lacks else "")
+
+    return replace(figure, gathered=gathered(figure, series, key, title, name))
 
 
 def in_part(names: Sequence[str], totals: Sequence[float | None]) -> tuple[str, ...]:
@@ -251,10 +252,10 @@ def _by_layer(
     values: Mapping[str, Sequence[float | None]],
     colour: Mapping[str, Colour],
     show: Callable[[str], str] = label,
-) -> tuple[Series, ...]:
+) -> dict[str, Series]:
     """One series a part, those that are zero everywhere left out."""
-    return tuple(
-        Series(show(part), colour[part], tuple(row))
+    return {
+        part: Series(show(part), colour[part], tuple(row))
         for part, row in values.items()
         if any(value != 0 for value in row)
-    )
+    }

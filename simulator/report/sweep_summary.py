@@ -14,7 +14,7 @@ from simulator.report.comparison import METRICS, Metric
 from simulator.report.comparison_figures import pareto_scatters
 from simulator.report.figures import Figure
 from simulator.report.pareto import pareto_front
-from simulator.report.price_origin import mac_is_estimated
+from simulator.report.price_origin import mac_is_estimated, marked
 from simulator.report.tabular import Row, points_columns, usable_objectives, why_not_priced
 from simulator.report.unpriced import reasons
 from simulator.result import Result
@@ -111,12 +111,17 @@ class SweepSummary:
         for network in dict.fromkeys(entry.network for entry in self.entries):
             found = [e for e in self.entries if e.result is not None and e.network == network]
             figures[network] = pareto_scatters(
-                [entry.name for entry in found],
+                [_marked_name(entry) for entry in found],
                 [entry.result for entry in found if entry.result is not None],
                 self.objectives,
                 [entry.on_front for entry in found],
             )
         return figures
+
+
+def _marked_name(entry: SweepEntry) -> str:
+    estimated = entry.result is not None and mac_is_estimated(entry.result)
+    return marked(entry.name, "estimate" if estimated else None)
 
 
 def summary_of(entries: Sequence[SweepEntry], objectives: Sequence[str]) -> SweepSummary:

@@ -13,6 +13,7 @@ from simulator.inference.policies import default_policy, get_policy, needs_calib
 from simulator.inference.quantization import NetworkPlan
 from simulator.inference.run_inference import plan_network
 from simulator.numerics import Mac, get_mac
+from simulator.numerics.mac_setting import MacChoice
 from simulator.spread_inference.block_jobs import key_of
 from simulator.spread_inference.inference_store import InferenceStore
 from simulator.spread_inference.opened_source import OpenedSource
@@ -36,8 +37,8 @@ class Arithmetic:
     layer_macs: Mapping[str, Mac] | None = None
 
     @classmethod
-    def of(cls, mac: str, policy: str | None) -> Arithmetic:
-        """A MAC and a policy by name. Raises UserError: one of them is unknown."""
+    def of(cls, mac: MacChoice, policy: str | None) -> Arithmetic:
+        """A MAC in any form and a policy by name. Raises UserError: one of them is unknown."""
         if policy is not None:
             get_policy(policy)
         return cls(get_mac(mac), policy)

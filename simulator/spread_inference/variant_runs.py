@@ -17,6 +17,7 @@ from simulator.inference.overflow_counts import SumsOutside
 from simulator.inference.run_inference import InferenceResult
 from simulator.measured_runs import Tensors, layer_arithmetic, measure_on_images
 from simulator.numerics.engines.threads import one_thread
+from simulator.numerics.mac_setting import MacChoice
 from simulator.result import Result
 from simulator.result_accuracy import Accuracy, LayerAccuracy
 from simulator.simulation import finish
@@ -64,7 +65,7 @@ def compare_spread(
     tensors: Tensors,
     spread: Spread,
     *,
-    macs: Sequence[str] = (),
+    macs: Sequence[MacChoice] = (),
     archs: Sequence[str] = DEFAULT_ARCHS,
     batch: int | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -93,7 +94,7 @@ def compare_spread(
         UserError: a network or data that cannot be loaded, workers that cannot be had or are lost, or a store
             that cannot be used. What is wrong with a single variant is told in `failures` instead.
     """
-    choices: Sequence[str | None] = macs or (None,)
+    choices: Sequence[MacChoice | None] = macs or (None,)
     points = [SweepPoint(network, arch, mac, batch, overrides or {}) for arch in archs for mac in choices]
     planned = plan(points, skip_unsupported=skip_unsupported, sizes=sizes, tensors=tensors)
     names = [variant_name(point) for point in points]

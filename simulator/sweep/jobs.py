@@ -17,6 +17,7 @@ from simulator.foundation.reading.content import sha256_of
 from simulator.foundation.reading.limits import LARGEST_ARCHIVE_BYTES
 from simulator.measured_runs import Tensors, tensor_files
 from simulator.numerics import get_mac
+from simulator.numerics.mac_setting import mac_setting
 from simulator.result import SCHEMA_VERSION, Origin, Result
 from simulator.simulation import configure, load_workload, origin, simulate
 from simulator.sweep.spec import SweepPoint
@@ -91,7 +92,8 @@ def plan(
                 point.network, batch=point.batch, skip_unsupported=skip_unsupported, sizes=sizes
             )
         try:
-            arch = configure(point.arch, {"array.mac": point.mac, **point.overrides})
+            mac = None if point.mac is None else mac_setting(point.mac)
+            arch = configure(point.arch, {"array.mac": mac, **point.overrides})
             macs |= mac_names(arch)
             trained = None
             if tensors is not None:

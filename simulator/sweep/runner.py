@@ -209,8 +209,7 @@ def _outcome(future: Outcome, workers: Workers) -> JobOutcome:
         return future.result()
     except BrokenProcessPool as error:
         raise UserError(
-            "a worker process ended early: killed, out of memory, or started by a script that does not call "
-            'this under `if __name__ == "__main__":`; what is finished is kept',
+            "a worker process ended early: killed, or out of memory; what is finished is kept",
             allowed="running again, with fewer jobs",
         ) from error
     except (CancelledError, OSError, TimeoutError) as error:

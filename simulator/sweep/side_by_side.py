@@ -9,6 +9,7 @@ from typing import Any
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
 from simulator.measured_runs import Tensors
+from simulator.numerics.mac_setting import MacChoice, mac_label
 from simulator.result import Result
 from simulator.simulation import DEFAULT_ARCH
 from simulator.sweep.executors import available_cores, local_processes
@@ -33,7 +34,7 @@ class VariantRuns:
 def compare(
     network: str,
     *,
-    macs: Sequence[str] = (),
+    macs: Sequence[MacChoice] = (),
     archs: Sequence[str] = DEFAULT_ARCHS,
     batch: int | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -61,7 +62,7 @@ def compare(
         UserError: a network that cannot be loaded, or a worker process that was killed. What is wrong with
             a single variant is told in `failures` instead.
     """
-    choices: Sequence[str | None] = macs or (None,)
+    choices: Sequence[MacChoice | None] = macs or (None,)
     points = [SweepPoint(network, arch, mac, batch, overrides or {}) for arch in archs for mac in choices]
     planned = plan(points, skip_unsupported=skip_unsupported, sizes=sizes, tensors=tensors)
     ready = [job for job in planned if isinstance(job, Job)]
@@ -90,4 +91,4 @@ def _run(ready: Sequence[Job], jobs: int | None, progress: Progress | None) -> l
 
 def variant_name(point: SweepPoint) -> str:
     """A variant as messages name it."""
-    return point.arch if point.mac is None else f"{point.arch} · {point.mac}"
+    return point.arch if point.mac is None else f"{point.arch} · {mac_label(point.mac)}"

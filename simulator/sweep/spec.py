@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from simulator.foundation.documents import load_yaml, validate
 from simulator.foundation.resources import relative_to
 from simulator.measured_runs import Tensors
+from simulator.numerics.mac_setting import MacChoice, mac_label
 
 MAX_POINTS = 1_000_000
 _TABLES = "tables"
@@ -104,7 +105,7 @@ class SweepPoint:
 
     network: str
     arch: str
-    mac: str | None
+    mac: MacChoice | None
     batch: int | None
     overrides: Coordinates
 
@@ -113,7 +114,7 @@ class SweepPoint:
         """What tells the point from the others, by column name."""
         given: dict[str, Any] = {"network": self.network, "arch": self.arch}
         if self.mac is not None:
-            given["mac"] = self.mac
+            given["mac"] = mac_label(self.mac)
         if self.batch is not None:
             given["batch"] = self.batch
         return given | dict(self.overrides)
@@ -125,10 +126,10 @@ class SweepPoint:
 
     @property
     def short_label(self) -> str:
-        """The point without its network: fields by their last name, or the architecture alone."""
+        """The point without its network: fields by their whole path, or the architecture alone."""
         return (
             ", ".join(
-                f"{name.rpartition('.')[2]}={value}"
+                f"{name}={value}"
                 for name, value in self.coordinates.items()
                 if name not in ("network", "arch")
             )

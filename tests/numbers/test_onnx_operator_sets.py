@@ -75,6 +75,15 @@ CASES = [
         for k in ([2, 3], [3, 2])
         for p in ("SAME_UPPER", "SAME_LOWER", "VALID")
     ),
+    *(
+        Case("Pad", 19, (X[0], np.array(pads), *more), {"mode": m})
+        for m in ("constant", "reflect", "edge", "wrap")
+        for pads, more in (
+            ([1, 0, 2, 0, 1, 1], ()),
+            ([1, -1, 0, -1, 2, 1], ()),
+            ([2, -1, 1, -2], (LEFT_OUT, np.array([2, -2]))),
+        )
+    ),
     *(Case("LRN", version, (CHANNELS,), {"size": size}) for version in (1, 13) for size in (3, 5)),
     *(Case("LpNormalization", 1, (X,), {"axis": axis, "p": p}) for axis in (1, -1) for p in (1, 2)),
     *(

@@ -214,7 +214,14 @@ def table(folder: Path, rows: list[dict[str, Any]], **more: Any) -> str:
 
 
 def macro(
-    kib: float, bits: int | str, read: float, write: float, leak: float, area: float, ns: float, name: str = "a"
+    kib: float,
+    bits: int | str,
+    read: float,
+    write: float,
+    leak: float,
+    area: float,
+    ns: float,
+    name: str = "a",
 ) -> list[dict[str, Any]]:
     at = {"variant": name, "capacity_kib": kib, "word_bits": bits}
     return [

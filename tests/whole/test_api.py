@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from simulator import api
 from simulator.foundation import UserError
 from simulator.inference import load_images
+from simulator.numerics import get_mac
 from simulator.result import Result
 from simulator.workload import Network
 from simulator.workload.layer import matrix_layer
@@ -33,7 +36,7 @@ def comparable(result: Result) -> dict[str, object]:
 
 
 def test_everything_exported_is_there() -> None:
-    assert sorted(api.__all__) == ["DEFAULT_ARCH", "Tensors", "compare", "infer", "simulate"]
+    assert sorted(api.__all__) == ["DEFAULT_ARCH", "MacChoice", "Tensors", "compare", "infer", "simulate"]
     assert all(hasattr(api, name) for name in api.__all__)
     assert api.DEFAULT_ARCH == "int8_32x32"
 
@@ -119,6 +122,58 @@ def test_compare_names_every_variant_that_failed() -> None:
     assert "int8_32x32 · imt8: " in message
     assert "none_such · int8: " in message
     assert "none_such · imt8: " in message
+
+
+PLAIN: dict[str, Any] = {
+    "activation": "int8",
+    "weight": "int4",
+    "accumulator": {"kind": "fixed", "bits": 24, "lsb": 0},
+}
+"""A MAC that is no preset: sums of 24 bits, where `int8 x int4` alone would derive a width."""
+
+
+@pytest.mark.parametrize(
+    "form", [dict, get_mac, lambda mac: get_mac(mac).spec], ids=["mapping", "Mac", "MacSpec"]
+)
+def test_a_mac_is_a_mapping_or_an_object_as_well_as_a_name(form: Callable[[object], Any]) -> None:
+    made = api.simulate(NETWORK, mac=form(PLAIN))
+    assert made.mac == "int8 x int4"
+    array = made.arch["array"]["mac"]
+    assert (array["accumulator"]["bits"], array["accumulator"]["kind"]) == (24, "fixed")
+    written = api.simulate(NETWORK, overrides={"array.mac": PLAIN})
+    assert made.totals == written.totals
+
+
+@pytest.mark.parametrize("name", ["elma8", "fp16", "e4m3 x e4m3"])
+def test_the_object_of_a_name_gives_what_the_name_gives(name: str) -> None:
+    by_name, by_object = api.simulate(NETWORK, mac=name), api.simulate(NETWORK, mac=get_mac(name))
+    assert by_object.mac == by_name.mac == name
+    assert by_object.totals == by_name.totals
+
+
+def test_compare_and_infer_take_macs_in_every_form() -> None:
+    runs = api.compare("lenet5_fashion", macs=["int8", PLAIN, get_mac("elma8")], jobs=2)
+    assert [each.mac for each in runs] == ["int8", "int8 x int4", "elma8"]
+    result = api.infer("lenet5_fashion", "fashion_mnist_1000", mac=PLAIN, images=5)
+    (mac,) = {layer.mac for layer in result.plan.layers.values()}
+    assert mac.spec.document()["accumulator"] | PLAIN["accumulator"] == mac.spec.document()["accumulator"]
+
+
+def test_what_is_no_mac_is_refused() -> None:
+    with pytest.raises(UserError, match="a MAC is a name"):
+        api.simulate(NETWORK, mac=8)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="weight"):
+        api.simulate(NETWORK, mac={"activation": "int8"})
+
+
+def test_the_short_form_of_an_inference_says_what_it_found() -> None:
+    result = api.infer("lenet5_fashion", "fashion_mnist_1000", mac="elma8", images=20)
+    top1, float32 = result.accuracy.top1, result.accuracy.top1_float32
+    assert top1 is not None
+    assert float32 is not None
+    assert repr(result).startswith("<inference in elma8: 20 images, 5 layers, ")
+    assert f"top-1 {top1 * 100:.1f}%, float32 {float32 * 100:.1f}%" in repr(result)
+    assert len(repr(result)) < 120
 
 
 def test_infer_counts_images_and_gives_the_reference_beside_the_mac() -> None:

@@ -12,6 +12,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from simulator import api
+from simulator.measured_runs import Tensors
 from tests.command import ROOT, run
 from tests.image_data import save_channel_network, save_image
 
@@ -46,6 +48,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "sizes.yaml").write_text(documented_file("sweeps.md", "sizes.yaml"))
     for name in ("accelerator.yaml", "my_28nm.yaml"):
         (tmp_path / name).write_text(documented_file("own_prices.md", name))
+    (tmp_path / "narrow.yaml").write_text(documented_file("own_format.md", "narrow.yaml"))
     onnx.save(small_model(), tmp_path / "model.onnx")
     save_channel_network(tmp_path).rename(tmp_path / "classifier.onnx")
     for place, colour in enumerate(((200, 20, 10), (10, 210, 30), (30, 20, 190)) * 4):
@@ -73,11 +76,14 @@ def small_model() -> onnx.ModelProto:
     return helper.make_model(helper.make_graph([node], "small", [image, weights], [features]))
 
 
+TUTORIALS = {"tutorial.md", "own_prices.md", "own_format.md", "own_model.md"}
+"""Pages on which no step may overwrite what an earlier one has written."""
+
 WITH_COMMANDS = [page for page in PAGES if list(documented_commands(page))]
 
 
 def test_the_pages_show_commands() -> None:
-    assert {"README.md", "tutorial.md", "reports.md", "sweeps.md"} <= {page.name for page in WITH_COMMANDS}
+    assert {"README.md", "reports.md", "sweeps.md"} | TUTORIALS <= {page.name for page in WITH_COMMANDS}
 
 
 @pytest.mark.slow
@@ -89,3 +95,33 @@ def test_the_commands_of_a_page_run_one_after_the_other(
     for command in documented_commands(page):
         outcome = run(capsys, *shlex.split(command)[1:])
         assert outcome.exit_code == 0, f"{command}: {outcome.stderr}"
+        if page.name in TUTORIALS:
+            assert "overwrote" not in outcome.stderr, f"{command}: {outcome.stderr}"
+
+
+TABLE_ROW = re.compile(
+    r"^\| `(?P<mac>[^`]+)` \| (?P<energy>[\d.]+) \| (?P<area>[\d.]+) \| (?P<top1>[\d.]+) %"
+    r" \| ?(?P<points>[^|]*)\|$",
+    re.MULTILINE,
+)
+
+
+@pytest.mark.slow
+def test_the_tables_of_the_tutorial_are_what_its_comparisons_give(tmp_path: Path) -> None:
+    """Two tables: the formats as they are, and those of 4 bits with a better policy."""
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    rows = [match.groupdict() for match in TABLE_ROW.finditer(text)]
+    assert len(rows) == 5 + 3
+    policies = (None, "mse+gptq+bias_correction")
+    for policy, part in zip(policies, (rows[:5], rows[5:]), strict=True):
+        tensors = Tensors("fashion_mnist_1000", policy)
+        frame = api.compare(
+            "lenet5_fashion", macs=[row["mac"] for row in part], tensors=tensors
+        ).to_dataframe()
+        for row, (_, found) in zip(part, frame.iterrows(), strict=True):
+            assert row["energy"] == f"{found['energy_pj_relative']:.3f}"
+            assert row["area"] == f"{found['area_um2_relative']:.3f}"
+            assert row["top1"] == f"{found['top1'] * 100:.1f}"
+            half = (found["top1_points_high"] - found["top1_points_low"]) / 2
+            points = f"{found['top1_points']:+.1f} ± {half:.1f}"
+            assert row["points"].strip() == ("" if row is part[0] else points)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -13,6 +16,7 @@ from sybil import Document
 from sybil.example import Example
 from sybil.parsers.markdown import PythonCodeBlockParser
 
+from simulator.sweep.main_module import script_stays_here
 from tests.command import ROOT, run
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -76,7 +80,7 @@ def test_a_block_that_fails_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_example_of_the_readme_runs_as_a_script(tmp_path: Path) -> None:
-    """`python example.py`: what it starts processes for must not start them again."""
+    """`python example.py`: the processes that it starts must not start it again."""
     (example,) = examples(ROOT / "README.md")
     script = tmp_path / "example.py"
     script.write_text(example.parsed, encoding="utf-8")
@@ -91,14 +95,47 @@ def test_the_example_of_the_readme_runs_as_a_script(tmp_path: Path) -> None:
     assert [row.split()[0] for row in rows if row[:1].isdigit()] == ["0", "1"]
 
 
+FORMS: dict[str, Callable[[Path], list[str]]] = {
+    "a file": lambda script: [str(script)],
+    "a module": lambda script: ["-m", script.stem],
+    "standard input": lambda script: ["-"],
+}
+
+
 @pytest.mark.slow
-def test_a_script_without_the_guard_is_told_of_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_a_script_without_a_guard_runs_once_and_has_the_results_of_one_process(
+    form: str, tmp_path: Path
+) -> None:
     script = tmp_path / "unguarded.py"
     script.write_text(
-        "from simulator.api import compare\ncompare('lenet5_fashion', macs=['int8', 'elma8'], jobs=2)\n"
+        "from simulator.api import compare\n"
+        "print('started')\n"
+        "for jobs in (2, 1):\n"
+        "    runs = compare('lenet5_fashion', macs=['int8', 'elma8'], jobs=jobs)\n"
+        "    print([each.totals.energy_fj for each in runs])\n"
+        "print(__file__ if '__file__' in globals() else '<stdin>')\n"
     )
     done = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, *FORMS[form](script)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(tmp_path)))},
+        input=script.read_text(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert done.returncode == 1
-    assert 'if __name__ == "__main__":' in done.stderr.splitlines()[-1]
+    assert done.returncode == 0, done.stderr
+    started, several, one, where = done.stdout.splitlines()
+    assert started == "started"
+    assert several == one
+    assert where == ("<stdin>" if form == "standard input" else str(script))
+
+
+def test_the_main_module_is_as_before_when_processes_have_started() -> None:
+    main = sys.modules["__main__"]
+    before = main.__spec__, getattr(main, "__file__", "none")
+    with suppress(KeyError), script_stays_here():
+        assert (main.__spec__, main.__file__) == (None, None)
+        raise KeyError
+    assert (main.__spec__, getattr(main, "__file__", "none")) == before

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import json
+from pathlib import Path
+
 import pytest
 
 from simulator.foundation import UserError
+from simulator.report.frames import data_frame
 from simulator.report.notebook import ComparisonView, ResultView, view
-from simulator.result import Result
+from simulator.report.tabular import comparison_rows
+from simulator.result import Result, load_result
 from tests.report_fixtures import make_result
 
 pandas = pytest.importorskip("pandas")
@@ -56,3 +62,90 @@ def test_a_comparison_is_a_sequence_of_views_and_a_table() -> None:
     assert "elma8_32x32" in comparison._repr_html_()
     with pytest.raises(UserError, match="different networks"):
         ComparisonView([make_result("a"), make_result("b")])
+
+
+def test_short_forms_have_the_headline_and_little_else() -> None:
+    result = make_result(layers=40)
+    assert len(repr(result)) > 10_000
+    text = repr(view(result))
+    assert text.startswith("<toynet on int8_32x32 · int8 · 32×32")
+    assert text == str(view(result))
+    assert len(text) < 150
+    both = repr(ComparisonView([result, make_result(mac="elma8", layers=40, energy_scale=0.5)]))
+    assert both.splitlines()[0] == "<2 variants of toynet"
+    assert len(both.splitlines()) == 3
+
+
+def test_figures_show_themselves_without_pyplot() -> None:
+    picture = view(make_result(layers=3)).plot("roofline")._repr_png_()  # type: ignore[attr-defined]
+    assert picture.startswith(b"\x89PNG\r\n")
+
+
+def test_every_column_of_a_data_frame_has_its_type() -> None:
+    rows = [
+        {
+            "name": "a",
+            "count": 3,
+            "images": None,
+            "energy_pj": None,
+            "share": 0.5,
+            "ok": True,
+            "policy": None,
+        },
+        {
+            "name": "b",
+            "count": 2**40,
+            "images": 7,
+            "energy_pj": None,
+            "share": 1,
+            "ok": False,
+            "policy": None,
+        },
+    ]
+    frame = data_frame([row | {"cycles": 2**70} for row in rows])
+    assert {name: str(kind) for name, kind in frame.dtypes.items()} == {
+        "name": "str",
+        "count": "int64",
+        "images": "Int64",
+        "energy_pj": "float64",
+        "share": "float64",
+        "ok": "bool",
+        "policy": "str",
+        "cycles": "object",
+    }
+    assert frame["energy_pj"].isna().all()
+    assert frame["cycles"].tolist() == [2**70, 2**70]
+
+
+def test_columns_of_a_comparison_that_nothing_prices_are_columns_of_figures() -> None:
+    without = {"multiply": "no row"}
+    frame = ComparisonView(
+        [make_result(without_energy=without), make_result(without_energy=without)]
+    ).to_dataframe()
+    assert frame["energy_pj"].dtype == frame["tops_per_w"].dtype == "float64"
+    assert frame["energy_pj"].isna().all()
+    assert frame["mac_is_estimated"].dtype == "bool"
+
+
+def test_a_result_is_saved_as_json_rows_or_report(tmp_path: Path) -> None:
+    result = view(make_result(layers=3))
+    assert load_result(result.save(tmp_path / "a.json")).to_json() == result.to_json()
+    with (result.save(str(tmp_path / "a.csv"))).open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    assert [int(row["total_cycles"]) for row in rows] == [layer.cycles.total for layer in result.layers]
+    assert "toynet" in result.save(tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+def test_a_comparison_is_saved_as_json_rows_or_report(tmp_path: Path) -> None:
+    both = ComparisonView([make_result(), make_result(mac="elma8", energy_scale=0.5)])
+    document = json.loads(both.save(tmp_path / "c.json").read_text(encoding="utf-8"))
+    assert document["variants"] == comparison_rows(both.comparison)
+    with both.save(tmp_path / "c.CSV").open(encoding="utf-8") as lines:
+        assert [row["mac"] for row in csv.DictReader(lines)] == ["int8", "elma8"]
+    assert "elma8" in both.save(tmp_path / "c.html").read_text(encoding="utf-8")
+
+
+def test_a_file_of_another_kind_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"\.json, \.csv, \.html"):
+        view(make_result()).save(tmp_path / "a.xlsx")
+    assert list(tmp_path.iterdir()) == []

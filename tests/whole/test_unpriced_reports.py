@@ -100,7 +100,10 @@ def test_a_bar_that_lacks_a_part_is_marked_and_its_sum_is_no_number() -> None:
     result = lacking(layers=4, from_layer=2)
     figure = bars(result_figures(result), "energy_by_layer")
     assert figure.categories == ("conv_0", "conv_1", "conv_2 (in part)", "conv_3 (in part)")
-    assert figure.text == "Bars hold the priced parts only; not priced: SRAM ifmap, DRAM."
+    assert figure.text == (
+        "Bars hold the priced parts only; not priced: SRAM ifmap, DRAM."
+        " ' price from a modelling tool, or a constant that a tool ships."
+    )
     dram = next(series for series in figure.series if series.name == "DRAM")
     assert [value is None for value in dram.values] == [False, False, True, True]
     rows = {row[0].text: row for row in figure_table(figure).rows}

@@ -3,7 +3,7 @@
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const darkScheme = matchMedia("(prefers-color-scheme: dark)");
   const canHover = matchMedia("(hover: hover)").matches;
-  const PAPER = { wide: 690, narrow: 325, tallest: 175 }; // CSS pixels of a chart on A4, beside its padding
+  const PAPER = { wide: 690, narrow: 325, tallest: 150 }; // CSS pixels of a chart on A4, beside its padding
   let printing = false;
 
   const theme = () => (darkScheme.matches && !printing ? "dark" : "light");
@@ -54,18 +54,67 @@
     };
   }
 
+  const errors = (points, axis) => {
+    const ends = points.map((point) => point[axis + "_ends"] ?? [point[axis], point[axis]]);
+    return {
+      visible: points.some((point) => point[axis + "_ends"]), type: "data", symmetric: false, thickness: 1, width: 3, color: ink().point,
+      array: points.map((point, i) => ends[i][1] - point[axis]), arrayminus: points.map((point, i) => point[axis] - ends[i][0]),
+    };
+  };
+
+  // ---- labels that hit neither each other nor a point ----
+
+  const LABEL = { size: 11, most: 24, longest: 28 };
+  const short = (name, longest) => (name.length > longest ? name.slice(0, longest / 2 - 1) + "…" + name.slice(1 - longest / 2) : name);
+
+  function place(boxes, box, room) {
+    const inside = box.left >= 0 && box.top >= 0 && box.right <= room.width && box.bottom <= room.height;
+    const free = boxes.every((other) => box.right < other.left || box.left > other.right || box.bottom < other.top || box.top > other.bottom);
+    if (inside && free) boxes.push(box);
+    return inside && free;
+  }
+
+  /** Where names stand in a drawn chart: only those of points with room beside them; hover shows the others. */
+  function labels(plot, figure, size) {
+    const { xaxis, yaxis } = plot._fullLayout;
+    const at = figure.points.map((point) => ({ x: xaxis.c2p(point.x), y: yaxis.c2p(point.y) }));
+    const boxes = at.map(({ x, y }) => ({ left: x - 6, right: x + 6, top: y - 6, bottom: y + 6 }));
+    const room = { width: xaxis._length, height: yaxis._length };
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.font = size + "px " + plot._fullLayout.font.family;
+    const notes = [], named = [];
+    for (const i of figure.named.slice(0, LABEL.most)) {
+      const text = short(figure.points[i].name, LABEL.longest);
+      const wide = pen.measureText(text).width + 6, high = size + 4;
+      const { x, y } = at[i];
+      if (named.some((other) => Math.hypot(other.x - x, other.y - y) < 6)) continue; // two names would stand at one point
+      const tries = [[0, -1], [0, 1], [1, 0], [-1, 0], [1, -1], [-1, -1], [1, 1], [-1, 1]];
+      for (const [right, down] of tries) {
+        const left = x + right * (wide / 2 + (down ? 2 : 9)) - wide / 2, top = y + down * (high / 2 + 8) - high / 2;
+        if (!place(boxes, { left, right: left + wide, top, bottom: top + high }, room)) continue;
+        notes.push({
+          x: figure.logarithmic ? Math.log10(figure.points[i].x) : figure.points[i].x, y: figure.logarithmic ? Math.log10(figure.points[i].y) : figure.points[i].y,
+          xshift: left + wide / 2 - x, yshift: y - top - high / 2, text: text.replaceAll("&", "&amp;").replaceAll("<", "&lt;"), showarrow: false, font: { size }, captureevents: false,
+          bgcolor: ink().ground, opacity: 0.9, borderpad: 0,
+        });
+        named.push(at[i]);
+        break;
+      }
+    }
+    return notes;
+  }
+
   function scatter(figure) {
     const split = (filled) => figure.points.filter((point) => point.filled === filled);
-    const named = !figure.logarithmic && figure.points.length <= 16;
     const trace = (points, name, symbol) => ({
       type: "scatter",
-      mode: named ? "markers+text" : "markers",
+      mode: "markers",
       name,
       x: points.map((point) => point.x),
       y: points.map((point) => point.y),
+      error_x: errors(points, "x"),
+      error_y: errors(points, "y"),
       text: points.map((point) => point.name),
-      textposition: "top center",
-      textfont: { size: printing ? 8 : 11 },
       cliponaxis: false,
       marker: { size: 9, symbol, color: ink().point, line: { width: 1.5, color: ink().point } },
       hovertemplate: "%{text}<br>%{x:.4~g} " + figure.x_axis + "<br>%{y:.4~g} " + figure.y_axis + "<extra></extra>",
@@ -111,24 +160,28 @@
   const states = new Map();
 
   function draw(element) {
-    const figure = figures[element.dataset.chart];
-    const state = states.get(element) ?? { order: "executed", hidden: new Set() };
+    const whole = figures[element.dataset.chart];
+    const state = states.get(element) ?? { order: "executed", hidden: new Set(), unfolded: false };
+    const figure = state.unfolded ? whole : whole.gathered ?? whole;
     states.set(element, state);
     const plot = element.querySelector(".plot");
     const paper = element.classList.contains("wide") ? PAPER.wide : PAPER.narrow;
     const { traces, layout } = drawers[figure.kind](figure, state, printing ? paper : plot.clientWidth);
     if (printing) layout.height = Math.min(layout.height, PAPER.tallest);
     const common = {
-      barmode: "stack", showlegend: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      barmode: figure.beside ? "group" : "stack", showlegend: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       margin: { l: 48, r: 24, t: 16, b: 40 }, dragmode: false, autosize: !printing, ...(printing ? { width: paper } : {}),
       font: { family: getComputedStyle(document.body).fontFamily, size: printing ? 9 : 12, color: ink().text },
       hoverlabel: { bgcolor: ink().ground, bordercolor: ink().grid, font: { color: ink().text } },
     };
     const tools = figure.kind === "scatter" && canHover;
-    return Plotly.react(plot, traces, { ...common, ...layout }, {
+    const options = {
       responsive: true, displaylogo: false, displayModeBar: tools ? "hover" : false,
       modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toImage"], doubleClick: "reset",
-    });
+    };
+    const drawn = Plotly.react(plot, traces, { ...common, ...layout }, options);
+    if (figure.kind !== "scatter") return drawn;
+    return Plotly.relayout(plot, { annotations: labels(plot, figure, printing ? 8 : LABEL.size) });
   }
 
   const charts = (where) => [...where.querySelectorAll("[data-chart]")];
@@ -145,12 +198,64 @@
     button.setAttribute("aria-pressed", String(shown));
     draw(chart);
   });
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-unfold]");
+    if (!button) return;
+    const chart = button.closest("[data-chart]");
+    const state = states.get(chart);
+    state.unfolded = !state.unfolded;
+    state.hidden = new Set();
+    button.setAttribute("aria-expanded", String(state.unfolded));
+    button.textContent = state.unfolded ? "Gather by place" : "Unfold to components";
+    for (const legend of chart.querySelectorAll("[data-level]")) {
+      legend.hidden = (legend.dataset.level === "parts") !== state.unfolded;
+      for (const part of legend.querySelectorAll("[data-series]")) part.setAttribute("aria-pressed", "true");
+    }
+    const whole = figures[chart.dataset.chart];
+    chart.querySelector("h3").textContent = (state.unfolded ? whole : whole.gathered).title;
+    draw(chart);
+  });
   document.addEventListener("change", (event) => {
     if (!event.target.matches("[data-order]")) return;
     const chart = event.target.closest("[data-chart]");
     states.get(chart).order = event.target.value;
     draw(chart);
   });
+
+  // ---- the array at work ----
+
+  const recordings = JSON.parse(document.getElementById("frames").textContent);
+  for (const player of document.querySelectorAll("[data-player]")) {
+    const changes = recordings[player.dataset.player];
+    const places = new Map([...player.closest("figure").querySelectorAll("[data-key]")].map((place) => [place.dataset.key, place]));
+    const slider = player.querySelector("input"), play = player.querySelector("[data-play]");
+    const cursor = places.get("cursor"), wide = Number(cursor.getAttribute("width")) + 1;
+    let timer = 0;
+    const show = (cycle) => {
+      const state = Object.assign({}, ...changes.slice(0, cycle + 1));
+      for (const [key, value] of Object.entries(state)) {
+        if (key.startsWith("pe-")) places.get(key).classList.toggle("busy", value === "busy");
+        else places.get(key).textContent = value;
+      }
+      cursor.setAttribute("x", 6 + wide * cycle);
+      slider.value = cycle;
+    };
+    const stop = () => {
+      clearInterval(timer);
+      timer = 0;
+      play.textContent = "Play";
+      play.setAttribute("aria-pressed", "false");
+    };
+    play.addEventListener("click", () => {
+      if (timer) return stop();
+      play.textContent = "Pause";
+      play.setAttribute("aria-pressed", "true");
+      show(0);
+      timer = setInterval(() => (Number(slider.value) + 1 < changes.length ? show(Number(slider.value) + 1) : stop()), 700);
+    });
+    slider.addEventListener("input", () => { stop(); show(Number(slider.value)); });
+    slider.value = Math.round((Number(cursor.getAttribute("x")) - 6) / wide);
+  }
 
   // ---- tabs ----
 

@@ -16,6 +16,7 @@ import numpy as np
 from simulator.workload.onnx.evaluator import Evaluator, given
 from simulator.workload.onnx.graph import OWN_DOMAIN, Constant, Node, Tensor
 from simulator.workload.onnx.own_operators import OWN_EVALUATORS
+from simulator.workload.onnx.pooling import average_pool, lp_pool, max_pool
 from simulator.workload.onnx.reference_gaps import OWN_OF_OPERATOR, in_todays_words
 
 INTS = 7
@@ -99,61 +100,6 @@ def _elementwise(function: Callable[[Tensor], Tensor]) -> Callable[[Node], Evalu
     return evaluator
 
 
-def _max_pool(node: Node) -> Evaluator | None:
-    """Two-dimensional pooling; None for anything rarer. The library pads SAME_LOWER too little."""
-    kernel = tuple(node.get("kernel_shape"))
-    padding = node.get("auto_pad", "NOTSET")
-    plain = (
-        len(kernel) == 2
-        and len(node.outputs) == 1
-        and not node.get("ceil_mode", 0)
-        and set(node.get("dilations", (1, 1))) == {1}
-    )
-    if not plain:
-        return None
-    strides = tuple(node.get("strides", (1, 1)))
-    stated = node.get("pads", (0, 0, 0, 0)) if padding == "NOTSET" else (0, 0, 0, 0)
-
-    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        image = inputs[0]
-        assert image is not None
-        top, left, bottom, right = stated
-        if padding.startswith("SAME"):
-            (top, bottom), (left, right) = (
-                _same_edges(*sizes, is_lower=padding == "SAME_LOWER")
-                for sizes in zip(image.shape[2:], kernel, strides, strict=True)
-            )
-        if top or left or bottom or right:
-            edges = ((0, 0), (0, 0), (top, bottom), (left, right))
-            lowest = -np.inf if image.dtype.kind == "f" else np.iinfo(image.dtype).min
-            image = np.pad(image, edges, constant_values=lowest)
-        height, width = (
-            (size - window) // stride + 1
-            for size, window, stride in zip(image.shape[2:], kernel, strides, strict=True)
-        )
-        result: Tensor | None = None
-        for row in range(kernel[0]):
-            for column in range(kernel[1]):
-                window = image[
-                    :,
-                    :,
-                    row : row + (height - 1) * strides[0] + 1 : strides[0],
-                    column : column + (width - 1) * strides[1] + 1 : strides[1],
-                ]
-                result = window if result is None else np.maximum(result, window)
-        assert result is not None
-        return (result,)
-
-    return evaluate
-
-
-def _same_edges(size: int, window: int, stride: int, *, is_lower: bool) -> tuple[int, int]:
-    """Padding before and behind an axis that gives size / stride places, rounded up."""
-    missing = max((-(-size // stride) - 1) * stride + window - size, 0)
-    edges = missing // 2, missing - missing // 2
-    return edges[::-1] if is_lower else edges
-
-
 def _resize(node: Node) -> Evaluator | None:
     """Aligned corners by sizes: with scales the library takes fractions of a place for the length."""
     aligned = node.get("coordinate_transformation_mode") == "align_corners" and len(node.inputs) == 3
@@ -213,8 +159,9 @@ def _clip(node: Node) -> Evaluator:
 
 
 def _pad(node: Node) -> Evaluator | None:
-    """Of constants around all axes, with sizes from inputs; None for other modes and operator sets."""
-    if node.version < 11 or node.get("mode", "constant") != "constant":
+    """With sizes from inputs, of which negative ones cut off; None for older operator sets."""
+    mode = node.get("mode", "constant")
+    if node.version < 11:
         return None
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
@@ -233,6 +180,8 @@ def _pad(node: Node) -> Evaluator | None:
             )
         ]
         before, after = np.maximum(before, 0), np.maximum(after, 0)
+        if mode != "constant":
+            return (np.pad(kept, list(zip(before, after, strict=True)), mode=mode),)
         result = np.full(
             tuple(before + kept.shape + after), 0 if around is None else around.reshape(-1)[0], values.dtype
         )
@@ -355,7 +304,9 @@ _OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
     "Resize": _resize,
     "Scatter": _scatter,
     "Sigmoid": _elementwise(_sigmoid),
-    "MaxPool": _max_pool,
+    "AveragePool": average_pool,
+    "LpPool": lp_pool,
+    "MaxPool": max_pool,
     "Pad": _pad,
     "Mul": _of_two(np.multiply),
     "Sub": _of_two(np.subtract),
