@@ -41,8 +41,7 @@ fuzz: $(STAMP)
 
 # Ask the Python Packaging Advisory Database about every pinned dependency; needs the network.
 audit: $(STAMP)
-	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip --requirement requirements.lock \
-	  --requirement requirements-torch.txt
+	$(BIN)/python -m tools.audit requirements.lock requirements-torch.txt
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

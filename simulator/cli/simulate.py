@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -91,6 +91,9 @@ MappingOutOption = Annotated[
 ]
 AllLayersOption = Annotated[bool, typer.Option("--layers", help="Show every layer, in execution order.")]
 
+_RESULT_BYTES_OF_LAYER: Final = 56 * 1024
+"""What a layer's result takes once all are summed up and written: (766 - 230) MiB for 10,000, measured."""
+
 
 def simulate_command(
     network: NetworkArgument,
@@ -174,7 +177,7 @@ def simulate_command(
     sizes = parse_sizes(input_shapes, dims, batch_axis, input_values)
     with folder_or_none(out) as staged:
         folder = None if staged is None else staged.folder
-        with progress_bar(quiet=quiet) as progress:
+        with progress_bar(quiet=quiet, later_bytes_each=_RESULT_BYTES_OF_LAYER) as progress:
             if is_folder(Path(network)):
                 from simulator.measured_runs import measure_recorded
 

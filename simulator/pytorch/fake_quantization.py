@@ -134,13 +134,13 @@ class FakeQuantize(torch.nn.Module):
         return torch.tensor(list(self.format.spec.encode()), dtype=torch.uint8)
 
     def set_extra_state(self, state: torch.Tensor) -> None:
-        """Check that scales that are loaded belong to this format.
+        """Check the format of scales that are loaded with a `state_dict`.
 
         Args:
-            state: what `get_extra_state` gave.
+            state: what `get_extra_state` gave, uint8.
 
         Raises:
-            UserError: they belong to another format.
+            UserError: the scales belong to another format.
         """
         spec = bytes(state.tolist()).decode(errors="replace")
         if spec != self.format.spec:
