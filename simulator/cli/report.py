@@ -12,6 +12,8 @@ import typer
 from simulator.cli.options import QuietOption
 from simulator.cli.result_files import result_files
 from simulator.cli.written import tell_overwritten
+from simulator.foundation import UserError
+from simulator.report.plot_choices import PlotWidth, plot_formats
 
 _DIGITS_OF_SECONDS = 11
 """Of SOURCE_DATE_EPOCH up to the year 5138."""
@@ -26,8 +28,22 @@ ResultsArgument = Annotated[
 ]
 OutOption = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The HTML file to write.")]
 PlotsOption = Annotated[
-    Path | None, typer.Option("--plots", metavar="DIR", help="Write every chart there as PNG and SVG.")
+    Path | None,
+    typer.Option("--plots", metavar="DIR", help="Write charts there, by default all as PNG and SVG."),
 ]
+FigureOption = Annotated[
+    list[str] | None,
+    typer.Option("--figure", metavar="NAME", help="Only this chart, such as roofline; may be repeated."),
+]
+FormatOption = Annotated[
+    list[str] | None,
+    typer.Option("--format", metavar="png|svg|pdf", help="File format of charts; may be repeated."),
+]
+WidthOption = Annotated[
+    PlotWidth,
+    typer.Option("--width", help="Of charts: for a screen, or a column or both columns of a paper."),
+]
+TitlesOption = Annotated[bool, typer.Option("--titles/--no-titles", help="Whether charts have titles.")]
 MixedOption = Annotated[bool, typer.Option("--mixed", help="Allow results of different networks or batches.")]
 
 
@@ -35,6 +51,10 @@ def report_command(
     results: ResultsArgument,
     out: OutOption = Path("report.html"),
     plots: PlotsOption = None,
+    figure: FigureOption = None,
+    file_format: FormatOption = None,
+    width: WidthOption = "screen",
+    titles: TitlesOption = True,
     mixed: MixedOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -49,23 +69,38 @@ def report_command(
         systolic simulate resnet50 --mac elma8 --out results/elma8
 
         systolic report results/int8 results/elma8 -o resnet50.html --plots plots
+
+        systolic report results/int8 --plots figs --figure roofline --format pdf --width column --no-titles
     """
+    if plots is None and (figure or file_format or width != "screen" or not titles):
+        raise UserError(
+            "choose how charts are written, and need --plots DIR",
+            source="--figure, --format, --width or --no-titles",
+        )
     from simulator.foundation.files import staged_folder, write_text
     from simulator.foundation.reading.content import exists
     from simulator.illustrations import pictures_of
     from simulator.report.html import render_html
     from simulator.result import load_result
 
+    formats = plot_formats(file_format or (), source="--format")
     loaded = [load_result(file) for path in results for file in result_files(path)]
     page = render_html(
         loaded, mixed=mixed, dated=_today(), pictures=[pictures_of(result) for result in loaded]
     )
     drawn = []
     if plots is not None:
-        from simulator.report.plots import write_plots
+        from simulator.report.plots import PlotStyle, write_plots
 
         with staged_folder(plots) as staged:
-            drawn = write_plots(loaded, staged.folder, mixed=mixed)
+            drawn = write_plots(
+                loaded,
+                staged.folder,
+                formats,
+                mixed=mixed,
+                only=figure or (),
+                style=PlotStyle(width, titles),
+            )
         tell_overwritten(staged.overwritten, quiet=quiet)
     overwritten = [out] if exists(out) else []
     write_text(out, page)

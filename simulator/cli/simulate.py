@@ -35,7 +35,7 @@ from simulator.cli.options import (
     require_data,
 )
 from simulator.cli.progress import progress_bar
-from simulator.cli.written import folder_or_none, require_suffix, tell_overwritten
+from simulator.cli.written import folder_or_none, require_suffix, tell_overwritten, tell_written
 
 if TYPE_CHECKING:
     from simulator.arch import ArchConfig
@@ -225,6 +225,7 @@ def simulate_command(
         from simulator.report.console import render_result
 
         render_result(result, page_console(), full=layers)
+        tell_written(mapping_out, trace, access_trace, vcd, folder=out, names=("result.json", "layers.csv"))
 
 
 def _write_files(

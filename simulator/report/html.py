@@ -27,6 +27,7 @@ from simulator.report.pictures import Pictures
 from simulator.report.price_origin import LEGEND, MAC_LEGEND, MARKS, marked
 from simulator.report.report_tables import (
     TableView,
+    bounded,
     comparison_table,
     configuration_table,
     figure_table,
@@ -66,6 +67,12 @@ class _FigureView:
             for level, shown in levels
             if shown is not None and len(shown.series) > 1 and not shown.is_one_part_each
         )
+
+    @property
+    def title(self) -> str:
+        """The title as the chart is shown at first."""
+        gathered = self.figure.gathered if isinstance(self.figure, StackedBars) else None
+        return (gathered or self.figure).title
 
     @property
     def unfolds(self) -> bool:
@@ -214,17 +221,19 @@ def _variant_panel(
         figures=figures,
         diagrams=tuple(diagrams_of(result, pictures)),
         tables=(
-            ("Layers", layers_table(result)),
+            ("Layers", bounded(layers_table(result))),
             ("Prices and where they come from", prices_table(result.sources.prices)),
             ("Configuration", configuration_table(result.arch)),
         ),
         notes=(*_interval_note(result), *_notes(result), *_unused(result), *hashes),
-        unprinted=_unprinted(figures, "every table and the hashes"),
+        unprinted=_unprinted(
+            figures, *(["the drawings"] if screen_only else []), "every table and the hashes"
+        ),
     )
 
 
 def _unprinted(figures: Sequence[_FigureView], *others: str) -> str:
-    charts = [f"the chart “{view.figure.title}”" for view in figures if view.screen_only]
+    charts = [f"the chart “{view.title}”" for view in figures if view.screen_only]
     left_out = [*charts, *others]
     return f"Only in the file, not on paper: {', '.join(left_out)}." if left_out else ""
 
@@ -289,7 +298,9 @@ def _views(
     figures: Sequence[Figure], panel_id: str, screen_only: frozenset[str] = frozenset()
 ) -> tuple[_FigureView, ...]:
     return tuple(
-        _FigureView(f"{panel_id}-{figure.key}", figure, figure_table(figure), figure.key in screen_only)
+        _FigureView(
+            f"{panel_id}-{figure.key}", figure, bounded(figure_table(figure)), figure.key in screen_only
+        )
         for figure in figures
     )
 

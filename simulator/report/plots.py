@@ -1,27 +1,39 @@
-"""The report's charts as PNG or SVG files, drawn by matplotlib; the same figures give the same bytes."""
+"""The report's charts as PNG, SVG or PDF files, drawn by matplotlib; the same figures give the same bytes."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from simulator.foundation import UserError
 from simulator.foundation.files import prepare_folder, safe_name, write_bytes
 from simulator.report.comparison import compare_results
 from simulator.report.comparison_figures import comparison_figures
 from simulator.report.figures import Figure, HeatMap, Scatter, StackedBars
+from simulator.report.plot_choices import WIDTHS_IN, PlotFormat, PlotWidth
+from simulator.report.plot_drawing import draw_bars, draw_heat, draw_scatter
 from simulator.report.result_figures import result_figures
 from simulator.result import Result
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-PlotFormat = Literal["png", "svg"]
+_WIDEST_IN = 24.0
 
+
+@dataclass(frozen=True, slots=True)
+class PlotStyle:
+    """How charts are drawn: for a screen or at a width of a paper, with or without their titles."""
+
+    width: PlotWidth = "screen"
+    has_title: bool = True
+
+
+_SCREEN = PlotStyle()
 _INK = "#3c4752"
-_POINT = "#0072b2"
 _STYLE: Any = {
     "font.family": "DejaVu Sans",  # carried by matplotlib itself, so that every machine draws the same
     "font.size": 9,
@@ -40,11 +52,21 @@ _STYLE: Any = {
     "legend.frameon": False,
     "svg.hashsalt": "systolic",
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # fonts whole, so that publishers and editors can read the words
     "figure.dpi": 150,
+}
+_PAPER: Any = {
+    "font.size": 7,
+    "axes.titlesize": 8,
+    "axes.linewidth": 0.6,
+    "xtick.labelsize": 6,
+    "ytick.labelsize": 6,
+    "figure.dpi": 300,
 }
 _METADATA: dict[str, dict[str, str | None]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
 
 
@@ -54,57 +76,100 @@ def write_plots(
     formats: Sequence[PlotFormat] = ("png", "svg"),
     *,
     mixed: bool = False,
+    only: Sequence[str] = (),
+    style: PlotStyle = _SCREEN,
 ) -> list[Path]:
-    """Write every chart of a report to a folder, and return the files in the order of the report.
+    """Write charts of a report to a folder, and return the files in the order of the report.
 
     Charts of one result among several lie in a folder of the variant's number and name.
 
+    Args:
+        results: one or more.
+        folder: made where it is not there.
+        formats: each chart is written in each.
+        mixed: allow different networks or batches.
+        only: names of charts (`plot_names`); empty: all that a report shows.
+        style: width and title.
+
     Raises:
-        UserError: no results, different networks without `mixed`, or a folder that cannot be written.
+        UserError: no results, different networks without `mixed`, a name of `only` without a chart, or a
+            folder that cannot be written.
     """
     comparison = compare_results(results, mixed=mixed)
+    of_all = comparison_figures(comparison) if len(results) > 1 else []
+    of_each = [result_figures(variant.result) for variant in comparison.variants]
+    _require_known(only, [of_all, *of_each])
     prepare_folder(folder)
-    files: list[Path] = []
-    if len(results) > 1:
-        files += write_figures(comparison_figures(comparison), folder, formats)
-    for number, variant in enumerate(comparison.variants, 1):
-        place = (
-            folder if len(results) == 1 else prepare_folder(folder / f"{number}_{safe_name(variant.name)}")
-        )
-        files += write_figures(result_figures(variant.result), place, formats)
+    files = write_figures(_chosen(of_all, only), folder, formats, style)
+    for number, (variant, figures) in enumerate(zip(comparison.variants, of_each, strict=True), 1):
+        chosen = _chosen(figures, only)
+        if not chosen:
+            continue
+        several = len(results) > 1
+        place = prepare_folder(folder / f"{number}_{safe_name(variant.name)}") if several else folder
+        files += write_figures(chosen, place, formats, style)
     return files
 
 
-def draw(figure: Figure) -> Canvas:
+def plot_names(figures: Sequence[Figure]) -> dict[str, Figure]:
+    """Charts by name, those by place beside those by component."""
+    named: dict[str, Figure] = {}
+    for figure in figures:
+        named[figure.key] = figure
+        if isinstance(figure, StackedBars) and figure.gathered is not None:
+            named[figure.gathered.key] = figure.gathered
+    return named
+
+
+def _chosen(figures: Sequence[Figure], only: Sequence[str]) -> list[Figure]:
+    if not only:
+        return list(figures)
+    named = plot_names(figures)
+    return [named[name] for name in dict.fromkeys(only) if name in named]
+
+
+def _require_known(only: Sequence[str], groups: Sequence[Sequence[Figure]]) -> None:
+    known = [name for figures in groups for name in plot_names(figures)]
+    for name in only:
+        if name not in known:
+            raise UserError(
+                "there is no such plot", source="--figure", value=name, candidates=dict.fromkeys(known)
+            )
+
+
+def draw(figure: Figure, style: PlotStyle = _SCREEN) -> Canvas:
     """One chart as a matplotlib figure, for notebooks and for `write_plots`."""
     import matplotlib as mpl
 
     from simulator.report.shown_figure import ShownFigure
 
-    with mpl.rc_context(_STYLE):
-        canvas = ShownFigure(figsize=_size(figure), layout="constrained")
+    with mpl.rc_context(_settings(style)):
+        canvas = ShownFigure(figsize=_size(figure, style), layout="constrained")
         axes = canvas.add_subplot()
         match figure:
             case StackedBars():
-                _draw_bars(axes, figure)
+                draw_bars(canvas, axes, figure)
             case Scatter():
-                _draw_scatter(axes, figure)
+                draw_scatter(canvas, axes, figure)
             case HeatMap():
-                _draw_heat(canvas, axes, figure)
-        axes.set_title(figure.title, color="#16202a")
+                draw_heat(canvas, axes, figure)
+        if style.has_title:
+            axes.set_title(figure.title, color="#16202a")
         return canvas
 
 
-def write_figures(figures: Sequence[Figure], folder: Path, formats: Sequence[PlotFormat]) -> list[Path]:
+def write_figures(
+    figures: Sequence[Figure], folder: Path, formats: Sequence[PlotFormat], style: PlotStyle = _SCREEN
+) -> list[Path]:
     """Write charts to a folder that exists, each under its key, and return the files."""
     import matplotlib as mpl
 
     files = []
     for figure in figures:
-        canvas = draw(figure)
+        canvas = draw(figure, style)
         for file_format in formats:
             picture = io.BytesIO()
-            with mpl.rc_context(_STYLE):
+            with mpl.rc_context(_settings(style)):
                 canvas.savefig(picture, format=file_format, metadata=_METADATA[file_format])
             file = folder / f"{figure.key}.{file_format}"
             write_bytes(file, picture.getvalue())
@@ -112,85 +177,24 @@ def write_figures(figures: Sequence[Figure], folder: Path, formats: Sequence[Plo
     return files
 
 
-def _size(figure: Figure) -> tuple[float, float]:
+def _settings(style: PlotStyle) -> Any:
+    return _STYLE if WIDTHS_IN[style.width] is None else {**_STYLE, **_PAPER}
+
+
+def _size(figure: Figure, style: PlotStyle) -> tuple[float, float]:
+    """Inches of a chart, wide and high."""
+    width, height = _size_on_screen(figure)
+    paper = WIDTHS_IN[style.width]
+    return (width, height) if paper is None else (paper, min(height, 0.62 * paper + 0.3))
+
+
+def _size_on_screen(figure: Figure) -> tuple[float, float]:
     match figure:
         case StackedBars(upright=True):
-            return max(7.0, 0.17 * len(figure.categories) + 2.5), 4.2
+            return min(max(7.0, 0.17 * len(figure.categories) + 2.5), _WIDEST_IN), 4.2
         case StackedBars():
             legend = 0 if figure.is_one_part_each else len(figure.series)
-            return 7.0, max(1.4 + 0.32 * len(figure.categories), 0.5 + 0.19 * legend)
+            high = max(1.4 + 0.32 * len(figure.categories), 0.5 + 0.19 * legend)
+            return 7.0, min(high, _WIDEST_IN)
         case _:
             return 6.0, 4.5
-
-
-def _draw_bars(axes: Axes, figure: StackedBars) -> None:
-    places = range(len(figure.categories))
-    ends = [0.0] * len(figure.categories)
-    for series in figure.series:
-        options: dict[str, Any] = {"color": series.colour.light, "label": series.name}
-        drawn = [float(value or 0) for value in series.values]
-        if figure.upright:
-            axes.bar(places, drawn, bottom=ends, width=0.85, **options)
-        else:
-            axes.barh(places, drawn, left=ends, height=0.7, edgecolor="white", linewidth=0.6, **options)
-        ends = [end + value for end, value in zip(ends, drawn, strict=True)]
-    if figure.upright:
-        axes.set_xticks(places, figure.categories, rotation=60, ha="right", rotation_mode="anchor", size=7)
-        axes.set_ylabel(figure.axis)
-        axes.yaxis.set_major_formatter("{x:,g}")
-        axes.set_xlim(-0.7, len(figure.categories) - 0.3)
-        axes.grid(visible=False, axis="x")
-    else:
-        axes.set_yticks(places, figure.categories)
-        axes.set_xlabel(figure.axis)
-        axes.xaxis.set_major_formatter("{x:,g}")
-        axes.invert_yaxis()
-        axes.grid(visible=False, axis="y")
-    if figure.is_one_part_each:
-        for place, end in zip(places, ends, strict=True):
-            told = f"{end:.4g}" if end else ""
-            axes.annotate(told, (end, place), (3, 0), textcoords="offset points", va="center", size=8)
-        axes.margins(x=0.12)
-    elif len(figure.series) > 1:
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, reverse=figure.upright)
-
-
-def _draw_scatter(axes: Axes, figure: Scatter) -> None:
-    if figure.line:
-        axes.plot(*zip(*figure.line, strict=True), color=_INK, linewidth=1.2, label=figure.line_name)
-    for filled, name in ((True, figure.filled_name), (False, figure.open_name)):
-        points = [point for point in figure.points if point.filled is filled]
-        if points:
-            axes.scatter(
-                [point.x for point in points],
-                [point.y for point in points],
-                s=36,
-                label=name,
-                edgecolors=_POINT,
-                facecolors=_POINT if filled else "none",
-            )
-    if figure.logarithmic:
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-    else:
-        for point in figure.points:
-            axes.annotate(
-                point.name, (point.x, point.y), (0, 6), textcoords="offset points", ha="center", size=7
-            )
-        axes.margins(0.15)
-    axes.set_xlabel(figure.x_axis)
-    axes.set_ylabel(figure.y_axis)
-    axes.legend(fontsize=8)
-
-
-def _draw_heat(canvas: Canvas, axes: Axes, figure: HeatMap) -> None:
-    from matplotlib.colors import LinearSegmentedColormap
-
-    colours = LinearSegmentedColormap.from_list("share", ["#f1f4f6", "#0b4f8a"])
-    percent = [[100 * share for share in row] for row in figure.values]
-    highest = max(max(row) for row in percent) or 1.0
-    picture = axes.imshow(percent, cmap=colours, vmin=0, vmax=highest)
-    axes.grid(visible=False)
-    axes.set_xlabel(figure.x_axis)
-    axes.set_ylabel(figure.y_axis)
-    canvas.colorbar(picture, ax=axes, format="%g %%")

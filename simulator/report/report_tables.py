@@ -14,6 +14,9 @@ from simulator.result import TOTAL, PriceSource, Result, sum_known
 _NO_NUMBER = ("", units.NO_DATA, units.NOT_PRICED)
 """What a column of numbers may hold instead of one."""
 
+_MOST_ROWS = 2000
+"""Rows of a table of a page; browsers grow slow beyond."""
+
 _LEAST_INEXACT = 2**53
 """Floats from here on are whole numbers that need not be the one that was meant."""
 
@@ -30,11 +33,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class TableView:
-    """A table with its heading line; a column is numeric when its cells have values."""
+    """A table with its heading line; a column is numeric when its cells have values.
+
+    A column sorts by what it shows. `left_out` says which rows are not there; empty where all are.
+    """
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    left_out: str = ""
 
     @property
     def numeric(self) -> tuple[bool, ...]:
@@ -43,6 +50,15 @@ class TableView:
             bool(cells) and all(cell.value is not None or cell.text in _NO_NUMBER for cell in cells)
             for cells in (tuple(row[column] for row in self.rows) for column in range(len(self.columns)))
         )
+
+
+def bounded(table: TableView) -> TableView:
+    """A table that a page can hold: its first 2,000 rows, and how many it lacks."""
+    lacking = len(table.rows) - _MOST_ROWS
+    if lacking <= 0:
+        return table
+    told = f"The first {_MOST_ROWS:,} rows of {len(table.rows):,}; result.json and layers.csv have all."
+    return TableView(table.caption, table.columns, table.rows[:_MOST_ROWS], told)
 
 
 def figure_table(figure: Figure) -> TableView:
@@ -91,8 +107,8 @@ def layers_table(result: Result) -> TableView:
                 Cell(units.quantity(layer.macs, 3), layer.macs),
                 Cell(units.whole(layer.folds), layer.folds),
                 Cell(units.whole(cycles), cycles),
-                Cell(units.percent(layer.cycles.stall / cycles), layer.cycles.stall) if cycles else Cell("–"),
-                Cell(units.percent(layer.utilization), layer.utilization),
+                _share(layer.cycles.stall / cycles),
+                _share(layer.utilization),
                 Cell(units.data_size(dram), dram),
                 Cell(scale.show(layer.energy_pj[TOTAL]), layer.energy_pj[TOTAL]),
                 Cell(units.power(layer.power_mw), layer.power_mw),
@@ -117,7 +133,8 @@ def prices_table(prices: Iterable[PriceSource]) -> TableView:
         (
             Cell(price.component),
             Cell(price.action),
-            Cell(f"{units.significant(price.value)} {price.unit}", price.value),
+            Cell(units.significant(price.value), price.value),
+            Cell(price.unit),
             Cell(price.status, note=uncertainty_note(price), emphasis=standing(price)),
             Cell(price.source, note=f"{price.table}: {price.row}"),
             Cell(
@@ -129,7 +146,7 @@ def prices_table(prices: Iterable[PriceSource]) -> TableView:
     )
     return TableView(
         "Prices and where they come from",
-        ("component", "action", "price", "status", "source", "conditions"),
+        ("component", "action", "price", "unit", "status", "source", "conditions"),
         rows,
     )
 
@@ -175,6 +192,10 @@ def _bars_table(figure: StackedBars) -> TableView:
         for index, name in enumerate(figure.categories)
     )
     return TableView(f"{figure.title}: {figure.axis}", ("", *names, *(("total",) if several else ())), rows)
+
+
+def _share(share: float) -> Cell:
+    return Cell(units.percent(share), share)
 
 
 def _number(value: float | None) -> Cell:

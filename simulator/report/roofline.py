@@ -50,8 +50,8 @@ def roofline(result: Result) -> Scatter | None:
         tuple(points),
         ((left, left * bandwidth), (peak / bandwidth, peak), (right, peak)),
         "roof",
-        "layers under the peak",
-        "layers under the DRAM's rate",
+        "under the peak",
+        "under the DRAM's rate",
         logarithmic=True,
         named=tuple(sorted(range(len(points)), key=lambda place: -cycles[place])[:_NAMED]),
     )

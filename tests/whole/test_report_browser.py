@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from simulator.illustrations import pictures_of, record
+from simulator.numerics import get_mac
 from simulator.report.html import render_html
 from simulator.result import Result, priced
 from tests.report_fixtures import make_result
@@ -104,7 +106,7 @@ def test_every_chart_of_every_tab_is_drawn_without_a_word_on_the_console(
     page: Browser, results: list[Result]
 ) -> None:
     tabs = page.find_elements("css selector", "[role=tab]")
-    assert [tab.text for tab in tabs] == ["Comparison", "int8_32x32", "elma8_32x32"]
+    assert [tab.text for tab in tabs] == ["Comparison", "int8_32x32", "~elma8_32x32"]
     drawn: dict[str, int] = {}
     for tab in tabs:
         tab.click()
@@ -179,6 +181,76 @@ def test_tables_sort_by_the_column_that_is_clicked(page: Browser, results: list[
     assert head.get_attribute("aria-sort") == "ascending"
 
 
+def test_a_column_sorts_by_what_it_shows_and_gaps_stand_last(browser: Browser, crowded: str) -> None:
+    _emulate(browser, width=1400)
+    browser.get(crowded)
+    browser.execute_script("document.getElementById('tab-v0').click()")
+    read = """
+    const table = document.querySelector(arguments[0]);
+    const heads = [...table.tHead.rows[0].cells];
+    const column = heads.findIndex((head) => head.textContent.startsWith(arguments[1]));
+    heads[column].querySelector("button").click();
+    return [...table.tBodies[0].rows].map((row) => row.cells[column].firstChild.textContent);
+    """
+    shown = browser.execute_script(read, "#panel-v0 .table table", "stall")
+    shares = [float(text.split()[0]) for text in shown]
+    assert len(shares) == 54
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] > shares[-1]
+    for _ in range(2):
+        energies = browser.execute_script(read, "#panel-compare > .scroll table", "energy")
+        assert energies[-1] == "not priced"
+
+
+def test_no_two_names_of_points_collide(browser: Browser, crowded: str) -> None:
+    _emulate(browser, width=1400)
+    browser.get(crowded)
+    boxes = """
+    return [...document.querySelectorAll(arguments[0] + " .annotation-text")].map((name) => {
+      const box = name.getBoundingClientRect();
+      return [box.left, box.top, box.right, box.bottom];
+    });
+    """
+    for tab, chart, least in (("v0", "roofline", 2), ("compare", "pareto_energy_pj_area_um2", 2)):
+        browser.execute_script(f"document.getElementById('tab-{tab}').click()")
+        names = browser.execute_script(boxes, f"#{tab}-{chart}")
+        assert len(names) >= least, chart
+        for index, (left, top, right, bottom) in enumerate(names):
+            for other in names[:index]:
+                apart = right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
+                assert apart, (chart, names)
+
+
+def test_charts_show_places_first_and_unfold(page: Browser) -> None:
+    page.find_element("id", "tab-v0").click()
+    names = "return document.querySelector('#v0-energy_by_layer .plot').data.map((trace) => trace.name)"
+    assert len(page.execute_script(names)) == 5
+    page.find_element("css selector", "#v0-energy_by_layer [data-unfold]").click()
+    assert len(page.execute_script(names)) == 11  # 13 components without the two that int8 does not have
+
+
+def test_the_array_plays_what_the_grid_recorded(browser: Browser, artefacts: Path) -> None:
+    result = make_result()
+    file = artefacts / "array.html"
+    file.write_text(render_html([result], pictures=[pictures_of(result)]), encoding="utf-8")
+    browser.get(file.resolve().as_uri())
+    recording = record(get_mac("int8"), "os")
+    assert recording is not None
+    script = """
+    const slider = document.querySelector("#v0-array input");
+    slider.value = arguments[0];
+    slider.dispatchEvent(new Event("input"));
+    const keys = [0, 1, 2, 3].flatMap((row) => [0, 1, 2, 3].map((column) => `sums-${row}-${column}`));
+    return keys.map((key) => document.querySelector(`#v0-array [data-key="${key}"]`).textContent);
+    """
+    for frame in recording.frames:
+        drawn = browser.execute_script(script, frame.cycle)
+        assert drawn == [value for row in frame.sums for value in row]
+    play = browser.find_element("css selector", "#v0-array [data-play]")
+    browser.execute_script("arguments[0].click()", play)
+    assert play.get_attribute("aria-pressed") == "true"
+
+
 def test_layers_of_a_chart_can_be_put_in_another_order_and_parts_hidden(
     page: Browser, results: list[Result]
 ) -> None:
@@ -209,7 +281,8 @@ def crowded(artefacts: Path) -> str:
         update={"layers": [first, *results[2].layers[1:]], "warnings": ["w" * 300]}
     )
     file = artefacts / "crowded.html"
-    file.write_text(render_html(results), encoding="utf-8")
+    drawn = [pictures_of(result) for result in results]
+    file.write_text(render_html(results, pictures=drawn), encoding="utf-8")
     return file.resolve().as_uri()
 
 
@@ -270,9 +343,11 @@ def test_on_paper_every_panel_stands_and_says_which_charts_it_lacks(page: Browse
     assert undrawn == []
     left_out = page.execute_script(script % "c => !c.offsetHeight")
     kinds = ("area", "pe_utilization", "pe_use_by_layer")
-    assert sorted(left_out) == sorted(f"v{index}-{kind}" for index in (0, 1) for kind in kinds)
+    fronts = ("compare-pareto_energy_pj_area_um2", "compare-pareto_top1_area_um2")
+    assert sorted(left_out) == sorted([*fronts, *(f"v{i}-{kind}" for i in (0, 1) for kind in kinds)])
     told = page.find_element("css selector", "#panel-v0 .paper").text
-    assert all(f"“{title}”" in told for title in ("Area", "PE utilization", "What the PEs do"))
+    assert all(f"“{title}”" in told for title in ("Area by place", "PE utilization", "What the PEs do"))
+    assert "the drawings" in told
     _screenshot(page, artefacts / "report_print.png")
     _emulate(page, width=1280)
 

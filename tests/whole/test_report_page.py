@@ -60,8 +60,8 @@ def test_every_price_stands_in_the_table_with_its_source() -> None:
     result = make_result(estimated=True)
     table = prices_table(result.sources.prices)
     assert len(table.rows) == len(result.sources.prices)
-    assert {row[3].emphasis for row in table.rows} == {"published", "model", "estimate"}
-    assert all("28 nm, 0.81 V, 25 °C, TT, 500 MHz" in row[5].text for row in table.rows)
+    assert {row[4].emphasis for row in table.rows} == {"published", "model", "estimate"}
+    assert all("28 nm, 0.81 V, 25 °C, TT, 500 MHz" in row[6].text for row in table.rows)
 
 
 def test_stacked_figures_sum_to_the_result() -> None:

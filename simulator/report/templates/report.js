@@ -14,15 +14,30 @@
 
   // ---- figures -> plotly traces ----
 
+  const MOST_BARS = 1000; // beyond, a chart shows the largest ones and says so
+  const LONGEST_NAME = 26;
+  const short = (name, longest) => (name.length > longest ? name.slice(0, longest / 2) + "…" + name.slice(1 - longest / 2) : name);
+
+  /** Names along an axis: cut in their middle, and only so many that they do not meet. */
+  function ticks(names, room) {
+    const step = Math.max(1, Math.ceil((names.length * (printing ? 8 : 12)) / room));
+    const shown = names.filter((_, i) => i % step === 0);
+    return { tickmode: "array", tickvals: shown, ticktext: shown.map((name) => short(name, LONGEST_NAME).replaceAll("<", "&lt;")) };
+  }
+
   function order(figure, how) {
     const total = (i) => figure.series.reduce((sum, series) => sum + series.values[i], 0);
-    const places = figure.categories.map((_, i) => i);
+    let places = figure.categories.map((_, i) => i);
+    if (places.length > MOST_BARS) {
+      const totals = places.map(total);
+      places = places.sort((a, b) => totals[b] - totals[a] || a - b).slice(0, MOST_BARS).sort((a, b) => a - b);
+    }
     if (how === "largest") places.sort((a, b) => total(b) - total(a) || a - b);
     if (how === "name") places.sort((a, b) => figure.categories[a].localeCompare(figure.categories[b], "en", { numeric: true }));
     return places;
   }
 
-  function bars(figure, state) {
+  function bars(figure, state, width) {
     const places = order(figure, state.order);
     const names = places.map((i) => figure.categories[i]);
     const single = figure.series.length > 1 && figure.series.every((series, i) => series.name === figure.categories[i]);
@@ -49,8 +64,8 @@
     return {
       traces,
       layout: figure.upright
-        ? { xaxis: { ...nameAxis, tickangle: names.length > 8 ? -60 : 0, tickfont: { size: printing ? 7 : 10 } }, yaxis: valueAxis, bargap: 0.15, height: tall }
-        : { yaxis: { ...nameAxis, autorange: "reversed" }, xaxis: { ...valueAxis, ...room, nticks: 6 }, bargap: 0.3, height: tall },
+        ? { xaxis: { ...nameAxis, ...ticks(names, width - 70), tickangle: names.length > 8 || names.some((name) => name.length * names.length * 6 > width - 70) ? -60 : 0, tickfont: { size: printing ? 7 : 10 } }, yaxis: valueAxis, bargap: 0.15, height: tall }
+        : { yaxis: { ...nameAxis, ...ticks(names, 1e9), autorange: "reversed" }, xaxis: { ...valueAxis, ...room, nticks: 6 }, bargap: 0.3, height: tall },
     };
   }
 
@@ -65,8 +80,6 @@
   // ---- labels that hit neither each other nor a point ----
 
   const LABEL = { size: 11, most: 24, longest: 28 };
-  const short = (name, longest) => (name.length > longest ? name.slice(0, longest / 2 - 1) + "…" + name.slice(1 - longest / 2) : name);
-
   function place(boxes, box, room) {
     const inside = box.left >= 0 && box.top >= 0 && box.right <= room.width && box.bottom <= room.height;
     const free = boxes.every((other) => box.right < other.left || box.left > other.right || box.bottom < other.top || box.top > other.bottom);
@@ -167,6 +180,12 @@
     const plot = element.querySelector(".plot");
     const paper = element.classList.contains("wide") ? PAPER.wide : PAPER.narrow;
     const { traces, layout } = drawers[figure.kind](figure, state, printing ? paper : plot.clientWidth);
+    const omitted = figure.kind === "bars" ? figure.categories.length - MOST_BARS : 0;
+    if (omitted > 0) {
+      const said = element.querySelector("[data-left-out]");
+      said.hidden = false;
+      said.textContent = "The " + MOST_BARS.toLocaleString("en") + " largest of " + figure.categories.length.toLocaleString("en") + " are drawn.";
+    }
     if (printing) layout.height = Math.min(layout.height, PAPER.tallest);
     const common = {
       barmode: figure.beside ? "group" : "stack", showlegend: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
@@ -286,12 +305,13 @@
     const key = (row) => {
       const cell = row.children[column];
       const value = cell.dataset.value;
-      if (value === undefined) return cell.textContent.trim();
+      if (value === undefined) return cell.classList.contains("number") ? null : cell.textContent.trim();
       return /^-?\d+$/.test(value) ? BigInt(value) : Number(value); // a Number would lose digits of large counts
     };
     const compare = (a, b) =>
       typeof a !== "string" && typeof b !== "string" ? (a < b ? -1 : a > b ? 1 : 0) : String(a).localeCompare(String(b), "en", { numeric: true });
-    const rows = [...table.tBodies[0].rows].sort((a, b) => (ascending ? 1 : -1) * compare(key(a), key(b)));
+    const known = (a, b) => (a === null) - (b === null); // what has no number stands last either way
+    const rows = [...table.tBodies[0].rows].sort((a, b) => known(key(a), key(b)) || (key(a) === null ? 0 : (ascending ? 1 : -1) * compare(key(a), key(b))));
     table.tBodies[0].append(...rows);
     [...table.tHead.rows[0].cells].forEach((cell, place) => {
       if (place === column) cell.setAttribute("aria-sort", ascending ? "ascending" : "descending");
