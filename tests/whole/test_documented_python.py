@@ -50,6 +50,12 @@ def test_every_fence_that_says_python_is_found() -> None:
     assert {"README.md", "formats.md", "macs.md", "reports.md"} <= {page.name for page in WITH_PYTHON}
 
 
+def test_no_code_hides_from_the_tests_in_an_indented_block() -> None:
+    for page in PAGES:
+        text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        assert re.findall(r"^ {4}(?:from \S+ import|import \S+$).*", text, re.MULTILINE) == [], page
+
+
 def test_files_of_a_package_are_shown_where_another_test_builds_the_package() -> None:
     """`tests/whole/test_plugins.py` installs it."""
     assert {page.name for page in PAGES if any(map(is_file, blocks(page)))} == {"extending.md"}
