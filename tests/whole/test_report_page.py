@@ -122,7 +122,7 @@ def test_pe_utilization_is_not_guessed_when_folds_do_not_come_out() -> None:
 def test_every_figure_has_its_numbers_as_a_table() -> None:
     results = [make_result(accuracy=True), make_result(mac="elma8", accuracy=True)]
     figures = result_figures(results[0]) + comparison_figures(compare_results(results))
-    assert len(figures) == 8 + 3 + 3
+    assert len(figures) == 8 + 4 + 3
     for figure in figures:
         table = figure_table(figure)
         assert table.rows
