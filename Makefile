@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 TORCH := $(VENV)/.torch-installed
 ZOO := build/zoo
 
-.PHONY: demo test test-fast coverage mutants fuzz audit lint lock docs site accuracy zoo clean
+.PHONY: bench demo test test-fast coverage mutants fuzz audit lint lock docs site accuracy zoo clean
 
 # Four formats on a trained network, then where the cycles and the energy of resnet50 go. Beside the first command a second
 # process compiles what the last one needs.
@@ -41,8 +41,7 @@ fuzz: $(STAMP)
 
 # Ask the Python Packaging Advisory Database about every pinned dependency; needs the network.
 audit: $(STAMP)
-	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip --requirement requirements.lock \
-	  --requirement requirements-torch.txt
+	$(BIN)/python -m tools.audit requirements.lock requirements-torch.txt
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -97,6 +96,11 @@ $(ZOO)/.installed: requirements.lock tools/zoo/requirements.txt
 # Measure the accuracy part of docs/results.md anew; many minutes.
 accuracy: $(STAMP)
 	$(BIN)/python -m tools.accuracy_table
+
+# Measure everything beside its bound or peer and write docs/performance.md; under ten minutes on a quiet machine:
+# make bench, make bench ONLY="start_up grid_figures"
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

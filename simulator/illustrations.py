@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from simulator.array import ArrayTiming
 from simulator.array import signals as sig
@@ -179,5 +180,5 @@ def _told(fmt: Format, codes: Plane, shown: Plane) -> tuple[tuple[str, ...], ...
     )
 
 
-def _texts(values: Any) -> tuple[tuple[str, ...], ...]:
+def _texts(values: ArrayLike) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(f"{value:.3g}" for value in row) for row in np.asarray(values, np.float64).tolist())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from simulator.foundation import UserError
 from simulator.foundation.files import prepare_folder, write_text
+from simulator.inference.float32_outputs import Float32Outputs
 from simulator.result_accuracy import Accuracy
 from tools.evidence_points import Point
 
@@ -85,6 +86,18 @@ class EvidenceStore:
             return Measurement.of(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, KeyError, TypeError) as error:
             raise UserError("is no measurement: delete it to measure again", source=path) from error
+
+    def float32(self, compute: Callable[[], Float32Outputs]) -> Float32Outputs:
+        """The outputs in float32: those that are kept, else computed now and kept. Raises UserError: damaged.
+
+        The store is of one model and one folder prepared in one way; a run compares the images themselves.
+        """
+        path = self.folder / "float32.npz"
+        if path.exists():
+            return Float32Outputs.load(path)
+        found = compute()
+        found.save(path)
+        return found
 
     def keep(self, point: Point, measurement: Measurement) -> None:
         """Write a point, whole."""

@@ -6,7 +6,8 @@ python -m tools.imagenet_evidence MODEL.onnx FOLDER --store DIR --images 20     
 python -m tools.imagenet_evidence MODEL.onnx FOLDER --store DIR --device gpu                # on a GPU
 python -m tools.imagenet_evidence --store DIR --page docs/imagenet.md                       # write the page
 
-Points are measured one after the other, the most telling ones first; what the store has is not measured again.
+Points are measured one after the other, the most telling ones first; what the store has is not measured again. One process
+calibrates once for all its points; the outputs in float32 are kept in the store.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ import datetime as dt
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from simulator import __version__
 from simulator.foundation import UserError
 from simulator.foundation.reading.content import sha256_of
 from simulator.foundation.reading.limits import LARGEST_ONNX_BYTES
-from simulator.inference import Data, Model, get_policy, infer, load_data, load_model, run_plan
+from simulator.inference import Data, Model, get_policy, load_data, load_model, plan_network, run_plan
+from simulator.inference.calibration import Calibrations
+from simulator.inference.float32_outputs import Float32Outputs, float32_outputs
 from simulator.inference.policies.mixed import smallest_widths
 from simulator.numerics.gpu import Device, chosen_device
 from tools.evidence_points import Point, points
@@ -31,14 +35,25 @@ from tools.evidence_store import EvidenceStore, Measurement
 Tell = Callable[[str], None]
 
 
-def measure(model: Model, data: Data, point: Point, device: Device | None = None) -> Measurement:
-    """Run all images through a point's arithmetic and through float32, on the CPU where no device is given."""
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all points have in common: calibration and, on the CPU, the outputs in float32."""
+
+    calibrations: Calibrations
+    float32: Float32Outputs | None
+
+
+def measure(
+    model: Model, data: Data, point: Point, shared: Shared, device: Device | None = None
+) -> Measurement:
+    """Run all images through a point's arithmetic, on the CPU where no device is given, beside float32."""
     begin = time.monotonic()
     if point.fixed_weights:
-        found = smallest_widths(model, data, get_policy(point.policy or "mixed"), weights="fixed")
-        result = run_plan(model, data, found.plan, device=device)
+        policy = get_policy(point.policy or "mixed")
+        plan = smallest_widths(model, data, policy, weights="fixed", calibrations=shared.calibrations).plan
     else:
-        result = infer(model, data, point.mac, point.policy, device=device)
+        plan = plan_network(model, data, point.mac, point.policy, calibrations=shared.calibrations)
+    result = run_plan(model, data, plan, device=device, reference=shared.float32)
     return Measurement(
         result.accuracy,
         result.warnings,
@@ -57,13 +72,21 @@ def measure_all(
     tell: Tell,
     device: Device | None = None,
 ) -> None:
-    """Measure what the store does not have; a point that cannot be measured is told and left out."""
+    """Measure what the store does not have; a point that cannot be measured is told and left out.
+
+    Without a device, float32 runs once for the store, and what it gave is kept there.
+    """
+    missing = [point for point in wanted if store.find(point) is None]
+    if not missing:
+        return
+    float32 = None if device is not None else store.float32(lambda: float32_outputs(model, data))
+    shared = Shared(Calibrations(model, data.for_calibration), float32)
     for index, point in enumerate(wanted, 1):
         label = f"{index}/{len(wanted)} {point.name}"
-        if store.find(point) is not None:
+        if point not in missing:
             continue
         try:
-            measurement = measure(model, data, point, device)
+            measurement = measure(model, data, point, shared, device)
         except UserError as error:
             tell(f"{label}: {error}")
             continue

@@ -83,19 +83,51 @@ def _exchange(plane: Plane, ring: Plane) -> None:
 
 
 @kernel
+def _is_empty(plane: Plane) -> bool:
+    """Whether all bytes of a plane are 0."""
+    flat = plane.reshape(-1)
+    used = np.uint8(0)
+    for k in range(flat.size):
+        used = np.uint8(used | flat[k])
+    return bool(used == 0)
+
+
+@kernel
 def _drain(below: Plane, below_flags: Plane, drains: Plane, state: Plane) -> None:
-    """Sums that are moving go down a row."""
-    for i in range(drains.shape[0] - 1, -1, -1):
-        for j in range(drains.shape[1]):
-            arrives = i > 0 and drains[i - 1, j] == sig.MOVING
-            if drains[i, j] == sig.WAITING:
-                if arrives:
-                    _hazard(state, sig.DRAIN_OCCUPIED)
-            elif arrives:
-                below[i, j], below_flags[i, j] = below[i - 1, j], below_flags[i - 1, j]
-                drains[i, j] = sig.MOVING
-            else:
-                drains[i, j] = sig.EMPTY
+    """Sums that are moving go down a row; without branches inside a row, and not at all in an idle one."""
+    if _is_empty(drains):
+        return
+    C = drains.shape[1]
+    for i in range(drains.shape[0] - 1, 0, -1):
+        row, above = drains[i], drains[i - 1]
+        used, collides = 0, False
+        for j in range(C):
+            used |= row[j] | above[j]
+            collides |= (row[j] == sig.WAITING) & (above[j] == sig.MOVING)
+        if used == sig.EMPTY:
+            continue
+        if collides:
+            _hazard(state, sig.DRAIN_OCCUPIED)
+        sums, sums_above, flags, flags_above = below[i], below[i - 1], below_flags[i], below_flags[i - 1]
+        for j in range(C):
+            arrives = (row[j] != sig.WAITING) & (above[j] == sig.MOVING)
+            sums[j] = sums_above[j] if arrives else sums[j]
+            flags[j] = flags_above[j] if arrives else flags[j]
+        for j in range(C):
+            left = sig.MOVING if above[j] == sig.MOVING else sig.EMPTY
+            row[j] = sig.WAITING if row[j] == sig.WAITING else left
+    for j in range(C):
+        drains[0, j] = sig.WAITING if drains[0, j] == sig.WAITING else sig.EMPTY
+
+
+@kernel
+def _begin_to_move(go: Plane, drains: Plane) -> None:
+    """The drain registers of columns whose fold is complete begin to move."""
+    for j in range(go.shape[0]):
+        if go[j]:
+            for i in range(drains.shape[0]):
+                if drains[i, j] == sig.WAITING:
+                    drains[i, j] = sig.MOVING
 
 
 @kernel
@@ -112,22 +144,37 @@ def _hand_over(
     """Finished sums enter the drain registers, and their accumulators begin anew."""
     R, C = sums.shape
     go[:] = 0
+    if _is_empty(finished):
+        return
+    any_go = 0
     for i in range(R):
+        marks = finished[i]
+        ended = 0
         for j in range(C):
-            if finished[i, j]:
+            ended |= marks[j]
+        if not ended:
+            continue
+        any_go |= ended & sig.GO
+        for j in range(C):
+            if marks[j]:
                 if drains[i, j] != sig.EMPTY:
                     _hazard(state, sig.DRAIN_OCCUPIED)
                 below[i, j], below_flags[i, j] = sums[i, j], flags[i, j]
                 drains[i, j] = sig.WAITING
                 sums[i, j] = 0
                 flags[i, j] = 0
-                go[j] |= finished[i, j] & sig.GO
-                finished[i, j] = 0
-    for j in range(C):
-        if go[j]:
-            for i in range(R):
-                if drains[i, j] == sig.WAITING:
-                    drains[i, j] = sig.MOVING
+                go[j] |= marks[j] & sig.GO
+                marks[j] = 0
+    if any_go:
+        _begin_to_move(go, drains)
+
+
+@kernel
+def _mark_finished(marks: Plane, finished: Plane) -> None:
+    """The marks of sums that are complete at this edge."""
+    for i in range(marks.shape[0]):
+        for j in range(marks.shape[1]):
+            finished[i, j] = marks[i, j] & (sig.LAST | sig.GO)
 
 
 @kernel
@@ -215,13 +262,13 @@ def run_os(
                 ring, ring_down, ring_marks = r.pipe_across[slot], r.pipe_down[slot], r.pipe_marks[slot]
                 add_products(operations, ring, ring_down, ring_marks, ring_marks, sums, flags)
                 if has_drain:
-                    finished[:] = ring_marks & (sig.LAST | sig.GO)
+                    _mark_finished(ring_marks, finished)
                 _enter_pipe(taken, across, down, marks, gate, ring, ring_down, ring_marks)
                 state[reg.PIPE] = (slot + 1) % depth
             elif taken:
                 add_products(operations, across, down, marks, gate, sums, flags)
                 if has_drain:
-                    finished[:] = marks & (sig.LAST | sig.GO)
+                    _mark_finished(marks, finished)
         state[reg.SINCE_MULTIPLY] += 1
         state[reg.CYCLE] += 1
         if has_drain:
@@ -290,14 +337,17 @@ def _preload(loading: int, pins: Plane, pin_marks: Plane, r: Registers) -> None:
     load[0] = pin_marks[0] if loading else 0
     if not enabled:
         return
+    occupied = False
     for i in range(R - 1, -1, -1):
+        coming, coming_marks = (down[i - 1], marks[i - 1]) if i else (pins, pin_marks)
+        row, row_marks = down[i], marks[i]
         for j in range(C):
-            mark = marks[i - 1, j] if i else pin_marks[j]
-            if load[j] and mark == load[j]:
-                if shadowed and marks[i, j] and marks[i, j] != mark:
-                    _hazard(r.state, sig.SHADOW_OCCUPIED)
-                down[i, j] = down[i - 1, j] if i else pins[j]
-                marks[i, j] = mark
+            takes = (load[j] != 0) & (coming_marks[j] == load[j])
+            occupied |= takes & (row_marks[j] != 0) & (row_marks[j] != coming_marks[j])
+            row[j] = coming[j] if takes else row[j]
+            row_marks[j] = coming_marks[j] if takes else row_marks[j]
+    if shadowed and occupied:
+        _hazard(r.state, sig.SHADOW_OCCUPIED)
 
 
 @kernel

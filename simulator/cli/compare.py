@@ -34,7 +34,7 @@ from simulator.cli.options import (
 from simulator.cli.progress import progress_bar
 from simulator.cli.result_files import result_files
 from simulator.cli.streams import say
-from simulator.cli.written import tell_overwritten
+from simulator.cli.written import tell_overwritten, tell_written
 from simulator.foundation import UserError
 from simulator.foundation.reading.content import is_file
 
@@ -171,6 +171,8 @@ def compare_command(
     comparison = compare_results(runs.results, mixed=mixed)
     _write(comparison, csv, out, quiet=quiet)
     _show(comparison, runs, mixed=mixed, as_json=as_json, quiet=quiet)
+    if not (as_json or quiet):
+        tell_written(csv, folder=out, names=_result_names(comparison))
     for name, problem in runs.failures.items():
         say(f"{name}: {problem}")
     if runs.failures:
@@ -243,17 +245,25 @@ def _load(targets: Sequence[str]) -> list[Result]:
 
 
 def _write(comparison: Comparison, csv: Path | None, out: Path | None, *, quiet: bool) -> None:
-    from simulator.foundation.files import safe_name, staged_folder, write_text
+    from simulator.foundation.files import staged_folder, write_text
     from simulator.report.tabular import comparison_rows, rows_csv
 
     if csv is not None:
         write_text(csv, rows_csv(comparison_rows(comparison)))
     if out is not None:
         with staged_folder(out) as staged:
-            for number, variant in enumerate(comparison.variants, 1):
-                name = f"{number}_{safe_name(variant.name)}.json"
+            for name, variant in zip(_result_names(comparison), comparison.variants, strict=True):
                 write_text(staged.folder / name, variant.result.to_json())
         tell_overwritten(staged.overwritten, quiet=quiet)
+
+
+def _result_names(comparison: Comparison) -> list[str]:
+    """The files of the variants in the folder of `--out`."""
+    from simulator.foundation.files import safe_name
+
+    return [
+        f"{number}_{safe_name(variant.name)}.json" for number, variant in enumerate(comparison.variants, 1)
+    ]
 
 
 def _show(comparison: Comparison, runs: VariantRuns, *, mixed: bool, as_json: bool, quiet: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -174,11 +175,12 @@ def _about(network: Network, width: int, *, indent: str = "") -> list[str]:
 
 
 def _console() -> Console:
-    """As wide as the terminal, or as 80 columns in a pipe."""
+    """As wide as the terminal or `COLUMNS`, or as 80 columns in a pipe."""
     from rich.console import Console
 
     console = Console()
-    return console if console.is_terminal else Console(width=_WIDTH_IN_A_PIPE)
+    is_told = console.is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    return console if is_told else Console(width=_WIDTH_IN_A_PIPE)
 
 
 def _print_table(columns: list[str], rows: Sequence[tuple[str, ...]]) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from simulator.cli.streams import say
 from simulator.foundation.callbacks import Progress
+from simulator.foundation.memory_use import peak_bytes_with_workers
 
 KERNEL_LOG = "simulator.kernels"
 """The logger that names each kernel as it is compiled."""
@@ -22,30 +23,59 @@ _LONG_S: Final = 60.0
 
 
 class Estimate:
-    """Says once, in a line on stderr, how long the rest of some work will take, where it takes over a minute.
+    """Says once, in a line on stderr, what the rest of some work will take, where it takes over a minute.
 
-    It is judged by what the work's first seconds did, so that it holds for any machine.
+    Time and memory are judged by what the work's first seconds did, so that they hold for any machine.
     """
 
-    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
-        """`clock_s` gives the time in seconds."""
-        self._clock_s, self._said = clock_s, False
+    def __init__(
+        self,
+        clock_s: Callable[[], float] = time.monotonic,
+        peak_bytes: Callable[[], int | None] = peak_bytes_with_workers,
+        tell: Callable[[str], None] = say,
+        *,
+        later_bytes_each: int = 0,
+    ) -> None:
+        """`clock_s` gives the time in seconds, `peak_bytes` the most memory so far, None where unknown.
+
+        later_bytes_each: memory for each piece of work that is taken only when all are done.
+        """
+        self._later_bytes_each = later_bytes_each
+        self._clock_s, self._peak_bytes, self._tell, self._said = clock_s, peak_bytes, tell, False
         self._what, self._began_s, self._before = "", 0.0, 0
+        self._held: tuple[int, int | None] | None = None
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Look at how far the work is; a callback as commands take it.
 
         What is done at the first look at a kind of work may be from an earlier run, and counts for nothing.
         """
+        if self._said:
+            return
         if what != self._what:
-            self._what, self._began_s, self._before = what, self._clock_s(), done
+            self._what, self._began_s, self._before, self._held = what, self._clock_s(), done, None
         took_s, here = self._clock_s() - self._began_s, done - self._before
-        if self._said or took_s < _LOOKED_AT_AFTER_S or here < 1:
+        if here >= 1 and self._held is None:
+            self._held = done, self._peak_bytes()  # with what even the first one needs
+        if took_s < _LOOKED_AT_AFTER_S or here < 1:
             return
         self._said = True
         left_s = took_s / here * (total - done)
         if left_s > _LONG_S:
-            say(f"{done:,} of {total:,} ({what}) are done; the rest will take about {_time(left_s)}")
+            self._tell(
+                f"{done:,} of {total:,} ({what}) are done; the rest will take about {_time(left_s)}"
+                f"{self._memory(done, total)}"
+            )
+
+    def _memory(self, done: int, total: int) -> str:
+        """The most memory at the end, if what was done since the first piece goes on taking more."""
+        before, held = self._held or (done, None)
+        now = self._peak_bytes()
+        if now is None or held is None:
+            return ""
+        grown = max(0, now - held) / (done - before) if done > before else 0.0
+        mib = (now + grown * (total - done) + self._later_bytes_each * total) / 2**20
+        return f" and {float(f'{mib:.2g}'):,.0f} MiB of memory in all"
 
 
 def _time(seconds: float) -> str:
@@ -58,13 +88,16 @@ def _time(seconds: float) -> str:
 
 
 @contextmanager
-def progress_bar(*, quiet: bool = False) -> Iterator[Progress | None]:
-    """A callback that draws a bar on stderr; in a pipe one that says how long it takes; None where quiet."""
+def progress_bar(*, quiet: bool = False, later_bytes_each: int = 0) -> Iterator[Progress | None]:
+    """A callback that draws a bar on stderr, or in a pipe is silent, and says what long work will take.
+
+    None where quiet. later_bytes_each: as of `Estimate`.
+    """
     if quiet:
         yield None
         return
     if not sys.stderr.isatty():
-        yield Estimate()
+        yield Estimate(later_bytes_each=later_bytes_each)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -79,8 +112,13 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Progress | None]:
     console = Console(stderr=True)
     with Bars(*columns, console=console, transient=True) as bars, compilation_announced(console.print):
         tasks: dict[str, int] = {}
+        estimate = Estimate(
+            tell=lambda text: console.print(text, markup=False, highlight=False),
+            later_bytes_each=later_bytes_each,
+        )
 
         def advance(what: str, done: int, total: int) -> None:
+            estimate(what, done, total)
             task = tasks.get(what)
             if task is None:
                 task = tasks[what] = bars.add_task(what, total=total)

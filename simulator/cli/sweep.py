@@ -12,6 +12,7 @@ from simulator.cli.exit_codes import EXIT_DEFECT, EXIT_FAILED_IN_PART
 from simulator.cli.options import DaskOption, JobsOption, JsonOption, QuietOption, SkipUnsupportedOption
 from simulator.cli.progress import progress_bar
 from simulator.cli.streams import say
+from simulator.cli.written import tell_written
 
 if TYPE_CHECKING:
     from simulator.report.sweep_summary import SweepSummary
@@ -97,6 +98,7 @@ def sweep_command(
         from simulator.report.sweep_console import render_summary
 
         render_summary(summary, wanted.name, page_console())
+        tell_written(csv, plots, store or spec.with_suffix(".store"))
     for entry in summary.failures[:_MOST_TOLD]:
         say(f"{entry.label}: {entry.problem}")
     if len(summary.failures) > _MOST_TOLD:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import typer
+
 from simulator.cli.streams import say
 from simulator.foundation import UserError
 from simulator.foundation.files import StagedFolder, staged_folder
@@ -32,6 +34,20 @@ def tell_overwritten(files: Sequence[Path], *, quiet: bool) -> None:
         more = len(files) - len(names)
         text = ", ".join(names) + (f" and {more} more" if more else "")
         say(f"overwrote {text}")
+
+
+def tell_written(*files: Path | None, folder: Path | None = None, names: Sequence[str] = ()) -> None:
+    """Say below a page of text which files a command wrote; None: one that was not asked for.
+
+    folder, names: a folder and the files in it; of more than five only how many.
+    """
+    for file in files:
+        if file is not None:
+            typer.echo(f"wrote {file}")
+    if folder is not None:
+        typer.echo(
+            f"wrote {folder}: {', '.join(names) if len(names) <= _MOST_NAMED else f'{len(names)} files'}"
+        )
 
 
 def require_suffix(path: Path | None, suffixes: Sequence[str], *, option: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import platform
 import shutil
 import stat
 import tempfile
@@ -145,15 +146,16 @@ def staged_folder(path: Path) -> Iterator[StagedFolder]:
     """A temporary folder whose files take their places in the folder `path` all together or not at all.
 
     They do so when the block ends without an error; else nothing in `path` has changed, and folders that were
-    made for it are gone. Other files of `path` stay.
+    made for it are gone. Other files of `path` stay, but for temporary folders that killed processes left.
 
     Raises:
         UserError: the folder cannot be made or written to, or a folder stands where a file should.
     """
     made = _made_folders(path)
-    staging = path / f".{os.getpid()}{PART}"
+    staging = path / f".{os.getpid()}-{_machine()}{PART}"
     staged = StagedFolder(staging)
     try:
+        _remove_left_over(path)
         with _told(path):
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir()
@@ -167,6 +169,30 @@ def staged_folder(path: Path) -> Iterator[StagedFolder]:
                 folder.rmdir()
         raise
     shutil.rmtree(staging, ignore_errors=True)
+
+
+def _machine() -> str:
+    """Short text for this machine: a process number says nothing about those of others."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _remove_left_over(folder: Path) -> None:
+    """Remove what killed processes of this machine left of their temporary folders."""
+    end = f"-{_machine()}{PART}"
+    for entry in folder.glob(f".*{end}"):
+        number = entry.name[1 : -len(end)]
+        if number.isdecimal() and not entry.is_symlink() and not _is_alive(int(number)):
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True  # someone else's
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def _take_all(staging: Path, folder: Path) -> list[Path]:

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.inference.arithmetic import float32_product
+from simulator.inference.channel_sums import ChannelSums
 from simulator.inference.chunks import chunks
+from simulator.inference.distributions.distribution import Distribution, Spread
 from simulator.inference.execute import execute
 from simulator.inference.inputs import Feed
 from simulator.inference.kept import Kept, KeptTensors
@@ -22,8 +24,15 @@ from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines.threads import available_cores, in_order
 from simulator.numerics.formats import Format
 
-Extent = Literal["values", "extremes"]
-"""What is kept of tensors: all values, or the smallest and the largest of each chunk of images."""
+Extent = Literal["values", "distributions", "extremes"]
+"""What is kept of tensors: all values in their places, all values in any order with the mean of each output
+channel, or the smallest and the largest of each chunk of images.
+"""
+
+EXTENTS: tuple[Extent, ...] = ("values", "distributions", "extremes")
+"""Each holds what those behind it hold."""
+
+Operand = Literal["activations", "second"]
 
 _VALUES_AT_ONCE = 1 << 22
 
@@ -35,6 +44,10 @@ class Observation:
     product: Product
     kept: dict[str, Kept]
     macs_per_image: int = 0
+    spreads: dict[str, Spread] = field(default_factory=dict)
+    """What was counted of tensors that are kept as distributions; `kept` has their other values."""
+    output_sums: ChannelSums = field(default_factory=ChannelSums)
+    """Of each output channel of a layer with weights; of nothing where only extremes are kept."""
     scales: dict[Hashable, float] = field(default_factory=dict)
     """Scales of the activations that were found already, by what they were asked for."""
 
@@ -52,6 +65,18 @@ class Observation:
     def outputs(self) -> Tensor:
         """The output tensor."""
         return self._whole("outputs")
+
+    def distribution(self, role: Operand) -> Distribution:
+        """All values of an operand, wherever they are."""
+        if role in self.spreads:
+            return self.spreads[role].distribution(self.kept[role].array())
+        return Distribution.of(self._whole(role))
+
+    def extremes(self, role: Operand) -> Tensor:
+        """Values of an operand, the smallest and the largest among them."""
+        if role in self.spreads:
+            return np.array(list(self.spreads[role].frequent))
+        return self._whole(role)
 
     def _whole(self, role: str) -> Tensor:
         whole = self.kept[role].array()
@@ -76,21 +101,60 @@ def calibrate(model: Model, images: Feed, *, extent: Extent = "values") -> Mappi
         for (name, role), tensors in seen.tensors.items():
             for tensor in tensors:
                 observed[name].kept[role] = kept.add((name, role), tensor)
+        for (name, role), spread in seen.spreads.items():
+            observed[name].spreads.setdefault(role, Spread()).add(spread)
+        for name, outputs in seen.outputs:
+            observed[name].output_sums.add(outputs, observed[name].product.channel_axis)
         for name, macs in seen.macs_per_image.items():
             observed[name] = replace(observed[name], macs_per_image=macs)
     return observed
 
 
+@dataclass(slots=True)
+class Calibrations:
+    """What layers see of the same images, observed once for all plans that need it."""
+
+    model: Model
+    images: Feed
+    by_extent: dict[Extent, Mapping[str, Observation]] = field(default_factory=dict)
+
+    def with_extent(self, extent: Extent) -> Mapping[str, Observation]:
+        """Observations of this extent, or of a larger one that was needed before. Raises as `calibrate`."""
+        enough = EXTENTS[: EXTENTS.index(extent) + 1]
+        known = next((self.by_extent[each] for each in enough if each in self.by_extent), None)
+        if known is None:
+            known = self.by_extent[extent] = calibrate(self.model, self.images, extent=extent)
+            for earlier in self.by_extent.values():
+                for name, seen in earlier.items():
+                    known[name].scales.update(seen.scales)
+        return known
+
+
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One chunk's tensors by layer and role, and what layers cost."""
+    """One chunk's tensors by layer and role, what was counted of them, outputs, and what layers cost."""
 
-    tensors: dict[tuple[str, str], list[Tensor]]
-    macs_per_image: dict[str, int]
+    tensors: dict[tuple[str, str], list[Tensor]] = field(default_factory=dict)
+    spreads: dict[tuple[str, str], Spread] = field(default_factory=dict)
+    outputs: list[tuple[str, Tensor]] = field(default_factory=list)
+    macs_per_image: dict[str, int] = field(default_factory=dict)
+
+    def keep(self, product: Product, role: str, tensor: Tensor, extent: Extent, images: int) -> None:
+        """What `extent` says of one more tensor."""
+        key = (product.name, role)
+        if extent == "extremes":
+            part = np.stack([tensor.min(), tensor.max()])
+        elif extent == "values":
+            part = _appendable(product, role, tensor, images)
+        elif role == "outputs":
+            return
+        else:
+            part = self.spreads.setdefault(key, Spread()).rest_of(tensor)
+        self.tensors.setdefault(key, []).append(part)
 
 
 def _observed(model: Model, images: Feed, extent: Extent) -> _Seen:
-    seen = _Seen({}, {})
+    seen = _Seen()
 
     def observe(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
         _require_finite(model, product, activations, second)
@@ -98,12 +162,10 @@ def _observed(model: Model, images: Feed, extent: Extent) -> _Seen:
         tensors = {"activations": activations, "outputs": outputs}
         if second is not None:
             tensors["second"] = second
-        if extent == "extremes":
-            tensors = {role: np.stack([each.min(), each.max()]) for role, each in tensors.items()}
-        else:
-            tensors = {role: _appendable(product, role, each, len(images)) for role, each in tensors.items()}
         for role, each in tensors.items():
-            seen.tensors.setdefault((product.name, role), []).append(each)
+            seen.keep(product, role, each, extent, len(images))
+        if extent != "extremes" and product.weights is not None:
+            seen.outputs.append((product.name, outputs))
         macs = outputs.size * product.reduction(activations.shape)
         seen.macs_per_image[product.name] = seen.macs_per_image.get(product.name, 0) + macs // len(images)
         return outputs
@@ -154,7 +216,8 @@ def _parts(product: Product, activations: Tensor) -> Iterator[Tensor]:
 
 def _require_finite(model: Model, product: Product, *operands: Tensor | None) -> None:
     for operand in operands:
-        if operand is not None and not np.isfinite(operand).all():
+        # NaN goes into the smallest and the largest value.
+        if operand is not None and operand.size and not np.isfinite([operand.min(), operand.max()]).all():
             raise UserError(
                 "operands are NaN or infinite on the calibration images in float32",
                 source=model.path,

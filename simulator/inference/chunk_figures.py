@@ -23,7 +23,7 @@ class Chunk:
     images: int
     inputs: Feed
     outputs: dict[str, Tensor]
-    float32_outputs: dict[str, Tensor]
+    float32_outputs: Mapping[str, Tensor]
     deviations: Mapping[str, Deviation]
     sums: Mapping[str, SumsOutside]
     engines: Mapping[str, str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 
@@ -118,7 +119,7 @@ class OutputTally:
     deviations: dict[str, Deviation] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
-    def add(self, outputs: dict[str, Tensor], reference: dict[str, Tensor]) -> None:
+    def add(self, outputs: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> None:
         """One chunk's outputs and those of float32, by name."""
         for name, values in outputs.items():
             wanted = reference[name]

@@ -84,6 +84,11 @@ class Product:
         return int(self.weights.shape[0] * self.weights.shape[2])
 
     @property
+    def channel_axis(self) -> int:
+        """The axis of the output tensor that has its channels."""
+        return 1 if self.window is not None else -1
+
+    @property
     def input_axis(self) -> int:
         """The axis of the input tensor along which further inputs are appended."""
         return 1 if self.batched and self.weights is not None else 0

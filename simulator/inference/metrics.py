@@ -64,10 +64,10 @@ def difference(reference: Tensor, values: Tensor) -> Deviation:
     return Deviation(reference_power, value_power, product, noise_power, largest_error)
 
 
-def deviation(reference: Tensor, values: Tensor, operands: Operands) -> Deviation:
-    """`difference` of a layer's output, and what its operands lost."""
+def deviation(reference: Tensor | None, values: Tensor, operands: Operands) -> Deviation:
+    """`difference` of a layer's output where there is a reference, and what its operands lost."""
     return replace(
-        difference(reference, values),
+        Deviation() if reference is None else difference(reference, values),
         saturated=operands.saturated,
         underflowed=operands.underflowed,
         elements=operands.elements,

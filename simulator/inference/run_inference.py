@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Advance
 from simulator.inference.arithmetic import MacOutput, float32_product, mac_product
-from simulator.inference.calibration import Extent, Observation, calibrate
+from simulator.inference.calibration import EXTENTS, Calibrations, Extent, Observation
 from simulator.inference.chunk_figures import Chunk
 from simulator.inference.chunks import chunks
 from simulator.inference.execute import execute_outputs
+from simulator.inference.float32_outputs import Float32Outputs
 from simulator.inference.images import Data, Fingerprint, require_shape
 from simulator.inference.inputs import Feed, shapes_of
 from simulator.inference.layer_products import Product
@@ -29,8 +30,8 @@ from simulator.inference.policies import (
     convert,
     default_policy,
     get_policy,
+    needed_extent,
     needs_calibration,
-    needs_values,
     unsuited,
 )
 from simulator.inference.policies.mixed import smallest_widths
@@ -139,8 +140,12 @@ def plan_network(
     policy: PolicyChoice = None,
     *,
     layer_macs: Mapping[str, MacChoice] | None = None,
+    calibrations: Calibrations | None = None,
 ) -> NetworkPlan:
-    """Put a network into number formats; see `infer` for arguments and errors."""
+    """Put a network into number formats; see `infer` for arguments and errors.
+
+    `calibrations` of the same network and images serve one plan after the other; None: they are made anew.
+    """
     model.learn_sizes(shapes_of(data.images, model.input))
     require_shape(data, model.input_shape, network=model.name)
     macs = _macs(model, mac, layer_macs or {})
@@ -153,14 +158,20 @@ def plan_network(
                 location="policy",
                 value=searching[0].name,
             )
-        return smallest_widths(model, data, searching[0]).plan
+        return smallest_widths(model, data, searching[0], calibrations=calibrations).plan
     observed: Mapping[str, Observation] = {}
     if any(map(needs_calibration, policies.values())):
-        extent: Extent = "values" if any(map(needs_values, policies.values())) else "extremes"
-        observed = calibrate(model, data.for_calibration, extent=extent)
+        known = calibrations or Calibrations(model, data.for_calibration)
+        observed = known.with_extent(_extent(policies.values()))
     plan = convert(model, policies, macs, observed, data.for_calibration)
     problems = (unsuited(policies[name], macs[name]) for name in macs)
     return replace(plan, warnings=(*dict.fromkeys(filter(None, problems)), *plan.warnings))
+
+
+def _extent(policies: Iterable[Policy]) -> Extent:
+    """What all policies need of the calibration images' tensors: the most that any of them needs."""
+    needed = {needed_extent(policy) for policy in policies}
+    return next((extent for extent in EXTENTS if extent in needed), "extremes")
 
 
 def _policies(model: Model, macs: Mapping[str, Mac], choice: PolicyChoice) -> dict[str, Policy]:
@@ -194,22 +205,27 @@ def run_plan(
     progress: Advance | None = None,
     sink: OutputSink | None = None,
     device: Device | None = None,
+    reference: Float32Outputs | None = None,
 ) -> InferenceResult:
     """Run images through a planned network; see `infer`.
 
     Images go through in chunks, in order; only a few chunks are in memory at a time. `sink` takes all outputs
     of each; None: the judged output is kept in the result. With a `device`, whole networks run there; an
-    observer needs operands in memory, and so the CPU.
+    observer needs operands in memory, and so the CPU. With a `reference` of these images the CPU does not
+    compute float32 again; layers then say what their operands lost, and not how far they are from float32.
     """
     model.learn_sizes(shapes_of(data.images, model.input))
     require_shape(data, model.input_shape, network=model.name)
     tally = Tally(model, data, sink)
     fingerprint = Fingerprint(data.images.shape)
-    for chunk in _chunks(model, data, plan, tally, fingerprint, observer, device):
+    for chunk in _chunks(model, data, plan, tally, fingerprint, observer, device, reference):
         tally.add(chunk)
         if progress is not None:
             progress(tally.images, len(data.images))
-    return result_of(tally, plan, fingerprint.finish(data.labels))
+    images_hash = fingerprint.finish(data.labels)
+    if reference is not None:
+        reference.require_same(images_hash)
+    return result_of(tally, plan, images_hash)
 
 
 def result_of(tally: Tally, plan: NetworkPlan, images_hash: str) -> InferenceResult:
@@ -237,6 +253,7 @@ def _chunks(
     fingerprint: Fingerprint,
     observer: Observer | None,
     device: Device | None,
+    reference: Float32Outputs | None,
 ) -> Iterator[Chunk]:
     """Chunks of images in order, by the CPU or a device; notes say where the device did not do it."""
     if device is not None:
@@ -251,21 +268,36 @@ def _chunks(
         tally.notes["device"] = f"the network ran on the CPU, not on {device.name}: {reason}"
     threads = 1 if observer else available_cores()
     parts = _hashed(chunks(model, data.images), fingerprint)
-    yield from in_order(parts, lambda images: run_chunk(model, images, plan, observer), threads=threads)
+
+    def run(part: tuple[int, Feed]) -> Chunk:
+        start, images = part
+        known = None if reference is None else reference.part(start, len(images))
+        return run_chunk(model, images, plan, observer, known)
+
+    yield from in_order(parts, run, threads=threads)
 
 
-def _hashed(parts: Iterator[Feed], fingerprint: Fingerprint) -> Iterator[Feed]:
+def _hashed(parts: Iterator[Feed], fingerprint: Fingerprint) -> Iterator[tuple[int, Feed]]:
+    """Parts of the images, each with the number of images before it."""
+    start = 0
     for part in parts:
         fingerprint.add(part)
-        yield part
+        yield start, part
+        start += len(part)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-def run_chunk(model: Model, images: Feed, plan: NetworkPlan, observer: Observer | None = None) -> Chunk:
-    """One chunk through a planned network, in float32 and in its formats."""
+def run_chunk(
+    model: Model,
+    images: Feed,
+    plan: NetworkPlan,
+    observer: Observer | None = None,
+    known: Mapping[str, Tensor] | None = None,
+) -> Chunk:
+    """One chunk through a planned network, in its formats and, unless its outputs are `known`, in float32."""
     expected: dict[str, deque[Tensor]] = {}
     deviations: dict[str, Deviation] = {}
     sums: dict[str, SumsOutside] = {}
@@ -278,7 +310,7 @@ def run_chunk(model: Model, images: Feed, plan: NetworkPlan, observer: Observer 
 
     def in_formats(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
         output = mac_product(product, plan.layers[product.name], activations, second)
-        reference = expected[product.name].popleft()
+        reference = expected[product.name].popleft() if known is None else None
         before = deviations.get(product.name, Deviation())
         deviations[product.name] = before + deviation(reference, output.values, output.operands)
         mac = plan.layers[product.name].mac
@@ -289,6 +321,6 @@ def run_chunk(model: Model, images: Feed, plan: NetworkPlan, observer: Observer 
             observer(product, output)
         return output.values
 
-    reference = execute_outputs(model, images, in_float32, model.outputs)
+    reference = known or execute_outputs(model, images, in_float32, model.outputs)
     outputs = execute_outputs(model, images, in_formats, model.outputs)
     return Chunk(len(images), images, outputs, reference, deviations, sums, engines)

@@ -83,3 +83,16 @@ def scale_and_shift(sums: Array, unit: float, scales: Array, offsets: Array, val
                 for p in range(pixels):
                     real = (np.float64(sums[b, c, p]) + 0.0) * unit * scale
                     values[b, c, p] = np.float32(real + offset)
+
+
+@kernel
+def add_channels(tensor: Array, sums: Array) -> None:
+    """Add to sums[c] all of tensor[b, c, p] in the order of b and then p, in float64."""
+    batch, channels, pixels = tensor.shape
+    together = 16
+    for b in range(batch):
+        for first in range(0, channels, together):
+            last = min(first + together, channels)
+            for p in range(pixels):
+                for c in range(first, last):
+                    sums[c] += np.float64(tensor[b, c, p])

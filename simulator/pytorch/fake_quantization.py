@@ -134,7 +134,14 @@ class FakeQuantize(torch.nn.Module):
         return torch.tensor(list(self.format.spec.encode()), dtype=torch.uint8)
 
     def set_extra_state(self, state: torch.Tensor) -> None:
-        """Raises UserError: the scales that are loaded belong to another format."""
+        """Check the format of scales that are loaded with a `state_dict`.
+
+        Args:
+            state: what `get_extra_state` gave, uint8.
+
+        Raises:
+            UserError: the scales belong to another format.
+        """
         spec = bytes(state.tolist()).decode(errors="replace")
         if spec != self.format.spec:
             raise UserError(

@@ -16,6 +16,7 @@ from simulator.foundation.defects import DefectError
 from simulator.inference.overflow_counts import SumsOutside
 from simulator.inference.run_inference import InferenceResult
 from simulator.measured_runs import Tensors, layer_arithmetic, measure_on_images
+from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines.threads import one_thread
 from simulator.numerics.mac_setting import MacChoice
 from simulator.result import Result
@@ -193,7 +194,7 @@ class _Variants:
 class _NoOutputs:
     """Takes outputs that blocks do not have."""
 
-    def take(self, outputs: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    def take(self, outputs: Mapping[str, Tensor]) -> None:
         """Do nothing."""
 
 

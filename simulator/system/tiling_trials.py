@@ -33,8 +33,8 @@ _MOST_CYCLES = 1 << 60
 LATENCY, TRAFFIC, ENERGY = range(3)
 OBJECTIVES: dict[Objective, int] = {"latency": LATENCY, "traffic": TRAFFIC, "energy": ENERGY}
 
-MOST_SEARCHED = 8_000_000
-"""Steps that a search plays: 35 times the most that layers of bundled networks took in buffers of 4 KiB."""
+MOST_SEARCHED = 16_000_000
+"""Steps that a search plays: 70 times the most that layers of bundled networks took in buffers of 4 KiB."""
 MOST_OF_ONE = 2_000_000
 """Steps of one candidate; those with more are left out."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trove_classifiers
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -65,6 +66,25 @@ def test_the_workflow_runs_the_test_command_of_the_readme_on_every_python() -> N
     assert commands == ["make test PYTHON=python"]
     assert "\n$ make test " in (ROOT / "README.md").read_text(encoding="utf-8")
     assert PROJECT["requires-python"] == ">=3.11"
+
+
+def test_the_workflow_that_publishes_tries_the_wheel_on_every_python_before() -> None:
+    jobs = document(".github/workflows/publish.yml")["jobs"]
+    assert jobs["try"]["strategy"]["matrix"]["python"] == classified_pythons()
+    assert (jobs["try"]["needs"], jobs["publish"]["needs"]) == ("build", "try")
+    assert jobs["publish"]["if"] == "startsWith(github.ref, 'refs/tags/v')"
+    commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    modules = {name for command in commands for name in re.findall(r"-m (tools\.\w+)", command)}
+    assert modules == {"tools.index_readme", "tools.check_release"}
+    for name in modules:
+        assert (ROOT / f"{name.replace('.', '/')}.py").is_file()
+
+
+def test_the_project_says_what_it_is_and_names_no_host_that_is_not_its_own() -> None:
+    assert len(set(PROJECT["keywords"])) == len(PROJECT["keywords"]) >= 10
+    assert set(PROJECT["classifiers"]) <= set(trove_classifiers.classifiers)
+    assert "urls" not in PROJECT  # until the repository has a public address
+    assert PROJECT["readme"] == "README.md"
 
 
 def test_pytorch_is_pinned_beside_the_lock_without_packages_of_a_gpu() -> None:

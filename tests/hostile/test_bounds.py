@@ -10,7 +10,16 @@ import pytest
 
 from simulator.foundation import UserError
 from simulator.simulation import configure, simulate
-from simulator.workload.layer import LARGEST_LENGTH, LARGEST_MACS, Network, matrix_layer
+from simulator.system.nest_machine import MOST_PLAYED
+from simulator.system.tiling_trials import MOST_SEARCHED
+from simulator.workload.layer import (
+    LARGEST_LENGTH,
+    LARGEST_MACS,
+    Convolution,
+    Network,
+    convolution_layer,
+    matrix_layer,
+)
 from tests.command import run
 from tests.hostile.fuzzing.laws import require_laws
 
@@ -152,3 +161,23 @@ def test_a_batch_beyond_the_range_says_how_many_inferences_can_be(capsys: pytest
     run(capsys, *arguments, "1245616").must_refuse("at most 1,245,615")
     result = json.loads(run(capsys, *arguments, "1245615").must_succeed().stdout)
     assert result["network"]["batch"] == 1_245_615
+
+
+def test_refresh_of_a_layer_with_too_many_steps_is_refused() -> None:
+    """The phase of the refresh makes tiles differ that repeat without it."""
+    layer = one_layer(m=10**5, n=10**6, k=10**5)
+    refresh = {"dram.refresh_interval_ns": 7800, "dram.refresh_duration_ns": 350}
+    require_laws(simulate(layer, configure("int8_32x32", {})))
+    with pytest.raises(UserError, match=f"layer 'l' takes more than {MOST_PLAYED:,} steps that differ"):
+        simulate(layer, configure("int8_32x32", refresh))
+
+
+def test_a_search_that_ends_early_says_so() -> None:
+    """Single pixels and taps, most of them near padding: no two tiles in a row are alike."""
+    convolution = Convolution(1, 3, 1000, (40, 40), (20, 20), padding=(19, 19, 19, 19))
+    fields = {"array.rows": 1, "array.dataflow": "ws", "tiling.tile_k": 1, "tiling.tile_rows": 1}
+    fields |= {"sram.filter.capacity_kib": 1, "tiling.objective": "energy", "tiling.tile_columns": 1}
+    network = Network("one", (convolution_layer("l", convolution),))
+    result = simulate(network, configure("int8_32x32", fields))
+    require_laws(result)
+    assert f"the search for a better one ended after {MOST_SEARCHED:,} steps" in str(result.layers[0].tiling)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from simulator.cli.progress import Estimate
+from simulator.foundation.memory_use import peak_bytes_with_workers
 
 
 def told(capsys: pytest.CaptureFixture[str], moments: list[tuple[float, int]], total: int) -> str:
     """What is said where so much is done at these seconds."""
     now_s = 100.0
-    estimate = Estimate(lambda: now_s)
+    estimate = Estimate(lambda: now_s, lambda: None)
     for moment_s, done in moments:
         now_s = 100.0 + moment_s
         estimate("points", done, total)
@@ -53,3 +58,41 @@ def test_short_work_says_nothing(
     moments: list[tuple[float, int]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert told(capsys, moments, 100) == ""
+
+
+@pytest.mark.parametrize(
+    ("peaks_mib", "expected"),
+    [
+        # 2 MiB for each of the 99 after the first, and 1,900 more: 300 + 3,800.
+        ([102, 300], "the rest will take about 3 min and 4,100 MiB of memory in all"),
+        # What it had for the first it has for all.
+        ([102, 102], "the rest will take about 3 min and 100 MiB of memory in all"),
+    ],
+)
+def test_memory_is_judged_by_what_came_after_the_first(
+    peaks_mib: list[int], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now_s, peak_mib = 100.0, 80
+    estimate = Estimate(lambda: now_s, lambda: peak_mib * 2**20)
+    estimate("points", 0, 2000)
+    now_s, peak_mib = 100.1, peaks_mib[0]
+    estimate("points", 1, 2000)
+    now_s, peak_mib = 110.0, peaks_mib[1]
+    estimate("points", 100, 2000)
+    estimate("points", 200, 2000)
+    assert capsys.readouterr().err == f"systolic: 100 of 2,000 (points) are done; {expected}\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_memory_of_workers_counts() -> None:
+    """A child that holds 64 MiB makes the sum grow by at least as much."""
+    before = peak_bytes_with_workers()
+    script = "import sys; held = bytes(1 << 26).replace(b'\\0', b'x'); print(1, flush=True); sys.stdin.read()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script], **pipes) as child:  # type: ignore[call-overload]
+        child.stdout.readline()
+        after = peak_bytes_with_workers()
+        child.stdin.close()
+    assert before is not None
+    assert after is not None
+    assert 2**26 <= after - before < 2**28

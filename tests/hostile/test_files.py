@@ -64,6 +64,23 @@ def test_a_pipe_is_written_through(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
+def test_what_a_killed_process_left_of_its_folder_is_removed(tmp_path: Path) -> None:
+    """A folder of a process that is alive stays, as does one of another machine."""
+    script = "from pathlib import Path; from simulator.foundation.files import staged_folder; import os\n"
+    script += "with staged_folder(Path('out')) as staged: (staged.folder / 'f').write_text('x'); os._exit(9)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=False)
+    (left,) = (tmp_path / "out").iterdir()
+    assert left.name.endswith(".part")
+    number, _, rest = left.name[1:].partition("-")
+    others = {f".{os.getppid()}-{rest}", f".{number}-01234567.part", ".mine.part", "notes.part"}
+    for name in others:
+        (tmp_path / "out" / name).mkdir()
+    with staged_folder(tmp_path / "out") as staged:
+        (staged.folder / "g").write_text("y")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*others, "g"}
+
+
 def test_links_are_followed(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real/file")

@@ -23,6 +23,10 @@ SCALES = np.array([1, 1, 2, 1.5], np.float32)
 SMALLER = np.array([1, 1, 0.5, 0.6], np.float32)
 BOXES = np.array([[0, 0, 6, 6], [1, 2, 5, 5]], np.float32)
 GRID = _RANDOM.uniform(-1.2, 1.2, size=(1, 3, 4, 2)).astype(np.float32)
+OVERLAPPING = np.array(
+    [[[0, 0, 1, 1], [0, 0.1, 1, 1.1], [0, 0.5, 1, 1.5], [3, 3, 2, 2], [2, 2.1, 3, 3.1]]], np.float32
+)
+SCORES = np.array([[[0.9, 0.8, 0.2, 0.5, 0.6], [0.1, 0.3, 0.7, -0.4, 0.4]]], np.float32)
 LEFT_OUT = np.zeros(0, np.float32)
 
 
@@ -65,9 +69,19 @@ CASES = [
             ("bilinear", "zeros"),
             ("bilinear", "reflection"),
             ("bicubic", "zeros"),
+            ("bicubic", "border"),
             ("nearest", "border"),
         )
         for a in (0, 1)
+    ),
+    *(
+        Case("GridSample", 20, (IMAGE, GRID * 1.4), {"mode": "cubic", "padding_mode": p, "align_corners": a})
+        for p in ("zeros", "border", "reflection")
+        for a in (0, 1)
+    ),
+    *(
+        Case("NonMaxSuppression", 11, (OVERLAPPING, SCORES, *more))
+        for more in ((), (np.array([0]),), (np.array([4]),), (np.array([4]), np.array([0.4], np.float32)))
     ),
     *(
         Case("MaxPool", version, (IMAGE,), {"kernel_shape": k, "auto_pad": p, "strides": [2, 2]})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from simulator.inference.policies.distribution import Distribution
+from simulator.inference.distributions.distribution import Distribution
 from simulator.inference.policies.ffp8 import candidates, choose_format
 from simulator.numerics import Format, get_format
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from simulator.inference.policies.distribution import Columns, Distribution, staircase
+from simulator.inference.distributions.distribution import Columns, Distribution
+from simulator.inference.distributions.staircase import staircase
 from simulator.inference.policies.scales import (
     SMALLEST_SCALE,
     Method,

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from simulator.foundation import UserError
+from simulator.inference import Data, Model
+from simulator.inference.float32_outputs import Float32Outputs, float32_outputs
 from simulator.result_accuracy import Accuracy, pack_outcomes
 from tests.image_data import save_channel_network, save_image
 from tools import imagenet_evidence
@@ -99,3 +101,24 @@ def test_points_are_measured_once(
     )
     imagenet_evidence.main()
     assert "| int8 | max | 100.0 % |" in page_file.read_text(encoding="utf-8")
+
+
+def test_float32_runs_once_for_all_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = save_channel_network(tmp_path)
+    for place, colour in enumerate(((200, 20, 10), (10, 210, 30), (30, 20, 190)) * 4):
+        save_image(tmp_path / "photos" / f"{place % 3}_{place}.png", colour)
+    runs = []
+
+    def counted(model: Model, data: Data) -> Float32Outputs:
+        runs.append(model)
+        return float32_outputs(model, data)
+
+    monkeypatch.setattr(imagenet_evidence, "float32_outputs", counted)
+    for macs in (["int8", "posit8"], ["bf16"]):
+        command = [str(model), str(tmp_path / "photos"), "--store", str(tmp_path / "store"), "--only", *macs]
+        monkeypatch.setattr(sys, "argv", ["imagenet_evidence", *command])
+        imagenet_evidence.main()
+    assert len(runs) == 1
+    assert capsys.readouterr().out.count("100.0 %") == 3

@@ -16,6 +16,7 @@ from simulator import api
 from simulator.measured_runs import Tensors
 from tests.command import ROOT, run
 from tests.image_data import save_channel_network, save_image
+from tools.gallery import FIGURES
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -97,6 +98,8 @@ def test_the_commands_of_a_page_run_one_after_the_other(
         assert outcome.exit_code == 0, f"{command}: {outcome.stderr}"
         if page.name in TUTORIALS:
             assert "overwrote" not in outcome.stderr, f"{command}: {outcome.stderr}"
+    if page.name == "gallery.md":
+        assert [plot for plot in FIGURES.values() if not (folder / plot).is_file()] == []
 
 
 TABLE_ROW = re.compile(

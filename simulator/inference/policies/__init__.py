@@ -1,6 +1,6 @@
 """Policies that put a trained network into number formats: data, and one module for each step."""
 
-from simulator.inference.policies.convert import convert, needs_calibration, needs_values, weight_scales
+from simulator.inference.policies.convert import convert, needed_extent, needs_calibration, weight_scales
 from simulator.inference.policies.policy import (
     OPTIONS,
     POLICIES,
@@ -19,8 +19,8 @@ __all__ = [
     "default_policy",
     "get_policy",
     "is_policy",
+    "needed_extent",
     "needs_calibration",
-    "needs_values",
     "unsuited",
     "weight_scales",
 ]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from simulator.inference.arithmetic import Arithmetic, float32_product, mac_product
 from simulator.inference.calibration import Observation
+from simulator.inference.channel_sums import ChannelSums
 from simulator.inference.chunks import MOST_VALUES, chunks
 from simulator.inference.execute import execute
 from simulator.inference.inputs import Feed
@@ -83,7 +84,8 @@ def corrected(
         outputs = _outputs(product, plan, activations, second)
         if product.name not in names or product.weights is None or product.steps is not None:
             return outputs
-        wanted, got = (_channel_means(product, each) for each in (observed[product.name].outputs, outputs))
+        wanted = observed[product.name].output_sums.means
+        got = ChannelSums.of(outputs, product.channel_axis).means
         bias = np.zeros(product.channels) if plan.bias is None else plan.bias.astype(np.float64)
         found[product.name] = replace(plan, bias=(bias + np.nan_to_num(wanted - got)).astype(np.float32))
         return _outputs(product, found[product.name], activations, second)
@@ -123,9 +125,3 @@ def _outputs(product: Product, plan: LayerPlan, activations: Tensor, second: Ten
             for start in range(0, len(activations), size)
         ]
     )
-
-
-def _channel_means(product: Product, outputs: Tensor) -> NDArray[np.float64]:
-    """The mean of each output channel over images and places, [N over all groups]."""
-    channels = np.moveaxis(outputs, 1 if product.window is not None else -1, -1)
-    return np.asarray(channels.reshape(-1, channels.shape[-1]).mean(axis=0, dtype=np.float64))

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
-from simulator.inference.calibration import Observation, second_moments
+from simulator.inference.calibration import Extent, Observation, second_moments
+from simulator.inference.distributions.distribution import Distribution
 from simulator.inference.inputs import Feed
 from simulator.inference.layer_products import Product
 from simulator.inference.model import Model
@@ -32,11 +33,28 @@ _ACCUMULATED_EXPONENT_BITS = 5
 
 @dataclass(frozen=True, slots=True)
 class _Operands:
-    """What is to be encoded: weights (or the computed right operand) and activations, migrated if need be."""
+    """What is to be encoded: activations, weights or else a computed right operand, migrated if need be."""
 
-    activations: Tensor
-    right: Tensor
-    migration: NDArray[np.float32] | None
+    seen: Observation
+    weights: Tensor | None
+    migration: NDArray[np.float32] | None = None
+
+    @property
+    def activations(self) -> Tensor:
+        """The input tensor, every value in its place."""
+        return self.seen.activations if self.migration is None else self.seen.activations / self.migration
+
+    def left(self, *, ends: bool) -> Tensor | Distribution:
+        """The distribution of the activations, or values with the smallest and the largest among them."""
+        if self.migration is not None:
+            return self.activations
+        return self.seen.extremes("activations") if ends else self.seen.distribution("activations")
+
+    def right(self, *, ends: bool) -> Tensor | Distribution:
+        """The weights, or of a computed right operand what `left` is of the activations."""
+        if self.weights is not None:
+            return self.weights
+        return self.seen.extremes("second") if ends else self.seen.distribution("second")
 
 
 def needs_calibration(policy: Policy) -> bool:
@@ -46,15 +64,12 @@ def needs_calibration(policy: Policy) -> bool:
     )
 
 
-def needs_values(policy: Policy) -> bool:
-    """Whether a policy looks at more of the calibration images' tensors than the largest magnitude."""
-    return needs_calibration(policy) and not (
-        policy.scaling in ("none", "max")
-        and policy.formats == "mac"
-        and policy.rounding == "nearest"
-        and policy.migration is None
-        and not policy.bias_correction
-    )
+def needed_extent(policy: Policy) -> Extent:
+    """What of the calibration images' tensors a policy looks at."""
+    if policy.rounding != "nearest" or policy.migration is not None:
+        return "values"
+    searches = policy.scaling not in ("none", "max") or policy.formats != "mac"
+    return "distributions" if searches or policy.bias_correction else "extremes"
 
 
 def convert(
@@ -70,7 +85,7 @@ def convert(
         model: the trained network.
         policies: what to do with each layer, by name; one that searches must have been resolved before.
         macs: the MAC of each layer, by name.
-        observed: what `calibrate` saw: extremes do where no policy `needs_values`; may be empty when none
+        observed: what `calibrate` saw: at least the `needed_extent` of each policy; may be empty when none
             looks at images.
         images: the calibration images.
     """
@@ -117,7 +132,7 @@ def _layer(
     choice: dict[str, Any] = {}
     if policy.formats == "ffp8":
         mac, choice = _chosen_formats(mac, operands)
-    activation_scale, weight_scale = _scales(product, policy, mac, seen, operands)
+    activation_scale, weight_scale = _scales(policy, mac, seen, operands)
     if policy.scaling != "none":
         choice["activation_scale"] = activation_scale
     plan = LayerPlan(
@@ -139,23 +154,19 @@ def _dropped_in(product: Product, policy: Policy, mac: Mac) -> LayerPlan:
 
 
 def _operands(product: Product, policy: Policy, seen: Observation) -> _Operands:
-    right = seen.second if product.weights is None else product.weights
-    assert right is not None
-    movable = product.kind == "fc" and product.weights is not None
-    if policy.migration is None or not movable:
-        return _Operands(seen.activations, right, None)
-    factors = migration_factors(seen.activations, right, policy.migration)
-    return _Operands(seen.activations / factors, right * factors[:, None], factors)
+    if policy.migration is None or product.kind != "fc" or product.weights is None:
+        return _Operands(seen, product.weights)
+    factors = migration_factors(seen.activations, product.weights, policy.migration)
+    return _Operands(seen, product.weights * factors[:, None], factors)
 
 
 def _chosen_formats(mac: Mac, operands: _Operands) -> tuple[Mac, dict[str, Any]]:
     """The MAC of the formats that suit activations and right operand best, and what was chosen."""
     choice: dict[str, Any] = {}
+    left, right = operands.left(ends=False), operands.right(ends=False)
     for most_exponent_bits in (MOST_EXPONENT_BITS, _ACCUMULATED_EXPONENT_BITS):
-        activation = choose_format(
-            operands.activations, mac.activation.bits, most_exponent_bits=most_exponent_bits
-        )
-        weight = choose_format(operands.right, mac.weight.bits, most_exponent_bits=most_exponent_bits)
+        activation = choose_format(left, mac.activation.bits, most_exponent_bits=most_exponent_bits)
+        weight = choose_format(right, mac.weight.bits, most_exponent_bits=most_exponent_bits)
         choice |= {
             "activation": activation.format.spec,
             "weight": weight.format.spec,
@@ -176,20 +187,25 @@ def _decibels(sqnr_db: float) -> float | None:
 
 
 def _scales(
-    product: Product, policy: Policy, mac: Mac, seen: Observation, operands: _Operands
+    policy: Policy, mac: Mac, seen: Observation, operands: _Operands
 ) -> tuple[float, float | NDArray[np.float64]]:
     if policy.scaling == "none":
         return 1.0, 1.0
     method, percentile, power_of_two = policy.scaling, policy.percentile, policy.power_of_two
+    ends = method == "max"
     asked = (mac.activation, method, percentile, power_of_two, policy.migration)
     if asked not in seen.scales:
         seen.scales[asked] = tensor_scale(
-            operands.activations, mac.activation, method, percentile=percentile, power_of_two=power_of_two
+            operands.left(ends=ends),
+            mac.activation,
+            method,
+            percentile=percentile,
+            power_of_two=power_of_two,
         )
-    if product.weights is not None:
-        return seen.scales[asked], weight_scales(policy, operands.right, mac.weight)
+    if operands.weights is not None:
+        return seen.scales[asked], weight_scales(policy, operands.weights, mac.weight)
     return seen.scales[asked], tensor_scale(
-        operands.right, mac.weight, method, percentile=percentile, power_of_two=power_of_two
+        operands.right(ends=ends), mac.weight, method, percentile=percentile, power_of_two=power_of_two
     )
 
 
@@ -214,8 +230,9 @@ def weight_scales(policy: Policy, weights: Tensor, fmt: Format) -> float | NDArr
 def _weight_codes(
     product: Product, policy: Policy, plan: LayerPlan, operands: _Operands
 ) -> NDArray[np.unsignedinteger[Any]]:
+    assert operands.weights is not None
     fmt = plan.mac.weight
-    scaled = operands.right.astype(np.float64) / np.asarray(plan.weight_scale)
+    scaled = operands.weights.astype(np.float64) / np.asarray(plan.weight_scale)
     if policy.rounding == "nearest":
         return to_codes(scaled, fmt)
     moments = second_moments(product, operands.activations, plan.mac.activation, plan.activation_scale)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.inference.policies.distribution import Distribution
+from simulator.inference.distributions.distribution import Distribution
 from simulator.numerics.formats import Format, get_format
 
 MOST_EXPONENT_BITS = 8
@@ -69,18 +69,18 @@ def candidates(
 
 
 def choose_format(
-    values: NDArray[Any], bits: int, *, most_exponent_bits: int = MOST_EXPONENT_BITS
+    values: NDArray[Any] | Distribution, bits: int, *, most_exponent_bits: int = MOST_EXPONENT_BITS
 ) -> FormatChoice:
     """The minifloat of `bits` bits among the `candidates` with the least squared error over all values.
 
     Equal errors are decided by, in this order: a sign only where some value is negative, fewer exponent
     bits, the largest magnitude nearer to the highest binade, the higher one of two. Values must be finite.
     """
-    distribution = Distribution.of(values)
+    distribution = values if isinstance(values, Distribution) else Distribution.of(values)
     families = candidates(distribution.extent, bits, most_exponent_bits=most_exponent_bits)
     errors = np.concatenate([_errors(distribution, family) for family in families])
     power = distribution.squares
-    needs_sign = bool(values.min() < 0)
+    needs_sign = bool(distribution.values[0] < 0)
     unscaled = np.ones(1)
 
     def rank(candidate: Candidate) -> tuple[float, bool, int, int, int]:

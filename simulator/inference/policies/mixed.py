@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from simulator.foundation.paired import PairedDifference, paired_outcomes, standard_error_points
 from simulator.inference.arithmetic import Arithmetic, float32_product, mac_product
-from simulator.inference.calibration import Observation, calibrate
+from simulator.inference.calibration import Calibrations, Observation
 from simulator.inference.chunks import chunks
 from simulator.inference.execute import execute
 from simulator.inference.images import Data
 from simulator.inference.inputs import Feed
 from simulator.inference.metrics import ranking
 from simulator.inference.model import Model
-from simulator.inference.policies.convert import convert
+from simulator.inference.policies.convert import convert, needed_extent
 from simulator.inference.policies.policy import Policy
 from simulator.inference.quantization import NetworkPlan
 from simulator.numerics import get_mac
@@ -76,6 +76,7 @@ def smallest_widths(
     *,
     weights: WeightKind = "float",
     exhaustive_seconds: float = EXHAUSTIVE_SECONDS,
+    calibrations: Calibrations | None = None,
 ) -> Widths:
     """The narrowest weights, and for these the narrowest activations, that lose at most `policy.loss` points.
 
@@ -84,9 +85,9 @@ def smallest_widths(
     the accuracy is the smallest there is, and of its formats the most accurate one is taken. Else weights
     are narrowed bit by bit beside 8-bit activations, then activations, each as long as the accuracy keeps.
     If 8 bits lose more, the most accurate pair of 8 bits is returned. Float weights have 1 to 5 exponent
-    bits.
+    bits. `calibrations` are of the same network and images; None: they are made anew.
     """
-    scorer = _Scorer.of(model, data, replace(policy, search=False))
+    scorer = _Scorer.of(model, data, replace(policy, search=False), calibrations)
     macs = len(scorer.labels) * sum(seen.macs_per_image for seen in scorer.observed.values())
     pairs = sum(len(formats) for _, formats in _pairs(weights))
     exhaustive = pairs * macs * SECONDS_PER_GMAC / 1e9 <= exhaustive_seconds
@@ -191,12 +192,13 @@ class _Scorer:
     tried: dict[str, NDArray[np.bool_] | None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: Model, data: Data, policy: Policy) -> _Scorer:
+    def of(cls, model: Model, data: Data, policy: Policy, calibrations: Calibrations | None) -> _Scorer:
         """A scorer that has measured nothing yet; float32's answers stand in for missing labels."""
         images, labels = data.for_calibration, data.calibration_labels
         if labels is None:
             labels = _answers(model, images, float32_product)
-        return cls(model, data, policy, calibrate(model, images), labels)
+        known = calibrations or Calibrations(model, images)
+        return cls(model, data, policy, known.with_extent(needed_extent(policy)), labels)
 
     def plan(self, activation_bits: int, weight: str) -> NetworkPlan:
         products = [product.name for product in self.model.products]

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.inference.policies.distribution import Columns, Distribution, Scaled, staircase
+from simulator.inference.distributions.distribution import Columns, Distribution, Scaled
+from simulator.inference.distributions.staircase import staircase
 from simulator.numerics.array_types import Tensor
 from simulator.numerics.formats import Format
 
@@ -35,7 +36,12 @@ _BLOCK = 1 << 16
 
 
 def tensor_scale(
-    values: Tensor, fmt: Format, method: Method, *, percentile: float, power_of_two: bool = False
+    values: Tensor | Distribution,
+    fmt: Format,
+    method: Method,
+    *,
+    percentile: float,
+    power_of_two: bool = False,
 ) -> float:
     """One scale for a whole tensor, from all its values.
 
@@ -44,10 +50,10 @@ def tensor_scale(
     scale with the least squared error that a search finds, never a worse one than that of `max`. Scales are
     at least `SMALLEST_SCALE`. A tensor that holds nothing but zeros has the scale 1. Values must be finite.
     """
-    if method == "max":
+    if method == "max" and not isinstance(values, Distribution):
         extent = max(-float(values.min(initial=0)), float(values.max(initial=0)))
         return float(covering_scales(np.array([extent]), fmt, power_of_two=power_of_two)[0])
-    distribution = Distribution.of(values)
+    distribution = values if isinstance(values, Distribution) else Distribution.of(values)
     reached = distribution.magnitude(percentile) if method == "percentile" else 0.0
     extents = np.array([reached or distribution.extent])
     bases = covering_scales(extents, fmt, power_of_two=power_of_two)
@@ -115,8 +121,7 @@ def _least_error(columns: Scaled, bases: Reals, fmt: Format, *, power_of_two: bo
     else:
         tried, errors = _refined(columns, fmt, _tried(columns, bases, lowest, headroom(fmt), fmt))
     best = tried[errors.argmin(axis=0), np.arange(bases.size)]
-    better = columns.squared_errors(fmt, best) < columns.squared_errors(fmt, bases)
-    return np.where(better, best, bases)
+    return np.where(columns.improves(fmt, best, bases), best, bases)
 
 
 def _powers_of_two(bases: Reals, lowest: Reals, highest: float) -> Reals:
@@ -128,7 +133,9 @@ def _tried(columns: Scaled, bases: Reals, lowest: Reals, highest: float, fmt: Fo
     """Scales [tried, columns]: one for each choice of codes where these are few, else a grid."""
     steps, length = staircase(fmt), len(columns.values)
     if steps is not None and steps.thresholds.size * length * length <= _MOST_ROUNDINGS:
-        return np.maximum(_between_steps(columns.values, steps.thresholds, bases), SMALLEST_SCALE)
+        return np.maximum(
+            _between_steps(columns.values.astype(np.float64), steps.thresholds, bases), SMALLEST_SCALE
+        )
     density = _density(length, None if steps is None else steps.levels.size)
     span = highest - lowest
     octaves = lowest + span * np.linspace(0, 1, int(np.ceil(density * span.max())) + 1)[:, None]

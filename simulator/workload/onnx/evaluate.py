@@ -158,6 +158,21 @@ def _clip(node: Node) -> Evaluator:
     return evaluate
 
 
+def _non_max_suppression(node: Node) -> Evaluator | None:
+    """With thresholds that are left out: nothing is above 0 of overlap, and every score counts."""
+    if len(node.inputs) > 3:
+        return None
+    whole = _library_evaluator(replace(node, inputs=("boxes", "scores", "count", "overlap")))
+    if whole is None:
+        return None
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        count = inputs[2] if len(inputs) > 2 and inputs[2] is not None else np.zeros(1, np.int64)
+        return whole([inputs[0], inputs[1], count, np.zeros(1, np.float32)])
+
+    return evaluate
+
+
 def _pad(node: Node) -> Evaluator | None:
     """With sizes from inputs, of which negative ones cut off; None for older operator sets."""
     mode = node.get("mode", "constant")
@@ -307,6 +322,7 @@ _OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
     "AveragePool": average_pool,
     "LpPool": lp_pool,
     "MaxPool": max_pool,
+    "NonMaxSuppression": _non_max_suppression,
     "Pad": _pad,
     "Mul": _of_two(np.multiply),
     "Sub": _of_two(np.subtract),

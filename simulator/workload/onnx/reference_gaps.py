@@ -141,7 +141,45 @@ def _mean(_node: Node) -> Evaluator:
     return evaluate
 
 
+def _grid_sample(node: Node) -> Evaluator | None:
+    """Cubic over a border that goes on for ever, as PyTorch and ONNX Runtime have it.
+
+    The reference evaluator moves places beyond the border to the border first.
+    """
+    if node.get("mode", "linear") not in ("cubic", "bicubic") or node.get("padding_mode") != "border":
+        return None
+    is_aligned = bool(node.get("align_corners", 0))
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        x, grid = given(inputs, 0), given(inputs, 1)
+        height, width = x.shape[2:]
+        columns, column_shares = _cubic_neighbours(grid[..., 0], width, is_aligned=is_aligned)
+        rows, row_shares = _cubic_neighbours(grid[..., 1], height, is_aligned=is_aligned)
+        sampled = np.zeros((*x.shape[:2], *grid.shape[1:3]), x.dtype)
+        for image in range(len(x)):
+            picked = x[image][:, rows[:, None, image], columns[None, :, image]]
+            shares = row_shares[:, None, image] * column_shares[None, :, image]
+            sampled[image] = (picked * shares).sum(axis=(1, 2))
+        return (sampled,)
+
+    return evaluate
+
+
+def _cubic_neighbours(places: Tensor, size: int, *, is_aligned: bool) -> tuple[Tensor, Tensor]:
+    """Four neighbours of places from -1 to 1 and their shares (Keys' kernel with a = -0.75), [4, ...]."""
+    scaled = (places + 1) / 2 * (size - 1) if is_aligned else ((places + 1) * size - 1) / 2
+    first = np.floor(scaled)
+    neighbours = first + np.arange(-1, 3).reshape(4, *[1] * places.ndim)
+    away = np.abs(scaled - neighbours)
+    a = np.asarray(-0.75, places.dtype)
+    near = ((a + 2) * away - (a + 3)) * away**2 + 1
+    far = ((away - 5) * away + 8) * away * a - 4 * a
+    shares = np.where(away <= 1, near, np.where(away < 2, far, 0)).astype(places.dtype)
+    return np.clip(neighbours, 0, size - 1).astype(np.int64), shares
+
+
 OWN_OF_OPERATOR: Mapping[str, Maker] = {
+    "GridSample": _grid_sample,
     "Hardmax": _over_rows(_hardmax),
     "LogSoftmax": _over_rows(_log_softmax),
     "LpNormalization": _lp_normalization,

@@ -1,0 +1,1 @@
+"""All values of tensors, and what a format with a scale makes of them."""

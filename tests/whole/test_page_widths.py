@@ -1,0 +1,48 @@
+"""Is every figure of a page there at every width, and is nothing cut without being printed elsewhere?"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.command import run
+
+COMMANDS = [
+    ("networks",),
+    ("networks", "show", "resnet50"),
+    ("networks", "show", "bert_base"),
+    ("formats",),
+    ("formats", "show", "e4m3"),
+    ("macs",),
+    ("macs", "show", "elma8"),
+    ("tables", "list"),
+    ("tables", "show", "johnson2018_28nm"),
+    ("tables", "check", "--arch", "int8_32x32"),
+    ("validate",),
+]
+
+
+FIGURE = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?![\w.])")
+"""A figure that is no part of a name, which may be folded anywhere."""
+
+
+def words(text: str) -> str:
+    """All that a page says, without lines, rules and spaces, which follow its width."""
+    return re.sub(r"[\s─━-]+", "", text)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_narrow_page_says_what_a_wide_one_says(
+    command: tuple[str, ...], width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    piped = run(capsys, *command).must_succeed().stdout
+    monkeypatch.setenv("COLUMNS", str(width))
+    narrow = run(capsys, *command).must_succeed().stdout
+    figures = [set(FIGURE.findall(text)) for text in (piped, narrow)]
+    assert len(figures[0]) >= 5
+    assert figures[0] <= figures[1]
+    assert "…" not in narrow
+    assert len(words(narrow)) >= len(words(piped))
