@@ -270,8 +270,8 @@ def _interval_note(result: Result) -> list[str]:
 def _comparison_panel(comparison: Comparison) -> _Panel:
     named = comparison.named_results
     figures = comparison_figures(comparison)
-    other_fronts = frozenset(figure.key for figure in figures[1:] if figure.key.startswith("pareto"))
-    views = _views(figures, "compare", other_fronts)
+    other_fronts = {figure.key for figure in figures[1:] if figure.key.startswith("pareto")}
+    views = _views(figures, "compare", frozenset(other_fronts | {"compare_layers"}))
     rules = f"ratios are relative to {comparison.variants[0].name}, the best is marked ★"
     if comparison.rules:
         rules += f"; {comparison.rules}"

@@ -343,8 +343,10 @@ def test_on_paper_every_panel_stands_and_says_which_charts_it_lacks(page: Browse
     assert undrawn == []
     left_out = page.execute_script(script % "c => !c.offsetHeight")
     kinds = ("area", "pe_utilization", "pe_use_by_layer")
-    fronts = ("compare-pareto_energy_pj_area_um2", "compare-pareto_top1_area_um2")
-    assert sorted(left_out) == sorted([*fronts, *(f"v{i}-{kind}" for i in (0, 1) for kind in kinds)])
+    of_all = ("compare_layers", "pareto_energy_pj_area_um2", "pareto_top1_area_um2")
+    assert sorted(left_out) == sorted(
+        [*(f"compare-{kind}" for kind in of_all), *(f"v{i}-{kind}" for i in (0, 1) for kind in kinds)]
+    )
     told = page.find_element("css selector", "#panel-v0 .paper").text
     assert all(f"“{title}”" in told for title in ("Area by place", "PE utilization", "What the PEs do"))
     assert "the drawings" in told

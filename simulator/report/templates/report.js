@@ -3,7 +3,7 @@
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const darkScheme = matchMedia("(prefers-color-scheme: dark)");
   const canHover = matchMedia("(hover: hover)").matches;
-  const PAPER = { wide: 690, narrow: 325, tallest: 150 }; // CSS pixels of a chart on A4, beside its padding
+  const PAPER = { wide: 690, narrow: 325, tallest: 132 }; // CSS pixels of a chart on A4, beside its padding
   let printing = false;
 
   const theme = () => (darkScheme.matches && !printing ? "dark" : "light");
