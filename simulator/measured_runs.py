@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from simulator.arch import ArchConfig, load_arch
-from simulator.cost.register_toggles import SwitchingActivity, counted_activity
+from simulator.counted_toggles import COUNTED_BATCHES, ActivityCounter, activity_of, by_group
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
 from simulator.foundation.resources import resolve_document
@@ -22,8 +22,6 @@ from simulator.workload.onnx.sizes import Sizes
 
 if TYPE_CHECKING:
     from simulator.inference import Data, InferenceResult, Model
-    from simulator.inference.arithmetic import MacOutput
-    from simulator.inference.layer_products import Product
     from simulator.inference.overflow_counts import SumsOutside
     from simulator.inference.trace import Trace
 
@@ -90,10 +88,6 @@ def layer_arithmetic(arch: ArchConfig, model: Model, tensors: Tensors) -> LayerA
     return LayerArithmetic(general, layer_macs, tensors.policy_choice(names))
 
 
-COUNTED_BATCHES = 8
-"""Toggles are counted exactly over this many batches at most and averaged."""
-
-
 def measure_on_images(
     arch: ArchConfig,
     model_name: str,
@@ -147,7 +141,7 @@ def measure_on_images(
     configured = _with_layer_macs(arch, {layer: macs[name] for name in macs for layer in layers_of[name]})
     described = {layer.name: layer for layer in network.layers}
     firsts = {name: described[layers[0]] for name, layers in layers_of.items()}
-    counter = _ActivityCounter(configured, firsts, macs)
+    counter = ActivityCounter(configured, firsts, macs)
     advance = None if progress is None else lambda done, total: progress("images", done, total)
     running = chosen if known is None else _counted_images(model, chosen, network.batch)
     ran = run_plan(model, running, plan, observer=counter, progress=advance)
@@ -235,13 +229,13 @@ def measure_trace(
             activations, weights = mac.activation.encode(activations), mac.weight.encode(weights)
         from simulator.numerics import multiply
 
-        sums = np.stack([multiply(mac, a, w).accumulators for a, w in _by_group(activations, weights)])
+        sums = np.stack([multiply(mac, a, w).accumulators for a, w in by_group(activations, weights)])
         if specs[layer.name] is not None and sums.dtype != object:
             compared += _require_recorded(trace, layer, sums)
         if outputs is not None:
             _save(outputs, layer.name, sums)
         outside[layer.name] = SumsOutside.of(mac, np.asarray(activations), np.asarray(weights), sums)
-        activity = _activity_of(arch, layer.name, mac, activations, weights)
+        activity = activity_of(arch, layer.name, mac, activations, weights)
         layers[layer.name] = MeasuredLayer(activity, overflowed_sums=outside[layer.name].outside)
         if progress is not None:
             progress(trace.network.name, done, len(trace.network.layers))
@@ -268,92 +262,6 @@ def tensor_files(model_name: str, tensors: Tensors) -> tuple[Path, ...]:
 
     model = resolve_document(model_name, "workloads", ".onnx", what="trained network")
     return (model, *data_files(tensors.data, tensors.labels))
-
-
-@dataclass(slots=True)
-class _ActivityCounter:
-    """An observer of inference that counts toggles over the first batches of images.
-
-    A batch is counted once all of its images have come, in however many chunks.
-    """
-
-    arch: ArchConfig
-    layers: dict[str, Layer]
-    macs: dict[str, Mac]
-    counted: dict[str, list[SwitchingActivity]] = field(default_factory=dict)
-    waiting: dict[str, tuple[Codes, Codes]] = field(default_factory=dict)
-
-    def __call__(self, product: Product, output: MacOutput) -> None:
-        name = product.name
-        counted = self.counted.setdefault(name, [])
-        if len(counted) >= COUNTED_BATCHES:
-            return
-        layer, operands = self.layers[name], output.operands
-        activations, weights = operands.activations, operands.weights
-        computed = layer.weights_are_activations
-        if name in self.waiting:
-            earlier, earlier_weights = self.waiting.pop(name)
-            activations = np.concatenate([earlier, activations], axis=0 if computed else 1)
-            weights = np.concatenate([earlier_weights, weights]) if computed else weights
-        size = layer.groups if computed else layer.m
-        whole = min(activations.shape[0 if computed else 1] // size, COUNTED_BATCHES - len(counted))
-        for batch in range(whole):
-            part = slice(batch * size, (batch + 1) * size)
-            a, w = (activations[part], weights[part]) if computed else (activations[:, part], weights)
-            counted.append(_activity_of(self.arch, name, self.macs[name], a, w))
-        if len(counted) < COUNTED_BATCHES:
-            rest = slice(whole * size, None)
-            self.waiting[name] = (
-                (activations[rest], weights[rest]) if computed else (activations[:, rest], weights)
-            )
-
-    @property
-    def batches(self) -> int:
-        """Batches that were counted of every layer."""
-        return min(map(len, self.counted.values()), default=0)
-
-    def activity(self, name: str) -> SwitchingActivity:
-        """Mean over the counted batches."""
-        counted = self.counted[name]
-        count = len(counted)
-        return SwitchingActivity(
-            activation=sum(one.activation for one in counted) / count,
-            weight=sum(one.weight for one in counted) / count,
-            accumulator=sum(one.accumulator for one in counted) / count,
-            shift=sum(one.shift for one in counted) / count,
-            zero_operand_macs=sum(one.zero_operand_macs for one in counted) // count,
-        )
-
-
-def _activity_of(
-    arch: ArchConfig, layer: str, mac: Mac, activations: Codes, weights: Codes
-) -> SwitchingActivity:
-    array = arch.array
-    from simulator.numerics.activity import switching_activity, total_activity
-
-    counted = total_activity(
-        [
-            switching_activity(mac, a, w, arch.dataflow_of(layer), rows=array.rows, columns=array.columns)
-            for a, w in _by_group(activations, weights)
-        ]
-    )
-    return counted_activity(counted, zero_operand_macs=_zero_operand_macs(mac, activations, weights))
-
-
-def _by_group(activations: Codes, weights: Codes) -> Iterator[tuple[Codes, Codes]]:
-    for group in range(activations.shape[0]):
-        yield np.asarray(activations[group]), np.asarray(weights[group])
-
-
-def _zero_operand_macs(mac: Mac, activations: Codes, weights: Codes) -> int:
-    """MACs of which at least one operand is zero: all, less those where both are not."""
-    both = 0
-    for a, w in _by_group(activations, weights):
-        nonzero_a = np.count_nonzero(mac.activation.decode(a), axis=0)
-        nonzero_w = np.count_nonzero(mac.weight.decode(w), axis=1)
-        both += int(nonzero_a @ nonzero_w)
-    groups, m, k = activations.shape
-    return int(groups * m * k * weights.shape[2]) - both
 
 
 def _with_layer_macs(arch: ArchConfig, macs: Mapping[str, Mac]) -> ArchConfig:

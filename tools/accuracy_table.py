@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from simulator.counted_toggles import COUNTED_BATCHES
 from simulator.foundation.paired import PairedDifference, paired_outcomes, standard_error_points
 from simulator.inference import Images, Model, get_policy, infer, load_images, load_model
 from simulator.inference.policies.mixed import WeightKind, Widths, smallest_widths
-from simulator.measured_runs import COUNTED_BATCHES, Tensors
+from simulator.measured_runs import Tensors
 from simulator.numerics import preset_names
 from simulator.result_accuracy import Accuracy
 from simulator.simulation import simulate

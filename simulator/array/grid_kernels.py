@@ -11,6 +11,15 @@ import numpy as np
 from simulator.array import grid_registers as reg
 from simulator.array import signals as sig
 from simulator.array.adders import add_products
+from simulator.array.grid_moves import (
+    clear,
+    enter_pipe,
+    exchange,
+    hazard,
+    move_down,
+    move_right,
+    note_watched,
+)
 from simulator.array.grid_registers import Pins, Plane, Registers
 from simulator.array.operations import Operations
 from simulator.numerics.engines.compiled import kernel
@@ -20,66 +29,6 @@ _Index = np.uint64
 _ONE = np.uint64(1)
 
 _OVERFLOWED = sig.OVERFLOW_UP | sig.OVERFLOW_DOWN
-
-
-@kernel
-def _hazard(state: Plane, code: int) -> None:
-    if state[reg.HAZARD] == sig.NO_HAZARD:
-        state[reg.HAZARD] = code
-        state[reg.HAZARD_CYCLE] = state[reg.CYCLE]
-
-
-@kernel
-def _clear(r: Registers) -> None:
-    r.across[:] = 0
-    r.marks[:] = 0
-    r.down[:] = 0
-    r.down_marks[:] = 0
-    r.held[:] = 0
-    r.load[:] = 0
-    r.sums[:] = 0
-    r.flags[:] = 0
-    r.finished[:] = 0
-    r.drain_sums[:] = 0
-    r.drain_flags[:] = 0
-    r.drain_state[:] = sig.EMPTY
-    r.pipe_across[:] = 0
-    r.pipe_down[:] = 0
-    r.pipe_marks[:] = 0
-    r.entry_sums[:] = 0
-    r.entry_flags[:] = 0
-    r.buffer_ends[:] = 0
-
-
-@kernel
-def _move_right(plane: Plane, pins: Plane) -> None:
-    """Every register takes what its left neighbour held, column 0 the pins."""
-    flat = plane.reshape(-1)
-    last = _Index(flat.size - 1)
-    for k in range(last):
-        j = last - k
-        flat[j] = flat[j - _ONE]
-    for i in range(plane.shape[0]):
-        plane[i, 0] = pins[i]
-
-
-@kernel
-def _move_down(plane: Plane, pins: Plane) -> None:
-    """Every register takes what the one above held, row 0 the pins."""
-    C = plane.shape[1]
-    for i in range(plane.shape[0] - 1, 0, -1):
-        for j in range(C):
-            plane[i, j] = plane[i - 1, j]
-    for j in range(C):
-        plane[0, j] = pins[j]
-
-
-@kernel
-def _exchange(plane: Plane, ring: Plane) -> None:
-    """Swap a plane with a slot of its ring: what entered a whole turn ago comes out."""
-    for i in range(plane.shape[0]):
-        for j in range(plane.shape[1]):
-            plane[i, j], ring[i, j] = ring[i, j], plane[i, j]
 
 
 @kernel
@@ -107,7 +56,7 @@ def _drain(below: Plane, below_flags: Plane, drains: Plane, state: Plane) -> Non
         if used == sig.EMPTY:
             continue
         if collides:
-            _hazard(state, sig.DRAIN_OCCUPIED)
+            hazard(state, sig.DRAIN_OCCUPIED)
         sums, sums_above, flags, flags_above = below[i], below[i - 1], below_flags[i], below_flags[i - 1]
         for j in range(C):
             arrives = (row[j] != sig.WAITING) & (above[j] == sig.MOVING)
@@ -158,7 +107,7 @@ def _hand_over(
         for j in range(C):
             if marks[j]:
                 if drains[i, j] != sig.EMPTY:
-                    _hazard(state, sig.DRAIN_OCCUPIED)
+                    hazard(state, sig.DRAIN_OCCUPIED)
                 below[i, j], below_flags[i, j] = sums[i, j], flags[i, j]
                 drains[i, j] = sig.WAITING
                 sums[i, j] = 0
@@ -175,38 +124,6 @@ def _mark_finished(marks: Plane, finished: Plane) -> None:
     for i in range(marks.shape[0]):
         for j in range(marks.shape[1]):
             finished[i, j] = marks[i, j] & (sig.LAST | sig.GO)
-
-
-@kernel
-def _enter_pipe(
-    taken: int,
-    across: Plane,
-    down: Plane,
-    marks: Plane,
-    gate: Plane,
-    ring: Plane,
-    ring_down: Plane,
-    ring_marks: Plane,
-) -> None:
-    """Operands taken at this edge enter the slot of the pipeline that has just been read."""
-    for i in range(across.shape[0]):
-        for j in range(across.shape[1]):
-            ring[i, j] = across[i, j] if taken else 0
-            ring_down[i, j] = down[i, j] if taken else 0
-            mark = marks[i, j] if gate[i, j] & sig.VALID else marks[i, j] & ~sig.VALID
-            ring_marks[i, j] = mark if taken else 0
-
-
-@kernel
-def _watch(
-    watch: Plane, taken: int, marks: Plane, gate: Plane, pipe_marks: Plane, slot: int, watched: Plane
-) -> None:
-    """Note which of the watched PEs take operands, and which add a product."""
-    for p in range(watch.shape[0]):
-        i, j = watch[p, 0], watch[p, 1]
-        took = taken and marks[i, j] & gate[i, j] & sig.VALID
-        added = pipe_marks[slot, i, j] & sig.VALID if pipe_marks.shape[0] else took
-        watched[p] = (sig.VALID if took else 0) | (sig.LAST if added else 0)
 
 
 @kernel
@@ -241,29 +158,29 @@ def run_os(
         slot = state[reg.PIPE]
         watched[t] = 0
         if control & sig.RESET:
-            _clear(r)
+            clear(r)
         else:
             if has_drain:
                 _drain(r.drain_sums, r.drain_flags, drains, state)
                 _hand_over(sums, flags, finished, r.drain_sums, r.drain_flags, drains, r.go, state)
             if taken:
                 if state[reg.SINCE_MULTIPLY] < interval:
-                    _hazard(state, sig.ADDER_BUSY)
-                _move_right(across, pins.across[t])
-                _move_right(marks, pins.marks[t])
-                _move_down(down, pins.down[t])
-                _move_down(gate, pins.down_marks[t])
+                    hazard(state, sig.ADDER_BUSY)
+                move_right(across, pins.across[t])
+                move_right(marks, pins.marks[t])
+                move_down(down, pins.down[t])
+                move_down(gate, pins.down_marks[t])
                 state[reg.SINCE_MULTIPLY] = 0
             elif control & sig.SHIFT_OUT:
-                _move_down(sums, nothing)
-                _move_down(flags, no_flags)
-            _watch(watch, taken, marks, gate, r.pipe_marks, slot, watched[t])
+                move_down(sums, nothing)
+                move_down(flags, no_flags)
+            note_watched(watch, taken, marks, gate, r.pipe_marks, slot, watched[t])
             if depth:
                 ring, ring_down, ring_marks = r.pipe_across[slot], r.pipe_down[slot], r.pipe_marks[slot]
                 add_products(operations, ring, ring_down, ring_marks, ring_marks, sums, flags)
                 if has_drain:
                     _mark_finished(ring_marks, finished)
-                _enter_pipe(taken, across, down, marks, gate, ring, ring_down, ring_marks)
+                enter_pipe(taken, across, down, marks, gate, ring, ring_down, ring_marks)
                 state[reg.PIPE] = (slot + 1) % depth
             elif taken:
                 add_products(operations, across, down, marks, gate, sums, flags)
@@ -306,7 +223,7 @@ def _top_sums(
         if pin_flags[j] & sig.READ_BACK:
             given = ends[1, j]
             if given >= ends[0, j]:
-                _hazard(state, sig.BUFFER_EMPTY)
+                hazard(state, sig.BUFFER_EMPTY)
             place = given % stored.shape[0]
             sums[j] = stored[place, j]
             flags[j] |= stored_flags[place, j] & (sig.INFINITE | _OVERFLOWED)
@@ -347,7 +264,7 @@ def _preload(loading: int, pins: Plane, pin_marks: Plane, r: Registers) -> None:
             row[j] = coming[j] if takes else row[j]
             row_marks[j] = coming_marks[j] if takes else row_marks[j]
     if shadowed and occupied:
-        _hazard(r.state, sig.SHADOW_OCCUPIED)
+        hazard(r.state, sig.SHADOW_OCCUPIED)
 
 
 @kernel
@@ -372,7 +289,7 @@ def run_stationary(
         control = pins.control[t]
         taken = control & sig.MULTIPLY != 0 and control & sig.RESET == 0
         if control & sig.RESET:
-            _clear(r)
+            clear(r)
         else:
             if taken:
                 stored, stored_flags, ends = r.buffer_sums, r.buffer_flags, r.buffer_ends
@@ -386,22 +303,22 @@ def run_stationary(
                     top_sums,
                     top_flags,
                 )
-                _move_right(across, pins.across[t])
-                _move_right(marks, pins.marks[t])
+                move_right(across, pins.across[t])
+                move_right(marks, pins.marks[t])
                 if shadowed:
                     _take_held(marks, r.down, r.down_marks, r.held)
-                _move_down(sums, top_sums)
-                _move_down(flags, top_flags)
+                move_down(sums, top_sums)
+                move_down(flags, top_flags)
                 if entry:
                     place = state[reg.ENTRY]
-                    _exchange(sums, r.entry_sums[place])
-                    _exchange(flags, r.entry_flags[place])
+                    exchange(sums, r.entry_sums[place])
+                    exchange(flags, r.entry_flags[place])
                     state[reg.ENTRY] = (place + 1) % entry
                 if depth:
                     slot = state[reg.PIPE]
                     ring, ring_down, ring_marks = r.pipe_across[slot], r.pipe_down[slot], r.pipe_marks[slot]
                     add_products(operations, ring, ring_down, ring_marks, ring_marks, sums, flags)
-                    _enter_pipe(taken, across, stationary, marks, marks, ring, ring_down, ring_marks)
+                    enter_pipe(taken, across, stationary, marks, marks, ring, ring_down, ring_marks)
                     state[reg.PIPE] = (slot + 1) % depth
                 else:
                     add_products(operations, across, stationary, marks, marks, sums, flags)
