@@ -34,7 +34,7 @@ from simulator.system.tiling_candidates import (
 )
 from simulator.system.tiling_needs import Limits, ifmap_sizes, output_bytes, slots_of
 from simulator.system.tiling_search import Search, too_many_steps
-from simulator.system.tiling_trials import MOST_SEARCHED, Weights, best_of, play_candidates
+from simulator.system.tiling_trials import MOST_OF_ONE, MOST_SEARCHED, Weights, best_of, play_candidates
 
 
 def choose_tiling(
@@ -149,6 +149,8 @@ def _reason(search: Search, chosen: int) -> str:
     reason += f" takes {int(totals[END]):,} cycles and moves {moved_bytes(totals):,} bytes"
     if search.trials.is_cut_short:
         reason += f"; the search for a better one ended after {MOST_SEARCHED:,} steps"
+    if search.trials.left_out:
+        reason += f"; {search.trials.left_out:,} others that take over {MOST_OF_ONE:,} steps were not tried"
     others = search.rows[:, NEST] != b[NEST]
     if not others.any():
         return reason

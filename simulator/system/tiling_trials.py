@@ -38,7 +38,7 @@ MOST_SEARCHED = 16_000_000
 MOST_OF_ONE = 2_000_000
 """Steps of one candidate; those with more are left out."""
 
-COUNT, CHOSEN, FASTEST, SPENT = range(4)
+COUNT, CHOSEN, FASTEST, SPENT, LEFT_OUT = range(5)
 """Places of `Trials.standing`."""
 _CYCLES, _MOVED, _STEPS, _SCORE = range(4)
 _ROOM = 256
@@ -51,7 +51,7 @@ class Trials(NamedTuple):
     totals: [room, `TOTALS`].
     figures: [room, 4], cycles, DRAM bytes, steps and the weighed totals.
     standing: how many there are, which one is chosen, which one takes the fewest cycles, how many steps were
-        played for all.
+        played for all, how many candidates took too many.
     """
 
     objective: int
@@ -77,6 +77,11 @@ class Trials(NamedTuple):
         return int(self.standing[SPENT]) >= MOST_SEARCHED
 
     @property
+    def left_out(self) -> int:
+        """Candidates that were not played to their ends, as they take too many steps."""
+        return int(self.standing[LEFT_OUT])
+
+    @property
     def fastest(self) -> int:
         """The row with the fewest cycles."""
         return int(self.standing[FASTEST])
@@ -90,7 +95,7 @@ def no_trials(objective: Objective, weights: Weights | None) -> Trials:
         rows=np.empty((_ROOM, CANDIDATE), np.int64),
         totals=np.empty((_ROOM, TOTALS), np.int64),
         figures=np.empty((_ROOM, 4)),
-        standing=np.zeros(4, np.int64),
+        standing=np.zeros(5, np.int64),
     )
 
 
@@ -268,6 +273,8 @@ def try_candidates(
         if ended:
             _note(trials, place)
             played += 1
+        else:
+            trials.standing[LEFT_OUT] += 1
     return played
 
 

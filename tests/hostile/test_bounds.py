@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -181,3 +182,18 @@ def test_a_search_that_ends_early_says_so() -> None:
     result = simulate(network, configure("int8_32x32", fields))
     require_laws(result)
     assert f"the search for a better one ended after {MOST_SEARCHED:,} steps" in str(result.layers[0].tiling)
+
+
+def test_tilings_of_too_many_tiles_are_left_out_and_counted() -> None:
+    """In buffers of 1 KiB, tiles near the padding of a large image are few and all different."""
+    convolution = Convolution(8, 3, 400, (400, 400), (20, 20), padding=(19, 19, 19, 19))
+    fields = {f"sram.{name}.capacity_kib": 1 for name in ("ifmap", "filter", "ofmap")}
+    fields |= {"array.rows": 1, "array.dataflow": "ws", "tiling.objective": "energy"}
+    network = Network("one", (convolution_layer("l", convolution),))
+    result = simulate(network, configure("int8_32x32", fields))
+    require_laws(result)
+    said = re.search(
+        r"; ([\d,]+) others that take over 2,000,000 steps were not tried", str(result.layers[0].tiling)
+    )
+    assert said is not None
+    assert int(said[1].replace(",", "")) >= 1
