@@ -6,6 +6,7 @@ import json
 import re
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -187,7 +188,7 @@ def test_a_search_that_ends_early_says_so() -> None:
 def test_tilings_of_too_many_tiles_are_left_out_and_counted() -> None:
     """In buffers of 1 KiB, tiles near the padding of a large image are few and all different."""
     convolution = Convolution(8, 3, 400, (400, 400), (20, 20), padding=(19, 19, 19, 19))
-    fields = {f"sram.{name}.capacity_kib": 1 for name in ("ifmap", "filter", "ofmap")}
+    fields: dict[str, Any] = {f"sram.{name}.capacity_kib": 1 for name in ("ifmap", "filter", "ofmap")}
     fields |= {"array.rows": 1, "array.dataflow": "ws", "tiling.objective": "energy"}
     network = Network("one", (convolution_layer("l", convolution),))
     result = simulate(network, configure("int8_32x32", fields))
