@@ -5,6 +5,8 @@ Whatever cannot be read, written or understood counts as not kept; nothing here 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sys
 from contextlib import suppress
@@ -21,6 +23,7 @@ MOST_DOCUMENTS: Final = 200
 
 _LARGEST_BYTES: Final = 4_000_000
 _SUFFIX: Final = ".json"
+_FIELDS: Final = {"sha256", "document"}
 
 
 def cache_folder() -> Path | None:
@@ -42,7 +45,7 @@ def cache_folder() -> Path | None:
 
 
 def kept_document(kind: str, name: str) -> object:
-    """The document that was kept under a name; None where there is none."""
+    """The document that was kept under a name; None where none is, or not as written."""
     from simulator.foundation.reading.content import read_text
     from simulator.foundation.reading.json_documents import parse_json
 
@@ -51,9 +54,13 @@ def kept_document(kind: str, name: str) -> object:
         return None
     path = folder / kind / f"{name}{_SUFFIX}"
     try:
-        return parse_json(read_text(path, most_bytes=_LARGEST_BYTES), source=path)
+        found = parse_json(read_text(path, most_bytes=_LARGEST_BYTES), source=path)
     except UserError:
         return None
+    if not isinstance(found, dict) or set(found) != _FIELDS:
+        return None
+    document = found["document"]
+    return document if found["sha256"] == _checksum(kind, name, document) else None
 
 
 def keep_document(kind: str, name: str, document: object) -> None:
@@ -64,7 +71,7 @@ def keep_document(kind: str, name: str, document: object) -> None:
     folder = cache_folder()
     if folder is None:
         return
-    text = pretty_json(document)
+    text = pretty_json({"sha256": _checksum(kind, name, document), "document": document})
     if len(text) > _LARGEST_BYTES // 4:  # UTF-8 takes at most four bytes a character
         return
     with suppress(UserError, OSError):
@@ -72,6 +79,12 @@ def keep_document(kind: str, name: str, document: object) -> None:
         kept = sorted((folder / kind).glob(f"*{_SUFFIX}"), key=_age)
         for path in kept[:-MOST_DOCUMENTS]:
             path.unlink(missing_ok=True)
+
+
+def _checksum(kind: str, name: str, document: object) -> str:
+    """Of a document and its place: neither a changed nor a moved file passes for what was written."""
+    content = json.dumps((kind, name, document), sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _age(path: Path) -> float:

@@ -95,34 +95,25 @@ def cut_off(text: str) -> str:
     return text[: len(text) // 2]
 
 
-def without_a_total(text: str) -> str:
-    document = json.loads(text)
-    for entry in document.values():
-        entry["totals"].pop()
-    return json.dumps(document)
+def with_other_numbers(text: str) -> str:
+    assert text.count('"slots": [2, ') > 1
+    return text.replace('"slots": [2, ', '"slots": [1, ', 1)
 
 
-def with_a_text_for_a_number(text: str) -> str:
-    document = json.loads(text)
-    for entry in document.values():
-        entry["blocking"][0] = "1"
-    return json.dumps(document)
-
-
-def with_truth_for_a_number(text: str) -> str:
-    document = json.loads(text)
-    for entry in document.values():
-        entry["slots"][0] = True
-    return json.dumps(document)
+def with_exchanged_entries(text: str) -> str:
+    whole = json.loads(text)
+    entries = whole["document"]
+    first, second = entries
+    entries[first], entries[second] = entries[second], entries[first]
+    return json.dumps(whole)
 
 
 @pytest.mark.parametrize(
     "spoil",
     [
         cut_off,
-        without_a_total,
-        with_a_text_for_a_number,
-        with_truth_for_a_number,
+        with_other_numbers,
+        with_exchanged_entries,
         lambda _: "",
         lambda _: "[]",
         lambda _: "{}",
@@ -141,6 +132,44 @@ def test_a_spoilt_document_is_searched_for_and_replaced(
     assert run(arch) == first
     assert set(searches) == {"a", "b"}
     assert path.read_text() == whole
+
+
+def test_a_document_under_another_name_counts_as_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SYSTOLIC_CACHE_DIR", str(tmp_path))
+    keep_document("some", "a", {"a": 1})
+    (tmp_path / "some" / "a.json").rename(tmp_path / "some" / "b.json")
+    assert kept_document("some", "b") is None
+
+
+def without_a_total(entry: dict[str, list[object]]) -> None:
+    entry["totals"].pop()
+
+
+def with_a_text_for_a_number(entry: dict[str, list[object]]) -> None:
+    entry["blocking"][0] = "1"
+
+
+def with_truth_for_a_number(entry: dict[str, list[object]]) -> None:
+    entry["slots"][0] = True
+
+
+@pytest.mark.parametrize("change", [without_a_total, with_a_text_for_a_number, with_truth_for_a_number])
+def test_an_entry_that_is_no_tiling_is_searched_for(
+    searches: list[str], tmp_path: Path, change: Callable[[dict[str, list[object]]], None]
+) -> None:
+    arch = load_arch("int8_32x32")
+    first = run(arch)
+    (path,) = (tmp_path / "tilings").iterdir()
+    document = kept_document("tilings", path.stem)
+    assert isinstance(document, dict)
+    for entry in document.values():
+        change(entry)
+    keep_document("tilings", path.stem, document)
+    searches.clear()
+    assert run(arch) == first
+    assert set(searches) == {"a", "b"}
 
 
 def test_a_folder_that_cannot_be_written_keeps_nothing(searches: list[str], tmp_path: Path) -> None:
