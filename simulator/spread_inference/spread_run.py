@@ -45,7 +45,10 @@ class Shares:
         if self.workers:
             computed += f" by {self.workers} worker{'s' * (self.workers > 1)}"
         text = f"{blocks}: {self.resumed} from the store, {computed}"
-        return f"{text}; {self.unused} parts of the store are not of this run" if self.unused else text
+        if not self.unused:
+            return text
+        parts = "1 part of the store is" if self.unused == 1 else f"{self.unused} parts of the store are"
+        return f"{text}; {parts} not of this run"
 
 
 def infer_spread(

@@ -31,7 +31,7 @@ _FIELDS: Final = ("blocking", "slots", "totals", "reason", "is_product", "turned
 
 @dataclass(slots=True)
 class KeptTilings:
-    """The tilings of one network on one architecture.
+    """The tilings of one network with one batch on one architecture.
 
     name: of their document.
     found: what an earlier run left in it, by digest.
@@ -45,7 +45,8 @@ class KeptTilings:
     @classmethod
     def of(cls, arch: ArchConfig, network: Network) -> KeptTilings:
         """What the last run of the network on the architecture, by the same code, left in the cache."""
-        name = _digest((code_version(), network.name, len(network.layers), arch.model_dump_json()))
+        subject = (network.name, network.batch, len(network.layers), arch.model_dump_json())
+        name = _digest((code_version(), *subject))
         document = kept_document(_KIND, name)
         return cls(name, document if isinstance(document, dict) else {})
 

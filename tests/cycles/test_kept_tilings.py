@@ -91,6 +91,18 @@ def test_a_changed_layer_is_searched_for_alone(searches: list[str]) -> None:
     assert [entry[0] for entry in found] == [layer.counts for layer in simulate_network(arch, changed).layers]
 
 
+def test_networks_with_other_batches_do_not_take_each_others_place(searches: list[str]) -> None:
+    arch = load_arch("int8_32x32")
+    layers = (matrix_layer(name, "fc", m=140, n=40, k=50) for name in "ac")
+    twice = Network("three", (next(layers), NETWORK.layers[1], next(layers)), batch=2)
+    run(arch)
+    run(arch, twice)
+    searches.clear()
+    run(arch)
+    run(arch, twice)
+    assert searches == []
+
+
 def cut_off(text: str) -> str:
     return text[: len(text) // 2]
 

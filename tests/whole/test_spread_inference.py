@@ -213,6 +213,9 @@ def test_a_later_run_goes_on_from_the_store(tmp_path: Path) -> None:
     assert shares.describe() == (
         "2 blocks of images: 2 from the store, 0 computed; 3 parts of the store are not of this run"
     )
+    assert Shares(1, 0, 1, 1).describe() == (
+        "1 block of images: 0 from the store, 1 computed by 1 worker; 1 part of the store is not of this run"
+    )
 
 
 def test_whatever_decides_a_block_makes_another_one_of_it(
