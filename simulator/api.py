@@ -61,6 +61,8 @@ def simulate(
     Raises:
         UserError: anything given that cannot be used.
     """
+    _require("sizes", sizes, Sizes, "a Sizes, such as Sizes(dims={'length': 128})")
+    _require("tensors", tensors, Tensors, "a Tensors, such as Tensors('fashion_mnist_1000')")
     return view(
         simulation.simulate(
             network,
@@ -79,7 +81,7 @@ def simulate(
 
 
 def compare(
-    network: str,
+    network: str | Path,
     *,
     macs: Sequence[MacChoice] = (),
     archs: Sequence[str] = (DEFAULT_ARCH,),
@@ -112,6 +114,10 @@ def compare(
     from simulator.spread_inference.variant_runs import compare_spread
     from simulator.sweep import side_by_side
 
+    network = str(network)
+    _require_several("macs", macs, "['int8', 'elma8']")
+    _require_several("archs", archs, "['int8_32x32']")
+    _require("tensors", tensors, Tensors, "a Tensors, such as Tensors('fashion_mnist_1000')")
     spread = Spread(jobs, dask, None if store is None else Path(store))
     if tensors is None and (dask is not None or store is not None):
         raise UserError("dask and store are for networks that run on images: give tensors")
@@ -138,6 +144,17 @@ def compare(
         progress=progress,
     )
     return _shown(runs)
+
+
+def _require_several(field: str, given: object, example: str) -> None:
+    """Refuse a single one: text would be taken letter by letter."""
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise UserError("is not a list", location=field, value=given, allowed=f"a list, such as {example}")
+
+
+def _require(field: str, given: object, kind: type, allowed: str) -> None:
+    if given is not None and not isinstance(given, kind):
+        raise UserError("is of another kind", location=field, value=given, allowed=allowed)
 
 
 def _shown(runs: VariantRuns) -> ComparisonView:

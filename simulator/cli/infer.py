@@ -156,8 +156,7 @@ def infer_command(
     if as_json:
         _print_json(network.name, mac, result, files, coverage(network))
     elif not quiet:
-        _print_tables(network.name, mac, result, layers=layers)
-        typer.echo(coverage(network).describe())
+        _print_tables(network.name, mac, result, coverage(network), layers=layers)
         for name, path in files.items():
             typer.echo(f"{name}: {path}")
         if checker is not None:
@@ -219,7 +218,9 @@ def _print_json(
     typer.echo(json.dumps(document, indent=1))
 
 
-def _print_tables(network: str, mac: str, result: InferenceResult, *, layers: bool) -> None:
+def _print_tables(
+    network: str, mac: str, result: InferenceResult, covered: Coverage, *, layers: bool
+) -> None:
     from simulator.cli.terminal import page_console
     from simulator.report.console_parts import Page
 
@@ -252,6 +253,7 @@ def _print_tables(network: str, mac: str, result: InferenceResult, *, layers: bo
         console.print(f"! {warning}", style="yellow", highlight=False, markup=False)
     if layers:
         _print_layers(page, result)
+    console.print(covered.describe(), highlight=False, markup=False)
 
 
 def _print_widths(console: Console, widths: Mapping[str, Any]) -> None:

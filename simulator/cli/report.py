@@ -108,7 +108,7 @@ def report_command(
     if not quiet:
         typer.echo(f"{out} ({len(page.encode()) / 1e6:.1f} MB)")
         if plots is not None:
-            typer.echo(f"{plots}: {len(drawn)} plots")
+            typer.echo(f"{plots}: {len(drawn)} plot{'s' * (len(drawn) != 1)}")
 
 
 def _today() -> date:

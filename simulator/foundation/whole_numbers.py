@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Final
 
 MOST_WHOLE_DIGITS: Final = 18
@@ -14,3 +15,8 @@ def whole_number(text: str) -> int | None:
     if not digits.isdecimal() or len(digits) > MOST_WHOLE_DIGITS:
         return None
     return int(digits)
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number of Python's or NumPy's; 2.0 and "2" only look so."""
+    return isinstance(value, Integral)

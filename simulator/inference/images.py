@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from simulator.foundation import UserError
 from simulator.foundation.reading.content import is_file
 from simulator.foundation.resources import resolve_document
+from simulator.foundation.whole_numbers import is_whole
 from simulator.inference.array_files import Converted, read_arrays
 from simulator.inference.image_listing import IMAGE_SUFFIXES
 from simulator.inference.inputs import Feed, each_tensor
@@ -183,7 +184,7 @@ def uncut(images: Parts) -> Parts:
 
 
 def _first(data: Images | StreamedImages, count: int) -> dict[str, Any]:
-    if not 1 <= count <= len(data.images):
+    if not is_whole(count) or not 1 <= count <= len(data.images):
         raise UserError(
             "cannot take that many images",
             source=data.source,

@@ -20,6 +20,7 @@ from simulator.inference.images import Data, DataFacts, Images, StreamedImages
 from simulator.inference.inputs import Feed, Inputs
 from simulator.inference.model import Model, model_of
 from simulator.inference.run_inference import InferenceResult, MacChoice, PolicyChoice, plan_network, run_plan
+from simulator.numerics.mac_setting import mac_setting
 from simulator.pytorch.exporter import ExportedModule, export_module
 from simulator.pytorch.module_inputs import ModuleData, ModuleInputs, host_array, module_data
 from simulator.pytorch.module_modes import bare_module
@@ -40,7 +41,7 @@ def simulate(
     example_inputs: Any,
     arch: str | Path | ArchConfig = DEFAULT_ARCH,
     *,
-    mac: str | None = None,
+    mac: MacChoice | None = None,
     dataflow: str | None = None,
     batch: int | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -80,7 +81,7 @@ def simulate(
         simulation.simulate(
             network if batch is None else with_batch(network, batch),
             arch,
-            mac=mac,
+            mac=None if mac is None else mac_setting(mac),
             dataflow=dataflow,
             overrides=overrides,
             scalesim_cfg=scalesim_cfg,

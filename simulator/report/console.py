@@ -102,9 +102,9 @@ def _headline(page: Page, result: Result) -> Table:
         ("energy", units.energy(totals.energy_pj)),
         ("power", units.power(totals.power_mw)),
         ("TOPS/W", units.efficiency(totals.tops_per_w)),
-        ("chip", units.energy(totals.chip_energy_pj)),
-        ("chip", units.power(totals.chip_power_mw)),
-        ("chip", units.efficiency(totals.chip_tops_per_w)),
+        ("chip energy", units.energy(totals.chip_energy_pj)),
+        ("chip power", units.power(totals.chip_power_mw)),
+        ("chip TOPS/W", units.efficiency(totals.chip_tops_per_w)),
         ("area", units.area(totals.area_um2)),
         ("MACs", units.quantity(totals.macs)),
         ("TOPS", units.significant(totals.tops)),
@@ -122,7 +122,7 @@ def _headline(page: Page, result: Result) -> Table:
 def _what_figures_are(result: Result) -> str:
     """What belongs to the headline figures, and the bound of the energy where it is another."""
     totals = result.totals
-    text = "energy, power and TOPS/W with DRAM, those below them of the chip alone; one MAC is two operations"
+    text = "energy, power and TOPS/W with DRAM, those of the chip without; one MAC is two operations"
     if totals.energy_bound_fj == totals.energy_fj:
         return text
     return f"{text}; energy at most {units.energy(totals.energy_bound_pj)} if idle PEs toggled as busy ones"

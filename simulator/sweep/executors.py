@@ -23,6 +23,7 @@ from simulator.foundation import UserError
 from simulator.foundation.code_version import code_version
 from simulator.foundation.messages import cut
 from simulator.foundation.reading.json_documents import load_json
+from simulator.foundation.whole_numbers import is_whole
 from simulator.sweep.main_module import script_stays_here
 
 _CONNECT_TIMEOUT_S: Final = 10
@@ -79,7 +80,7 @@ class _Processes(ProcessPoolExecutor):
 def process_count(jobs: int | None) -> int:
     """How many local processes: `jobs`, or one a core. Raises UserError: fewer than one, or over 1,024."""
     count = available_cores() if jobs is None else jobs
-    if not 1 <= count <= _MOST_PROCESSES:
+    if not is_whole(count) or not 1 <= count <= _MOST_PROCESSES:
         raise UserError(
             "cannot run on that many processes",
             source="--jobs",

@@ -12,7 +12,7 @@ from simulator.measured_runs import Tensors
 from simulator.numerics.mac_setting import MacChoice, mac_label
 from simulator.result import Result
 from simulator.simulation import DEFAULT_ARCH
-from simulator.sweep.executors import available_cores, local_processes
+from simulator.sweep.executors import local_processes, process_count
 from simulator.sweep.jobs import Job, JobOutcome, plan, run_job
 from simulator.sweep.runner import run_all
 from simulator.sweep.spec import SweepPoint
@@ -82,7 +82,7 @@ def compare(
 
 
 def _run(ready: Sequence[Job], jobs: int | None, progress: Progress | None) -> list[JobOutcome]:
-    count = min(jobs or available_cores(), len(ready))
+    count = min(process_count(jobs), len(ready))
     if count <= 1:  # a process of its own would only cost its start
         return [run_job(job) for job in ready]
     with local_processes(count) as workers:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from simulator.foundation import UserError
+from simulator.foundation.whole_numbers import is_whole
 from simulator.workload.layer import (
     BeyondRangeError,
     Layer,
@@ -26,8 +27,11 @@ def with_batch(network: Network, batch: int) -> Network:
         UserError: the batch is not positive, a layer's size does not split into the inputs it stood for, or
             grows beyond the simulator's range; then it says the largest batch of the network.
     """
+    if not is_whole(batch):
+        raise UserError("must be a whole number", location="batch", value=batch)
     if batch < 1:
         raise UserError("must be positive", location="batch", value=batch)
+    batch = int(batch)
     if batch == network.batch:
         return network
     try:

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from simulator.foundation import UserError
+from simulator.report import units
 from simulator.report.console import render_comparison, render_result
 from simulator.report.html import render_html
 from simulator.result import Result, load_result, priced
@@ -73,8 +74,8 @@ def test_what_has_no_price_at_all_is_said(result: Result) -> None:
         assert part in told
 
 
-def _page(*results: Result) -> str:
-    console = Console(file=StringIO(), width=100, legacy_windows=False)
+def _page(*results: Result, width: int = 100) -> str:
+    console = Console(file=StringIO(), width=width, legacy_windows=False)
     if len(results) == 1:
         render_result(results[0], console)
     else:
@@ -85,11 +86,20 @@ def _page(*results: Result) -> str:
 
 def test_the_console_shows_them(result: Result) -> None:
     page = _page(result)
-    assert "energy, power and TOPS/W with DRAM, those below them of the chip alone" in page
+    assert "energy, power and TOPS/W with DRAM, those of the chip without" in page
     for figure in ("chip", "one MAC is two operations", "Left out", "DMA and address generators"):
         assert figure in page
     assert f"{priced(result.totals.chip_power_mw):.1f} mW" in page
     assert f"energy at most {priced(result.totals.energy_bound_pj) / 1e9:.3f} mJ if idle PEs toggled" in page
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_the_names_of_the_chips_figures_need_no_place(result: Result, width: int) -> None:
+    page = _page(result, width=width)
+    totals = result.totals
+    assert f"chip energy {units.energy(totals.chip_energy_pj)}" in page
+    assert f"chip power {units.power(totals.chip_power_mw)}" in page
+    assert f"chip TOPS/W {units.efficiency(totals.chip_tops_per_w)}" in page
 
 
 def test_a_comparison_and_a_report_show_them(result: Result) -> None:

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'systoli
 
 from simulator import api
 from simulator.foundation import UserError
+from simulator.numerics import get_mac
 from simulator.pytorch import export_module, simulate
 from simulator.pytorch.module_inputs import ModuleInputs
 from simulator.result import Result
@@ -199,3 +200,12 @@ def test_mistakes_are_named(module: Any, inputs: Any, message: str) -> None:
     with pytest.raises(UserError) as raised:
         simulate(module, inputs)
     assert message in str(raised.value)
+
+
+def test_a_mac_may_be_an_object_as_for_files() -> None:
+    inputs = torch.zeros(1, 3, 12, 12)
+    of_name = simulate(seeded(SmallCnn), inputs, mac="elma8")
+    assert simulate(seeded(SmallCnn), inputs, mac=get_mac("elma8")).totals == of_name.totals
+    of_another_kind: Any = 8
+    with pytest.raises(UserError, match="a MAC is a name, a spec string, a mapping"):
+        simulate(seeded(SmallCnn), inputs, mac=of_another_kind)

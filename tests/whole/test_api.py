@@ -188,3 +188,53 @@ def test_infer_counts_images_and_gives_the_reference_beside_the_mac() -> None:
 def test_infer_refuses_images_that_are_not_there() -> None:
     with pytest.raises(UserError, match="fashion_mnist_100"):
         api.infer("lenet5_fashion", "fashion_mnist_10O0")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("macs", "int8"), "macs: is not a list (got 'int8')"),
+        (("macs", {"activation": "int8"}), "macs: is not a list (got {'activation': 'int8'})"),
+        (("archs", "int8_32x32"), "archs: is not a list (got 'int8_32x32')"),
+        (("jobs", -1), "(got -1); allowed: 1 to 1,024"),
+        (("jobs", "2"), "(got '2'); allowed: 1 to 1,024"),
+        (("tensors", "photos"), "tensors: is of another kind (got 'photos'); allowed: a Tensors, such as"),
+        (("batch", 2.0), "batch: must be a whole number (got 2.0)"),
+    ],
+)
+def test_compare_names_an_argument_of_another_kind(given: tuple[str, Any], told: str) -> None:
+    field, value = given
+    with pytest.raises(UserError) as refused:
+        api.compare("lenet5_fashion", **{field: value})
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("tensors", "photos"), "tensors: is of another kind (got 'photos'); allowed: a Tensors, such as"),
+        (("sizes", {"N": 4}), "sizes: is of another kind (got {'N': 4}); allowed: a Sizes, such as"),
+        (("batch", "4"), "batch: must be a whole number (got '4')"),
+        (("batch", 2.0), "batch: must be a whole number (got 2.0)"),
+    ],
+)
+def test_simulate_names_an_argument_of_another_kind(given: tuple[str, Any], told: str) -> None:
+    field, value = given
+    with pytest.raises(UserError) as refused:
+        api.simulate(NETWORK, **{field: value})
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize("images", ["8", 8.0])
+def test_infer_names_a_number_of_images_that_is_none(images: Any) -> None:
+    with pytest.raises(UserError) as refused:
+        api.infer("lenet5_fashion", "fashion_mnist_1000", images=images)
+    assert f"(got {images!r}); allowed: 1 to 1000" in str(refused.value)
+
+
+def test_compare_takes_a_path_and_a_numpy_batch(tmp_path: Path) -> None:
+    path = tmp_path / "two.csv"
+    path.write_text(TOPOLOGY, encoding="utf-8")
+    batch: Any = np.int64(3)
+    results = api.compare(path, batch=batch)
+    assert results[0].totals.macs == 3 * 54_440

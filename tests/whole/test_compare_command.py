@@ -68,6 +68,14 @@ def test_a_report_of_real_results_is_written_with_its_plots(tmp_path: Path, caps
     assert all(price.row in page for price in result.sources.prices)
 
 
+def test_one_plot_is_told_as_one(tmp_path: Path, capsys: Capture) -> None:
+    run(capsys, "simulate", "lenet5_fashion", "--out", tmp_path / "int8", "-q").must_succeed()
+    places: list[str | Path] = ["-o", tmp_path / "report.html", "--plots", tmp_path / "plots"]
+    chosen = ["--figure", "energy_by_component", "--format", "svg"]
+    outcome = run(capsys, "report", tmp_path / "int8", *places, *chosen).must_succeed()
+    assert outcome.stdout.splitlines()[-1].endswith("plots: 1 plot")
+
+
 def test_the_table_is_plain_text_where_colours_are_not_wanted(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

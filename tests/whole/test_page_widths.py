@@ -46,3 +46,15 @@ def test_a_narrow_page_says_what_a_wide_one_says(
     assert figures[0] <= figures[1]
     assert "…" not in narrow
     assert len(words(narrow)) >= len(words(piped))
+
+
+def test_what_goes_through_the_mac_is_folded_at_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    arguments = ("lenet5_fashion", "--data", "fashion_mnist_1000", "--mac", "int8", "--images", "2")
+    lines = run(capsys, "infer", *arguments).must_succeed().stdout.splitlines()
+    assert max(len(line) for line in lines) <= 60
+    assert "go through the MAC; in float32: 4 Relu, 2 MaxPool, 1 Flatten" in " ".join(lines).replace(
+        "  ", " "
+    )
