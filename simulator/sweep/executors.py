@@ -161,6 +161,7 @@ def dask_cluster(address: str) -> Iterator[Workers]:
     target = _scheduler_of(address)
     with _silent():
         try:
+            _require_address(target)
             client = connect(target, timeout=_CONNECT_TIMEOUT_S, set_as_default=False)
         except Exception as error:  # whatever the parts of a wrong address make a library raise
             raise UserError(
@@ -206,6 +207,21 @@ def _scheduler_of(address: str) -> str:
     if not isinstance(found, str):
         raise UserError("is no scheduler file of Dask: it has no address", source=address)
     return found
+
+
+def _require_address(target: str) -> None:
+    """Refuse what is no address: a client made of it waits long for its own end, then prints a traceback.
+
+    Raises:
+        ValueError: whose message the caller replaces.
+    """
+    from distributed.comm.addressing import get_address_host_port, parse_address
+
+    scheme, place = parse_address(target)
+    if scheme != "inproc":
+        get_address_host_port(target, strict=True)
+    elif place.split("/")[1:2] != [str(os.getpid())]:  # HOST/PROCESS/NUMBER
+        raise ValueError("of another process")
 
 
 class _Scheduler:

@@ -159,6 +159,23 @@ def test_an_address_of_any_form_is_refused_in_one_line(
     assert outcome.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("address", ["foo", "tcp://", "xyz://a:1", "a:b", "a:1:2", "inproc://1/2/3"])
+def test_no_client_is_made_of_what_is_no_address(
+    address: str, spec: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a client would wait 20 s at its end and print a traceback."""
+    distributed = pytest.importorskip("distributed")
+    made: list[str] = []
+
+    def note(target: str, **_: object) -> None:
+        made.append(target)
+        raise OSError
+
+    monkeypatch.setattr(distributed, "Client", note)
+    run(capsys, "sweep", spec, "--dask", address, "-q").must_refuse("no Dask scheduler answers", address)
+    assert made == []
+
+
 @pytest.mark.parametrize(
     ("text", "part"),
     [
