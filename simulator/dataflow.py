@@ -57,6 +57,7 @@ class Circuit:
     handover_changes: registers that change when a fold hands over to the next one. A sum is loaded into the
         second register and cleared in the first; an operand comes out of the second register.
     handover_loads: second registers that are clocked for it; operands are there already.
+    rests_in: phases of a fold in which operand registers hold what is not multiplied any more.
     """
 
     sums_stay: int
@@ -64,6 +65,11 @@ class Circuit:
     doubled_with: frozenset[str]
     handover_changes: int
     handover_loads: int
+    rests_in: frozenset[str] = frozenset()
+
+    def cycles_between_additions(self, interval: int) -> int:
+        """Cycles from one addition of a PE to the next, where a sum is `interval` cycles in the adder."""
+        return 1 + self.sums_stay * (interval - 1)
 
     def is_doubled(self, overlap: str) -> bool:
         """Whether every PE has the register that moves between folds twice."""
@@ -78,7 +84,9 @@ class Circuit:
         return (2 * lane_length - self.preloads * (lane_length - 1)) / (2 * lane_length)
 
 
-SUMS_STAY: Final = Circuit(1, 0, frozenset({"drain", "full"}), handover_changes=2, handover_loads=1)
+SUMS_STAY: Final = Circuit(
+    1, 0, frozenset({"drain", "full"}), handover_changes=2, handover_loads=1, rests_in=frozenset({"drain"})
+)
 SUMS_MOVE: Final = Circuit(0, 1, frozenset({"full"}), handover_changes=1, handover_loads=0)
 
 _CIRCUITS: Final[Mapping[Motion, Circuit]] = {"nowhere": SUMS_STAY, "down": SUMS_MOVE, "right": SUMS_MOVE}

@@ -149,14 +149,13 @@ def _fitted(values: Plane, fmt: Format) -> Plane:
 def _frame(grid: Grid, cycle: int, mac: Mac, phases: tuple[Phase, ...]) -> GridFrame:
     r, flow = grid.registers, grid.timing.flow
     phase = next((p.name for p in phases if p.first_cycle <= cycle <= p.last_cycle), "")
-    # While sums shift out, operand registers hold what they had.
-    busy = ((r.marks & sig.VALID) != 0) & (not (flow.circuit.sums_stay and phase == "drain"))
+    busy = ((r.marks & sig.VALID) != 0) & (phase not in flow.circuit.rests_in)
     # Operands that stay are always shown; those that pass, where they are operands of this product.
-    top_shown = np.ones(r.down.shape, np.bool_) if flow.circuit.preloads else r.down_marks != 0
+    top_shown = np.logical_or(r.down_marks != 0, flow.circuit.preloads)
     at_left, at_top = flow.turn((r.across, r.marks != 0), (r.down, top_shown))
     lanes = np.arange(r.down.shape[1])
     loads = (lanes <= cycle) & (cycle < lanes + len(r.down))  # column j is preloaded from edge j on
-    enters = flow.turn(busy[:, 0], loads if flow.circuit.preloads else top_shown[0])
+    enters = flow.turn(busy[:, 0], np.where(flow.circuit.preloads, loads, top_shown[0]))
     formats: Mapping[str, Format] = {"activation": mac.activation, "weight": mac.weight}
     across = _told(formats[flow.at_rows], *map(grid.placed, at_left))
     down = _told(formats[flow.at_columns], *map(grid.placed, at_top))

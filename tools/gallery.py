@@ -16,7 +16,7 @@ DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 PAGE: Final = DOCS / "gallery.md"
 
 FIGURES: Final = {
-    "front_energy_accuracy.svg": "gallery/formats_plots/pareto_energy_pj_top1.svg",
+    "front_energy_accuracy.svg": "gallery/formats_plots/pareto_top1_energy_pj.svg",
     "energy_of_formats.svg": "gallery/formats_plots/compare_energy.svg",
     "accuracy_by_layer.svg": "gallery/formats_plots/4_int4_x_int4/accuracy_by_layer.svg",
     "roofline.svg": "gallery/resnet50_plots/roofline.svg",

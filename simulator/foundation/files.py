@@ -14,7 +14,7 @@ import platform
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,6 +108,12 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
     plain = array.astype(str) if array.dtype == object else array
     with whole_file(path) as temporary, temporary.open("wb") as stream:
         np.save(stream, plain, allow_pickle=False)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an .npz file of plain arrays whole or not at all. Raises as `whole_file`."""
+    with whole_file(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
 
 
 def remove_file(path: Path) -> None:

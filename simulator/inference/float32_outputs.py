@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from simulator.foundation import UserError
+from simulator.foundation.files import write_arrays
+from simulator.foundation.reading.arrays import read_npz
 from simulator.inference.arithmetic import float32_product
 from simulator.inference.chunks import chunks
 from simulator.inference.execute import execute_outputs
@@ -46,21 +46,20 @@ class Float32Outputs:
             )
 
     def save(self, path: Path) -> None:
-        """Write a .npz file, whole."""
-        partial = path.with_suffix(".partial.npz")
-        stored: dict[str, Any] = {f"output_{place}": each for place, each in enumerate(self.outputs.values())}
-        np.savez(partial, names=np.array(list(self.outputs)), images_hash=self.images_hash, **stored)
-        partial.replace(path)
+        """Write a .npz file, whole or not at all. Raises UserError: it cannot be written."""
+        stored = {f"output_{place}": each for place, each in enumerate(self.outputs.values())}
+        named = {"names": np.array(list(self.outputs)), "images_hash": np.array(self.images_hash)}
+        write_arrays(path, {**named, **stored})
 
     @classmethod
     def load(cls, path: Path) -> Float32Outputs:
         """What `save` wrote. Raises UserError: the file is damaged."""
+        stored = read_npz(path)
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-                names = [str(name) for name in stored["names"]]
-                outputs = {name: stored[f"output_{place}"] for place, name in enumerate(names)}
-                return cls(outputs, str(stored["images_hash"]))
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            names = [str(name) for name in stored["names"]]
+            outputs = {name: stored[f"output_{place}"] for place, name in enumerate(names)}
+            return cls(outputs, str(stored["images_hash"]))
+        except KeyError as error:
             raise UserError("is no file of float32 outputs: delete it", source=path) from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator.dataflow import DATAFLOWS, SUMS_STAY
+from simulator.dataflow import DATAFLOWS
 from simulator.report.figures import Point, Scatter
 from simulator.result import LayerResult, Result
 
@@ -61,7 +61,7 @@ def _interval(result: Result, layer: LayerResult) -> int:
     """Cycles between two additions of a PE."""
     own = result.arch.get("layers", {}).get(layer.name, {}).get("dataflow")
     flow = DATAFLOWS.get(own or result.arch["array"].get("dataflow", ""))
-    return layer.accumulation_interval if flow is not None and flow.circuit is SUMS_STAY else 1
+    return 1 if flow is None else flow.circuit.cycles_between_additions(layer.accumulation_interval)
 
 
 def _dram_bytes(layer: LayerResult) -> int:

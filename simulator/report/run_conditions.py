@@ -90,8 +90,8 @@ def _array(result: Result) -> str:
     array = _part(result, "array")
     if not {"rows", "columns"} <= array.keys():
         return ""
-    flow = DATAFLOWS.get(str(array.get("dataflow")))
-    return f"{array['rows']} × {array['columns']} PEs" + (f", {flow.title}" if flow else "")
+    titles = [flow.title for name, flow in DATAFLOWS.items() if name == array.get("dataflow")]
+    return ", ".join([f"{array['rows']} × {array['columns']} PEs", *titles])
 
 
 def _clock(result: Result) -> str:

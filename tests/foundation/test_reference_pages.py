@@ -42,7 +42,7 @@ def test_the_names_are_those_that_python_exports() -> None:
 
 def test_signatures_are_those_of_the_functions() -> None:
     text = page("python_api.md")
-    assert "    compare(\n        network: str,\n        *,\n" in text
+    assert "    compare(\n        network: str | Path,\n        *,\n" in text
     assert "| `jobs` | `int \\| None` | `None` |" in text
 
 

@@ -122,6 +122,7 @@ _FREE = (
     "arch.", "layers.0.tiling", "layers.1.tiling", "layers.0.activity", "layers.0.folds", "layers.1.folds",
     "layers.0.sram_bytes", "layers.1.sram_bytes", "layers.0.dram_bytes", "layers.1.dram_bytes",
     "layers.0.groups", "layers.1.groups", "network.batch", "made_from", "intervals",
+    "layers.0.accumulation_interval", "layers.1.accumulation_interval",
 )  # fmt: skip
 """What nothing else in a result follows from; of intervals only that they hold their figure is asked."""
 
