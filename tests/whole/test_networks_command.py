@@ -44,7 +44,7 @@ VARIANTS = {
 @pytest.mark.parametrize("width", [60, 80])
 def test_the_list_says_which_network_each_is(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every line fits; each network's line of figures is followed by its variant, source and count."""
-    monkeypatch.setattr("simulator.cli.networks._WIDTH_IN_A_PIPE", width)
+    monkeypatch.setenv("COLUMNS", str(width))
     lines = run().splitlines()
     assert max(len(line) for line in lines) <= width
     blocks = {}
