@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from simulator.foundation import UserError
-from simulator.foundation.reading.content import opened, read_text
+from simulator.foundation.reading.content import opened
 from simulator.foundation.reading.limits import LARGEST_JSON_BYTES
 from simulator.inference.blocks import BlockRun
 from simulator.inference.quantization import NetworkPlan
-from simulator.result import Result, load_result
-from simulator.result_seal import require_seal
 from simulator.spread_inference.block_document import read_block
 from simulator.spread_inference.opened_source import OpenedSource
 from simulator.spread_inference.plan_document import read_plan
@@ -95,22 +93,6 @@ class InferenceStore(PointStore):
     def block(self, key: str) -> BlockRun:
         """A finished block. Raises UserError: the file is corrupted."""
         return read_block(self.text(key), source=self.path(key))
-
-    def result(self, key: str) -> Result:
-        """The result of a finished variant. Raises UserError: the file is corrupted."""
-        try:
-            return load_result(self.path(key), key=key)
-        except UserError as error:
-            raise self.corrupted(key, error) from error
-
-    def text(self, key: str) -> str:
-        """A finished part as it was written, seal included. Raises UserError: the file is corrupted."""
-        text = read_text(self.path(key), most_bytes=LARGEST_JSON_BYTES)
-        try:
-            require_seal(text, source=self.path(key), key=key)
-        except UserError as error:
-            raise self.corrupted(key, error) from error
-        return text
 
     def _label(self, key: str) -> str | None:
         """The label of a plan; None for a block."""

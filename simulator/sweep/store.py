@@ -155,11 +155,27 @@ class PointStore:
         """
         for key in keys:
             if self.finished(key):
-                text = read_text(self.path(key), most_bytes=LARGEST_JSON_BYTES)
-                try:
-                    require_seal(text, source=self.path(key), key=key)
-                except UserError as error:
-                    raise self.corrupted(key, error) from error
+                self.text(key)
+
+    def text(self, key: str) -> str:
+        """A finished point as it was written, seal included. Raises UserError: the file is corrupted."""
+        text = read_text(self.path(key), most_bytes=LARGEST_JSON_BYTES)
+        try:
+            require_seal(text, source=self.path(key), key=key)
+        except UserError as error:
+            raise self._corrupted(key, error) from error
+        return text
+
+    def result(self, key: str) -> Result:
+        """The result that a finished point is.
+
+        Raises:
+            UserError: the file is corrupted; deleting it lets the point be computed again.
+        """
+        try:
+            return load_result(self.path(key), key=key)
+        except UserError as error:
+            raise self._corrupted(key, error) from error
 
     def _sweep_up(self) -> None:
         """Remove half-written files of processes that were killed; those of living ones are claimed."""
@@ -211,8 +227,7 @@ class PointStore:
             )
         return {name: value for name, value in document.items() if name not in ("format", "version")}
 
-    def corrupted(self, key: str, error: UserError) -> UserError:
-        """The error of a file that is not as it was written."""
+    def _corrupted(self, key: str, error: UserError) -> UserError:
         return UserError(
             f"the store is corrupted: {error.problem}; delete this file to compute its"
             f" {self.kind.piece} again",
@@ -230,17 +245,6 @@ class SweepStore(PointStore):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, SWEEP_STORE)
-
-    def result(self, key: str) -> Result:
-        """A finished point's result.
-
-        Raises:
-            UserError: the file is corrupted; deleting it lets the point be computed again.
-        """
-        try:
-            return load_result(self.path(key), key=key)
-        except UserError as error:
-            raise self.corrupted(key, error) from error
 
 
 def _open_claims(path: Path) -> int:
