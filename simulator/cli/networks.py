@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import typer
 
 from simulator.cli import completion
 from simulator.cli.options import BatchAxisOption, DimOption, InputShapeOption, InputValueOption, JsonOption
+from simulator.cli.terminal import page_console
 from simulator.workload import Layer, Network, load_network
 from simulator.workload.onnx.sizes import parse_sizes
 
@@ -176,11 +176,7 @@ def _about(network: Network, width: int, *, indent: str = "") -> list[str]:
 
 def _console() -> Console:
     """As wide as the terminal or `COLUMNS`, or as 80 columns in a pipe."""
-    from rich.console import Console
-
-    console = Console()
-    is_told = console.is_terminal or os.environ.get("COLUMNS", "").isdigit()
-    return console if is_told else Console(width=_WIDTH_IN_A_PIPE)
+    return page_console(_WIDTH_IN_A_PIPE)
 
 
 def _print_table(columns: list[str], rows: Sequence[tuple[str, ...]]) -> None:

@@ -12,11 +12,14 @@ _UNBROKEN: Final = 10_000
 """Columns in a pipe: lines that tools search and cut must not be folded."""
 
 
-def page_console() -> Console:
-    """A console as wide as the terminal or as `COLUMNS` says; without either, nothing is folded."""
+def page_console(width_in_a_pipe: int = _UNBROKEN) -> Console:
+    """A console as wide as the terminal or as `COLUMNS` says; without either, nothing is folded.
+
+    width_in_a_pipe: columns without either, for pages that are folded there too.
+    """
     from rich.console import Console
 
     console = Console()
     if console.is_terminal or os.environ.get("COLUMNS", "").isdigit():
         return console
-    return Console(width=_UNBROKEN)
+    return Console(width=width_in_a_pipe)
