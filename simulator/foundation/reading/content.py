@@ -148,10 +148,7 @@ def read_text(path: Path, *, most_bytes: int = LARGEST_TEXT_BYTES) -> str:
 
 def size_of(path: Path) -> int:
     """Bytes of a file. Raises UserError where it cannot be told."""
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise UserError(f"cannot be read: {reason_of(error)}", source=path) from error
+    return state_of(path)[0]
 
 
 def state_of(path: Path) -> tuple[int, int]:
