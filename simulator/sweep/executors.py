@@ -24,6 +24,7 @@ from simulator.foundation.code_version import code_version
 from simulator.foundation.messages import cut
 from simulator.foundation.reading.json_documents import load_json
 from simulator.foundation.whole_numbers import is_whole
+from simulator.numerics.engines.threads import available_cores
 from simulator.sweep.main_module import script_stays_here
 
 _CONNECT_TIMEOUT_S: Final = 10
@@ -295,13 +296,6 @@ def _silent() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _end_with_parent() -> None:
