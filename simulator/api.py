@@ -111,7 +111,6 @@ def compare(
         UserError: anything given that cannot be used, every variant that failed named in one message.
     """
     from simulator.spread_inference.spread_options import Spread
-    from simulator.spread_inference.variant_runs import compare_spread
     from simulator.sweep import side_by_side
 
     network = str(network)
@@ -122,6 +121,8 @@ def compare(
     if tensors is None and (dask is not None or store is not None):
         raise UserError("dask and store are for networks that run on images: give tensors")
     if tensors is not None and spread.is_asked:
+        from simulator.spread_inference.variant_runs import compare_spread
+
         runs, _ = compare_spread(
             network,
             tensors,
