@@ -89,13 +89,19 @@ def _calibration(opened: OpenedSource) -> tuple[str, str]:
 
 
 def keep_plan(
-    opened: OpenedSource, arithmetic: Arithmetic, store: InferenceStore, *, alive: Callable[[], None]
+    key: str,
+    opened: OpenedSource,
+    arithmetic: Arithmetic,
+    store: InferenceStore,
+    *,
+    alive: Callable[[], None],
 ) -> str | None:
     """Have a plan in the store: it is made and kept where it is not there yet.
 
     One process on a store makes a plan, others wait for it, and take over where that one ends without it.
 
     Args:
+        key: of the plan (`plan_key`).
         opened: network and data.
         arithmetic: the formats.
         store: where plans are kept.
@@ -107,7 +113,6 @@ def keep_plan(
     Raises:
         UserError: a store that cannot be written or is corrupted.
     """
-    key = plan_key(opened, arithmetic)
     store.require_sound([key])
     while not store.finished(key):
         if not store.claim(key):

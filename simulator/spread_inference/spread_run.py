@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn, Protocol, TypeVar
 
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
@@ -25,8 +25,8 @@ from simulator.spread_inference.opened_source import InferenceSource, OpenedSour
 from simulator.spread_inference.planning import Arithmetic, keep_plan, plan_key
 from simulator.spread_inference.spread_options import Spread
 from simulator.sweep.executors import Workers, local_processes, process_count, workers_at
-from simulator.sweep.jobs import DEFECT
-from simulator.sweep.runner import AfterFailure, run_kept
+from simulator.sweep.jobs import DEFECT, JobOutcome
+from simulator.sweep.runner import AfterFailure, Keyed, run_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +115,31 @@ def _opened_store(folder: Path | None, opened: OpenedSource) -> Iterator[Inferen
 
 @dataclass(frozen=True, slots=True)
 class PlannedBlocks:
-    """The blocks of one arithmetic in the order of the images, and by label what went wrong with any."""
+    """The blocks of one plan in the order of the images, and by label what went wrong with any."""
 
-    arithmetic: Arithmetic
+    plan_key: str
     jobs: tuple[BlockJob, ...]
     problems: list[tuple[str, str]]
+
+
+class OnPlan(Keyed, Protocol):
+    """Work that needs a plan of the store."""
+
+    @property
+    def plan_key(self) -> str:
+        """The key of the plan."""
+        ...
+
+
+Work = TypeVar("Work", bound=OnPlan)
+
+
+class Ran(NamedTuple):
+    """What came of jobs: by key why some have no outcome, how many the store had, workers for the rest."""
+
+    failures: dict[str, str]
+    resumed: int
+    workers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,36 +172,60 @@ class SpreadRun:
             self._planned(key, each, blocks, keeps) for key, each in zip(keys, arithmetics, strict=True)
         ]
         jobs = [job for each in planned for job in each.jobs]
-        missing = sum(not store.finished(key) for key in {job.key for job in jobs})
-        with self.workers(missing) as workers:
-            texts = {job.plan_key for job in jobs} if missing else set()
-            shared = {key: workers.share(store.path(key), store.text(key)) for key in texts}
+        ran = self.run_jobs(
+            jobs, run_block_job, what="blocks of images", after_failure=after_failure, progress=progress
+        )
+        for each in planned:
+            each.problems.extend(
+                (job.label, ran.failures[job.key]) for job in each.jobs if job.key in ran.failures
+            )
+        total = len({job.key for job in jobs})
+        unused = store.unused([*keys, *(job.key for job in jobs)])
+        return planned, Shares(total, ran.resumed, ran.workers, unused)
+
+    def run_jobs(
+        self,
+        jobs: Sequence[Work],
+        run: Callable[[Work, Path | str], JobOutcome],
+        *,
+        what: str,
+        after_failure: AfterFailure = "go on",
+        progress: Progress | None = None,
+    ) -> Ran:
+        """Have the outcomes of all jobs in the store, where their plans are.
+
+        `run` gets a job and its plan as `Workers.share` has it; the other arguments are those of `run_kept`.
+        Raises UserError as `infer_spread` for workers and store.
+        """
+        store = self.store
+        plans = {job.key: job.plan_key for job in jobs}
+        missing = [key for key in plans if not store.finished(key)]
+        with self._workers(len(missing)) as workers:
+            shared = {
+                key: workers.share(store.path(key), store.text(key))
+                for key in {plans[key] for key in missing}
+            }
             failures = run_kept(
                 jobs,
                 store,
                 workers,
-                lambda job: workers.executor.submit(run_block_job, job, shared[job.plan_key]),
-                what="blocks of images",
+                lambda job: workers.executor.submit(run, job, shared[job.plan_key]),
+                what=what,
                 after_failure=after_failure,
                 progress=progress,
             )
-            count = workers.count if missing else 0
-        for each in planned:
-            each.problems.extend((job.label, failures[job.key]) for job in each.jobs if job.key in failures)
-        total = len({job.key for job in jobs})
-        unused = store.unused([*keys, *(job.key for job in jobs)])
-        return planned, Shares(total, total - missing, count, unused)
+            return Ran(failures, len(plans) - len(missing), workers.count if missing else 0)
 
     def _planned(
         self, key: str, arithmetic: Arithmetic, blocks: Sequence[Block], keeps: Keeps
     ) -> PlannedBlocks:
         alive = _always if self.cluster is None else self.cluster.require_alive
         label = arithmetic.label
-        problem = keep_plan(self.opened, arithmetic, self.store, alive=alive)
+        problem = keep_plan(key, self.opened, arithmetic, self.store, alive=alive)
         if problem is not None:
-            return PlannedBlocks(arithmetic, (), [(label, problem)])
+            return PlannedBlocks(key, (), [(label, problem)])
         jobs = tuple(block_job(self.opened, key, block, label, keeps) for block in blocks)
-        return PlannedBlocks(arithmetic, jobs, [])
+        return PlannedBlocks(key, jobs, [])
 
     def result(self, planned: PlannedBlocks, *, sink: OutputSink | None = None) -> InferenceResult:
         """Finished blocks added up in the order of the images.
@@ -202,11 +246,10 @@ class SpreadRun:
             for about, note in block.data_notes.items():
                 opened.data.facts.notes.setdefault(about, note)
             _hand_over(block, tally, sink)
-        plan = store.plan(plan_key(opened, planned.arithmetic))
-        return result_of(tally, plan, fingerprint.finish(opened.data.labels))
+        return result_of(tally, store.plan(planned.plan_key), fingerprint.finish(opened.data.labels))
 
     @contextmanager
-    def workers(self, most: int) -> Iterator[Workers]:
+    def _workers(self, most: int) -> Iterator[Workers]:
         """The cluster, or processes of this machine, no more than there are jobs. Raises UserError."""
         if self.cluster is not None:
             yield self.cluster

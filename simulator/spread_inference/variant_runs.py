@@ -28,7 +28,6 @@ from simulator.spread_inference.planning import Arithmetic, plan_key
 from simulator.spread_inference.spread_options import Spread
 from simulator.spread_inference.spread_run import PlannedBlocks, Shares, SpreadRun, spread_run
 from simulator.sweep.jobs import DEFECT, Job, JobOutcome, outcome_of, plan
-from simulator.sweep.runner import run_kept
 from simulator.sweep.side_by_side import DEFAULT_ARCHS, VariantRuns, variant_name
 from simulator.sweep.spec import SweepPoint
 from simulator.workload.onnx.sizes import Sizes
@@ -149,30 +148,17 @@ class _Variants:
             for name, key in keys.items()
             if (made := self._variant_job(name, key, by_key[key])) is not None
         ]
-        known = sum(run.store.finished(job.key) for job in ready)
-        with run.workers(len(ready) - known) as workers:
-            shared = {
-                key: workers.share(run.store.path(key), run.store.text(key))
-                for key in {job.plan_key for job in ready if not run.store.finished(job.key)}
-            }
-            failures = run_kept(
-                ready,
-                run.store,
-                workers,
-                lambda job: workers.executor.submit(run_variant_job, job, shared[job.plan_key]),
-                what="variants",
-                progress=progress,
-            )
+        ran = run.run_jobs(ready, run_variant_job, what="variants", progress=progress)
         results = {}
         for job in ready:
-            if job.key in failures:
-                self._fail(job.label, failures[job.key])
+            if job.key in ran.failures:
+                self._fail(job.label, ran.failures[job.key])
             else:
                 results[job.label] = run.store.result(job.key)
         order = [name for name in self._names if name in results]
         failed = {name: self._failures[name] for name in self._names if name in self._failures}
         runs = VariantRuns(tuple(results[name] for name in order), failed, self._tracebacks)
-        return runs, replace(shares, unused=shares.unused - known)
+        return runs, replace(shares, unused=shares.unused - ran.resumed)
 
     def _variant_job(self, name: str, key: str, blocks: PlannedBlocks) -> VariantJob | None:
         try:
