@@ -142,12 +142,9 @@ class _Variants:
         computed, shares = run.compute(
             list(distinct.values()), keeps="figures", after_failure="go on", progress=progress
         )
-        by_key = dict(zip(distinct, computed, strict=True))
-        ready = [
-            made
-            for name, key in keys.items()
-            if (made := self._variant_job(name, key, by_key[key])) is not None
-        ]
+        ready: list[VariantJob] = []
+        for blocks in computed:
+            ready += self._variant_jobs([name for name in keys if keys[name] == blocks.plan_key], blocks)
         ran = run.run_jobs(ready, run_variant_job, what="variants", progress=progress)
         results = {}
         for job in ready:
@@ -157,19 +154,20 @@ class _Variants:
                 results[job.label] = run.store.result(job.key)
         order = [name for name in self._names if name in results]
         failed = {name: self._failures[name] for name in self._names if name in self._failures}
-        runs = VariantRuns(tuple(results[name] for name in order), failed, self._tracebacks)
+        told = {name: self._tracebacks[name] for name in failed if name in self._tracebacks}
+        runs = VariantRuns(tuple(results[name] for name in order), failed, told)
         return runs, replace(shares, unused=shares.unused - ran.resumed)
 
-    def _variant_job(self, name: str, key: str, blocks: PlannedBlocks) -> VariantJob | None:
+    def _variant_jobs(self, names: Sequence[str], blocks: PlannedBlocks) -> list[VariantJob]:
+        """What is left of the variants that share these blocks, which are read and added up once."""
         try:
             found = self._run.result(blocks, sink=_NoOutputs())
-        except UserError as error:
-            self._fail(name, str(error))
-            return None
-        except DefectError as error:
-            self._fail(name, f"{DEFECT}: {error}")
-            return None
-        return variant_job(self._jobs[name], name, key, found)
+        except (UserError, DefectError) as error:
+            problem = str(error) if isinstance(error, UserError) else f"{DEFECT}: {error}"
+            for name in names:
+                self._fail(name, problem)
+            return []
+        return [variant_job(self._jobs[name], name, blocks.plan_key, found) for name in names]
 
     def _fail(self, name: str, problem: str) -> None:
         self._failures[name] = problem
