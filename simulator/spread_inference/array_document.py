@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 from math import prod
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 from simulator.foundation import UserError
+from simulator.foundation.documents import validate
+from simulator.foundation.reading.json_documents import parse_json
+from simulator.result_seal import FIELD as SEALED
 
 _KINDS = "biuf"
 """Truth, signed and unsigned integers, real numbers."""
@@ -21,6 +24,16 @@ class Section(BaseModel):
     """A part of a kept document: fields that it does not have are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Document = TypeVar("Document", bound=Section)
+
+
+def read_document(kind: type[Document], text: str, *, source: object, what: str) -> Document:
+    """A kept document, whose seal may stand at its end. Raises UserError where the text is none."""
+    document = parse_json(text, source=source, what=what)
+    document.pop(SEALED, None)
+    return validate(kind, document, source=source)
 
 
 def _real(value: object) -> object:

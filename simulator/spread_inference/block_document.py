@@ -6,8 +6,6 @@ from typing import Literal
 
 import numpy as np
 
-from simulator.foundation.documents import validate
-from simulator.foundation.reading.json_documents import parse_json
 from simulator.inference.blocks import BlockRun
 from simulator.inference.chunk_figures import ChunkFigures
 from simulator.inference.judge import Judge, OutputTally
@@ -15,7 +13,7 @@ from simulator.inference.metrics import Deviation
 from simulator.inference.overflow_counts import SumsOutside
 from simulator.inference.perplexity import Perplexity
 from simulator.numerics.array_types import Tensor
-from simulator.spread_inference.array_document import ArraySection, Real, Section
+from simulator.spread_inference.array_document import ArraySection, Real, Section, read_document
 
 Keeps = Literal["figures", "judged", "outputs"]
 """What a block keeps of outputs: none, the judged one through the MACs and in float32, or all of the MACs."""
@@ -110,9 +108,7 @@ def block_text(run: BlockRun, keeps: Keeps) -> str:
 
 def read_block(text: str, *, source: object) -> BlockRun:
     """The block of a text that `block_text` made. Raises UserError where it is none."""
-    document = parse_json(text, source=source, what="a block of images")
-    document.pop("sealed", None)
-    read = validate(BlockDocument, document, source=source)
+    read = read_document(BlockDocument, text, source=source, what="a block of images")
     judge = Judge(
         read.judge.images,
         read.judge.among_top,

@@ -8,12 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.foundation.documents import validate
-from simulator.foundation.reading.json_documents import parse_json
 from simulator.inference.quantization import LayerPlan, NetworkPlan
 from simulator.numerics import Mac, get_mac
 from simulator.numerics.mac_config import read_spec
-from simulator.spread_inference.array_document import ArraySection, Real, Section
+from simulator.spread_inference.array_document import ArraySection, Real, Section, read_document
 
 
 class LayerSection(Section):
@@ -58,9 +56,7 @@ def plan_text(plan: NetworkPlan, label: str) -> str:
 
 def read_plan(text: str, *, source: object) -> NetworkPlan:
     """The plan of a text that `plan_text` made. Raises UserError where it is none."""
-    document = parse_json(text, source=source, what="a plan of a network")
-    document.pop("sealed", None)
-    read = validate(PlanDocument, document, source=source)
+    read = read_document(PlanDocument, text, source=source, what="a plan of a network")
     macs = [get_mac(read_spec(each)) for each in read.macs]
     layers = {name: _layer(section, macs) for name, section in read.layers.items()}
     return NetworkPlan(read.policy, layers, read.choices, read.warnings)
