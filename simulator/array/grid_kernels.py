@@ -24,10 +24,6 @@ from simulator.array.grid_registers import Pins, Plane, Registers
 from simulator.array.operations import Operations
 from simulator.numerics.engines.compiled import kernel
 
-# Unsigned indices spare numba the check for negative ones, which would keep loops from being vectorised.
-_Index = np.uint64
-_ONE = np.uint64(1)
-
 _OVERFLOWED = sig.OVERFLOW_UP | sig.OVERFLOW_DOWN
 
 
