@@ -15,7 +15,7 @@ from simulator.foundation.callbacks import Advance
 from simulator.inference.arithmetic import MacOutput, float32_product, mac_product
 from simulator.inference.calibration import EXTENTS, Calibrations, Extent, Observation
 from simulator.inference.chunk_figures import Chunk
-from simulator.inference.chunks import chunks
+from simulator.inference.chunks import hashed_chunks
 from simulator.inference.execute import execute_outputs
 from simulator.inference.float32_outputs import Float32Outputs
 from simulator.inference.images import Data, Fingerprint, require_shape
@@ -267,7 +267,7 @@ def _chunks(
             return
         tally.notes["device"] = f"the network ran on the CPU, not on {device.name}: {reason}"
     threads = 1 if observer else available_cores()
-    parts = _hashed(chunks(model, data.images), fingerprint)
+    parts = hashed_chunks(model, data.images, fingerprint)
 
     def run(part: tuple[int, Feed]) -> Chunk:
         start, images = part
@@ -275,15 +275,6 @@ def _chunks(
         return run_chunk(model, images, plan, observer, known)
 
     yield from in_order(parts, run, threads=threads)
-
-
-def _hashed(parts: Iterator[Feed], fingerprint: Fingerprint) -> Iterator[tuple[int, Feed]]:
-    """Parts of the images, each with the number of images before it."""
-    start = 0
-    for part in parts:
-        fingerprint.add(part)
-        yield start, part
-        start += len(part)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
