@@ -24,10 +24,6 @@ from simulator.array.grid_registers import Pins, Plane, Registers
 from simulator.array.operations import Operations
 from simulator.numerics.engines.compiled import kernel
 
-# Unsigned indices spare numba the check for negative ones, which would keep loops from being vectorised.
-_Index = np.uint64
-_ONE = np.uint64(1)
-
 _OVERFLOWED = sig.OVERFLOW_UP | sig.OVERFLOW_DOWN
 
 
@@ -254,17 +250,14 @@ def _preload(loading: int, pins: Plane, pin_marks: Plane, r: Registers) -> None:
     load[0] = pin_marks[0] if loading else 0
     if not enabled:
         return
-    occupied = False
     for i in range(R - 1, -1, -1):
-        coming, coming_marks = (down[i - 1], marks[i - 1]) if i else (pins, pin_marks)
-        row, row_marks = down[i], marks[i]
         for j in range(C):
-            takes = (load[j] != 0) & (coming_marks[j] == load[j])
-            occupied |= takes & (row_marks[j] != 0) & (row_marks[j] != coming_marks[j])
-            row[j] = coming[j] if takes else row[j]
-            row_marks[j] = coming_marks[j] if takes else row_marks[j]
-    if shadowed and occupied:
-        hazard(r.state, sig.SHADOW_OCCUPIED)
+            mark = marks[i - 1, j] if i else pin_marks[j]
+            if load[j] and mark == load[j]:
+                if shadowed and marks[i, j] and marks[i, j] != mark:
+                    hazard(r.state, sig.SHADOW_OCCUPIED)
+                down[i, j] = down[i - 1, j] if i else pins[j]
+                marks[i, j] = mark
 
 
 @kernel

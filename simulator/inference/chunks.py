@@ -10,7 +10,7 @@ import numpy as np
 from simulator.foundation import UserError
 from simulator.inference.arithmetic import Arithmetic, float32_product
 from simulator.inference.execute import execute
-from simulator.inference.images import Parts, in_parts
+from simulator.inference.images import Fingerprint, Parts, in_parts
 from simulator.inference.inputs import Feed
 from simulator.inference.layer_products import Product
 from simulator.inference.model import Model
@@ -30,6 +30,15 @@ BLOCK_IMAGES: Final = 16
 def chunks(model: Model, images: Parts) -> Iterator[Feed]:
     """Images in parts of `images_of_a_chunk`, each read when it is asked for."""
     return in_parts(images, images_of_a_chunk(model, images))
+
+
+def hashed_chunks(model: Model, images: Parts, fingerprint: Fingerprint) -> Iterator[tuple[int, Feed]]:
+    """`chunks` with the number of images before each, which a fingerprint takes in as it is read."""
+    start = 0
+    for part in chunks(model, images):
+        fingerprint.add(part)
+        yield start, part
+        start += len(part)
 
 
 def images_of_a_chunk(model: Model, images: Parts) -> int:

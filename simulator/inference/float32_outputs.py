@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from simulator.foundation import UserError
 from simulator.foundation.files import write_arrays
 from simulator.foundation.reading.arrays import read_npz
 from simulator.inference.arithmetic import float32_product
-from simulator.inference.chunks import chunks
+from simulator.inference.chunks import hashed_chunks
 from simulator.inference.execute import execute_outputs
 from simulator.inference.images import Data, Fingerprint
 from simulator.inference.inputs import Feed, shapes_of
@@ -72,20 +72,15 @@ def float32_outputs(model: Model, data: Data) -> Float32Outputs:
     model.learn_sizes(shapes_of(data.images, model.input))
     fingerprint = Fingerprint(data.images.shape)
     parts: dict[str, list[Tensor]] = {name: [] for name in model.outputs}
-    images: list[int] = []
 
-    def hashed() -> Iterator[Feed]:
-        for part in chunks(model, data.images):
-            fingerprint.add(part)
-            images.append(len(part))
-            yield part
+    def run(part: tuple[int, Feed]) -> tuple[int, dict[str, Tensor]]:
+        _, images = part
+        return len(images), execute_outputs(model, images, float32_product, model.outputs)
 
-    def run(part: Feed) -> dict[str, Tensor]:
-        return execute_outputs(model, part, float32_product, model.outputs)
-
-    for place, found in enumerate(in_order(hashed(), run, threads=available_cores())):
+    hashed = hashed_chunks(model, data.images, fingerprint)
+    for images, found in in_order(hashed, run, threads=available_cores()):
         for name, tensor in found.items():
-            if tensor.ndim == 0 or len(tensor) != images[place]:
+            if tensor.ndim == 0 or len(tensor) != images:
                 raise UserError(
                     "has no row for each image, so that it cannot be kept",
                     source=model.path,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Advance
 from simulator.inference.arithmetic import MacOutput, float32_product, mac_product
-from simulator.inference.calibration import EXTENTS, Calibrations, Extent, Observation
+from simulator.inference.calibration import EXTENTS, Calibrations, Observation
 from simulator.inference.chunk_figures import Chunk
-from simulator.inference.chunks import chunks
+from simulator.inference.chunks import hashed_chunks
 from simulator.inference.execute import execute_outputs
 from simulator.inference.float32_outputs import Float32Outputs
 from simulator.inference.images import Data, Fingerprint, require_shape
@@ -162,16 +162,11 @@ def plan_network(
     observed: Mapping[str, Observation] = {}
     if any(map(needs_calibration, policies.values())):
         known = calibrations or Calibrations(model, data.for_calibration)
-        observed = known.with_extent(_extent(policies.values()))
+        needed = map(needed_extent, policies.values())
+        observed = known.with_extent(min(needed, key=EXTENTS.index))  # the most that any of them needs
     plan = convert(model, policies, macs, observed, data.for_calibration)
     problems = (unsuited(policies[name], macs[name]) for name in macs)
     return replace(plan, warnings=(*dict.fromkeys(filter(None, problems)), *plan.warnings))
-
-
-def _extent(policies: Iterable[Policy]) -> Extent:
-    """What all policies need of the calibration images' tensors: the most that any of them needs."""
-    needed = {needed_extent(policy) for policy in policies}
-    return next((extent for extent in EXTENTS if extent in needed), "extremes")
 
 
 def _policies(model: Model, macs: Mapping[str, Mac], choice: PolicyChoice) -> dict[str, Policy]:
@@ -267,7 +262,7 @@ def _chunks(
             return
         tally.notes["device"] = f"the network ran on the CPU, not on {device.name}: {reason}"
     threads = 1 if observer else available_cores()
-    parts = _hashed(chunks(model, data.images), fingerprint)
+    parts = hashed_chunks(model, data.images, fingerprint)
 
     def run(part: tuple[int, Feed]) -> Chunk:
         start, images = part
@@ -275,15 +270,6 @@ def _chunks(
         return run_chunk(model, images, plan, observer, known)
 
     yield from in_order(parts, run, threads=threads)
-
-
-def _hashed(parts: Iterator[Feed], fingerprint: Fingerprint) -> Iterator[tuple[int, Feed]]:
-    """Parts of the images, each with the number of images before it."""
-    start = 0
-    for part in parts:
-        fingerprint.add(part)
-        yield start, part
-        start += len(part)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

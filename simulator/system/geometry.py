@@ -6,6 +6,7 @@ counts channel by channel and, inside a channel, over the kernel's rows and colu
 
 from __future__ import annotations
 
+from math import gcd
 from typing import NamedTuple
 
 from simulator.numerics.engines.compiled import kernel
@@ -138,9 +139,7 @@ def _reads(axis: Axis, first: int, stop: int, first_tap: int, stop_tap: int) -> 
 @kernel
 def _dilated_extent(axis: Axis, first: int, stop: int, first_tap: int, stop_tap: int) -> int:
     """As `input_extent`, tap by tap: an input that several outputs read through several taps counts once."""
-    common, rest = axis.stride, axis.dilation
-    while rest:
-        common, rest = rest, common % rest
+    common = gcd(axis.stride, axis.dilation)
     # Output o reads through tap t what output o - outputs_apart reads through tap t + taps_apart.
     outputs_apart, taps_apart = axis.dilation // common, axis.stride // common
     if stop_tap - first_tap > _MANY_TAPS:

@@ -8,6 +8,7 @@ that it does.
 
 from __future__ import annotations
 
+from math import gcd
 from typing import NamedTuple
 
 import numpy as np
@@ -197,11 +198,8 @@ def _period_of_reduction(g: Geometry, b: Blocking) -> int:
     """After how many pieces of the reduction the tiles are alike again: those that read the same taps."""
     if b.whole_k == IFMAP:
         return 1
-    taps, rest = g.rows.kernel * g.columns.kernel, b.k
-    common = taps
-    while rest:
-        common, rest = rest, common % rest
-    return taps // common
+    taps = g.rows.kernel * g.columns.kernel
+    return taps // gcd(taps, b.k)
 
 
 @helper

@@ -37,6 +37,7 @@ from simulator.system.tiling_trials import (
     AS_GOOD,
     ENERGY,
     LATENCY,
+    MOST_OF_ONE,
     MOST_SEARCHED,
     NEAR,
     SPENT,
@@ -157,11 +158,20 @@ class Search:
 
     # --- playing
 
-    def _try(self, candidates: Integers, order: Integers, most: int, aim: int | None = None) -> None:
+    def _try(
+        self,
+        candidates: Integers,
+        order: Integers,
+        most: int,
+        aim: int | None = None,
+        most_of_one: int = MOST_OF_ONE,
+    ) -> None:
         """Play candidates in an order, at most so many; those that cannot be better are left out."""
         self.trials = with_room(self.trials, min(most, len(order)))
         aim = self.trials.objective if aim is None else aim
-        try_candidates(self.work, self.limits, candidates, order, most, aim, self.trials, self.scratch)
+        try_candidates(
+            self.work, self.limits, candidates, order, most, aim, self.trials, self.scratch, most_of_one
+        )
 
     @property
     def _fewest(self) -> int:
@@ -193,18 +203,7 @@ class Search:
         """Play a few large tiles to their ends, where all that is promising takes too many steps."""
         self.trials.standing[SPENT] = 0
         order = np.argsort(candidates[:, STEP_COUNT], kind="stable")[:_WITH_FEWEST_STEPS]
-        self.trials = with_room(self.trials, len(order))
-        try_candidates(
-            self.work,
-            self.limits,
-            candidates,
-            order,
-            len(order),
-            self.trials.objective,
-            self.trials,
-            self.scratch,
-            MOST_SEARCHED,
-        )
+        self._try(candidates, order, len(order), most_of_one=MOST_SEARCHED)
 
     def _play_least_traffic(self, candidates: Integers) -> None:
         """Of candidates that may come near the fewest cycles, those that move least, until one does."""

@@ -245,7 +245,7 @@ def try_candidates(
     aim: int,
     trials: Trials,
     scratch: Scratch,
-    most_of_one: int = MOST_OF_ONE,
+    most_of_one: int,
 ) -> int:
     """Play candidates in an order, at most `most` of them; how many.
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from simulator.inference.distributions.rounding_grid import rounding_grid
 from simulator.inference.distributions.staircase import Staircase, staircase
 from simulator.inference.quantization import to_codes
+from simulator.numerics.array_types import Reals
 from simulator.numerics.engines.threads import for_row_ranges
 from simulator.numerics.formats import Format
 
-Reals = NDArray[np.float64]
 Values = NDArray[np.float32] | NDArray[np.float64]
 
 _VALUES_AT_ONCE = 1 << 18

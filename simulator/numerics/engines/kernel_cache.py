@@ -81,10 +81,10 @@ def fingerprint(function: Callable[..., Any]) -> str:
             digest.update(f"{value.dtype}{value.shape}".encode() + value.tobytes())
         elif isinstance(value, _PLAIN):
             digest.update(repr(value).encode())
-        elif isinstance(value, type) and not hasattr(value, "_fields"):
-            digest.update(f"{value.__module__}.{value.__qualname__}".encode())
         elif hasattr(value, "_fields"):
             digest.update(repr(value._fields).encode())
+        elif isinstance(value, type):
+            digest.update(f"{value.__module__}.{value.__qualname__}".encode())
     return digest.hexdigest()
 
 
