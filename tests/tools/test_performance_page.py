@@ -28,6 +28,10 @@ def test_a_median_of_three_and_its_multiple_of_the_peer() -> None:
     assert figure.meets_goal is True
 
 
+def test_the_shortest_time_is_the_highest_rate() -> None:
+    assert Spread.of([2.0, 1.0, 4.0]).rates(8.0) == Spread(4.0, 2.0, 8.0, 3)
+
+
 @pytest.mark.parametrize(
     ("goal", "met"),
     [(("at most", 0.49), False), (("at least", 0.5), True), (("at least", 0.51), False), (None, None)],
