@@ -13,18 +13,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import os
 import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from benchmarks.figures import ONE_THREAD, ROOT, Section
+from benchmarks.measured_files import keep, kept
 from benchmarks.performance_page import lines_of, write_page
 
-MEASURED: Final = Path(__file__).resolve().parent / "measured"
 NAMES: Final = (
     *("start_up", "simulate_figures", "product_figures", "encode_figures", "grid_figures"),
     *("inference_figures", "scaling", "gpu_figures"),
@@ -37,15 +35,8 @@ def measure(name: str) -> None:
     load, start = os.getloadavg()[0], time.monotonic()
     section: Section = importlib.import_module(f"benchmarks.{name}").section()
     document = section.document(time.monotonic() - start, load)
-    MEASURED.mkdir(exist_ok=True)
-    (MEASURED / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
+    keep(name, document)
     print("\n".join(lines_of(document)), flush=True)
-
-
-def kept(name: str) -> dict[str, Any] | None:
-    """What was measured of a benchmark; None where it never was."""
-    path = MEASURED / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else None
 
 
 def main() -> None:
@@ -66,8 +57,7 @@ def main() -> None:
         environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)}
         if subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode:
             failed.append(name)
-    more = sorted(path.stem for path in MEASURED.glob("*.json") if path.stem not in NAMES)
-    write_page([document for name in (*NAMES, *more) if (document := kept(name)) is not None])
+    write_page(kept(NAMES))
     if failed:
         sys.exit(f"failed: {', '.join(failed)}; the page keeps what was measured of them before")
 

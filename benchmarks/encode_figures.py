@@ -9,11 +9,12 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.figures import Figure, Section, Spread, cpu_spread
+from benchmarks.figures import Figure, Section, cpu_spread
 from simulator.numerics import get_format
 
 RUNS: Final = 9
 VALUES: Final = 1 << 20
+MILLIONS: Final = VALUES / 1e6
 FORMATS: Final = ("int8", "e4m3fn", "e5m2ieee", "bf16", "fp16", "log8.1", "posit8.1")
 LIBRARY_TYPES: Final = {"e4m3fn": "float8_e4m3fn", "e5m2ieee": "float8_e5m2", "bf16": "bfloat16"}
 
@@ -22,7 +23,7 @@ def section(runs: int = RUNS) -> Section:
     """Millions of values a second."""
     found = Section("Encoding and decoding, one core")
     values = (np.random.default_rng(0).standard_normal(VALUES) * 10).astype(np.float32)
-    copy = _rate(cpu_spread(values.copy, runs))
+    copy = cpu_spread(values.copy, runs).rates(MILLIONS)
     library = import_module("ml_dtypes") if find_spec("ml_dtypes") else None
     if library is None:
         found.skipped.append("ml_dtypes, which is not installed: a copy stands beside the rates instead")
@@ -35,17 +36,10 @@ def section(runs: int = RUNS) -> Section:
             dtype = np.dtype(getattr(library, LIBRARY_TYPES[spec]))
         if dtype is not None:
             peer_name = "numpy" if spec == "fp16" else "ml_dtypes"
-            encode = _rate(cpu_spread(partial(values.astype, dtype), runs))
-            decode = _rate(cpu_spread(partial(codes.view(dtype).astype, np.float64), runs))
-        rates = _rate(cpu_spread(partial(fmt.encode, values), runs))
+            encode = cpu_spread(partial(values.astype, dtype), runs).rates(MILLIONS)
+            decode = cpu_spread(partial(codes.view(dtype).astype, np.float64), runs).rates(MILLIONS)
+        rates = cpu_spread(partial(fmt.encode, values), runs).rates(MILLIONS)
         found.figures.append(Figure(f"encode {spec}", "M values/s", rates, peer_name, encode))
-        rates = _rate(cpu_spread(partial(fmt.decode, codes), runs))
+        rates = cpu_spread(partial(fmt.decode, codes), runs).rates(MILLIONS)
         found.figures.append(Figure(f"decode {spec}", "M values/s", rates, peer_name, decode))
     return found
-
-
-def _rate(seconds: Spread) -> Spread:
-    millions = VALUES / 1e6
-    return Spread(
-        millions / seconds.median, millions / seconds.highest, millions / seconds.lowest, seconds.runs
-    )

@@ -37,6 +37,10 @@ class Spread:
         """The spread of at least one value."""
         return cls(statistics.median(values), min(values), max(values), len(values))
 
+    def rates(self, amount: float) -> Spread:
+        """How much is done in a unit of time, where each run took these times for an amount."""
+        return Spread(amount / self.median, amount / self.highest, amount / self.lowest, self.runs)
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:

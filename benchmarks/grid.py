@@ -1,7 +1,7 @@
 """How fast the register-level grid steps, and how long the closed form takes.
 
-    python benchmarks/grid.py              clock cycles a second of a 32 x 32 grid, then microseconds a layer
-    python benchmarks/grid.py resnet18     as well, every layer of a network through the grid
+    python -m benchmarks.grid              clock cycles a second of a 32 x 32 grid, then microseconds a layer
+    python -m benchmarks.grid resnet18     as well, every layer of a network through the grid
 
 Medians of CPU time in this process, imports and compilation excluded; one core.
 """
@@ -9,12 +9,13 @@ Medians of CPU time in this process, imports and compilation excluded; one core.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from statistics import median
+from collections.abc import Iterator
+from functools import partial
 from time import process_time
 
 import numpy as np
 
+from benchmarks.figures import cpu_spread
 from simulator.array import ArrayTiming, Grid, run_product, schedule_product
 from simulator.array import signals as sig
 from simulator.numerics import get_mac
@@ -23,17 +24,6 @@ from simulator.workload import load_network
 TILE = 32
 CYCLES = 50_000
 RUNS = 5
-
-
-def cpu_seconds(work: Callable[[], object]) -> float:
-    """Median CPU time of `work`, after one run that compiles."""
-    work()
-    seconds = []
-    for _ in range(RUNS):
-        start = process_time()
-        work()
-        seconds.append(process_time() - start)
-    return median(seconds)
 
 
 def stepping() -> Iterator[str]:
@@ -45,8 +35,7 @@ def stepping() -> Iterator[str]:
         mac = get_mac(name)
         a = rng.integers(0, 1 << mac.activation.bits, (CYCLES, TILE))
         w = rng.integers(0, 1 << mac.weight.bits, (CYCLES, TILE))
-        seconds = cpu_seconds(lambda grid=grid, a=a, w=w: grid.run(a, w, control))  # type: ignore[misc]
-        rate = CYCLES / seconds
+        rate = cpu_spread(partial(grid.run, a, w, control), RUNS).rates(CYCLES).median
         yield f"{name:<8} {rate:>10,.0f} cycles/s {rate * TILE * TILE / 1e6:>8,.0f} M PE-cycles/s"
 
 
@@ -60,7 +49,7 @@ def closed_form() -> Iterator[str]:
             for layer in layers:
                 schedule_product(timing, m=layer.m, n=layer.n, k=layer.k, groups=layer.groups)
 
-        microseconds = cpu_seconds(schedule_all) / len(layers) * 1e6
+        microseconds = cpu_spread(schedule_all, RUNS).median / len(layers) * 1e6
         yield f"closed form, overlap {overlap:<5} {microseconds:8.0f} us a layer"
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.figures import Figure, Section, Spread, cpu_spread
+from benchmarks.figures import Figure, Section, cpu_spread
 from simulator.array import Grid
 from simulator.array import signals as sig
 from simulator.numerics import get_mac
@@ -32,8 +32,8 @@ def section(runs: int = RUNS) -> Section:
         grid, mac = Grid(name, TILE, TILE), get_mac(name)
         a = rng.integers(0, 1 << mac.activation.bits, (CYCLES, TILE))
         w = rng.integers(0, 1 << mac.weight.bits, (CYCLES, TILE))
-        rate = _rate(cpu_spread(partial(grid.run, a, w, control), runs))
-        bound = _rate(cpu_spread(partial(_copied, grid), runs))
+        rate = cpu_spread(partial(grid.run, a, w, control), runs).rates(CYCLES)
+        bound = cpu_spread(partial(_copied, grid), runs).rates(CYCLES)
         goal = GOALS.get(name)
         aim = "" if goal is None else f" (goal {goal:,}{'' if rate.median >= goal else ', missed'})"
         found.figures.append(Figure(f"{name}{aim}", "cycles/s", rate, "copying its registers", bound))
@@ -45,7 +45,3 @@ def _copied(grid: Grid) -> None:
     place = np.empty_like(registers)
     for _ in range(CYCLES):
         np.copyto(place, registers)
-
-
-def _rate(seconds: Spread) -> Spread:
-    return Spread(CYCLES / seconds.median, CYCLES / seconds.highest, CYCLES / seconds.lowest, seconds.runs)

@@ -21,8 +21,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.__main__ import MEASURED
 from benchmarks.figures import ROOT, Figure, Section, Spread
+from benchmarks.measured_files import keep
 from simulator.array import ArrayTiming, run_product, schedule_product
 from simulator.foundation.code_version import code_version
 from simulator.numerics import get_mac, multiply
@@ -124,9 +124,7 @@ def _keep(network: str, done: dict[str, Any]) -> None:
             " cycles of every layer those of the closed form."
         ],
     )
-    MEASURED.mkdir(exist_ok=True)
-    document = section.document(seconds, os.getloadavg()[0])
-    (MEASURED / "grid_network.json").write_text(json.dumps(document, indent=1) + "\n")
+    keep("grid_network", section.document(seconds, os.getloadavg()[0]))
     print("\n".join(section.notes))
 
 

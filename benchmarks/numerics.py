@@ -1,6 +1,6 @@
 """How fast matrix products and switching activity run, on one core, beside BLAS in the same run.
 
-Run `python benchmarks/numerics.py`; it prints CPU-time medians in 10^9 MACs a second, then CPU seconds for
+Run `python -m benchmarks.numerics`; it prints CPU-time medians in 10^9 MACs a second, then CPU seconds for
 all products of ResNet-50 (batch 1) and for counting their switching activity. `--quick` leaves out ResNet-50.
 `benchmarks/numerics_encode.py` measures conversions.
 """
@@ -11,7 +11,6 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: one core for BLAS, as for everything else
 
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from functools import partial
 
 import numpy as np
 
+from benchmarks.figures import cpu_spread
 from simulator.numerics import Mac, get_mac, preset_names
 from simulator.numerics.activity import switching_activity
 from simulator.numerics.engines.planner import multiply
@@ -27,17 +27,6 @@ from simulator.workload import load_network
 M, K, N = 784, 1152, 256
 REPEATS = 5
 MORE = ("ue4m4b9 x e3m4b5", "e5m2 x e5m2", "int4 x int4", "fp16 x fp16")
-
-
-def cpu_seconds(work: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Median CPU time of `work` over all threads, after one run that warms caches and compiles."""
-    work()
-    seconds = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        seconds.append(time.process_time() - start)
-    return statistics.median(seconds)
 
 
 def tensors(mac: Mac, m: int, k: int, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -55,13 +44,13 @@ def product_rates() -> None:
     blas = {}
     for dtype in (np.float32, np.float64):
         narrow = (a.astype(dtype), w.astype(dtype))
-        blas[dtype] = macs / cpu_seconds(partial(np.matmul, *narrow), 15) / 1e9
+        blas[dtype] = cpu_spread(partial(np.matmul, *narrow), 15).rates(macs / 1e9).median
         print(f"{np.dtype(dtype).name + ' BLAS':<20}{'':<12}{blas[dtype]:>8.2f} GMAC/s")
     for name in (*preset_names(), *MORE):
         mac = get_mac(name)
         codes = tensors(mac, M, K, N)
         result = multiply(mac, *codes)
-        rate = macs / cpu_seconds(partial(multiply, mac, *codes, threads=1)) / 1e9
+        rate = cpu_spread(partial(multiply, mac, *codes, threads=1), REPEATS).rates(macs / 1e9).median
         share = f"{rate / blas[np.float64]:>6.0%} of float64 BLAS"
         print(f"{name:<20}{result.engine:<12}{rate:>8.2f} GMAC/s {share}  ({result.reason})")
 
@@ -74,7 +63,7 @@ def activity_rates() -> None:
         rates = []
         for flow in ("os", "ws", "is"):
             count = partial(switching_activity, mac, *codes, flow, threads=1)
-            rates.append(f"{flow} {macs / cpu_seconds(count, 3) / 1e9:5.2f}")
+            rates.append(f"{flow} {cpu_spread(count, 3).rates(macs / 1e9).median:5.2f}")
         print(f"{name:<20}{'activity':<12}" + "   ".join(rates) + "  GMAC/s")
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.figures import Figure, Section, Spread, cpu_spread
+from benchmarks.figures import Figure, Section, cpu_spread
 from simulator.numerics import get_mac, multiply
 from simulator.numerics.activity import switching_activity
 
@@ -22,14 +22,14 @@ def section(runs: int = RUNS) -> Section:
     figures: list[Figure] = []
     rng = np.random.default_rng(0)
     for m, k, n in SHAPES:
-        macs = m * k * n
+        giga_macs = m * k * n / 1e9
         a, w = rng.standard_normal((m, k)), rng.standard_normal((k, n))
-        peer = _rate(cpu_spread(partial(np.matmul, a, w), 3 * runs), macs)
+        peer = cpu_spread(partial(np.matmul, a, w), 3 * runs).rates(giga_macs)
         for name in MACS:
             mac = get_mac(name)
             scale = 40.0 if mac.spec.activation.startswith("int") else 1.0
             codes = mac.activation.encode(a * scale), mac.weight.encode(w * scale)
-            rate = _rate(cpu_spread(partial(multiply, mac, *codes, threads=1), runs), macs)
+            rate = cpu_spread(partial(multiply, mac, *codes, threads=1), runs).rates(giga_macs)
             goal = GOALS.get(name)
             aim = "" if goal is None else f" (goal {goal:g}{'' if rate.median >= goal else ', missed'})"
             figures.append(Figure(f"{name}, {m} x {k} x {n}{aim}", "GMAC/s", rate, "float64 BLAS", peer))
@@ -40,15 +40,11 @@ def section(runs: int = RUNS) -> Section:
             mac.activation.encode(rng.standard_normal((m, k))),
             mac.weight.encode(rng.standard_normal((k, n))),
         )
-        product = _rate(cpu_spread(partial(multiply, mac, *codes, threads=1), 3), m * k * n)
-        activity = _rate(cpu_spread(partial(switching_activity, mac, *codes, "os", threads=1), 3), m * k * n)
+        product, activity = (
+            cpu_spread(partial(work, threads=1), 3).rates(m * k * n / 1e9)
+            for work in (partial(multiply, mac, *codes), partial(switching_activity, mac, *codes, "os"))
+        )
         figures.append(
             Figure(f"toggles of {name}, output stationary", "GMAC/s", activity, "its product", product)
         )
     return Section("Exact products on one core", figures)
-
-
-def _rate(seconds: Spread, macs: int) -> Spread:
-    return Spread(
-        macs / seconds.median / 1e9, macs / seconds.highest / 1e9, macs / seconds.lowest / 1e9, seconds.runs
-    )

@@ -21,6 +21,7 @@ from simulator.foundation.files import write_bytes, write_text
 from simulator.report.comparison import compare_results
 from simulator.report.console_front import front_points
 from simulator.report.intervals import difference
+from simulator.report.label_places import Box
 from simulator.result import load_result
 
 _INK, _FRONT, _OTHER, _PAPER = "#16202a", "#0b4f8a", "#8a949e", "#ffffff"
@@ -78,14 +79,20 @@ def measured(folder: Path) -> list[Measured]:
         half_width = 0.0 if apart is None else apart.half_width * (results[0].totals.energy_pj or 0.0) / 1e6
         low, high = point.accuracy_ends
         energy_uj = point.energy_pj / 1e6
-        figures = [round(figure, 6) for figure in (energy_uj, half_width, point.accuracy, low, high)]
-        rows.append(Measured(variant.name, accuracy.policy, accuracy.images, *_five(figures), point.on_front))
+        rows.append(
+            Measured(
+                variant.name,
+                accuracy.policy,
+                accuracy.images,
+                round(energy_uj, 6),
+                round(half_width, 6),
+                round(point.accuracy, 6),
+                round(low, 6),
+                round(high, 6),
+                point.on_front,
+            )
+        )
     return rows
-
-
-def _five(figures: Sequence[float]) -> tuple[float, float, float, float, float]:
-    one, two, three, four, five = figures
-    return one, two, three, four, five
 
 
 def read_rows(text: str) -> list[Measured]:
@@ -95,7 +102,11 @@ def read_rows(text: str) -> list[Measured]:
             row["variant"],
             row["policy"],
             int(row["images"]),
-            *_five([float(row[name]) for name in Measured._fields[3:8]]),
+            float(row["energy_uj"]),
+            float(row["energy_half_width_uj"]),
+            float(row["top1"]),
+            float(row["top1_low"]),
+            float(row["top1_high"]),
             row["on_front"] == "True",
         )
         for row in csv.DictReader(io.StringIO(text))
@@ -158,32 +169,23 @@ def _label(axes: Any, rows: Sequence[Measured]) -> None:
 
     scale = 72 / axes.figure.dpi
     points = [scale * axes.transData.transform((row.energy_uj, 100 * row.top1)) for row in rows]
-    boxes = [(x - 4, y - 4, x + 4, y + 4) for x, y in points]
+    taken = [Box(x - 4, y - 4, x + 4, y + 4) for x, y in points]
     for row, (x, y) in zip(rows, points, strict=True):
         name = _short(row.variant)
         width = 5.8 * len(name)
-        places = [(dx, dy, _start(x + dx, width, dx), y + dy) for dx, dy in _OFFSETS]
-        dx, dy, left, bottom = next(
-            (
-                place
-                for place in places
-                if not any(
-                    place[2] < box[2]
-                    and box[0] < place[2] + width
-                    and place[3] < box[3]
-                    and box[1] < place[3] + 9
-                    for box in boxes
-                )
-            ),
-            places[0],
-        )
-        boxes.append((left, bottom, left + width, bottom + 9))
+        places = {}
+        for dx, dy in _OFFSETS:
+            left = x + dx if dx > 0 else x + dx - width
+            places[dx, dy] = Box(left, y + dy, left + width, y + dy + 9)
+        free = (offset for offset, box in places.items() if not any(box.hits(other) for other in taken))
+        offset = next(free, _OFFSETS[0])
+        taken.append(places[offset])
         axes.annotate(
             name,
             (row.energy_uj, 100 * row.top1),
-            (dx, dy),
+            offset,
             textcoords="offset points",
-            ha="center" if not dx else "left" if dx > 0 else "right",
+            ha="left" if offset[0] > 0 else "right",
             size=9,
             color=_FRONT if row.on_front else "#4a545e",
             gid=f"format_{name.replace(' ', '_')}",
@@ -195,10 +197,6 @@ def _short(variant: str) -> str:
     """One name where activations and weights have the same format."""
     activation, _, weight = variant.partition(" x ")
     return activation if activation == weight else variant
-
-
-def _start(x: float, width: float, dx: int) -> float:
-    return x - width / 2 if not dx else x if dx > 0 else x - width
 
 
 def main(folder: Path, target: Path) -> None:

@@ -49,25 +49,23 @@ class Docstring:
 def python_page() -> str:
     """The page as Markdown."""
     parts = [_HEAD]
-    for module in MODULES:
-        parts.append(f"\n## `{module}`\n")
-        parts += [_entry(name, *_found(module, name)) for name in public_names(module)]
-    parts.append("\n## What they return\n")
-    for module, names in RESULTS:
-        parts += [_entry(name, *_found(module, name)) for name in names]
+    for title, shown in _sections():
+        parts.append(f"\n## {title}\n")
+        parts += [_entry(name, *_found(module, name)) for module, name in shown]
     return "".join(parts)
 
 
 def undocumented() -> list[str]:
     """Public names, methods and arguments that the page would show without a meaning."""
-    missing: list[str] = []
+    shown = [each for _, names in _sections() for each in names]
+    return [missing for module, name in shown for missing in _missing(name, *_found(module, name))]
+
+
+def _sections() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """The page's sections: their titles, and the modules and names that they show."""
     for module in MODULES:
-        for name in public_names(module):
-            missing += _missing(name, *_found(module, name))
-    for module, names in RESULTS:
-        for name in names:
-            missing += _missing(name, *_found(module, name))
-    return missing
+        yield f"`{module}`", [(module, name) for name in public_names(module)]
+    yield "What they return", [(module, name) for module, names in RESULTS for name in names]
 
 
 def public_names(module: str) -> list[str]:

@@ -10,8 +10,8 @@ from tools.accuracy_table import HEADING, PAGE
 _HEAD = """\
 # Results
 
-Every figure here comes from the command above its table. `make docs` writes the costs anew and a test compares; `make accuracy`
-measures the accuracy part, which takes many minutes.
+Every figure here comes from the command above its table. `make docs` updates the costs, and a test checks that they are up to date.
+`make accuracy` measures the accuracies, which takes many minutes.
 
 ## resnet50 on the bundled architectures
 

@@ -16,19 +16,19 @@ BEFORE = Path(__file__).with_name("data") / "validation_before.csv"
 _HEAD = """\
 # Validation
 
-What the model makes of published figures; `systolic validate` prints the same. Figures that are compared price nothing: the published
-arrays stand in `energy_tables/validation_28nm.yaml`, which the loader refuses as a price table, and no constant was moved to bring a
-prediction closer. docs/energy.md describes the model. Data for "by toggles" is drawn from N(0,1) with a fixed seed.
+This page compares the model with published figures; `systolic validate` prints the same. Figures that are compared are not used as
+prices: the published arrays are in `energy_tables/validation_28nm.yaml`, which the loader refuses as a price table, and no constant was
+changed to bring a prediction closer. [Energy](energy.md) describes the model. Data for "by toggles" is drawn from N(0,1) with a fixed seed.
 
-*Before* is the prediction of version 0.1, empty where it made none. *Interval* is the prediction less and plus the uncertainty that its
-prices state, *inside* whether the published figure lies in it; both are empty for cycles, which follow from no price, for figures that
-prices were solved from, and for arithmetic of the source.
+*Before* is the prediction of version 0.1, empty where it made none. *Interval* is the prediction minus and plus the uncertainty that its
+prices state. *Inside* says whether the published figure lies in the interval. Both are empty for cycles, which need no price, for figures
+that prices were solved from, and for arithmetic of the source.
 {count}
 
-Other hardware has a section of its own, because intervals are not made for it. The FDSOI multipliers are of another library, synthesised
-for maximum frequency. The configurations of NVDLA are whole cores, of which the model prices PEs and buffer alone. The layers of Eyeriss
-are another dataflow at another node: they check ratios between layers, in which prices cancel, so that their intervals are narrow and
-what is off follows from something else.
+Other hardware has a section of its own, because the intervals are not made for it. The FDSOI multipliers are from another library and were
+synthesised for maximum frequency. The configurations of NVDLA are whole cores, of which the model prices only PEs and buffer. The layers
+of Eyeriss use another dataflow at another node. They check ratios between layers, in which prices cancel; so their intervals are narrow,
+and differences have other causes.
 
 """
 

@@ -38,19 +38,18 @@ def calibrate_activations(module: torch.nn.Module, calibration: Any) -> None:
     module = bare_module(module)
     rows = module_data(calibration)
     kept = KeptTensors()
-    layers: dict[str, Any] = {}
-    observers: dict[str, _Observer] = {}
-    for name, layer in quantized_layers(module):
-        if layer.policy.scaling != "none":
-            layers[name] = layer
-            observers[name] = _Observer(name, layer.policy, layer.policy.scaling, kept)
+    layers = dict(quantized_layers(module))
+    observers = {
+        name: _Observer(name, layer.policy, layer.policy.scaling, kept)
+        for name, layer in layers.items()
+        if layer.policy.scaling != "none"
+    }
     hooks = [
-        layer.register_forward_pre_hook(observers[name], with_kwargs=True) for name, layer in layers.items()
+        layers[name].register_forward_pre_hook(observer, with_kwargs=True)
+        for name, observer in observers.items()
     ]
     quantizers = [
-        each
-        for _, layer in quantized_layers(module)
-        for each in (layer.activation_quantizer, layer.weight_quantizer)
+        each for layer in layers.values() for each in (layer.activation_quantizer, layer.weight_quantizer)
     ]
     try:
         for quantizer in quantizers:
@@ -62,9 +61,9 @@ def calibrate_activations(module: torch.nn.Module, calibration: Any) -> None:
             quantizer.enabled = True
         for hook in hooks:
             hook.remove()
-    for name, layer in layers.items():
-        quantizer = layer.activation_quantizer
-        quantizer.scale.fill_(observers[name].scale(quantizer))
+    for name, observer in observers.items():
+        quantizer = layers[name].activation_quantizer
+        quantizer.scale.fill_(observer.scale(quantizer))
 
 
 class _Observer:

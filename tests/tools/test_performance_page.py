@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.__main__ import MEASURED, NAMES, kept
+from benchmarks.__main__ import NAMES
 from benchmarks.figures import ROOT, Figure, Section, Spread
+from benchmarks.measured_files import kept
 from benchmarks.performance_page import BEGIN, END, PAGE, figure_of, lines_of
 
 
@@ -26,6 +27,10 @@ def test_a_median_of_three_and_its_multiple_of_the_peer() -> None:
     assert figure.measured == Spread(2.0, 1.0, 3.0, 3)
     assert figure.per_peer == 0.5
     assert figure.meets_goal is True
+
+
+def test_the_shortest_time_is_the_highest_rate() -> None:
+    assert Spread.of([2.0, 1.0, 4.0]).rates(8.0) == Spread(4.0, 2.0, 8.0, 3)
 
 
 @pytest.mark.parametrize(
@@ -61,8 +66,7 @@ def test_a_figure_survives_its_file() -> None:
 
 
 def test_the_page_holds_what_the_files_say() -> None:
-    more = sorted(path.stem for path in MEASURED.glob("*.json") if path.stem not in NAMES)
-    measured = [found for name in (*NAMES, *more) if (found := kept(name)) is not None]
+    measured = kept(NAMES)
     assert measured
     body = "\n".join(line for found in measured for line in lines_of(found))
     text = PAGE.read_text(encoding="utf-8")
