@@ -10,7 +10,7 @@ from simulator.foundation import UserError
 from simulator.foundation.paired import PairedDifference
 from simulator.report import units
 from simulator.report.accuracy import NOT_THE_SAME_IMAGES, RULE, above, conditions, in_points, is_best
-from simulator.report.price_origin import mac_is_estimated
+from simulator.report.price_origin import mac_is_estimated, marked
 from simulator.report.units import Scale
 from simulator.result import Result
 
@@ -128,6 +128,11 @@ class Variant:
     result: Result
     cells: tuple[Cell, ...]
     estimated: bool
+
+    @property
+    def shown_name(self) -> str:
+        """The name with the mark of an estimate."""
+        return marked(self.name, "estimate" if self.estimated else None)
 
     @property
     def conditions(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from simulator.foundation.proportion import wilson_interval
 from simulator.report import units
-from simulator.report.comparison import Comparison, Metric, Variant
+from simulator.report.comparison import Comparison, Metric
 from simulator.report.components import cause_colours, cause_label, colours, in_order, label
 from simulator.report.figures import Figure, Point, Scatter, Series, StackedBars
 from simulator.report.intervals import Figure as Priced
@@ -16,7 +16,7 @@ from simulator.report.intervals import ends_of
 from simulator.report.layer_differences import layer_differences
 from simulator.report.pareto import pareto_front
 from simulator.report.places import Place, gathered
-from simulator.report.price_origin import MAC_LEGEND, MARKS, mac_is_estimated, marked
+from simulator.report.price_origin import MAC_LEGEND, MARKS, mac_is_estimated
 from simulator.report.result_figures import in_part
 from simulator.report.run_conditions import of_what
 from simulator.report.tabular import comparison_front, comparison_objectives
@@ -203,12 +203,7 @@ def _variants_by_cause(comparison: Comparison) -> StackedBars:
 
 
 def _variants(comparison: Comparison) -> tuple[str, ...]:
-    return tuple(map(shown_name, comparison.variants))
-
-
-def shown_name(variant: Variant) -> str:
-    """A variant's name with the mark of an estimate."""
-    return marked(variant.name, "estimate" if variant.estimated else None)
+    return tuple(variant.shown_name for variant in comparison.variants)
 
 
 def _of_what(comparison: Comparison) -> str:

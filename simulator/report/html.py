@@ -24,7 +24,7 @@ from simulator.report.figures import Figure, StackedBars
 from simulator.report.headline import headline_of_comparison, headline_of_result
 from simulator.report.intervals import shown_differences, shown_interval
 from simulator.report.pictures import Pictures
-from simulator.report.price_origin import LEGEND, MAC_LEGEND, MARKS, marked
+from simulator.report.price_origin import LEGEND, MAC_LEGEND, MARKS
 from simulator.report.report_tables import (
     TableView,
     bounded,
@@ -212,7 +212,7 @@ def _variant_panel(
     figures = _views(result_figures(result), panel_id, screen_only)
     return _Panel(
         id=panel_id,
-        name=marked(variant.name, "estimate" if variant.estimated else None),
+        name=variant.shown_name,
         headline=headline_of_result(result),
         conditions=tuple(conditions_of([(variant.name, result)])),
         totals=headline,
