@@ -45,7 +45,7 @@ def layer_differences(comparison: Comparison) -> StackedBars | None:
         f"energy above {first.name} [{scale.unit}]",
         tuple(names),
         tuple(
-            Series(name, colour, tuple(None if value is None else value / scale.factor for value in row))
+            Series(name, colour, tuple(map(scale.scaled, row)))
             for colour, (name, row) in zip(_COLOURS, rows.items(), strict=False)
         ),
         upright=True,
