@@ -11,7 +11,7 @@ import typer
 
 from simulator.cli.options import QuietOption
 from simulator.cli.result_files import result_files
-from simulator.cli.written import tell_overwritten
+from simulator.cli.written import require_suffix, tell_overwritten
 from simulator.foundation import UserError
 from simulator.report.plot_choices import PlotWidth, plot_formats
 
@@ -77,6 +77,7 @@ def report_command(
             "choose how charts are written, and need --plots DIR",
             source="--figure, --format, --width or --no-titles",
         )
+    require_suffix(out, (".html",), option="--out")
     from simulator.foundation.files import staged_folder, write_text
     from simulator.foundation.reading.content import exists
     from simulator.illustrations import pictures_of

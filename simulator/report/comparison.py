@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from simulator.foundation import UserError
 from simulator.foundation.paired import PairedDifference
+from simulator.foundation.resources import bundled_names, data_folder
 from simulator.report import units
 from simulator.report.accuracy import NOT_THE_SAME_IMAGES, RULE, above, conditions, in_points, is_best
-from simulator.report.price_origin import mac_is_estimated
+from simulator.report.price_origin import mac_is_estimated, marked
 from simulator.report.units import Scale
 from simulator.result import Result
 
@@ -130,6 +132,11 @@ class Variant:
     estimated: bool
 
     @property
+    def shown_name(self) -> str:
+        """The name with the mark of an estimate."""
+        return marked(self.name, "estimate" if self.estimated else None)
+
+    @property
     def conditions(self) -> str:
         """The policy and the number of images of its accuracy; empty without one."""
         return conditions(self.result)
@@ -208,7 +215,10 @@ def compare_results(results: Sequence[Result], *, mixed: bool = False) -> Compar
 
 
 def variant_names(results: Sequence[Result]) -> list[str]:
-    """The shortest names that tell results apart: architecture, MAC, policy, with the network, numbered."""
+    """The shortest names that tell results apart: architecture, MAC, policy, with the network, numbered.
+
+    An architecture alone never stands for a MAC that the bundled one of its name does not have.
+    """
     several_networks = len({result.network.name for result in results}) > 1
     makers: tuple[Sequence[Callable[[Result], str]], ...] = (
         (_arch,),
@@ -220,9 +230,9 @@ def variant_names(results: Sequence[Result]) -> list[str]:
     )
     for maker in makers if not several_networks else [(), *makers]:
         parts = (_network, *maker) if several_networks else maker
-        names = [" · ".join(filter(None, (part(result) for part in parts))) for result in results]
+        names = _joined(results, parts)
         if all(names) and len(set(names)) == len(names):
-            return names
+            return _joined(results, (*parts, _other_mac)) if maker == (_arch,) else names
     parts = (_network, _arch, _mac) if several_networks else (_arch, _mac)
     names = [" · ".join(part(result) for part in parts) for result in results]
     return [
@@ -231,8 +241,28 @@ def variant_names(results: Sequence[Result]) -> list[str]:
     ]
 
 
+def _joined(results: Sequence[Result], parts: Sequence[Callable[[Result], str]]) -> list[str]:
+    return [" · ".join(filter(None, (part(result) for part in parts))) for result in results]
+
+
 def _arch(result: Result) -> str:
     return str(result.arch.get("name", "unnamed"))
+
+
+def _other_mac(result: Result) -> str:
+    """The MAC, where the bundled architecture of the same name has another one; else empty."""
+    own = _mac_of_bundled(_arch(result))
+    return "" if own in (None, result.mac) else result.mac
+
+
+@cache
+def _mac_of_bundled(arch: str) -> str | None:
+    """The MAC that a bundled architecture names; None for a name that is not bundled."""
+    from simulator.foundation.documents import load_yaml
+
+    if arch not in bundled_names("arch_configs"):
+        return None
+    return str(load_yaml(data_folder("arch_configs") / f"{arch}.yaml")["array"]["mac"])
 
 
 def _mac(result: Result) -> str:

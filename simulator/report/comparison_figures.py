@@ -8,22 +8,18 @@ from dataclasses import replace
 
 from simulator.foundation.proportion import wilson_interval
 from simulator.report import units
-from simulator.report.comparison import Comparison, Metric, Variant
+from simulator.report.comparison import Comparison, Metric
 from simulator.report.components import cause_colours, cause_label, colours, in_order, label
 from simulator.report.figures import Figure, Point, Scatter, Series, StackedBars
-from simulator.report.intervals import Figure as Priced
-from simulator.report.intervals import ends_of
+from simulator.report.intervals import FIGURE_OF_METRIC, ends_of
 from simulator.report.layer_differences import layer_differences
 from simulator.report.pareto import pareto_front
 from simulator.report.places import Place, gathered
-from simulator.report.price_origin import MAC_LEGEND, MARKS, mac_is_estimated, marked
+from simulator.report.price_origin import MAC_LEGEND, MARKS, mac_is_estimated
 from simulator.report.result_figures import in_part
 from simulator.report.run_conditions import of_what
 from simulator.report.tabular import comparison_front, comparison_objectives
 from simulator.result import TOTAL, Result, sum_known
-
-_PRICED: Mapping[str, Priced] = {"energy_pj": "energy", "area_um2": "area"}
-"""Metrics with an interval of their prices."""
 
 
 def comparison_figures(comparison: Comparison) -> list[Figure]:
@@ -109,8 +105,8 @@ def _pareto_scatter(
 def _ends(metric: Metric, result: Result, scale: units.Scale) -> tuple[float, float] | None:
     """The interval of a figure in the unit of an axis; None where there is none."""
     ends: tuple[float, float] | None = None
-    if metric.key in _PRICED:
-        ends = ends_of(result, _PRICED[metric.key])
+    if metric.key in FIGURE_OF_METRIC:
+        ends = ends_of(result, FIGURE_OF_METRIC[metric.key])
     elif metric.is_accuracy and result.accuracy is not None and result.accuracy.outcomes:
         right = result.accuracy.outcomes
         ends = wilson_interval(sum(right) / len(right), len(right))
@@ -124,7 +120,7 @@ def _of_bars(x: Metric, y: Metric, points: Sequence[Point]) -> str:
         if any(drawn):
             told.append(
                 f"{metric.label} 90 % by its prices"
-                if metric.key in _PRICED
+                if metric.key in FIGURE_OF_METRIC
                 else f"{metric.label} 95 % by its images"
             )
     return f" Bars are intervals: {', '.join(told)}." if told else ""
@@ -152,9 +148,7 @@ def _variants_by_part(
     parts = [part for part in parts if any(value.get(part, 0) != 0 for value in values)]
     colour = colours(parts)
     series = {
-        part: Series(
-            label(part), colour[part], tuple(_scaled(value.get(part, 0.0), scale) for value in values)
-        )
+        part: Series(label(part), colour[part], tuple(scale.scaled(value.get(part, 0.0)) for value in values))
         for part in parts
     }
     totals = [sum_known(value.values()) for value in values]
@@ -173,10 +167,6 @@ def _variants_by_part(
 
 def _place_name(place: Place, _: list[str]) -> str:
     return place.name
-
-
-def _scaled(value: float | None, scale: units.Scale) -> float | None:
-    return None if value is None else value / scale.factor
 
 
 def _variants_by_cause(comparison: Comparison) -> StackedBars:
@@ -203,12 +193,7 @@ def _variants_by_cause(comparison: Comparison) -> StackedBars:
 
 
 def _variants(comparison: Comparison) -> tuple[str, ...]:
-    return tuple(map(shown_name, comparison.variants))
-
-
-def shown_name(variant: Variant) -> str:
-    """A variant's name with the mark of an estimate."""
-    return marked(variant.name, "estimate" if variant.estimated else None)
+    return tuple(variant.shown_name for variant in comparison.variants)
 
 
 def _of_what(comparison: Comparison) -> str:

@@ -230,19 +230,15 @@ def _variants(page: Page, comparison: Comparison, *, of_chip: bool) -> Table:
         [("variant", "left"), *((f"{metric.label}\n{scale.unit}", "right") for _, metric, scale in shown)]
     )
     table.columns[0].min_width = min(
-        _NARROW_NAME, max(len(_variant_name(variant)) for variant in comparison.variants)
+        _NARROW_NAME, max(len(variant.shown_name) for variant in comparison.variants)
     )
     for variant in comparison.variants:
         cells = [_cell(page, metric, scale, variant.cells[place]) for place, metric, scale in shown]
-        name = page.text(_variant_name(variant))
+        name = page.text(variant.shown_name)
         if variant.conditions and not of_chip:
             name = name.append("\n").append_text(page.text(variant.conditions, "dim"))
         table.add_row(name, *cells)
     return table
-
-
-def _variant_name(variant: Variant) -> str:
-    return marked(variant.name, "estimate" if variant.estimated else None)
 
 
 def _cell(page: Page, metric: Metric, scale: units.Scale, cell: Cell) -> Text:
@@ -259,7 +255,7 @@ def _energy_of_variants(page: Page, comparison: Comparison) -> None:
     parts = in_order(part for v in variants for part in v.result.totals.energy_by_component_pj)
     parts = [p for p in parts if any(v.result.totals.energy_by_component_pj.get(p, 0) != 0 for v in variants)]
     scale = units.energy_scale(v.result.totals.energy_pj for v in variants)
-    widths = [max(len(_variant_name(variant)), len("~88.888  88.8 %")) + 3 for variant in variants]
+    widths = [max(len(variant.shown_name), len("~88.888  88.8 %")) + 3 for variant in variants]
     name_width = max(len(label(part)) for part in (*parts, TOTAL)) + 3
     unit = f"in {scale.unit}, and " if scale.unit else ""
     page.heading("Energy by component", f"{unit}its share of each variant's total")
@@ -281,7 +277,7 @@ def _fitting(items: list[tuple[Variant, int]], width: int) -> list[list[Variant]
 
 
 def _energy_table(page: Page, parts: Sequence[str], variants: Sequence[Variant], scale: units.Scale) -> Table:
-    table = page.table([("component", "left"), *((_variant_name(v), "right") for v in variants)])
+    table = page.table([("component", "left"), *((v.shown_name, "right") for v in variants)])
     colour = colours(parts)
     for part in parts:
         name = page.text("█ ", colour[part].dark).append_text(page.text(label(part)))

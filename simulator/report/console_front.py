@@ -13,7 +13,6 @@ from simulator.report.comparison import Comparison
 from simulator.report.console_parts import Page
 from simulator.report.intervals import ends_of
 from simulator.report.pareto import pareto_front
-from simulator.report.price_origin import marked
 
 _HEIGHT: Final = 13
 _WIDEST: Final = 64
@@ -51,7 +50,7 @@ def front_points(comparison: Comparison) -> list[FrontPoint]:
     chosen = pareto_front([(energy_pj, share) for _, energy_pj, share, _ in known], ("lower", "higher"))
     return [
         FrontPoint(
-            marked(variant.name, "estimate" if variant.estimated else None),
+            variant.shown_name,
             energy_pj,
             ends_of(variant.result, "energy"),
             share,

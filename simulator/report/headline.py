@@ -9,7 +9,6 @@ from simulator.report.accuracy import above, is_best
 from simulator.report.comparison import Comparison, Variant
 from simulator.report.intervals import Difference, difference
 from simulator.report.places import by_place
-from simulator.report.price_origin import marked
 from simulator.report.run_conditions import of_what
 from simulator.result import Result, priced, sum_known
 
@@ -67,14 +66,14 @@ def _least_energy(comparison: Comparison) -> Iterator[str]:
     least, first = known[0], comparison.variants[0]
     least_pj = units.energy(least.result.totals.energy_pj)
     if len(known) == 1:
-        yield f"Only {_name(least)} has an energy: {least_pj}."
+        yield f"Only {least.shown_name} has an energy: {least_pj}."
     elif least is not first and first in known:
         apart = difference(least.result, first.result, "energy")
-        yield f"{_name(least)} takes the least energy, {least_pj}{_apart(apart, 'less than', first)}."
+        yield f"{least.shown_name} takes the least energy, {least_pj}{_apart(apart, 'less than', first)}."
     else:
         apart = difference(known[1].result, least.result, "energy")
-        runner_up = f"{_name(known[1])} is next{_apart(apart, 'more', None)}"
-        yield f"{_name(least)} takes the least energy, {least_pj}; {runner_up}."
+        runner_up = f"{known[1].shown_name} is next{_apart(apart, 'more', None)}"
+        yield f"{least.shown_name} takes the least energy, {least_pj}; {runner_up}."
     lacking = len(comparison.variants) - len(known)
     if lacking:
         yield f"The energy of {lacking} variant{'s' if lacking > 1 else ''} is not priced."
@@ -84,7 +83,7 @@ def _apart(apart: Difference | None, direction: str, beside: Variant | None) -> 
     """How far two energies are apart, with the half-width that prices allow; empty if that is not known."""
     if apart is None:
         return ""
-    than = "" if beside is None else f" {_name(beside)}"
+    than = "" if beside is None else f" {beside.shown_name}"
     unknown = ", which prices cannot tell from no difference" if apart.is_none else ""
     far = f"{units.percent(abs(apart.relative))} (±{units.percent(apart.half_width)})"
     return f", {far} {direction}{than}{unknown}"
@@ -100,7 +99,7 @@ def _most_accurate(comparison: Comparison) -> Iterator[str]:
         ranked = sorted((v for v in measured if v.name in values), key=lambda v: -values[v.name])
         best, others = ranked[0], [v.result for v in ranked[1:]]
         if is_best(best.result, others):
-            yield f"{_name(best)} has the best {told}, {units.percent(values[best.name])}."
+            yield f"{best.shown_name} has the best {told}, {units.percent(values[best.name])}."
         elif any(above(best.result, other) is None for other in others):
             yield f"Their {told} is on different images and not compared."
         else:
@@ -110,7 +109,3 @@ def _most_accurate(comparison: Comparison) -> Iterator[str]:
                 " none is above all others by more than the noise of these images."
             )
         return
-
-
-def _name(variant: Variant) -> str:
-    return marked(variant.name, "estimate" if variant.estimated else None)

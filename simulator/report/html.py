@@ -24,7 +24,7 @@ from simulator.report.figures import Figure, StackedBars
 from simulator.report.headline import headline_of_comparison, headline_of_result
 from simulator.report.intervals import shown_differences, shown_interval
 from simulator.report.pictures import Pictures
-from simulator.report.price_origin import LEGEND, MAC_LEGEND, MARKS, marked
+from simulator.report.price_origin import LEGEND, MAC_LEGEND, MARKS, standing
 from simulator.report.report_tables import (
     TableView,
     bounded,
@@ -156,9 +156,15 @@ def render_html(
         figures=Markup(_json_for_html(figures)),  # noqa: S704 - `<` is escaped
         version=results[0].simulator_version,
         dated="" if dated is None else dated.isoformat(),
-        legend=[(MARKS["estimate"], f"{LEGEND['estimate']}; before a variant: {MAC_LEGEND}")]
-        + [(MARKS[level], LEGEND[level]) for level in MARKS if MARKS[level] and level != "estimate"],
+        legend=_legend(results),
     )
+
+
+def _legend(results: Sequence[Result]) -> list[tuple[str, str]]:
+    """The marks of prices that results have, each with its meaning."""
+    found = {standing(price) for result in results for price in result.sources.prices}
+    meanings = {**LEGEND, "estimate": f"{LEGEND['estimate']}; before a variant: {MAC_LEGEND}"}
+    return [(MARKS[level], meanings[level]) for level in ("estimate", "own", "model") if level in found]
 
 
 def _frames(panels: Sequence[_Panel]) -> dict[str, list[dict[str, str]]]:
@@ -212,7 +218,7 @@ def _variant_panel(
     figures = _views(result_figures(result), panel_id, screen_only)
     return _Panel(
         id=panel_id,
-        name=marked(variant.name, "estimate" if variant.estimated else None),
+        name=variant.shown_name,
         headline=headline_of_result(result),
         conditions=tuple(conditions_of([(variant.name, result)])),
         totals=headline,

@@ -31,6 +31,9 @@ class Share:
 
 _FIGURES: Final[tuple[Figure, ...]] = ("energy", "area")
 
+FIGURE_OF_METRIC: Final[Mapping[str, Figure]] = {"energy_pj": "energy", "area_um2": "area"}
+"""Metrics of comparisons that have an interval of their prices, by key."""
+
 Shares = Mapping[str, Share]
 """By the source of error: a family of rows of a table, or what one MAC was composed of."""
 

@@ -6,7 +6,6 @@ from simulator.report import units
 from simulator.report.comparison import Comparison
 from simulator.report.components import Colour
 from simulator.report.figures import Series, StackedBars
-from simulator.report.price_origin import marked
 from simulator.result import TOTAL
 
 _COLOURS = (
@@ -27,7 +26,7 @@ def layer_differences(comparison: Comparison) -> StackedBars | None:
     alike = [v for v in others if [layer.name for layer in v.result.layers] == names]
     shown = alike[: len(_COLOURS)]
     rows = {
-        marked(variant.name, "estimate" if variant.estimated else None): [
+        variant.shown_name: [
             _difference(one.energy_pj[TOTAL], two.energy_pj[TOTAL])
             for one, two in zip(variant.result.layers, first.result.layers, strict=True)
         ]
@@ -46,7 +45,7 @@ def layer_differences(comparison: Comparison) -> StackedBars | None:
         f"energy above {first.name} [{scale.unit}]",
         tuple(names),
         tuple(
-            Series(name, colour, tuple(None if value is None else value / scale.factor for value in row))
+            Series(name, colour, tuple(map(scale.scaled, row)))
             for colour, (name, row) in zip(_COLOURS, rows.items(), strict=False)
         ),
         upright=True,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from simulator.report import units
 from simulator.report.comparison import Comparison
 from simulator.report.figures import Figure, HeatMap, Scatter, StackedBars
-from simulator.report.price_origin import marked, standing, uncertainty_note
+from simulator.report.price_origin import standing, uncertainty_note
 from simulator.result import TOTAL, PriceSource, Result, sum_known
 
 _NO_NUMBER = ("", units.NO_DATA, units.NOT_PRICED)
@@ -157,8 +157,7 @@ def comparison_table(comparison: Comparison) -> TableView:
     scales = [metric.column_scale(results) for metric in comparison.metrics]
     rows = []
     for variant in comparison.variants:
-        name = marked(variant.name, "estimate" if variant.estimated else None)
-        row = [Cell(name, note=variant.conditions)]
+        row = [Cell(variant.shown_name, note=variant.conditions)]
         for metric, cell, scale in zip(comparison.metrics, variant.cells, scales, strict=True):
             if cell.value is None:
                 row.append(Cell(metric.absent))

@@ -59,7 +59,7 @@ def energy_by_layer(result: Result) -> StackedBars | None:
         return None
     totals_pj = [layer.energy_pj[TOTAL] for layer in result.layers]
     scale = units.energy_scale([sum(filter(None, column)) for column in zip(*values.values(), strict=True)])
-    scaled = {part: [_scaled(value, scale) for value in row] for part, row in values.items()}
+    scaled = {part: [scale.scaled(value) for value in row] for part, row in values.items()}
     series = _by_layer(
         scaled, colours(parts), lambda part: marked(label(part), component_standing(result, part))
     )
@@ -191,7 +191,7 @@ def _one_bar_each(
         part: Series(
             labels[part],
             colour[part],
-            tuple(_scaled(parts[part], scale) if other == part else 0.0 for other in names),
+            tuple(scale.scaled(parts[part]) if other == part else 0.0 for other in names),
         )
         for part in names
     }
@@ -231,10 +231,6 @@ def in_part(names: Sequence[str], totals: Sequence[float | None]) -> tuple[str, 
     return tuple(
         name if total is not None else f"{name} (in part)" for name, total in zip(names, totals, strict=True)
     )
-
-
-def _scaled(value: float | None, scale: units.Scale) -> float | None:
-    return None if value is None else value / scale.factor
 
 
 def _legend(result: Result, parts: Mapping[str, float | None]) -> str:

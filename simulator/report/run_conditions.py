@@ -65,13 +65,16 @@ def _of_accuracies(results: Named) -> Iterator[str]:
 
 
 def _joined(values: Sequence[tuple[str, str]]) -> str:
-    """A value that all share, or each with the names of those that have it."""
+    """A value that all share, or each with the names of those that have it, where it is not their name."""
     by_value: dict[str, list[str]] = {}
     for name, value in values:
         by_value.setdefault(value or units.NO_DATA, []).append(name)
     if len(by_value) == 1:
         return next(iter(by_value))
-    told = [f"{_listed(names)}: {value}" for value, names in list(by_value.items())[:_MOST_TOLD]]
+    told = [
+        value if names == [value] else f"{_listed(names)}: {value}"
+        for value, names in list(by_value.items())[:_MOST_TOLD]
+    ]
     more = len(by_value) - _MOST_TOLD
     return "; ".join(told) + (f"; and {more} more" if more > 0 else "")
 

@@ -10,7 +10,7 @@ from simulator.foundation.csv_text import csv_text
 from simulator.foundation.paired import PairedDifference
 from simulator.report.comparison import Comparison, Metric
 from simulator.report.components import in_order
-from simulator.report.intervals import Figure, difference
+from simulator.report.intervals import FIGURE_OF_METRIC, difference
 from simulator.report.pareto import pareto_front
 from simulator.report.unpriced import reasons
 from simulator.result import LayerResult, OperandTraffic, Result
@@ -82,10 +82,9 @@ def comparison_rows(comparison: Comparison) -> list[Row]:
 
 def _half_width(key: str, result: Result, first: Result) -> Row:
     """How well the ratio of energies or areas is known: the half-width of its interval."""
-    figures: dict[str, Figure] = {"energy_pj": "energy", "area_um2": "area"}
-    if key not in figures:
+    if key not in FIGURE_OF_METRIC:
         return {}
-    found = difference(result, first, figures[key])
+    found = difference(result, first, FIGURE_OF_METRIC[key])
     return {f"{key}_relative_half_width": None if found is None else found.half_width}
 
 

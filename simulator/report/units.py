@@ -49,6 +49,10 @@ class Scale:
     factor: float
     decimals: int
 
+    def scaled(self, value: float | None) -> float | None:
+        """`value` as a number of this unit; None stays None."""
+        return None if value is None else value / self.factor
+
     def show(self, value: float | None) -> str:
         """`value` in this unit, without the unit; what is too small to show is `<` the least shown."""
         if value is None:

@@ -61,6 +61,17 @@ def test_a_report_that_cannot_be_written(tmp_path: Path, capsys: Capture) -> Non
     run(capsys, "report", file, "-o", tmp_path / "nowhere" / "out.html").must_refuse("cannot be written")
 
 
+@pytest.mark.parametrize("name", ["page.pdf", "page.json", "page"])
+def test_a_report_is_not_written_under_the_name_of_another_kind(
+    tmp_path: Path, capsys: Capture, name: str
+) -> None:
+    out, plots = tmp_path / name, tmp_path / "plots"
+    complaint = "--out", str(out), "unknown kind of file", "a name that ends in .html"
+    run(capsys, "report", _result(tmp_path, "a"), "-o", out, "--plots", plots).must_refuse(*complaint)
+    assert not out.exists()
+    assert not plots.exists()
+
+
 def test_finished_results_take_no_options_of_a_simulation(tmp_path: Path, capsys: Capture) -> None:
     run(capsys, "compare", _result(tmp_path, "a"), "--mac", "int8").must_refuse("--mac")
 

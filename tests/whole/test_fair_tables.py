@@ -364,3 +364,19 @@ def test_tensors_for_macs_that_are_not_there_are_refused() -> None:
         simulate(
             "lenet5_fashion", tensors=Tensors("fashion_mnist_1000", images=2, policies=(("fp8", "max"),))
         )
+
+
+def test_an_architecture_is_named_with_its_mac_where_that_is_not_its_own() -> None:
+    other, own = make_result(mac="e3m4 x e3m4", arch_name="int8_32x32"), make_result(mac="elma8")
+    assert variant_names([other, own]) == ["int8_32x32 · e3m4 x e3m4", "elma8_32x32"]
+    assert variant_names([other, make_result("b", "elma8", arch_name="int8_32x32")]) == ["toynet", "b"]
+    assert variant_names([other, make_result(mac="int8", arch_name="mine")]) == [
+        "int8_32x32 · e3m4 x e3m4",
+        "mine",
+    ]
+    several = [other, make_result(mac="elma8"), make_result("b", "elma16")]
+    assert variant_names(several) == [
+        "toynet · int8_32x32 · e3m4 x e3m4",
+        "toynet · elma8_32x32",
+        "b · elma16_32x32",
+    ]

@@ -114,6 +114,15 @@ def test_conditions_are_told_once_where_they_are_shared(measured: list[Result]) 
     assert told["Policy"] == "max"
 
 
+def test_a_condition_that_is_the_name_of_a_variant_is_not_told_twice(measured: list[Result]) -> None:
+    def macs(*names: str) -> str:
+        return dict(conditions_of(list(zip(names, measured, strict=True))))["MAC"]
+
+    assert macs("int8", "elma8") == "int8; elma8"
+    assert macs("int8", "b") == "int8; b: elma8"
+    assert macs("elma8", "int8") == "elma8: int8; int8: elma8"
+
+
 def test_totals_of_a_batch_are_said_to_be_of_it() -> None:
     result = make_result()
     batch = result.model_copy(update={"network": result.network.model_copy(update={"batch": 8})})

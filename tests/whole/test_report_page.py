@@ -32,6 +32,22 @@ def test_the_same_results_give_the_same_page(page: str) -> None:
     assert render_html([make_result(accuracy=True), make_result(mac="elma8", estimated=True)]) == page
 
 
+def test_the_legend_explains_only_marks_that_are_there() -> None:
+    def legend(*standings: str) -> list[str]:
+        results: list[Result] = []
+        for status in standings:
+            result = make_result(mac=f"mac{len(results)}")
+            prices = [price.model_copy(update={"status": status}) for price in result.sources.prices]
+            sources = result.sources.model_copy(update={"prices": prices})
+            results.append(result.model_copy(update={"sources": sources}))
+        return re.findall(r"<li><b>(.*?)</b>", render_html(results))
+
+    assert legend("published", "published") == []
+    assert legend("published", "own") == ["+"]
+    assert legend("model", "composed") == ["~", "&#39;"]
+    assert legend("own", "ratio") == ["~", "+"]
+
+
 def test_only_the_scripts_of_the_page_itself_may_run(page: str) -> None:
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     assert policy
