@@ -18,6 +18,7 @@ from simulator.workload.onnx.graph import OWN_DOMAIN, Constant, Node, Tensor
 from simulator.workload.onnx.own_operators import OWN_EVALUATORS
 from simulator.workload.onnx.pooling import average_pool, lp_pool, max_pool
 from simulator.workload.onnx.reference_gaps import OWN_OF_OPERATOR, in_todays_words
+from simulator.workload.onnx.resizing import resize
 
 INTS = 7
 """Attribute type of a list of integers, in AttributeProto."""
@@ -98,24 +99,6 @@ def _elementwise(function: Callable[[Tensor], Tensor]) -> Callable[[Node], Evalu
         return evaluate
 
     return evaluator
-
-
-def _resize(node: Node) -> Evaluator | None:
-    """Aligned corners by sizes: with scales the library takes fractions of a place for the length."""
-    aligned = node.get("coordinate_transformation_mode") == "align_corners" and len(node.inputs) == 3
-    if node.version < 11 or not aligned:
-        return OWN_OF_OPERATOR["Resize"](node)
-    by_sizes = _library_evaluator(replace(node, inputs=(node.inputs[0], "", "", "sizes")))
-    axes = node.get("axes", None)
-
-    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        image, scales = given(inputs, 0), given(inputs, 2)
-        lengths = [image.shape[axis] for axis in axes] if axes is not None else image.shape
-        sizes = np.floor(np.asarray(lengths) * scales.astype(np.float64)).astype(np.int64)
-        assert by_sizes is not None
-        return by_sizes([image, None, None, sizes])
-
-    return evaluate
 
 
 def _erf(values: Tensor) -> Tensor:
@@ -316,7 +299,7 @@ _OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
     "GlobalMaxPool": _elementwise(_global_max),
     "GroupNormalization": _group_normalization,
     "Relu": _elementwise(_relu),
-    "Resize": _resize,
+    "Resize": resize,
     "Scatter": _scatter,
     "Sigmoid": _elementwise(_sigmoid),
     "AveragePool": average_pool,
@@ -326,4 +309,5 @@ _OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
     "Pad": _pad,
     "Mul": _of_two(np.multiply),
     "Sub": _of_two(np.subtract),
+    "Upsample": resize,
 }

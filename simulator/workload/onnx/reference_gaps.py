@@ -50,42 +50,6 @@ def _hardmax(rows: Tensor) -> Tensor:
     return np.asarray(np.equal(np.arange(rows.shape[1]), rows.argmax(axis=1)[:, None]))
 
 
-def _old_resize(node: Node) -> Evaluator | None:
-    """Upsample, and Resize of operator set 10: places i / scale, the nearest one or between two.
-
-    The standard leaves open which neighbour is the nearest: it is the lower one, and the upper one where
-    Resize makes a tensor smaller, as ONNX Runtime has it.
-    """
-    if node.operator == "Resize" and node.version >= 11:
-        return None
-    is_linear = node.get("mode", "nearest") == "linear"
-
-    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        x = given(inputs, 0)
-        scales = node.get("scales", None) if len(inputs) < 2 else given(inputs, 1)
-        for axis, scale in enumerate(np.asarray(scales, np.float32).tolist()):
-            is_smaller = node.operator == "Resize" and scale < 1
-            if scale != 1:
-                x = _resampled(x, axis, scale, upwards=is_smaller, is_linear=is_linear)
-        return (x,)
-
-    return evaluate
-
-
-def _resampled(x: Tensor, axis: int, scale: float, *, upwards: bool, is_linear: bool) -> Tensor:
-    length = x.shape[axis]
-    places = np.arange(int(length * scale)) / scale
-    if not is_linear:
-        nearest = np.ceil(places) if upwards else np.floor(places)
-        return np.asarray(np.take(x, np.minimum(nearest.astype(np.int64), length - 1), axis=axis))
-    below = np.minimum(places.astype(np.int64), length - 1)
-    lower = np.take(x, below, axis=axis)
-    upper = np.take(x, np.minimum(below + 1, length - 1), axis=axis)
-    share = np.minimum(places, length - 1) - below
-    share = share.reshape(-1, *[1] * (x.ndim - axis - 1))
-    return np.asarray(lower * (1 - share) + upper * share, x.dtype)
-
-
 def _lrn(node: Node) -> Evaluator:
     """Over neighbouring channels; the evaluator takes the batch for their number."""
     size, bias = node.get("size"), node.get("bias", 1.0)
@@ -186,9 +150,7 @@ OWN_OF_OPERATOR: Mapping[str, Maker] = {
     "LRN": _lrn,
     "Mean": _mean,
     "OneHot": _one_hot,
-    "Resize": _old_resize,
     "Softmax": _over_rows(_softmax),
-    "Upsample": _old_resize,
 }
 """By operator of the standard."""
 
