@@ -105,45 +105,26 @@ def _mean(_node: Node) -> Evaluator:
     return evaluate
 
 
-def _grid_sample(node: Node) -> Evaluator | None:
-    """Cubic over a border that goes on for ever, as PyTorch and ONNX Runtime have it.
+def _dynamic_quantize_linear(_node: Node) -> Evaluator:
+    """8-bit codes of the range of a tensor, which includes 0; scale 1 for zeros alone, as in ONNX Runtime.
 
-    The reference evaluator moves places beyond the border to the border first.
+    There the standard divides by zero, and the evaluator gives a scale of 1/255.
     """
-    if node.get("mode", "linear") not in ("cubic", "bicubic") or node.get("padding_mode") != "border":
-        return None
-    is_aligned = bool(node.get("align_corners", 0))
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        x, grid = given(inputs, 0), given(inputs, 1)
-        height, width = x.shape[2:]
-        columns, column_shares = _cubic_neighbours(grid[..., 0], width, is_aligned=is_aligned)
-        rows, row_shares = _cubic_neighbours(grid[..., 1], height, is_aligned=is_aligned)
-        sampled = np.zeros((*x.shape[:2], *grid.shape[1:3]), x.dtype)
-        for image in range(len(x)):
-            picked = x[image][:, rows[:, None, image], columns[None, :, image]]
-            shares = row_shares[:, None, image] * column_shares[None, :, image]
-            sampled[image] = (picked * shares).sum(axis=(1, 2))
-        return (sampled,)
+        x = given(inputs, 0)
+        low = np.minimum(x.min(initial=0), np.float32(0))
+        high = np.maximum(x.max(initial=0), np.float32(0))
+        scale = np.float32(1) if low == high else np.float32((high - low) / np.float32(255))
+        zero = np.rint(np.clip(-low / scale, 0, 255))
+        codes = np.clip(np.rint(x / scale) + zero, 0, 255)
+        return codes.astype(np.uint8), np.asarray(scale, np.float32), np.asarray(zero, np.uint8)
 
     return evaluate
 
 
-def _cubic_neighbours(places: Tensor, size: int, *, is_aligned: bool) -> tuple[Tensor, Tensor]:
-    """Four neighbours of places from -1 to 1 and their shares (Keys' kernel with a = -0.75), [4, ...]."""
-    scaled = (places + 1) / 2 * (size - 1) if is_aligned else ((places + 1) * size - 1) / 2
-    first = np.floor(scaled)
-    neighbours = first + np.arange(-1, 3).reshape(4, *[1] * places.ndim)
-    away = np.abs(scaled - neighbours)
-    a = np.asarray(-0.75, places.dtype)
-    near = ((a + 2) * away - (a + 3)) * away**2 + 1
-    far = ((away - 5) * away + 8) * away * a - 4 * a
-    shares = np.where(away <= 1, near, np.where(away < 2, far, 0)).astype(places.dtype)
-    return np.clip(neighbours, 0, size - 1).astype(np.int64), shares
-
-
 OWN_OF_OPERATOR: Mapping[str, Maker] = {
-    "GridSample": _grid_sample,
+    "DynamicQuantizeLinear": _dynamic_quantize_linear,
     "Hardmax": _over_rows(_hardmax),
     "LogSoftmax": _over_rows(_log_softmax),
     "LpNormalization": _lp_normalization,
@@ -154,14 +135,9 @@ OWN_OF_OPERATOR: Mapping[str, Maker] = {
 }
 """By operator of the standard."""
 
-_SAMPLING = {"bilinear": "linear", "bicubic": "cubic"}
-
 
 def in_todays_words(node: Node) -> Node:
     """An operator of an older operator set as the reference evaluator knows it."""
-    if node.operator == "GridSample" and node.version < 20:
-        mode = str(node.get("mode", "bilinear"))
-        return _changed(node, 20, mode=_SAMPLING.get(mode, mode))
     if node.operator == "RoiAlign" and node.version < 16:
         return _changed(node, 16, coordinate_transformation_mode="output_half_pixel")
     return node
