@@ -21,9 +21,8 @@ _FAR = 2.0**30
 
 def grid_sample(node: Node) -> Evaluator:
     """[N, C, *sizes] at places of -1 to 1, [N, *places, dimensions]: [N, C, *places]."""
-    mode = {"bilinear": "linear", "bicubic": "cubic"}.get(
-        node.get("mode", "linear"), node.get("mode", "linear")
-    )
+    named = str(node.get("mode", "linear"))
+    mode = {"bilinear": "linear", "bicubic": "cubic"}.get(named, named)
     padding = str(node.get("padding_mode", "zeros"))
     is_aligned = bool(node.get("align_corners", 0))
 
