@@ -1,4 +1,4 @@
-"""What the layers of a network see: their operands and results in float32 on calibration images."""
+"""What the layers of a network see: their operands in float32 on calibration images, and means of results."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _VALUES_AT_ONCE = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One layer's float32 operands and results on all calibration images, or their extremes."""
+    """One layer's float32 operands on all calibration images, or their extremes; sums of its results."""
 
     product: Product
     kept: dict[str, Kept]
@@ -61,11 +61,6 @@ class Observation:
         """The computed right operand; None for a layer with weights."""
         return self._whole("second") if "second" in self.kept else None
 
-    @property
-    def outputs(self) -> Tensor:
-        """The output tensor."""
-        return self._whole("outputs")
-
     def distribution(self, role: Operand) -> Distribution:
         """All values of an operand, wherever they are."""
         if role in self.spreads:
@@ -85,7 +80,7 @@ class Observation:
 
 
 def calibrate(model: Model, images: Feed, *, extent: Extent = "values") -> Mapping[str, Observation]:
-    """Every layer's operands and results by layer name, from a float32 run.
+    """Every layer's operands, and sums of results, by layer name, from a float32 run.
 
     Tensors that do not fit into a budget of memory go to files in a temporary folder.
 
@@ -146,8 +141,6 @@ class _Seen:
             part = np.stack([tensor.min(), tensor.max()])
         elif extent == "values":
             part = _appendable(product, role, tensor, images)
-        elif role == "outputs":
-            return
         else:
             part = self.spreads.setdefault(key, Spread()).rest_of(tensor)
         self.tensors.setdefault(key, []).append(part)
@@ -159,7 +152,7 @@ def _observed(model: Model, images: Feed, extent: Extent) -> _Seen:
     def observe(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
         _require_finite(model, product, activations, second)
         outputs = float32_product(product, activations, second)
-        tensors = {"activations": activations, "outputs": outputs}
+        tensors = {"activations": activations}
         if second is not None:
             tensors["second"] = second
         for role, each in tensors.items():

@@ -24,7 +24,7 @@ from simulator.inference import (
     plan_network,
     run_plan,
 )
-from simulator.inference.arithmetic import mac_product
+from simulator.inference.arithmetic import float32_product, mac_product
 from simulator.inference.calibration import calibrate, second_moments
 from simulator.inference.execute import execute
 from simulator.inference.layer_products import Product, Window
@@ -465,7 +465,9 @@ def means_by_layer(model: Model, data: Images, layers: object) -> dict[str, tupl
     ) -> NDArray[np.float32]:
         values = mac_product(product, layers[product.name], x, second).values  # type: ignore[index]
         axis = 1 if product.window is not None else -1
-        for found, output in ((exact, seen[product.name].outputs), (rounded, values)):
+        own = seen[product.name]
+        outputs = float32_product(product, own.activations, own.second)
+        for found, output in ((exact, outputs), (rounded, values)):
             moved = np.moveaxis(output, axis, -1)
             found[product.name] = moved.reshape(-1, moved.shape[-1]).mean(axis=0, dtype=np.float64)
         return values
