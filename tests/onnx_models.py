@@ -450,6 +450,10 @@ def _control() -> dict[str, Case]:
         [_value("sum", 1, 2, 3), _value("part", 1, 2, 4)],
         ["new", "out"],
     )
+
+    def times(weights: str) -> onnx.GraphProto:
+        return _subgraph([node("MatMul", f"z {weights}", f"y_{weights}")], [], [f"y_{weights}"])
+
     return {
         "if_on_a_shape": Case(
             [
@@ -462,6 +466,22 @@ def _control() -> dict[str, Case]:
             ],
             {"x": real(2, 3, 6, 6)},
             {"w": real(1, 3, 3, 3), "v": real(4, 5), "one": integers(1), "axis": integers(1)},
+        ),
+        "if_a_value_is_there": Case(
+            [
+                node("Optional", "x", "maybe"),
+                node("OptionalHasElement", "maybe", "is_there"),
+                node("OptionalGetElement", "maybe", "z"),
+                node("If", "is_there", "y", then_branch=times("then"), else_branch=times("other")),
+            ],
+            {"x": real(2, 4)}, {"then": real(4, 3), "other": real(4, 5)}, opset=18, macs=2 * 4 * 3,
+        ),
+        "if_no_value_is_there": Case(
+            [
+                node("OptionalHasElement", "-", "is_there"),
+                node("If", "is_there", "y", then_branch=times("then"), else_branch=times("other")),
+            ],
+            {"z": real(2, 4)}, {"then": real(4, 3), "other": real(4, 5)}, opset=18, macs=2 * 4 * 5,
         ),
         "loop_of_three": Case(
             [node("Loop", "trips - x", "y rows", body=step)], {"x": real(2, 4)},

@@ -193,6 +193,10 @@ def _pad(node: Node) -> Evaluator:
     return evaluate
 
 
+def _has_element(_node: Node) -> Evaluator:
+    return lambda inputs: (np.array(bool(inputs) and inputs[0] is not None),)
+
+
 def _reduced(node: Node) -> Evaluator | None:
     """With the element type of the operand; the reference evaluator widens integers."""
     whole = _library_evaluator(node)
@@ -316,6 +320,7 @@ _OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
     "GlobalLpPool": _global_lp_pool,
     "GlobalMaxPool": _elementwise(_global_max),
     "GroupNormalization": _group_normalization,
+    "OptionalHasElement": _has_element,
     "Relu": _elementwise(_relu),
     "Resize": resize,
     "Scatter": _scatter,
