@@ -7,8 +7,9 @@ from random import Random
 import pytest
 
 from simulator.numerics.engines.compiled import kernel
-from simulator.system.geometry import Axis, floor_sum, input_extent
-from simulator.system.tiling_needs import extents_of
+from simulator.system.geometry import Axis, Geometry, floor_sum, input_extent
+from simulator.system.tiling_needs import extents_of, ifmap_sizes
+from simulator.workload.layer import Convolution, convolution_layer
 
 
 @kernel
@@ -91,3 +92,57 @@ def test_extents_of_many_tiles_take_no_time_for_each() -> None:
     # 10^11 of padding on either side of 10^6 inputs, 100 taps: each input is read by 100 outputs.
     axis = Axis(10**6, 2 * 10**11 + 10**6 - 99, 100, 1, 1, 10**11)
     assert all_and_largest(axis, 1, 0, 100) == (100 * 10**6, 100)
+
+
+def test_ifmap_sizes_of_pieces_of_the_reduction() -> None:
+    """Every block and piece gone through: the elements that it reads, row by row and column by column."""
+    rnd = Random(3)
+    repeated = 0
+    for _ in range(300):
+        rows, columns, kernel_rows, kernel_columns = (rnd.randint(1, 9) for _ in range(4))
+        inputs = (rnd.randint(kernel_rows, 14), rnd.randint(kernel_columns, 14))
+        channels = rnd.randint(1, 40)
+        down = Axis(inputs[0], inputs[0] - kernel_rows + 1 + 2, kernel_rows, 1, 1, 1)
+        across = Axis(inputs[1], (inputs[1] - kernel_columns) // 2 + 1, kernel_columns, 2, 1, 0)
+        size = kernel_rows * kernel_columns
+        g = Geometry.of(
+            convolution_layer(
+                "c",
+                Convolution(
+                    1, channels, 1, inputs, (kernel_rows, kernel_columns), stride=(1, 2), padding=(1, 0, 1, 0)
+                ),
+            )
+        )
+        assert (g.rows, g.columns) == (down, across)
+        k = rnd.randint(1, max(1, size - 1))
+        read = []
+        for first in range(0, g.k, k):
+            taps = [(place // size, place % size) for place in range(first, min(g.k, first + k))]
+            touched = {channel for channel, _ in taps}
+            tap_rows = {tap // kernel_columns for _, tap in taps}
+            tap_columns = {tap % kernel_columns for _, tap in taps} if len(tap_rows) == 1 else None
+            if len(touched) > 1 or len(taps) == size:  # a piece of several channels reads the kernel of each
+                tap_rows, tap_columns = set(range(kernel_rows)), None
+            if tap_columns is None:
+                tap_columns = set(range(kernel_columns))
+            heights = [
+                len(positions(down, low, min(down.outputs, low + rows), min(tap_rows), max(tap_rows) + 1))
+                for low in range(0, down.outputs, rows)
+            ]
+            widths = [
+                len(
+                    positions(
+                        across,
+                        low,
+                        min(across.outputs, low + columns),
+                        min(tap_columns),
+                        max(tap_columns) + 1,
+                    )
+                )
+                for low in range(0, across.outputs, columns)
+            ]
+            read += [height * width * len(touched) for height in heights for width in widths]
+        repeated += channels * size // k > size
+        sizes = ifmap_sizes(g, rows, columns, k)
+        assert (sizes.total, sizes.largest) == (sum(read), max(read)), (g, rows, columns, k)
+    assert repeated > 100
