@@ -154,8 +154,8 @@ def ifmap_sizes(g: Geometry, rows: int, columns: int, k: int) -> Extents:
         total += one.total * ((whole - piece + period - 1) // period)
         largest = max(largest, one.largest)
     if whole < pieces:
-        last = _extents_of_piece(g, rows, columns, whole * k, g.k)
-        total, largest = total + last.total, max(largest, last.largest)
+        rest = _extents_of_piece(g, rows, columns, whole * k, g.k)
+        total, largest = total + rest.total, max(largest, rest.largest)
     return Extents(total, largest)
 
 

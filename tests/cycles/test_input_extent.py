@@ -94,55 +94,43 @@ def test_extents_of_many_tiles_take_no_time_for_each() -> None:
     assert all_and_largest(axis, 1, 0, 100) == (100 * 10**6, 100)
 
 
+def extents(axis: Axis, size: int, taps: set[int]) -> list[int]:
+    """How many positions each tile reads through the taps from the lowest to the highest."""
+    first_tap, stop_tap = min(taps), max(taps) + 1
+    return [
+        len(positions(axis, low, min(axis.outputs, low + size), first_tap, stop_tap))
+        for low in range(0, axis.outputs, size)
+    ]
+
+
+def elements_of_piece(g: Geometry, rows: int, columns: int, piece: range) -> list[int]:
+    """The elements that each block reads for a piece of the reduction, tap by tap."""
+    size = g.rows.kernel * g.columns.kernel
+    channels = {place // size for place in piece}
+    tap_rows = {place % size // g.columns.kernel for place in piece}
+    tap_columns = {place % g.columns.kernel for place in piece}
+    if len(channels) > 1 or len(piece) == size:  # the whole kernel of each channel
+        tap_rows = set(range(g.rows.kernel))
+    if len(channels) > 1 or len(tap_rows) > 1:  # whole rows of the kernel
+        tap_columns = set(range(g.columns.kernel))
+    heights, widths = extents(g.rows, rows, tap_rows), extents(g.columns, columns, tap_columns)
+    return [height * width * len(channels) for height in heights for width in widths]
+
+
 def test_ifmap_sizes_of_pieces_of_the_reduction() -> None:
-    """Every block and piece gone through: the elements that it reads, row by row and column by column."""
+    """Every block and piece gone through; cuts meet the same tap again after some pieces, or never."""
     rnd = Random(3)
     repeated = 0
     for _ in range(300):
         rows, columns, kernel_rows, kernel_columns = (rnd.randint(1, 9) for _ in range(4))
+        kernel_taps, channels = (kernel_rows, kernel_columns), rnd.randint(1, 40)
         inputs = (rnd.randint(kernel_rows, 14), rnd.randint(kernel_columns, 14))
-        channels = rnd.randint(1, 40)
-        down = Axis(inputs[0], inputs[0] - kernel_rows + 1 + 2, kernel_rows, 1, 1, 1)
-        across = Axis(inputs[1], (inputs[1] - kernel_columns) // 2 + 1, kernel_columns, 2, 1, 0)
-        size = kernel_rows * kernel_columns
-        g = Geometry.of(
-            convolution_layer(
-                "c",
-                Convolution(
-                    1, channels, 1, inputs, (kernel_rows, kernel_columns), stride=(1, 2), padding=(1, 0, 1, 0)
-                ),
-            )
-        )
-        assert (g.rows, g.columns) == (down, across)
-        k = rnd.randint(1, max(1, size - 1))
-        read = []
-        for first in range(0, g.k, k):
-            taps = [(place // size, place % size) for place in range(first, min(g.k, first + k))]
-            touched = {channel for channel, _ in taps}
-            tap_rows = {tap // kernel_columns for _, tap in taps}
-            tap_columns = {tap % kernel_columns for _, tap in taps} if len(tap_rows) == 1 else None
-            if len(touched) > 1 or len(taps) == size:  # a piece of several channels reads the kernel of each
-                tap_rows, tap_columns = set(range(kernel_rows)), None
-            if tap_columns is None:
-                tap_columns = set(range(kernel_columns))
-            heights = [
-                len(positions(down, low, min(down.outputs, low + rows), min(tap_rows), max(tap_rows) + 1))
-                for low in range(0, down.outputs, rows)
-            ]
-            widths = [
-                len(
-                    positions(
-                        across,
-                        low,
-                        min(across.outputs, low + columns),
-                        min(tap_columns),
-                        max(tap_columns) + 1,
-                    )
-                )
-                for low in range(0, across.outputs, columns)
-            ]
-            read += [height * width * len(touched) for height in heights for width in widths]
-        repeated += channels * size // k > size
+        shape = Convolution(1, channels, 1, inputs, kernel_taps, stride=(1, 2), padding=(1, 0, 1, 0))
+        g = Geometry.of(convolution_layer("c", shape))
+        k = rnd.randint(1, max(1, kernel_rows * kernel_columns - 1))
+        pieces = [range(first, min(g.k, first + k)) for first in range(0, g.k, k)]
+        read = [elements for piece in pieces for elements in elements_of_piece(g, rows, columns, piece)]
+        repeated += len(pieces) > kernel_rows * kernel_columns
         sizes = ifmap_sizes(g, rows, columns, k)
         assert (sizes.total, sizes.largest) == (sum(read), max(read)), (g, rows, columns, k)
     assert repeated > 100
