@@ -43,8 +43,9 @@ ONNX Runtime does not step in: results would then depend on its version and on t
 
 ## Where results differ from ONNX Runtime
 
-Random attributes, ranks and types of each operator are compared with ONNX Runtime and with ONNX's reference evaluator. Where the two
-disagree, the text of the standard decides:
+Resize, poolings, and operators that slice, pad, gather, scatter, reduce, sample and quantize are compared with ONNX Runtime for random
+attributes, ranks, types and operator sets (`tests/numbers/test_random_nodes.py`, `test_resizing.py`, `test_pooling.py`). Where it and ONNX's
+reference evaluator disagree, the text of the standard decides:
 
 - **Resize** with `tf_crop_and_resize` crops every axis, and an axis that keeps its length is still resampled where its scale is not 1; ONNX
   Runtime copies axes of scale 1, and whole tensors that keep their sizes. Antialiased `int8` saturates; there it wraps around.
