@@ -467,6 +467,15 @@ def _control() -> dict[str, Case]:
             {"x": real(2, 3, 6, 6)},
             {"w": real(1, 3, 3, 3), "v": real(4, 5), "one": integers(1), "axis": integers(1)},
         ),
+        "scaled_by_ai_onnx_ml": Case(
+            [
+                node("Scaler", "x", "s", domain="ai.onnx.ml", offset=[0.5], scale=[2.0]),
+                node("Normalizer", "s", "n", domain="ai.onnx.ml", norm="L2"),
+                node("Binarizer", "n", "b", domain="ai.onnx.ml", threshold=0.25),
+                node("MatMul", "b w"),
+            ],
+            {"x": real(3, 4)}, {"w": real(4, 5)}, macs=3 * 4 * 5,
+        ),
         "if_a_value_is_there": Case(
             [
                 node("Optional", "x", "maybe"),
