@@ -17,7 +17,7 @@ _VALUES_ARE_SIZES = frozenset({"Resize", "Upsample", "Range", "OneHot"})
 """Operators whose shape may follow from constants that are not whole numbers."""
 
 _OF_EQUAL_SHAPE = {"Binarizer": None, "Imputer": None, "Normalizer": 1, "Scaler": 1}
-"""Operators of `ai.onnx.ml` without inference: the element type of the result, None for that of the operand."""
+"""Operators of `ai.onnx.ml` without inference: the result's element type, None for that of the operand."""
 
 
 def known(proto: Any) -> tuple[Shape | None, np.dtype[Any] | None]:
@@ -40,7 +40,7 @@ def tensor_type(dtype: np.dtype[Any] | None, shape: Shape) -> Any:
 
 def _like(proto: Any, element: int | None) -> Any:
     """The type of a tensor of the same shape; None: of the same elements too."""
-    shape, dtype = known(proto)
+    shape, _ = known(proto)
     if shape is None or element is None:
         return proto
     return tensor_type(element_dtype(element), shape)
