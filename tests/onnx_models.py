@@ -467,6 +467,15 @@ def _control() -> dict[str, Case]:
             {"x": real(2, 3, 6, 6)},
             {"w": real(1, 3, 3, 3), "v": real(4, 5), "one": integers(1), "axis": integers(1)},
         ),
+        "normalized_by_groups": Case(
+            [
+                node("GroupNormalization", "x s o", "n", num_groups=2),
+                node("MeanVarianceNormalization", "n", "m", axes=[0, 2, 3]),
+                node("Conv", "m w"),
+            ],
+            {"x": real(1, 4, 5, 5)}, {"s": real(4), "o": real(4), "w": real(2, 4, 3, 3)},
+            opset=21, macs=9 * 2 * 4 * 9,
+        ),
         "scaled_by_ai_onnx_ml": Case(
             [
                 node("Scaler", "x", "s", domain="ai.onnx.ml", offset=[0.5], scale=[2.0]),

@@ -19,6 +19,33 @@ _VALUES_ARE_SIZES = frozenset({"Resize", "Upsample", "Range", "OneHot"})
 _OF_EQUAL_SHAPE = {"Binarizer": None, "Imputer": None, "Normalizer": 1, "Scaler": 1}
 """Operators of `ai.onnx.ml` without inference: the result's element type, None for that of the operand."""
 
+_SHAPE_KEPT = frozenset(
+    [
+        "Abs",
+        "Ceil",
+        "Clip",
+        "Dropout",
+        "Elu",
+        "Exp",
+        "Floor",
+        "GroupNormalization",
+        "HardSigmoid",
+        "InstanceNormalization",
+        "LeakyRelu",
+        "Log",
+        "MeanVarianceNormalization",
+        "Neg",
+        "PRelu",
+        "Reciprocal",
+        "Relu",
+        "Selu",
+        "Sigmoid",
+        "Sqrt",
+        "Tanh",
+    ]
+)
+"""Operators of the standard that have no inference in every operator set, and the type of their operand."""
+
 
 def known(proto: Any) -> tuple[Shape | None, np.dtype[Any] | None]:
     """Sizes and element type of a protobuf type; None for both where a size is open."""
@@ -84,8 +111,11 @@ def inferred(node: Node, types: Mapping[str, Any], constants: Mapping[str, Const
     try:
         schema = defs.get_schema(node.operator, node.version, node.domain)
         imports = [helper.make_opsetid(node.domain, node.version)]
-        return dict(infer_node_outputs(schema, proto_of(node), given, data, opset_imports=imports))
+        found = dict(infer_node_outputs(schema, proto_of(node), given, data, opset_imports=imports))
     except defs.SchemaError:
         return {}
     except Exception as error:  # the onnx package raises many kinds
         raise ContradictingSizesError(" ".join(str(error).split())[:200]) from error
+    if node.is_standard and node.operator in _SHAPE_KEPT and known(found.get(node.outputs[0]))[0] is None:
+        found[node.outputs[0]] = given[node.inputs[0]]
+    return found
