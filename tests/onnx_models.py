@@ -467,6 +467,16 @@ def _control() -> dict[str, Case]:
             {"x": real(2, 3, 6, 6)},
             {"w": real(1, 3, 3, 3), "v": real(4, 5), "one": integers(1), "axis": integers(1)},
         ),
+        "sequence_less_one": Case(
+            [
+                node("SplitToSequence", "x", "rows", axis=0, keepdims=1),
+                node("SequenceErase", "rows second", "left"),
+                node("SequenceErase", "left", "fewer"),
+                node("ConcatFromSequence", "fewer", "c", axis=0),
+                node("MatMul", "c w"),
+            ],
+            {"x": real(5, 4)}, {"second": scalar(1, np.int64), "w": real(4, 3)}, macs=3 * 4 * 3,
+        ),
         "normalized_by_groups": Case(
             [
                 node("GroupNormalization", "x s o", "n", num_groups=2),

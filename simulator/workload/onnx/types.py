@@ -20,7 +20,7 @@ _OF_EQUAL_SHAPE = {"Binarizer": None, "Imputer": None, "Normalizer": 1, "Scaler"
 """Operators of `ai.onnx.ml` without inference: the result's element type, None for that of the operand."""
 
 _SHAPE_KEPT = frozenset(
-    [
+    {
         "Abs",
         "Ceil",
         "Clip",
@@ -42,7 +42,7 @@ _SHAPE_KEPT = frozenset(
         "Sigmoid",
         "Sqrt",
         "Tanh",
-    ]
+    }
 )
 """Operators of the standard that have no inference in every operator set, and the type of their operand."""
 
