@@ -80,8 +80,7 @@ class GateSimulation:
 
     def read(self, nets: Words, port: str, patterns: int) -> npt.NDArray[np.generic]:
         """Unsigned numbers of an output, one a pattern: uint64, or Python integers above 64 bits."""
-        wires = np.array(self.netlist.outputs[port], np.int64)
-        return from_words(nets[wires], patterns)
+        return from_words(nets[np.array(self.netlist.outputs[port], np.int64)], patterns)
 
     def evaluate(self, inputs: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, npt.NDArray[np.generic]]:
         """Outputs of a netlist without flip-flops, for arrays of unsigned numbers of one length."""

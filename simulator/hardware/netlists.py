@@ -45,6 +45,7 @@ class Gate:
 class Instance:
     """A module inside another one, its ports on nets of the outer one."""
 
+    name: str
     module: str
     ports: Mapping[str, tuple[int, ...]]
 
@@ -80,7 +81,7 @@ def _netlist(name: str, body: Mapping[str, Any], modules: Mapping[str, Any], clo
     flip_flops: list[tuple[int, int]] = []
     instances: list[Instance] = []
     greatest = ONE
-    for cell in body["cells"].values():
+    for label, cell in body["cells"].items():
         kind = str(cell["type"])
         pins = {pin: _nets(bits) for pin, bits in cell["connections"].items()}
         greatest = max([greatest, *(net for nets in pins.values() for net in nets)])
@@ -89,7 +90,8 @@ def _netlist(name: str, body: Mapping[str, Any], modules: Mapping[str, Any], clo
         elif kind == FLIP_FLOP:
             flip_flops.append((pins["D"][0], pins["Q"][0]))
         elif kind in modules:
-            instances.append(Instance(kind, {pin: nets for pin, nets in pins.items() if pin != clock}))
+            wired = {pin: nets for pin, nets in pins.items() if pin != clock}
+            instances.append(Instance(str(label), kind, wired))
         elif not kind.startswith("$scopeinfo"):
             message = f"module {name!r} has a cell of unknown type {kind!r}"
             raise DefectError(message)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import singledispatch
 
 import numpy as np
-from amaranth import C, Cat, Value
+from amaranth import C, Cat, Fragment, Value
 
 from simulator.foundation import UserError
 from simulator.hardware.circuits import Circuit
@@ -84,7 +84,12 @@ def check_has_hardware(mac: Mac) -> None:
                 value=value,
                 allowed="1",
             )
-    step_circuit(mac, Circuit(), *(C(0, width) for width in (*mac.pair.register_bits, SumLayout.of(mac).bits)))
+    circuit = Circuit()
+    widths = (*mac.pair.register_bits, SumLayout.of(mac).bits)
+    try:
+        step_circuit(mac, circuit, *(C(0, width) for width in widths))
+    finally:
+        Fragment.get(circuit.module, None)  # Amaranth warns of modules that are made and not used
 
 
 def step_circuit(mac: Mac, circuit: Circuit, activation: Value, weight: Value, old: Value) -> Value:

@@ -22,7 +22,10 @@ MAPPING: Final = (
     "opt -full",
     "setattr -unset init",
     "dfflegalize -cell $_DFF_P_ x",
-    "opt -fast",
+    "simplemap",
+    "opt_expr",
+    "opt_merge",
+    "opt_clean",
     # The default script of abc sweeps equal nodes, which takes minutes on wide multipliers.
     f"abc -script +strash;dc2;map -g {GATES}",
     "opt_clean -purge",
