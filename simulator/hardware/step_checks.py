@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 import numpy as np
@@ -11,7 +13,13 @@ from simulator.hardware.comparisons import Comparison, compare
 from simulator.hardware.gate_simulation import GateSimulation
 from simulator.hardware.processing_element import operand_format
 from simulator.hardware.step_circuit import SumLayout
-from simulator.hardware.step_stimuli import CODES_OF_TABLE, drawn_sums, random_integers, step_stimuli
+from simulator.hardware.step_stimuli import (
+    CODES_OF_TABLE,
+    StepStimuli,
+    drawn_sums,
+    random_integers,
+    step_stimuli,
+)
 from simulator.hardware.synthesized_macs import SynthesizedMac
 from simulator.numerics import Mac
 from simulator.numerics.accumulators import FixedAccumulator
@@ -39,31 +47,40 @@ def sum_words(mac: Mac, sums: Accumulators, infinite: Numbers, overflow: Numbers
     return np.asarray(words)
 
 
-def check_steps(synthesized: SynthesizedMac, seed: int, steps: int) -> Comparison:
-    """Steps of the gates against `Mac.accumulate` and `Mac.step_flags`."""
-    mac = synthesized.mac
-    stimuli = step_stimuli(mac, seed, steps)
+@dataclass(frozen=True, slots=True)
+class ExpectedStep:
+    """Inputs of the MAC's module by port, and the sums with flags that numerics expects of them."""
+
+    inputs: dict[str, Numbers]
+    expected: Numbers
+
+
+def expected_step(mac: Mac, stimuli: StepStimuli, seed: int) -> ExpectedStep:
+    """What `Mac.accumulate` and `Mac.step_flags` make of stimuli; flags are drawn beside the sums."""
     generator = np.random.default_rng([seed, 1])
     count = len(stimuli)
     infinite = generator.integers(0, 4, count) == 0
     overflow = np.where(generator.integers(0, 4, count) == 0, generator.integers(-1, 2, count), 0)
-    expected_sums = mac.accumulate(stimuli.sums, stimuli.activations, stimuli.weights)
+    sums = mac.accumulate(stimuli.sums, stimuli.activations, stimuli.weights)
     raised = mac.step_flags(stimuli.sums, stimuli.activations, stimuli.weights)
     later_overflow = np.where(overflow != 0, overflow, raised.overflow)
-    expected = sum_words(mac, expected_sums, infinite | raised.is_infinite, later_overflow)
-    old = sum_words(mac, stimuli.sums, infinite, overflow)
-    found = evaluate(
-        synthesized.simulation("mac"),
-        {
-            "activation": mac.activation.register_patterns(stimuli.activations),
-            "weight": mac.weight.register_patterns(stimuli.weights),
-            "sum_in": old,
-        },
-        "sum_out",
-    )
+    inputs: dict[str, Numbers] = {
+        "activation": mac.activation.register_patterns(stimuli.activations),
+        "weight": mac.weight.register_patterns(stimuli.weights),
+        "sum_in": sum_words(mac, stimuli.sums, infinite, overflow),
+    }
+    return ExpectedStep(inputs, sum_words(mac, sums, infinite | raised.is_infinite, later_overflow))
+
+
+def check_steps(synthesized: SynthesizedMac, seed: int, steps: int) -> Comparison:
+    """Steps of the gates against numerics."""
+    mac = synthesized.mac
+    stimuli = step_stimuli(mac, seed, steps)
+    step = expected_step(mac, stimuli, seed)
+    found = evaluate(synthesized.simulation("mac"), step.inputs, "sum_out")
     pairs = "all pairs of codes" if stimuli.exhaustive else "directed and random codes"
-    about = {"activation": stimuli.activations, "weight": stimuli.weights, "sum": old}
-    return compare(f"steps, {pairs}", found, expected, about)
+    about = {"activation": stimuli.activations, "weight": stimuli.weights, "sum": step.inputs["sum_in"]}
+    return compare(f"steps, {pairs}", found, step.expected, about)
 
 
 def evaluate(simulation: GateSimulation, inputs: dict[str, Numbers], output: str) -> Numbers:
@@ -119,8 +136,6 @@ def _converted_sums(mac: Mac, generator: np.random.Generator) -> Accumulators:
 
 
 def _near_codes(fmt: Format, fixed: FixedAccumulator) -> Numbers:
-    from fractions import Fraction
-
     if fmt.bits > CODES_OF_TABLE:
         return np.zeros(0, object)
     values = np.unique(fmt.values()[np.isfinite(fmt.values())])

@@ -11,6 +11,7 @@ from functools import singledispatch
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from simulator.foundation.defects import DefectError
 from simulator.numerics import Mac
@@ -36,6 +37,11 @@ class StepStimuli:
 
     def __len__(self) -> int:
         return len(self.activations)
+
+    def part(self, places: npt.NDArray[np.int64]) -> StepStimuli:
+        """Some of them."""
+        chosen = (self.activations[places], self.weights[places], self.sums[places])
+        return StepStimuli(*chosen, exhaustive=self.exhaustive and len(places) == len(self))
 
 
 def step_stimuli(mac: Mac, seed: int, steps: int = RANDOM_STEPS) -> StepStimuli:
