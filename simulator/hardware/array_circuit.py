@@ -35,7 +35,9 @@ class ArrayShape:
                 raise UserError("must be 1 or more", location=name, value=size)
         if rows * columns > MOST_PES:
             raise UserError(
-                "is too large to emit", location="rows x columns", value=f"{rows} x {columns}",
+                "is too large to emit",
+                location="rows x columns",
+                value=f"{rows} x {columns}",
                 allowed=f"up to {MOST_PES} PEs",
             )
         return cls(rows, columns, get_dataflow(dataflow))
@@ -124,7 +126,10 @@ def _array(mac: Mac, shape: ArrayShape, parts: dict[str, Design]) -> Design:
     sums = [top.word_select(j, layout.bits) for j in range(C_)]
     for i in range(R):
         for j in range(C_):
-            new = {name: Signal(len(value), name=f"{name}_{i}_{j}") for name, value in (("across", rows[i]), ("down", columns[j]))}
+            new = {
+                name: Signal(len(value), name=f"{name}_{i}_{j}")
+                for name, value in (("across", rows[i]), ("down", columns[j]))
+            }
             total = Signal(layout.bits, name=f"sum_{i}_{j}")
             pins = {
                 "i_clk": ClockSignal(),
@@ -188,4 +193,3 @@ def _delayed(builder: DesignBuilder, reset: Signal, load: Signal, lanes: int) ->
         builder.module.d.sync += register.eq(enables[-1] & ~reset)
         enables.append(register)
     return enables
-

@@ -40,22 +40,31 @@ def array_stimuli(mac: Mac, shape: ArrayShape, seed: int, length: int, random_ed
     control = _product(shape, length, moving)
     drawn = generator.integers(0, 8, random_edges)
     choices = np.array(
-        [sig.MULTIPLY, sig.MULTIPLY, sig.MULTIPLY, sig.MULTIPLY | moving, moving, 0, sig.MULTIPLY, sig.RESET | moving]
+        [
+            sig.MULTIPLY,
+            sig.MULTIPLY,
+            sig.MULTIPLY,
+            sig.MULTIPLY | moving,
+            moving,
+            0,
+            sig.MULTIPLY,
+            sig.RESET | moving,
+        ]
     )
     drawn = np.where(drawn == 7, np.where(generator.integers(0, 3, random_edges) == 0, 7, 0), drawn)
-    control = np.concatenate([control, choices[drawn]]).astype(np.uint8)
+    pins = np.concatenate([control, choices[drawn]]).astype(np.uint8)
     codes: dict[OperandClass, Codes] = {}
     for operand in shape.flow.entering:
         fmt, width = operand_format(mac, operand), shape.at_edge(operand)
-        codes[operand] = drawn_codes(fmt, generator, len(control) * width).reshape(len(control), width)
+        codes[operand] = drawn_codes(fmt, generator, len(pins) * width).reshape(len(pins), width)
     _skew(mac, shape, codes, length)
     lanes = shape.lanes * shape.flow.circuit.preloads
-    count = len(control) * lanes
+    count = len(pins) * lanes
     # Sums as another array leaves them: steps of the MAC's own, so that none is a code that no sum has.
     a, w = (drawn_codes(fmt, generator, count) for fmt in (mac.activation, mac.weight))
     entering = mac.accumulate(drawn_sums(mac, generator, a, w), a, w)
-    sums = np.asarray(entering).reshape(len(control), lanes)
-    return EdgeStimuli(control, codes, sums)
+    sums = np.asarray(entering).reshape(len(pins), lanes)
+    return EdgeStimuli(pins, codes, sums)
 
 
 def _product(shape: ArrayShape, length: int, moving: int) -> npt.NDArray[np.int64]:

@@ -140,7 +140,9 @@ def table(circuit: Circuit, index: Value, entries: Sequence[int], output_bits: i
     """
     if len(index) < _DELTA_INPUT_BITS:
         return _multiplexers(circuit, index, entries, output_bits)
-    distances = [entry - (place << slope if slope >= 0 else place >> -slope) for place, entry in enumerate(entries)]
+    distances = [
+        entry - (place << slope if slope >= 0 else place >> -slope) for place, entry in enumerate(entries)
+    ]
     if min(distances) < 0 < max(distances):
         return _multiplexers(circuit, index, entries, output_bits)
     sizes = [abs(distance) for distance in distances]

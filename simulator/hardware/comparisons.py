@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,9 +33,9 @@ class Comparison:
 
 def compare(
     what: str,
-    found: npt.NDArray[np.generic],
-    expected: npt.NDArray[np.generic],
-    about: Mapping[str, npt.NDArray[np.generic]],
+    found: npt.NDArray[Any],
+    expected: npt.NDArray[Any],
+    about: Mapping[str, npt.NDArray[Any]],
 ) -> Comparison:
     """Compare unsigned numbers; `about` says by name what led to each."""
     wrong = np.flatnonzero(np.asarray(found.astype(object) != expected.astype(object), np.bool_))

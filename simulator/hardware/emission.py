@@ -98,7 +98,11 @@ def _readme(mac: Mac, shape: ArrayShape, designs: Mapping[str, Design]) -> str:
         "converter": "from a sum to a code of activations",
         "array": f"{shape.rows} x {shape.columns} PEs, decoders and converters at the edges",
     }
-    lines = [f"Hardware of {mac.name}: {mac.pair.specs}, {mac.accumulator}", f"Dataflow: {shape.flow.title}", ""]
+    lines = [
+        f"Hardware of {mac.name}: {mac.pair.specs}, {mac.accumulator}",
+        f"Dataflow: {shape.flow.title}",
+        "",
+    ]
     lines += [f"{designs[role].name}.v: {what}" for role, what in roles.items() if role in designs]
     reason = why_no_converter(mac)
     lines += [] if reason is None else [f"There is no output converter: {reason}."]

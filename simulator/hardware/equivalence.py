@@ -14,6 +14,7 @@ from simulator.hardware.yosys_runs import abc_program, run_yosys
 
 Verdict = Literal["equivalent", "not equivalent", "undecided"]
 
+_PLAIN_RULES: Final = ("proc", "flatten", "wreduce", "booth", "alumacc", "maccmap -unmap", "techmap")
 _RTL: Final = "rtl.blif"
 _GATES: Final = "gates.blif"
 
@@ -35,8 +36,7 @@ def prove_equivalence(synthesized: SynthesizedMac, role: str, *, limit_s: int) -
     """
     name = synthesized.designs[role].name
     rtl = _network(
-        [f"read_rtlil {RTL_FILE}", f"hierarchy -top {name}", "proc", "flatten", "wreduce", "booth", "alumacc"]
-        + ["maccmap -unmap", "techmap"],
+        [f"read_rtlil {RTL_FILE}", f"hierarchy -top {name}", *_PLAIN_RULES],
         {RTL_FILE: rtl_text(synthesized.designs)},
         _RTL,
     )

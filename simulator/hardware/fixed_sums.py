@@ -27,7 +27,9 @@ class Sum:
     overflow: Value
 
 
-def add_product(fixed: FixedAccumulator, mac: Mac, circuit: Circuit, old: Sum, pair: tuple[Value, Value]) -> Sum:
+def add_product(
+    fixed: FixedAccumulator, mac: Mac, circuit: Circuit, old: Sum, pair: tuple[Value, Value]
+) -> Sum:
     """What the register and its flags hold after one more product."""
     increment = increment_of(mac.products, mac, circuit, *pair)
     if fixed.overflow not in _ENDS:

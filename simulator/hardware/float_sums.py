@@ -32,7 +32,7 @@ from simulator.numerics.formats.minifloat import Minifloat
 
 @dataclass(frozen=True, slots=True)
 class StepRounding:
-    """How a float accumulator rounds a step: to nearest even or not, flushing, and the code past the largest."""
+    """How a step rounds: to nearest even or towards zero, flushing or not, to infinity or staying finite."""
 
     to_nearest: bool
     flush: bool
@@ -42,15 +42,19 @@ class StepRounding:
     def of(cls, accumulator: CodedAccumulator) -> StepRounding:
         """The rounding of an accumulator. Raises UserError for a kind without a circuit."""
         if isinstance(accumulator, FloatAccumulator):
-            return cls(True, accumulator.flush_subnormals, accumulator.stays_finite)
+            return cls(
+                to_nearest=True,
+                flush=accumulator.flush_subnormals,
+                saturates=accumulator.stays_finite,
+            )
         if isinstance(accumulator, TruncatedAccumulator):
-            return cls(False, False, True)
+            return cls(to_nearest=False, flush=False, saturates=True)
         raise UserError(f"an accumulator of kind {accumulator.kind!r} has no hardware")
 
 
 @dataclass(frozen=True, slots=True)
 class _Exact:
-    """The exact sum but for a sticky lowest bit: `magnitude * 2**(exponent + scale)`, the exponent unsigned."""
+    """The exact sum but for a sticky lowest bit: `magnitude * 2**(exponent + scale)`; exponent unsigned."""
 
     negative: Value
     magnitude: Value
@@ -59,7 +63,9 @@ class _Exact:
     greatest_exponent: int
 
 
-def add_fused(accumulator: CodedAccumulator, mac: Mac, circuit: Circuit, old: Value, pair: tuple[Value, Value]) -> Value:
+def add_fused(
+    accumulator: CodedAccumulator, mac: Mac, circuit: Circuit, old: Value, pair: tuple[Value, Value]
+) -> Value:
     """The code after one more product."""
     rounding = StepRounding.of(accumulator)
     fmt = accumulator.number_format
@@ -137,7 +143,9 @@ def _bits_below(a: Operand, w: Operand, precision: int) -> int:
     return max(precision + 2 - top, 0)
 
 
-def _normalised(circuit: Circuit, exact: _Exact, least_normal: int, precision: int, *, flush: bool) -> Unrounded:
+def _normalised(
+    circuit: Circuit, exact: _Exact, least_normal: int, precision: int, *, flush: bool
+) -> Unrounded:
     """The leading 1 at the top, or the place of the smallest normal number where subnormals are kept."""
     magnitude, width = exact.magnitude, len(exact.magnitude)
     # The exponent of the top bit, counted from that of the smallest normal number.
@@ -176,4 +184,6 @@ def _with_specials(
     sign = Mux(infinite_product, negative, c.negative)
     past = FloatRange.of(fmt).past_largest
     infinity = Cat(C(past, fmt.bits - 1), sign)
-    return circuit.wire_of("code", Mux(nan, C(fmt.code_of_nan, fmt.bits), Mux(infinite, infinity, code)), fmt.bits)
+    return circuit.wire_of(
+        "code", Mux(nan, C(fmt.code_of_nan, fmt.bits), Mux(infinite, infinity, code)), fmt.bits
+    )

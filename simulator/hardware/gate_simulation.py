@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -73,16 +73,16 @@ class GateSimulation:
         nets[self._state] = nets[self._data]
         self.settle(nets)
 
-    def drive(self, nets: Words, port: str, values: npt.NDArray[np.generic]) -> None:
+    def drive(self, nets: Words, port: str, values: npt.NDArray[Any]) -> None:
         """Put unsigned numbers, one a pattern, on an input."""
         wires = self.netlist.inputs[port]
         nets[np.array(wires, np.int64)] = to_words(values, len(wires))
 
-    def read(self, nets: Words, port: str, patterns: int) -> npt.NDArray[np.generic]:
+    def read(self, nets: Words, port: str, patterns: int) -> npt.NDArray[Any]:
         """Unsigned numbers of an output, one a pattern: uint64, or Python integers above 64 bits."""
         return from_words(nets[np.array(self.netlist.outputs[port], np.int64)], patterns)
 
-    def evaluate(self, inputs: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, npt.NDArray[np.generic]]:
+    def evaluate(self, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Outputs of a netlist without flip-flops, for arrays of unsigned numbers of one length."""
         patterns = len(next(iter(inputs.values())))
         nets = self.start(patterns)
@@ -93,7 +93,7 @@ class GateSimulation:
         return {port: self.read(nets, port, patterns) for port in self.netlist.outputs}
 
 
-def to_words(values: npt.NDArray[np.generic], bits: int) -> Words:
+def to_words(values: npt.NDArray[Any], bits: int) -> Words:
     """[bits, words] of unsigned numbers; numbers may be negative, in two's complement."""
     count = len(values)
     words = np.zeros((bits, -(-count // 64)), np.uint64)
@@ -107,17 +107,19 @@ def to_words(values: npt.NDArray[np.generic], bits: int) -> Words:
     return words
 
 
-def _piece(values: npt.NDArray[np.generic], first: int) -> Words:
+def _piece(values: npt.NDArray[Any], first: int) -> Words:
     """Bits first .. first + 63 of numbers."""
     if values.dtype == object:
         return np.array([(int(value) >> first) & 0xFFFF_FFFF_FFFF_FFFF for value in values], np.uint64)
     if first:
         sign = values.astype(np.int64) < 0 if values.dtype.kind == "i" else np.zeros(len(values), np.bool_)
         return np.where(sign, _ALL, np.uint64(0)).astype(np.uint64)
-    return np.ascontiguousarray(values.astype(np.int64 if values.dtype.kind == "i" else np.uint64)).view(np.uint64)
+    return np.ascontiguousarray(values.astype(np.int64 if values.dtype.kind == "i" else np.uint64)).view(
+        np.uint64
+    )
 
 
-def from_words(words: Words, patterns: int) -> npt.NDArray[np.generic]:
+def from_words(words: Words, patterns: int) -> npt.NDArray[Any]:
     """Unsigned numbers of [bits, words]."""
     pieces = []
     for first in range(0, len(words), 64):
@@ -169,7 +171,9 @@ def _levels(netlist: Netlist) -> list[_Group]:
     return [
         _Group(
             kind,
-            tuple(np.array(column, np.int64) for column in zip(*(gate.inputs for gate in gates), strict=True)),
+            tuple(
+                np.array(column, np.int64) for column in zip(*(gate.inputs for gate in gates), strict=True)
+            ),
             np.array([gate.output for gate in gates], np.int64),
         )
         for (_, kind), gates in sorted(grouped.items(), key=lambda item: item[0])

@@ -26,7 +26,7 @@ _RANDOM_EDGES = 40
 
 @dataclass(frozen=True, slots=True)
 class VerificationSettings:
-    """How much is tried: dataflows, steps of long codes, the seed, and seconds for each proof (0: no proof)."""
+    """How much is tried: dataflows, steps of long codes, the seed, seconds for each proof (0: no proof)."""
 
     dataflows: Sequence[str] = tuple(DATAFLOWS)
     steps: int = RANDOM_STEPS

@@ -45,5 +45,3 @@ def limited(circuit: Circuit, value: Value, least: int, greatest: int, ends: tup
     kept = Mux(value < low, number(low), value) if least < low else value
     kept = Mux(value > high, number(high), kept) if greatest > high else kept
     return circuit.within("limited", kept, max(least, low), min(greatest, high))
-
-

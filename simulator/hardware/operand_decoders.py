@@ -141,7 +141,9 @@ def _(fmt: TaperedLog, circuit: Circuit, register: Value, *, flush: bool) -> Ope
     layout = fmt.layout
     F, E = layout.fraction_bits, layout.signed_exponent_bits
     fields = TaperedRegister.of(register, F, E)
-    linear = table(circuit, fields.fraction, pow2_table(F, fmt.alpha).tolist(), fmt.alpha, slope=fmt.alpha - F)
+    linear = table(
+        circuit, fields.fraction, pow2_table(F, fmt.alpha).tolist(), fmt.alpha, slope=fmt.alpha - F
+    )
     nothing = fields.is_zero | fields.infinite
     significand = Cat(linear, C(1, 1)) & (~nothing).replicate(fmt.alpha + 1)
     return _tapered_operand(circuit, fields, significand, layout.greatest_exponent, fmt.alpha)

@@ -138,7 +138,8 @@ def _steps(circuit: Circuit, source: Operand, unit: int, bits: int) -> Value:
     # From far above down to its place, with one bit behind the units.
     furthest = bits + 1
     least, greatest = (
-        furthest + unit - source.scale - exponent for exponent in (source.greatest_exponent, source.least_exponent)
+        furthest + unit - source.scale - exponent
+        for exponent in (source.greatest_exponent, source.least_exponent)
     )
     distance = circuit.within(
         "distance", number(furthest + unit - source.scale) - source.exponent, least, max(greatest, 0)
@@ -168,5 +169,3 @@ def _(target: LogBase, circuit: Circuit, source: Operand, rule: str) -> Value:
     # The most negative sum has no magnitude in the published converter's register.
     only_top = source.significand[-1] & ~source.significand[:-1].any()
     return Mux(only_top, C(0, target.bits), code)
-
-

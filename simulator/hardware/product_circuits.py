@@ -28,7 +28,9 @@ class Increment:
 
 
 @singledispatch
-def increment_of(rule: Products, _mac: Mac, _circuit: Circuit, _activation: Value, _weight: Value) -> Increment:
+def increment_of(
+    rule: Products, _mac: Mac, _circuit: Circuit, _activation: Value, _weight: Value
+) -> Increment:
     """The increment of two operand registers. Raises UserError for a rule without a circuit."""
     raise UserError(f"products by {type(rule).__name__} have no hardware")
 
@@ -45,7 +47,9 @@ def _(rule: ExactProducts, mac: Mac, circuit: Circuit, activation: Value, weight
     least, greatest = a.least_exponent + w.least_exponent, a.greatest_exponent + w.greatest_exponent
     position = a.scale + w.scale + least - rule.lsb
     if greatest > least:
-        amount = circuit.wire_of("exponent_sum", a.exponent + w.exponent - least, (greatest - least).bit_length())
+        amount = circuit.wire_of(
+            "exponent_sum", a.exponent + w.exponent - least, (greatest - least).bit_length()
+        )
         width = len(value) + greatest - least
         value = shift_left(circuit, value, amount, width).as_signed()
     if position > 0:
@@ -54,7 +58,9 @@ def _(rule: ExactProducts, mac: Mac, circuit: Circuit, activation: Value, weight
         value = value[min(-position, len(value) - 1) :].as_signed()
     width = max(mac.accumulator_bits, _signed_width(rule.limits))
     infinite = a.infinite | a.nan | w.infinite | w.nan
-    return Increment(circuit.wire_of("increment", value, signed(width)), circuit.wire("infinite_operand", infinite))
+    return Increment(
+        circuit.wire_of("increment", value, signed(width)), circuit.wire("infinite_operand", infinite)
+    )
 
 
 def _signed_width(limits: tuple[int, int]) -> int:
@@ -121,7 +127,9 @@ def _(rule: LogProducts, mac: Mac, circuit: Circuit, activation: Value, weight: 
     count = circuit.wire("shift_count", C(top, signed(top.bit_length() + 1)) - total[F:])
     needed = bits.bit_length()
     beyond = count[-1] | count[needed:-1].any() if len(count) - 1 > needed else count[-1]
-    kept = circuit.wire("kept_count", count[: min(needed, len(count) - 1)] | beyond.replicate(min(needed, len(count) - 1)))
+    kept = circuit.wire(
+        "kept_count", count[: min(needed, len(count) - 1)] | beyond.replicate(min(needed, len(count) - 1))
+    )
     shifted = shift_right(circuit, base, kept)
     if len(kept) < needed:  # the count alone cannot shift everything out
         shifted = Mux(count[-1], base[-1].replicate(bits), shifted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,15 @@ from simulator.hardware.step_circuit import SumLayout, needs_valid_bits
 from simulator.hardware.synthesized_macs import SynthesizedMac
 from simulator.numerics import Mac
 
-Numbers = npt.NDArray[np.generic]
+Numbers = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class GridState:
-    """Registers of all PEs of the upright array after an edge: codes by operand, sums with flags; output codes."""
+    """All PEs of the upright array after an edge, and the codes that leave it.
+
+    codes: in the registers of each operand; sums: with their flags (`SumLayout`); outputs: one a lane.
+    """
 
     codes: dict[OperandClass, Numbers]
     sums: Numbers
@@ -81,7 +85,9 @@ class _Tally:
             self.first = f"run {place[0]}, edge {edge}, {what} of PE ({where}): {values}"
 
 
-def check_runs(synthesized: SynthesizedMac, seed: int, *, runs: int, length: int, random_edges: int) -> Comparison:
+def check_runs(
+    synthesized: SynthesizedMac, seed: int, *, runs: int, length: int, random_edges: int
+) -> Comparison:
     """Runs of an array side by side, edge by edge: reset, a product, shift-out, then control in any order."""
     mac, shape = synthesized.mac, synthesized.shape
     stimuli = [array_stimuli(mac, shape, seed + run, length, random_edges) for run in range(runs)]
@@ -110,7 +116,11 @@ def _register_nets(array: Netlist) -> dict[tuple[int, int], dict[str, npt.NDArra
     for instance in array.instances:
         if instance.name.startswith("pe_"):
             _, i, j = instance.name.split("_")
-            ports = {port: np.array(nets, np.int64) for port, nets in instance.ports.items() if port.endswith("_out")}
+            ports = {
+                port: np.array(nets, np.int64)
+                for port, nets in instance.ports.items()
+                if port.endswith("_out")
+            }
             found[int(i), int(j)] = ports
     return found
 

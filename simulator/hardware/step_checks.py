@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,7 @@ _PIECE: Final = 1 << 16
 
 _CONVERTED: Final = 50_000
 
-Numbers = npt.NDArray[np.generic]
+Numbers = npt.NDArray[Any]
 
 
 def sum_words(mac: Mac, sums: Accumulators, infinite: Numbers, overflow: Numbers) -> Numbers:
@@ -103,7 +104,9 @@ def check_decoders(synthesized: SynthesizedMac) -> list[Comparison]:
         fmt = operand_format(synthesized.mac, operand)
         codes = np.arange(1 << fmt.bits).astype(fmt.code_dtype)
         registers = evaluate(synthesized.simulation(role), {"code": codes}, "register")
-        found.append(compare(f"{operand} decoder, all codes", registers, fmt.register_patterns(codes), {"code": codes}))
+        found.append(
+            compare(f"{operand} decoder, all codes", registers, fmt.register_patterns(codes), {"code": codes})
+        )
     return found
 
 
@@ -129,7 +132,9 @@ def _converted_sums(mac: Mac, generator: np.random.Generator) -> Accumulators:
     if not isinstance(accumulator, FixedAccumulator):
         a = np.zeros(_CONVERTED, mac.activation.code_dtype)
         drawn = drawn_sums(mac, generator, a, np.zeros(_CONVERTED, mac.weight.code_dtype))
-        return np.concatenate([drawn, accumulator.checked(np.arange(1 << min(accumulator.width, CODES_OF_TABLE)))])
+        return np.concatenate(
+            [drawn, accumulator.checked(np.arange(1 << min(accumulator.width, CODES_OF_TABLE)))]
+        )
     drawn = random_integers(accumulator, generator, _CONVERTED)
     near = _near_codes(mac.activation, accumulator)
     return np.concatenate([drawn, near.astype(accumulator.dtype)])
@@ -141,7 +146,7 @@ def _near_codes(fmt: Format, fixed: FixedAccumulator) -> Numbers:
     values = np.unique(fmt.values()[np.isfinite(fmt.values())])
     step = max(1, len(values) // 2048)
     exact = [Fraction(float(value)) / fixed.unit for value in values[::step]]
-    middles = [(low + high) / 2 for low, high in zip(exact, exact[1:], strict=False)]
+    middles = [(low + high) / 2 for low, high in pairwise(exact)]
     places = {int(place // 1) + nudge for place in (*exact, *middles) for nudge in (-1, 0, 1, 2)}
     places |= {fixed.lowest, fixed.lowest + 1, fixed.highest, fixed.highest - 1, 0}
     kept = sorted(place for place in places if fixed.lowest <= place <= fixed.highest)

@@ -98,8 +98,12 @@ def step_circuit(mac: Mac, circuit: Circuit, activation: Value, weight: Value, o
 
 
 @singledispatch
-def _step(accumulator: Accumulator, mac: Mac, _circuit: Circuit, _old: Value, _pair: tuple[Value, Value]) -> Value:
-    raise UserError(f"MAC {mac.name!r} has no hardware: there is no circuit of its {accumulator.kind} accumulator")
+def _step(
+    accumulator: Accumulator, mac: Mac, _circuit: Circuit, _old: Value, _pair: tuple[Value, Value]
+) -> Value:
+    raise UserError(
+        f"MAC {mac.name!r} has no hardware: there is no circuit of its {accumulator.kind} accumulator"
+    )
 
 
 @_step.register

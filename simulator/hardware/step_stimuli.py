@@ -1,4 +1,4 @@
-"""Operands and sums that a step is tried with: all pairs of short codes, directed and random ones of long codes.
+"""Operands and sums that a step is tried with: all pairs of short codes, some of long codes.
 
 Half of the sums are drawn at random over all magnitudes. The others are placed where steps go wrong: at the
 ends of the register, at powers of two, and where a sum and its product nearly cancel or just overlap.
@@ -50,12 +50,12 @@ def step_stimuli(mac: Mac, seed: int, steps: int = RANDOM_STEPS) -> StepStimuli:
     a_bits, w_bits = mac.activation.bits, mac.weight.bits
     exhaustive = a_bits + w_bits <= EXHAUSTIVE_BITS
     if exhaustive:
-        a, w = (grid.reshape(-1) for grid in np.meshgrid(np.arange(1 << a_bits), np.arange(1 << w_bits)))
-        repeats = max(SUMS_A_PAIR, -(-steps // len(a)) if len(a) < steps // SUMS_A_PAIR else 0)
-        a, w = np.tile(a, repeats), np.tile(w, repeats)
+        pairs = np.arange(1 << (a_bits + w_bits))
+        pairs = np.tile(pairs, max(SUMS_A_PAIR, -(-steps // len(pairs))))
+        activations = (pairs >> w_bits).astype(mac.activation.code_dtype)
+        weights = (pairs & ((1 << w_bits) - 1)).astype(mac.weight.code_dtype)
     else:
-        a, w = (drawn_codes(fmt, generator, steps) for fmt in (mac.activation, mac.weight))
-    activations, weights = a.astype(mac.activation.code_dtype), w.astype(mac.weight.code_dtype)
+        activations, weights = (drawn_codes(fmt, generator, steps) for fmt in (mac.activation, mac.weight))
     sums = drawn_sums(mac, generator, activations, weights)
     return StepStimuli(activations, weights, sums, exhaustive)
 
@@ -65,7 +65,7 @@ def drawn_codes(fmt: Format, generator: np.random.Generator, count: int) -> Code
     special = special_codes(fmt)
     near = generator.choice(special, count) + generator.integers(-2, 3, count)
     codes = np.where(generator.random(count) < 0.5, near, generator.integers(0, 1 << fmt.bits, count))
-    return (codes & ((1 << fmt.bits) - 1)).astype(fmt.code_dtype)
+    return np.asarray(codes & ((1 << fmt.bits) - 1)).astype(fmt.code_dtype)
 
 
 def special_codes(fmt: Format) -> Codes:
@@ -73,7 +73,9 @@ def special_codes(fmt: Format) -> Codes:
     values = [0.0, -0.0, fmt.largest, fmt.lowest, fmt.smallest_positive, -fmt.smallest_positive]
     values += [1.0, -1.0, fmt.smallest_normal, -fmt.smallest_normal, np.inf, -np.inf, np.nan]
     powers = np.arange(fmt.bits, dtype=np.int64)
-    return np.concatenate([fmt.encode(np.array(values)).astype(np.int64), 1 << powers, (1 << (powers + 1)) - 1])
+    return np.concatenate(
+        [fmt.encode(np.array(values)).astype(np.int64), 1 << powers, (1 << (powers + 1)) - 1]
+    )
 
 
 @singledispatch
@@ -93,12 +95,12 @@ def random_integers(fixed: FixedAccumulator, generator: np.random.Generator, cou
     lengths = generator.integers(0, fixed.bits, count)
     if fixed.bits <= 63:
         magnitudes = words[0] & ((np.int64(1) << lengths) - 1)
-        return np.where(words[1] & 1, ~magnitudes, magnitudes)
+        return np.asarray(np.where(words[1] & 1, ~magnitudes, magnitudes))
     whole = (words[0].astype(object) << 63) | words[1].astype(object)
     masks = np.array([(1 << int(length)) - 1 for length in lengths], object)
     signs = generator.integers(0, 2, count).astype(bool)
     magnitudes = whole & masks
-    return np.where(signs, -1 - magnitudes, magnitudes).astype(fixed.dtype)
+    return np.asarray(np.where(signs, -1 - magnitudes, magnitudes), fixed.dtype)
 
 
 @_sums.register

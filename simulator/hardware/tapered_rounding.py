@@ -1,4 +1,4 @@
-"""The last rounding of posits and tapered log numbers: shifted behind the run of the regime, to nearest even."""
+"""The last rounding of posits and tapered log numbers: to nearest even, behind the run of the regime."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def round_to_magnitude(
     The signed exponent is held between the layout's ends; the fraction has `trailing_bits` more than a code.
     """
     S, top = layout.exponent_field_bits, layout.bits - 2
-    offset = circuit.within("offset", exponent + number(layout.greatest_exponent), 0, 2 * layout.greatest_exponent)
+    offset = circuit.within(
+        "offset", exponent + number(layout.greatest_exponent), 0, 2 * layout.greatest_exponent
+    )
     step = offset[S:]
     places = 1 << len(step)
     regimes = [min(place - top, top) for place in range(places)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.hardware.array_circuit import ArrayShape
-from simulator.hardware.array_stimuli import EdgeStimuli, array_stimuli
+from simulator.hardware.array_stimuli import array_stimuli
 from simulator.hardware.designs import CLOCK, Design, Port
 from simulator.hardware.sequential_checks import array_inputs, grid_states, joined
 from simulator.hardware.step_checks import expected_step
@@ -18,7 +18,7 @@ from simulator.hardware.step_circuit import SumLayout
 from simulator.hardware.step_stimuli import step_stimuli
 from simulator.numerics import Mac
 
-Numbers = npt.NDArray[np.generic]
+Numbers = npt.NDArray[Any]
 
 _STEPS: Final = 4096
 _RANDOM_EDGES: Final = 200
@@ -54,12 +54,8 @@ def array_testbench(mac: Mac, shape: ArrayShape, design: Design, length: int, se
         expected = {"sums": joined(state.sums[-1][None], SumLayout.of(mac).bits)}
         if any(port.name == "codes" for port in design.outputs):
             expected["codes"] = joined(state.outputs[None], mac.activation.bits)
-        edges.append(_pins(mac, shape, stimuli, edge) | expected)
+        edges.append(array_inputs(mac, shape, [stimuli], edge) | expected)
     return _testbench(design, edges)
-
-
-def _pins(mac: Mac, shape: ArrayShape, stimuli: EdgeStimuli, edge: int) -> dict[str, Numbers]:
-    return array_inputs(mac, shape, [stimuli], edge)
 
 
 def _testbench(design: Design, batches: Sequence[Mapping[str, Numbers]]) -> Testbench:
@@ -79,7 +75,6 @@ def _testbench(design: Design, batches: Sequence[Mapping[str, Numbers]]) -> Test
         pins=",\n    ".join(_pin_list(design)),
         edge=_CLOCKED if design.has_clock else "    #1;",
         checks="\n".join(_checks(design)),
-        most=_MOST_SHOWN,
     )
     return Testbench(name, text, vector_file, "\n".join(rows) + "\n")
 
@@ -121,7 +116,8 @@ def _checks(design: Design) -> list[str]:
         f"      if ({port.name} !== expected_{port.name}) begin\n"
         f"        errors = errors + 1;\n"
         f"        if (errors <= {_MOST_SHOWN})\n"
-        f'          $display("row %0d: {port.name} is %h, expected %h", row, {port.name}, expected_{port.name});\n'
+        f'          $display("row %0d: {port.name} is %h, expected %h",\n'
+        f"                   row, {port.name}, expected_{port.name});\n"
         f"      end"
         for port in design.outputs
     ]
