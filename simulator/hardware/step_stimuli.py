@@ -109,11 +109,12 @@ def _(fixed: FixedAccumulator, mac: Mac, generator: np.random.Generator, a: Code
     drawn = random_integers(fixed, generator, count).astype(object)
     increments = np.asarray(mac.product(a, w)).astype(object)
     nudges = generator.integers(-2, 3, count).astype(object)
-    ends = np.where(generator.integers(0, 2, count) == 1, fixed.lowest, fixed.highest).astype(object)
+    at_top = generator.integers(0, 2, count) == 1
+    ends = np.where(at_top, np.array(fixed.highest, object), np.array(fixed.lowest, object))
     choice = generator.integers(0, 6, count)
     sums = np.where(choice == 0, ends - increments + nudges, drawn)
     sums = np.where(choice == 1, nudges - increments, sums)
-    sums = np.where(choice == 2, ends - abs(nudges) * np.sign(ends.astype(float)).astype(int), sums)
+    sums = np.where(choice == 2, ends - abs(nudges) * np.where(at_top, 1, -1), sums)
     half = 1 << (fixed.bits - 1)
     return np.asarray(((sums + half) % (2 * half)) - half).astype(fixed.dtype)
 

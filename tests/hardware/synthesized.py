@@ -9,7 +9,8 @@ from dataclasses import replace
 from functools import cache
 
 from simulator.hardware.array_circuit import ArrayShape
-from simulator.hardware.designs import Design
+from simulator.hardware.designs import Design, DesignBuilder
+from simulator.hardware.step_circuit import SumLayout
 from simulator.hardware.synthesized_macs import SynthesizedMac
 from simulator.numerics import get_mac
 
@@ -27,6 +28,38 @@ def with_text(original: SynthesizedMac, role: str, text: str) -> SynthesizedMac:
         role: replace(original.designs[role], text=text),
     }
     return SynthesizedMac.mapped(original.mac, original.shape, designs)
+
+
+def from_codes(original: SynthesizedMac) -> SynthesizedMac:
+    """The same with one module more, `codes`: the MAC behind its decoders, without flags that cannot be.
+
+    Its inputs are what can occur: a register of 12 bits has patterns that no code has, and a sum does not
+    overflow in both directions first.
+    """
+    from amaranth import Cat, Instance, Signal
+
+    mac, layout = original.mac, SumLayout.of(original.mac)
+    builder = DesignBuilder("mac_from_codes")
+    registers = {}
+    for operand, fmt in (("activation", mac.activation), ("weight", mac.weight)):
+        code = builder.input(operand, fmt.bits)
+        registers[operand] = code
+        decoder = original.designs.get(f"{operand}_decoder")
+        if decoder is not None:
+            registers[operand] = Signal(fmt.register_bits, name=f"{operand}_register")
+            builder.module.submodules[operand] = Instance(
+                decoder.name, i_code=code, o_register=registers[operand]
+            )
+    old, new = builder.input("sum_in", layout.bits), builder.output("sum_out", layout.bits)
+    possible = Cat(old[:-1], old[-1] & ~old[-2]) if layout.overflow_bits else old
+    builder.module.submodules.mac = Instance(
+        original.designs["mac"].name,
+        i_activation=registers["activation"],
+        i_weight=registers["weight"],
+        i_sum_in=possible,
+        o_sum_out=new,
+    )
+    return SynthesizedMac.mapped(mac, original.shape, {**original.designs, "codes": builder.build()})
 
 
 SWAPPED = {
@@ -60,7 +93,7 @@ def mutants(text: str, count: int, seed: int) -> list[str]:
                 places.append((number, ""))
         elif found := re.match(r"(\s+connect .*?)(\d+)'([01]+)(.*)$", line):
             bits = found[3]
-            flipped = ("1" if bits[0] == "0" else "0") + bits[1:]
+            flipped = bits[:-1] + ("1" if bits[-1] == "0" else "0")
             places.append((number, f"{found[1]}{found[2]}'{flipped}{found[4]}"))
         elif re.match(r"\s+parameter \\[AB]_SIGNED 1", line):
             places.append((number, line.replace("SIGNED 1", "SIGNED 0")))

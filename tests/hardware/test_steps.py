@@ -150,6 +150,17 @@ def test_random_macs(seed: int) -> None:
     check_random(seed)
 
 
+@pytest.mark.parametrize("overflow", ["wrap", "saturate", "sticky"])
+def test_accumulators_of_more_than_64_bits(overflow: str) -> None:
+    accumulator = {"kind": "fixed", "bits": 101, "lsb": -40, "overflow": overflow}
+    unit = get_mac({"activation": "e5m2sat", "weight": "e5m3", "accumulator": accumulator})
+    hardware = SynthesizedMac.of(unit, ArrayShape.of(1, 1, "os"))
+    step, converter = check_steps(hardware, 0, 20_000), check_converter(hardware, 0)
+    assert converter is not None
+    assert step.compared == 20_000
+    assert (step.first, converter.first) == (None, None)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(100, 300, 20))
 def test_two_hundred_random_macs(first: int) -> None:
