@@ -49,6 +49,27 @@ def is_constant(value: Value) -> bool:
     return type(value).__name__ == "Const"
 
 
+def is_zero(value: Value) -> bool:
+    """Whether a value is the constant 0."""
+    return is_constant(value) and not value.value
+
+
+def any_of(*flags: Value) -> Value:
+    """Whether any of some single bits is 1; those that never are make no hardware."""
+    used = [flag for flag in flags if not is_zero(flag)]
+    total = used[0] if used else C(0, 1)
+    for flag in used[1:]:
+        total = total | flag
+    return total
+
+
+def differs(one: Value, other: Value) -> Value:
+    """Exclusive or of two single bits, without hardware for one that is never 1."""
+    if is_zero(one):
+        return other
+    return one if is_zero(other) else one ^ other
+
+
 def shift_left(circuit: Circuit, value: Value, amount: Value, width: int) -> Value:
     """The lowest `width` bits of `value << amount`; signed values are extended first."""
     shifted = circuit.wire_of("shift", value, width)
@@ -108,7 +129,7 @@ def one_at(circuit: Circuit, position_from_top: Value, width: int) -> Value:
 
 def conditional_negation(circuit: Circuit, value: Value, negative: Value) -> Value:
     """`-value` where negative, one bit wider and signed; the value signed as it is where never negative."""
-    if is_constant(negative) and not negative.value:
+    if is_zero(negative):
         return value if value.shape().signed else Cat(value, C(0, 1)).as_signed()
     width = len(value) + 1
     extended = circuit.wire_of("extended", value, signed(width))

@@ -15,6 +15,9 @@ from amaranth import C, Cat, Mux, Value, signed
 from simulator.foundation import UserError
 from simulator.hardware.circuits import (
     Circuit,
+    any_of,
+    differs,
+    is_zero,
     leading_zeros,
     not_negative,
     number,
@@ -73,7 +76,7 @@ def add_fused(
     a = decode_register(mac.activation, circuit, pair[0], flush=rounding.flush)
     w = decode_register(mac.weight, circuit, pair[1], flush=rounding.flush)
     c = decode_register(fmt, circuit, old, flush=rounding.flush)
-    negative = circuit.wire("negative_product", a.negative ^ w.negative)
+    negative = circuit.wire("negative_product", differs(a.negative, w.negative))
     exact = _sum(circuit, a, w, c, negative)
     past = FloatRange.of(fmt)
     magnitude = pack(
@@ -116,7 +119,7 @@ def _sum(circuit: Circuit, a: Operand, w: Operand, c: Operand, negative: Value) 
     kept, lost = shifted_down(circuit, placed, amount)
     addend = circuit.wire("addend", Cat(lost, kept))
     shifted_product = circuit.wire("placed_product", Cat(C(0, below + 1), product))
-    subtract = circuit.wire("subtract", negative ^ c.negative)
+    subtract = circuit.wire("subtract", differs(negative, c.negative))
     width = len(addend) + 2
     total = circuit.wire_of(
         "total",
@@ -174,16 +177,19 @@ def _with_specials(
     circuit: Circuit, fmt: Minifloat, operands: tuple[Operand, Operand, Operand], negative: Value, code: Value
 ) -> Value:
     a, w, c = operands
-    infinite_product = circuit.wire("infinite_product", a.infinite | w.infinite)
-    a_zero = ~(a.significand.any() | a.infinite | a.nan)
-    w_zero = ~(w.significand.any() | w.infinite | w.nan)
-    nothing_times_infinite = (a_zero & w.infinite) | (w_zero & a.infinite)
-    opposite = infinite_product & c.infinite & (negative ^ c.negative)
-    nan = circuit.wire("nan_sum", a.nan | w.nan | c.nan | nothing_times_infinite | opposite)
-    infinite = circuit.wire("infinite_sum", infinite_product | c.infinite)
+    infinite_product = any_of(a.infinite, w.infinite)
+    invalid = [each.nan for each in operands]
+    for zero, infinite in ((a, w), (w, a)):
+        if not is_zero(infinite.infinite):
+            something = any_of(zero.significand.any(), zero.infinite, zero.nan)
+            invalid.append(~something & infinite.infinite)
+    if not (is_zero(infinite_product) or is_zero(c.infinite)):
+        invalid.append(infinite_product & c.infinite & (negative ^ c.negative))
+    nan = circuit.wire("nan_sum", any_of(*invalid))
+    any_infinite = circuit.wire("infinite_sum", any_of(infinite_product, c.infinite))
     sign = Mux(infinite_product, negative, c.negative)
     past = FloatRange.of(fmt).past_largest
     infinity = Cat(C(past, fmt.bits - 1), sign)
     return circuit.wire_of(
-        "code", Mux(nan, C(fmt.code_of_nan, fmt.bits), Mux(infinite, infinity, code)), fmt.bits
+        "code", Mux(nan, C(fmt.code_of_nan, fmt.bits), Mux(any_infinite, infinity, code)), fmt.bits
     )

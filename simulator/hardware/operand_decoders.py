@@ -11,7 +11,7 @@ from functools import singledispatch
 from amaranth import C, Cat, Value
 
 from simulator.foundation import UserError
-from simulator.hardware.circuits import Circuit, conditional_negation, table
+from simulator.hardware.circuits import Circuit, any_of, conditional_negation, is_zero, table
 from simulator.numerics.formats import Format
 from simulator.numerics.formats.fixed_point import FixedPoint
 from simulator.numerics.formats.log import FlatLog, TaperedLog
@@ -108,11 +108,14 @@ def _float_operand(
     M, E = fmt.fraction_bits, fmt.exponent_field_bits
     field = register[M : M + E]
     is_normal = circuit.wire("is_normal", field.any())
-    special = infinite | nan
+    special = any_of(infinite, nan)
     # Field 0 has the step of field 1.
     exponent = circuit.wire("exponent", Cat(field[0] | ~is_normal, field[1:]))
-    kept = ~special & is_normal if flush else ~special
-    significand = Cat(register[:M], is_normal) & kept.replicate(M + 1)
+    significand = Cat(register[:M], is_normal)
+    if flush:
+        significand = significand & is_normal.replicate(M + 1)
+    if not is_zero(special):
+        significand = significand & (~special).replicate(M + 1)
     top = (1 << E) - 1 - (1 if fmt.has_infinity else 0)
     return Operand(
         negative=register[-1] if fmt.signed else _NO,

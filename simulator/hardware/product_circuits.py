@@ -8,7 +8,15 @@ from functools import singledispatch
 from amaranth import C, Cat, Mux, Value, signed
 
 from simulator.foundation import UserError
-from simulator.hardware.circuits import Circuit, conditional_negation, shift_left, shift_right, table
+from simulator.hardware.circuits import (
+    Circuit,
+    any_of,
+    conditional_negation,
+    differs,
+    shift_left,
+    shift_right,
+    table,
+)
 from simulator.hardware.operand_decoders import TaperedRegister, decode_register, signed_factor
 from simulator.numerics import Mac
 from simulator.numerics.formats.log import FlatLog, LogBase, TaperedLog
@@ -42,7 +50,7 @@ def _(rule: ExactProducts, mac: Mac, circuit: Circuit, activation: Value, weight
     w = decode_register(rule.weight, circuit, weight, flush=False)
     (a_factor, a_negative), (w_factor, w_negative) = signed_factor(a), signed_factor(w)
     product = circuit.wire("product", a_factor * w_factor)
-    negative = _exclusive_or(a_negative, w_negative)
+    negative = differs(a_negative, w_negative)
     value = circuit.wire("signed_product", conditional_negation(circuit, product, negative))
     least, greatest = a.least_exponent + w.least_exponent, a.greatest_exponent + w.greatest_exponent
     position = a.scale + w.scale + least - rule.lsb
@@ -57,7 +65,7 @@ def _(rule: ExactProducts, mac: Mac, circuit: Circuit, activation: Value, weight
     elif position < 0:
         value = value[min(-position, len(value) - 1) :].as_signed()
     width = max(mac.accumulator_bits, _signed_width(rule.limits))
-    infinite = a.infinite | a.nan | w.infinite | w.nan
+    infinite = any_of(a.infinite, a.nan, w.infinite, w.nan)
     return Increment(
         circuit.wire_of("increment", value, signed(width)), circuit.wire("infinite_operand", infinite)
     )
@@ -65,15 +73,6 @@ def _(rule: ExactProducts, mac: Mac, circuit: Circuit, activation: Value, weight
 
 def _signed_width(limits: tuple[int, int]) -> int:
     return max(abs(limit) for limit in limits).bit_length() + 1
-
-
-def _exclusive_or(one: Value, other: Value) -> Value:
-    constants = [value for value in (one, other) if type(value).__name__ == "Const" and not value.value]
-    if len(constants) == 2:
-        return C(0, 1)
-    if constants:
-        return other if constants[0] is one else one
-    return one ^ other
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from simulator.hardware.array_circuit import ArrayShape
 from simulator.hardware.designs import Design, DesignBuilder
 from simulator.hardware.step_circuit import SumLayout
 from simulator.hardware.synthesized_macs import SynthesizedMac
+from simulator.hardware.yosys_runs import run_yosys
 from simulator.numerics import get_mac
 
 
@@ -66,7 +67,7 @@ SWAPPED = {
     "$add": "$sub",
     "$sub": "$add",
     "$and": "$or",
-    "$or": "$xor",
+    "$or": "$and",
     "$xor": "$or",
     "$eq": "$ne",
     "$ne": "$eq",
@@ -82,8 +83,9 @@ SWAPPED = {
 
 
 def mutants(text: str, count: int, seed: int) -> list[str]:
-    """RTLIL with one cell, one constant, one sign or one multiplexer changed each."""
-    lines = text.split("\n")
+    """RTLIL with one cell, one constant, one sign or one multiplexer changed each; none in unused cells."""
+    used = run_yosys(["read_rtlil a.il", "opt_clean", "write_rtlil b.il"], {"a.il": text}, ["b.il"])
+    lines = used.files["b.il"].split("\n")
     places: list[tuple[int, str]] = []
     for number, line in enumerate(lines):
         if found := re.match(r"\s+cell (\$\w+) ", line):
