@@ -150,7 +150,14 @@ def test_random_macs(seed: int) -> None:
     check_random(seed)
 
 
-@pytest.mark.parametrize("overflow", ["wrap", "saturate", "sticky"])
+@pytest.mark.parametrize(
+    "overflow",
+    [
+        "saturate",
+        pytest.param("wrap", marks=pytest.mark.slow),
+        pytest.param("sticky", marks=pytest.mark.slow),
+    ],
+)
 def test_accumulators_of_more_than_64_bits(overflow: str) -> None:
     accumulator = {"kind": "fixed", "bits": 101, "lsb": -40, "overflow": overflow}
     unit = get_mac({"activation": "e5m2sat", "weight": "e5m3", "accumulator": accumulator})
