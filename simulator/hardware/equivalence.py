@@ -48,14 +48,18 @@ def prove_equivalence(synthesized: SynthesizedMac, role: str, *, limit_s: int) -
     with TemporaryDirectory(prefix="systolic-cec-") as folder:
         for file, text in ((_RTL, rtl), (_GATES, gates)):
             (Path(folder) / file).write_text(text, encoding="utf-8")
-        command = f"cec -T {limit_s} {_RTL} {_GATES}"
-        done = subprocess.run(  # noqa: S603 - the package's own program
-            [str(abc_program()), "-c", command],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = f"cec -T {limit_s} {_RTL} {_GATES}"  # ABC looks at its limit now and then
+        try:
+            done = subprocess.run(  # noqa: S603 - the package's own program
+                [str(abc_program()), "-c", command],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=limit_s,
+            )
+        except subprocess.TimeoutExpired:
+            return Equivalence(name, "undecided", limit_s)
     return Equivalence(name, _verdict(done.stdout, name), limit_s)
 
 

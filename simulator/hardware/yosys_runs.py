@@ -44,7 +44,7 @@ def run_yosys(script: Sequence[str], inputs: Mapping[str, str], outputs: Sequenc
     """Run a script, a command a line, on text files by name, in a temporary folder.
 
     Raises:
-        UserError: the package is missing.
+        UserError: the package is missing, or Yosys takes too long.
         DefectError: Yosys refused the script; its last words are in the message.
     """
     require_wheels()
@@ -53,14 +53,18 @@ def run_yosys(script: Sequence[str], inputs: Mapping[str, str], outputs: Sequenc
         for file, text in inputs.items():
             (folder / file).write_text(text, encoding="utf-8")
         (folder / "script.ys").write_text("\n".join(script), encoding="utf-8")
-        done = subprocess.run(  # noqa: S603 - our own script
-            [sys.executable, "-c", _RUNNER, "script.ys"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_LONGEST_S,
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - our own script
+                [sys.executable, "-c", _RUNNER, "script.ys"],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_LONGEST_S,
+            )
+        except subprocess.TimeoutExpired as error:
+            message = f"Yosys has not finished in {_LONGEST_S} s: the MAC is too large for it"
+            raise UserError(message) from error
         missing = [file for file in outputs if not (folder / file).exists()]
         if done.returncode or missing:
             last = " | ".join((done.stdout + done.stderr).strip().splitlines()[-4:])

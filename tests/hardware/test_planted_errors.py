@@ -117,3 +117,9 @@ def test_a_proof_says_that_a_mutant_differs() -> None:
         original.mac, original.shape, original.designs, mutant.netlist_text, mutant.netlists
     )
     assert prove_equivalence(gates, "mac", limit_s=60).verdict == "not equivalent"
+
+
+@pytest.mark.slow
+def test_a_proof_that_does_not_end_is_no_answer() -> None:
+    found = prove_equivalence(synthesized("fp32"), "mac", limit_s=1)
+    assert (found.verdict, found.limit_s) == ("undecided", 1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import numpy as np
 import pytest
 
@@ -12,7 +15,9 @@ from tests.reference import mac as reference
 pytest.importorskip("amaranth", reason="needs Amaranth: pip install 'systolic-simulator[rtl]'")
 pytest.importorskip("pyosys", reason="needs pyosys: pip install 'systolic-simulator[rtl]'")
 
+from simulator.foundation import UserError
 from simulator.hardware.array_circuit import ArrayShape
+from simulator.hardware.operand_decoders import decode_register
 from simulator.hardware.step_checks import check_converter, check_decoders, check_steps, evaluate
 from simulator.hardware.synthesized_macs import SynthesizedMac
 from tests.hardware.synthesized import synthesized
@@ -173,3 +178,10 @@ def test_accumulators_of_more_than_64_bits(overflow: str) -> None:
 def test_two_hundred_random_macs(first: int) -> None:
     for seed in range(first, first + 20):
         check_random(seed)
+
+
+def test_parts_without_a_circuit_are_named() -> None:
+    strange = SimpleNamespace(spec="ternary3", family="ternary")
+    message = "format 'ternary3' has no hardware: there is no decoder of the family 'ternary'"
+    with pytest.raises(UserError, match=message):
+        decode_register(cast("Any", strange), cast("Any", None), None, flush=False)
