@@ -105,7 +105,9 @@ def test_mutants_of_an_exact_sum_are_caught_or_no_change() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_ten_mutants_of_each_family_are_caught_or_no_change(family: str) -> None:
     caught, equivalent = is_caught_or_equivalent(family, 3, 10)
-    assert caught + equivalent == 10
+    # The step of int8 has eight places only that can be changed.
+    assert caught + equivalent == (8 if family == "int8" else 10)
+    assert caught >= 6
 
 
 def test_a_proof_says_that_a_mutant_differs() -> None:
