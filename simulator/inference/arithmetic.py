@@ -35,14 +35,13 @@ def float32_product(product: Product, activations: Tensor, second: Tensor | None
 
     These are the bits of the MAC `fp32`, without the detour over codes.
     """
-    from simulator.numerics.engines.sequential_kernels import multiply_native
+    from simulator.numerics.engines.tile_kernels import multiply
 
     activations = np.ascontiguousarray(activations, np.float32)
-    direct = depthwise_window(product)
-    if direct is not None and product.weights is not None:
-        padded = direct.padded(activations, 0.0)
+    window = depthwise_window(product, activations.shape)
+    if window is not None and product.weights is not None:
         return _raised(
-            product, real_convolution(padded, product.weights[:, :, 0], direct.window), activations
+            product, real_convolution(activations, product.weights[:, :, 0], window), activations
         )
     if is_pointwise(product, activations.shape) and product.weights is not None:
         raised = real_products(channels_first(activations), product.weights[0].T)
@@ -55,7 +54,7 @@ def float32_product(product: Product, activations: Tensor, second: Tensor | None
     for a, w, group in zip(lowered, right, sums, strict=True):
         for_row_ranges(
             len(a),
-            partial(multiply_native, a, w, group),
+            partial(multiply, a, w, group, ()),
             threads=1 if a.size * w.shape[1] < _SMALL_PRODUCT else None,
         )
     if product.bias is not None:
@@ -158,12 +157,11 @@ def mac_product(product: Product, plan: LayerPlan, activations: Tensor, second: 
 
 def _depthwise(product: Product, plan: LayerPlan, operands: Operands) -> LayerSums | None:
     """A depthwise convolution without lowering; None for other layers, and where no fast way is exact."""
-    direct = depthwise_window(product)
-    if direct is None:
+    window = depthwise_window(product, operands.encoded.codes.shape)
+    if window is None:
         return None
-    padded = direct.padded(operands.encoded.codes, operands.zero)
     weights = plan.weights_as("depthwise", lambda codes: codes[:, :, 0])
-    found = depthwise.attempt(plan.mac, padded, weights, direct.window)
+    found = depthwise.attempt(plan.mac, operands.encoded.codes, weights, window, operands.zero)
     if found is None:
         return None
     infinite = found.is_infinite

@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from simulator.inference.layer_products import Product, Window
+from simulator.inference.layer_products import Product
 from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines import depthwise
 
 
-@dataclass(frozen=True, slots=True)
-class DirectDepthwise:
-    """A depthwise convolution of a layer's own input tensor."""
-
-    layer: Window
-    window: depthwise.Window
-
-    def padded(self, tensor: Tensor, zero: float) -> Tensor:
-        """The input [batch, channels, height, width] with `zero` around it."""
-        top, left, bottom, right = self.layer.over(tensor.shape).padding
-        if not (top or left or bottom or right):
-            return np.ascontiguousarray(tensor)
-        batch, channels, height, width = tensor.shape
-        shape = (batch, channels, height + top + bottom, width + left + right)
-        around = np.full(shape, zero, tensor.dtype)
-        around[:, :, top : top + height, left : left + width] = tensor
-        return around
-
-
-def depthwise_window(product: Product) -> DirectDepthwise | None:
-    """The depthwise convolution that a product is; None for products of any other kind."""
+def depthwise_window(product: Product, shape: tuple[int, ...]) -> depthwise.Window | None:
+    """The depthwise convolution that a product is of an input of this shape; None for any other kind."""
     window, weights = product.window, product.weights
     if window is None or weights is None or window.groups == 1:
         return None
     if window.groups != window.filters or weights.shape[1] != window.kernel[0] * window.kernel[1]:
         return None
-    return DirectDepthwise(window, depthwise.Window(window.kernel, window.stride, window.dilation))
+    padding = window.over(shape).padding
+    return depthwise.Window(window.kernel, window.stride, window.dilation, padding)
 
 
 FEWEST_PIXELS = 32

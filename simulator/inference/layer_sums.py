@@ -77,7 +77,7 @@ def real_values(plan: LayerPlan, sums: LayerSums) -> Tensor:
     bias = None if plan.bias is None else sums.per_channel(plan.bias)
     scale = sums.per_channel(scale) if scale.ndim else scale
     held = sums.held
-    if isinstance(held, ExactSums) and held.fits and sums.is_infinite is None and sums.layout == "ofmap":
+    if isinstance(held, ExactSums) and not held.outside and sums.is_infinite is None and sums.layout == "ofmap":
         return _scaled(held, scale, bias)
     real = plan.mac.to_real(sums.registers) * scale
     if sums.is_infinite is not None and sums.is_infinite.any():

@@ -31,8 +31,9 @@ class SumsOutside:
     def of_layer(cls, mac: Mac, output: MacOutput) -> SumsOutside:
         """Of one layer; its operands are lowered only where a bound on all of them excludes nothing."""
         operands, held = output.operands, output.sums.held
-        fits = isinstance(held, ExactSums) and held.fits
-        if fits or _all_fit(mac, operands):
+        if isinstance(held, ExactSums):
+            return cls(held.outside, output.sums.size)
+        if _all_fit(mac, operands):
             return cls(0, output.sums.size)
         return cls.of(mac, operands.activations, operands.weights, output.accumulators)
 

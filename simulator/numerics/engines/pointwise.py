@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from simulator.numerics.accumulators import Accumulator, FloatAccumulator
 from simulator.numerics.array_types import Codes
-from simulator.numerics.engines.blas import add_exact_rows
+from simulator.numerics.engines.blas import Operand, add_exact_rows
 from simulator.numerics.engines.exact import ExactSums, Reals, exact_sums, log_sums
 from simulator.numerics.engines.float_steps import is_native, native_codes, native_values
 from simulator.numerics.engines.log_sums import log_operands
@@ -39,7 +39,7 @@ def _of_logs(mac: Mac, x: Codes, w: SharedOperand, length: int) -> ExactSums | N
     if operands is None:
         return None
     total = np.zeros((len(x), len(w.codes), x.shape[2]))
-    for image, sums in zip(operands.a, total, strict=True):
+    for image, sums in zip(operands.steps.looked_up(x), total, strict=True):
         _rows(w.codes.size * x.shape[2], len(sums), operands.steps.add, operands.w, image, sums)
     return log_sums(mac, operands, total)
 
@@ -93,16 +93,20 @@ def step_weights(mac: Mac, steps: ScaledSteps, w: SharedOperand) -> npt.NDArray[
 
 def real_products(x: npt.NDArray[np.float32], w: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Fused multiply-adds in the order of K from zero: [batch, N, P] of x [batch, K, P] and w [N, K]."""
-    from simulator.numerics.engines.sequential_kernels import multiply_native
+    from simulator.numerics.engines.tile_kernels import multiply
+
+    def rows(a: Reals, image: Reals, sums: Reals, first: int, last: int) -> None:
+        multiply(a, image, sums, (), first, last)
 
     found = np.zeros((len(x), len(w), x.shape[2]), np.float32)
     weights = np.ascontiguousarray(w)
     for image, sums in zip(x, found, strict=True):
-        _rows(w.size * x.shape[2], len(w), multiply_native, weights, np.ascontiguousarray(image), sums)
+        _rows(w.size * x.shape[2], len(w), rows, weights, np.ascontiguousarray(image), sums)
     return found
 
 
-def _by_blas(x: Reals, w: Reals) -> Reals:
+def _by_blas(a: Operand, b: Operand, dtype: type) -> Reals:
+    x, w = a.reals(dtype), b.reals(dtype)
     found = np.zeros((len(x), len(w), x.shape[2]), x.dtype)
     for image, sums in zip(x, found, strict=True):
         _rows(w.size * x.shape[2], len(w), add_exact_rows, w, image, sums)
