@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import singledispatch
+from functools import cached_property, lru_cache, singledispatch
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from simulator.numerics.mac import Mac
 from simulator.numerics.product_rules import LogProducts, Products
 from simulator.numerics.twos_complement import wrap
 
+Places = npt.NDArray[np.int64]
 Kernel = Callable[..., None]
 """One of `depthwise_kernels`."""
 
@@ -58,7 +59,7 @@ class Window:
         return rows, columns
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Planes:
     """How a channel is laid out so that neighbouring outputs read neighbouring places.
 
@@ -67,15 +68,47 @@ class Planes:
     """
 
     window: Window
-    rows: int
-    columns: int
+    height: int
+    width: int
 
     @classmethod
+    @lru_cache(maxsize=1024)
     def of(cls, window: Window, height: int, width: int) -> Planes:
         """The planes of a channel of this size."""
-        sizes = zip(window.padded(height, width), window.stride, strict=True)
-        rows, columns = (-(-size // stride) for size, stride in sizes)
-        return cls(window, rows, columns)
+        return cls(window, height, width)
+
+    @cached_property
+    def rows(self) -> int:
+        """Rows of a plane."""
+        return -(-self.window.padded(self.height, self.width)[0] // self.window.stride[0])
+
+    @cached_property
+    def columns(self) -> int:
+        """Columns of a plane."""
+        return -(-self.window.padded(self.height, self.width)[1] // self.window.stride[1])
+
+    @cached_property
+    def layout(self) -> tuple[Places, Places, Places, int]:
+        """What the kernels take.
+
+        Returns:
+            Where each weight's first activation is, int64[K] (that of output (i, j) is i `columns` + j further);
+            where the first operand of each row of the input goes in each plane across, [height, stride across];
+            its column in the row and how many there are in each plane, [stride across, 2]; the length of a
+            plane's row.
+        """
+        (down, across), (top, left, _, _) = self.window.stride, self.window.padding
+        h, k = (
+            np.arange(size) * step
+            for size, step in zip(self.window.kernel, self.window.dilation, strict=True)
+        )
+        weights = self._place(h[:, None] % down * across + k % across, h[:, None] // down, k // across)
+        rows, phases = np.arange(top, top + self.height)[:, None], np.arange(across)
+        begins = (phases - left) % across
+        lines = self._place(rows % down * across + phases, rows // down, (left + begins) // across)
+        counts = np.maximum((self.width - begins + across - 1) // across, 0)
+        parts = np.ascontiguousarray(np.stack([begins, counts], axis=1))
+        return weights.reshape(-1), lines, parts, self.columns
 
     @property
     def size(self) -> int:
@@ -83,19 +116,8 @@ class Planes:
         down, across = self.window.stride
         return self.rows * self.columns * down * across
 
-    def first_places(self) -> npt.NDArray[np.int64]:
-        """Where each weight's first activation is; that of output (i, j) is i `columns` + j further."""
-        (down, across), dilation = self.window.stride, self.window.dilation
-        h, k = (np.arange(size) * step for size, step in zip(self.window.kernel, dilation, strict=True))
-        plane = (h % down * across)[:, None] + (k % across)[None, :]
-        starts = (plane * self.rows + (h // down)[:, None]) * self.columns + (k // across)[None, :]
-        return np.asarray(starts.reshape(-1), np.int64)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Padding above and left, stride, rows, columns and size, as the kernels take them."""
-        top, left, _, _ = self.window.padding
-        return (top, left, *self.window.stride, self.rows, self.columns, self.size)
+    def _place(self, plane: Places, row: Places, column: Places) -> Places:
+        return np.ascontiguousarray((plane * self.rows + row) * self.columns + column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,16 +285,18 @@ def _run(
     kernel: Kernel, x: Source, w: npt.NDArray[Any], total: type, numbers: Any, window: Window
 ) -> npt.NDArray[Any]:
     """Sums [batch, channels, pixels] of type `total`; channels are shared out among threads."""
+    from simulator.numerics.engines import depthwise_kernels as kernels
+
     tensor, weights = np.ascontiguousarray(x.tensor), np.ascontiguousarray(w)
     batch, channels, height, width = tensor.shape
     planes = Planes.of(window, height, width)
     sums = np.empty((batch, channels, *window.outputs(height, width)), total)
-    places, shape = planes.first_places(), planes.shape
-    for_row_ranges(
-        channels,
-        lambda first, last: kernel(
-            tensor, x.table, weights, sums, numbers, places, shape, x.padding, first, last
-        ),
-        threads=1 if sums.size * places.size < FEW_MACS else None,
-    )
+
+    def compute(first: int, last: int) -> None:
+        plane = np.full(planes.size + kernels.SLACK, x.padding, weights.dtype)
+        totals = np.empty(max(kernels.PIECE, planes.columns) + kernels.SLACK, total)
+        kernel(tensor, x.table, weights, sums, numbers, planes.layout, plane, totals, first, last)
+
+    threads = 1 if sums.size * weights.shape[1] < FEW_MACS else None
+    for_row_ranges(channels, compute, threads=threads)
     return sums.reshape(batch, channels, -1)
