@@ -164,8 +164,7 @@ def _depthwise(product: Product, plan: LayerPlan, operands: Operands) -> LayerSu
     found = depthwise.attempt(plan.mac, operands.encoded.codes, weights, window, operands.zero)
     if found is None:
         return None
-    infinite = found.is_infinite
-    return LayerSums(found.held, "ofmap", len(operands.weights), infinite, None, "depthwise", found.reason)
+    return LayerSums(found.held, "ofmap", len(operands.weights), None, None, "depthwise", found.reason)
 
 
 def _pointwise(product: Product, plan: LayerPlan, operands: Operands) -> LayerSums | None:
@@ -180,8 +179,7 @@ def _pointwise(product: Product, plan: LayerPlan, operands: Operands) -> LayerSu
     steps = pointwise.attempt_steps(mac, x, w)
     if steps is None:
         return None
-    lost = ~np.isfinite(mac.to_real(steps[0]))
-    return LayerSums(steps[0], "ofmap", 1, lost, None, "sequential", steps[1])
+    return LayerSums(steps[0], "ofmap", 1, None, None, "sequential", steps[1])
 
 
 def _by_groups(mac: Mac, operands: Operands) -> LayerSums:

@@ -86,6 +86,46 @@ def scale_and_shift(sums: Array, unit: float, scales: Array, offsets: Array, val
 
 
 @kernel
+def integers_to_reals(
+    sums: Array, offsets: Array, numbers: tuple[float, float, float, float, float], reals: Array
+) -> int:
+    """reals[c, p] = (sums[c, p] unit + offsets[c]) lsb; how many integers in parentheses reach `limit`.
+
+    `numbers` are unit, limit, lsb, and `RoundedReals.lifted_from` and `least`; unit and lsb are powers of two.
+    """
+    unit, limit, lsb, lifted_from, least = numbers
+    beyond = 0
+    channels, pixels = sums.shape
+    for c in range(channels):
+        offset = offsets[c]
+        for p in range(pixels):
+            whole = np.float64(sums[c, p]) * unit + offset
+            beyond += int(abs(whole) >= limit)
+            real = whole * lsb
+            size = abs(real)
+            is_lifted = (size > lifted_from) & (size < least)
+            reals[c, p] = (least if real > 0 else -least) if is_lifted else real
+    return beyond
+
+
+@kernel
+def lanes_to_reals(lanes: Array, inverse: float, offsets: Array, reals: Array) -> int:
+    """reals[c, p] = lanes[c, p] inverse + offsets[c], none without offsets; how many lanes are not finite."""
+    lost = 0
+    channels, pixels = lanes.shape
+    for c in range(channels):
+        for p in range(pixels):
+            lane = np.float64(lanes[c, p])
+            lost += int(not abs(lane) < np.inf)
+            reals[c, p] = lane * inverse
+        if offsets.size:
+            offset = offsets[c]
+            for p in range(pixels):
+                reals[c, p] += offset
+    return lost
+
+
+@kernel
 def add_channels(tensor: Array, sums: Array) -> None:
     """Add to sums[c] all of tensor[b, c, p] in the order of b and then p, in float64."""
     batch, channels, pixels = tensor.shape

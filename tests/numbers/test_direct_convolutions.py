@@ -93,7 +93,7 @@ def test_pointwise_sums_are_those_of_lowered_products(name: str) -> None:
     is_fixed = mac.accumulator.kind == "fixed"
     assert (exact is None) is not is_fixed
     assert (steps is None) is is_fixed
-    found = exact.accumulators if exact is not None else steps[0] if steps is not None else None
+    found = exact.accumulators if exact is not None else steps[0].accumulators if steps is not None else None
     assert found is not None
     for b in range(2):
         expected = multiply(mac, x[b].T, w.T, engine="stepwise").accumulators

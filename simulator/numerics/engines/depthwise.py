@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, singledispatch
+from functools import cached_property, lru_cache, partial, singledispatch
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from simulator.numerics.array_types import Codes
 from simulator.numerics.engines.blas import Operand
 from simulator.numerics.engines.exact import ExactSums, exact_sums, log_sums
 from simulator.numerics.engines.float_steps import is_native, native_codes, native_values
+from simulator.numerics.engines.lane_sums import LaneSums
 from simulator.numerics.engines.log_sums import log_operands
 from simulator.numerics.engines.pointwise import has_special_weights, native_weights, step_weights
 from simulator.numerics.engines.scaled import ScaledSteps
@@ -144,16 +145,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class DepthwiseResult:
-    """Accumulators or their exact sums [batch, channels, pixels], where infinity took part, and why."""
+    """Accumulators, their exact sums or what float steps left, [batch, channels, pixels], and how."""
 
-    held: npt.NDArray[Any] | ExactSums
-    is_infinite: npt.NDArray[np.bool_] | None
+    held: npt.NDArray[Any] | ExactSums | LaneSums
     reason: str
 
     @property
     def accumulators(self) -> npt.NDArray[Any]:
         """The accumulators."""
-        return self.held.accumulators if isinstance(self.held, ExactSums) else self.held
+        return self.held if isinstance(self.held, np.ndarray) else self.held.accumulators
 
 
 def attempt(
@@ -212,12 +212,12 @@ def _(fixed: FixedAccumulator, layer: _Layer) -> DepthwiseResult | None:
 
     exact = exact_sums(mac, layer.x, layer.w, layer.length, combine)
     if exact is not None:
-        return DepthwiseResult(exact, None, f"depthwise, {exact.reason}")
+        return DepthwiseResult(exact, f"depthwise, {exact.reason}")
     logs = log_operands(mac, layer.x, layer.w, layer.length)
     if logs is not None:
         total = layer.run(kernels.add_logs, logs.steps.activations, logs.w, np.float64, logs.steps.numbers)
         held = log_sums(mac, logs, total)
-        return DepthwiseResult(held, None, f"depthwise, {held.reason}")
+        return DepthwiseResult(held, f"depthwise, {held.reason}")
     return None if fixed.depends_on_order else _by_rule(fixed.products(mac.pair), layer)
 
 
@@ -234,7 +234,7 @@ def _(rule: LogProducts, layer: _Layer) -> DepthwiseResult | None:
     table, a_index, w_index = log_sum_indices(rule)
     sums = layer.run(kernels.add_products, a_index, w_index[layer.w.codes], np.int64, table)
     reason = "depthwise, table entries by sums of logarithms, exact modulo 2^64"
-    return DepthwiseResult(wrap(sums, rule.accumulator_bits), None, reason)
+    return DepthwiseResult(wrap(sums, rule.accumulator_bits), reason)
 
 
 @_attempt.register
@@ -248,9 +248,8 @@ def _(accumulator: FloatAccumulator, layer: _Layer) -> DepthwiseResult | None:
             source = Source.of_codes(x, mac.activation.values().astype(np.float32), layer.zero)
         weights = native_weights(mac, layer.w)
         sums = _run(kernels.multiply, source, weights, np.float32, (), layer.window)
-        lost = ~np.isfinite(sums)
         reason = "depthwise, float32 fused multiply-adds in the order of k"
-        return DepthwiseResult(native_codes(accumulator, sums), lost, reason)
+        return DepthwiseResult(LaneSums(sums, 1.0, partial(native_codes, accumulator)), reason)
     steps = ScaledSteps.of(accumulator, mac.pair)
     if steps is None:
         return None
@@ -260,10 +259,9 @@ def _(accumulator: FloatAccumulator, layer: _Layer) -> DepthwiseResult | None:
     kernel = kernels.multiply_flushed if steps.flushes else kernels.multiply_rounded
     weights = step_weights(mac, steps, layer.w)
     scaled = _run(kernel, source, weights, steps.dtype, steps.layout, layer.window)
-    codes = steps.codes(scaled)
-    lost = ~np.isfinite(fmt.decode(codes))
     lanes = "single" if steps.is_single else "double"
-    return DepthwiseResult(codes, lost, f"depthwise, {lanes} steps, then to {fmt.spec}, in the order of k")
+    reason = f"depthwise, {lanes} steps, then to {fmt.spec}, in the order of k"
+    return DepthwiseResult(LaneSums(scaled, steps.unit, steps.codes), reason)
 
 
 def real_convolution(

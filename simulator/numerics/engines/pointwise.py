@@ -6,7 +6,7 @@ Inputs and outputs have their channels first, so that nothing is lowered or tran
 
 from __future__ import annotations
 
-from functools import singledispatch
+from functools import partial, singledispatch
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from simulator.numerics.array_types import Codes
 from simulator.numerics.engines.blas import Operand, add_exact_rows
 from simulator.numerics.engines.exact import ExactSums, Reals, exact_sums, log_sums
 from simulator.numerics.engines.float_steps import is_native, native_codes, native_values
+from simulator.numerics.engines.lane_sums import LaneSums
 from simulator.numerics.engines.log_sums import log_operands
 from simulator.numerics.engines.scaled import ScaledSteps
 from simulator.numerics.engines.shared_operand import SharedOperand
@@ -44,8 +45,8 @@ def _of_logs(mac: Mac, x: Codes, w: SharedOperand, length: int) -> ExactSums | N
     return log_sums(mac, operands, total)
 
 
-def attempt_steps(mac: Mac, x: Codes, w: Codes | SharedOperand) -> tuple[Codes, str] | None:
-    """Accumulators [batch, N, P] by float steps in the order of K, and how; None for other accumulators."""
+def attempt_steps(mac: Mac, x: Codes, w: Codes | SharedOperand) -> tuple[LaneSums, str] | None:
+    """Sums [batch, N, P] by float steps in the order of K, and how; None for other accumulators."""
     weights = SharedOperand.of(w)
     if has_special_weights(mac, weights) or has_special(mac.activation, x):
         return None
@@ -53,16 +54,16 @@ def attempt_steps(mac: Mac, x: Codes, w: Codes | SharedOperand) -> tuple[Codes, 
 
 
 @singledispatch
-def _steps(_accumulator: Accumulator, _mac: Mac, _x: Codes, _w: SharedOperand) -> tuple[Codes, str] | None:
+def _steps(_accumulator: Accumulator, _mac: Mac, _x: Codes, _w: SharedOperand) -> tuple[LaneSums, str] | None:
     return None
 
 
 @_steps.register
-def _(accumulator: FloatAccumulator, mac: Mac, x: Codes, w: SharedOperand) -> tuple[Codes, str] | None:
+def _(accumulator: FloatAccumulator, mac: Mac, x: Codes, w: SharedOperand) -> tuple[LaneSums, str] | None:
     if is_native(accumulator, mac.activation, mac.weight):
         sums = real_products(native_values(mac.activation, x), native_weights(mac, w))
         reason = "float32 fused multiply-adds in the order of k, one rounding each"
-        return native_codes(accumulator, sums), reason
+        return LaneSums(sums, 1.0, partial(native_codes, accumulator)), reason
     steps = ScaledSteps.of(accumulator, mac.pair)
     if steps is None:
         return None
@@ -73,7 +74,7 @@ def _(accumulator: FloatAccumulator, mac: Mac, x: Codes, w: SharedOperand) -> tu
     lanes = np.dtype(steps.dtype).name
     spec = accumulator.number_format.spec
     reason = f"{lanes} steps that no second rounding can see, then to {spec}, in the order of k"
-    return steps.codes(scaled), reason
+    return LaneSums(scaled, steps.unit, steps.codes), reason
 
 
 def has_special_weights(mac: Mac, w: SharedOperand) -> bool:

@@ -15,12 +15,16 @@ import numpy.typing as npt
 
 from simulator.foundation import UserError
 from simulator.numerics.array_types import Codes
+from simulator.numerics.formats.code_tables import compiled_loops
 from simulator.numerics.formats.number_format import NUMBER, Family, Format, check_width
 from simulator.numerics.formats.tensor_fit import SCALED, Calibration
 
 _FRACTION64 = 52
 _BIAS64 = 1023
 _INFINITY64 = np.int64(0x7FF0_0000_0000_0000)
+_NEAR_LIMITS = 960
+"""Exponents beyond which float64 has no room for the steps of `nearest_values`."""
+
 _MAGNITUDE64 = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 
 
@@ -140,6 +144,30 @@ class Minifloat(Format):
             self.keeps_minus_zero,
             codes,
         )
+
+    def nearest_values(self, reals: npt.NDArray[np.float32 | np.float64]) -> npt.NDArray[np.float32]:
+        """As every format's, by rounding the floats where they have a sign and minus zero.
+
+        Without fraction bits a tie goes to the even exponent, which rounding of floats does not know.
+        """
+        lowest = self._least_exponent - self.fraction_bits
+        in_range = lowest > -_NEAR_LIMITS and self.overflow_from < 2.0**_NEAR_LIMITS
+        in_steps = self.signed and self.keeps_minus_zero and in_range and 0 < self.fraction_bits < _FRACTION64 // 2
+        if not in_steps or not compiled_loops.pay_off(reals.size):
+            return super().nearest_values(reals)
+        from simulator.numerics.formats import code_kernels as kernels
+
+        found = np.empty(reals.shape, np.float32)
+        kernels.round_minifloat(
+            np.ascontiguousarray(reals).reshape(-1),
+            self.fraction_bits,
+            self._least_exponent,
+            self.largest,
+            np.inf if self.overflows_to_infinity else self.largest,
+            float(self.decode(np.array([self.code_of_nan]))[0]),
+            found.reshape(-1),
+        )
+        return found
 
 
 def default_bias(exponent_bits: int) -> int:
