@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.inference.direct import channels_first, depthwise_window, is_pointwise
+from simulator.inference.direct import columns_of, depthwise_window
 from simulator.inference.layer_products import Product
 from simulator.inference.layer_sums import LayerSums, real_values
 from simulator.inference.quantization import Encoded, LayerPlan, encode
@@ -39,13 +39,13 @@ def float32_product(product: Product, activations: Tensor, second: Tensor | None
 
     activations = np.ascontiguousarray(activations, np.float32)
     window = depthwise_window(product, activations.shape)
-    if window is not None and product.weights is not None:
-        return _raised(
-            product, real_convolution(activations, product.weights[:, :, 0], window), activations
-        )
-    if is_pointwise(product, activations.shape) and product.weights is not None:
-        raised = real_products(channels_first(activations), product.weights[0].T)
-        return _raised(product, raised, activations)
+    if window is not None:
+        filters = product.weights_as("depthwise", lambda weights: weights[:, :, 0])
+        return _raised(product, real_convolution(activations, filters, window), activations)
+    columns = columns_of(product, activations.shape)
+    if columns is not None:
+        filters = product.weights_as("columns", lambda weights: weights[0].T)
+        return _raised(product, real_products(activations, filters, columns), activations)
     lowered = product.lower(activations)
     right = product.weights if second is None else product.lower_second(second, activations.shape)
     assert right is not None
@@ -146,7 +146,7 @@ def mac_product(product: Product, plan: LayerPlan, activations: Tensor, second: 
     operands = operands_of(product, plan, activations, second)
     sums = (
         _depthwise(product, plan, operands)
-        or _pointwise(product, plan, operands)
+        or _by_columns(product, plan, operands)
         or _by_groups(plan.mac, operands)
     )
     values = real_values(plan, sums).astype(np.float32, copy=False)
@@ -167,16 +167,17 @@ def _depthwise(product: Product, plan: LayerPlan, operands: Operands) -> LayerSu
     return LayerSums(found.held, "ofmap", len(operands.weights), None, None, "depthwise", found.reason)
 
 
-def _pointwise(product: Product, plan: LayerPlan, operands: Operands) -> LayerSums | None:
-    """A pointwise convolution of channels as they lie; None as `_depthwise`."""
-    if not is_pointwise(product, operands.encoded.codes.shape):
+def _by_columns(product: Product, plan: LayerPlan, operands: Operands) -> LayerSums | None:
+    """A convolution without groups, one product for each image; None as `_depthwise`."""
+    mac, x = plan.mac, operands.encoded.codes
+    columns = columns_of(product, x.shape)
+    if columns is None:
         return None
-    mac, x = plan.mac, channels_first(operands.encoded.codes)
-    w = plan.weights_as("pointwise", lambda codes: np.ascontiguousarray(codes[0].T))
-    exact = pointwise.attempt_exact(mac, x, w)
+    w = plan.weights_as("columns", lambda codes: np.ascontiguousarray(codes[0].T))
+    exact = pointwise.attempt_exact(mac, x, w, columns)
     if exact is not None:
         return LayerSums(exact, "ofmap", 1, None, None, exact.engine, exact.reason)
-    steps = pointwise.attempt_steps(mac, x, w)
+    steps = pointwise.attempt_steps(mac, x, w, columns)
     if steps is None:
         return None
     return LayerSums(steps[0], "ofmap", 1, None, None, "sequential", steps[1])

@@ -1,12 +1,13 @@
-"""Layers whose input need not be lowered: depthwise convolutions, as the engines take them."""
+"""Layers whose input stays as it lies: depthwise convolutions, and those that are one product of an image."""
 
 from __future__ import annotations
 
-import numpy as np
+from functools import partial
 
 from simulator.inference.layer_products import Product
-from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines import depthwise
+from simulator.numerics.engines.pointwise import Columns, as_they_lie
+from simulator.workload.lowering import unfold
 
 
 def depthwise_window(product: Product, shape: tuple[int, ...]) -> depthwise.Window | None:
@@ -24,18 +25,18 @@ FEWEST_PIXELS = 32
 """Rows of fewer pixels do not fill vectors: such layers are lowered."""
 
 
-def is_pointwise(product: Product, shape: tuple[int, ...]) -> bool:
-    """Whether a product is a 1 x 1 convolution of all channels at every pixel of an input of this shape.
+def columns_of(product: Product, shape: tuple[int, ...]) -> Columns | None:
+    """What makes the right operand [K, pixels] of one image of an input of this shape [batch, ...].
 
-    Not so where the pixels are too few to be rows of a product.
+    None for products that are no convolutions with weights and without groups, and where the pixels are too few
+    to be rows of a product. A pointwise convolution takes its channels as they lie.
     """
     window = product.window
-    if window is None or product.weights is None or window.groups != 1 or window.kernel != (1, 1):
-        return False
-    plain = window.stride == (1, 1) and not any(window.over(shape).padding)
-    return plain and shape[2] * shape[3] >= FEWEST_PIXELS
-
-
-def channels_first(tensor: Tensor) -> Tensor:
-    """An input tensor as [batch, channels, pixels]."""
-    return np.ascontiguousarray(tensor).reshape(*tensor.shape[:2], -1)
+    if window is None or product.weights is None or window.groups != 1:
+        return None
+    convolution = window.over((1, *shape[1:]))
+    if convolution.ofmap[0] * convolution.ofmap[1] < FEWEST_PIXELS:
+        return None
+    if window.kernel == (1, 1) and window.stride == (1, 1) and not any(convolution.padding):
+        return as_they_lie
+    return partial(unfold, convolution=convolution)
