@@ -16,6 +16,10 @@ from simulator.numerics.formats import Format
 from simulator.numerics.formats.code_tables import TABLE_BITS, compiled_loops, has_special, is_special
 
 
+_BLOCK = 1 << 16
+"""Values that are encoded and counted together, since they stay in a core's cache."""
+
+
 @dataclass(frozen=True, slots=True)
 class LayerPlan:
     """One layer in a MAC's formats.
@@ -82,20 +86,30 @@ def encode(values: NDArray[Any], fmt: Format, scale: float | NDArray[np.float64]
     Counts as saturated what lies beyond the format's largest values, as underflowed what is not zero but
     becomes it (negative values in an unsigned format are both). The division by the scale is in float32.
     """
-    if not np.isscalar(scale) or scale != 1.0:
-        values = values * np.asarray(1.0 / np.asarray(scale), np.float32)
-    codes = to_codes(values, fmt)
+    if not np.isscalar(scale):
+        values, scale = values * np.asarray(1.0 / np.asarray(scale), np.float32), 1.0
+    factor = np.float32(1.0 / scale)
+    reals = np.ascontiguousarray(values).reshape(-1)
+    codes = np.empty(reals.size, fmt.code_dtype)
+    counts = np.zeros(2, np.int64)
+    for start in range(0, reals.size, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        part = reals[block] if scale == 1.0 else reals[block] * factor
+        codes[block] = to_codes(part, fmt)
+        _count_losses(part, codes[block], fmt, counts)
+    return Encoded(codes.reshape(np.shape(values)), int(counts[0]), int(counts[1]))
+
+
+def _count_losses(reals: NDArray[Any], codes: Codes, fmt: Format, counts: NDArray[np.int64]) -> None:
+    """Add how many values lie beyond the format's largest, and how many became zero."""
     if fmt.bits <= TABLE_BITS and compiled_loops.pay_off(codes.size):
         from simulator.inference.tensor_kernels import losses
 
-        counts = np.zeros(2, np.int64)
-        reals, flat = (np.ascontiguousarray(each).reshape(-1) for each in (values, codes))
-        losses(reals, flat, fmt.values() == 0, float(fmt.lowest), float(fmt.largest), counts)
-        return Encoded(codes, int(counts[0]), int(counts[1]))
-    beyond = int(np.count_nonzero(values > np.float64(fmt.largest)))
-    beyond += int(np.count_nonzero(values < np.float64(fmt.lowest)))
-    decoded_zeros = int(np.count_nonzero(is_zero(fmt, codes)))
-    return Encoded(codes, beyond, decoded_zeros - int(np.count_nonzero(values == 0)))
+        losses(reals, codes, fmt.values() == 0, float(fmt.lowest), float(fmt.largest), counts)
+        return
+    counts[0] += np.count_nonzero(reals > np.float64(fmt.largest))
+    counts[0] += np.count_nonzero(reals < np.float64(fmt.lowest))
+    counts[1] += np.count_nonzero(is_zero(fmt, codes)) - np.count_nonzero(reals == 0)
 
 
 def to_codes(values: NDArray[Any], fmt: Format) -> NDArray[np.unsignedinteger[Any]]:
@@ -111,9 +125,7 @@ def without_false_infinities(
     The published converter to `log16` wraps its exponent, so that magnitudes from 2**-16 to 2**-15 come out
     infinite (docs/inference.md). One such value would make a whole network's output infinite.
     """
-    if not fmt.has_infinity or fmt.bits > 16:
-        return codes
-    if not has_special(fmt, codes):
+    if not fmt.infinity_of_tiny_values or not has_special(fmt, codes):
         return codes
     special = is_special(fmt, codes)
     false = special & (np.abs(values) < fmt.smallest_positive)

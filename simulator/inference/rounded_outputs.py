@@ -18,7 +18,7 @@ from simulator.numerics.array_types import Reals, Tensor
 from simulator.numerics.engines.blas import DOUBLE_BITS, SINGLE_BITS
 from simulator.numerics.engines.exact import ExactSums
 from simulator.numerics.engines.lane_sums import LaneSums
-from simulator.numerics.formats import TABLE_BITS, Format
+from simulator.numerics.formats import Format
 
 _BLOCK = 1 << 15
 """Sums that go through all passes together, since they stay in a core's cache."""
@@ -91,7 +91,7 @@ def _in_float32(fmt: Format) -> bool:
 def _converted(reals: Reals, target: Format) -> NDArray[np.float32]:
     """Values of the target, zero in place of the infinity that a tiny value became (`without_false_infinities`)."""
     values = target.nearest_values(reals)
-    if target.has_infinity and target.bits <= TABLE_BITS:
+    if target.infinity_of_tiny_values:
         infinite = ~np.isfinite(values)
         if infinite.any():
             values[infinite & (np.abs(reals) < target.smallest_positive)] = 0.0

@@ -10,6 +10,7 @@ import re
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -201,6 +202,8 @@ class FlatLog(LogBase):
     is the last one. The converter writes the field as (e + 15) mod 32, so that magnitudes in the binade of
     2**-16 give infinity and those in the binade of 2**-15 give zero.
     """
+
+    infinity_of_tiny_values: ClassVar[bool] = True
 
     alpha: int
     beta: int
