@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -102,14 +103,18 @@ def encode(values: NDArray[Any], fmt: Format, scale: float | NDArray[np.float64]
 
 def _count_losses(reals: NDArray[Any], codes: Codes, fmt: Format, counts: NDArray[np.int64]) -> None:
     """Add how many values lie beyond the format's largest, and how many became zero."""
-    if fmt.bits <= TABLE_BITS and compiled_loops.pay_off(codes.size):
+    ends = float(fmt.lowest), float(fmt.largest)
+    if not compiled_loops.pay_off(codes.size):
+        counts[0] += np.count_nonzero((reals > np.float64(ends[1])) | (reals < np.float64(ends[0])))
+        counts[1] += np.count_nonzero(is_zero(fmt, codes)) - np.count_nonzero(reals == 0)
+    elif fmt.bits <= TABLE_BITS:
         from simulator.inference.tensor_kernels import losses
 
-        losses(reals, codes, fmt.values() == 0, float(fmt.lowest), float(fmt.largest), counts)
-        return
-    counts[0] += np.count_nonzero(reals > np.float64(fmt.largest))
-    counts[0] += np.count_nonzero(reals < np.float64(fmt.lowest))
-    counts[1] += np.count_nonzero(is_zero(fmt, codes)) - np.count_nonzero(reals == 0)
+        losses(reals, codes, _zero_codes(fmt), *ends, counts)
+    else:
+        from simulator.inference.tensor_kernels import losses_of_values
+
+        losses_of_values(reals, fmt.reals(codes), *ends, counts)
 
 
 def to_codes(values: NDArray[Any], fmt: Format) -> NDArray[np.unsignedinteger[Any]]:
@@ -134,6 +139,13 @@ def without_false_infinities(
 
 def is_zero(fmt: Format, codes: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.bool_]:
     """Where codes stand for zero."""
-    if fmt.bits > 16:
-        return np.asarray(fmt.decode(codes) == 0)
-    return np.asarray((fmt.values() == 0)[codes])
+    if fmt.bits > TABLE_BITS:
+        return np.asarray(fmt.reals(codes) == 0)
+    return np.asarray(_zero_codes(fmt)[codes])
+
+
+@lru_cache(maxsize=256)
+def _zero_codes(fmt: Format) -> NDArray[np.bool_]:
+    zeros = fmt.values() == 0
+    zeros.setflags(write=False)
+    return zeros

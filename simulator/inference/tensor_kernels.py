@@ -67,6 +67,19 @@ def losses(values: Array, codes: Array, is_zero: Array, lowest: float, largest: 
 
 
 @kernel
+def losses_of_values(values: Array, kept: Array, lowest: float, largest: float, counts: Array) -> None:
+    """As `losses`, of what became of the values in place of codes."""
+    beyond = 0
+    zeros = 0
+    for place in range(values.size):
+        value = np.float64(values[place])
+        beyond += int(value > largest) + int(value < lowest)
+        zeros += int(kept[place] == 0) - int(value == 0.0)
+    counts[0] += beyond
+    counts[1] += zeros
+
+
+@kernel
 def scale_and_shift(sums: Array, unit: float, scales: Array, offsets: Array, values: Array) -> None:
     """values[b, c, p] = sums[b, c, p] unit scales[c] + offsets[c] in float64, rounded once to float32.
 

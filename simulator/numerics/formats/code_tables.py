@@ -64,6 +64,9 @@ class ValueFormat(Protocol):
     def decode(self, codes: npt.ArrayLike) -> Reals:
         """The values of codes."""
 
+    def reals(self, codes: Codes) -> npt.NDArray[np.floating[Any]]:
+        """The values of codes, in float32 or float64."""
+
     def __hash__(self) -> int: ...
 
 
@@ -98,7 +101,7 @@ def _special_codes(fmt: ValueFormat) -> npt.NDArray[np.intp]:
 def has_special(fmt: ValueFormat, codes: Codes) -> bool:
     """Whether any code stands for infinity or NaN."""
     if fmt.bits > TABLE_BITS:
-        return not all(np.isfinite(fmt.decode(block)).all() for block in blocks_of(codes))
+        return not all(np.isfinite(fmt.reals(block)).all() for block in blocks_of(codes))
     special = _special_codes(fmt)
     return bool(special.size) and bool(present_codes(codes, 1 << fmt.bits)[special].any())
 

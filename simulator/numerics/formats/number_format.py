@@ -150,6 +150,10 @@ class Format(ABC):
             self._encode_compiled(np.ascontiguousarray(reals).reshape(-1), codes.reshape(-1))
             return codes
 
+    def reals(self, codes: Codes) -> npt.NDArray[np.floating[Any]]:
+        """As `decode`, in float32 where codes are float32 patterns; codes are not checked and may be viewed."""
+        return self.decode(codes)
+
     def nearest_values(self, reals: npt.NDArray[np.float32 | np.float64]) -> npt.NDArray[np.float32]:
         """`decode(encode(reals))` as float32, in the shape of `reals`, without the codes where that is faster.
 
