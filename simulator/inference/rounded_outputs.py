@@ -7,7 +7,7 @@ this cannot show, sums that leave their register and infinite ones, is left to t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,15 +103,14 @@ def _in_blocks(
 ) -> NDArray[np.float32] | None:
     """Values of all sums, some channels of an image at a time; None where any sum needs the detour."""
     values = np.empty(sums.shape, np.float32)
+    channels, pixels = sums.shape[1:]
+    together = max(1, _BLOCK // max(pixels, 1))
+    room = np.empty((min(together, channels), pixels))
     for image, found in zip(sums, values, strict=True):
-        for block in _blocks(*image.shape):
-            reals = np.empty(image[block].shape)
+        for start in range(0, channels, together):
+            block = slice(start, start + together)
+            reals = room[: min(together, channels - start)]
             if reals_of(image[block], offsets[block], reals):
                 return None
             found[block] = values_of(reals)
     return values
-
-
-def _blocks(channels: int, pixels: int) -> Iterator[slice]:
-    step = max(1, _BLOCK // max(pixels, 1))
-    return (slice(start, start + step) for start in range(0, channels, step))

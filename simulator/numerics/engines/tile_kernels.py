@@ -46,10 +46,13 @@ def _product(step: Step, rows: int, vectors: int = 3) -> Callable[..., None]:
 
 
 _FUSED_ROWS = 8 if MANY_REGISTERS else 4
-"""With three vectors of sums a row, three of weights and a few numbers, all registers are in use."""
+"""With three vectors of sums a row, three of weights and one number, nearly all registers are in use."""
 
-_ROUNDED_ROWS = 4 if MANY_REGISTERS else 2
-"""Steps that need registers of their own, or sums of two registers."""
+_ROUNDED_ROWS = 8 if MANY_REGISTERS else 2
+"""Enough steps side by side that none waits for the one before; a few numbers are then read from memory."""
+
+_LOG_ROWS = 4 if MANY_REGISTERS else 2
+"""Sums of two registers."""
 
 multiply = _product(tile_steps.fused, _FUSED_ROWS)
 """Fused multiply-adds, all float32 or all float64; `numbers` is empty."""
@@ -58,5 +61,5 @@ multiply_rounded = _product(tile_steps.rounded(flush=False), _ROUNDED_ROWS)
 multiply_flushed = _product(tile_steps.rounded(flush=True), _ROUNDED_ROWS)
 """Fused multiply-adds, each rounded as `scaled_kernels` says; `numbers` is `ScaledSteps.layout`."""
 
-add_logs = _product(tile_steps.log_product, _ROUNDED_ROWS, 2)
+add_logs = _product(tile_steps.log_product, _LOG_ROWS, 2)
 """Log products of float32 or float64 operands, added to float64 sums as `log_kernels` says."""
