@@ -28,8 +28,8 @@ FEWEST_PIXELS = 32
 def columns_of(product: Product, shape: tuple[int, ...]) -> Columns | None:
     """What makes the right operand [K, pixels] of one image of an input of this shape [batch, ...].
 
-    None for products that are no convolutions with weights and without groups, and where the pixels are too few
-    to be rows of a product. A pointwise convolution takes its channels as they lie.
+    None for products that are no convolutions with weights and without groups, and where the pixels are too
+    few to be rows of a product. A pointwise convolution takes its channels as they lie.
     """
     window = product.window
     if window is None or product.weights is None or window.groups != 1:

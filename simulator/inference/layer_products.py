@@ -69,7 +69,9 @@ class Product:
     window: Window | None = None
     batched: bool = False
     steps: int | None = None
-    arranged: dict[str, NDArray[np.float32]] = field(init=False, default_factory=dict, compare=False, repr=False)
+    arranged: dict[str, NDArray[np.float32]] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
     """The weights by their layout, for products that take another one."""
 
     def weights_as(

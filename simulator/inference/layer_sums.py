@@ -85,7 +85,12 @@ def real_values(plan: LayerPlan, sums: LayerSums) -> Tensor:
     bias = None if plan.bias is None else sums.per_channel(plan.bias)
     scale = sums.per_channel(scale) if scale.ndim else scale
     held = sums.held
-    if isinstance(held, ExactSums) and not held.outside and sums.is_infinite is None and sums.layout == "ofmap":
+    if (
+        isinstance(held, ExactSums)
+        and not held.outside
+        and sums.is_infinite is None
+        and sums.layout == "ofmap"
+    ):
         return _scaled(held, scale, bias)
     real = plan.mac.to_real(sums.registers) * scale
     if sums.infinite is not None and sums.infinite.any():

@@ -16,7 +16,6 @@ from simulator.numerics.engines.shared_operand import SharedOperand
 from simulator.numerics.formats import Format
 from simulator.numerics.formats.code_tables import TABLE_BITS, compiled_loops, has_special, is_special
 
-
 _BLOCK = 1 << 16
 """Values that are encoded and counted together, since they stay in a core's cache."""
 
@@ -87,8 +86,8 @@ def encode(values: NDArray[Any], fmt: Format, scale: float | NDArray[np.float64]
     Counts as saturated what lies beyond the format's largest values, as underflowed what is not zero but
     becomes it (negative values in an unsigned format are both). The division by the scale is in float32.
     """
-    if not np.isscalar(scale):
-        values, scale = values * np.asarray(1.0 / np.asarray(scale), np.float32), 1.0
+    if isinstance(scale, np.ndarray):
+        values, scale = values * (1.0 / scale).astype(np.float32), 1.0
     factor = np.float32(1.0 / scale)
     reals = np.ascontiguousarray(values).reshape(-1)
     codes = np.empty(reals.size, fmt.code_dtype)
@@ -146,6 +145,6 @@ def is_zero(fmt: Format, codes: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.
 
 @lru_cache(maxsize=256)
 def _zero_codes(fmt: Format) -> NDArray[np.bool_]:
-    zeros = fmt.values() == 0
+    zeros: NDArray[np.bool_] = fmt.values() == 0
     zeros.setflags(write=False)
     return zeros

@@ -23,7 +23,7 @@ from simulator.numerics.formats import Format
 _BLOCK = 1 << 15
 """Sums that go through all passes together, since they stay in a core's cache."""
 
-Pass = Callable[[NDArray[np.floating], NDArray[np.float64], Reals], int]  # type: ignore[type-arg]
+Pass = Callable[[Tensor, Reals, Reals], int]
 """(sums [channels, pixels], offsets [channels], reals) fills the reals; how many need the detour."""
 
 _SINGLE_RANGE = (-149, 127)
@@ -31,7 +31,7 @@ _SINGLE_RANGE = (-149, 127)
 
 
 def rounded_outputs(plan: LayerPlan, held: ExactSums | LaneSums) -> NDArray[np.float32] | None:
-    """Values of sums [batch, channels, pixels] behind the output rule; None where only the detour is exact."""
+    """Values of sums [batch, channels, pixels] behind the output rule; None: only the detour is exact."""
     if plan.output_exponent:
         return None
     return _of_integers(plan, held) if isinstance(held, ExactSums) else _of_lanes(plan, held)
@@ -88,8 +88,8 @@ def _in_float32(fmt: Format) -> bool:
     return fmt.significand_bits <= SINGLE_BITS and fmt.lsb >= least and fmt.exponent_range[1] <= greatest
 
 
-def _converted(reals: Reals, target: Format) -> NDArray[np.float32]:
-    """Values of the target, zero in place of the infinity that a tiny value became (`without_false_infinities`)."""
+def _converted(reals: NDArray[np.float32] | NDArray[np.float64], target: Format) -> NDArray[np.float32]:
+    """Values of the target, with zero in place of false infinities (see `without_false_infinities`)."""
     values = target.nearest_values(reals)
     if target.infinity_of_tiny_values:
         infinite = ~np.isfinite(values)

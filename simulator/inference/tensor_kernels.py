@@ -104,7 +104,8 @@ def integers_to_reals(
 ) -> int:
     """reals[c, p] = (sums[c, p] unit + offsets[c]) lsb; how many integers in parentheses reach `limit`.
 
-    `numbers` are unit, limit, lsb, and `RoundedReals.lifted_from` and `least`; unit and lsb are powers of two.
+    `numbers` are unit, limit, lsb, and `lifted_from` and `least` of `RoundedReals`; unit and lsb are powers
+    of two.
     """
     unit, limit, lsb, lifted_from, least = numbers
     beyond = 0

@@ -69,7 +69,7 @@ def to_codes(unit: Unit, rule: str, sums: Sums, target: Format) -> Codes:
 
 @dataclass(frozen=True, slots=True)
 class RoundedReals:
-    """A converter as one rounding: the target's encoder on real sums, those just below its least value lifted.
+    """A converter as one rounding: the target's encoder on real sums, those near its least value lifted.
 
     Magnitudes above `lifted_from` and below `least` become `least` before they are rounded.
     """
@@ -79,9 +79,9 @@ class RoundedReals:
 
 
 def as_rounded_reals(unit: Unit, rule: str, target: Format) -> RoundedReals | None:
-    """What `to_codes` does to sums of fewer than 53 bits without flags; None where it is more than a rounding.
+    """What `to_codes` does to sums of up to 53 bits without flags; None where it is more than a rounding.
 
-    The sums must be smaller than the most negative accumulator, which has no magnitude in some circuits.
+    The most negative accumulator, which has no magnitude in some circuits, must not be among them.
     """
     register = unit.accumulator
     if rule not in _CONVERTERS or target != unit.activation:

@@ -93,10 +93,10 @@ class Planes:
         """What the kernels take.
 
         Returns:
-            Where each weight's first activation is, int64[K] (that of output (i, j) is i `columns` + j further);
-            where the first operand of each row of the input goes in each plane across, [height, stride across];
-            its column in the row and how many there are in each plane, [stride across, 2]; the length of a
-            plane's row.
+            Where each weight's first activation is, int64[K]: that of output (i, j) is i `columns` + j
+            further. Where the first operand of each row of the input goes in each plane across, [height,
+            stride across]. Its column in the row, and how many there are in each plane, [stride across, 2].
+            The length of a plane's row.
         """
         (down, across), (top, left, _, _) = self.window.stride, self.window.padding
         h, k = (
@@ -288,11 +288,11 @@ def _run(
     tensor, weights = np.ascontiguousarray(x.tensor), np.ascontiguousarray(w)
     batch, channels, height, width = tensor.shape
     planes = Planes.of(window, height, width)
-    sums = np.empty((batch, channels, *window.outputs(height, width)), total)
+    sums: npt.NDArray[Any] = np.empty((batch, channels, *window.outputs(height, width)), total)
 
     def compute(first: int, last: int) -> None:
         plane = np.full(planes.size + kernels.SLACK, x.padding, weights.dtype)
-        totals = np.empty(max(kernels.PIECE, planes.columns) + kernels.SLACK, total)
+        totals: npt.NDArray[Any] = np.empty(max(kernels.PIECE, planes.columns) + kernels.SLACK, total)
         kernel(tensor, x.table, weights, sums, numbers, planes.layout, plane, totals, first, last)
 
     threads = 1 if sums.size * weights.shape[1] < FEW_MACS else None

@@ -1,17 +1,18 @@
 """Compiled depthwise convolutions: every channel has its own filter, and the input is read where it lies.
 
-All take (x, table, w, sums, numbers, planes, plane, totals, first, last) and compute channels first .. last - 1:
+All take (x, table, w, sums, numbers, planes, plane, totals, first, last) and compute the channels from
+`first` to before `last`:
 
 - x [B, C, H, W], codes, whose operands are `table[code]`; or with an empty table the operands themselves.
 - w [C, K] operands; sums [B, C, OH, OW] are written.
 - `numbers` is a tuple for the step.
 - `planes` is what `depthwise.Planes.layout` gives: how a channel is laid out.
-- `plane` holds the operand of padding; operands of a channel are written into it. `totals` is room for sums. Both
-  are `SLACK` longer than what they hold, since tiles are whole.
+- `plane` holds the operand of padding; operands of a channel are written into it. `totals` is room for sums.
+  Both are `SLACK` longer than what they hold, since tiles are whole.
 
 A channel is laid out with its padding so that neighbouring outputs read neighbouring places. Rows of outputs
-are then one run of places, the few between rows included, so that they fill vectors. Each output adds products
-in the order of K.
+are then one run of places, the few between rows included, so that they fill vectors. Each output adds
+products in the order of K.
 """
 
 from __future__ import annotations

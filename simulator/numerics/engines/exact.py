@@ -27,7 +27,8 @@ Combine = Callable[[Operand, Operand, type], Reals]
 class ExactSums:
     """Sums as real integers in units of 2**shift accumulator bits.
 
-    `fits` says that a bound excludes that any leaves the accumulator; where it does not, the accumulator wraps.
+    `fits` says that a bound excludes that any leaves the accumulator; where it does not, the accumulator
+    wraps.
     """
 
     mac: Mac
@@ -49,8 +50,8 @@ class ExactSums:
     def outside(self) -> int:
         """How many of the sums the accumulator cannot hold.
 
-        The ends are compared as floats of the sums' type. This is exact: an end that the type does not hold is
-        beyond 2**24 (float32) or 2**53 (float64), which no sum is, and rounding cannot bring it below that.
+        The ends are compared as floats of the sums' type. This is exact: an end that the type does not hold
+        is beyond 2**24 (float32) or 2**53 (float64), which no sum is, and rounding does not bring it below.
         """
         if self.fits:
             return 0

@@ -81,7 +81,7 @@ class LogSteps:
 
     @property
     def numbers(self) -> tuple[np.signedinteger[Any], np.signedinteger[Any]]:
-        """What `tile_steps.log_product` takes: half a unit of the last bit that is kept, and the bits that are."""
+        """For `tile_steps.log_product`: half a unit of the last bit that is kept, and the bits that are."""
         if self.dtype is np.float32:
             drop = SINGLE_BITS - 1 - self.rule.alpha
             return np.int32(1 << (drop - 1)), np.int32(-1 << drop)

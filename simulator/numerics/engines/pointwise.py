@@ -1,7 +1,8 @@
 """Products with weights from the left, [N, K] times [K, P] of each image: convolutions with rows of pixels.
 
-Outputs have their channels first, and so have inputs, of which pointwise convolutions take the channels as they
-lie. The sums are those of `multiply`, bit for bit: a fused multiply-add does not care which operand comes first.
+Outputs have their channels first, and so have inputs, of which pointwise convolutions take the channels as
+they lie. The sums are those of `multiply`, bit for bit: a fused multiply-add does not care which operand
+comes first.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from simulator.numerics.engines.shared_operand import SharedOperand
 from simulator.numerics.engines.threads import FEW_MACS, for_row_ranges
 from simulator.numerics.formats.code_tables import has_special
 from simulator.numerics.mac import Mac
-
 
 Columns = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 """From the operands of one image to [K, P], contiguous; padding is zero, an operand that adds nothing."""
@@ -132,7 +132,7 @@ def _sums(
     found: list[npt.NDArray[Any]] = []
     for image in x:
         operands = columns(image)
-        sums = np.zeros((len(weights), operands.shape[1]), total)
+        sums: npt.NDArray[Any] = np.zeros((len(weights), operands.shape[1]), total)
         threads = 1 if weights.size * operands.shape[1] < FEW_MACS else None
         for_row_ranges(len(sums), partial(add_rows, weights, operands, sums), threads=threads)
         found.append(sums)

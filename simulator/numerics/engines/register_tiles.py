@@ -5,7 +5,8 @@ sums is loaded once, takes all of its steps in registers and is stored once; a s
 operands that all rows share, and one number for each row. Every sum still takes its own steps in the order
 of k and no two are mixed, so that its bits are those of the plain loop.
 
-`tile_steps` has the steps, `tile_kernels` and `depthwise_kernels` cover products with tiles. This imports numba.
+`tile_steps` has the steps; `tile_kernels` and `depthwise_kernels` cover products with tiles. This imports
+numba.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import llvmlite.binding
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import binding, ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 
@@ -27,7 +27,7 @@ Value = Any
 Step = Callable[[ir.IRBuilder, Value, Value, Value, tuple[Value, ...]], Value]
 """(builder, value, operands, sums, numbers) to the new sums, all vectors; `value` repeats one number."""
 
-_FEATURES: Final = llvmlite.binding.get_host_cpu_features()
+_FEATURES: Final = binding.get_host_cpu_features()
 
 VECTOR_BYTES: Final = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 16
 """Width of this processor's vectors."""
@@ -42,10 +42,11 @@ _LANE = ir.IntType(32)
 def matrix_tile(step: Step, rows: int, vectors: int) -> Callable[..., None]:
     """An instruction for kernels: `(a, w, sums, numbers, place)` takes the steps of one tile of a product.
 
-    a [M, K], w [K, N] and sums [M, N] are contiguous float32 or float64 arrays, a and w alike. `numbers` is a
-    tuple of scalars for the step. `place` is (first row, last row + 1, first column, last column + 1, first k,
-    last k + 1): at most `rows` rows, at most `vectors` vectors of columns and more than one vector less.
-    Where there are fewer rows, the last one is computed several times and stored as often with the same bits.
+    a [M, K], w [K, N] and sums [M, N] are contiguous float32 or float64 arrays, a and w alike. `numbers` is
+    a tuple of scalars for the step. `place` is (first row, last row + 1, first column, last column + 1, first
+    k, last k + 1): at most `vectors` vectors of columns, and more than one vector less. Of more rows than
+    `rows` the first ones are computed; where there are fewer, the last one is computed several times and
+    stored as often with the same bits.
     """
 
     @intrinsic
@@ -54,7 +55,9 @@ def matrix_tile(step: Step, rows: int, vectors: int) -> Callable[..., None]:
             a, w, sums = _arrays(context, builder, signature.args[:3], given[:3])
             length, columns = (cgutils.unpack_tuple(builder, array.shape)[1] for array in (a, w))
             top, bottom, left, right, start, end = cgutils.unpack_tuple(builder, given[4])
-            tile = _Tile(builder, step, tuple(cgutils.unpack_tuple(builder, given[3])), a.data, w.data, sums.data)
+            tile = _Tile(
+                builder, step, tuple(cgutils.unpack_tuple(builder, given[3])), a.data, w.data, sums.data
+            )
             last = builder.sub(bottom, _INDEX(1))
             lines = [tile.smaller(builder.add(top, _INDEX(index)), last) for index in range(rows)]
             across = tile.vectors_from(left, vectors)
@@ -76,17 +79,24 @@ def matrix_tile(step: Step, rows: int, vectors: int) -> Callable[..., None]:
 def run_tile(step: Step, vectors: int) -> Callable[..., None]:
     """An instruction for kernels: `(values, line, starts, sums, numbers, place)` takes the steps of one run.
 
-    Sum j of the run is sums[place + j]; its step k takes values[k] and line[starts[k] + place + j]. All arrays
-    are contiguous with one axis, values and line float32 or float64 alike. The run is exactly `vectors` vectors
-    long, which `line` and `sums` must hold.
+    Sum j of the run is sums[place + j]; its step k takes values[k] and line[starts[k] + place + j]. All
+    arrays are contiguous with one axis, values and line float32 or float64 alike. The run is exactly
+    `vectors` vectors long, which `line` and `sums` must hold.
     """
 
     @intrinsic
-    def run_steps(_context: Any, values: Any, line: Any, starts: Any, sums: Any, numbers: Any, _place: Any) -> Any:
+    def run_steps(
+        _context: Any, values: Any, line: Any, starts: Any, sums: Any, numbers: Any, _place: Any
+    ) -> Any:
         def lower(context: Any, builder: ir.IRBuilder, signature: Any, given: list[Value]) -> Value:
             values, line, starts, sums = _arrays(context, builder, signature.args[:4], given[:4])
             tile = _Tile(
-                builder, step, tuple(cgutils.unpack_tuple(builder, given[4])), values.data, line.data, sums.data
+                builder,
+                step,
+                tuple(cgutils.unpack_tuple(builder, given[4])),
+                values.data,
+                line.data,
+                sums.data,
             )
             across = tile.vectors_from(given[5], vectors)
             (length,) = cgutils.unpack_tuple(builder, starts.shape)

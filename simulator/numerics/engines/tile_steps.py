@@ -22,9 +22,7 @@ def rounded(*, flush: bool) -> Step:
     flush: whether magnitudes below the smallest normal number become zeros of the same sign.
     """
 
-    def step(
-        b: ir.IRBuilder, value: Value, weights: Value, sums: Value, numbers: tuple[Value, ...]
-    ) -> Value:
+    def step(b: ir.IRBuilder, value: Value, weights: Value, sums: Value, numbers: tuple[Value, ...]) -> Value:
         integers = _integers(sums.type)
         lowest, below, kept, smallest, magnitude = (repeated(b, number, integers) for number in numbers[:5])
         bits = b.bitcast(fused(b, value, weights, sums, ()), integers)

@@ -127,9 +127,9 @@ def round_minifloat(
     """The values of `encode_minifloat`'s codes, for formats with a sign and minus zero.
 
     With x in the binade of 2**e, adding and subtracting 1.5 * 2**(e + 52 - fraction_bits) leaves x rounded to
-    nearest even at the format's step there, since the sum's last bit is that step; below 2**least_exponent the
-    step is that of this binade. What is then past `largest` becomes `overflow`. Magnitudes count up to twice the
-    largest, so that no shifter overflows.
+    nearest even at the format's step there, since the sum's last bit is that step; below 2**least_exponent
+    the step is that of this binade. What is then past `largest` becomes `overflow`. Magnitudes count up to
+    twice the largest, so that no shifter overflows.
     """
     anchor = ((52 - fraction_bits) << 52) | (1 << 51)
     least = (least_exponent + 1023) << 52
@@ -157,7 +157,9 @@ def encode_by_table(
     table: Any,
     codes: Any,
 ) -> None:
-    """`PatternTable.encode`, whose codes may be other entries; patterns and all their bounds are uint32 or uint64 alike.
+    """`PatternTable.encode`, or other entries than codes in the same places.
+
+    Patterns and all their bounds are uint32 or uint64 alike.
 
     One loop computes the indices of a block and vectorises; another looks them up, which does not.
     """

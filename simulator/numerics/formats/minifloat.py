@@ -152,7 +152,9 @@ class Minifloat(Format):
         """
         lowest = self._least_exponent - self.fraction_bits
         in_range = lowest > -_NEAR_LIMITS and self.overflow_from < 2.0**_NEAR_LIMITS
-        in_steps = self.signed and self.keeps_minus_zero and in_range and 0 < self.fraction_bits < _FRACTION64 // 2
+        in_steps = (
+            self.signed and self.keeps_minus_zero and in_range and 0 < self.fraction_bits < _FRACTION64 // 2
+        )
         if not in_steps or not compiled_loops.pay_off(reals.size):
             return super().nearest_values(reals)
         from simulator.numerics.formats import code_kernels as kernels

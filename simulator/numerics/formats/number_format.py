@@ -151,11 +151,11 @@ class Format(ABC):
             return codes
 
     def reals(self, codes: Codes) -> npt.NDArray[np.floating[Any]]:
-        """As `decode`, in float32 where codes are float32 patterns; codes are not checked and may be viewed."""
+        """As `decode`, unchecked; float32 patterns are viewed as float32."""
         return self.decode(codes)
 
     def nearest_values(self, reals: npt.NDArray[np.float32 | np.float64]) -> npt.NDArray[np.float32]:
-        """`decode(encode(reals))` as float32, in the shape of `reals`, without the codes where that is faster.
+        """`decode(encode(reals))` as float32, in the shape of `reals`, without codes where that is faster.
 
         Values that float32 does not hold are rounded to it. NaN, infinity and overflow do as in `encode`.
         """

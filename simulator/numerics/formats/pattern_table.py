@@ -107,9 +107,7 @@ class PatternTable:
         self._look_up(np.ascontiguousarray(reals).reshape(-1), entries, found.reshape(-1))
         return found
 
-    def _look_up(
-        self, reals: npt.NDArray[Any], entries: npt.NDArray[Any], found: npt.NDArray[Any]
-    ) -> None:
+    def _look_up(self, reals: npt.NDArray[Any], entries: npt.NDArray[Any], found: npt.NDArray[Any]) -> None:
         from simulator.numerics.formats import code_kernels as kernels
 
         # float32 patterns serve as they are unless their denormals would have to be told apart.

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.array_types import Codes
-from simulator.numerics.formats.number_format import NUMBER, Family, Format, check_width
 from simulator.numerics.formats.code_tables import compiled_loops
+from simulator.numerics.formats.number_format import NUMBER, Family, Format, check_width
 from simulator.numerics.formats.pattern_table import PatternTable
 from simulator.numerics.formats.tapered_format import TaperedFormat
 from simulator.numerics.hardware import Parts, tapered_encoder
