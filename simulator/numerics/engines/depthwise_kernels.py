@@ -130,7 +130,7 @@ multiply_flushed = _in_tiles(tile_steps.rounded(flush=True))
 """Fused multiply-adds, each rounded as `scaled_kernels` says; `numbers` is `ScaledSteps.layout`."""
 
 add_logs = _in_tiles(tile_steps.log_product)
-"""Log products of float32 or float64 operands, added to float64 sums as `log_kernels` says."""
+"""Log products of float32 or float64 operands, added to float64 sums as `log_sums` says."""
 
 add_products = _convolution(_look_up)
 """Entries `numbers[x + w]` of a flat table, int64, added modulo 2**64; operands are unsigned indices."""

@@ -62,4 +62,4 @@ multiply_flushed = _product(tile_steps.rounded(flush=True), _ROUNDED_ROWS)
 """Fused multiply-adds, each rounded as `scaled_kernels` says; `numbers` is `ScaledSteps.layout`."""
 
 add_logs = _product(tile_steps.log_product, _LOG_ROWS, 2)
-"""Log products of float32 or float64 operands, added to float64 sums as `log_kernels` says."""
+"""Log products of float32 or float64 operands, added to float64 sums as `log_sums` says."""

@@ -1,7 +1,7 @@
 """What one step does to a vector of sums in a register tile, as LLVM instructions. This imports numba.
 
 Each step is that of a scalar kernel, lane by lane: `sequential_kernels` has fused multiply-adds,
-`scaled_kernels` those that are rounded to a narrower format, `log_kernels` log products.
+`scaled_kernels` those that are rounded to a narrower format, `log_sums` those of log products.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def log_product(
 ) -> Value:
     """Add the product, rounded to its leading bits and cut off to an integer, to float64 sums.
 
-    `numbers` as `log_kernels` has them: half a unit of the last bit that is kept, and the bits that are.
+    `numbers` as `log_sums` has them: half a unit of the last bit that is kept, and the bits that are.
     """
     integers = _integers(weights.type)
     half, kept = (repeated(b, number, integers) for number in numbers)
