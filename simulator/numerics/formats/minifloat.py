@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -150,26 +151,29 @@ class Minifloat(Format):
 
         Without fraction bits a tie goes to the even exponent, which rounding of floats does not know.
         """
-        lowest = self._least_exponent - self.fraction_bits
-        in_range = lowest > -_NEAR_LIMITS and self.overflow_from < 2.0**_NEAR_LIMITS
-        in_steps = (
-            self.signed and self.keeps_minus_zero and in_range and 0 < self.fraction_bits < _FRACTION64 // 2
-        )
-        if not in_steps or not compiled_loops.pay_off(reals.size):
+        if not self._is_rounded_as_float or not compiled_loops.pay_off(reals.size):
             return super().nearest_values(reals)
         from simulator.numerics.formats import code_kernels as kernels
 
         found = np.empty(reals.shape, np.float32)
-        kernels.round_minifloat(
-            np.ascontiguousarray(reals).reshape(-1),
-            self.fraction_bits,
-            self._least_exponent,
-            self.largest,
-            np.inf if self.overflows_to_infinity else self.largest,
-            float(self.decode(np.array([self.code_of_nan]))[0]),
-            found.reshape(-1),
-        )
+        flat = np.ascontiguousarray(reals).reshape(-1)
+        kernels.round_minifloat(flat, *self._float_rounding, found.reshape(-1))
         return found
+
+    @cached_property
+    def _is_rounded_as_float(self) -> bool:
+        """Whether `round_minifloat` gives the values of codes, and float64 has room for its steps."""
+        lowest = self._least_exponent - self.fraction_bits
+        in_range = lowest > -_NEAR_LIMITS and self.overflow_from < 2.0**_NEAR_LIMITS
+        in_steps = 0 < self.fraction_bits < _FRACTION64 // 2
+        return self.signed and self.keeps_minus_zero and in_range and in_steps
+
+    @cached_property
+    def _float_rounding(self) -> tuple[int, int, float, float, float]:
+        """What `round_minifloat` takes between reals and values."""
+        overflow = np.inf if self.overflows_to_infinity else self.largest
+        nan = float(self.decode(np.array([self.code_of_nan]))[0])
+        return self.fraction_bits, self._least_exponent, self.largest, overflow, nan
 
 
 def default_bias(exponent_bits: int) -> int:
