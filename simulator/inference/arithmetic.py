@@ -22,6 +22,7 @@ from simulator.numerics.engines.depthwise import real_convolution
 from simulator.numerics.engines.pointwise import real_products
 from simulator.numerics.engines.shared_operand import SharedOperand
 from simulator.numerics.engines.threads import for_row_ranges
+from simulator.numerics.formats import Format
 
 _SMALL_PRODUCT = 1 << 20
 """Below this many MACs threads cost more than they save."""
@@ -73,16 +74,23 @@ def _raised(product: Product, sums: NDArray[np.float32], activations: Tensor) ->
 class Operands:
     """Codes of a layer's operands as the array sees them: [groups, M, K] and [groups, K, N].
 
-    `encoded` and `second` are the input tensors that they come from, before lowering; `zero` is the code that
-    padding holds. Activations are lowered when they are asked for.
+    `encoded` and `second` are the input tensors that they come from, before lowering; `activation` is the
+    format of the first, and `zero` its code that padding holds. Activations are lowered when they are asked
+    for.
     """
 
     product: Product
+    activation: Format
     zero: int
     weights: NDArray[np.unsignedinteger[Any]]
     encoded: Encoded
     second: Encoded | None = None
     shared: SharedOperand | None = None
+
+    @cached_property
+    def shared_activations(self) -> SharedOperand:
+        """The codes of the input tensor, with what is known of them."""
+        return self.encoded.shared(self.activation)
 
     @cached_property
     def activations(self) -> NDArray[np.unsignedinteger[Any]]:
@@ -131,14 +139,16 @@ def largest_weights(mac: Mac, weights: SharedOperand) -> float:
 def operands_of(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> Operands:
     """Encode a layer's operands; encoding comes before lowering, since lowering repeats values."""
     migrated = activations if plan.migration is None else activations / plan.migration
-    encoded = encode(migrated, plan.mac.activation, plan.activation_scale)
-    zero = int(plan.mac.activation.encode(np.zeros(1))[0])
+    fmt = plan.mac.activation
+    encoded = encode(migrated, fmt, plan.activation_scale)
+    zero = int(fmt.encode(np.zeros(1))[0])
     if second is None:
         assert plan.weight_codes is not None
         shared = plan.weights_as("products", lambda codes: codes)
-        return Operands(product, zero, plan.weight_codes, encoded, shared=shared)
+        return Operands(product, fmt, zero, plan.weight_codes, encoded, shared=shared)
     right = encode(second, plan.mac.weight, plan.weight_scale)
-    return Operands(product, zero, product.lower_second(right.codes, activations.shape), encoded, right)
+    second_codes = product.lower_second(right.codes, activations.shape)
+    return Operands(product, fmt, zero, second_codes, encoded, right)
 
 
 def mac_product(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> MacOutput:
@@ -161,7 +171,7 @@ def _depthwise(product: Product, plan: LayerPlan, operands: Operands) -> LayerSu
     if window is None:
         return None
     weights = plan.weights_as("depthwise", lambda codes: codes[:, :, 0])
-    found = depthwise.attempt(plan.mac, operands.encoded.codes, weights, window, operands.zero)
+    found = depthwise.attempt(plan.mac, operands.shared_activations, weights, window, operands.zero)
     if found is None:
         return None
     return LayerSums(found.held, "ofmap", len(operands.weights), None, None, "depthwise", found.reason)
@@ -169,8 +179,8 @@ def _depthwise(product: Product, plan: LayerPlan, operands: Operands) -> LayerSu
 
 def _by_columns(product: Product, plan: LayerPlan, operands: Operands) -> LayerSums | None:
     """A convolution without groups, one product for each image; None as `_depthwise`."""
-    mac, x = plan.mac, operands.encoded.codes
-    columns = columns_of(product, x.shape)
+    mac, x = plan.mac, operands.shared_activations
+    columns = columns_of(product, x.codes.shape)
     if columns is None:
         return None
     w = plan.weights_as("columns", lambda codes: np.ascontiguousarray(codes[0].T))

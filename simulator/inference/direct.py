@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from math import prod
 
 from simulator.inference.layer_products import Product
 from simulator.numerics.engines import depthwise
-from simulator.numerics.engines.pointwise import Columns, as_they_lie
+from simulator.numerics.engines.pointwise import Columns, as_a_column, as_they_lie
 from simulator.workload.lowering import unfold
 
 
@@ -29,11 +30,14 @@ def columns_of(product: Product, shape: tuple[int, ...]) -> Columns | None:
     """What makes the right operand [K, pixels] of one image of an input of this shape [batch, ...].
 
     None for products that are no convolutions with weights and without groups, and where the pixels are too
-    few to be rows of a product. A pointwise convolution takes its channels as they lie.
+    few to be rows of a product. A pointwise convolution takes its channels as they lie. A fully connected
+    layer of one row, whose weights take longer to read than to multiply, is a column.
     """
     window = product.window
-    if window is None or product.weights is None or window.groups != 1:
+    if product.weights is None or len(product.weights) > 1:
         return None
+    if window is None:
+        return as_a_column if len(shape) > 1 and prod(shape[:-1]) == 1 else None
     convolution = window.over((1, *shape[1:]))
     if convolution.ofmap[0] * convolution.ofmap[1] < FEWEST_PIXELS:
         return None

@@ -134,8 +134,9 @@ class Product:
         return products.reshape(*activations[:-1], products.shape[-1])
 
     def output_shape(self, activations: Shape) -> Shape:
-        """The shape of a convolution's output tensor for an input tensor of shape `activations`."""
-        assert self.window is not None
+        """The shape of the output tensor of a layer with weights, for an input of shape `activations`."""
+        if self.window is None:
+            return (*activations[:-1], self.channels)
         convolution = self.window.over(activations)
         return (convolution.batch, convolution.filters, *convolution.ofmap)
 

@@ -76,5 +76,8 @@ def overflowed_sums(mac: Mac, activations: Codes, weights: Codes, sums: Codes) -
 
 def _all_fit(mac: Mac, operands: Operands) -> bool:
     """Whether a bound on the activations, lowered or not, and on each output's weights excludes overflow."""
-    bound = largest_magnitude(mac.activation, operands.encoded.codes) * operands.largest_weights(mac)
+    largest = operands.encoded.largest
+    if largest is None:
+        largest = largest_magnitude(mac.activation, operands.encoded.codes)
+    bound = largest * operands.largest_weights(mac)
     return bound < mac.accumulator.undisturbed

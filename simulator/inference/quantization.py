@@ -71,13 +71,24 @@ class NetworkPlan:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Encoded:
-    """Codes of a tensor, and how many of its values the format could not follow."""
+    """Codes of a tensor, and how many of its values the format could not follow.
+
+    `largest` is a bound on the codes' magnitudes, which are then all finite; None where nothing is known.
+    """
 
     codes: NDArray[np.unsignedinteger[Any]]
     saturated: int
     underflowed: int
+    largest: float | None = None
+
+    def shared(self, fmt: Format) -> SharedOperand:
+        """The codes, with what is known of them."""
+        operand = SharedOperand(self.codes)
+        if self.largest is not None:
+            operand.made(("special", fmt), lambda: False)
+        return operand
 
 
 def encode(values: NDArray[Any], fmt: Format, scale: float | NDArray[np.float64] = 1.0) -> Encoded:
@@ -90,30 +101,58 @@ def encode(values: NDArray[Any], fmt: Format, scale: float | NDArray[np.float64]
         values, scale = values * (1.0 / scale).astype(np.float32), 1.0
     factor = np.float32(1.0 / scale)
     reals = np.ascontiguousarray(values).reshape(-1)
+    if reals.dtype not in (np.float32, np.float64):
+        reals = reals.astype(np.float64)
     codes = np.empty(reals.size, fmt.code_dtype)
-    counts = np.zeros(2, np.int64)
+    counts = np.zeros(3, np.int64)
     for start in range(0, reals.size, _BLOCK):
         block = slice(start, start + _BLOCK)
         part = reals[block] if scale == 1.0 else reals[block] * factor
         codes[block] = to_codes(part, fmt)
         _count_losses(part, codes[block], fmt, counts)
-    return Encoded(codes.reshape(np.shape(values)), int(counts[0]), int(counts[1]))
+    whole = codes.reshape(np.shape(values))
+    return Encoded(whole, int(counts[0]), int(counts[1]), _largest_code(counts[2], reals, fmt))
+
+
+def _largest_code(pattern: np.int64, reals: NDArray[Any], fmt: Format) -> float | None:
+    """A bound on the magnitudes of codes, from the pattern of the largest magnitude among the reals.
+
+    Rounding of a monotonic format keeps order, so that no value's code is further from zero than that of the
+    largest magnitude with its sign. None for other formats, and where the largest is NaN or becomes infinity.
+    """
+    if not fmt.is_monotonic:
+        return None
+    integer = np.int32 if reals.dtype == np.float32 else np.int64
+    extreme = float(integer(pattern).view(reals.dtype))
+    largest = float(np.abs(fmt.decode(fmt.encode(np.array([extreme, -extreme])))).max())
+    return largest if np.isfinite(extreme) and np.isfinite(largest) else None
 
 
 def _count_losses(reals: NDArray[Any], codes: Codes, fmt: Format, counts: NDArray[np.int64]) -> None:
-    """Add how many values lie beyond the format's largest, and how many became zero."""
+    """Add how many values lie beyond the format's largest, and how many became zero; see `losses`."""
     ends = float(fmt.lowest), float(fmt.largest)
+    zeros = None if fmt.bits > TABLE_BITS else _two_zeros(fmt)
     if not compiled_loops.pay_off(codes.size):
         counts[0] += np.count_nonzero((reals > np.float64(ends[1])) | (reals < np.float64(ends[0])))
         counts[1] += np.count_nonzero(is_zero(fmt, codes)) - np.count_nonzero(reals == 0)
-    elif fmt.bits <= TABLE_BITS:
-        from simulator.inference.tensor_kernels import losses
+        integer = np.int32 if reals.dtype == np.float32 else np.int64
+        counts[2] = max(counts[2], int(np.abs(reals).view(integer).max(initial=0)))
+        return
+    from simulator.inference.tensor_kernels import losses, losses_of_values
 
-        losses(reals, codes, _zero_codes(fmt), *ends, counts)
+    narrow = reals.dtype == np.float32 and all(float(np.float32(end)) == end for end in ends)
+    limits = (np.float32(ends[0]), np.float32(ends[1])) if narrow else ends
+    if zeros is None:
+        losses_of_values(reals, fmt.reals(codes), limits, counts)
     else:
-        from simulator.inference.tensor_kernels import losses_of_values
+        losses(reals, codes, zeros, limits, counts)
 
-        losses_of_values(reals, fmt.reals(codes), *ends, counts)
+
+@lru_cache(maxsize=256)
+def _two_zeros(fmt: Format) -> tuple[np.unsignedinteger[Any], np.unsignedinteger[Any]] | None:
+    """The codes of zero, twice the only one; None where there are more."""
+    zeros = np.flatnonzero(_zero_codes(fmt)).astype(fmt.code_dtype)
+    return None if zeros.size > 2 else (zeros[0], zeros[-1])
 
 
 def to_codes(values: NDArray[Any], fmt: Format) -> NDArray[np.unsignedinteger[Any]]:

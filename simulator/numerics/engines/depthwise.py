@@ -22,11 +22,11 @@ from simulator.numerics.engines.exact import ExactSums, exact_sums, log_sums
 from simulator.numerics.engines.float_steps import is_native, native_codes, native_values
 from simulator.numerics.engines.lane_sums import LaneSums
 from simulator.numerics.engines.log_sums import log_operands
-from simulator.numerics.engines.pointwise import has_special_weights, native_weights, step_weights
+from simulator.numerics.engines.pointwise import native_weights, step_weights
 from simulator.numerics.engines.scaled import ScaledSteps
 from simulator.numerics.engines.shared_operand import SharedOperand
 from simulator.numerics.engines.threads import FEW_MACS, for_row_ranges
-from simulator.numerics.formats.code_tables import TABLE_BITS, has_special
+from simulator.numerics.formats.code_tables import TABLE_BITS
 from simulator.numerics.mac import Mac
 from simulator.numerics.product_rules import LogProducts, Products
 from simulator.numerics.twos_complement import wrap
@@ -157,7 +157,7 @@ class DepthwiseResult:
 
 
 def attempt(
-    mac: Mac, x: Codes, w: Codes | SharedOperand, window: Window, zero: int = 0
+    mac: Mac, x: Codes | SharedOperand, w: Codes | SharedOperand, window: Window, zero: int = 0
 ) -> DepthwiseResult | None:
     """A depthwise convolution in a MAC's arithmetic; None where no fast way is exact.
 
@@ -168,10 +168,10 @@ def attempt(
         window: the convolution.
         zero: the code that padding holds.
     """
-    weights = SharedOperand.of(w)
-    if has_special_weights(mac, weights) or has_special(mac.activation, x):
+    activations, weights = SharedOperand.of(x), SharedOperand.of(w)
+    if weights.has_special(mac.weight) or activations.has_special(mac.activation):
         return None
-    return _attempt(mac.accumulator, _Layer(mac, x, weights, window, zero))
+    return _attempt(mac.accumulator, _Layer(mac, activations.codes, weights, window, zero))
 
 
 @dataclass(frozen=True, slots=True)

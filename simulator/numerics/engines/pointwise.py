@@ -24,7 +24,6 @@ from simulator.numerics.engines.log_sums import log_operands
 from simulator.numerics.engines.scaled import ScaledSteps
 from simulator.numerics.engines.shared_operand import SharedOperand
 from simulator.numerics.engines.threads import FEW_MACS, for_row_ranges
-from simulator.numerics.formats.code_tables import has_special
 from simulator.numerics.mac import Mac
 
 Columns = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
@@ -36,19 +35,26 @@ def as_they_lie(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.ascontiguousarray(image).reshape(len(image), -1)
 
 
+def as_a_column(row: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """One row [..., K] as a column."""
+    return np.ascontiguousarray(row).reshape(-1, 1)
+
+
 def attempt_exact(
-    mac: Mac, x: Codes, w: Codes | SharedOperand, columns: Columns = as_they_lie
+    mac: Mac, x: Codes | SharedOperand, w: Codes | SharedOperand, columns: Columns = as_they_lie
 ) -> ExactSums | None:
     """Exact sums [batch, N, P] of x [batch, ...] and weights [N, K]; None where no bound proves them."""
-    weights = SharedOperand.of(w)
-    if has_special_weights(mac, weights) or has_special(mac.activation, x):
+    activations, weights = SharedOperand.of(x), SharedOperand.of(w)
+    if weights.has_special(mac.weight) or activations.has_special(mac.activation):
         return None
     length = weights.codes.shape[1]
 
     def combine(a: Operand, b: Operand, dtype: type) -> Reals:
         return _sums(add_exact_rows, b.reals(dtype), a.reals(dtype), columns, dtype)
 
-    return exact_sums(mac, x, weights, length, combine) or _of_logs(mac, x, weights, columns)
+    return exact_sums(mac, activations.codes, weights, length, combine) or _of_logs(
+        mac, activations.codes, weights, columns
+    )
 
 
 def _of_logs(mac: Mac, x: Codes, w: SharedOperand, columns: Columns) -> ExactSums | None:
@@ -60,13 +66,13 @@ def _of_logs(mac: Mac, x: Codes, w: SharedOperand, columns: Columns) -> ExactSum
 
 
 def attempt_steps(
-    mac: Mac, x: Codes, w: Codes | SharedOperand, columns: Columns = as_they_lie
+    mac: Mac, x: Codes | SharedOperand, w: Codes | SharedOperand, columns: Columns = as_they_lie
 ) -> tuple[LaneSums, str] | None:
     """Sums [batch, N, P] by float steps in the order of K, and how; None for other accumulators."""
-    weights = SharedOperand.of(w)
-    if has_special_weights(mac, weights) or has_special(mac.activation, x):
+    activations, weights = SharedOperand.of(x), SharedOperand.of(w)
+    if weights.has_special(mac.weight) or activations.has_special(mac.activation):
         return None
-    return _steps(mac.accumulator, mac, x, weights, columns)
+    return _steps(mac.accumulator, mac, activations.codes, weights, columns)
 
 
 @singledispatch
@@ -92,11 +98,6 @@ def _(
     spec = accumulator.number_format.spec
     reason = f"{lanes} steps that no second rounding can see, then to {spec}, in the order of k"
     return LaneSums(scaled, steps.unit, steps.codes), reason
-
-
-def has_special_weights(mac: Mac, w: SharedOperand) -> bool:
-    """Whether any weight is infinite or NaN."""
-    return w.made(("special", mac.weight), lambda: has_special(mac.weight, w.codes))
 
 
 def native_weights(mac: Mac, w: SharedOperand) -> npt.NDArray[np.float32]:

@@ -35,6 +35,8 @@ class LogBase(Format):
     exponent register wraps from 128 to -128, so values that round up to 2**128 give code 0.
     """
 
+    is_monotonic: ClassVar[bool] = False
+
     signed: bool = True
     alpha: int
     beta: int

@@ -41,6 +41,9 @@ class Format(ABC):
     twos_complement: ClassVar[bool] = False
     """Whether codes are two's complement patterns, so that signed integer arrays are codes as they are."""
 
+    is_monotonic: ClassVar[bool] = True
+    """Whether of two finite values the larger one never has a code of smaller value."""
+
     infinity_of_tiny_values: ClassVar[bool] = False
     """Whether some values below the smallest positive one are encoded as infinity."""
 
