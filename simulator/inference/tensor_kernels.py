@@ -10,6 +10,9 @@ from simulator.numerics.array_types import Array
 from simulator.numerics.engines.compiled import kernel
 from simulator.numerics.engines.intrinsics import bits_of
 
+Zeros = tuple[np.unsignedinteger[Any], np.unsignedinteger[Any]]
+Ends = tuple[np.float32, np.float32] | tuple[float, float]
+
 _LANES = 16
 """Sums run in so many lanes on every machine and are then added in order, so that their bits are the same."""
 
@@ -54,7 +57,7 @@ def differences(reference: Array, values: Array, sums: Array) -> None:
 
 
 @kernel
-def losses(values: Array, codes: Array, zeros: tuple[Any, Any], ends: tuple[Any, Any], counts: Array) -> None:
+def losses(values: Array, codes: Array, zeros: Zeros, ends: Ends, counts: Array) -> None:
     """Add to counts[0] values outside of `ends`, to counts[1] codes of zero less values that are zero.
 
     counts[2] becomes the largest pattern of a magnitude where that is larger; those of NaN are the largest.
@@ -75,7 +78,7 @@ def losses(values: Array, codes: Array, zeros: tuple[Any, Any], ends: tuple[Any,
 
 
 @kernel
-def losses_of_values(values: Array, kept: Array, ends: tuple[Any, Any], counts: Array) -> None:
+def losses_of_values(values: Array, kept: Array, ends: Ends, counts: Array) -> None:
     """As `losses`, of what became of the values in place of codes."""
     lowest, largest = ends
     beyond, found, pattern = np.int32(0), np.int32(0), bits_of(lowest - lowest)
