@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.inference.direct import channels_first, depthwise_window, is_pointwise
+from simulator.inference.direct import columns_of, depthwise_window
 from simulator.inference.layer_products import Product
 from simulator.inference.layer_sums import LayerSums, real_values
 from simulator.inference.quantization import Encoded, LayerPlan, encode
@@ -22,6 +22,7 @@ from simulator.numerics.engines.depthwise import real_convolution
 from simulator.numerics.engines.pointwise import real_products
 from simulator.numerics.engines.shared_operand import SharedOperand
 from simulator.numerics.engines.threads import for_row_ranges
+from simulator.numerics.formats import Format
 
 _SMALL_PRODUCT = 1 << 20
 """Below this many MACs threads cost more than they save."""
@@ -35,18 +36,17 @@ def float32_product(product: Product, activations: Tensor, second: Tensor | None
 
     These are the bits of the MAC `fp32`, without the detour over codes.
     """
-    from simulator.numerics.engines.sequential_kernels import multiply_native
+    from simulator.numerics.engines.tile_kernels import multiply
 
     activations = np.ascontiguousarray(activations, np.float32)
-    direct = depthwise_window(product)
-    if direct is not None and product.weights is not None:
-        padded = direct.padded(activations, 0.0)
-        return _raised(
-            product, real_convolution(padded, product.weights[:, :, 0], direct.window), activations
-        )
-    if is_pointwise(product, activations.shape) and product.weights is not None:
-        raised = real_products(channels_first(activations), product.weights[0].T)
-        return _raised(product, raised, activations)
+    window = depthwise_window(product, activations.shape)
+    if window is not None:
+        filters = product.weights_as("depthwise", lambda weights: weights[:, :, 0])
+        return _raised(product, real_convolution(activations, filters, window), activations)
+    columns = columns_of(product, activations.shape)
+    if columns is not None:
+        filters = product.weights_as("columns", lambda weights: weights[0].T)
+        return _raised(product, real_products(activations, filters, columns), activations)
     lowered = product.lower(activations)
     right = product.weights if second is None else product.lower_second(second, activations.shape)
     assert right is not None
@@ -55,7 +55,7 @@ def float32_product(product: Product, activations: Tensor, second: Tensor | None
     for a, w, group in zip(lowered, right, sums, strict=True):
         for_row_ranges(
             len(a),
-            partial(multiply_native, a, w, group),
+            partial(multiply, a, w, group, ()),
             threads=1 if a.size * w.shape[1] < _SMALL_PRODUCT else None,
         )
     if product.bias is not None:
@@ -74,16 +74,23 @@ def _raised(product: Product, sums: NDArray[np.float32], activations: Tensor) ->
 class Operands:
     """Codes of a layer's operands as the array sees them: [groups, M, K] and [groups, K, N].
 
-    `encoded` and `second` are the input tensors that they come from, before lowering; `zero` is the code that
-    padding holds. Activations are lowered when they are asked for.
+    `encoded` and `second` are the input tensors that they come from, before lowering; `activation` is the
+    format of the first, and `zero` its code that padding holds. Activations are lowered when they are asked
+    for.
     """
 
     product: Product
+    activation: Format
     zero: int
     weights: NDArray[np.unsignedinteger[Any]]
     encoded: Encoded
     second: Encoded | None = None
     shared: SharedOperand | None = None
+
+    @cached_property
+    def shared_activations(self) -> SharedOperand:
+        """The codes of the input tensor, with what is known of them."""
+        return self.encoded.shared(self.activation)
 
     @cached_property
     def activations(self) -> NDArray[np.unsignedinteger[Any]]:
@@ -132,14 +139,16 @@ def largest_weights(mac: Mac, weights: SharedOperand) -> float:
 def operands_of(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> Operands:
     """Encode a layer's operands; encoding comes before lowering, since lowering repeats values."""
     migrated = activations if plan.migration is None else activations / plan.migration
-    encoded = encode(migrated, plan.mac.activation, plan.activation_scale)
-    zero = int(plan.mac.activation.encode(np.zeros(1))[0])
+    fmt = plan.mac.activation
+    encoded = encode(migrated, fmt, plan.activation_scale)
+    zero = int(fmt.encode(np.zeros(1))[0])
     if second is None:
         assert plan.weight_codes is not None
         shared = plan.weights_as("products", lambda codes: codes)
-        return Operands(product, zero, plan.weight_codes, encoded, shared=shared)
+        return Operands(product, fmt, zero, plan.weight_codes, encoded, shared=shared)
     right = encode(second, plan.mac.weight, plan.weight_scale)
-    return Operands(product, zero, product.lower_second(right.codes, activations.shape), encoded, right)
+    second_codes = product.lower_second(right.codes, activations.shape)
+    return Operands(product, fmt, zero, second_codes, encoded, right)
 
 
 def mac_product(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> MacOutput:
@@ -147,7 +156,7 @@ def mac_product(product: Product, plan: LayerPlan, activations: Tensor, second: 
     operands = operands_of(product, plan, activations, second)
     sums = (
         _depthwise(product, plan, operands)
-        or _pointwise(product, plan, operands)
+        or _by_columns(product, plan, operands)
         or _by_groups(plan.mac, operands)
     )
     values = real_values(plan, sums).astype(np.float32, copy=False)
@@ -158,32 +167,30 @@ def mac_product(product: Product, plan: LayerPlan, activations: Tensor, second: 
 
 def _depthwise(product: Product, plan: LayerPlan, operands: Operands) -> LayerSums | None:
     """A depthwise convolution without lowering; None for other layers, and where no fast way is exact."""
-    direct = depthwise_window(product)
-    if direct is None:
+    window = depthwise_window(product, operands.encoded.codes.shape)
+    if window is None:
         return None
-    padded = direct.padded(operands.encoded.codes, operands.zero)
     weights = plan.weights_as("depthwise", lambda codes: codes[:, :, 0])
-    found = depthwise.attempt(plan.mac, padded, weights, direct.window)
+    found = depthwise.attempt(plan.mac, operands.shared_activations, weights, window, operands.zero)
     if found is None:
         return None
-    infinite = found.is_infinite
-    return LayerSums(found.held, "ofmap", len(operands.weights), infinite, None, "depthwise", found.reason)
+    return LayerSums(found.held, "ofmap", len(operands.weights), None, None, "depthwise", found.reason)
 
 
-def _pointwise(product: Product, plan: LayerPlan, operands: Operands) -> LayerSums | None:
-    """A pointwise convolution of channels as they lie; None as `_depthwise`."""
-    if not is_pointwise(product, operands.encoded.codes.shape):
+def _by_columns(product: Product, plan: LayerPlan, operands: Operands) -> LayerSums | None:
+    """A convolution without groups, one product for each image; None as `_depthwise`."""
+    mac, x = plan.mac, operands.shared_activations
+    columns = columns_of(product, x.codes.shape)
+    if columns is None:
         return None
-    mac, x = plan.mac, channels_first(operands.encoded.codes)
-    w = plan.weights_as("pointwise", lambda codes: np.ascontiguousarray(codes[0].T))
-    exact = pointwise.attempt_exact(mac, x, w)
+    w = plan.weights_as("columns", lambda codes: np.ascontiguousarray(codes[0].T))
+    exact = pointwise.attempt_exact(mac, x, w, columns)
     if exact is not None:
         return LayerSums(exact, "ofmap", 1, None, None, exact.engine, exact.reason)
-    steps = pointwise.attempt_steps(mac, x, w)
+    steps = pointwise.attempt_steps(mac, x, w, columns)
     if steps is None:
         return None
-    lost = ~np.isfinite(mac.to_real(steps[0]))
-    return LayerSums(steps[0], "ofmap", 1, lost, None, "sequential", steps[1])
+    return LayerSums(steps[0], "ofmap", 1, None, None, "sequential", steps[1])
 
 
 def _by_groups(mac: Mac, operands: Operands) -> LayerSums:

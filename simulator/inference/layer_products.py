@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import prod
 from pathlib import Path
@@ -69,6 +69,19 @@ class Product:
     window: Window | None = None
     batched: bool = False
     steps: int | None = None
+    arranged: dict[str, NDArray[np.float32]] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
+    """The weights by their layout, for products that take another one."""
+
+    def weights_as(
+        self, layout: str, arrange: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """The weights as `arrange` lays them out, arranged once; `layout` names it."""
+        assert self.weights is not None
+        if layout not in self.arranged:
+            self.arranged[layout] = np.ascontiguousarray(arrange(self.weights))
+        return self.arranged[layout]
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -121,8 +134,9 @@ class Product:
         return products.reshape(*activations[:-1], products.shape[-1])
 
     def output_shape(self, activations: Shape) -> Shape:
-        """The shape of a convolution's output tensor for an input tensor of shape `activations`."""
-        assert self.window is not None
+        """The shape of the output tensor of a layer with weights, for an input of shape `activations`."""
+        if self.window is None:
+            return (*activations[:-1], self.channels)
         convolution = self.window.over(activations)
         return (convolution.batch, convolution.filters, *convolution.ofmap)
 

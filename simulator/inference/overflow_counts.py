@@ -32,8 +32,9 @@ class SumsOutside:
     def of_layer(cls, mac: Mac, output: MacOutput) -> SumsOutside:
         """Of one layer; its operands are lowered only where a bound on all of them excludes nothing."""
         operands, held = output.operands, output.sums.held
-        fits = isinstance(held, ExactSums) and held.fits
-        if fits or _all_fit(mac, operands):
+        if isinstance(held, ExactSums):
+            return cls(held.outside, output.sums.size)
+        if _all_fit(mac, operands):
             return cls(0, output.sums.size)
         return cls.of(mac, operands.activations, operands.weights, output.accumulators)
 
@@ -75,5 +76,8 @@ def overflowed_sums(mac: Mac, activations: Codes, weights: Codes, sums: Codes) -
 
 def _all_fit(mac: Mac, operands: Operands) -> bool:
     """Whether a bound on the activations, lowered or not, and on each output's weights excludes overflow."""
-    bound = largest_magnitude(mac.activation, operands.encoded.codes) * operands.largest_weights(mac)
+    largest = operands.encoded.largest
+    if largest is None:
+        largest = largest_magnitude(mac.activation, operands.encoded.codes)
+    bound = largest * operands.largest_weights(mac)
     return bound < mac.accumulator.undisturbed

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from simulator.numerics.array_types import Array
 from simulator.numerics.engines.compiled import kernel
+from simulator.numerics.engines.intrinsics import bits_of
+
+Zeros = tuple[np.unsignedinteger[Any], np.unsignedinteger[Any]]
+Ends = tuple[np.float32, np.float32] | tuple[float, float]
 
 _LANES = 16
 """Sums run in so many lanes on every machine and are then added in order, so that their bits are the same."""
@@ -51,19 +57,39 @@ def differences(reference: Array, values: Array, sums: Array) -> None:
 
 
 @kernel
-def losses(values: Array, codes: Array, is_zero: Array, lowest: float, largest: float, counts: Array) -> None:
-    """Add to counts[2]: values outside lowest .. largest, and codes of zero less values that are zero.
+def losses(values: Array, codes: Array, zeros: Zeros, ends: Ends, counts: Array) -> None:
+    """Add to counts[0] values outside of `ends`, to counts[1] codes of zero less values that are zero.
 
-    Shapes: values and codes [n]; is_zero [2**bits], by code.
+    counts[2] becomes the largest pattern of a magnitude where that is larger; those of NaN are the largest.
+
+    Shapes: values and codes [n], counts [3]. `zeros` are the two codes of zero, of the codes' type; or twice
+    the only one.
     """
-    beyond = 0
-    zeros = 0
+    (one, other), (lowest, largest) = zeros, ends
+    beyond, found, pattern = np.int32(0), np.int32(0), bits_of(lowest - lowest)
     for place in range(values.size):
-        value = np.float64(values[place])
-        beyond += int(value > largest) + int(value < lowest)
-        zeros += int(is_zero[codes[place]]) - int(value == 0.0)
+        value = values[place]
+        beyond += np.int32(value > largest) + np.int32(value < lowest)
+        found += np.int32((codes[place] == one) | (codes[place] == other)) - np.int32(value == 0)
+        pattern = max(pattern, bits_of(abs(value)))
     counts[0] += beyond
-    counts[1] += zeros
+    counts[1] += found
+    counts[2] = max(counts[2], np.int64(pattern))
+
+
+@kernel
+def losses_of_values(values: Array, kept: Array, ends: Ends, counts: Array) -> None:
+    """As `losses`, of what became of the values in place of codes."""
+    lowest, largest = ends
+    beyond, found, pattern = np.int32(0), np.int32(0), bits_of(lowest - lowest)
+    for place in range(values.size):
+        value = values[place]
+        beyond += np.int32(value > largest) + np.int32(value < lowest)
+        found += np.int32(kept[place] == 0) - np.int32(value == 0)
+        pattern = max(pattern, bits_of(abs(value)))
+    counts[0] += beyond
+    counts[1] += found
+    counts[2] = max(counts[2], np.int64(pattern))
 
 
 @kernel
@@ -83,6 +109,50 @@ def scale_and_shift(sums: Array, unit: float, scales: Array, offsets: Array, val
                 for p in range(pixels):
                     real = (np.float64(sums[b, c, p]) + 0.0) * unit * scale
                     values[b, c, p] = np.float32(real + offset)
+
+
+@kernel
+def integers_to_reals(
+    sums: Array, offsets: Array, numbers: tuple[float, float, float, float, float], reals: Array
+) -> int:
+    """reals[c, p] = (sums[c, p] unit + offsets[c]) lsb; how many integers in parentheses reach `limit`.
+
+    `numbers` are unit, limit, lsb, and `lifted_from` and `least` of `RoundedReals`; unit and lsb are powers
+    of two.
+    """
+    unit, limit, lsb, lifted_from, least = numbers
+    beyond = 0
+    channels, pixels = sums.shape
+    for c in range(channels):
+        offset = offsets[c]
+        for p in range(pixels):
+            whole = np.float64(sums[c, p]) * unit + offset
+            beyond += int(abs(whole) >= limit)
+            reals[c, p] = whole * lsb
+        if least > 0.0:
+            for p in range(pixels):
+                real = reals[c, p]
+                size = abs(real)
+                is_lifted = (size > lifted_from) & (size < least)
+                reals[c, p] = (least if real > 0 else -least) if is_lifted else real
+    return beyond
+
+
+@kernel
+def lanes_to_reals(lanes: Array, inverse: float, offsets: Array, reals: Array) -> int:
+    """reals[c, p] = lanes[c, p] inverse + offsets[c], none without offsets; how many lanes are not finite."""
+    lost = 0
+    channels, pixels = lanes.shape
+    for c in range(channels):
+        for p in range(pixels):
+            lane = np.float64(lanes[c, p])
+            lost += int(not abs(lane) < np.inf)
+            reals[c, p] = lane * inverse
+        if offsets.size:
+            offset = offsets[c]
+            for p in range(pixels):
+                reals[c, p] += offset
+    return lost
 
 
 @kernel

@@ -149,8 +149,7 @@ def accumulator_to_code(
         )
     sums = np.asarray(accumulators, np.int64)
     kept = np.where(sums == -(1 << (bits - 1)), 0, sums)
-    fits_floats = bits <= 54 and lsb >= -126 and lsb + bits <= 127
-    if fits_floats and compiled_loops.pay_off(sums.size):
+    if fits_converter_from_floats(bits, lsb) and compiled_loops.pay_off(sums.size):
         # Sums that floats hold exactly take the converter from floats: the same roundings, compiled.
         codes = fmt.encode(kept.astype(np.float64) * 2.0**lsb)
     else:
@@ -158,6 +157,11 @@ def accumulator_to_code(
     if is_infinite is not None:
         codes[np.asarray(is_infinite, np.bool_)] = fmt.code_of_infinity
     return codes
+
+
+def fits_converter_from_floats(bits: int, lsb: int) -> bool:
+    """Whether the converter from float32 gives the codes of all accumulators: the same roundings."""
+    return bits <= 54 and lsb >= -126 and lsb + bits <= 127
 
 
 def _convert(sums: IntArray, lsb: int, fmt: LogFormat) -> IntArray:

@@ -16,7 +16,7 @@ from simulator.numerics.array_types import Codes
 from simulator.numerics.formats import Format
 from simulator.numerics.formats.log import LogBase
 from simulator.numerics.formats.posit import Posit
-from simulator.numerics.logarithm import accumulator_to_code
+from simulator.numerics.logarithm import accumulator_to_code, fits_converter_from_floats
 from simulator.numerics.quire import quire_to_code
 
 
@@ -65,6 +65,34 @@ def to_codes(unit: Unit, rule: str, sums: Sums, target: Format) -> Codes:
     if sums.is_infinite is not None:
         reals = np.where(np.asarray(sums.is_infinite, np.bool_), np.inf, reals)
     return target.encode(reals)
+
+
+@dataclass(frozen=True, slots=True)
+class RoundedReals:
+    """A converter as one rounding: the target's encoder on real sums, those near its least value lifted.
+
+    Magnitudes above `lifted_from` and below `least` become `least` before they are rounded.
+    """
+
+    lifted_from: float = 0.0
+    least: float = 0.0
+
+
+def as_rounded_reals(unit: Unit, rule: str, target: Format) -> RoundedReals | None:
+    """What `to_codes` does to sums of up to 53 bits without flags; None where it is more than a rounding.
+
+    The most negative accumulator, which has no magnitude in some circuits, must not be among them.
+    """
+    register = unit.accumulator
+    if rule not in _CONVERTERS or target != unit.activation:
+        return RoundedReals()
+    bits, lsb = register.width, register.lowest_exponent
+    if isinstance(target, LogBase):
+        return RoundedReals() if fits_converter_from_floats(bits, lsb) else None
+    if isinstance(target, Posit) and (bits, lsb) == (target.accumulator_bits, target.accumulator_lsb):
+        least = target.smallest_positive
+        return RoundedReals(least / 2, least)
+    return None
 
 
 def _log_codes(unit: Unit, sums: Sums) -> Codes:

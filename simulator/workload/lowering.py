@@ -66,6 +66,35 @@ def _windows(ifmap: NDArray[Code], convolution: Convolution) -> NDArray[Code]:
     return np.ascontiguousarray(rows).reshape(groups, batch * height * width, -1)
 
 
+def unfold(image: NDArray[Code], convolution: Convolution) -> NDArray[Code]:
+    """The left operand of one image for a convolution without groups, transposed.
+
+    Args:
+        image: [channels, height, width].
+        convolution: its geometry; padding holds zeros.
+
+    Returns:
+        [K, ofmap pixels], contiguous, dtype of `image`: rows are as long as they can be.
+
+    Raises:
+        ValueError: the image has not the convolution's shape, or there are groups.
+    """
+    _require_shape("image", image, (convolution.channels, *convolution.ifmap))
+    if convolution.groups != 1:
+        raise ValueError(f"only a convolution without groups is one product, got {convolution.groups}")
+    top, left, bottom, right = convolution.padding
+    if any(convolution.padding):
+        channels, height, width = image.shape
+        padded = np.zeros((channels, top + height + bottom, left + width + right), image.dtype)
+        padded[:, top : top + height, left : left + width] = image
+        image = padded
+    windows = np.lib.stride_tricks.sliding_window_view(image, _extent(convolution), axis=(1, 2))
+    stride, dilation = convolution.stride, convolution.dilation
+    windows = windows[:, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
+    pixels = convolution.ofmap[0] * convolution.ofmap[1]
+    return np.ascontiguousarray(windows.transpose(0, 3, 4, 1, 2)).reshape(-1, pixels)
+
+
 def lower_filters(filters: NDArray[Code], convolution: Convolution) -> NDArray[Code]:
     """The right operand of a convolution's products.
 

@@ -17,7 +17,8 @@ from simulator.numerics import get_mac, multiply
 from simulator.numerics.activity import switching_activity
 from simulator.numerics.engines.compiled import Compiled
 from simulator.numerics.engines import (
-    activity_kernels, integer_activity_kernels, scaled_kernels, sequential_kernels, table_kernels
+    activity_kernels, integer_activity_kernels, scaled_kernels, sequential_kernels, table_kernels,
+    tile_kernels,
 )
 
 rng = np.random.default_rng(0)
@@ -29,7 +30,10 @@ for name in ("int8", "elma8", "elma16", "fp8", "fp16", "fp8_fp16", "fp32"):
         multiply(mac, a, w, engine="sequential" if mac.accumulator.kind == "float" else "table")
     for dataflow in ("os", "ws"):
         switching_activity(mac, a, w, dataflow)
-modules = activity_kernels, integer_activity_kernels, scaled_kernels, sequential_kernels, table_kernels
+modules = (
+    activity_kernels, integer_activity_kernels, scaled_kernels, sequential_kernels, table_kernels,
+    tile_kernels,
+)
 hits, misses = {}, {}
 for module in modules:
     for name, dispatcher in vars(module).items():

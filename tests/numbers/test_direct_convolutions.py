@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -9,7 +12,10 @@ from simulator.numerics import get_mac
 from simulator.numerics.engines import depthwise, pointwise
 from simulator.numerics.engines.depthwise import Window
 from simulator.numerics.engines.exact import ExactSums
+from simulator.numerics.engines.lane_sums import LaneSums
 from simulator.numerics.engines.planner import multiply
+from simulator.workload import Convolution
+from simulator.workload.lowering import im2col, unfold
 
 MACS = (
     "int8",
@@ -73,6 +79,46 @@ def test_depthwise_sums_are_those_of_lowered_channels(name: str, window: Window)
             assert (found.accumulators[b, c] == expected.accumulators[:, 0]).all()
 
 
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (3, 1), (1, 4)], ids=str)
+@pytest.mark.parametrize("padding", [(1, 1, 1, 1), (0, 2, 1, 0), (3, 0, 0, 2)], ids=str)
+@pytest.mark.parametrize("name", ["int8", "fp32", "fp16", "posit8", "elma8", "elma16"])
+def test_padding_is_the_code_that_it_is_given(
+    name: str, padding: tuple[int, int, int, int], stride: tuple[int, int]
+) -> None:
+    mac, window = get_mac(name), Window((3, 2), stride, (1, 2), padding)
+    x, w = codes(name, 9, (2, 3, 9, 8), 6)
+    zero = int(mac.activation.encode(np.zeros(1))[0])
+    top, left, bottom, right = padding
+    around = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=zero)
+    found = depthwise.attempt(mac, x, w, window, zero)
+    assert found is not None
+    rows = lowered_one_by_one(around, replace(window, padding=(0, 0, 0, 0)))
+    assert rows.shape[2:4] == window.outputs(9, 8)
+    for b in range(2):
+        for c in range(3):
+            pixels = rows[b, c].reshape(-1, 6)
+            expected = multiply(mac, pixels, w[c][:, None], engine="stepwise").accumulators[:, 0]
+            assert (found.accumulators[b, c] == expected).all()
+
+
+@pytest.mark.parametrize("name", MACS)
+def test_convolutions_without_groups_are_products_of_unfolded_images(name: str) -> None:
+    mac = get_mac(name)
+    c = Convolution(2, 3, 5, (7, 9), (3, 2), (2, 1), (1, 0, 1, 1), (1, 2), 1)
+    x, w = codes(name, 10, (2, 3, 7, 9), 1)[0], codes(name, 12, (5, 18, 1), 18)[1]
+    columns = partial(unfold, convolution=replace(c, batch=1))
+    found: ExactSums | LaneSums | None = pointwise.attempt_exact(mac, x, w[:5], columns)
+    if found is None:
+        steps = pointwise.attempt_steps(mac, x, w[:5], columns)
+        found = None if steps is None else steps[0]
+    assert found is not None
+    zero = int(mac.activation.encode(np.zeros(1))[0])
+    lowered = im2col(x, c, zero=zero)[0]
+    expected = multiply(mac, lowered, np.ascontiguousarray(w[:5].T), engine="stepwise").accumulators
+    pixels = c.ofmap[0] * c.ofmap[1]
+    assert (found.accumulators.transpose(0, 2, 1).reshape(2 * pixels, 5) == expected).all()
+
+
 def test_planes_that_take_several_runs() -> None:
     mac, window = get_mac("fp16"), Window((3, 3), (1, 1), (1, 1))
     x, w = codes("fp16", 6, (1, 2, 40, 130), 9)  # 15 rows of 130 places make a run
@@ -93,7 +139,7 @@ def test_pointwise_sums_are_those_of_lowered_products(name: str) -> None:
     is_fixed = mac.accumulator.kind == "fixed"
     assert (exact is None) is not is_fixed
     assert (steps is None) is is_fixed
-    found = exact.accumulators if exact is not None else steps[0] if steps is not None else None
+    found = exact.accumulators if exact is not None else steps[0].accumulators if steps is not None else None
     assert found is not None
     for b in range(2):
         expected = multiply(mac, x[b].T, w.T, engine="stepwise").accumulators

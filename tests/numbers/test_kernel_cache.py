@@ -14,7 +14,7 @@ import pytest
 
 from simulator.cli.progress import KERNEL_LOG, compilation_announced
 from simulator.numerics.engines.compiled import kernel
-from simulator.numerics.engines.kernel_cache import LOG
+from simulator.numerics.engines.kernel_cache import LOG, fingerprint
 from simulator.numerics.engines.turn import Turn
 
 HELPERS = """
@@ -144,6 +144,31 @@ def test_a_changed_helper_constant_or_table_of_another_module_is_compiled_in(tmp
         helpers.write_text(helpers.read_text().replace(old, new))
         assert run(tmp_path) == (value, 0), new
         assert run(tmp_path) == (value, 1), new
+
+
+def test_a_changed_method_of_a_class_changes_the_fingerprint() -> None:
+    """Instructions are written down by objects, whose methods are compiled in like a helper."""
+
+    class Writer:
+        def emit(self) -> int:
+            return 1
+
+        @property
+        def width(self) -> int:
+            return 2
+
+    def work() -> int:
+        return Writer().emit()
+
+    before = fingerprint(work)
+    assert fingerprint(work) == before
+    first = Writer.emit
+    Writer.emit = lambda _self: 3  # type: ignore[method-assign,assignment]
+    changed = fingerprint(work)
+    Writer.emit = first  # type: ignore[method-assign]
+    assert fingerprint(work) == before
+    Writer.width = property(lambda _self: 4)  # type: ignore[assignment,method-assign]
+    assert len({before, changed, fingerprint(work)}) == 3
 
 
 def test_kernels_made_by_one_function_are_told_apart_and_found_again(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.workload import Convolution, convolution_layer, lowering
-from simulator.workload.lowering import im2col, lower_filters, raise_ofmap
+from simulator.workload.lowering import im2col, lower_filters, raise_ofmap, unfold
 
 
 @st.composite
@@ -166,3 +167,22 @@ def test_the_ofmap_holds_every_whole_window_and_no_more(
     else:
         with pytest.raises(UserError, match="kernel: is larger than the padded input"):
             build()
+
+
+@given(convolutions())
+@settings(max_examples=60, deadline=None)
+def test_products_of_unfolded_images_are_the_convolution(convolution: Convolution) -> None:
+    c = replace(convolution, channels=convolution.channels // convolution.groups, filters=2, groups=1)
+    ifmap, filters = operands(c)
+    expected = direct(ifmap, filters, c)
+    for image, ofmap in zip(ifmap, expected, strict=True):
+        found = filters.reshape(2, -1) @ unfold(image, c)
+        assert np.array_equal(found.reshape(2, *c.ofmap), ofmap)
+
+
+def test_unfolding_refuses_groups_and_other_shapes() -> None:
+    grouped = Convolution(1, 4, 4, (5, 5), (3, 3), (1, 1), (0, 0, 0, 0), (1, 1), 2)
+    with pytest.raises(ValueError, match="without groups"):
+        unfold(np.zeros((4, 5, 5)), grouped)
+    with pytest.raises(ValueError, match="image must have shape"):
+        unfold(np.zeros((4, 5, 6)), replace(grouped, groups=1))

@@ -194,7 +194,7 @@ class DeviceLayers:
             return SumsOutside(0, size)
         self._copies.note(f"overflow of {product.name}", "no bound excludes that sums leave the accumulator")
         codes = device.to_host(encoded.codes)
-        operands = Operands(product, zero, plan.weight_codes, Encoded(codes, 0, 0))
+        operands = Operands(product, mac.activation, zero, plan.weight_codes, Encoded(codes, 0, 0))
         held, groups = device.to_host(sums.accumulators), len(plan.weight_codes)
         is_ofmap = product.window is not None
         host = LayerSums(held, "ofmap" if is_ofmap else "products", groups, None, None, "gpu", sums.reason)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from simulator.numerics.array_types import Accumulators, Booleans, Codes, Integers, Reals
 from simulator.numerics.formats import TABLE_BITS, Format
-from simulator.numerics.formats.code_tables import present_codes
+from simulator.numerics.formats.code_tables import blocks_of, present_codes
 from simulator.numerics.product_rules import OperandPair, Products
 
 _PRODUCTS_AT_ONCE = 1 << 20
@@ -107,11 +109,15 @@ def magnitudes(fmt: Format, codes: Codes) -> Reals:
 def largest_magnitude(fmt: Format, codes: Codes) -> float:
     """The largest finite magnitude among codes."""
     if fmt.bits > TABLE_BITS:
-        values = fmt.decode(codes)
-        largest = max(float(values.max()), -float(values.min()))
-        return largest if np.isfinite(largest) else float(magnitudes(fmt, codes).max())
+        return max((_largest(fmt.reals(block)) for block in blocks_of(codes)), default=0.0)
     present = np.flatnonzero(present_codes(codes, 1 << fmt.bits)).astype(fmt.code_dtype)
     return float(magnitudes(fmt, present).max())
+
+
+def _largest(reals: npt.NDArray[np.floating[Any]]) -> float:
+    """The largest finite magnitude, 0 where there is none."""
+    largest = max(float(reals.max()), -float(reals.min()))
+    return largest if np.isfinite(largest) else float(np.abs(reals[np.isfinite(reals)]).max(initial=0.0))
 
 
 def _sums_fit_int64(increments: Integers) -> bool:

@@ -67,6 +67,10 @@ class Operand:
         spare = int((exponents - DOUBLE_BITS + zeros).min())
         return Operand(self.codes, np.ldexp(table, -spare), self.unit + spare)
 
+    def reals(self, dtype: type) -> Reals:
+        """The matrix of integers in float32 or float64, which must hold them."""
+        return self.single if dtype is np.float32 else self.double
+
     @cached_property
     def single(self) -> npt.NDArray[np.float32]:
         """The matrix of integers in float32."""
@@ -194,9 +198,9 @@ def add_exact_rows(A: Reals, W: Reals, sums: Reals, first: int, last: int) -> No
     if not in_pool():
         np.matmul(A[first:last], W, out=sums[first:last])
         return
-    from simulator.numerics.engines.sequential_kernels import multiply_native
+    from simulator.numerics.engines.tile_kernels import multiply
 
-    multiply_native(np.ascontiguousarray(A), np.ascontiguousarray(W), sums, first, last)
+    multiply(np.ascontiguousarray(A), np.ascontiguousarray(W), sums, (), first, last)
 
 
 @dataclass(frozen=True, slots=True)

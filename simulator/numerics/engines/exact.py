@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import singledispatch
+from functools import cached_property, singledispatch
 from typing import Any
 
 import numpy as np
@@ -12,20 +12,23 @@ import numpy.typing as npt
 
 from simulator.numerics.accumulators import Accumulator, FixedAccumulator
 from simulator.numerics.array_types import Codes
-from simulator.numerics.engines.blas import DOUBLE_BITS, SINGLE_BITS, Factors, Wide64
+from simulator.numerics.engines.blas import DOUBLE_BITS, SINGLE_BITS, Factors, Operand, Wide64
 from simulator.numerics.engines.log_sums import LogOperands, log_reason
 from simulator.numerics.engines.shared_operand import SharedOperand
 from simulator.numerics.mac import Mac
 from simulator.numerics.product_rules import ExactProducts, Products
 
 Reals = npt.NDArray[np.floating[Any]]
+Combine = Callable[[Operand, Operand, type], Reals]
+"""Sums of products of activations and weights, which it takes as integers of a float type."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class ExactSums:
     """Sums as real integers in units of 2**shift accumulator bits.
 
-    `fits` says that none can leave the accumulator, so that accumulators are these sums.
+    `fits` says that a bound excludes that any leaves the accumulator; where it does not, the accumulator
+    wraps.
     """
 
     mac: Mac
@@ -39,9 +42,25 @@ class ExactSums:
     def accumulators(self) -> npt.NDArray[Any]:
         """As the register holds them: int64, or Python integers above 64 bits."""
         integers, bits = self.total.astype(np.int64), self.mac.accumulator_bits
-        if self.fits and bits <= 64:
+        if not self.outside and bits <= 64:
             return integers << np.int64(self.shift)
         return Wide64([(integers, self.shift)]).modulo(bits)
+
+    @cached_property
+    def outside(self) -> int:
+        """How many of the sums the accumulator cannot hold.
+
+        The ends are compared as floats of the sums' type. This is exact: an end that the type does not hold
+        is beyond 2**24 (float32) or 2**53 (float64), which no sum is, and rounding does not bring it below.
+        """
+        if self.fits:
+            return 0
+        end = 1 << (self.mac.accumulator_bits - 1)
+        highest, lowest = (end - 1) >> self.shift, -(end >> self.shift)
+        if highest > 1 << DOUBLE_BITS:
+            return 0
+        beyond = np.count_nonzero(self.total > self.total.dtype.type(highest))
+        return int(beyond + np.count_nonzero(self.total < self.total.dtype.type(lowest)))
 
     @property
     def unit(self) -> float:
@@ -56,7 +75,7 @@ def log_sums(mac: Mac, operands: LogOperands, total: npt.NDArray[np.float64]) ->
 
 
 def exact_sums(
-    mac: Mac, x: Codes, w: Codes | SharedOperand, length: int, combine: Callable[[Reals, Reals], Reals]
+    mac: Mac, x: Codes, w: Codes | SharedOperand, length: int, combine: Combine
 ) -> ExactSums | None:
     """Sums of exact products that `combine` forms of integers; None where no bound proves them exact.
 
@@ -68,7 +87,7 @@ def exact_sums(
         x: activations in any layout.
         w: weights in any layout.
         length: products of a sum.
-        combine: sums of products of the two as integers in float32 or float64, in the layouts of their codes.
+        combine: sums of products of the two as integers in the float type that it is given.
     """
     return _sums(mac.accumulator, _Layout(mac, x, w, length, combine))
 
@@ -81,7 +100,7 @@ class _Layout:
     x: Codes
     w: Codes | SharedOperand
     length: int
-    combine: Callable[[Reals, Reals], Reals]
+    combine: Combine
 
 
 @singledispatch
@@ -111,9 +130,5 @@ def _(rule: ExactProducts, fixed: FixedAccumulator, asked: _Layout) -> ExactSums
     single = factors.fit_single
     power, name = (SINGLE_BITS, "float32") if single else (DOUBLE_BITS, "float64")
     reason = f"sum of |a b| <= {factors.bound} <= 2^{power}: exact in {name}"
-    total = (
-        asked.combine(factors.a.single, factors.w.single)
-        if single
-        else asked.combine(factors.a.double, factors.w.double)
-    )
+    total = asked.combine(factors.a, factors.w, np.float32 if single else np.float64)
     return ExactSums(asked.mac, total, factors.shift, fits, reason)

@@ -102,6 +102,8 @@ def fingerprint(function: Callable[..., Any]) -> str:
             digest.update(repr(value._fields).encode())
         elif isinstance(value, type):
             digest.update(f"{value.__module__}.{value.__qualname__}".encode())
+            methods = (getattr(each, "fget", each) for _, each in sorted(vars(value).items()))
+            waiting.extend(each for each in methods if isinstance(each, FunctionType))
     return digest.hexdigest()
 
 

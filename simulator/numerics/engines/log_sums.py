@@ -12,7 +12,6 @@ accumulator's top (it would vanish), and no sum of magnitudes leaves float64's 2
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache, singledispatch
@@ -33,7 +32,6 @@ from simulator.numerics.mac import Mac
 from simulator.numerics.product_rules import LogOperand, LogProducts, Products
 from simulator.numerics.twos_complement import wrap
 
-Kernel = Callable[..., None]
 Floats = npt.NDArray[np.floating[Any]]
 
 _EXPONENTS: Final = {np.float32: 120, np.float64: 1000}
@@ -67,25 +65,28 @@ class LogSteps:
             return None
         return length * (int(largest) + 2)  # a negative product is cut off to the next integer below
 
-    def values(self, a: Codes, w: SharedOperand) -> tuple[Floats, Floats]:
-        """Operands as the kernel takes them."""
-        found = look_up(self.activations, a)
-        return found, w.made(("log", self.rule), lambda: look_up(self.weights, np.ascontiguousarray(w.codes)))
+    def looked_up(self, a: Codes) -> Floats:
+        """Activations as the kernel takes them."""
+        return look_up(self.activations, np.ascontiguousarray(a))
+
+    def looked_up_weights(self, w: SharedOperand) -> Floats:
+        """Weights as the kernel takes them, made once."""
+        return w.made(("log", self.rule), lambda: look_up(self.weights, np.ascontiguousarray(w.codes)))
 
     def add(self, a: Floats, w: Floats, sums: npt.NDArray[np.float64], first: int, last: int) -> None:
         """Add products of values a [M, K] and w [K, N], from either table, to rows first .. last - 1."""
-        from simulator.numerics.engines import log_kernels as kernels
+        from simulator.numerics.engines.tile_kernels import add_logs
 
-        kernel, numbers = self.choose(kernels.sum_single, kernels.sum_double)
-        kernel(a, w, sums, numbers, first, last)
+        add_logs(a, w, sums, self.numbers, first, last)
 
-    def choose(self, single: Kernel, double: Kernel) -> tuple[Kernel, tuple[Any, Any]]:
-        """The kernel for the operands' type and the numbers that it takes: see `log_kernels.increment`."""
+    @property
+    def numbers(self) -> tuple[np.signedinteger[Any], np.signedinteger[Any]]:
+        """For `tile_steps.log_product`: half a unit of the last bit that is kept, and the bits that are."""
         if self.dtype is np.float32:
             drop = SINGLE_BITS - 1 - self.rule.alpha
-            return single, (np.int32(1 << (drop - 1)), np.int32(-1 << drop))
+            return np.int32(1 << (drop - 1)), np.int32(-1 << drop)
         drop = DOUBLE_BITS - 1 - self.rule.alpha
-        return double, (np.int64(1 << (drop - 1)), np.int64(-1 << drop))
+        return np.int64(1 << (drop - 1)), np.int64(-1 << drop)
 
 
 @lru_cache(maxsize=64)
@@ -167,7 +168,8 @@ def attempt(problem: Problem) -> Answer | Refusal:
     if bound is None or bound > 1 << DOUBLE_BITS:
         return Refusal("the bound on products does not exclude that one vanishes, or that sums leave 2^53")
     way = Orientation.of(problem.shape[0], problem.shape[2])
-    a, w = steps.values(way.facing(problem.a), SharedOperand(way.facing(problem.w)))
+    a = steps.looked_up(way.facing(problem.a))
+    w = steps.looked_up_weights(SharedOperand(way.facing(problem.w)))
     sums = way.facing(np.zeros((problem.shape[0], problem.shape[2])))
     way.run(steps.add, a, w, sums, problem.threads)
     total = way.facing(sums.astype(np.int64))
@@ -185,10 +187,9 @@ def log_reason(steps: LogSteps, bound: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LogOperands:
-    """Operands of a layer as `LogSteps` multiplies them, and a bound within 2**53 on the sums' magnitudes."""
+    """Weights of a layer as `LogSteps` multiplies them, and a bound within 2**53 on the sums' magnitudes."""
 
     steps: LogSteps
-    a: Floats
     w: Floats
     bound: int
 
@@ -202,7 +203,7 @@ def log_operands(mac: Mac, a: Codes, w: SharedOperand, length: int) -> LogOperan
     bound = None if steps is None else steps.bound(a, w.codes, length)
     if steps is None or bound is None or bound > 1 << DOUBLE_BITS:
         return None
-    return LogOperands(steps, *steps.values(a, w), bound)
+    return LogOperands(steps, steps.looked_up_weights(w), bound)
 
 
 ENGINE: Final = Engine("log", attempt, is_compiled=True)

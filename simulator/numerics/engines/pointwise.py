@@ -1,12 +1,14 @@
-"""Products with weights from the left, [N, K] times [batch, K, P]: pointwise convolutions as they lie.
+"""Products with weights from the left, [N, K] times [K, P] of each image: convolutions with rows of pixels.
 
-Inputs and outputs have their channels first, so that nothing is lowered or transposed. The sums are those of
-`multiply`, bit for bit: a fused multiply-add does not care which operand comes first.
+Outputs have their channels first, and so have inputs, of which pointwise convolutions take the channels as
+they lie. The sums are those of `multiply`, bit for bit: a fused multiply-add does not care which operand
+comes first.
 """
 
 from __future__ import annotations
 
-from functools import singledispatch
+from collections.abc import Callable
+from functools import partial, singledispatch
 from typing import Any
 
 import numpy as np
@@ -14,71 +16,88 @@ import numpy.typing as npt
 
 from simulator.numerics.accumulators import Accumulator, FloatAccumulator
 from simulator.numerics.array_types import Codes
-from simulator.numerics.engines.blas import add_exact_rows
+from simulator.numerics.engines.blas import Operand, add_exact_rows
 from simulator.numerics.engines.exact import ExactSums, Reals, exact_sums, log_sums
 from simulator.numerics.engines.float_steps import is_native, native_codes, native_values
+from simulator.numerics.engines.lane_sums import LaneSums
 from simulator.numerics.engines.log_sums import log_operands
 from simulator.numerics.engines.scaled import ScaledSteps
 from simulator.numerics.engines.shared_operand import SharedOperand
 from simulator.numerics.engines.threads import FEW_MACS, for_row_ranges
-from simulator.numerics.formats.code_tables import has_special
 from simulator.numerics.mac import Mac
 
+Columns = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+"""From the operands of one image to [K, P], contiguous; padding is zero, an operand that adds nothing."""
 
-def attempt_exact(mac: Mac, x: Codes, w: Codes | SharedOperand) -> ExactSums | None:
-    """Exact sums [batch, N, P] of x [batch, K, P] and weights [N, K]; None where no bound proves them."""
-    weights = SharedOperand.of(w)
-    if has_special_weights(mac, weights) or has_special(mac.activation, x):
+
+def as_they_lie(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Channels [K, ...] as rows."""
+    return np.ascontiguousarray(image).reshape(len(image), -1)
+
+
+def as_a_column(row: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """One row [..., K] as a column."""
+    return np.ascontiguousarray(row).reshape(-1, 1)
+
+
+def attempt_exact(
+    mac: Mac, x: Codes | SharedOperand, w: Codes | SharedOperand, columns: Columns = as_they_lie
+) -> ExactSums | None:
+    """Exact sums [batch, N, P] of x [batch, ...] and weights [N, K]; None where no bound proves them."""
+    activations, weights = SharedOperand.of(x), SharedOperand.of(w)
+    if weights.has_special(mac.weight) or activations.has_special(mac.activation):
         return None
     length = weights.codes.shape[1]
-    return exact_sums(mac, x, weights, length, _by_blas) or _of_logs(mac, x, weights, length)
+
+    def combine(a: Operand, b: Operand, dtype: type) -> Reals:
+        return _sums(add_exact_rows, b.reals(dtype), a.reals(dtype), columns, dtype)
+
+    return exact_sums(mac, activations.codes, weights, length, combine) or _of_logs(
+        mac, activations.codes, weights, columns
+    )
 
 
-def _of_logs(mac: Mac, x: Codes, w: SharedOperand, length: int) -> ExactSums | None:
-    operands = log_operands(mac, x, w, length)
+def _of_logs(mac: Mac, x: Codes, w: SharedOperand, columns: Columns) -> ExactSums | None:
+    operands = log_operands(mac, x, w, w.codes.shape[1])
     if operands is None:
         return None
-    total = np.zeros((len(x), len(w.codes), x.shape[2]))
-    for image, sums in zip(operands.a, total, strict=True):
-        _rows(w.codes.size * x.shape[2], len(sums), operands.steps.add, operands.w, image, sums)
-    return log_sums(mac, operands, total)
+    steps = operands.steps
+    return log_sums(mac, operands, _sums(steps.add, operands.w, steps.looked_up(x), columns, np.float64))
 
 
-def attempt_steps(mac: Mac, x: Codes, w: Codes | SharedOperand) -> tuple[Codes, str] | None:
-    """Accumulators [batch, N, P] by float steps in the order of K, and how; None for other accumulators."""
-    weights = SharedOperand.of(w)
-    if has_special_weights(mac, weights) or has_special(mac.activation, x):
+def attempt_steps(
+    mac: Mac, x: Codes | SharedOperand, w: Codes | SharedOperand, columns: Columns = as_they_lie
+) -> tuple[LaneSums, str] | None:
+    """Sums [batch, N, P] by float steps in the order of K, and how; None for other accumulators."""
+    activations, weights = SharedOperand.of(x), SharedOperand.of(w)
+    if weights.has_special(mac.weight) or activations.has_special(mac.activation):
         return None
-    return _steps(mac.accumulator, mac, x, weights)
+    return _steps(mac.accumulator, mac, activations.codes, weights, columns)
 
 
 @singledispatch
-def _steps(_accumulator: Accumulator, _mac: Mac, _x: Codes, _w: SharedOperand) -> tuple[Codes, str] | None:
+def _steps(
+    _accumulator: Accumulator, _mac: Mac, _x: Codes, _w: SharedOperand, _columns: Columns
+) -> tuple[LaneSums, str] | None:
     return None
 
 
 @_steps.register
-def _(accumulator: FloatAccumulator, mac: Mac, x: Codes, w: SharedOperand) -> tuple[Codes, str] | None:
+def _(
+    accumulator: FloatAccumulator, mac: Mac, x: Codes, w: SharedOperand, columns: Columns
+) -> tuple[LaneSums, str] | None:
     if is_native(accumulator, mac.activation, mac.weight):
-        sums = real_products(native_values(mac.activation, x), native_weights(mac, w))
+        sums = real_products(native_values(mac.activation, x), native_weights(mac, w), columns)
         reason = "float32 fused multiply-adds in the order of k, one rounding each"
-        return native_codes(accumulator, sums), reason
+        return LaneSums(sums, 1.0, partial(native_codes, accumulator)), reason
     steps = ScaledSteps.of(accumulator, mac.pair)
     if steps is None:
         return None
-    scaled = np.zeros((len(x), len(w.codes), x.shape[2]), steps.dtype)
-    a, b = steps.activations(x), step_weights(mac, steps, w)
-    for image, part in zip(a, scaled, strict=True):
-        _rows(b.size * x.shape[2], len(b), steps.multiply, b, np.ascontiguousarray(image), part)
+    scaled = _sums(steps.multiply, step_weights(mac, steps, w), steps.activations(x), columns, steps.dtype)
     lanes = np.dtype(steps.dtype).name
     spec = accumulator.number_format.spec
     reason = f"{lanes} steps that no second rounding can see, then to {spec}, in the order of k"
-    return steps.codes(scaled), reason
-
-
-def has_special_weights(mac: Mac, w: SharedOperand) -> bool:
-    """Whether any weight is infinite or NaN."""
-    return w.made(("special", mac.weight), lambda: has_special(mac.weight, w.codes))
+    return LaneSums(scaled, steps.unit, steps.codes), reason
 
 
 def native_weights(mac: Mac, w: SharedOperand) -> npt.NDArray[np.float32]:
@@ -91,27 +110,31 @@ def step_weights(mac: Mac, steps: ScaledSteps, w: SharedOperand) -> npt.NDArray[
     return w.made(("steps", mac), lambda: np.ascontiguousarray(steps.weights(w.codes)))
 
 
-def real_products(x: npt.NDArray[np.float32], w: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Fused multiply-adds in the order of K from zero: [batch, N, P] of x [batch, K, P] and w [N, K]."""
-    from simulator.numerics.engines.sequential_kernels import multiply_native
+def real_products(
+    x: npt.NDArray[np.float32], w: npt.NDArray[np.float32], columns: Columns = as_they_lie
+) -> npt.NDArray[np.float32]:
+    """Fused multiply-adds in the order of K from zero: [batch, N, P] of x [batch, ...] and w [N, K]."""
+    from simulator.numerics.engines.tile_kernels import multiply
 
-    found = np.zeros((len(x), len(w), x.shape[2]), np.float32)
+    def add_rows(a: Reals, image: Reals, sums: Reals, first: int, last: int) -> None:
+        multiply(a, image, sums, (), first, last)
+
+    return _sums(add_rows, w, x, columns, np.float32)
+
+
+def _sums(
+    add_rows: Callable[..., None], w: npt.NDArray[Any], x: npt.NDArray[Any], columns: Columns, total: type
+) -> npt.NDArray[Any]:
+    """Products of w [N, K] and the columns of each image, added to zeros of type `total`.
+
+    add_rows(w, columns, sums, first, last) adds to rows first .. last - 1 of sums [N, P].
+    """
     weights = np.ascontiguousarray(w)
-    for image, sums in zip(x, found, strict=True):
-        _rows(w.size * x.shape[2], len(w), multiply_native, weights, np.ascontiguousarray(image), sums)
-    return found
-
-
-def _by_blas(x: Reals, w: Reals) -> Reals:
-    found = np.zeros((len(x), len(w), x.shape[2]), x.dtype)
-    for image, sums in zip(x, found, strict=True):
-        _rows(w.size * x.shape[2], len(w), add_exact_rows, w, image, sums)
-    return found
-
-
-def _rows(macs: int, rows: int, work: Any, *operands: npt.NDArray[Any]) -> None:
-    for_row_ranges(
-        rows,
-        lambda first, last: work(*operands, first, last),
-        threads=1 if macs < FEW_MACS else None,
-    )
+    found: list[npt.NDArray[Any]] = []
+    for image in x:
+        operands = columns(image)
+        sums: npt.NDArray[Any] = np.zeros((len(weights), operands.shape[1]), total)
+        threads = 1 if weights.size * operands.shape[1] < FEW_MACS else None
+        for_row_ranges(len(sums), partial(add_rows, weights, operands, sums), threads=threads)
+        found.append(sums)
+    return found[0][None] if len(found) == 1 else np.stack(found)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -87,7 +87,10 @@ class ScaledSteps:
 
     def multiply(self, a: Lanes, w: Lanes, sums: Lanes, first: int, last: int) -> None:
         """Add products to the scaled `sums` of rows first .. last - 1, in the order of k."""
-        self._kernel("multiply")(a, w, sums, self.layout, first, last)
+        from simulator.numerics.engines import tile_kernels
+
+        kernel = tile_kernels.multiply_flushed if self.flushes else tile_kernels.multiply_rounded
+        kernel(a, w, sums, self.layout, first, last)
 
     def still(self, a: Lanes, w: Lanes, sums: Lanes, counts: npt.NDArray[np.int64]) -> None:
         """Output stationary toggles, from zero, to counts[0]; where sums end, to `sums`."""
@@ -110,8 +113,19 @@ class ScaledSteps:
         """Activations as the kernels take them, scaled."""
         fmt = self.pair.activation
         if fmt.bits <= TABLE_BITS and codes.size > 1 << fmt.bits:
-            return look_up(self.activations(np.arange(1 << fmt.bits, dtype=fmt.code_dtype)), codes)
-        values = operand_values(fmt, codes, self.accumulator.rounding)
+            return look_up(self.activation_table, codes)
+        return self._scaled(codes)
+
+    @cached_property
+    def activation_table(self) -> Lanes:
+        """Activations as the kernels take them, by code, for formats of up to `TABLE_BITS` bits."""
+        fmt = self.pair.activation
+        table = self._scaled(np.arange(1 << fmt.bits, dtype=fmt.code_dtype))
+        table.setflags(write=False)
+        return table
+
+    def _scaled(self, codes: Codes) -> Lanes:
+        values = operand_values(self.pair.activation, codes, self.accumulator.rounding)
         return (values * self.unit).astype(self.dtype)
 
     def weights(self, codes: Codes) -> Lanes:

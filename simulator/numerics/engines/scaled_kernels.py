@@ -14,7 +14,7 @@ import numpy as np
 
 from simulator.numerics.array_types import Array
 from simulator.numerics.engines.activity_kernels import OUT, step_of
-from simulator.numerics.engines.compiled import block_length, inlined, kernel
+from simulator.numerics.engines.compiled import inlined, kernel
 from simulator.numerics.engines.intrinsics import (
     bits_of,
     count_ones,
@@ -34,29 +34,6 @@ def _rounded(bits: Any, lowest: Any, below: Any, kept: Any, integer: Any) -> Any
 def _flushed(bits: Any, smallest: Any, magnitude: Any, integer: Any) -> Any:
     """The pattern of a zero of the same sign in place of magnitudes below `smallest`."""
     return integer(bits if integer(bits & magnitude) >= smallest else bits & ~magnitude)
-
-
-def _multiply(integer: Any, *, flush: bool) -> Callable[..., None]:
-    @kernel
-    def multiply(a: Array, w: Array, sums: Array, layout: tuple[Any, ...], first: int, last: int) -> None:
-        widest_vectors()
-        lowest, below, kept, smallest, magnitude = layout[:5]
-        K, N = w.shape
-        block = block_length(N)
-        for start in range(0, K, block):
-            for m in range(first, last):
-                row = sums[m]
-                for k in range(start, min(start + block, K)):
-                    value = a[m, k]
-                    weights = w[k]
-                    for n in range(N):
-                        bits = bits_of(fused_multiply_add(value, weights[n], row[n]))
-                        bits = _rounded(bits, lowest, below, kept, integer)
-                        if flush:
-                            bits = _flushed(bits, smallest, magnitude, integer)
-                        row[n] = float_of(bits)
-
-    return multiply
 
 
 @inlined
@@ -138,10 +115,6 @@ def _moving(integer: Any, *, flush: bool) -> Callable[..., None]:
     return moving
 
 
-multiply_single = _multiply(np.int32, flush=False)
-multiply_single_flushing = _multiply(np.int32, flush=True)
-multiply_double = _multiply(np.int64, flush=False)
-multiply_double_flushing = _multiply(np.int64, flush=True)
 still_single = _still(np.int32, np.float32, flush=False)
 still_single_flushing = _still(np.int32, np.float32, flush=True)
 still_double = _still(np.int64, np.float64, flush=False)

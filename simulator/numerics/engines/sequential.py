@@ -45,14 +45,12 @@ def _(accumulator: FloatAccumulator, problem: Problem) -> Answer | Refusal:
 
 
 def _native(problem: Problem, accumulator: FloatAccumulator) -> Answer:
-    from simulator.numerics.engines import sequential_kernels as kernels
+    from simulator.numerics.engines.tile_kernels import multiply
 
-    a = native_values(problem.mac.activation, problem.a)
-    w = native_values(problem.mac.weight, problem.w)
+    a = np.ascontiguousarray(native_values(problem.mac.activation, problem.a))
+    w = np.ascontiguousarray(native_values(problem.mac.weight, problem.w))
     sums = problem.starting_sums().astype(np.uint32, copy=False).view(np.float32)
-    for_row_ranges(
-        sums.shape[0], lambda i, j: kernels.multiply_native(a, w, sums, i, j), threads=problem.threads
-    )
+    for_row_ranges(sums.shape[0], lambda i, j: multiply(a, w, sums, (), i, j), threads=problem.threads)
     reason = "float32 fused multiply-adds in the order of k, one rounding each"
     return Answer(native_codes(accumulator, sums), reason)
 

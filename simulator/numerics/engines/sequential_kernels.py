@@ -13,59 +13,12 @@ from typing import Any
 
 from simulator.numerics.array_types import Array
 from simulator.numerics.engines.compiled import block_length, inlined, kernel
-from simulator.numerics.engines.intrinsics import (
-    bits_of_double,
-    double_of_bits,
-    fused_multiply_add,
-    widest_vectors,
-)
+from simulator.numerics.engines.intrinsics import bits_of_double, double_of_bits
 
 _EXPONENT = 0x7FF0_0000_0000_0000
 _MAGNITUDE = 0x7FFF_FFFF_FFFF_FFFF
 _SIGN = -0x8000_0000_0000_0000
 _HALF = 1 << 51
-
-_COLUMNS, _STEPS = 1024, 64
-"""Weights of so many columns and steps stay in a core's cache while all rows use them."""
-
-
-@kernel
-def multiply_native(a: Array, w: Array, sums: Array, first: int, last: int) -> None:
-    """sums[m, n] = fma(a[m, k], w[k, n], sums[m, n]) in the order of k; all float32.
-
-    Two rows at a time take four steps with their sums in registers.
-    """
-    widest_vectors()
-    K, N = w.shape
-    for left in range(0, N, _COLUMNS):
-        right = min(left + _COLUMNS, N)
-        for start in range(0, K, _STEPS):
-            end = min(start + _STEPS, K)
-            unrolled = start + (end - start) // 4 * 4
-            for m in range(first, last - 1, 2):
-                one, two = sums[m, left:right], sums[m + 1, left:right]
-                for k in range(start, unrolled, 4):
-                    a0, a1, a2, a3 = a[m, k], a[m, k + 1], a[m, k + 2], a[m, k + 3]
-                    b0, b1, b2, b3 = a[m + 1, k], a[m + 1, k + 1], a[m + 1, k + 2], a[m + 1, k + 3]
-                    w0, w1 = w[k, left:right], w[k + 1, left:right]
-                    w2, w3 = w[k + 2, left:right], w[k + 3, left:right]
-                    for n in range(one.size):
-                        x0, x1, x2, x3 = w0[n], w1[n], w2[n], w3[n]
-                        first_two = fused_multiply_add(a1, x1, fused_multiply_add(a0, x0, one[n]))
-                        one[n] = fused_multiply_add(a3, x3, fused_multiply_add(a2, x2, first_two))
-                        first_two = fused_multiply_add(b1, x1, fused_multiply_add(b0, x0, two[n]))
-                        two[n] = fused_multiply_add(b3, x3, fused_multiply_add(b2, x2, first_two))
-                for k in range(unrolled, end):
-                    a0, b0, w0 = a[m, k], a[m + 1, k], w[k, left:right]
-                    for n in range(one.size):
-                        one[n] = fused_multiply_add(a0, w0[n], one[n])
-                        two[n] = fused_multiply_add(b0, w0[n], two[n])
-            if (last - first) % 2:
-                one = sums[last - 1, left:right]
-                for k in range(start, end):
-                    a0, w0 = a[last - 1, k], w[k, left:right]
-                    for n in range(one.size):
-                        one[n] = fused_multiply_add(a0, w0[n], one[n])
 
 
 @inlined

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar, cast
 
 from simulator.numerics.array_types import Codes
+from simulator.numerics.formats.code_tables import ValueFormat, has_special
 
 Made = TypeVar("Made")
 
@@ -20,6 +21,10 @@ class SharedOperand:
         """Nothing is made yet."""
         self.codes = codes
         self._made: dict[Hashable, Any] = {}
+
+    def has_special(self, fmt: ValueFormat) -> bool:
+        """Whether any of the codes, which are of this format, stands for infinity or NaN."""
+        return self.made(("special", fmt), lambda: has_special(fmt, self.codes))
 
     @classmethod
     def of(cls, operand: Codes | SharedOperand) -> SharedOperand:

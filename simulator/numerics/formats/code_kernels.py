@@ -115,6 +115,37 @@ def encode_minifloat(
 
 
 @_njit(cache=True, nogil=True)
+def round_minifloat(
+    reals: Reals,
+    fraction_bits: int,
+    least_exponent: int,
+    largest: float,
+    overflow: float,
+    value_of_nan: float,
+    values: npt.NDArray[np.float32],
+) -> None:
+    """The values of `encode_minifloat`'s codes, for formats with a sign and minus zero.
+
+    With x in the binade of 2**e, adding and subtracting 1.5 * 2**(e + 52 - fraction_bits) leaves x rounded to
+    nearest even at the format's step there, since the sum's last bit is that step; below 2**least_exponent
+    the step is that of this binade. What is then past `largest` becomes `overflow`. Magnitudes count up to
+    twice the largest, so that no shifter overflows.
+    """
+    anchor = ((52 - fraction_bits) << 52) | (1 << 51)
+    least = (least_exponent + 1023) << 52
+    top = _bits(2.0 * largest)
+    for i in range(reals.size):
+        real = np.float64(reals[i])
+        pattern = _bits(real)
+        limited = min(pattern & _MAGNITUDE, top)
+        shifter = _number(max(limited & _INFINITY, least) + anchor)
+        rounded = (_number(limited) + shifter) - shifter
+        magnitude = overflow if rounded > largest else rounded
+        signed = _number(_bits(magnitude) | (pattern & ~_MAGNITUDE))
+        values[i] = np.float32(value_of_nan if real != real else signed)
+
+
+@_njit(cache=True, nogil=True)
 def encode_by_table(
     patterns: Any,
     drop: Any,
@@ -123,10 +154,12 @@ def encode_by_table(
     infinite: Any,
     sign_bit: Any,
     sticky: bool,  # noqa: FBT001 - compiled functions take no keyword-only arguments
-    table: Codes,
-    codes: Codes,
+    table: Any,
+    codes: Any,
 ) -> None:
-    """`PatternTable.encode`; patterns and all their bounds are uint32 or uint64 alike.
+    """`PatternTable.encode`, or other entries than codes in the same places.
+
+    Patterns and all their bounds are uint32 or uint64 alike.
 
     One loop computes the indices of a block and vectorises; another looks them up, which does not.
     """

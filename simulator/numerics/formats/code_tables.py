@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar
 
@@ -20,6 +21,8 @@ COMPILED_FROM: Final = 1 << 16
 
 _TINY: Final = 512
 """So few elements take NumPy no longer than the call of a compiled loop."""
+
+_BLOCK: Final = 1 << 16
 
 _FEW: Final = 4
 """So many comparisons take less time than looking codes up."""
@@ -61,6 +64,9 @@ class ValueFormat(Protocol):
     def decode(self, codes: npt.ArrayLike) -> Reals:
         """The values of codes."""
 
+    def reals(self, codes: Codes) -> npt.NDArray[np.floating[Any]]:
+        """The values of codes, in float32 or float64."""
+
     def __hash__(self) -> int: ...
 
 
@@ -95,9 +101,15 @@ def _special_codes(fmt: ValueFormat) -> npt.NDArray[np.intp]:
 def has_special(fmt: ValueFormat, codes: Codes) -> bool:
     """Whether any code stands for infinity or NaN."""
     if fmt.bits > TABLE_BITS:
-        return not np.isfinite(fmt.decode(codes)).all()
+        return not all(np.isfinite(fmt.reals(block)).all() for block in blocks_of(codes))
     special = _special_codes(fmt)
     return bool(special.size) and bool(present_codes(codes, 1 << fmt.bits)[special].any())
+
+
+def blocks_of(codes: Codes) -> Iterator[Codes]:
+    """All codes in parts that stay in a core's cache with what is made of them."""
+    flat = codes.reshape(-1)
+    return (flat[start : start + _BLOCK] for start in range(0, flat.size, _BLOCK))
 
 
 def is_special(fmt: ValueFormat, codes: Codes) -> npt.NDArray[np.bool_]:

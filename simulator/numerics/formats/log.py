@@ -10,11 +10,13 @@ import re
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.array_types import Codes
+from simulator.numerics.formats.code_tables import compiled_loops
 from simulator.numerics.formats.number_format import NUMBER, Family, Format, check_width
 from simulator.numerics.formats.pattern_table import PatternTable
 from simulator.numerics.formats.tapered_format import TaperedFormat
@@ -32,6 +34,8 @@ class LogBase(Format):
     fraction rounded to beta bits, RTNE, from float64 as directly as from float32. The converter's 8-bit
     exponent register wraps from 128 to -128, so values that round up to 2**128 give code 0.
     """
+
+    is_monotonic: ClassVar[bool] = False
 
     signed: bool = True
     alpha: int
@@ -124,6 +128,16 @@ class LogBase(Format):
     def _encode_compiled(self, reals: npt.NDArray[np.float32 | np.float64], codes: Codes) -> None:
         self.pattern_table.encode_compiled(reals, codes)
 
+    def nearest_values(self, reals: npt.NDArray[np.float32 | np.float64]) -> npt.NDArray[np.float32]:
+        """As every format's, by a table of values in place of codes."""
+        if not compiled_loops.pay_off(reals.size):
+            return super().nearest_values(reals)
+        return self.pattern_table.looked_up(reals, self._nearest_values)
+
+    @cached_property
+    def _nearest_values(self) -> npt.NDArray[np.float32]:
+        return self.values_in_float32[self.pattern_table.codes]
+
 
 @dataclass(frozen=True, repr=False)
 class TaperedLog(TaperedFormat, LogBase):
@@ -190,6 +204,8 @@ class FlatLog(LogBase):
     is the last one. The converter writes the field as (e + 15) mod 32, so that magnitudes in the binade of
     2**-16 give infinity and those in the binade of 2**-15 give zero.
     """
+
+    infinity_of_tiny_values: ClassVar[bool] = True
 
     alpha: int
     beta: int

@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation import UserError
 from simulator.numerics.array_types import Codes
+from simulator.numerics.formats.code_tables import compiled_loops
 from simulator.numerics.formats.number_format import NUMBER, Family, Format, check_width
 from simulator.numerics.formats.tensor_fit import SCALED, Calibration
 
 _FRACTION64 = 52
 _BIAS64 = 1023
 _INFINITY64 = np.int64(0x7FF0_0000_0000_0000)
+_NEAR_LIMITS = 960
+"""Exponents beyond which float64 has no room for the steps of `nearest_values`."""
+
 _MAGNITUDE64 = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 
 
@@ -140,6 +145,35 @@ class Minifloat(Format):
             self.keeps_minus_zero,
             codes,
         )
+
+    def nearest_values(self, reals: npt.NDArray[np.float32 | np.float64]) -> npt.NDArray[np.float32]:
+        """As every format's, by rounding the floats where they have a sign and minus zero.
+
+        Without fraction bits a tie goes to the even exponent, which rounding of floats does not know.
+        """
+        if not self._is_rounded_as_float or not compiled_loops.pay_off(reals.size):
+            return super().nearest_values(reals)
+        from simulator.numerics.formats import code_kernels as kernels
+
+        found = np.empty(reals.shape, np.float32)
+        flat = np.ascontiguousarray(reals).reshape(-1)
+        kernels.round_minifloat(flat, *self._float_rounding, found.reshape(-1))
+        return found
+
+    @cached_property
+    def _is_rounded_as_float(self) -> bool:
+        """Whether `round_minifloat` gives the values of codes, and float64 has room for its steps."""
+        lowest = self._least_exponent - self.fraction_bits
+        in_range = lowest > -_NEAR_LIMITS and self.overflow_from < 2.0**_NEAR_LIMITS
+        in_steps = 0 < self.fraction_bits < _FRACTION64 // 2
+        return self.signed and self.keeps_minus_zero and in_range and in_steps
+
+    @cached_property
+    def _float_rounding(self) -> tuple[int, int, float, float, float]:
+        """What `round_minifloat` takes between reals and values."""
+        overflow = np.inf if self.overflows_to_infinity else self.largest
+        nan = float(self.decode(np.array([self.code_of_nan]))[0])
+        return self.fraction_bits, self._least_exponent, self.largest, overflow, nan
 
 
 def default_bias(exponent_bits: int) -> int:

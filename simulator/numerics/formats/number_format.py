@@ -41,6 +41,12 @@ class Format(ABC):
     twos_complement: ClassVar[bool] = False
     """Whether codes are two's complement patterns, so that signed integer arrays are codes as they are."""
 
+    is_monotonic: ClassVar[bool] = True
+    """Whether of two finite values the larger one never has a code of smaller value."""
+
+    infinity_of_tiny_values: ClassVar[bool] = False
+    """Whether some values below the smallest positive one are encoded as infinity."""
+
     @property
     @abstractmethod
     def spec(self) -> str:
@@ -146,6 +152,26 @@ class Format(ABC):
             codes = np.empty(reals.shape, self.code_dtype)
             self._encode_compiled(np.ascontiguousarray(reals).reshape(-1), codes.reshape(-1))
             return codes
+
+    def reals(self, codes: Codes) -> npt.NDArray[np.floating[Any]]:
+        """As `decode`, unchecked; float32 patterns are viewed as float32."""
+        return self.decode(codes)
+
+    def nearest_values(self, reals: npt.NDArray[np.float32 | np.float64]) -> npt.NDArray[np.float32]:
+        """`decode(encode(reals))` as float32, in the shape of `reals`, without codes where that is faster.
+
+        Values that float32 does not hold are rounded to it. NaN, infinity and overflow do as in `encode`.
+        """
+        if self.bits > TABLE_BITS:
+            return self.decode(self.encode(reals)).astype(np.float32)
+        return look_up(self.values_in_float32, self.encode(reals))
+
+    @cached_property
+    def values_in_float32(self) -> npt.NDArray[np.float32]:
+        """The value of every code in float32, read-only, for formats of up to 16 bits."""
+        table = self.values().astype(np.float32)
+        table.setflags(write=False)
+        return table
 
     def values(self) -> npt.NDArray[np.float64]:
         """The value of every code, float64[2**bits], read-only, for formats of up to 16 bits.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.array_types import Codes
 from simulator.numerics.tapered import IntArray
+
+Entry = TypeVar("Entry", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,17 @@ class PatternTable:
 
     def encode_compiled(self, reals: npt.NDArray[np.float32 | np.float64], codes: Codes) -> None:
         """The same for a contiguous vector of float32 or float64, by a compiled loop."""
+        self._look_up(reals, self._codes, codes)
+
+    def looked_up(
+        self, reals: npt.NDArray[np.float32 | np.float64], entries: npt.NDArray[Entry]
+    ) -> npt.NDArray[Entry]:
+        """What `entries` has in the places of `codes`, for each real, by a compiled loop."""
+        found = np.empty(reals.shape, entries.dtype)
+        self._look_up(np.ascontiguousarray(reals).reshape(-1), entries, found.reshape(-1))
+        return found
+
+    def _look_up(self, reals: npt.NDArray[Any], entries: npt.NDArray[Any], found: npt.NDArray[Any]) -> None:
         from simulator.numerics.formats import code_kernels as kernels
 
         # float32 patterns serve as they are unless their denormals would have to be told apart.
@@ -110,8 +123,8 @@ class PatternTable:
             layout.pattern(infinite),
             layout.pattern(8 * patterns.dtype.itemsize - 1),
             self._sticky,
-            self._codes,
-            codes,
+            entries,
+            found,
         )
 
     def _cut(self, layout: FloatLayout) -> tuple[int, int, int]:

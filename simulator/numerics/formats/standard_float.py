@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +82,10 @@ class StandardFloat(Minifloat):
             return super().decode(codes)
         with np.errstate(invalid="ignore"):  # signalling NaNs become quiet ones
             return as_codes(self, codes).view(np.float32).astype(np.float64)
+
+    def reals(self, codes: Codes) -> npt.NDArray[np.floating[Any]]:
+        """Of fp32 a view."""
+        return codes.view(np.float32) if self.bits == 32 else super().reals(codes)
 
     def _decode(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         M = self.fraction_bits
