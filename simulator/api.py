@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from simulator import simulation
 from simulator.arch import ArchConfig
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
+from simulator.foundation.python_arguments import (
+    PATHS,
+    in_python_terms,
+    require_callable,
+    require_kind,
+    require_kind_if_given,
+)
+from simulator.mac_arguments import require_priced_variants
 from simulator.measured_runs import Tensors
 from simulator.numerics.mac_setting import MacChoice, mac_setting
 from simulator.report.notebook import ComparisonView, ResultView, view
@@ -19,11 +27,32 @@ from simulator.workload.onnx import Sizes
 
 if TYPE_CHECKING:
     from simulator.inference import InferenceResult
+    from simulator.spread_inference.spread_options import Spread
     from simulator.sweep.side_by_side import VariantRuns
+
+_ARGUMENTS: Final = {
+    f"--{name.replace('_', '-')}": name
+    for name in ("batch", "data", "dask", "device", "images", "jobs", "labels", "mac", "policy", "preprocess")
+} | {"--store": "store", "--skip-unsupported": "skip_unsupported"}
+"""What options of the command line are called here."""
+
+_SIZES: Final = {
+    "--input-shape": "sizes.input_shapes",
+    "--dim": "sizes.dims",
+    "--batch-axis": "sizes.batch_axis",
+    "--input-value": "sizes.values",
+}
+_OF_IMAGES: Final = {
+    f"--{name}": f"tensors.{name}" for name in ("data", "images", "labels", "policy", "preprocess")
+}
+
+_PATH: Final = "a name or a path"
+_PROGRESS: Final = "a function of what is done, how many, and of how many"
 
 __all__ = ["DEFAULT_ARCH", "MacChoice", "Tensors", "compare", "infer", "simulate"]
 
 
+@in_python_terms(_ARGUMENTS | _SIZES | _OF_IMAGES)
 def simulate(
     network: str | Path | Network,
     arch: str | Path | ArchConfig = DEFAULT_ARCH,
@@ -61,8 +90,17 @@ def simulate(
     Raises:
         UserError: anything given that cannot be used.
     """
-    _require("sizes", sizes, Sizes, "a Sizes, such as Sizes(dims={'length': 128})")
-    _require("tensors", tensors, Tensors, "a Tensors, such as Tensors('fashion_mnist_1000')")
+    require_kind("network", network, (*PATHS, Network), "a name, a path or a Network")
+    require_kind("arch", arch, (*PATHS, ArchConfig), "a name, a path or an ArchConfig")
+    require_kind_if_given("dataflow", dataflow, str, "os, ws, is or wst")
+    _require_overrides(overrides)
+    require_kind_if_given("scalesim_cfg", scalesim_cfg, PATHS, "a path")
+    require_kind("skip_unsupported", skip_unsupported, bool, "True or False")
+    require_kind_if_given("sizes", sizes, Sizes, "a Sizes, such as Sizes(dims={'length': 128})")
+    require_kind_if_given("tensors", tensors, Tensors, "a Tensors, such as Tensors('fashion_mnist_1000')")
+    require_callable("progress", progress, _PROGRESS)
+    if mac is not None:
+        require_priced_variants("mac", mac, arch, overrides)
     return view(
         simulation.simulate(
             network,
@@ -80,6 +118,7 @@ def simulate(
     )
 
 
+@in_python_terms(_ARGUMENTS | _OF_IMAGES)
 def compare(
     network: str | Path,
     *,
@@ -110,14 +149,21 @@ def compare(
     Raises:
         UserError: anything given that cannot be used, every variant that failed named in one message.
     """
-    from simulator.spread_inference.spread_options import Spread
     from simulator.sweep import side_by_side
 
+    require_kind("network", network, PATHS, _PATH)
     network = str(network)
     _require_several("macs", macs, "['int8', 'elma8']")
     _require_several("archs", archs, "['int8_32x32']")
-    _require("tensors", tensors, Tensors, "a Tensors, such as Tensors('fashion_mnist_1000')")
-    spread = Spread(jobs, dask, None if store is None else Path(store))
+    for arch in archs:
+        require_kind("archs", arch, PATHS, f"a list, each {_PATH}")
+    _require_overrides(overrides)
+    require_kind_if_given("tensors", tensors, Tensors, "a Tensors, such as Tensors('fashion_mnist_1000')")
+    require_callable("progress", progress, _PROGRESS)
+    for arch in archs:
+        for place, mac in enumerate(macs):
+            require_priced_variants(f"macs[{place}]", mac, arch, overrides)
+    spread = _spread(jobs, dask, store)
     if tensors is None and (dask is not None or store is not None):
         raise UserError("dask and store are for networks that run on images: give tensors")
     if tensors is not None and spread.is_asked:
@@ -153,9 +199,20 @@ def _require_several(field: str, given: object, example: str) -> None:
         raise UserError("is not a list", location=field, value=given, allowed=f"a list, such as {example}")
 
 
-def _require(field: str, given: object, kind: type, allowed: str) -> None:
-    if given is not None and not isinstance(given, kind):
-        raise UserError("is of another kind", location=field, value=given, allowed=allowed)
+def _require_overrides(given: object) -> None:
+    """Refuse what is no mapping of dotted names."""
+    allowed = "a mapping such as {'sram.ifmap.capacity_kib': 64}"
+    require_kind_if_given("overrides", given, Mapping, allowed)
+    for field in given if isinstance(given, Mapping) else ():
+        require_kind("overrides", field, str, f"{allowed}, whose keys are names of fields")
+
+
+def _spread(jobs: int | None, dask: str | None, store: str | Path | None) -> Spread:
+    from simulator.spread_inference.spread_options import Spread
+
+    require_kind_if_given("dask", dask, str, "tcp://HOST:PORT, HOST:PORT, or a scheduler file")
+    require_kind_if_given("store", store, PATHS, "the path of a folder")
+    return Spread(jobs, dask, None if store is None else Path(store))
 
 
 def _shown(runs: VariantRuns) -> ComparisonView:
@@ -164,6 +221,7 @@ def _shown(runs: VariantRuns) -> ComparisonView:
     return ComparisonView(runs.results)
 
 
+@in_python_terms(_ARGUMENTS)
 def infer(
     model: str | Path,
     data: str | Path,
@@ -204,10 +262,15 @@ def infer(
     """
     from simulator import inference
     from simulator.numerics.gpu import chosen_device
-    from simulator.spread_inference.spread_options import Spread
 
+    require_kind("model", model, PATHS, _PATH)
+    require_kind("data", data, PATHS, _PATH)
+    mac_setting(mac)
+    for name, text in (("policy", policy), ("preprocess", preprocess), ("labels", labels)):
+        require_kind_if_given(name, text, str, "text")
+    require_callable("progress", progress, _PROGRESS)
     where = chosen_device(device)
-    spread = Spread(jobs, dask, None if store is None else Path(store))
+    spread = _spread(jobs, dask, store)
     if spread.is_asked:
         from simulator.spread_inference.opened_source import InferenceSource
         from simulator.spread_inference.planning import Arithmetic

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from simulator.foundation import UserError
 from simulator.numerics.mac import Mac
-from simulator.numerics.mac_config import preset_names, preset_spec
+from simulator.numerics.mac_config import MacConfig, preset_names, preset_spec
 from simulator.numerics.mac_spec import MacSpec
+
+_FIELDS: Final = tuple(MacConfig.model_fields)
 
 MacChoice = str | Mapping[str, Any] | MacSpec | Mac
 """A preset's name, a spec such as `e4m3 x e4m3`, a mapping as in an architecture file, or a MAC itself."""
@@ -21,12 +23,12 @@ def mac_setting(choice: MacChoice) -> str | dict[str, Any]:
     A mapping has no name, so a result calls such a MAC by its formats.
 
     Raises:
-        UserError: neither a name, nor a mapping, nor a MAC.
+        UserError: neither a name, nor a mapping of a MAC's fields, nor a MAC.
     """
     if isinstance(choice, str):
         return choice
     if isinstance(choice, Mapping):
-        return dict(choice)
+        return _fields(choice)
     spec = choice.spec if isinstance(choice, Mac) else choice
     if not isinstance(spec, MacSpec):
         raise UserError("a MAC is a name, a spec string, a mapping, a MacSpec or a Mac", value=spec)
@@ -36,6 +38,15 @@ def mac_setting(choice: MacChoice) -> str | dict[str, Any]:
     del document["name"]
     document["price"] = _price(spec)
     return document
+
+
+def _fields(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    for field in mapping:
+        if not isinstance(field, str):
+            raise UserError(
+                "the fields of a MAC have names", location="mac", value=field, allowed=", ".join(_FIELDS)
+            )
+    return dict(mapping)
 
 
 def mac_label(choice: MacChoice) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, overload
 
 from simulator.foundation import UserError
 from simulator.foundation.files import write_text
+from simulator.foundation.python_arguments import PATHS, in_python_terms, require_kind
 from simulator.report import units
 from simulator.report.captions import describe_array
 from simulator.report.comparison import Comparison, compare_results
@@ -113,7 +114,8 @@ class ComparisonView(Sequence[ResultView]):
             UserError: results of different networks or batches without `mixed`.
         """
         self._mixed = mixed
-        self._comparison = compare_results([view(result) for result in results], mixed=mixed)
+        with in_python_terms({"--mixed": "mixed=True"}):
+            self._comparison = compare_results([view(result) for result in results], mixed=mixed)
 
     @property
     def comparison(self) -> Comparison:
@@ -193,17 +195,18 @@ def view(result: Result) -> ResultView:
 
 def _plot(figures: Sequence[Figure], name: str) -> Canvas:
     by_name = {figure.key: figure for figure in figures}
+    require_kind("name", name, str, ", ".join(by_name))
     if name not in by_name:
         raise UserError("there is no such plot", value=name, candidates=by_name)
     return draw(by_name[name])
 
 
 def _save(file: str | Path, texts: Mapping[str, Callable[[], str]]) -> Path:
+    allowed = f"a name that ends in {', '.join(texts)}"
+    require_kind("file", file, PATHS, allowed)
     path = Path(file)
     if path.suffix.lower() not in texts:
-        raise UserError(
-            "unknown kind of file", value=str(path), allowed=f"a name that ends in {', '.join(texts)}"
-        )
+        raise UserError("unknown kind of file", location="file", value=str(file), allowed=allowed)
     write_text(path, texts[path.suffix.lower()]())
     return path
 

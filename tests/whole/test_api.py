@@ -12,12 +12,15 @@ import pytest
 
 from simulator import api
 from simulator.foundation import UserError
+from simulator.foundation.python_arguments import in_python_terms
 from simulator.inference import load_images
 from simulator.numerics import get_mac
+from simulator.report.notebook import ComparisonView
 from simulator.result import Result
 from simulator.workload import Network
 from simulator.workload.layer import matrix_layer
 from tests.command import run
+from tests.prices.own_table import row, write
 
 TOPOLOGY = "name, M, N, K,\nfirst, 40, 33, 17,\nsecond, 5, 64, 100,\n"
 """As SCALE-Sim writes matrix products: 40 x 33 x 17 + 5 x 64 x 100 = 54,440 multiply-accumulates."""
@@ -196,8 +199,20 @@ def test_infer_refuses_images_that_are_not_there() -> None:
         (("macs", "int8"), "macs: is not a list (got 'int8')"),
         (("macs", {"activation": "int8"}), "macs: is not a list (got {'activation': 'int8'})"),
         (("archs", "int8_32x32"), "archs: is not a list (got 'int8_32x32')"),
-        (("jobs", -1), "(got -1); allowed: 1 to 1,024"),
-        (("jobs", "2"), "(got '2'); allowed: 1 to 1,024"),
+        (("network", NETWORK), "network: is of another kind (got Network(name='two products'"),
+        (("network", None), "network: is of another kind (got None); allowed: a name or a path"),
+        (("archs", [5]), "archs: is of another kind (got 5); allowed: a list, each a name or a path"),
+        (("jobs", -1), "jobs: cannot run on that many processes (got -1); allowed: 1 to 1,024"),
+        (("jobs", "2"), "jobs: cannot run on that many processes (got '2'); allowed: 1 to 1,024"),
+        (("progress", 5), "progress: is of another kind (got 5); allowed: a function of what is done"),
+        (
+            ("overrides", ["array.rows=8"]),
+            "overrides: is of another kind (got ['array.rows=8']); allowed: a mapping such as",
+        ),
+        (
+            ("macs", [{1: "int8"}]),
+            "mac: the fields of a MAC have names (got 1); allowed: activation, weight,",
+        ),
         (("tensors", "photos"), "tensors: is of another kind (got 'photos'); allowed: a Tensors, such as"),
         (("batch", 2.0), "batch: must be a whole number (got 2.0)"),
     ],
@@ -205,8 +220,8 @@ def test_infer_refuses_images_that_are_not_there() -> None:
 def test_compare_names_an_argument_of_another_kind(given: tuple[str, Any], told: str) -> None:
     field, value = given
     with pytest.raises(UserError) as refused:
-        api.compare("lenet5_fashion", **{field: value})
-    assert told in str(refused.value)
+        api.compare(**{"network": "lenet5_fashion", field: value})
+    assert str(refused.value).startswith(told)
 
 
 @pytest.mark.parametrize(
@@ -214,6 +229,17 @@ def test_compare_names_an_argument_of_another_kind(given: tuple[str, Any], told:
     [
         (("tensors", "photos"), "tensors: is of another kind (got 'photos'); allowed: a Tensors, such as"),
         (("sizes", {"N": 4}), "sizes: is of another kind (got {'N': 4}); allowed: a Sizes, such as"),
+        (("arch", 5), "arch: is of another kind (got 5); allowed: a name, a path or an ArchConfig"),
+        (("dataflow", 5), "dataflow: is of another kind (got 5); allowed: os, ws, is or wst"),
+        (("scalesim_cfg", 5), "scalesim_cfg: is of another kind (got 5); allowed: a path"),
+        (
+            ("skip_unsupported", "no"),
+            "skip_unsupported: is of another kind (got 'no'); allowed: True or False",
+        ),
+        (("progress", 5), "progress: is of another kind (got 5); allowed: a function of what is done"),
+        (("overrides", ["array.rows=8"]), "overrides: is of another kind (got ['array.rows=8']); allowed: a"),
+        (("overrides", {1: 8}), "overrides: is of another kind (got 1); allowed: a mapping such as"),
+        (("mac", {1: "int8"}), "mac: the fields of a MAC have names (got 1); allowed: activation, weight,"),
         (("batch", "4"), "batch: must be a whole number (got '4')"),
         (("batch", 2.0), "batch: must be a whole number (got 2.0)"),
     ],
@@ -222,7 +248,87 @@ def test_simulate_names_an_argument_of_another_kind(given: tuple[str, Any], told
     field, value = given
     with pytest.raises(UserError) as refused:
         api.simulate(NETWORK, **{field: value})
-    assert told in str(refused.value)
+    assert str(refused.value).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("model", 5), "model: is of another kind (got 5); allowed: a name or a path"),
+        (("data", None), "data: is of another kind (got None); allowed: a name or a path"),
+        (("mac", {1: "int8"}), "mac: the fields of a MAC have names (got 1); allowed: activation, weight,"),
+        (("policy", 5), "policy: is of another kind (got 5); allowed: text"),
+        (("labels", "a.csv"), "labels: is for images in files; arrays bring their labels (got 'a.csv')"),
+        (("preprocess", "scale=x"), "preprocess scale: "),
+        (("jobs", 0), "jobs: cannot run on that many processes (got 0); allowed: 1 to 1,024"),
+        (("dask", 5), "dask: is of another kind (got 5); allowed: tcp://HOST:PORT"),
+        (("store", 5), "store: is of another kind (got 5); allowed: the path of a folder"),
+        (("progress", 5), "progress: is of another kind (got 5); allowed: a function of what is done"),
+    ],
+)
+def test_infer_names_an_argument_of_another_kind(given: tuple[str, Any], told: str) -> None:
+    field, value = given
+    arguments: dict[str, Any] = {"model": "lenet5_fashion", "data": "fashion_mnist_1000", "images": 2}
+    with pytest.raises(UserError) as refused:
+        api.infer(**{**arguments, field: value})
+    assert str(refused.value).startswith(told)
+
+
+@pytest.mark.parametrize("price", ["nope", {"energy": "nope"}, {"area": "nope"}])
+def test_a_price_that_no_table_has_is_refused(price: object) -> None:
+    """The bundled tables of the default architecture price four PEs; `composed` needs no row."""
+    mac = {**PLAIN, "price": price}
+    field = "price" if isinstance(price, str) else f"price.{next(iter(mac['price']))}"
+    told = (
+        "no price table of the architecture has rows of this variant (got 'nope');"
+        " allowed: composed, elma16, elma8, fp16, int8"
+    )
+    with pytest.raises(UserError) as refused:
+        api.simulate(NETWORK, mac=mac)
+    assert str(refused.value).startswith(f"mac.{field}: {told}")
+    with pytest.raises(UserError) as refused:
+        api.compare("lenet5_fashion", macs=["int8", mac], jobs=1)
+    assert str(refused.value).startswith(f"macs[1].{field}: {told}")
+    assert api.simulate(NETWORK, mac={**PLAIN, "price": "composed"}).totals.area_um2 is not None
+
+
+def test_a_price_of_tables_that_the_overrides_name_is_found(tmp_path: Path) -> None:
+    """`mine` is in a table of the caller's own, which holds no other variant."""
+    own = {"tables": [write(tmp_path, row("pe/mine/operate", 0.5), row("pe/mine/area", 250.0))]}
+    with pytest.raises(UserError, match=r"mac\.price: .*allowed: composed, mine; did you mean 'mine'"):
+        api.simulate(NETWORK, mac={**PLAIN, "price": "mien"}, overrides=own)
+    priced = api.simulate(NETWORK, mac={**PLAIN, "price": "mine"}, overrides=own)
+    assert 32 * 32 * 250 in priced.area_um2.values()
+
+
+@pytest.mark.parametrize("file", [None, 5, ["a.json"]])
+def test_what_is_no_path_is_refused_by_save(file: Any) -> None:
+    result = api.simulate(NETWORK)
+    told = f"file: is of another kind (got {file!r}); allowed: a name that ends in .json, .csv, .html"
+    for shown in (result, ComparisonView([result])):
+        with pytest.raises(UserError) as refused:
+            shown.save(file)
+        assert str(refused.value) == told
+        with pytest.raises(UserError, match=r"^name: is of another kind"):
+            shown.plot(file)
+
+
+def test_options_are_called_by_their_arguments_but_quoted_values_are_kept() -> None:
+    with (
+        pytest.raises(UserError) as refused,
+        in_python_terms({"--jobs": "jobs", "--batch-axis": "sizes.batch_axis"}),
+    ):
+        raise UserError(
+            "is given with --batch-axis and --batch", source="--jobs", value="--jobs", allowed="--jobs 2"
+        )
+    assert str(refused.value) == (
+        "jobs: is given with sizes.batch_axis and --batch (got '--jobs'); allowed: jobs 2"
+    )
+    assert refused.value.source == "jobs"
+
+
+def test_the_command_line_calls_its_options_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "compare", "lenet5_fashion", "--mac", "int8", "--jobs", "2000").must_refuse("--jobs")
 
 
 @pytest.mark.parametrize("images", ["8", 8.0])
