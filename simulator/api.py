@@ -19,8 +19,8 @@ from simulator.foundation.python_arguments import (
 )
 from simulator.mac_arguments import require_priced_variants
 from simulator.measured_runs import Tensors
+from simulator.notebook_views import ComparisonView, ResultView, view
 from simulator.numerics.mac_setting import MacChoice, mac_setting
-from simulator.report.notebook import ComparisonView, ResultView, view
 from simulator.simulation import DEFAULT_ARCH
 from simulator.workload import Network
 from simulator.workload.onnx import Sizes

@@ -28,7 +28,7 @@ MODULES: Final = ("simulator.api", "simulator.pytorch")
 """Modules of which every name in `__all__` is on the page."""
 
 RESULTS: Final = (
-    ("simulator.report.notebook", ("ResultView", "ComparisonView")),
+    ("simulator.notebook_views", ("ResultView", "ComparisonView")),
     ("simulator.inference.run_inference", ("InferenceResult",)),
 )
 """What those functions return."""

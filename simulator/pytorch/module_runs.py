@@ -20,13 +20,13 @@ from simulator.inference.images import Data, DataFacts, Images, StreamedImages
 from simulator.inference.inputs import Feed, Inputs
 from simulator.inference.model import Model, model_of
 from simulator.inference.run_inference import InferenceResult, MacChoice, PolicyChoice, plan_network, run_plan
+from simulator.notebook_views import ResultView, view
 from simulator.numerics.mac_setting import mac_setting
 from simulator.pytorch.exporter import ExportedModule, export_module
 from simulator.pytorch.module_inputs import ModuleData, ModuleInputs, host_array, module_data
 from simulator.pytorch.module_modes import bare_module
 from simulator.pytorch.quantized_layers import LayerScales, layer_scales
 from simulator.pytorch.scaled_plan import plan_with_scales
-from simulator.report.notebook import ResultView, view
 from simulator.simulation import DEFAULT_ARCH
 from simulator.workload import Network
 from simulator.workload.batching import with_batch

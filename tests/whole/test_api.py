@@ -14,8 +14,8 @@ from simulator import api
 from simulator.foundation import UserError
 from simulator.foundation.python_arguments import in_python_terms
 from simulator.inference import load_images
+from simulator.notebook_views import ComparisonView
 from simulator.numerics import get_mac
-from simulator.report.notebook import ComparisonView
 from simulator.result import Result
 from simulator.workload import Network
 from simulator.workload.layer import matrix_layer

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from simulator.foundation import UserError
+from simulator.notebook_views import ComparisonView, ResultView, view
 from simulator.report.frames import data_frame
-from simulator.report.notebook import ComparisonView, ResultView, view
 from simulator.report.tabular import comparison_rows
 from simulator.result import Result, load_result
+from tests.command import run
 from tests.report_fixtures import make_result
 
 pandas = pytest.importorskip("pandas")
@@ -149,3 +151,22 @@ def test_a_file_of_another_kind_is_refused_and_nothing_is_written(tmp_path: Path
     with pytest.raises(UserError, match=r"\.json, \.csv, \.html"):
         view(make_result()).save(tmp_path / "a.xlsx")
     assert list(tmp_path.iterdir()) == []
+
+
+DRAWING = re.compile(r'<svg [^>]*role="img".*?</svg>', re.DOTALL)
+
+
+def test_saved_pages_have_the_drawings_that_the_command_makes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of each result: its memories, its folds, the array at work, and the formats of its operands."""
+    one, two = view(make_result()), view(make_result(mac="e4m3 x int8", energy_scale=0.5))
+    files = [one.save(tmp_path / "one.json"), two.save(tmp_path / "two.json")]
+    for shown, given, formats in ((one, files[:1], 1), (ComparisonView([one, two]), files, 1 + 2)):
+        saved = shown.save(tmp_path / "saved.html").read_text(encoding="utf-8")
+        run(capsys, "report", *map(str, given), "-o", tmp_path / "made.html").must_succeed()
+        made = (tmp_path / "made.html").read_text(encoding="utf-8")
+        assert DRAWING.findall(saved) == DRAWING.findall(made)
+        assert len(DRAWING.findall(saved)) == 3 * len(given) + formats
+        for place in range(len(given)):
+            assert all(f'id="v{place}-{key}"' in saved for key in ("memories", "folds", "array", "formats"))

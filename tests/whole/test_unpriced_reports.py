@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from simulator.notebook_views import ComparisonView, view
 from simulator.report.comparison import compare_results
 from simulator.report.comparison_figures import comparison_figures
 from simulator.report.console import render_comparison, render_result
 from simulator.report.figures import Figure, StackedBars
 from simulator.report.html import render_html
-from simulator.report.notebook import ComparisonView, view
 from simulator.report.pareto import pareto_front
 from simulator.report.plots import write_plots
 from simulator.report.price_origin import mac_is_estimated

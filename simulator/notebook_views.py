@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, overload
 from simulator.foundation import UserError
 from simulator.foundation.files import write_text
 from simulator.foundation.python_arguments import PATHS, in_python_terms, require_kind
+from simulator.illustrations import pictures_of
 from simulator.report import units
 from simulator.report.captions import describe_array
 from simulator.report.comparison import Comparison, compare_results
@@ -60,7 +61,7 @@ class ResultView(Result):
 
         Args:
             file: a name that ends in `.json` (the result, as `systolic simulate --out` writes it), `.csv`
-                (one row a layer) or `.html` (the report).
+                (one row a layer) or `.html` (the report, with its drawings).
 
         Raises:
             UserError: another ending, or a file that cannot be written.
@@ -70,7 +71,7 @@ class ResultView(Result):
             {
                 ".json": self.to_json,
                 ".csv": lambda: layers_csv(self),
-                ".html": lambda: render_html([self]),
+                ".html": lambda: render_html([self], pictures=[pictures_of(self)]),
             },
         )
 
@@ -146,7 +147,7 @@ class ComparisonView(Sequence[ResultView]):
 
         Args:
             file: a name that ends in `.json` (what `systolic compare --json` prints), `.csv` (one row a
-                variant) or `.html` (the report of all variants).
+                variant) or `.html` (the report of all variants, with its drawings).
 
         Raises:
             UserError: another ending, or a file that cannot be written.
@@ -156,7 +157,9 @@ class ComparisonView(Sequence[ResultView]):
             {
                 ".json": lambda: comparison_json(self._comparison),
                 ".csv": lambda: rows_csv(comparison_rows(self._comparison)),
-                ".html": lambda: render_html(list(self), mixed=self._mixed),
+                ".html": lambda: render_html(
+                    list(self), mixed=self._mixed, pictures=[pictures_of(result) for result in self]
+                ),
             },
         )
 
