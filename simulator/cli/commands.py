@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final, NamedTuple
@@ -17,6 +19,11 @@ _USAGE_ERROR: Final[Any] = next(
     base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
 )
 """What all complaints about arguments are; Typer brings the library that has it under changing names."""
+
+_NO_CHOICE: Final = re.compile(
+    r"(?:Value error, )?(?P<value>'.*'|\".*\") is not one of (?P<names>'[^']*'(?:, '[^']*')*)\.?", re.DOTALL
+)
+"""How versions of Typer complain about what is none of an option's names."""
 
 _SUMMARY: Final = (
     "Cycles, energy, area and exact numbers of a network on a systolic array of any number format."
@@ -153,6 +160,22 @@ def systolic(
     """Do nothing but what every command does first: look for `--version`."""
 
 
+def _unknown_choice(error: Any) -> UserError | None:
+    """The complaint about an option that takes one of some names, as all errors are told; None for others."""
+    options = getattr(getattr(error, "param", None), "opts", None)
+    found = _NO_CHOICE.fullmatch(str(getattr(error, "message", "")))
+    if found is None or not options:
+        return None
+    names = re.findall(r"'([^']*)'", found["names"])
+    return UserError(
+        "unknown value",
+        source=max(options, key=len),
+        value=ast.literal_eval(found["value"]),
+        allowed=", ".join(names),
+        candidates=names,
+    )
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the command and return its exit code.
 
@@ -166,6 +189,8 @@ def run(arguments: Sequence[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":  # of some versions; its message is the whole help
             error.show()
             return EXIT_USER_ERROR
+        if (unknown := _unknown_choice(error)) is not None:
+            raise unknown from error
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "systolic"
         problem = " ".join(error.format_message().split()).rstrip(".")

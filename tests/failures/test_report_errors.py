@@ -72,6 +72,37 @@ def test_a_report_is_not_written_under_the_name_of_another_kind(
     assert not plots.exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("report", "a.json", "--plots", "plots", "--width", "narrow"),
+            "--width: unknown value (got 'narrow'); allowed: screen, column, page",
+        ),
+        (
+            ("report", "a.json", "--plots", "plots", "--width", "colum"),
+            "--width: unknown value (got 'colum'); allowed: screen, column, page; did you mean 'column'?",
+        ),
+        (
+            ("report", "a.json", "--plots", "plots", "--width", 'one\'s "own"'),
+            "--width: unknown value (got 'one\\'s \"own\"'); allowed: screen, column, page",
+        ),
+        (
+            ("report", "a.json", "--plots", "plots", "--format", "gif"),
+            "--format: unknown file format of charts (got 'gif'); allowed: pdf, png, svg",
+        ),
+        (
+            ("simulate", "lenet5_fashion", "--engine", "gird"),
+            "--engine: unknown value (got 'gird'); allowed: event, grid; did you mean 'grid'?",
+        ),
+    ],
+)
+def test_an_option_of_some_names_is_refused_as_all_values_are(
+    capsys: Capture, arguments: tuple[str, ...], told: str
+) -> None:
+    run(capsys, *arguments).must_refuse(f"systolic: {told}\n")
+
+
 def test_finished_results_take_no_options_of_a_simulation(tmp_path: Path, capsys: Capture) -> None:
     run(capsys, "compare", _result(tmp_path, "a"), "--mac", "int8").must_refuse("--mac")
 
