@@ -5,6 +5,7 @@ No figure is cut: where a table is wider than the page, it is printed as several
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final, Literal
 
@@ -24,6 +25,9 @@ _LEAST_NAME: Final = 12
 
 _GAP: Final = 2
 """Columns between two columns of a table."""
+
+_BETWEEN_PARTS: Final = re.compile(r"[._=/]")
+"""Behind which a long word is folded."""
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -107,6 +111,33 @@ def fitting_tables(table: Table, width: int) -> list[Table]:
         for group in groups
         if group
     ]
+
+
+def breaks_a_name(table: Table, width: int) -> bool:
+    """Whether the first column of a table, on a page of `width`, is narrower than one of its words."""
+    needed = [_needed(column) for column in table.columns]
+    longest = max(
+        (cell_len(word) for cell in table.columns[0].cells for word in str(cell).split()), default=0
+    )
+    others = sum(needed[1:])
+    return longest > (width - others if sum(needed) - _GAP <= width else needed[0] - _GAP)
+
+
+def folded(name: str, width: int) -> list[str]:
+    """A name in lines of at most `width`, folded between words, longer ones behind a dot, `_`, `=` or `/`."""
+    lines = [""]
+    for word in name.split():
+        if cell_len(f"{lines[-1]} {word}".strip()) <= width:
+            lines[-1] = f"{lines[-1]} {word}".strip()
+            continue
+        rest = word
+        while cell_len(rest) > width:
+            ends = [end.end() for end in _BETWEEN_PARTS.finditer(rest) if end.end() <= width]
+            at = ends[-1] if ends else width
+            lines.append(rest[:at])
+            rest = rest[at:]
+        lines.append(rest)
+    return [line for line in lines if line] or [""]
 
 
 def _needed(column: Column) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.report.comparison import METRICS
-from simulator.report.console_parts import Page
+from simulator.report.console_parts import Page, breaks_a_name, folded
 from simulator.report.sweep_summary import SweepEntry, SweepSummary
 from simulator.report.units import NOT_PRICED
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _SHOWN = ("latency_ms", "energy_pj", "power_mw", "area_um2", "tops_per_w", "top1")
+_NAMES = "point"
 _SHORTEST_NAME = 16
 _MOST_REASONS = 8
 
@@ -34,7 +35,7 @@ def render_summary(summary: SweepSummary, name: str, console: Console) -> None:
         title = network if batch is None else f"{network}, batch {batch}"
         page.heading(title, f"Pareto front of {told}{left_out}: {len(front)} of {of} points")
         if front:
-            page.line(_front_table(page, front))
+            _front(page, front)
     if not told and done:
         lacking = ", ".join(metric.label for metric in summary.left_out)
         page.line(f"No front: no point has {lacking}; choose others, such as --objective latency_ms")
@@ -53,7 +54,24 @@ def _not_priced(page: Page, reasons: dict[str, int], points: int) -> None:
         page.line(f"- and {len(reasons) - _MOST_REASONS} more reasons, all in the CSV and JSON")
 
 
-def _front_table(page: Page, front: list[SweepEntry]) -> Table:
+def _front(page: Page, front: list[SweepEntry]) -> None:
+    """The points of a front by name, or by number with the names below where a name would break in a word."""
+    names = [entry.name for entry in front]
+    table = _front_table(page, front, names)
+    if not breaks_a_name(table, page.width):
+        page.line(table)
+        return
+    numbers = [str(number) for number in range(1, len(front) + 1)]
+    page.line(_front_table(page, front, numbers))
+    margin = len(numbers[-1]) + 2
+    for number, name in zip(numbers, names, strict=True):
+        first, *more = folded(name, page.width - margin)
+        page.line(f"{number:<{margin}}{first}")
+        for line in more:
+            page.line(f"{'':{margin}}{line}")
+
+
+def _front_table(page: Page, front: list[SweepEntry], names: list[str]) -> Table:
     results = [entry.result for entry in front if entry.result is not None]
     metrics = [
         m
@@ -62,12 +80,12 @@ def _front_table(page: Page, front: list[SweepEntry]) -> Table:
     ]
     scales = [metric.column_scale(results) for metric in metrics]
     heads = (f"{metric.label}\n{scale.unit}" for metric, scale in zip(metrics, scales, strict=True))
-    table = page.table([("point", "left"), *((head, "right") for head in heads)])
-    table.columns[0].min_width = _SHORTEST_NAME
-    for entry in front:
+    table = page.table([(_NAMES, "left"), *((head, "right") for head in heads)])
+    table.columns[0].min_width = min(_SHORTEST_NAME, max(map(len, [_NAMES, *names])))
+    for name, entry in zip(names, front, strict=True):
         if entry.result is None:
             continue
         values = [metric.read(entry.result) for metric in metrics]
         figures = (m.show(scale, v) for m, v, scale in zip(metrics, values, scales, strict=True))
-        table.add_row(page.text(entry.name), *map(page.text, figures))
+        table.add_row(page.text(name), *map(page.text, figures))
     return table
