@@ -36,8 +36,9 @@ def diagrams_of(result: Result, pictures: Pictures) -> list[Diagram]:
         Diagram(
             "folds",
             "Fold timeline",
-            "Where the cycles of each layer go, and a fold of the layer that takes most of them. A fold is"
-            " the part of a layer that the array holds at once.",
+            "Where the cycles of each layer go, and below the mean fold of the layer that takes most of them:"
+            " the cycles of the layer divided by its folds. A fold is the part of a layer that the array"
+            " holds at once; single folds may take more or fewer cycles than the mean.",
             (fold_diagram(result),),
         ),
     ]

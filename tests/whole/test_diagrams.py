@@ -12,11 +12,13 @@ from simulator.numerics import get_format, get_mac
 from simulator.numerics.formats import example_specs
 from simulator.report.array_diagram import array_diagram, frames_of
 from simulator.report.comparison import compare_results
+from simulator.report.diagrams import diagrams_of
 from simulator.report.format_diagram import format_diagram
 from simulator.report.html import render_html
 from simulator.report.layer_differences import layer_differences
 from simulator.report.machine_diagrams import fold_diagram, memory_diagram
-from simulator.report.pictures import GridRecording
+from simulator.report.pictures import GridRecording, Pictures
+from simulator.result_layer import LayerCycles
 from tests.report_fixtures import make_result
 
 
@@ -117,3 +119,20 @@ def test_a_report_holds_the_drawings_of_each_result() -> None:
     assert 'id="v0-array"' not in render_html([result])
     unknown = result.model_copy(update={"arch": result.arch | {"array": {"mac": "no_such_mac"}}})
     assert pictures_of(unknown).recording is None
+
+
+def test_the_caption_of_the_fold_timeline_says_that_it_shows_a_mean() -> None:
+    """1,000 cycles in 8 folds are 125 cycles a fold, whatever each of them takes."""
+    result = make_result(layers=1)
+    (layer,) = result.layers
+    cycles = LayerCycles(compute=700, fill=200, drain=100, stall=0, total=1000)
+    layer = layer.model_copy(update={"cycles": cycles, "stalls": {}, "folds": 8})
+    totals = result.totals.model_copy(update={"cycles": 1000})
+    shown = result.model_copy(update={"layers": [layer], "totals": totals})
+    (folds,) = (diagram for diagram in diagrams_of(shown, Pictures()) if diagram.key == "folds")
+    assert (
+        "the mean fold of the layer that takes most of them: the cycles of the layer divided by its folds"
+        in folds.text
+    )
+    assert "single folds may take more or fewer cycles than the mean" in folds.text
+    assert f"mean of the 8 folds of {layer.name}: 125.0 cycles" in folds.drawings[0]
