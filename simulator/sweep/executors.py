@@ -35,6 +35,9 @@ _ANSWER_TIMEOUT_S: Final = 3
 _LONGEST_SILENCE_S: Final = 6
 """A scheduler that has not answered for so long is gone: noticed within 15 s, asking included."""
 
+LONGEST_WITHOUT_WORKERS_S: Final = 60
+"""A cluster that has lost its workers gets new ones in that time, or is told to have none."""
+
 _MOST_NAMED: Final = 3
 
 _MOST_PROCESSES: Final = 1024
@@ -232,6 +235,7 @@ class _Scheduler:
         self._client = client
         self._address = address
         self._asked_s = self._answered_s = time.monotonic()
+        self._without_workers_since_s: float | None = None
 
     def threads(self) -> int:
         """Threads of all workers. Raises UserError where the scheduler does not answer."""
@@ -244,17 +248,36 @@ class _Scheduler:
         return sum(answer.values())
 
     def require_alive(self) -> None:
-        """Refuse to go on where the scheduler has not answered for some seconds. Raises UserError."""
+        """Refuse to go on where the scheduler has not answered, or has had no workers, for long.
+
+        Raises:
+            UserError: either of them.
+        """
         now_s = time.monotonic()
         if now_s - self._asked_s < _ASK_EVERY_S:
             return
         try:
-            self.threads()
-            self._answered_s = time.monotonic()
+            threads = self.threads()
         except UserError:
             if time.monotonic() - self._answered_s > _LONGEST_SILENCE_S:
                 raise
+            threads = None
         self._asked_s = time.monotonic()
+        if threads is None:
+            return
+        self._answered_s = self._asked_s
+        if threads:
+            self._without_workers_since_s = None
+        elif self._without_workers_since_s is None:
+            self._without_workers_since_s = self._asked_s
+        elif self._asked_s - self._without_workers_since_s > LONGEST_WITHOUT_WORKERS_S:
+            raise UserError(
+                f"the Dask cluster has had no workers for {LONGEST_WITHOUT_WORKERS_S:.0f} s; what is"
+                " finished is kept",
+                source="--dask",
+                value=self._address,
+                allowed="running again, once workers are there",
+            )
 
     def require_same_code(self) -> None:
         """Refuse workers that run other code than this process. Raises UserError, which names them."""
@@ -267,12 +290,14 @@ class _Scheduler:
                 value=cut(str(error), 100),
                 allowed=f"workers with {code_version()}",
             ) from error
+        # Workers that are lost while they are asked are no matter: others do their jobs, or there are none.
+        answers = {worker: got for worker, got in versions.items() if not isinstance(got, OSError)}
         others = sorted(
-            f"{worker} has {version}" for worker, version in versions.items() if version != code_version()
+            f"{worker} has {version}" for worker, version in answers.items() if version != code_version()
         )
         if others:
             raise UserError(
-                f"{len(others)} of {len(versions)} workers of the Dask cluster run other code:"
+                f"{len(others)} of {len(answers)} workers of the Dask cluster run other code:"
                 f" {'; '.join(cut(other, 150) for other in others[:_MOST_NAMED])}",
                 source="--dask",
                 allowed=f"workers with {code_version()}",

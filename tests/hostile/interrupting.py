@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.command import ROOT
-from tests.hostile.killing import LONGEST_S, NETWORK, SWEEP
+from tests.hostile.disturbed import LONGEST_S, NETWORK, SWEEP
 
 COMMANDS: Final = {
     "simulate": ("simulate", "n.yaml", "--out", "out"),

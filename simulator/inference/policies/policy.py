@@ -84,10 +84,12 @@ def get_policy(spec: str | Policy) -> Policy:
     """The policy that a spec such as `mse+gptq+bias_correction` or `drop_in+last_exponent=-3` describes.
 
     Raises:
-        UserError: an unknown policy or option, or a number out of range.
+        UserError: an unknown policy or option, a number out of range, or no text.
     """
     if isinstance(spec, Policy):
         return spec
+    if not isinstance(spec, str):
+        raise UserError("a policy is text or a Policy", value=spec, allowed="such as 'mse+gptq'")
     base, *options = (part.strip() for part in spec.split("+"))
     policy = _named(base)
     for option in options:
