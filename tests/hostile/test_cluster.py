@@ -174,8 +174,8 @@ def test_a_worker_that_is_lost_while_it_is_asked_has_no_other_code() -> None:
         _Scheduler(
             _Answers({"tcp://a:1": own, "tcp://b:1": lost, "tcp://c:1": "0.0"}), "x"
         ).require_same_code()
+    broken = ModuleNotFoundError("No module named 'simulator'")
     with pytest.raises(UserError, match="run other code: tcp://d:1 has No module named 'simulator'"):
-        broken = ModuleNotFoundError("No module named 'simulator'")
         _Scheduler(_Answers({"tcp://d:1": broken}), "x").require_same_code()
 
 
