@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+
 Direction = Literal["lower", "higher"]
 
 
@@ -28,12 +30,17 @@ def pareto_front(points: Sequence[Sequence[float | None]], directions: Sequence[
     signs = [1.0 if direction == "lower" else -1.0 for direction in directions]
     costs = [_costs(point, signs) for point in points]
     known = sorted({cost for cost in costs if cost is not None})
-    front: list[tuple[float, ...]] = []
+    front = np.empty((16, len(directions)))
+    chosen: set[tuple[float, ...]] = set()
     # In lexicographic order a point can only be beaten by one that came before it.
     for cost in known:
-        if not any(_no_worse(better, cost) for better in front):
-            front.append(cost)
-    chosen = set(front)
+        found = len(chosen)
+        if (front[:found] <= cost).all(axis=1).any():
+            continue
+        if found == len(front):
+            front = np.concatenate([front, np.empty_like(front)])
+        front[found] = cost
+        chosen.add(cost)
     return [cost in chosen for cost in costs]
 
 
@@ -44,7 +51,3 @@ def _costs(point: Sequence[float | None], signs: Sequence[float]) -> tuple[float
             return None
         costs.append(sign * value)
     return tuple(costs)
-
-
-def _no_worse(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return all(a <= b for a, b in zip(one, other, strict=True))
