@@ -24,6 +24,9 @@ SpecArgument = Annotated[
 _MOST_TOLD = 20
 """Lines of points without results."""
 
+_SHOWN_BYTES_OF_POINT = 1024
+"""What the summary keeps of a point, read back once all have run."""
+
 StoreOption = Annotated[
     Path | None,
     typer.Option(
@@ -90,7 +93,8 @@ def sweep_command(
             total=len(points),
         )
     with SweepStore(store or spec.with_suffix(".store")) as kept:
-        with workers_at(jobs, dask) as workers, progress_bar(quiet=quiet or as_json) as progress:
+        bar = progress_bar(quiet=quiet or as_json, later_bytes_each=_SHOWN_BYTES_OF_POINT)
+        with workers_at(jobs, dask) as workers, bar as progress:
             ready = [point for point in planned if isinstance(point, KeyedPoint)]
             failures = run_stored(ready, kept, workers, progress=progress)
         defects = [problem for problem in failures.values() if problem.startswith(DEFECT)]
