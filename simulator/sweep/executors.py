@@ -32,8 +32,10 @@ _CLOSE_TIMEOUT_S: Final = 2
 
 _ASK_EVERY_S: Final = 2
 _ANSWER_TIMEOUT_S: Final = 3
-_LONGEST_SILENCE_S: Final = 6
-"""A scheduler that has not answered for so long is gone: noticed within 15 s, asking included."""
+_ASK_AGAIN_AFTER_S: Final = 0.5
+_LONGEST_SILENCE_S: Final = 9
+"""A scheduler that has not answered for so long is gone: noticed within 15 s, asking included. A busy one may
+take some seconds."""
 
 LONGEST_WITHOUT_WORKERS_S: Final = 60
 """A cluster that has lost its workers gets new ones in that time, or is told to have none."""
@@ -176,7 +178,7 @@ def dask_cluster(address: str) -> Iterator[Workers]:
             ) from error
         try:
             scheduler = _Scheduler(client, address)
-            count = scheduler.threads()
+            count = scheduler.first_threads()
             if not count:
                 raise UserError("the Dask cluster has no workers", source="--dask", value=address)
             scheduler.require_same_code()
@@ -246,6 +248,16 @@ class _Scheduler:
         except Exception as error:  # what a broken connection raises differs from one kind to another
             raise self._gone() from error
         return sum(answer.values())
+
+    def first_threads(self) -> int:
+        """As `threads`, asked again for some seconds: a scheduler that has just begun may be busy."""
+        while True:
+            try:
+                return self.threads()
+            except UserError:
+                if time.monotonic() - self._answered_s > _LONGEST_SILENCE_S:
+                    raise
+            time.sleep(_ASK_AGAIN_AFTER_S)
 
     def require_alive(self) -> None:
         """Refuse to go on where the scheduler has not answered, or has had no workers, for long.

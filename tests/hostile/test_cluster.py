@@ -165,6 +165,30 @@ class _Answers:
         return self._answers
 
 
+class _Busy:
+    """A client in place of Dask's, whose scheduler answers only when it has been asked so often."""
+
+    def __init__(self, asked: int) -> None:
+        self.left, self.scheduler = asked, self
+
+    def ncores(self) -> None:
+        """What is asked."""
+
+    def sync(self, *_: object, **__: object) -> dict[str, int]:
+        self.left -= 1
+        if self.left > 0:
+            raise TimeoutError
+        return {"tcp://a:1": 4}
+
+
+def test_a_scheduler_that_is_busy_at_first_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.sweep.executors._ASK_AGAIN_AFTER_S", 0.01)
+    assert _Scheduler(_Busy(3), "x").first_threads() == 4
+    monkeypatch.setattr("simulator.sweep.executors._LONGEST_SILENCE_S", 0.1)
+    with pytest.raises(UserError, match="the Dask scheduler does not answer any more"):
+        _Scheduler(_Busy(10**6), "x").first_threads()
+
+
 def test_a_worker_that_is_lost_while_it_is_asked_has_no_other_code() -> None:
     lost, own = ConnectionResetError("closed"), code_version()
     _Scheduler(_Answers({"tcp://a:1": own, "tcp://b:1": lost}), "x").require_same_code()
