@@ -58,6 +58,8 @@ def load_data(
         UserError: data that cannot be used, or preprocessing that does not fit them.
     """
     chosen = None if preprocess is None else get_preprocess(preprocess)
+    if not isinstance(labels, str | None):
+        raise UserError("is text", location="labels", value=labels)
     path = Path(path_text(name_or_path, what="data"))
     if is_image_files(path):
         return _of_files(path, model, chosen, labels)

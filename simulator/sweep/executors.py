@@ -293,17 +293,8 @@ class _Scheduler:
 
     def require_same_code(self) -> None:
         """Refuse workers that run other code than this process. Raises UserError, which names them."""
-        try:
-            versions: dict[str, Any] = self._client.run(code_version, on_error="return")
-        except Exception as error:  # a worker without this package cannot even read the question
-            raise UserError(
-                "workers of the Dask cluster cannot run this package",
-                source="--dask",
-                value=cut(str(error), 100),
-                allowed=f"workers with {code_version()}",
-            ) from error
         # Workers that are lost while they are asked are no matter: others do their jobs, or there are none.
-        answers = {worker: got for worker, got in versions.items() if not isinstance(got, OSError)}
+        answers = {worker: got for worker, got in self._versions().items() if not isinstance(got, OSError)}
         others = sorted(
             f"{worker} has {version}" for worker, version in answers.items() if version != code_version()
         )
@@ -314,6 +305,23 @@ class _Scheduler:
                 source="--dask",
                 allowed=f"workers with {code_version()}",
             )
+
+    def _versions(self) -> dict[str, Any]:
+        """What each worker says its code is; asked again where one was lost meanwhile. Raises UserError."""
+        ends_s = time.monotonic() + _LONGEST_SILENCE_S
+        while True:
+            try:
+                found: dict[str, Any] = self._client.run(code_version, on_error="return")
+                return found
+            except Exception as error:  # a worker without this package cannot even read the question
+                if not isinstance(error, OSError) or time.monotonic() > ends_s:
+                    raise UserError(
+                        "workers of the Dask cluster cannot run this package",
+                        source="--dask",
+                        value=cut(str(error), 100),
+                        allowed=f"workers with {code_version()}",
+                    ) from error
+            time.sleep(_ASK_AGAIN_AFTER_S)
 
     def _gone(self) -> UserError:
         return UserError(

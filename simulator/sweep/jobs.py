@@ -16,6 +16,7 @@ from simulator.foundation.callbacks import Progress
 from simulator.foundation.code_version import code_version
 from simulator.foundation.reading.content import sha256_of
 from simulator.foundation.reading.limits import LARGEST_ARCHIVE_BYTES
+from simulator.foundation.whole_numbers import is_whole
 from simulator.measured_runs import Tensors, tensor_files
 from simulator.numerics import get_mac
 from simulator.numerics.mac_setting import mac_setting
@@ -135,6 +136,8 @@ class Planner:
 
     def network_of(self, point: SweepPoint) -> Network:
         """The network of a point. Raises UserError where it cannot be loaded."""
+        if point.batch is not None and not is_whole(point.batch):
+            raise UserError("must be a whole number", location="batch", value=point.batch)
         name = (point.network, point.batch)
         if name not in self._networks:
             self._networks[name] = load_workload(

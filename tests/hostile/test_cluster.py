@@ -165,6 +165,29 @@ class _Answers:
         return self._answers
 
 
+class _Broken:
+    """A client in place of Dask's, with which asking fails so often because a connection is lost."""
+
+    def __init__(self, failures: int) -> None:
+        self.left = failures
+
+    def run(self, *_: object, **__: object) -> dict[str, object]:
+        self.left -= 1
+        if self.left >= 0:
+            raise ConnectionResetError("in <TCP (closed) ConnectionPool.broadcast>")
+        return {"tcp://a:1": code_version()}
+
+
+def test_workers_are_asked_again_where_a_connection_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.sweep.executors._ASK_AGAIN_AFTER_S", 0.01)
+    broken = _Broken(3)
+    _Scheduler(broken, "x").require_same_code()
+    assert broken.left == -1
+    monkeypatch.setattr("simulator.sweep.executors._LONGEST_SILENCE_S", 0.1)
+    with pytest.raises(UserError, match="workers of the Dask cluster cannot run this package"):
+        _Scheduler(_Broken(10**6), "x").require_same_code()
+
+
 class _Busy:
     """A client in place of Dask's, whose scheduler answers only when it has been asked so often."""
 

@@ -8,15 +8,22 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from simulator import api
+from simulator.api import Tensors
 from simulator.arch import load_arch
+from simulator.cost.price_tables import load_table
 from simulator.foundation import UserError
 from simulator.foundation.given_values import MOST_VALUES, override_values, path_text, plain_copy
-from simulator.inference import load_model
+from simulator.foundation.messages import quoted
+from simulator.foundation.resources import data_folder
+from simulator.inference import load_data, load_model
 from simulator.inference.policies import get_policy
 from simulator.numerics import get_mac
+from simulator.result import load_result
+from simulator.sweep.spec import load_spec
 from simulator.workload import load_network
 
 
@@ -133,3 +140,50 @@ def test_names_are_text_or_paths() -> None:
     assert path_text(Path("a") / "b.yaml", what="a network") == str(Path("a") / "b.yaml")
     with pytest.raises(UserError, match=r"^a network is a name or a path \(got 7\)$"):
         path_text(7, what="a network")
+
+
+def _data(**settings: Any) -> object:
+    return load_data("fashion_mnist_1000", load_model("lenet5_fashion"), **settings)
+
+
+OTHER_TYPES: dict[str, Callable[[], object]] = {
+    "labels": lambda: _data(labels=np.array([1, 2])),
+    "preprocess": lambda: _data(preprocess=frozenset()),
+    "result": lambda: load_result(7),  # type: ignore[arg-type]
+    "price table": lambda: load_table({}),  # type: ignore[arg-type]
+    "sweep": lambda: load_spec(2.5),  # type: ignore[arg-type]
+    "SCALE-Sim": lambda: api.simulate("lenet5_fashion", scalesim_cfg=7),  # type: ignore[arg-type]
+    "batch": lambda: api.compare("lenet5_fashion", batch=bytearray(b"x"), jobs=1),  # type: ignore[arg-type]
+    "overrides compared": lambda: api.compare("lenet5_fashion", overrides=7, jobs=1),  # type: ignore[arg-type]
+    "policies": lambda: Tensors("fashion_mnist_1000", policies=2.5),  # type: ignore[arg-type]
+    "pairs": lambda: Tensors("fashion_mnist_1000", policies=(("int8", 3),)),  # type: ignore[arg-type]
+    "images": lambda: Tensors("fashion_mnist_1000", images=2.5),  # type: ignore[arg-type]
+    "policy": lambda: Tensors("fashion_mnist_1000", policy=[]),  # type: ignore[arg-type]
+    "save": lambda: api.simulate("lenet5_fashion").save(...),  # type: ignore[arg-type]
+    "plot": lambda: api.simulate("lenet5_fashion").plot({}),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("what", OTHER_TYPES)
+def test_other_types_are_refused_in_a_sentence(what: str) -> None:
+    with pytest.raises(UserError) as caught:
+        OTHER_TYPES[what]()
+    assert str(caught.value).isprintable()
+
+
+def test_an_object_that_cannot_be_shown_is_named_by_its_type() -> None:
+    class Mute:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    assert quoted(Mute()) == "<Mute>"
+    assert quoted([1, Mute()]) == "[1, <Mute>]"
+    with pytest.raises(UserError, match=r"\(got <Mute>\)"):
+        get_policy(Mute())  # type: ignore[arg-type]
+
+
+def test_results_tables_and_sweeps_take_text_and_paths(tmp_path: Path) -> None:
+    file = tmp_path / "r.json"
+    api.simulate("lenet5_fashion").save(str(file))
+    assert load_result(str(file)) == load_result(file)
+    assert load_table("dram") == load_table(data_folder("energy_tables") / "dram.yaml")
