@@ -24,6 +24,13 @@ class _Array(_Shown):
     rows: Annotated[PositiveCount, Field(le=_MOST_ON_A_SIDE)] = 1
     columns: Annotated[PositiveCount, Field(le=_MOST_ON_A_SIDE)] = 1
     dataflow: str = ""
+    mac: str | dict[str, Any] | None = None
+    column_blocks: list[dict[str, Any]] | None = None
+
+
+class _Memory(_Shown):
+    holds: list[str] | None = None
+    word_bits: PositiveCount | None = None
 
 
 class _Dram(_Shown):
@@ -40,6 +47,8 @@ class _Arch(_Shown):
     clock_mhz: _Positive = 1.0
     array: _Array = _Array()
     dram: _Dram = _Dram()
+    sram: dict[str, _Memory | Real | str | None] = {}
+    macs: dict[str, Any] | None = None
 
 
 _SIZES: Final = ("tile_m", "tile_n", "tile_k", "tile_groups")

@@ -25,7 +25,8 @@ def explain_command(
         systolic explain out --layer conv1 --component pe_registers
         systolic explain out/result.json --component converters
     """
+    from simulator.cli.terminal import text_columns
     from simulator.report.explain import explain
     from simulator.result import load_result
 
-    typer.echo(explain(load_result(result), layer, component), nl=False)
+    typer.echo(explain(load_result(result), layer, component, columns=text_columns()), nl=False)

@@ -9,12 +9,16 @@ from textwrap import fill
 import typer
 
 from simulator.cli.options import JsonOption
+from simulator.cli.terminal import text_columns
 from simulator.numerics import Format, get_format
 from simulator.numerics.formats import TABLE_BITS, example_specs, families, family_of
 
 app = typer.Typer(help="List the number formats, or show one of them.")
 
-_WIDTH = 76
+_MARGIN = 4
+"""Columns that the text of a page leaves free."""
+_WHOLE_LIST = 70
+"""Columns that a line of the list takes."""
 
 
 @app.callback(invoke_without_command=True)
@@ -32,15 +36,17 @@ def formats(context: typer.Context, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps([fmt.describe() for fmt in listed], indent=2))
         return
+    columns = text_columns()
     for family in families():
-        typer.echo(fill(f"{family.name}: {family.syntax}", _WIDTH, subsequent_indent="    "))
-        typer.echo(_indented(family.summary))
-    typer.echo(f"\n{'format':<15}{'bits':>5}{'smallest':>13}{'largest':>13}{'decades':>9}  family")
+        typer.echo(fill(f"{family.name}: {family.syntax}", columns - _MARGIN, subsequent_indent="    "))
+        typer.echo(_indented(family.summary, columns))
+    typer.echo()
+    typer.echo(
+        _listed(f"{'format':<15}{'bits':>5}{'smallest':>13}{'largest':>13}{'decades':>9}", "family", columns)
+    )
     for fmt in listed:
-        typer.echo(
-            f"{fmt.spec:<15}{fmt.bits:>5}{fmt.smallest_positive:>13.5g}{fmt.largest:>13.5g}{fmt.decades:>9.1f}"
-            f"  {fmt.family}"
-        )
+        ends = f"{fmt.smallest_positive:>13.5g}{fmt.largest:>13.5g}"
+        typer.echo(_listed(f"{fmt.spec:<15}{fmt.bits:>5}{ends}{fmt.decades:>9.1f}", fmt.family, columns))
 
 
 @app.command()
@@ -58,24 +64,31 @@ def show(
     if as_json:
         typer.echo(json.dumps(fmt.describe(), indent=2))
         return
-    typer.echo("\n".join(_page(fmt)))
+    typer.echo("\n".join(_page(fmt, text_columns())))
 
 
-def _page(fmt: Format) -> list[str]:
+def _listed(figures: str, family: str, columns: int) -> str:
+    """A line of the list, or two where it would not fit."""
+    return f"{figures}  {family}" if columns >= _WHOLE_LIST else f"{figures}\n{'':<15}{family}"
+
+
+def _page(fmt: Format, columns: int) -> list[str]:
     from simulator.cli.number_line import draw_line, draw_octaves
 
     summary = family_of(fmt).summary
-    lines = [f"{fmt.spec}: {fmt.family}, {fmt.bits} bits", _indented(summary), ""]
-    lines += [f"  {name:<18}{text}" for name, text in _facts(fmt)]
+    lines = [f"{fmt.spec}: {fmt.family}, {fmt.bits} bits", _indented(summary, columns), ""]
+    for name, text in _facts(fmt):
+        lines.append(fill(text, columns, initial_indent=f"  {name:<18}", subsequent_indent=" " * 20))
     if fmt.bits > TABLE_BITS:
         return [*lines, "", f"  (number lines are drawn for formats of up to {TABLE_BITS} bits)"]
-    for drawing in (draw_octaves, draw_line):
-        lines += ["", *(f"  {line}".rstrip() for line in drawing(fmt, _WIDTH))]
+    for draw in (draw_octaves, draw_line):
+        caption, *drawing = draw(fmt, columns - _MARGIN)
+        lines += ["", _indented(caption, columns), *(f"  {line}".rstrip() for line in drawing)]
     return lines
 
 
-def _indented(sentence: str) -> str:
-    return fill(sentence, _WIDTH + 4, initial_indent="  ", subsequent_indent="  ")
+def _indented(sentence: str, columns: int) -> str:
+    return fill(sentence, columns, initial_indent="  ", subsequent_indent="  ")
 
 
 def _number(value: float) -> str:

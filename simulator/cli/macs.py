@@ -9,12 +9,16 @@ from typing import Any
 import typer
 
 from simulator.cli.options import JsonOption
+from simulator.cli.terminal import text_columns
 from simulator.numerics import Mac, get_mac, preset_names
 from simulator.numerics.overflow_bounds import overflow_bound
 
 app = typer.Typer(help="List the multiply-accumulate units, or show one of them.")
 
-_WIDTH = 76
+_MARGIN = 4
+"""Columns that the text of a page leaves free."""
+_WHOLE_LIST = 76
+"""Columns that a line of the list takes."""
 _PRODUCTS = {
     "exact": "exact; bits below the accumulator's lowest are cut off towards minus infinity",
     "log": "logarithms added, fraction through the pow2 table, shifted into the accumulator",
@@ -42,15 +46,11 @@ def macs(context: typer.Context, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps([describe(mac) for mac in listed], indent=2))
         return
-    typer.echo(f"{'MAC':<10}{'activation x weight':<22}{'product':<9}{'accumulator':<27}{'max MHz':>8}")
-    for mac in listed:
-        operands = f"{mac.activation.spec} x {mac.weight.spec}"
-        limit_mhz = _max_clock_mhz(mac)
-        clock = f"{limit_mhz:g}" if limit_mhz else "-"
-        typer.echo(
-            f"{mac.name:<10}{operands:<22}{mac.spec.product:<9}{mac.accumulator.summary:<27}{clock:>8}"
-        )
-    typer.echo('\nAny other pair of formats is a MAC too: systolic macs show "e2m3 x e2m3"')
+    columns = text_columns()
+    for line in (("MAC", "activation x weight", "product", "accumulator", "max MHz"), *map(_line, listed)):
+        typer.echo(_laid_out(line, columns))
+    typer.echo()
+    typer.echo(fill('Any other pair of formats is a MAC too: systolic macs show "e2m3 x e2m3"', columns))
 
 
 @app.command()
@@ -89,6 +89,23 @@ def describe(mac: Mac) -> dict[str, Any]:
     }
 
 
+def _line(mac: Mac) -> tuple[str, str, str, str, str]:
+    """What the list says of a MAC."""
+    limit_mhz = _max_clock_mhz(mac)
+    operands = f"{mac.activation.spec} x {mac.weight.spec}"
+    clock = f"{limit_mhz:g}" if limit_mhz else "-"
+    return mac.name, operands, mac.spec.product, mac.accumulator.summary, clock
+
+
+def _laid_out(line: tuple[str, str, str, str, str], columns: int) -> str:
+    """A line of the list, or two where it would not fit."""
+    name, operands, product, accumulator, clock = line
+    beside = f"{accumulator:<27}{clock:>8}"
+    if columns >= _WHOLE_LIST:
+        return f"{name:<10}{operands:<22}{product:<9}{beside}"
+    return f"{name:<10}{operands:<22}{product}\n{'':<10}{beside}"
+
+
 def _max_clock_mhz(mac: Mac) -> float | None:
     """The clock up to which a MAC meets timing, by itself and by the rows that price it unless others do."""
     from simulator.arch.config import ArchConfig
@@ -125,4 +142,6 @@ def _facts(mac: Mac) -> list[tuple[str, str]]:
 
 
 def _hanging(head: str, text: str) -> str:
-    return fill(text, _WIDTH, initial_indent=head, subsequent_indent=" " * max(len(head), 2))
+    return fill(
+        text, text_columns() - _MARGIN, initial_indent=head, subsequent_indent=" " * max(len(head), 2)
+    )

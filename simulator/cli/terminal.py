@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from rich.console import Console
 
+TEXT_COLUMNS: Final = 80
+"""Columns of running text and of tables in it, where the terminal has as many."""
 _UNBROKEN: Final = 10_000
 """Columns in a pipe: lines that tools search and cut must not be folded."""
 
@@ -23,3 +25,8 @@ def page_console(width_in_a_pipe: int = _UNBROKEN) -> Console:
     if console.is_terminal or os.environ.get("COLUMNS", "").isdigit():
         return console
     return Console(width=width_in_a_pipe)
+
+
+def text_columns() -> int:
+    """Columns for running text: `TEXT_COLUMNS`, or as many as a narrower terminal has."""
+    return min(TEXT_COLUMNS, page_console(TEXT_COLUMNS).width)

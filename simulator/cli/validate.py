@@ -19,6 +19,7 @@ def validate_command(
         systolic validate --json
     """
     from simulator.accelerator_checks import accelerator_checks
+    from simulator.cli.terminal import text_columns
     from simulator.cost.validation import validate
     from simulator.report.validation_text import validation_document, validation_text
 
@@ -26,4 +27,4 @@ def validate_command(
     if as_json:
         typer.echo(json.dumps(validation_document(checks), indent=1))
     else:
-        typer.echo(validation_text(checks), nl=False)
+        typer.echo(validation_text(checks, columns=text_columns()), nl=False)

@@ -39,15 +39,20 @@ class Deviation:
         )
 
     def summary(self) -> LayerAccuracy:
-        """As results show it; SQNR is None when the outputs are equal (no noise) or all zero."""
+        """As results show it; SQNR is None when the outputs are equal (no noise) or all zero.
+
+        A figure is None as well where float64 cannot hold it, as where float32 itself overflows.
+        """
         norms = sqrt(self.reference_power * self.value_power)
         sqnr_db = None
-        if self.noise_power > 0 and self.reference_power > 0 and self.noise_power < inf:
-            sqnr_db = 10 * log10(self.reference_power / self.noise_power)
+        if 0 < self.noise_power < inf and 0 < self.reference_power < inf:
+            ratio = self.reference_power / self.noise_power
+            if 0 < ratio < inf:
+                sqnr_db = 10 * log10(ratio)
         return LayerAccuracy(
             sqnr_db=sqnr_db,
             cosine=self.product / norms if 0 < norms < inf else None,
-            largest_error=self.largest_error,
+            largest_error=self.largest_error if self.largest_error < inf else None,
             saturated=self.saturated,
             underflowed=self.underflowed,
             elements=self.elements,

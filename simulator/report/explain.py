@@ -14,24 +14,24 @@ from simulator.result import TOTAL, LayerResult, PriceSource, Result
 from simulator.result_sources import silicon_text
 
 _INDENT = "  "
-_WIDTH = 80
 
 
-def explain(result: Result, layer: str | None = None, component: str | None = None) -> str:
+def explain(
+    result: Result, layer: str | None = None, component: str | None = None, *, columns: int = 80
+) -> str:
     """The formation of a layer's energy, of one of its components, or of the area where no layer is named.
 
     Args:
         result: a result with its formation.
         layer: a layer's name; None explains areas.
         component: a component of that layer's energy, or of the area; None explains all of them.
+        columns: longer lines are wrapped.
 
     Raises:
         UserError: no such layer or component, or a result without formation.
     """
-    lines = list(
-        _explain_area(result, component) if layer is None else _explain_layer(result, layer, component)
-    )
-    return "\n".join(lines) + "\n"
+    said = _explain_area(result, component) if layer is None else _explain_layer(result, layer, component)
+    return "".join(f"{line}\n" for long in said for line in _wrapped(long, columns))
 
 
 def _explain_layer(result: Result, name: str, component: str | None) -> Iterator[str]:
@@ -51,7 +51,7 @@ def _explain_layer(result: Result, name: str, component: str | None) -> Iterator
         yield f"total  {_pj(layer.energy_fj[TOTAL])}"
         if layer.energy_fj[TOTAL] is None:
             parts = ", ".join(label(part) for part in components if layer.energy_fj[part] is None)
-            yield from _wrapped(f"a part of it is {units.NOT_PRICED}: {parts}", _INDENT)
+            yield f"{_INDENT}a part of it is {units.NOT_PRICED}: {parts}"
 
 
 def _component(result: Result, layer: LayerResult, component: str) -> Iterator[str]:
@@ -104,7 +104,7 @@ def _unpriced(count: str, why: NoPrice | None) -> Iterator[str]:
     yield f"{_INDENT * 2}{count} x {units.NOT_PRICED}"
     if why is not None:
         needs = f"needs {why.needs}; " if why.needs else ""
-        yield from _wrapped(f"{needs}{why.reason}", _INDENT * 2)
+        yield f"{_INDENT * 2}{needs}{why.reason}"
 
 
 def _prices(result: Result, used: Sequence[UsedPrice], title: str) -> Iterator[str]:
@@ -116,7 +116,7 @@ def _prices(result: Result, used: Sequence[UsedPrice], title: str) -> Iterator[s
         yield f"{_INDENT * 3}{use.quantity:.6g} x {price.value:.6g} {price.unit}{what}"
         yield f"{_INDENT * 4}{use.row}, {price.status}"
         for line in _provenance(price):
-            yield from _wrapped(line, _INDENT * 4)
+            yield f"{_INDENT * 4}{line}"
 
 
 def _provenance(price: PriceSource) -> Iterator[str]:
@@ -139,8 +139,10 @@ def _chosen(components: Sequence[str], component: str | None) -> Sequence[str]:
     return [component]
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + _INDENT)
+def _wrapped(line: str, columns: int) -> list[str]:
+    """A line in pieces of at most so many columns; those behind the first lie deeper than it."""
+    indent = line[: len(line) - len(line.lstrip())] + _INDENT
+    return textwrap.wrap(line, columns, subsequent_indent=indent) or [""]
 
 
 def _count(count: float) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from simulator.prediction import Check
 
-_WIDTH = 80
+_TABLE = 80
+"""Columns that the table of figures takes."""
 
 _TITLES = {
     "prediction": "Predictions: the model was not given these figures",
@@ -18,33 +19,28 @@ _TITLES = {
 }
 
 
-def validation_text(checks: Sequence[Check]) -> str:
-    """Checks as text of 80 columns: figures first, then how each was formed.
+def validation_text(checks: Sequence[Check], *, columns: int = _TABLE) -> str:
+    """Checks as text: figures first, then how each was formed.
 
-    The column `in` says whether the published figure lies inside the interval of the prediction.
+    The column `in` says whether the published figure lies inside the interval of the prediction. In fewer
+    than 80 columns the name of a check is a line above its figures.
     """
     lines: list[str] = []
     for nature, title in _TITLES.items():
-        lines += [title, _columns("", "", "published", "predicted", "off by", "in")]
-        lines += [
-            _columns(
-                check.name,
-                check.unit,
-                _figure(check.published),
-                _figure(check.predicted),
-                f"{check.difference:+.1%}",
-                _inside(check),
-            )
-            for check in checks
-            if check.nature == nature
-        ]
+        lines += _wrapped(title, "", columns)
+        lines += _cells("", "", "published", "predicted", "off by", "in", columns)
+        for check in checks:
+            if check.nature == nature:
+                published, predicted = _figure(check.published), _figure(check.predicted)
+                off_by = f"{check.difference:+.1%}"
+                lines += _cells(check.name, check.unit, published, predicted, off_by, _inside(check), columns)
         lines.append("")
     lines.append("How each was formed")
     for check in checks:
         used = f" From {', '.join(check.used)}." if check.used else ""
-        lines += _wrapped(f"{check.name}: {check.how}.{used}", "")
+        lines += _wrapped(f"{check.name}: {check.how}.{used}", "", columns)
         if check.cause:
-            lines += _wrapped(f"Off because: {check.cause}.", "  ")
+            lines += _wrapped(f"Off because: {check.cause}.", "  ", columns)
     return "\n".join(lines) + "\n"
 
 
@@ -104,8 +100,14 @@ def _markdown_row(check: Check, before: Mapping[str, float]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _columns(name: str, unit: str, published: str, predicted: str, off_by: str, inside: str) -> str:
-    return f"{name:38} {unit:7}{published:>10}{predicted:>11}{off_by:>9}{inside:>4}".rstrip()
+def _cells(
+    name: str, unit: str, published: str, predicted: str, off_by: str, inside: str, columns: int
+) -> list[str]:
+    """A line of the table of figures, or two where it would not fit."""
+    figures = f"{unit:7}{published:>10}{predicted:>11}{off_by:>9}{inside:>4}".rstrip()
+    if columns >= _TABLE:
+        return [f"{name:38} {figures}"]
+    return [*_wrapped(name, "", columns), f"  {figures}"]
 
 
 def _inside(check: Check) -> str:
@@ -116,5 +118,5 @@ def _figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 10000 else f"{value:.4g}"
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
+def _wrapped(text: str, indent: str, columns: int) -> list[str]:
+    return textwrap.wrap(text, columns, initial_indent=indent, subsequent_indent=indent + "  ")

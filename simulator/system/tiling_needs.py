@@ -14,7 +14,8 @@ from simulator.system.ports import PerOperand
 from simulator.system.tile_work import Array
 
 OPERAND_COUNT: Final = len(OPERANDS)
-_MANY_PIECES = 4096
+_MANY_PIECES = 512
+"""Different pieces of a kernel; with more of them each is taken to read what the whole kernel reads."""
 _FEW_TILES = 4
 """Tiles near padding that are gone through one by one: more take longer than a closed form."""
 
@@ -115,12 +116,13 @@ def _common(a: int, b: int) -> int:
 
 
 @helper
-def _extent_of(g: Geometry, rows: int, columns: int, first: int, stop: int) -> int:
-    """Input elements of one image and group that all blocks read for one piece of the reduction."""
+def _extents_of_piece(g: Geometry, rows: int, columns: int, first: int, stop: int) -> Extents:
+    """Input elements of an image and group that a piece of the reduction reads: all blocks, the largest."""
     taps = taps_of(g, first, stop)
     down = extents_of(g.rows, rows, taps.first_row, taps.stop_row)
     across = extents_of(g.columns, columns, taps.first_column, taps.stop_column)
-    return down.total * across.total * taps.channels
+    total = down.total * across.total * taps.channels
+    return Extents(total, down.largest * across.largest * taps.channels)
 
 
 @kernel
@@ -128,13 +130,13 @@ def ifmap_sizes(g: Geometry, rows: int, columns: int, k: int) -> Extents:
     """Input elements of one image and group: all blocks and pieces of the reduction, and the largest one."""
     size = g.rows.kernel * g.columns.kernel
     pieces = (g.k + k - 1) // k
-    if k >= size or k >= g.k or pieces > _MANY_PIECES:
+    period = size // _common(k, size)  # behind so many pieces a cut goes through the same tap again
+    if k >= size or k >= g.k or min(pieces, period) > _MANY_PIECES:
         down = extents_of(g.rows, rows, 0, g.rows.kernel)
         across = extents_of(g.columns, columns, 0, g.columns.kernel)
         channels, touched = g.channels, g.channels
         if k < g.k:
             # A channel that a cut goes through is fetched for both pieces.
-            period = size // _common(k, size)
             touched += (pieces - 1) - (pieces - 1) // period
             channels = 0
             for piece in range(min(pieces, period)):
@@ -144,15 +146,16 @@ def ifmap_sizes(g: Geometry, rows: int, columns: int, k: int) -> Extents:
         left = g.k - (pieces - 1) * k
         if left < size:
             # The last piece is the end of one kernel, which reads a part of the channel.
-            total += _extent_of(g, rows, columns, g.k - left, g.k) - down.total * across.total
+            total += _extents_of_piece(g, rows, columns, g.k - left, g.k).total - down.total * across.total
         return Extents(total, down.largest * across.largest * channels)
-    total, largest = 0, 0
-    for piece in range(pieces):
-        taps = taps_of(g, piece * k, min(g.k, (piece + 1) * k))
-        down = extents_of(g.rows, rows, taps.first_row, taps.stop_row)
-        across = extents_of(g.columns, columns, taps.first_column, taps.stop_column)
-        total += down.total * across.total * taps.channels
-        largest = max(largest, down.largest * across.largest * taps.channels)
+    whole, total, largest = g.k // k, 0, 0
+    for piece in range(min(whole, period)):
+        one = _extents_of_piece(g, rows, columns, piece * k, (piece + 1) * k)
+        total += one.total * ((whole - piece + period - 1) // period)
+        largest = max(largest, one.largest)
+    if whole < pieces:
+        rest = _extents_of_piece(g, rows, columns, whole * k, g.k)
+        total, largest = total + rest.total, max(largest, rest.largest)
     return Extents(total, largest)
 
 

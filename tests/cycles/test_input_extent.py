@@ -7,8 +7,9 @@ from random import Random
 import pytest
 
 from simulator.numerics.engines.compiled import kernel
-from simulator.system.geometry import Axis, floor_sum, input_extent
-from simulator.system.tiling_needs import extents_of
+from simulator.system.geometry import Axis, Geometry, floor_sum, input_extent
+from simulator.system.tiling_needs import extents_of, ifmap_sizes
+from simulator.workload.layer import Convolution, convolution_layer
 
 
 @kernel
@@ -91,3 +92,45 @@ def test_extents_of_many_tiles_take_no_time_for_each() -> None:
     # 10^11 of padding on either side of 10^6 inputs, 100 taps: each input is read by 100 outputs.
     axis = Axis(10**6, 2 * 10**11 + 10**6 - 99, 100, 1, 1, 10**11)
     assert all_and_largest(axis, 1, 0, 100) == (100 * 10**6, 100)
+
+
+def extents(axis: Axis, size: int, taps: set[int]) -> list[int]:
+    """How many positions each tile reads through the taps from the lowest to the highest."""
+    first_tap, stop_tap = min(taps), max(taps) + 1
+    return [
+        len(positions(axis, low, min(axis.outputs, low + size), first_tap, stop_tap))
+        for low in range(0, axis.outputs, size)
+    ]
+
+
+def elements_of_piece(g: Geometry, rows: int, columns: int, piece: range) -> list[int]:
+    """The elements that each block reads for a piece of the reduction, tap by tap."""
+    size = g.rows.kernel * g.columns.kernel
+    channels = {place // size for place in piece}
+    tap_rows = {place % size // g.columns.kernel for place in piece}
+    tap_columns = {place % g.columns.kernel for place in piece}
+    if len(channels) > 1 or len(piece) == size:  # the whole kernel of each channel
+        tap_rows = set(range(g.rows.kernel))
+    if len(channels) > 1 or len(tap_rows) > 1:  # whole rows of the kernel
+        tap_columns = set(range(g.columns.kernel))
+    heights, widths = extents(g.rows, rows, tap_rows), extents(g.columns, columns, tap_columns)
+    return [height * width * len(channels) for height in heights for width in widths]
+
+
+def test_ifmap_sizes_of_pieces_of_the_reduction() -> None:
+    """Every block and piece gone through; cuts meet the same tap again after some pieces, or never."""
+    rnd = Random(3)
+    repeated = 0
+    for _ in range(300):
+        rows, columns, kernel_rows, kernel_columns = (rnd.randint(1, 9) for _ in range(4))
+        kernel_taps, channels = (kernel_rows, kernel_columns), rnd.randint(1, 40)
+        inputs = (rnd.randint(kernel_rows, 14), rnd.randint(kernel_columns, 14))
+        shape = Convolution(1, channels, 1, inputs, kernel_taps, stride=(1, 2), padding=(1, 0, 1, 0))
+        g = Geometry.of(convolution_layer("c", shape))
+        k = rnd.randint(1, max(1, kernel_rows * kernel_columns - 1))
+        pieces = [range(first, min(g.k, first + k)) for first in range(0, g.k, k)]
+        read = [elements for piece in pieces for elements in elements_of_piece(g, rows, columns, piece)]
+        repeated += len(pieces) > kernel_rows * kernel_columns
+        sizes = ifmap_sizes(g, rows, columns, k)
+        assert (sizes.total, sizes.largest) == (sum(read), max(read)), (g, rows, columns, k)
+    assert repeated > 100

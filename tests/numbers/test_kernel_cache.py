@@ -7,7 +7,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
-from time import time_ns
+from time import monotonic, time_ns
+from typing import Any
 
 import pytest
 
@@ -175,3 +176,26 @@ def test_a_new_kernel_is_named_as_it_is_compiled(caplog: pytest.LogCaptureFixtur
     compiled = kernel(later_by_offset)
     assert compiled(2) == 2 + offset
     assert [record.getMessage() for record in caplog.records] == ["compiling later_by_offset"]
+
+
+def test_an_interrupted_compilation_ends_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notebook goes on after it is interrupted; other processes must not wait for it."""
+    offset = time_ns()
+
+    def interrupted_by_offset(x: int) -> int:
+        return x + offset
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    compiled: Any = kernel(interrupted_by_offset)
+    with monkeypatch.context() as while_compiling:
+        while_compiling.setattr(compiled.dispatcher._compiler, "compile", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            compiled(2)
+    other, folder = Turn(), compiled.dispatcher._cache.cache_path
+    began = monotonic()
+    assert other.take(folder, interrupted_by_offset.__qualname__)
+    assert monotonic() - began < 1
+    other.give_back()
+    assert compiled(2) == 2 + offset

@@ -55,9 +55,9 @@ class Compiled:
 
         compiled = numba.njit(**self._options)(self.py_func)
         if self._is_cached and compiled is not self.py_func:
-            from simulator.numerics.engines.kernel_cache import KernelCache
+            from simulator.numerics.engines.kernel_cache import keep_on_disk
 
-            compiled._cache = KernelCache(self.py_func)
+            keep_on_disk(compiled, self.py_func)
         return compiled
 
     @property

@@ -56,10 +56,27 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         finally:
             self._turn.give_back()
 
+    def end_turn(self) -> None:
+        """Let others compile the kernel, where this process was to; nothing happens otherwise."""
+        self._turn.give_back()
+
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         # Not before the first call: a kernel may call helpers that are defined below it. numba's own key
         # contains a closure as bytes, which differ in every process.
         return (sig, codegen.magic_tuple(), fingerprint(self._py_func))
+
+
+def keep_on_disk(dispatcher: Any, function: Callable[..., Any]) -> None:
+    """Give numba's dispatcher of a kernel the cache above; an interrupted compilation ends its turn."""
+    cache, compile_types = KernelCache(function), dispatcher.compile
+
+    def compile_in_turn(sig: Any) -> Any:
+        try:
+            return compile_types(sig)
+        finally:
+            cache.end_turn()
+
+    dispatcher._cache, dispatcher.compile = cache, compile_in_turn
 
 
 def fingerprint(function: Callable[..., Any]) -> str:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Final, NoReturn, TextIO
+from typing import Final, TextIO
 
 from simulator.foundation import UserError
 from tests.hostile.fuzzing.kinds import KINDS, WEIGHTS
@@ -99,16 +99,27 @@ def _empty(folder: Path) -> Path:
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """Turn the signal of the processor timer into `HangError`."""
+    """Turn the signal of the processor timer into `HangError`, but for kernels that are compiled."""
 
-    def hang(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise HangError
+    def hang(_number: int, frame: FrameType | None) -> None:
+        if not _compiles(frame):
+            raise HangError
+        signal.setitimer(signal.ITIMER_VIRTUAL, LONGEST_CPU_S)
 
     before = signal.signal(signal.SIGVTALRM, hang)
     try:
         yield
     finally:
         signal.signal(signal.SIGVTALRM, before)
+
+
+def _compiles(frame: FrameType | None) -> bool:
+    """Whether numba is at work, which happens once for an installation."""
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith("numba.core.compiler"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def table(tally: Tally) -> str:
