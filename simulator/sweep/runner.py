@@ -97,8 +97,9 @@ def run_kept(
             gone; what is finished is kept.
     """
     unique = {job.key: job for job in jobs}
-    store.require_sound(unique)
     waiting = deque(job for job in unique.values() if not store.finished(job.key))
+    if waiting:  # what is damaged is told before anything is computed; a store that has all is read next
+        store.require_sound(unique)
     done = len(unique) - len(waiting)
     tell = None if progress is None else partial(progress, what)
     run = _Run(store, workers, submit, total=len(unique), done=done, tell=tell)
