@@ -68,7 +68,7 @@ $(TORCH): requirements-torch.txt $(STAMP)
 
 # Renew the pins: the newest versions that the constraints in pyproject.toml admit.
 lock: $(STAMP)
-	$(BIN)/uv pip compile pyproject.toml --group dev --extra dask --extra parquet --extra notebook --universal \
+	$(BIN)/uv pip compile pyproject.toml --group dev --extra dask --extra parquet --extra notebook --extra rtl --universal \
 	  --python-version 3.11 --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --upgrade -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --group install --constraint requirements.lock --universal \
 	  --python-version 3.11 --no-emit-index-url --no-annotate --custom-compile-command 'make lock' -o requirements-user.lock

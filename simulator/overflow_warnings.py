@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simulator.arch import ArchConfig
+from simulator.foundation.messages import with_others
 from simulator.measurements import NO_LAYER, Measurements
 from simulator.numerics import Mac, get_mac
 from simulator.numerics.overflow_bounds import OverflowBound, overflow_bound
@@ -38,6 +39,5 @@ def overflow_warnings(arch: ArchConfig, run: MachineRun, measured: Measurements)
     warnings: list[str] = []
     for name, layers in endangered.items():
         worst = max(layers, key=lambda layer: layer.k)
-        others = f" and {len(layers) - 1} other layers" if len(layers) > 1 else ""
-        warnings.append(f"{worst.name}{others}: {bounds[name]}")
+        warnings.append(f"{with_others(worst.name, len(layers))}: {bounds[name]}")
     return warnings

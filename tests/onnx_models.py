@@ -450,6 +450,10 @@ def _control() -> dict[str, Case]:
         [_value("sum", 1, 2, 3), _value("part", 1, 2, 4)],
         ["new", "out"],
     )
+
+    def times(weights: str) -> onnx.GraphProto:
+        return _subgraph([node("MatMul", f"z {weights}", f"y_{weights}")], [], [f"y_{weights}"])
+
     return {
         "if_on_a_shape": Case(
             [
@@ -462,6 +466,50 @@ def _control() -> dict[str, Case]:
             ],
             {"x": real(2, 3, 6, 6)},
             {"w": real(1, 3, 3, 3), "v": real(4, 5), "one": integers(1), "axis": integers(1)},
+        ),
+        "sequence_less_one": Case(
+            [
+                node("SplitToSequence", "x", "rows", axis=0, keepdims=1),
+                node("SequenceErase", "rows second", "left"),
+                node("SequenceErase", "left", "fewer"),
+                node("ConcatFromSequence", "fewer", "c", axis=0),
+                node("MatMul", "c w"),
+            ],
+            {"x": real(5, 4)}, {"second": scalar(1, np.int64), "w": real(4, 3)}, macs=3 * 4 * 3,
+        ),
+        "normalized_by_groups": Case(
+            [
+                node("GroupNormalization", "x s o", "n", num_groups=2),
+                node("MeanVarianceNormalization", "n", "m", axes=[0, 2, 3]),
+                node("Conv", "m w"),
+            ],
+            {"x": real(1, 4, 5, 5)}, {"s": real(4), "o": real(4), "w": real(2, 4, 3, 3)},
+            opset=21, macs=9 * 2 * 4 * 9,
+        ),
+        "scaled_by_ai_onnx_ml": Case(
+            [
+                node("Scaler", "x", "s", domain="ai.onnx.ml", offset=[0.5], scale=[2.0]),
+                node("Normalizer", "s", "n", domain="ai.onnx.ml", norm="L2"),
+                node("Binarizer", "n", "b", domain="ai.onnx.ml", threshold=0.25),
+                node("MatMul", "b w"),
+            ],
+            {"x": real(3, 4)}, {"w": real(4, 5)}, macs=3 * 4 * 5,
+        ),
+        "if_a_value_is_there": Case(
+            [
+                node("Optional", "x", "maybe"),
+                node("OptionalHasElement", "maybe", "is_there"),
+                node("OptionalGetElement", "maybe", "z"),
+                node("If", "is_there", "y", then_branch=times("then"), else_branch=times("other")),
+            ],
+            {"x": real(2, 4)}, {"then": real(4, 3), "other": real(4, 5)}, opset=18, macs=2 * 4 * 3,
+        ),
+        "if_no_value_is_there": Case(
+            [
+                node("OptionalHasElement", "-", "is_there"),
+                node("If", "is_there", "y", then_branch=times("then"), else_branch=times("other")),
+            ],
+            {"z": real(2, 4)}, {"then": real(4, 3), "other": real(4, 5)}, opset=18, macs=2 * 4 * 5,
         ),
         "loop_of_three": Case(
             [node("Loop", "trips - x", "y rows", body=step)], {"x": real(2, 4)},

@@ -221,7 +221,7 @@ def _before_sigmoid(path: Path, feeds: Feeds, model: Model, output: str) -> str:
 
 def _sizes(feeds: Feeds, wanted: Mapping[str, Any]) -> Sizes:
     values = {name: value for name, value in wanted.get("values", {}).items() if name in feeds}
-    shapes = {name: array.shape for name, array in feeds.items() if name not in values}
+    shapes = {name: array.shape for name, array in feeds.items()}
     return Sizes(shapes, batch_axis=wanted.get("batch_axis", "auto"), values=values)
 
 

@@ -40,6 +40,22 @@ Operators of other domains that stand on no list here may compute anything. They
 `systolic infer` runs all that is no product with ONNX's reference evaluator, and with NumPy where that is slow, lacks an operator or
 computes it otherwise than its operator set says. What neither knows (MaxRoiPool, for instance) is refused by name before anything runs.
 ONNX Runtime does not step in: results would then depend on its version and on the machine.
+
+## Where results differ from ONNX Runtime
+
+Resize, poolings, and operators that slice, pad, gather, scatter, reduce, sample and quantize are compared with ONNX Runtime for random
+attributes, ranks, types and operator sets (`tests/numbers/test_random_nodes.py`, `test_resizing.py`, `test_pooling.py`). Where it and ONNX's
+reference evaluator disagree, the text of the standard decides:
+
+- **Resize** with `tf_crop_and_resize` crops every axis, and an axis that keeps its length is still resampled where its scale is not 1; ONNX
+  Runtime copies axes of scale 1, and whole tensors that keep their sizes. Antialiased `int8` saturates; there it wraps around.
+- **Attention** with `is_causal`: a query sees the keys of the past and those up to its own place, whatever the number of new keys.
+  ONNX Runtime counts from the last key. What a mask hides is -infinity in `qk_matmul_output`, not the lowest float.
+- **ConvTranspose** with `SAME_UPPER` or `SAME_LOWER` gives size x stride, with zeros behind where filters are narrower than strides; ONNX
+  Runtime gives a smaller result.
+- **AveragePool, LpPool, MaxPool**: `SAME` takes dilations into account, and `VALID` has the standard's length with `ceil_mode`.
+- **QLinearSoftmax** of a single element saturates at the largest code; ONNX Runtime's wraps around to 0.
+- **Sigmoid** is exact to float32; ONNX Runtime's is an approximation ([models](model_corpus.md)).
 """
 
 

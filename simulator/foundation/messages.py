@@ -34,6 +34,14 @@ def is_plain(text: str) -> bool:
     return _NOT_PLAIN.search(text) is None
 
 
+def with_others(layer: str, count: int) -> str:
+    """A layer as the example of `count` layers: `conv1`, `conv1 and 1 other layer`."""
+    others = count - 1
+    if others == 0:
+        return layer
+    return f"{layer} and {others} other layer{'' if others == 1 else 's'}"
+
+
 def cut(text: str, most: int) -> str:
     """The text, or its beginning with dots where it has more than `most` characters."""
     return text if len(text) <= most else f"{text[: most - 3]}..."

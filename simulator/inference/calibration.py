@@ -1,4 +1,4 @@
-"""What the layers of a network see: their operands and results in float32 on calibration images."""
+"""What the layers of a network see: their operands in float32 on calibration images, and means of results."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines.threads import available_cores, in_order
 from simulator.numerics.formats import Format
 
-Extent = Literal["values", "distributions", "extremes"]
+Extent = Literal["values", "means", "distributions", "extremes"]
 """What is kept of tensors: all values in their places, all values in any order with the mean of each output
-channel, or the smallest and the largest of each chunk of images.
+channel, all values in any order, or the smallest and the largest of each chunk of images.
 """
 
-EXTENTS: tuple[Extent, ...] = ("values", "distributions", "extremes")
+EXTENTS: tuple[Extent, ...] = ("values", "means", "distributions", "extremes")
 """Each holds what those behind it hold."""
 
 Operand = Literal["activations", "second"]
@@ -39,7 +39,7 @@ _VALUES_AT_ONCE = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One layer's float32 operands and results on all calibration images, or their extremes."""
+    """One layer's float32 operands on all calibration images, or their extremes; sums of its results."""
 
     product: Product
     kept: dict[str, Kept]
@@ -47,7 +47,7 @@ class Observation:
     spreads: dict[str, Spread] = field(default_factory=dict)
     """What was counted of tensors that are kept as distributions; `kept` has their other values."""
     output_sums: ChannelSums = field(default_factory=ChannelSums)
-    """Of each output channel of a layer with weights; of nothing where only extremes are kept."""
+    """Of each output channel of a layer with weights, where values or means are kept."""
     scales: dict[Hashable, float] = field(default_factory=dict)
     """Scales of the activations that were found already, by what they were asked for."""
 
@@ -61,15 +61,10 @@ class Observation:
         """The computed right operand; None for a layer with weights."""
         return self._whole("second") if "second" in self.kept else None
 
-    @property
-    def outputs(self) -> Tensor:
-        """The output tensor."""
-        return self._whole("outputs")
-
     def distribution(self, role: Operand) -> Distribution:
         """All values of an operand, wherever they are."""
         if role in self.spreads:
-            return self.spreads[role].distribution(self.kept[role].array())
+            return self.spreads[role].distribution(*self.kept[role].pieces())
         return Distribution.of(self._whole(role))
 
     def extremes(self, role: Operand) -> Tensor:
@@ -85,7 +80,7 @@ class Observation:
 
 
 def calibrate(model: Model, images: Feed, *, extent: Extent = "values") -> Mapping[str, Observation]:
-    """Every layer's operands and results by layer name, from a float32 run.
+    """Every layer's operands, and sums of results, by layer name, from a float32 run.
 
     Tensors that do not fit into a budget of memory go to files in a temporary folder.
 
@@ -146,8 +141,6 @@ class _Seen:
             part = np.stack([tensor.min(), tensor.max()])
         elif extent == "values":
             part = _appendable(product, role, tensor, images)
-        elif role == "outputs":
-            return
         else:
             part = self.spreads.setdefault(key, Spread()).rest_of(tensor)
         self.tensors.setdefault(key, []).append(part)
@@ -159,12 +152,12 @@ def _observed(model: Model, images: Feed, extent: Extent) -> _Seen:
     def observe(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
         _require_finite(model, product, activations, second)
         outputs = float32_product(product, activations, second)
-        tensors = {"activations": activations, "outputs": outputs}
+        tensors = {"activations": activations}
         if second is not None:
             tensors["second"] = second
         for role, each in tensors.items():
             seen.keep(product, role, each, extent, len(images))
-        if extent != "extremes" and product.weights is not None:
+        if extent in ("values", "means") and product.weights is not None:
             seen.outputs.append((product.name, outputs))
         macs = outputs.size * product.reduction(activations.shape)
         seen.macs_per_image[product.name] = seen.macs_per_image.get(product.name, 0) + macs // len(images)
@@ -197,10 +190,15 @@ def second_moments(product: Product, activations: Tensor, fmt: Format, scale: fl
     total: NDArray[np.float64] | None = None
     for part in _parts(product, activations):
         rows = fmt.decode(product.lower(encode(part, fmt, scale).codes, zero=zero)) * scale
-        moments = rows.transpose(0, 2, 1) @ rows
+        moments = moments_of_rows(rows)
         total = moments if total is None else total + moments
     assert total is not None
     return total
+
+
+def moments_of_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """X^T X of rows [.., rows, K]: [.., K, K]."""
+    return np.asarray(rows.swapaxes(-1, -2) @ rows)
 
 
 def _parts(product: Product, activations: Tensor) -> Iterator[Tensor]:

@@ -137,7 +137,7 @@ def errors_of(operator: Operator, model: Model) -> Iterator[None]:
         if error.source is not None:
             raise
         raise UserError(str(error), source=model.path, location=operator.name) from error
-    except (ValueError, TypeError, IndexError, RuntimeError) as error:
+    except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"{operator.kind} cannot be executed: {reason}", source=model.path, location=operator.name

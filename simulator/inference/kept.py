@@ -38,10 +38,15 @@ class Kept:
 
     def array(self) -> Tensor:
         """The whole tensor in memory; read from the file each time."""
-        parts = list(self.parts)
+        pieces = self.pieces()
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def pieces(self) -> list[Tensor]:
+        """The tensor in memory, in pieces along its first axis; at least one."""
+        pieces = list(self.parts)
         if self.file is not None:
-            parts.append(np.fromfile(self.file, self.dtype or np.float32).reshape(-1, *self.shape))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            pieces.append(np.fromfile(self.file, self.dtype or np.float32).reshape(-1, *self.shape))
+        return pieces
 
 
 class KeptTensors:

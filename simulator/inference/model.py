@@ -267,10 +267,10 @@ def load_model(name_or_path: str | Path, *, sizes: Sizes | None = None) -> Model
 
 def model_of(source: Source, *, sizes: Sizes | None = None) -> Model:
     """As `load_model`, of what was read already. Raises UserError as `load_model`."""
-    given = with_values(source, sizes.values if sizes is not None else {})
+    given, left = with_values(source, sizes or Sizes())
     if not given.inputs:
         raise UserError("a network for inference has a data input", source=given.path)
-    return _model(given, sizes or Sizes(), given.output_names[0])
+    return _model(given, left, given.output_names[0])
 
 
 def _model(source: Source, sizes: Sizes, output: str) -> Model:

@@ -89,7 +89,10 @@ def saved_outputs(folder: Path) -> Iterator[SavedOutputs]:
 
 
 class _GrowingFile:
-    """An .npy file that grows along its first axis; its header leaves room for the final count."""
+    """An .npy file that grows along its first axis; its header leaves room for the final count.
+
+    One number that comes once stays a number; numbers that come again become a row.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -97,8 +100,10 @@ class _GrowingFile:
         self._count = 0
         self._rest: tuple[int, ...] = ()
         self._dtype = np.dtype(np.float32)
+        self._number: Tensor | None = None
 
     def append(self, values: Tensor) -> None:
+        self._number = values if values.ndim == 0 and not self._count else None
         values = np.ascontiguousarray(np.atleast_1d(values))
         try:
             if self._stream is None:
@@ -122,6 +127,10 @@ class _GrowingFile:
         try:
             self._stream.seek(0)
             self._write_header(self._stream)
+            if self._number is not None:
+                self._stream.seek(0)
+                self._stream.truncate()
+                np.save(self._stream, self._number)
             self._stream.close()
         except OSError as error:
             raise UserError(f"cannot be written: {error.strerror}", source=self.path) from error

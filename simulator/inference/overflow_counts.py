@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from simulator.foundation.messages import with_others
 from simulator.numerics import Mac
 from simulator.numerics.accumulators.lost_sums import largest_magnitude
 from simulator.numerics.array_types import Codes
@@ -46,11 +47,10 @@ def outside_warnings(sums: Mapping[str, SumsOutside], macs: Mapping[str, Mac]) -
     for name in dict.fromkeys(macs[layer].name for layer, each in sums.items() if each.outside):
         layers = {layer: each for layer, each in sums.items() if macs[layer].name == name and each.outside}
         worst = max(layers, key=lambda layer: layers[layer].outside)
-        others = f" and {len(layers) - 1} other layers" if len(layers) > 1 else ""
         total = sum(layers.values(), SumsOutside())
         warnings.append(
-            f"{worst}{others}: {total.outside:,} of {total.sums:,} sums left the accumulator of {name}"
-            f" ({macs[worst].accumulator.on_overflow})"
+            f"{with_others(worst, len(layers))}: {total.outside:,} of {total.sums:,} sums left the"
+            f" accumulator of {name} ({macs[worst].accumulator.on_overflow})"
         )
     return warnings
 

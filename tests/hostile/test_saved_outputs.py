@@ -30,6 +30,19 @@ def test_outputs_appear_together_when_the_block_ends(tmp_path: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == ["a_b.npy", "y.npy"]
 
 
+@pytest.mark.parametrize(("times", "shape"), [(1, ()), (3, (3,))])
+def test_a_number_stays_a_number_and_several_are_a_row(
+    tmp_path: Path, times: int, shape: tuple[int, ...]
+) -> None:
+    with saved_outputs(tmp_path / "out") as sink:
+        for number in range(times):
+            sink.take({"scale": np.array(number + 0.5, np.float32)})
+        sink.finish()
+    values = np.load(tmp_path / "out" / "scale.npy")
+    assert (values.shape, values.dtype) == (shape, np.float32)
+    assert values.reshape(-1).tolist() == [number + 0.5 for number in range(times)]
+
+
 def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "y.npy").write_bytes(b"before")
     parts = [{"x": np.zeros((2, 2)), "y": np.zeros((2, length))} for length in (2, 3)]

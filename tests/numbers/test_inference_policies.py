@@ -24,7 +24,7 @@ from simulator.inference import (
     plan_network,
     run_plan,
 )
-from simulator.inference.arithmetic import mac_product
+from simulator.inference.arithmetic import float32_product, mac_product
 from simulator.inference.calibration import calibrate, second_moments
 from simulator.inference.execute import execute
 from simulator.inference.layer_products import Product, Window
@@ -100,10 +100,11 @@ def test_policies_by_name() -> None:
     ],
 )
 def test_an_option_sets_its_field_alone(option: str, field: str, value: object) -> None:
-    policy = get_policy(f"max + {option}")
-    assert policy.name == f"max + {option}"
+    base = {"percentile": "percentile", "last_exponent": "drop_in", "loss": "mixed"}.get(field, "max")
+    policy = get_policy(f"{base} + {option}")
+    assert policy.name == f"{base} + {option}"
     for name in Policy.__dataclass_fields__:
-        expected = value if name == field else getattr(POLICIES["max"], name)
+        expected = value if name == field else getattr(POLICIES[base], name)
         assert name == "name" or getattr(policy, name) == expected
 
 
@@ -130,6 +131,18 @@ def test_options_are_joined() -> None:
         ("max+last_exponent=0.5", "last_exponent: is no number"),
         ("max+loss=101", "loss: is out of range .*0 to 100"),
         ("max+loss=many", "loss: is no number .*many"),
+        ("max+percentile=50", "changes nothing in the policy max .*percentile=50.*allowed: with percentile$"),
+        ("mse+percentile=99", "changes nothing in the policy mse .*allowed: with percentile$"),
+        ("mse+loss=0", "changes nothing in the policy mse .*loss=0.*allowed: with mixed$"),
+        ("max+last_exponent=-3", "changes nothing in the policy max .*allowed: with drop_in$"),
+        ("drop_in+per_tensor", "changes nothing in the policy drop_in .*allowed: with max, percentile, mse$"),
+        ("ffp8+power_of_two", "changes nothing in the policy ffp8 .*allowed: with max, percentile, mse$"),
+        ("mixed+per_tensor", "changes nothing in the policy mixed .*allowed: with max, percentile, mse$"),
+        ("mixed+power_of_two", "changes nothing in the policy mixed .*allowed: with max, percentile, mse$"),
+        ("mse+gptq+gptq", r"the same thing twice .*gptq\+gptq.*allowed: one of gptq, learned$"),
+        ("mse+gptq+learned", r"the same thing twice .*gptq\+learned.*allowed: one of gptq, learned$"),
+        ("max+smooth+smooth=0.7", r"twice .*smooth\+smooth=0.7.*one of smooth, smooth=<number>$"),
+        ("mixed+loss=1+loss=2", r"twice .*loss=1\+loss=2.*one of loss=<number>$"),
     ],
 )
 def test_what_is_no_policy_is_refused(spec: str, message: str) -> None:
@@ -293,7 +306,7 @@ def test_dropping_in_encodes_weights_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", ["", "+per_tensor", "+power_of_two", "+per_tensor+power_of_two"])
 def test_scales_come_from_calibration_images_and_weights(method: str, options: str, tmp_path: Path) -> None:
     model, data = two_layers(tmp_path)
-    policy = get_policy(f"{method}{options}+percentile=90")
+    policy = get_policy(f"{method}{options}" + ("+percentile=90" if method == "percentile" else ""))
     plan = plan_network(model, data, "int8 x int4", policy)
     seen = calibrate(model, data.for_calibration)
     for product in model.products:
@@ -452,7 +465,9 @@ def means_by_layer(model: Model, data: Images, layers: object) -> dict[str, tupl
     ) -> NDArray[np.float32]:
         values = mac_product(product, layers[product.name], x, second).values  # type: ignore[index]
         axis = 1 if product.window is not None else -1
-        for found, output in ((exact, seen[product.name].outputs), (rounded, values)):
+        own = seen[product.name]
+        outputs = float32_product(product, own.activations, own.second)
+        for found, output in ((exact, outputs), (rounded, values)):
             moved = np.moveaxis(output, axis, -1)
             found[product.name] = moved.reshape(-1, moved.shape[-1]).mean(axis=0, dtype=np.float64)
         return values

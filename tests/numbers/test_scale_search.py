@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from simulator.inference.channel_sums import ChannelSums
-from simulator.inference.distributions.distribution import Columns, Distribution, Spread
+from simulator.inference.distributions.distribution import Columns, Distribution, Fits, Spread
 from simulator.inference.distributions.rounding_grid import rounding_grid
 from simulator.inference.distributions.staircase import staircase
 from simulator.numerics import get_format
@@ -89,7 +93,8 @@ def test_a_distribution_of_parts_is_that_of_all_values(kind: str, size: int) -> 
         assert found.size == size
         running = np.concatenate([[0.0], np.cumsum(counts * distinct.astype(np.float64))])
         assert (found.sums == np.append(running[:-1][::32], running[-1])).all()
-        assert found.squares == pytest.approx(float(np.square(values.astype(np.float64)).sum()), rel=1e-12)
+        # One term after the other: no library that splits a sum by its threads has a part in it.
+        assert found.squares == np.cumsum(counts * np.square(distinct.astype(np.float64)))[-1]
 
 
 @pytest.mark.parametrize("spec", ["int4", "int8", "e4m3", "log8.1", "posit8.1"])
@@ -109,10 +114,9 @@ def test_steps_have_the_running_totals_of_all_values_before(spec: str, kind: str
         used = np.flatnonzero(np.diff(edges))
         levels = steps.levels[used]
         totals = before[edges[used + 1]] - before[edges[used]]
-        power = float(
-            np.dot(np.square(levels), (number[edges[used + 1]] - number[edges[used]]).astype(float))
-        )
-        assert fits.fitted[tried, 0] == float(np.dot(levels, totals)) / power
+        occurs = (number[edges[used + 1]] - number[edges[used]]).astype(float)
+        power = np.cumsum(np.square(levels) * occurs)[-1]
+        assert fits.fitted[tried, 0] == np.cumsum(levels * totals)[-1] / power
 
 
 @pytest.mark.parametrize("spec", ["int4", "int8", "e4m3", "log8.1", "posit8.1", "fp16"])
@@ -148,3 +152,55 @@ def test_channel_means_are_numpys_whatever_the_parts(shape: tuple[int, ...], axi
         for part in np.array_split(values, parts):
             sums.add(part, axis)
         assert (sums.means == expected).all()
+
+
+@pytest.mark.parametrize("shape", [(300, 250), (70_000, 1)])
+def test_fits_of_many_scales_have_the_bits_of_few(shape: tuple[int, int]) -> None:
+    """One compiled pass over many, NumPy's passes over each row alone."""
+    random = np.random.default_rng(6)
+    scales, cross = np.exp2(random.normal(size=shape)), random.normal(1, 1, size=shape)
+    power = np.where(random.random(shape) < 0.1, np.inf, np.maximum(random.normal(1, 1, size=shape), 0))
+    squares = random.random(shape[1]) * 4
+    whole = Fits.of(scales, squares, cross, power)
+    for start in range(0, len(scales), 97):
+        part = slice(start, start + 97)
+        alone = Fits.of(scales[part], squares, cross[part], power[part])
+        for field in ("errors", "fitted", "fitted_errors"):
+            found, expected = getattr(whole, field)[part], getattr(alone, field)
+            assert found.tobytes() == expected.tobytes(), field
+
+
+_HASHES = """
+import hashlib
+import numpy as np
+from simulator.inference.distributions.distribution import Distribution
+from simulator.inference.policies.rounding import second_order
+from simulator.inference.policies.scales import channel_scales, tensor_scale
+from simulator.numerics import get_format
+
+random = np.random.default_rng(7)
+values = random.normal(size=400_000).astype(np.float32)
+found = [Distribution.of(values).squares]
+for spec in ("int4", "int8", "e4m3", "posit8.1", "log8.1", "fp16"):
+    found.append(tensor_scale(values[:20_000], get_format(spec), "mse", percentile=100))
+weights = random.normal(size=(1, 144, 32))
+found += channel_scales(weights, get_format("int4"), "mse", percentile=100).ravel().tolist()
+rows = random.normal(size=(20_000, 144))
+scaled = weights[0] / 0.3
+found += second_order(scaled, get_format("int4"), moments(rows)).ravel().tolist()
+print(hashlib.sha256(repr(found).encode()).hexdigest())
+"""
+
+
+def test_scales_and_codes_do_not_hang_on_the_threads_of_libraries() -> None:
+    """BLAS splits sums by its threads; what calibration adds up is the same with 1, 2 and 4 of them."""
+    prepared = "from simulator.inference.calibration import moments_of_rows as moments\n" + _HASHES
+    printed = set()
+    for threads in ("1", "2", "4"):
+        settings = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+        environment = dict(os.environ) | dict.fromkeys(settings, threads)
+        run = subprocess.run(
+            [sys.executable, "-c", prepared], env=environment, capture_output=True, text=True, check=True
+        )
+        printed.add(run.stdout)
+    assert len(printed) == 1

@@ -172,7 +172,11 @@ def test_warnings_name_the_worst_layer_of_each_mac() -> None:
         "head": SumsOutside(0, 10),
     }
     assert outside_warnings(sums, macs) == [
-        "conv2 and 1 other layers: 43 of 3,000 sums left the accumulator of int8 (wrap)",
+        "conv2 and 1 other layer: 43 of 3,000 sums left the accumulator of int8 (wrap)",
         "fc: 7 of 50 sums left the accumulator of fp16 (infinity)",
     ]
     assert outside_warnings({"head": SumsOutside(0, 10)}, macs) == []
+    three = {name: SumsOutside(1, 1000) for name in ("conv1", "conv2", "head")}
+    assert outside_warnings(three, macs) == [
+        "conv1 and 2 other layers: 3 of 3,000 sums left the accumulator of int8 (wrap)"
+    ]

@@ -11,6 +11,7 @@ import pytest
 from simulator.inference import Images, infer, load_images, load_model, plan_network
 from simulator.inference import chunks as chunk_sizes
 from simulator.inference import kept as kept_tensors
+from simulator.inference.arithmetic import float32_product
 from simulator.inference.calibration import calibrate
 from simulator.inference.chunks import chunk_size, chunks
 from simulator.measured_runs import Tensors
@@ -32,7 +33,8 @@ def test_values_of_the_largest_layer_decide() -> None:
     model = load_model("resnet8_fashion")
     images = load_images("fashion_mnist_1000").images
     products = calibrate(model, images[:1])
-    largest = max(max(seen.activations.size, seen.outputs.size) for seen in products.values())
+    outputs = [float32_product(seen.product, seen.activations, seen.second) for seen in products.values()]
+    largest = max(each.size for each in [*outputs, *(seen.activations for seen in products.values())])
     assert chunk_size(model, images[:1]) == min(50, (1 << 21) // largest)
 
 

@@ -80,6 +80,9 @@ def small_model() -> onnx.ModelProto:
 TUTORIALS = {"tutorial.md", "own_prices.md", "own_format.md", "own_model.md"}
 """Pages on which no step may overwrite what an earlier one has written."""
 
+NEEDS = {"hardware.md": ("amaranth", "pyosys")}
+"""Packages of an extra that a page's commands need."""
+
 WITH_COMMANDS = [page for page in PAGES if list(documented_commands(page))]
 
 
@@ -92,6 +95,8 @@ def test_the_pages_show_commands() -> None:
 def test_the_commands_of_a_page_run_one_after_the_other(
     page: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for package in NEEDS.get(page.name, ()):
+        pytest.importorskip(package, reason=f"{page.name} needs {package}")
     monkeypatch.chdir(folder)
     for command in documented_commands(page):
         outcome = run(capsys, *shlex.split(command)[1:])

@@ -67,4 +67,4 @@ def test_calibrations_serve_many_plans() -> None:
             for field in ("weight_codes", "bias"):
                 one, other = (np.asarray(getattr(each.layers[name], field)) for each in (together, separate))
                 assert np.array_equal(one, other)
-    assert set(shared.by_extent) == {"extremes", "distributions", "values"}
+    assert set(shared.by_extent) == {"extremes", "distributions", "means", "values"}

@@ -497,6 +497,32 @@ def test_an_input_of_one_value_decides_a_branch(
     np.testing.assert_allclose(np.load(saved / "y.npy"), wanted, rtol=1e-5)
 
 
+@pytest.mark.parametrize("sizes", [("--input-shape", "gain=2,3"), ("--dim", "n=2")])
+def test_an_input_of_open_size_has_one_value_for_all_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], sizes: tuple[str, str]
+) -> None:
+    """x [5, 2] times a gain [n, 3] of 0.5 everywhere: a product with a constant, half of each row's sum."""
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "gain"], ["y"])],
+        "gain",
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, [5, 2]),
+            helper.make_tensor_value_info("gain", TensorProto.FLOAT, ["n", 3]),
+        ],
+        [helper.make_empty_tensor_value_info("y")],
+    )
+    onnx.save(helper.make_model(graph, ir_version=8), tmp_path / "gain.onnx")
+    given = ("--input-value", "gain=0.5", *sizes)
+    result = run(capsys, "simulate", tmp_path / "gain.onnx", *given, "--json").must_succeed()
+    assert json.loads(result.stdout)["totals"]["macs"] == 5 * 2 * 3
+    x = real(5, 2)
+    np.savez(tmp_path / "data.npz", x=x)
+    command = ("infer", tmp_path / "gain.onnx", "--data", tmp_path / "data.npz", "--mac", "fp32")
+    run(capsys, *command, *given, "--save", tmp_path / "saved").must_succeed()
+    wanted = np.repeat(x.sum(axis=1, keepdims=True) / 2, 3, axis=1)
+    np.testing.assert_allclose(np.load(tmp_path / "saved" / "y.npy"), wanted, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [

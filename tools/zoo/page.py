@@ -16,7 +16,7 @@ model with random weights, exports it with PyTorch's exporter, reads the file, a
   of its own, gives {counter}.
 - **read**: multiply-accumulates of the layers that the reader gives for the exported file.
 - **published**: for the same input, by torchvision (the "GFLOPS" of its table of weights) or, for yolov3_tiny, by its authors.
-  Every figure that is given here agrees with ours in all of its digits.
+  Every figure that is given here agrees in all of its digits with what was executed.
 - **agreement**: *layer by layer* means that the products are equal as a multiset: groups, M, N and K.
 
 {summary}

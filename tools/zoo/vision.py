@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 import torchvision
 
 from tools.zoo.architecture import Architecture, Built
+from tools.zoo.products import Product
 
 _NAMES = """
     alexnet convnext_tiny convnext_small densenet121 densenet161 densenet169 densenet201 efficientnet_b0
@@ -120,6 +122,23 @@ _RAW = "up to the raw predictions; decoding and suppressing boxes multiplies no 
 _FIXED = "heads on 100 boxes and 10 masks in place of the proposals, whose number depends on the image"
 
 
+_BIASES_OF_PLACES = "biases of relative places, a network of a constant table"
+
+
+def _position_products(heads: Mapping[int, int], places: int, hidden: int) -> tuple[Product, ...]:
+    """In each block of Swin v2 two layers turn `places` pairs of distances into a bias for each head."""
+    return tuple(
+        product
+        for number, blocks in heads.items()
+        for _ in range(blocks)
+        for product in (Product(1, places, hidden, 2), Product(1, places, number, hidden))
+    )
+
+
+CONSTANT_PRODUCTS = {"swin_v2_t": _position_products({3: 2, 6: 2, 12: 6, 24: 2}, 15 * 15, 512)}
+"""What the reader computes once: windows of 8 have 15 x 15 distances; heads and blocks of the four stages."""
+
+
 def vision_architectures() -> list[Architecture]:
     """All of them, in the order in which the zoo runs."""
     found = [
@@ -129,6 +148,8 @@ def vision_architectures() -> list[Architecture]:
             f"3x{side}x{side}",
             partial(_classifier, name, side),
             published_gmacs=_published_gmacs(name),
+            constant_products=CONSTANT_PRODUCTS.get(name, ()),
+            note=_BIASES_OF_PLACES if name in CONSTANT_PRODUCTS else "",
         )
         for name, side in sorted(CLASSIFIERS.items())
     ]

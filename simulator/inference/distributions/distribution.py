@@ -6,7 +6,7 @@ one column.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -52,6 +52,16 @@ class Fits:
     @classmethod
     def of(cls, scales: Reals, squares: Reals | float, cross: Reals, power: Reals) -> Fits:
         """From the sums of value**2, of code value x value, and of code value**2."""
+        if scales.size >= _FEW:
+            from simulator.inference.distributions.search_kernels import fit
+
+            tried, products, powers = (
+                np.ascontiguousarray(each, np.float64) for each in (scales, cross, power)
+            )
+            own = np.ascontiguousarray(np.broadcast_to(squares, scales.shape[1:]), np.float64)
+            errors, fitted, fitted_errors = (np.empty(scales.shape) for _ in range(3))
+            fit(tried, own, products, powers, errors, fitted, fitted_errors)
+            return cls(errors, fitted, fitted_errors)
         usable = np.isfinite(power) & (power > 0) & (cross > 0)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             errors = np.maximum(squares - 2 * scales * cross + np.square(scales) * power, 0)
@@ -117,25 +127,24 @@ class Spread:
         for value, count in other.frequent.items():
             self.frequent[value] = self.frequent.get(value, 0) + count
 
-    def distribution(self, rest: Values) -> Distribution:
-        """Of all parts; `rest` are the values that are not counted here, in any order."""
-        from simulator.inference.distributions.search_kernels import count_runs, running_totals
+    def distribution(self, *rest: Values) -> Distribution:
+        """Of all parts; `rest` are the values that are not counted here, in any order and any pieces."""
+        from simulator.inference.distributions.search_kernels import count_runs
 
         often = np.array(sorted(self.frequent))
         times = np.array([self.frequent[value] for value in often.tolist()], np.int64)
-        ascending = np.concatenate([rest, often.astype(rest.dtype)])
+        ascending = np.concatenate([*rest, often.astype(rest[0].dtype)])
         ascending.sort()
         counts: NDArray[np.integer[Any]] = np.empty(
-            ascending.size, np.int64 if times.sum() + rest.size >= 1 << 32 else np.uint32
+            ascending.size, np.int64 if times.sum() + ascending.size >= 1 << 32 else np.uint32
         )
-        number = count_runs(ascending, often, times, counts)
-        values, counts = ascending[:number], counts[:number]
-        blocks = -(-number // _TOGETHER)
+        blocks = -(-ascending.size // _TOGETHER)
         totals, sums = np.zeros(blocks + 1, np.int64), np.zeros(blocks + 1)
-        running_totals(values, counts, _TOGETHER, totals, sums)
-        reals = values.astype(np.float64)
-        np.square(reals, out=reals)
-        return Distribution(values, counts, totals, sums, float(np.dot(counts.astype(np.float64), reals)))
+        number, squares = 0, 0.0
+        if ascending.size:
+            number, squares = count_runs(ascending, often, times, counts, _TOGETHER, totals, sums)
+        used = -(-number // _TOGETHER) + 1
+        return Distribution(ascending[:number], counts[:number], totals[:used], sums[:used], squares)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,7 +156,7 @@ class Distribution:
         counts: how often each value occurs.
         totals: how many values lie before every `_TOGETHER`-th distinct one, and how many there are.
         sums: the sum of all values before each of these, added in ascending order, and of all.
-        squares: the sum of squares of all values.
+        squares: the sum of squares of all values, in ascending order.
     """
 
     values: Values
@@ -214,30 +223,20 @@ class Distribution:
         steps = staircase(fmt)
         if steps is None or _SEARCH * steps.levels.size > self.values.size:
             return _fits(*self._columns(), fmt, scales)
-        sums = self._sums(steps, np.ascontiguousarray(scales[:, 0]))
-        return Fits.of(scales, self.squares, sums[:, :1], sums[:, 1:])
+        cross, power = self._sums(steps, np.ascontiguousarray(scales[:, 0]))
+        return Fits.of(scales, self.squares, cross[:, None], power[:, None])
 
     def _columns(self) -> tuple[Reals, Reals]:
         return self.values[:, None].astype(np.float64), self.counts[:, None].astype(np.float64)
 
-    def _sums(self, steps: Staircase, scales: Reals) -> Reals:
-        """The sums of code value x value and of code value**2, [tried, 2]."""
+    def _sums(self, steps: Staircase, scales: Reals) -> tuple[Reals, Reals]:
+        """The sums of code value x value and of code value**2, [tried] each."""
         from simulator.inference.distributions.search_kernels import step_sums
 
-        shape = (scales.size, steps.levels.size)
-        counts, totals = np.empty(shape), np.empty(shape)
+        cross, power = np.empty(scales.size), np.empty(scales.size)
         arrays = (self.values, self.counts, self.totals, self.sums, self.values[::_TOGETHER].copy())
-        step_sums(*arrays, _TOGETHER, steps.thresholds, scales, counts, totals)
-        return np.array([_step_products(steps.levels, *each) for each in zip(counts, totals, strict=True)])
-
-
-def _step_products(levels: Reals, counts: Reals, totals: Reals) -> tuple[float, float]:
-    """The sums of code value x value and of code value**2, from the values on each step."""
-    used = np.flatnonzero(counts)
-    levels, counts, totals = levels[used], counts[used], totals[used]
-    if not np.isfinite(levels).all():
-        return 0.0, np.inf
-    return float(np.dot(levels, totals)), float(np.dot(np.square(levels), counts))
+        step_sums(*arrays, _TOGETHER, steps.thresholds, steps.levels, scales, cross, power)
+        return cross, power
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -287,8 +286,12 @@ def _squared_errors(values: Reals, counts: Reals | float, fmt: Format, scales: R
 
 
 def _fits(values: Reals, counts: Reals | float, fmt: Format, scales: Reals) -> Fits:
-    """`Scaled.fits` from the codes of all values [length, columns]; memory bounds the scales at once."""
-    cross, power = np.empty(scales.shape), np.empty(scales.shape)
+    """`Scaled.fits` from the codes of all values [length, columns]; memory bounds the scales at once.
+
+    Errors of formats above 16 bits are added up themselves: differences of sums would hide them.
+    """
+    cross, power, errors = (np.empty(scales.shape) for _ in range(3))
+    is_wide = staircase(fmt) is None
     weighted = counts * values
     at_once = max(1, _VALUES_AT_ONCE // max(values.size, 1))
     for start in range(0, len(scales), at_once):
@@ -297,4 +300,8 @@ def _fits(values: Reals, counts: Reals | float, fmt: Format, scales: Reals) -> F
         with np.errstate(invalid="ignore"):
             cross[part] = (weighted * levels).sum(axis=1)
         power[part] = (counts * np.square(levels)).sum(axis=1)
-    return Fits.of(scales, (weighted * values).sum(axis=0), cross, power)
+        if is_wide:
+            with np.errstate(invalid="ignore", over="ignore"):
+                errors[part] = (counts * np.square(levels * scales[part, None, :] - values)).sum(axis=1)
+    fits = Fits.of(scales, (weighted * values).sum(axis=0), cross, power)
+    return replace(fits, errors=np.where(np.isfinite(power), errors, np.inf)) if is_wide else fits

@@ -48,63 +48,100 @@ def leave_out(values: Array, low: float, high: float, kept: Array) -> tuple[int,
     Returns:
         How many were kept, and how many were 0, `low` and `high`, each counted once.
     """
-    number = zeros = lows = highs = 0
+    number = zeros = highs = 0
     for place in range(values.size):
         value = values[place]
-        is_zero = value == 0
-        is_high = not is_zero and value == high
-        is_low = not is_zero and not is_high and value == low
         kept[number] = value
-        zeros += int(is_zero)
-        highs += int(is_high)
-        lows += int(is_low)
-        number += int(not (is_zero or is_high or is_low))
-    return number, zeros, lows, highs
+        zeros += int(value == 0)
+        highs += int(value == high)
+        number += int((value != 0) & (value != low) & (value != high))
+    if high == 0:
+        highs = 0
+    return number, zeros, values.size - number - zeros - highs, highs
 
 
 @kernel
-def count_runs(ascending: Array, often: Array, times: Array, counts: Array) -> int:
-    """Move distinct values to the start of `ascending` and say how often each occurs; returns their number.
+def fit(
+    scales: Array,
+    squares: Array,
+    cross: Array,
+    power: Array,
+    errors: Array,
+    fitted: Array,
+    fitted_errors: Array,
+) -> None:
+    """What `Fits.of` says, in one pass; squares [columns], the others [tried, columns], all float64."""
+    for tried in range(scales.shape[0]):
+        for column in range(scales.shape[1]):
+            scale = scales[tried, column]
+            product = cross[tried, column]
+            square = power[tried, column]
+            if not square < np.inf:
+                errors[tried, column] = np.inf
+                fitted_errors[tried, column] = np.inf
+                fitted[tried, column] = scale
+                continue
+            error = max(squares[column] - 2 * scale * product + scale * scale * square, 0.0)
+            errors[tried, column] = error
+            if square > 0 and product > 0:
+                best = product / square
+                fitted[tried, column] = best
+                fitted_errors[tried, column] = max(squares[column] - product * best, 0.0)
+            else:
+                fitted[tried, column] = scale
+                fitted_errors[tried, column] = error
+
+
+@kernel
+def count_runs(
+    ascending: Array, often: Array, times: Array, counts: Array, length: int, totals: Array, sums: Array
+) -> tuple[int, float]:
+    """Move distinct values to the start of `ascending`, say how often each occurs, and add them up.
+
+    Sums are taken in the order of the values, one after the other.
 
     Args:
-        ascending: sorted values; each of `often` is among them once more than it occurs.
+        ascending: sorted values, at least one; each of `often` is among them once more than it occurs.
         often: distinct values, ascending.
         times: how often each of them occurs besides.
         counts: as long as `ascending`.
+        length: distinct values between two totals.
+        totals: how many values lie before every `length`-th distinct one, and behind the last how many there
+            are; as many as that takes, or more.
+        sums: the sums of all values before each of these.
+
+    Returns:
+        How many distinct values there are, and the sum of squares of all values.
     """
-    number = place = known = 0
-    while place < ascending.size:
+    number = 0
+    for place in range(ascending.size):
         value = ascending[place]
-        end = place + 1
-        while end < ascending.size and ascending[end] == value:
-            end += 1
-        occurs = end - place
-        if known < often.size and often[known] == value:
+        is_last = place + 1 == ascending.size or ascending[place + 1] != value
+        ascending[number] = value
+        counts[number] = place + 1
+        number += int(is_last)
+    known = block = 0
+    before = total = np.int64(0)
+    running = squares = 0.0
+    for place in range(number):
+        if place % length == 0:
+            totals[block] = total
+            sums[block] = running
+            block += 1
+        end = np.int64(counts[place])
+        occurs = end - before
+        before = end
+        if known < often.size and often[known] == ascending[place]:
             occurs += times[known] - 1
             known += 1
-        ascending[number] = value
-        counts[number] = occurs
-        number += 1
-        place = end
-    return number
-
-
-@kernel
-def running_totals(values: Array, counts: Array, length: int, totals: Array, sums: Array) -> None:
-    """Counts and sums of all values before every `length`-th one, and of all, in the order of the values.
-
-    Shapes: values and counts [n]; totals and sums [n / length, rounded up, + 1].
-    """
-    total = 0
-    running = 0.0
-    for place in range(values.size):
-        if place % length == 0:
-            totals[place // length] = total
-            sums[place // length] = running
-        total += counts[place]
-        running += np.float64(counts[place]) * np.float64(values[place])
-    totals[totals.size - 1] = total
-    sums[sums.size - 1] = running
+        counts[place] = occurs
+        total += occurs
+        value = np.float64(ascending[place])
+        running += np.float64(occurs) * value
+        squares += np.float64(occurs) * (value * value)
+    totals[block] = total
+    sums[block] = running
+    return number, squares
 
 
 @kernel
@@ -116,20 +153,24 @@ def step_sums(
     tops: Array,
     length: int,
     thresholds: Array,
+    levels: Array,
     scales: Array,
-    step_counts: Array,
-    step_totals: Array,
+    cross: Array,
+    power: Array,
 ) -> None:
-    """How many values lie on each step of a staircase, scaled, and their sums.
+    """The sums of code value x value and of code value**2 for a staircase, scaled, one step after the other.
 
-    Shapes: values and counts [n]; totals and sums as `running_totals` gives them; tops is every `length`-th
-    value; thresholds [steps - 1]; scales [tried]; step_counts and step_totals [tried, steps].
+    Shapes: values and counts [n]; totals and sums as `count_runs` gives them; tops is every `length`-th
+    value; thresholds [steps - 1]; levels [steps]; scales, cross and power [tried]. Where an infinite level
+    is reached, `power` is infinite and `cross` 0.
     """
     for tried in range(scales.size):
         count_before = 0.0
         sum_before = 0.0
         block = 0
-        for step in range(thresholds.size + 1):
+        products = 0.0
+        squares = 0.0
+        for step in range(levels.size):
             if step < thresholds.size:
                 cut = thresholds[step] * scales[tried]
                 low, high = block, tops.size
@@ -151,10 +192,16 @@ def step_sums(
             else:
                 total = totals[totals.size - 1]
                 running = sums[sums.size - 1]
-            step_counts[tried, step] = np.float64(total) - count_before
-            step_totals[tried, step] = running - sum_before
+            occurs = np.float64(total) - count_before
+            if occurs:
+                level = levels[step]
+                products += level * (running - sum_before)
+                squares += level * level * occurs
             count_before = np.float64(total)
             sum_before = running
+        is_whole = squares < np.inf
+        cross[tried] = products if is_whole else 0.0
+        power[tried] = squares if is_whole else np.inf
 
 
 _LANES = 8

@@ -68,8 +68,10 @@ def needed_extent(policy: Policy) -> Extent:
     """What of the calibration images' tensors a policy looks at."""
     if policy.rounding != "nearest" or policy.migration is not None:
         return "values"
+    if policy.bias_correction:
+        return "means"
     searches = policy.scaling not in ("none", "max") or policy.formats != "mac"
-    return "distributions" if searches or policy.bias_correction else "extremes"
+    return "distributions" if searches else "extremes"
 
 
 def convert(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal
 
@@ -77,6 +78,15 @@ _NUMBERS: dict[str, tuple[str, float, float]] = {
     "last_exponent": ("last_exponent", -16.0, 16.0),
     "loss": ("loss", 0.0, 100.0),
 }
+_TAKES_EFFECT: dict[str, Callable[[Policy], bool]] = {
+    "percentile": lambda policy: policy.scaling == "percentile",
+    "loss": lambda policy: policy.search,
+    "last_exponent": lambda policy: policy.through_output,
+    "per_tensor": lambda policy: policy.scaling != "none" and policy.weight_scales == "channel",
+    "power_of_two": lambda policy: policy.scaling != "none" and not policy.power_of_two,
+}
+"""Of options that change nothing in some policies: whether they do in this one."""
+
 OPTIONS = (*sorted(_SWITCHES), *(f"{name}=<number>" for name in sorted(_NUMBERS)))
 
 
@@ -84,17 +94,45 @@ def get_policy(spec: str | Policy) -> Policy:
     """The policy that a spec such as `mse+gptq+bias_correction` or `drop_in+last_exponent=-3` describes.
 
     Raises:
-        UserError: an unknown policy or option, a number out of range, or no text.
+        UserError: no text, an unknown policy or option, a number out of range, an option that changes nothing
+            in this policy, or two options for the same thing.
     """
     if isinstance(spec, Policy):
         return spec
     if not isinstance(spec, str):
         raise UserError("a policy is text or a Policy", value=spec, allowed="such as 'mse+gptq'")
     base, *options = (part.strip() for part in spec.split("+"))
-    policy = _named(base)
+    start = policy = _named(base)
+    given: dict[str, str] = {}
     for option in options:
         policy = _with_option(policy, option)
+        name = option.partition("=")[0]
+        _refuse_without_effect(start, name, option)
+        field = _field_of(name)
+        if field in given:
+            raise UserError(
+                "options of a policy say the same thing twice",
+                value=f"{given[field]}+{option}",
+                allowed="one of " + ", ".join(each for each in OPTIONS if _field_of(each) == field),
+            )
+        given[field] = option
     return replace(policy, name=spec)
+
+
+def _field_of(option: str) -> str:
+    """The field of `Policy` that an option sets."""
+    name = option.partition("=")[0]
+    return next(iter(_SWITCHES[name])) if name in _SWITCHES else _NUMBERS[name][0]
+
+
+def _refuse_without_effect(policy: Policy, name: str, option: str) -> None:
+    takes_effect = _TAKES_EFFECT.get(name)
+    if takes_effect is None or takes_effect(policy):
+        return
+    others = ", ".join(each.name for each in POLICIES.values() if takes_effect(each))
+    raise UserError(
+        f"option changes nothing in the policy {policy.name}", value=option, allowed=f"with {others}"
+    )
 
 
 def is_policy(name: str) -> bool:

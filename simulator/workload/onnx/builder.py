@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from simulator.workload.onnx.graph import (
     Tensor,
 )
 from simulator.workload.onnx.names import layer_names
-from simulator.workload.onnx.operators import PRODUCTS, RANDOM, SHAPE_QUERIES
+from simulator.workload.onnx.operators import OPTIONALS, PRODUCTS, RANDOM, SHAPE_QUERIES
 from simulator.workload.onnx.own_operators import own_element, own_shape
 from simulator.workload.onnx.sizes import ClosedSizes
 from simulator.workload.onnx.types import ContradictingSizesError, inferred, known, tensor_type
@@ -57,6 +58,13 @@ class UnsupportedError(Exception):
 
 class UnknownShapeError(Exception):
     """A tensor's shape does not follow from the file."""
+
+
+def _without_option(node: Node) -> Node:
+    """A value that may be missing, and is there, as itself."""
+    if node.is_standard and node.operator in OPTIONALS and node.input(0):
+        return replace(node, operator="Identity", attributes={})
+    return node
 
 
 class Builder:
@@ -251,6 +259,7 @@ class Builder:
             self.constants[node.outputs[0]] = constant_of(node)
             return
         try:
+            node = _without_option(node)
             if self._resolve(self, node):
                 return
             rule = self._rule_of(node) if lower else None
@@ -313,11 +322,13 @@ class Builder:
         return True
 
     def _answer(self, node: Node) -> bool:
-        """The constant that `Shape` or `Size` of a known shape is."""
-        shape = self.known_shape(node.input(0))
+        """The constant that a question about a known shape is, or whether a tensor is there at all."""
+        shape = self.known_shape(node.input(0)) if node.input(0) else None
         if shape is None:
             return False
-        if node.operator == "Size":
+        if node.operator == "OptionalHasElement":
+            values = np.ones((), np.bool_)
+        elif node.operator == "Size":
             values = np.array(prod(shape), np.int64)
         else:
             values = np.array(shape[slice(node.get("start"), node.get("end"))], np.int64)

@@ -220,6 +220,17 @@ def _insert(builder: Builder, node: Node) -> bool:
     return True
 
 
+def _erase(builder: Builder, node: Node) -> bool:
+    parts = builder.sequences.get(node.inputs[0])
+    if not parts:
+        return False
+    position = _position(builder, node, 1, len(parts)) if node.input(1) else len(parts) - 1
+    if position is None or not 0 <= position < len(parts):
+        return False
+    builder.sequences[node.outputs[0]] = (*parts[:position], *parts[position + 1 :])
+    return True
+
+
 def _length(builder: Builder, node: Node) -> bool:
     parts = builder.sequences.get(node.inputs[0])
     if parts is None:
@@ -253,6 +264,7 @@ _RESOLVERS: Final[Mapping[str, Callable[[Builder, Node], bool]]] = {
     "SequenceEmpty": _construct,
     "SplitToSequence": _split,
     "SequenceAt": _at,
+    "SequenceErase": _erase,
     "SequenceInsert": _insert,
     "SequenceLength": _length,
     "ConcatFromSequence": _concatenate,

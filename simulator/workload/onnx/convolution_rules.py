@@ -233,7 +233,11 @@ def deform_conv(builder: Builder, node: Node) -> None:
 
 
 def _output(node: Node, sizes: list[int], strides: Shape, full: list[int]) -> tuple[list[int], list[int]]:
-    """What is cut off in front of each dimension of the full result, and what is left."""
+    """What is cut off in front of each dimension of the full result, and what is left.
+
+    A result that is larger than the products reach has zeros behind, as in ONNX Runtime and TensorFlow; the
+    standard's formula would shift it by half of them, where it has no remainder.
+    """
     mode = node.get("auto_pad", "NOTSET")
     wanted = node.get("output_shape")
     rank = len(sizes)
@@ -242,6 +246,8 @@ def _output(node: Node, sizes: list[int], strides: Shape, full: list[int]) -> tu
     if wanted is not None:
         image = [int(size) for size in wanted][-rank:]
         cut = [whole - size for whole, size in zip(full, image, strict=True)]
+        if any(-total >= stride for total, stride in zip(cut, strides, strict=True)):
+            raise UserError("output_shape is a stride or more beyond what the products reach", value=image)
         halves = [max(0, total) // 2 for total in cut]
         if mode == "SAME_UPPER":
             return halves, image

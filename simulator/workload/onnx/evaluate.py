@@ -18,6 +18,8 @@ from simulator.workload.onnx.graph import OWN_DOMAIN, Constant, Node, Tensor
 from simulator.workload.onnx.own_operators import OWN_EVALUATORS
 from simulator.workload.onnx.pooling import average_pool, lp_pool, max_pool
 from simulator.workload.onnx.reference_gaps import OWN_OF_OPERATOR, in_todays_words
+from simulator.workload.onnx.resizing import resize
+from simulator.workload.onnx.sampling import grid_sample
 
 INTS = 7
 """Attribute type of a list of integers, in AttributeProto."""
@@ -100,24 +102,6 @@ def _elementwise(function: Callable[[Tensor], Tensor]) -> Callable[[Node], Evalu
     return evaluator
 
 
-def _resize(node: Node) -> Evaluator | None:
-    """Aligned corners by sizes: with scales the library takes fractions of a place for the length."""
-    aligned = node.get("coordinate_transformation_mode") == "align_corners" and len(node.inputs) == 3
-    if node.version < 11 or not aligned:
-        return OWN_OF_OPERATOR["Resize"](node)
-    by_sizes = _library_evaluator(replace(node, inputs=(node.inputs[0], "", "", "sizes")))
-    axes = node.get("axes", None)
-
-    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        image, scales = given(inputs, 0), given(inputs, 2)
-        lengths = [image.shape[axis] for axis in axes] if axes is not None else image.shape
-        sizes = np.floor(np.asarray(lengths) * scales.astype(np.float64)).astype(np.int64)
-        assert by_sizes is not None
-        return by_sizes([image, None, None, sizes])
-
-    return evaluate
-
-
 def _erf(values: Tensor) -> Tensor:
     return np.asarray(_compiled_erf()(values))
 
@@ -159,35 +143,40 @@ def _clip(node: Node) -> Evaluator:
 
 
 def _non_max_suppression(node: Node) -> Evaluator | None:
-    """With thresholds that are left out: nothing is above 0 of overlap, and every score counts."""
-    if len(node.inputs) > 3:
-        return None
-    whole = _library_evaluator(replace(node, inputs=("boxes", "scores", "count", "overlap")))
+    """With thresholds that are scalars or left out: nothing is above 0 of overlap, and every score counts."""
+    names = ("boxes", "scores", "count", "overlap", "least")[: 5 if len(node.inputs) > 4 else 4]
+    whole = _library_evaluator(replace(node, inputs=names))
     if whole is None:
         return None
+    left_out = (np.zeros(1, np.int64), np.zeros(1, np.float32), np.zeros(1, np.float32))
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        count = inputs[2] if len(inputs) > 2 and inputs[2] is not None else np.zeros(1, np.int64)
-        return whole([inputs[0], inputs[1], count, np.zeros(1, np.float32)])
+        limits = [
+            default if position >= len(inputs) or inputs[position] is None else given(inputs, position)
+            for position, default in enumerate(left_out[: len(names) - 2], start=2)
+        ]
+        return whole([inputs[0], inputs[1], *(limit.reshape(-1) for limit in limits)])
 
     return evaluate
 
 
-def _pad(node: Node) -> Evaluator | None:
-    """With sizes from inputs, of which negative ones cut off; None for older operator sets."""
+def _pad(node: Node) -> Evaluator:
+    """With sizes from attributes before operator set 11, then from inputs; negative ones cut off."""
     mode = node.get("mode", "constant")
-    if node.version < 11:
-        return None
 
-    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        values, sizes = given(inputs, 0), given(inputs, 1).reshape(2, -1)
-        around = None if len(inputs) < 3 else inputs[2]
+    def sizes_of(values: Tensor, inputs: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
+        before, after = np.zeros(values.ndim, np.int64), np.zeros(values.ndim, np.int64)
+        axes = list(range(values.ndim))
         if len(inputs) > 3 and inputs[3] is not None:
             axes = [int(axis) % values.ndim for axis in inputs[3]]
-        else:
-            axes = list(range(values.ndim))
-        before, after = np.zeros(values.ndim, np.int64), np.zeros(values.ndim, np.int64)
-        before[axes], after[axes] = sizes
+        stated = np.asarray(node.get("pads")) if node.version < 11 else given(inputs, 1)
+        before[axes], after[axes] = stated.reshape(2, -1)
+        return before, after
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        values = given(inputs, 0)
+        before, after = sizes_of(values, inputs)
+        around = node.get("value", 0) if len(inputs) < 3 or inputs[2] is None else inputs[2].reshape(-1)[0]
         # Negative sizes cut off.
         kept = values[
             tuple(
@@ -197,11 +186,26 @@ def _pad(node: Node) -> Evaluator | None:
         before, after = np.maximum(before, 0), np.maximum(after, 0)
         if mode != "constant":
             return (np.pad(kept, list(zip(before, after, strict=True)), mode=mode),)
-        result = np.full(
-            tuple(before + kept.shape + after), 0 if around is None else around.reshape(-1)[0], values.dtype
-        )
+        result = np.full(tuple(before + kept.shape + after), around, values.dtype)
         result[tuple(slice(b, b + n) for b, n in zip(before, kept.shape, strict=True))] = kept
         return (result,)
+
+    return evaluate
+
+
+def _has_element(_node: Node) -> Evaluator:
+    return lambda inputs: (np.array(bool(inputs) and inputs[0] is not None),)
+
+
+def _reduced(node: Node) -> Evaluator | None:
+    """With the element type of the operand; the reference evaluator widens integers."""
+    whole = _library_evaluator(node)
+    if whole is None:
+        return None
+
+    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
+        (result,) = whole(inputs)
+        return (np.asarray(result, given(inputs, 0).dtype),)
 
     return evaluate
 
@@ -312,11 +316,13 @@ _OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
     "Dropout": _dropout,
     "Erf": _elementwise(_erf),
     "GatherElements": _gather_elements,
+    "GridSample": grid_sample,
     "GlobalLpPool": _global_lp_pool,
     "GlobalMaxPool": _elementwise(_global_max),
     "GroupNormalization": _group_normalization,
+    "OptionalHasElement": _has_element,
     "Relu": _elementwise(_relu),
-    "Resize": _resize,
+    "Resize": resize,
     "Scatter": _scatter,
     "Sigmoid": _elementwise(_sigmoid),
     "AveragePool": average_pool,
@@ -326,4 +332,6 @@ _OWN: Mapping[str, Callable[[Node], Evaluator | None]] = {
     "Pad": _pad,
     "Mul": _of_two(np.multiply),
     "Sub": _of_two(np.subtract),
+    **dict.fromkeys(("ReduceL1", "ReduceProd", "ReduceSum", "ReduceSumSquare"), _reduced),
+    "Upsample": resize,
 }

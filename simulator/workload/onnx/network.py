@@ -256,8 +256,8 @@ def network_of(
 ) -> Network:
     """As `read_onnx`, of what was read already; `origin` says in the result where it came from."""
     path = source.path
-    values = sizes.values if sizes is not None else {}
-    graph = build_graph(with_values(source, values), sizes)
+    given = sizes or Sizes()
+    graph = build_graph(*with_values(source, given))
     importer = _Importer(graph, Counter(name for node in graph.nodes for name in node.inputs))
     try:
         importer.run()
@@ -278,7 +278,8 @@ def network_of(
     return Network(
         graph.name,
         importer.with_shared_weights(),
-        source=f"{origin}, {graph.batch_reason}{_as_given(values)}; {_coverage(unsupported + shapeless)}",
+        source=f"{origin}, {graph.batch_reason}{_as_given(given.values)};"
+        f" {_coverage(unsupported + shapeless)}",
         batch=graph.batch,
         skipped_operators=tuple(unsupported + shapeless),
         notes=_notes(graph),

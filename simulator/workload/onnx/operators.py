@@ -37,7 +37,10 @@ PARAMETER_POSITIONS: Final[dict[str, tuple[int, ...]]] = {
 }
 
 # Outputs describe a shape and carry no values of the input.
-SHAPE_QUERIES: Final = frozenset({"Shape", "Size"})
+SHAPE_QUERIES: Final = frozenset({"OptionalHasElement", "Shape", "Size"})
+
+# A value that may be missing is the value, where it is there.
+OPTIONALS: Final = frozenset({"Optional", "OptionalGetElement"})
 
 # Depend on chance, so that their outputs are data although they have no inputs that are.
 RANDOM: Final = frozenset(

@@ -50,42 +50,6 @@ def _hardmax(rows: Tensor) -> Tensor:
     return np.asarray(np.equal(np.arange(rows.shape[1]), rows.argmax(axis=1)[:, None]))
 
 
-def _old_resize(node: Node) -> Evaluator | None:
-    """Upsample, and Resize of operator set 10: places i / scale, the nearest one or between two.
-
-    The standard leaves open which neighbour is the nearest: it is the lower one, and the upper one where
-    Resize makes a tensor smaller, as ONNX Runtime has it.
-    """
-    if node.operator == "Resize" and node.version >= 11:
-        return None
-    is_linear = node.get("mode", "nearest") == "linear"
-
-    def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        x = given(inputs, 0)
-        scales = node.get("scales", None) if len(inputs) < 2 else given(inputs, 1)
-        for axis, scale in enumerate(np.asarray(scales, np.float32).tolist()):
-            is_smaller = node.operator == "Resize" and scale < 1
-            if scale != 1:
-                x = _resampled(x, axis, scale, upwards=is_smaller, is_linear=is_linear)
-        return (x,)
-
-    return evaluate
-
-
-def _resampled(x: Tensor, axis: int, scale: float, *, upwards: bool, is_linear: bool) -> Tensor:
-    length = x.shape[axis]
-    places = np.arange(int(length * scale)) / scale
-    if not is_linear:
-        nearest = np.ceil(places) if upwards else np.floor(places)
-        return np.asarray(np.take(x, np.minimum(nearest.astype(np.int64), length - 1), axis=axis))
-    below = np.minimum(places.astype(np.int64), length - 1)
-    lower = np.take(x, below, axis=axis)
-    upper = np.take(x, np.minimum(below + 1, length - 1), axis=axis)
-    share = np.minimum(places, length - 1) - below
-    share = share.reshape(-1, *[1] * (x.ndim - axis - 1))
-    return np.asarray(lower * (1 - share) + upper * share, x.dtype)
-
-
 def _lrn(node: Node) -> Evaluator:
     """Over neighbouring channels; the evaluator takes the batch for their number."""
     size, bias = node.get("size"), node.get("bias", 1.0)
@@ -141,65 +105,39 @@ def _mean(_node: Node) -> Evaluator:
     return evaluate
 
 
-def _grid_sample(node: Node) -> Evaluator | None:
-    """Cubic over a border that goes on for ever, as PyTorch and ONNX Runtime have it.
+def _dynamic_quantize_linear(_node: Node) -> Evaluator:
+    """8-bit codes of the range of a tensor, which includes 0; scale 1 for zeros alone, as in ONNX Runtime.
 
-    The reference evaluator moves places beyond the border to the border first.
+    There the standard divides by zero, and the evaluator gives a scale of 1/255.
     """
-    if node.get("mode", "linear") not in ("cubic", "bicubic") or node.get("padding_mode") != "border":
-        return None
-    is_aligned = bool(node.get("align_corners", 0))
 
     def evaluate(inputs: Sequence[Tensor | None]) -> Sequence[Tensor]:
-        x, grid = given(inputs, 0), given(inputs, 1)
-        height, width = x.shape[2:]
-        columns, column_shares = _cubic_neighbours(grid[..., 0], width, is_aligned=is_aligned)
-        rows, row_shares = _cubic_neighbours(grid[..., 1], height, is_aligned=is_aligned)
-        sampled = np.zeros((*x.shape[:2], *grid.shape[1:3]), x.dtype)
-        for image in range(len(x)):
-            picked = x[image][:, rows[:, None, image], columns[None, :, image]]
-            shares = row_shares[:, None, image] * column_shares[None, :, image]
-            sampled[image] = (picked * shares).sum(axis=(1, 2))
-        return (sampled,)
+        x = given(inputs, 0)
+        low = np.minimum(x.min(initial=0), np.float32(0))
+        high = np.maximum(x.max(initial=0), np.float32(0))
+        scale = np.float32(1) if low == high else np.float32((high - low) / np.float32(255))
+        zero = np.rint(np.clip(-low / scale, 0, 255))
+        codes = np.clip(np.rint(x / scale) + zero, 0, 255)
+        return codes.astype(np.uint8), np.asarray(scale, np.float32), np.asarray(zero, np.uint8)
 
     return evaluate
 
 
-def _cubic_neighbours(places: Tensor, size: int, *, is_aligned: bool) -> tuple[Tensor, Tensor]:
-    """Four neighbours of places from -1 to 1 and their shares (Keys' kernel with a = -0.75), [4, ...]."""
-    scaled = (places + 1) / 2 * (size - 1) if is_aligned else ((places + 1) * size - 1) / 2
-    first = np.floor(scaled)
-    neighbours = first + np.arange(-1, 3).reshape(4, *[1] * places.ndim)
-    away = np.abs(scaled - neighbours)
-    a = np.asarray(-0.75, places.dtype)
-    near = ((a + 2) * away - (a + 3)) * away**2 + 1
-    far = ((away - 5) * away + 8) * away * a - 4 * a
-    shares = np.where(away <= 1, near, np.where(away < 2, far, 0)).astype(places.dtype)
-    return np.clip(neighbours, 0, size - 1).astype(np.int64), shares
-
-
 OWN_OF_OPERATOR: Mapping[str, Maker] = {
-    "GridSample": _grid_sample,
+    "DynamicQuantizeLinear": _dynamic_quantize_linear,
     "Hardmax": _over_rows(_hardmax),
     "LogSoftmax": _over_rows(_log_softmax),
     "LpNormalization": _lp_normalization,
     "LRN": _lrn,
     "Mean": _mean,
     "OneHot": _one_hot,
-    "Resize": _old_resize,
     "Softmax": _over_rows(_softmax),
-    "Upsample": _old_resize,
 }
 """By operator of the standard."""
-
-_SAMPLING = {"bilinear": "linear", "bicubic": "cubic"}
 
 
 def in_todays_words(node: Node) -> Node:
     """An operator of an older operator set as the reference evaluator knows it."""
-    if node.operator == "GridSample" and node.version < 20:
-        mode = str(node.get("mode", "bilinear"))
-        return _changed(node, 20, mode=_SAMPLING.get(mode, mode))
     if node.operator == "RoiAlign" and node.version < 16:
         return _changed(node, 16, coordinate_transformation_mode="output_half_pixel")
     return node

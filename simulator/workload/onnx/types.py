@@ -16,6 +16,36 @@ _MOST_VALUES = 1024
 _VALUES_ARE_SIZES = frozenset({"Resize", "Upsample", "Range", "OneHot"})
 """Operators whose shape may follow from constants that are not whole numbers."""
 
+_OF_EQUAL_SHAPE = {"Binarizer": None, "Imputer": None, "Normalizer": 1, "Scaler": 1}
+"""Operators of `ai.onnx.ml` without inference: the result's element type, None for that of the operand."""
+
+_SHAPE_KEPT = frozenset(
+    {
+        "Abs",
+        "Ceil",
+        "Clip",
+        "Dropout",
+        "Elu",
+        "Exp",
+        "Floor",
+        "GroupNormalization",
+        "HardSigmoid",
+        "InstanceNormalization",
+        "LeakyRelu",
+        "Log",
+        "MeanVarianceNormalization",
+        "Neg",
+        "PRelu",
+        "Reciprocal",
+        "Relu",
+        "Selu",
+        "Sigmoid",
+        "Sqrt",
+        "Tanh",
+    }
+)
+"""Operators of the standard that have no inference in every operator set, and the type of their operand."""
+
 
 def known(proto: Any) -> tuple[Shape | None, np.dtype[Any] | None]:
     """Sizes and element type of a protobuf type; None for both where a size is open."""
@@ -33,6 +63,14 @@ def tensor_type(dtype: np.dtype[Any] | None, shape: Shape) -> Any:
 
     element = TensorProto.FLOAT if dtype is None else helper.np_dtype_to_tensor_dtype(dtype)
     return helper.make_tensor_type_proto(element, shape)
+
+
+def _like(proto: Any, element: int | None) -> Any:
+    """The type of a tensor of the same shape; None: of the same elements too."""
+    shape, _ = known(proto)
+    if shape is None or element is None:
+        return proto
+    return tensor_type(element_dtype(element), shape)
 
 
 class ContradictingSizesError(Exception):
@@ -68,11 +106,16 @@ def inferred(node: Node, types: Mapping[str, Any], constants: Mapping[str, Const
             data[name] = numpy_helper.from_array(constant.values(), name)
     if node.bodies:
         return {}
+    if node.domain == "ai.onnx.ml" and node.operator in _OF_EQUAL_SHAPE:
+        return {node.outputs[0]: _like(given[node.inputs[0]], _OF_EQUAL_SHAPE[node.operator])}
     try:
         schema = defs.get_schema(node.operator, node.version, node.domain)
         imports = [helper.make_opsetid(node.domain, node.version)]
-        return dict(infer_node_outputs(schema, proto_of(node), given, data, opset_imports=imports))
+        found = dict(infer_node_outputs(schema, proto_of(node), given, data, opset_imports=imports))
     except defs.SchemaError:
         return {}
     except Exception as error:  # the onnx package raises many kinds
         raise ContradictingSizesError(" ".join(str(error).split())[:200]) from error
+    if node.is_standard and node.operator in _SHAPE_KEPT and known(found.get(node.outputs[0]))[0] is None:
+        found[node.outputs[0]] = given[node.inputs[0]]
+    return found

@@ -1,0 +1,1 @@
+"""Tests of MACs as hardware; each says that the extra `rtl` is missing where it is."""
