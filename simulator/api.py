@@ -10,6 +10,7 @@ from simulator import simulation
 from simulator.arch import ArchConfig
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
+from simulator.foundation.given_values import path_text
 from simulator.measured_runs import Tensors
 from simulator.numerics.mac_setting import MacChoice, mac_setting
 from simulator.report.notebook import ComparisonView, ResultView, view
@@ -113,7 +114,7 @@ def compare(
     from simulator.spread_inference.spread_options import Spread
     from simulator.sweep import side_by_side
 
-    network = str(network)
+    network = path_text(network, what="a network")
     _require_several("macs", macs, "['int8', 'elma8']")
     _require_several("archs", archs, "['int8_32x32']")
     _require("tensors", tensors, Tensors, "a Tensors, such as Tensors('fashion_mnist_1000')")
@@ -215,7 +216,9 @@ def infer(
 
         if where is not None:
             raise UserError("a GPU works in one process: leave out jobs, dask and store", location="device")
-        source = InferenceSource(str(model), str(data), images, None, preprocess, labels)
+        source = InferenceSource(
+            path_text(model, what="a model"), path_text(data, what="data"), images, None, preprocess, labels
+        )
         return infer_spread(source, Arithmetic.of(mac, policy), spread, progress=progress)[1]
     network = inference.load_model(model)
     chosen = inference.load_data(data, network, preprocess=preprocess, labels=labels).first(images)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, overload
 
 from simulator.foundation import UserError
 from simulator.foundation.files import write_text
+from simulator.foundation.given_values import path_text
 from simulator.report import units
 from simulator.report.captions import describe_array
 from simulator.report.comparison import Comparison, compare_results
@@ -193,13 +194,13 @@ def view(result: Result) -> ResultView:
 
 def _plot(figures: Sequence[Figure], name: str) -> Canvas:
     by_name = {figure.key: figure for figure in figures}
-    if name not in by_name:
+    if not isinstance(name, str) or name not in by_name:
         raise UserError("there is no such plot", value=name, candidates=by_name)
     return draw(by_name[name])
 
 
 def _save(file: str | Path, texts: Mapping[str, Callable[[], str]]) -> Path:
-    path = Path(file)
+    path = Path(path_text(file, what="a file"))
     if path.suffix.lower() not in texts:
         raise UserError(
             "unknown kind of file", value=str(path), allowed=f"a name that ends in {', '.join(texts)}"
