@@ -41,7 +41,7 @@ fuzz: $(STAMP)
 
 # Ask the Python Packaging Advisory Database about every pinned dependency; needs the network.
 audit: $(STAMP)
-	$(BIN)/python -m tools.audit requirements.lock requirements-torch.txt
+	$(BIN)/python -m tools.audit requirements.lock requirements-user.lock requirements-torch.txt tools/zoo/requirements.txt
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ from simulator import simulation
 from simulator.arch import ArchConfig
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
+from simulator.foundation.given_values import path_text
 from simulator.foundation.python_arguments import (
     PATHS,
     in_python_terms,
@@ -152,7 +153,7 @@ def compare(
     from simulator.sweep import side_by_side
 
     require_kind("network", network, PATHS, _PATH)
-    network = str(network)
+    network = path_text(network, what="a network")
     _require_several("macs", macs, "['int8', 'elma8']")
     _require_several("archs", archs, "['int8_32x32']")
     for arch in archs:
@@ -278,7 +279,9 @@ def infer(
 
         if where is not None:
             raise UserError("a GPU works in one process: leave out jobs, dask and store", location="device")
-        source = InferenceSource(str(model), str(data), images, None, preprocess, labels)
+        source = InferenceSource(
+            path_text(model, what="a model"), path_text(data, what="data"), images, None, preprocess, labels
+        )
         return infer_spread(source, Arithmetic.of(mac, policy), spread, progress=progress)[1]
     network = inference.load_model(model)
     chosen = inference.load_data(data, network, preprocess=preprocess, labels=labels).first(images)

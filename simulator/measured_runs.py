@@ -13,7 +13,9 @@ from simulator.arch import ArchConfig, load_arch
 from simulator.counted_toggles import COUNTED_BATCHES, ActivityCounter, activity_of, by_group
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
+from simulator.foundation.given_values import path_text
 from simulator.foundation.resources import resolve_document
+from simulator.foundation.whole_numbers import is_whole
 from simulator.measurements import MeasuredLayer, MeasuredRun, Measurements
 from simulator.numerics import Mac, get_mac
 from simulator.numerics.array_types import Codes
@@ -37,6 +39,9 @@ class Tensors:
         policies: policies by the name of their MAC.
         preprocess: what is done to pixels (docs/data.md); None: as `load_data` has it.
         labels: where classes of image files come from; None: what there is.
+
+    Raises:
+        UserError: one of them is of another type.
     """
 
     data: str
@@ -45,6 +50,22 @@ class Tensors:
     policies: tuple[tuple[str, str], ...] = ()
     preprocess: str | None = None
     labels: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is of another type. Raises UserError."""
+        path_text(self.data, what="data")
+        for field in ("policy", "preprocess", "labels"):
+            if not isinstance(getattr(self, field), str | None):
+                raise UserError("is text", location=field, value=getattr(self, field))
+        if self.images is not None and not is_whole(self.images):
+            raise UserError("must be a whole number", location="images", value=self.images)
+        if not isinstance(self.policies, tuple) or not all(map(_is_pair_of_text, self.policies)):
+            raise UserError(
+                "are pairs of a MAC and a policy",
+                location="policies",
+                value=self.policies,
+                allowed="such as (('int8', 'mse'),)",
+            )
 
     def of_macs(self, names: Collection[str]) -> Tensors:
         """The same with the policies of some MACs alone.
@@ -64,6 +85,10 @@ class Tensors:
             return self.policy
         chosen = {} if self.policy is None else dict.fromkeys(names, self.policy)
         return chosen | dict(self.policies)
+
+
+def _is_pair_of_text(pair: object) -> bool:
+    return isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
 
 
 @dataclass(frozen=True, slots=True)

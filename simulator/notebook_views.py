@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, overload
 
 from simulator.foundation import UserError
 from simulator.foundation.files import write_text
+from simulator.foundation.given_values import path_text
 from simulator.foundation.python_arguments import PATHS, in_python_terms, require_kind
 from simulator.illustrations import pictures_of
 from simulator.report import units
@@ -207,7 +208,7 @@ def _plot(figures: Sequence[Figure], name: str) -> Canvas:
 def _save(file: str | Path, texts: Mapping[str, Callable[[], str]]) -> Path:
     allowed = f"a name that ends in {', '.join(texts)}"
     require_kind("file", file, PATHS, allowed)
-    path = Path(file)
+    path = Path(path_text(file, what="a file"))
     if path.suffix.lower() not in texts:
         raise UserError("unknown kind of file", location="file", value=str(file), allowed=allowed)
     write_text(path, texts[path.suffix.lower()]())

@@ -27,6 +27,7 @@ from simulator.formation import (
 from simulator.formation import Part as _Part
 from simulator.foundation import UserError, sums
 from simulator.foundation.documents import JsonText, pretty_json
+from simulator.foundation.given_values import path_text
 from simulator.foundation.reading.content import is_folder, read_text
 from simulator.foundation.reading.json_documents import parse_json
 from simulator.foundation.reading.limits import LARGEST_JSON_BYTES
@@ -253,7 +254,7 @@ class Result(_Part):
         return documents
 
 
-def load_result(path: Path, *, key: str | None = None) -> Result:
+def load_result(path: str | Path, *, key: str | None = None) -> Result:
     """A result read back from `result.json` (or the folder that holds it).
 
     A file of schema version 1 is read as one of this version: its picojoules become whole femtojoules, which
@@ -264,6 +265,7 @@ def load_result(path: Path, *, key: str | None = None) -> Result:
         UserError: unreadable, not a result, another schema version, sums that do not close, figures that are
             not what they follow from, numbers out of range, or a seal that does not hold.
     """
+    path = Path(path_text(path, what="a result"))
     if is_folder(path):
         path = path / "result.json"
     text = read_text(path, most_bytes=LARGEST_JSON_BYTES)

@@ -11,6 +11,7 @@ from simulator.arch import ArchConfig, load_arch
 from simulator.arch.mapping_files import with_mapping
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
+from simulator.foundation.given_values import override_values, path_text
 from simulator.foundation.reading.content import is_folder
 from simulator.measurements import MeasuredRun
 from simulator.price_lists import move_prices_of
@@ -75,7 +76,7 @@ def simulate(
         scalesim = read_scalesim_cfg(scalesim_cfg)
     configured = configure(
         arch,
-        {"array.mac": mac, "array.dataflow": dataflow, **(overrides or {})},
+        {"array.mac": mac, "array.dataflow": dataflow, **override_values(overrides)},
         scalesim=scalesim,
         mapping=mapping,
     )
@@ -90,7 +91,12 @@ def simulate(
         from simulator.measured_runs import measure_on_images
 
         ready = measure_on_images(
-            configured, str(network), tensors, batch=batch, sizes=sizes, progress=progress
+            configured,
+            path_text(network, what="a network"),
+            tensors,
+            batch=batch,
+            sizes=sizes,
+            progress=progress,
         )
     if made_from is None and not isinstance(network, Network):
         made_from = origin(
@@ -168,7 +174,7 @@ def configure(
     Raises:
         UserError: as `load_arch`.
     """
-    given = {field: value for field, value in (overrides or {}).items() if value is not None}
+    given = {field: value for field, value in override_values(overrides).items() if value is not None}
     if scalesim is not None:
         given = {**scalesim.overrides, **given}
     configured = load_arch(arch, given)

@@ -19,21 +19,32 @@ _LONGEST_S: Final = 600
 
 
 def asked(requirements: Sequence[str], *, uv: str | None = None) -> tuple[int, str]:
-    """Exit code and line of an audit of files of pins; `uv`: the program, by default the one beside Python."""
+    """Exit code and line of an audit of files of pins; `uv`: the program, by default the one beside Python.
+
+    Each file is asked about by itself, as pip-audit refuses pins that stand in two; a pin counts once.
+    """
     program = uv or str(Path(sys.executable).with_name("uv"))
-    files = [part for path in requirements for part in ("--requirement", path)]
+    found: dict[tuple[Any, Any], dict[str, Any]] = {}
+    for path in requirements:
+        dependencies, problem = _dependencies(program, path)
+        if problem is not None:
+            return UNANSWERED, problem
+        found |= {(one.get("name"), one.get("version")): one for one in dependencies}
+    return judged(list(found.values()))
+
+
+def _dependencies(program: str, requirements: str) -> tuple[list[dict[str, Any]], str | None]:
+    """What pip-audit says of each pin of a file, or why it says nothing."""
+    command = [program, *_COMMAND, "--requirement", requirements]
     try:
-        done = subprocess.run(
-            [program, *_COMMAND, *files], capture_output=True, text=True, check=False, timeout=_LONGEST_S
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_LONGEST_S)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return UNANSWERED, f"the advisories could not be asked: {' '.join(str(error).split())}"
+        return [], f"the advisories could not be asked: {' '.join(str(error).split())}"
     try:
-        dependencies = json.loads(done.stdout)["dependencies"]
+        return json.loads(done.stdout)["dependencies"], None
     except (ValueError, KeyError, TypeError):
         said = [line for line in done.stderr.splitlines() if line.strip()] or ["pip-audit said nothing"]
-        return UNANSWERED, f"the advisories could not be reached: {' '.join(said[-1].split())}"
-    return judged(dependencies)
+        return [], f"the advisories could not be reached: {' '.join(said[-1].split())}"
 
 
 def judged(dependencies: Sequence[dict[str, Any]]) -> tuple[int, str]:

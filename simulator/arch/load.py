@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from simulator.arch.config import ArchConfig
 from simulator.arch.widths import default_word_bits
 from simulator.foundation.documents import load_yaml, validate
+from simulator.foundation.given_values import override_values, path_text
 from simulator.foundation.resources import data_folder, relative_to, resolve_document
 
 
@@ -24,19 +24,23 @@ def load_arch(arch: str | Path | ArchConfig, overrides: Mapping[str, Any] | None
         overrides: values by dotted field (`{"array.rows": 16}`), laid over the document before it is checked.
 
     Raises:
-        UserError: unknown name, unreadable file, unknown or doubled key, or a value outside its range.
+        UserError: unknown name, unreadable file, unknown or doubled key, or a value outside its range,
+            or overrides that are no mapping of fields, are nested deeper than 64 levels or have over a
+            million values.
     """
     if isinstance(arch, ArchConfig):
         document, source = arch.model_dump(exclude_unset=True), arch.name
     else:
-        path = resolve_document(str(arch), "arch_configs", what="architecture")
-        document, source = load_yaml(path), _shown(path, str(arch))
+        name = path_text(arch, what="an architecture")
+        path = resolve_document(name, "arch_configs", what="architecture")
+        document, source = load_yaml(path), _shown(path, name)
         if isinstance(document, dict):
             document.setdefault("name", path.stem)
             document |= _tables_beside(document, path)
+    given = override_values(overrides)
     if isinstance(document, dict):
-        for field, value in (overrides or {}).items():
-            _lay_over(document, field.split("."), deepcopy(value))
+        for field, value in given.items():
+            _lay_over(document, field.split("."), value)
     config = validate(ArchConfig, document, source=source)
     if absent := _memories_without_width(config, document):
         widths = default_word_bits(config)

@@ -20,6 +20,7 @@ from typing import Any, Final
 from simulator.dataflow import SCALESIM_DATAFLOWS
 from simulator.foundation import UserError
 from simulator.foundation.documents import read_text
+from simulator.foundation.given_values import path_text
 from simulator.foundation.reading.content import require_plain
 
 BANDWIDTH_MODES: Final = ("CALC", "USER")
@@ -103,7 +104,7 @@ def read_scalesim_cfg(path: str | Path) -> ScaleSimConfig:
         UserError: unreadable, no such format, a key given twice, an unknown dataflow (the nearest one is
             suggested), or a size that is no positive whole number.
     """
-    path = Path(path)
+    path = Path(path_text(path, what="a SCALE-Sim configuration"))
     settings, unknown = _settings(path)
     warnings = _Warnings(path.name)
     overrides: dict[str, Any] = {"array.timing": "scalesim"}

@@ -170,7 +170,9 @@ def _add_floats(
         for j in range(first, end):
             a = values[across_base + _Index(across[i, j])]
             w = values[down_base + _Index(down[i, j])]
-            total = _add_odd(double_of_bits(sums[i, j]), a * w)
+            held = double_of_bits(sums[i, j])
+            held = np.copysign(0.0, held) if abs(held) < smallest else held  # as a pin may bring it
+            total = _add_odd(held, a * w)
             rounded = bits_of_double(round_to_format(total, anchor, least, smallest, largest, past))
             sums[i, j] = rounded if marks[i, j] & gate[i, j] & sig.VALID else sums[i, j]
 

@@ -6,12 +6,18 @@ import atexit
 import contextlib
 import os
 import signal
+import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Final, NoReturn
 
 _AGAIN_AFTER_S: Final = 5.0
 """Longer than any cleaning up takes."""
+
+_DROPPED_AGAIN_AFTER_S: Final = 0.02
+"""Long enough for the callback to have ended."""
 
 _LONGEST_END_S: Final = 3.0
 
@@ -26,17 +32,33 @@ def heed() -> None:
         return
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
+        sys.unraisablehook = partial(_dropped, sys.unraisablehook)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    timer = threading.Timer(_AGAIN_AFTER_S, _again)
+    _again_after(_AGAIN_AFTER_S)
+    raise KeyboardInterrupt
+
+
+def _again_after(seconds: float) -> None:
+    timer = threading.Timer(seconds, _again)
     timer.daemon = True
     timer.start()
-    raise KeyboardInterrupt
 
 
 def _again() -> None:
     os.kill(os.getpid(), signal.SIGINT)
+
+
+def _dropped(before: Callable[[sys.UnraisableHookArgs], object], dropped: sys.UnraisableHookArgs, /) -> None:
+    """Python drops what is raised inside some callbacks and tells of it in many lines; not of Ctrl-C.
+
+    It is raised again at once, where it is not dropped.
+    """
+    if issubclass(dropped.exc_type, KeyboardInterrupt):
+        _again_after(_DROPPED_AGAIN_AFTER_S)
+    else:
+        before(dropped)
 
 
 def done() -> None:

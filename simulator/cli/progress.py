@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from simulator.cli.streams import say
@@ -22,10 +23,28 @@ _LONG_S: Final = 60.0
 """Work that takes longer is told how long beforehand, once its beginning shows it."""
 
 
+_LEAST_SINCE_FIRST_S: Final = 2.0
+_OTHERS_START_WITHIN_S: Final = 1.0
+_FIRST_TELLS_AFTER_S: Final = 60.0
+
+
+@dataclass(slots=True)
+class _First:
+    """When the first piece of work was seen to be done, and how many were then.
+
+    `held` is how many were done when all workers had begun, and the most memory till then.
+    """
+
+    at_s: float
+    done: int
+    held: tuple[int, int | None]
+
+
 class Estimate:
     """Says once, in a line on stderr, what the rest of some work will take, where it takes over a minute.
 
-    Time and memory are judged by what the work's first seconds did, so that they hold for any machine.
+    Time and memory are judged by what the work's first seconds did, so that they hold for any machine. The
+    first piece counts for little: workers start and kernels are compiled while it is made.
     """
 
     def __init__(
@@ -43,7 +62,7 @@ class Estimate:
         self._later_bytes_each = later_bytes_each
         self._clock_s, self._peak_bytes, self._tell, self._said = clock_s, peak_bytes, tell, False
         self._what, self._began_s, self._before = "", 0.0, 0
-        self._held: tuple[int, int | None] | None = None
+        self._first: _First | None = None
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Look at how far the work is; a callback as commands take it.
@@ -53,24 +72,37 @@ class Estimate:
         if self._said:
             return
         if what != self._what:
-            self._what, self._began_s, self._before, self._held = what, self._clock_s(), done, None
-        took_s, here = self._clock_s() - self._began_s, done - self._before
-        if here >= 1 and self._held is None:
-            self._held = done, self._peak_bytes()  # with what even the first one needs
-        if took_s < _LOOKED_AT_AFTER_S or here < 1:
+            self._what, self._began_s, self._before, self._first = what, self._clock_s(), done, None
+        now_s = self._clock_s()
+        took_s, here = now_s - self._began_s, done - self._before
+        if here >= 1 and self._first is None:
+            self._first = _First(now_s, done, (done, self._peak_bytes()))  # with what even the first needs
+        elif self._first is not None and now_s - self._first.at_s < _OTHERS_START_WITHIN_S:
+            self._first.held = done, self._peak_bytes()
+        if took_s < _LOOKED_AT_AFTER_S or self._first is None:
+            return
+        seconds_each = self._seconds_each(now_s, done, self._first)
+        if seconds_each is None:
             return
         self._said = True
-        left_s = took_s / here * (total - done)
+        left_s = seconds_each * (total - done)
         if left_s > _LONG_S:
             self._tell(
                 f"{done:,} of {total:,} ({what}) are done; the rest will take about {_time(left_s)}"
-                f"{self._memory(done, total)}"
+                f"{self._memory(done, total, self._first)}"
             )
 
-    def _memory(self, done: int, total: int) -> str:
+    def _seconds_each(self, now_s: float, done: int, first: _First) -> float | None:
+        """Seconds for a piece of work after the first; None where too little is known."""
+        if done > first.done:
+            since_s = now_s - first.at_s
+            return None if since_s < _LEAST_SINCE_FIRST_S else since_s / (done - first.done)
+        took_s, here = now_s - self._began_s, done - self._before
+        return took_s / here if here > 1 or took_s > _FIRST_TELLS_AFTER_S else None
+
+    def _memory(self, done: int, total: int, first: _First) -> str:
         """The most memory at the end, if what was done since the first piece goes on taking more."""
-        before, held = self._held or (done, None)
-        now = self._peak_bytes()
+        now, (before, held) = self._peak_bytes(), first.held
         if now is None or held is None:
             return ""
         grown = max(0, now - held) / (done - before) if done > before else 0.0

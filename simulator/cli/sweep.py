@@ -24,6 +24,9 @@ SpecArgument = Annotated[
 _MOST_TOLD = 20
 """Lines of points without results."""
 
+_SHOWN_BYTES_OF_POINT = 1024
+"""What the summary keeps of a point, read back once all have run."""
+
 StoreOption = Annotated[
     Path | None,
     typer.Option(
@@ -71,7 +74,7 @@ def sweep_command(
     """
     from simulator.report.sweep_summary import find_metrics
     from simulator.sweep.executors import workers_at
-    from simulator.sweep.jobs import DEFECT, Job, plan
+    from simulator.sweep.jobs import DEFECT, KeyedPoint, plan_keys
     from simulator.sweep.runner import run_stored
     from simulator.sweep.spec import load_spec, sweep_points
     from simulator.sweep.store import SweepStore
@@ -81,10 +84,18 @@ def sweep_command(
     chosen = tuple(objectives or DEFAULT_OBJECTIVES)
     find_metrics(chosen)
     points = sweep_points(wanted)
-    planned = plan(points, skip_unsupported=skip_unsupported, tensors=wanted.tensors)
+    with progress_bar(quiet=quiet or as_json) as progress:
+        planned = plan_keys(
+            points,
+            skip_unsupported=skip_unsupported,
+            tensors=wanted.tensors,
+            progress=progress,
+            total=len(points),
+        )
     with SweepStore(store or spec.with_suffix(".store")) as kept:
-        with workers_at(jobs, dask) as workers, progress_bar(quiet=quiet or as_json) as progress:
-            ready = [job for job in planned if isinstance(job, Job)]
+        bar = progress_bar(quiet=quiet or as_json, later_bytes_each=_SHOWN_BYTES_OF_POINT)
+        with workers_at(jobs, dask) as workers, bar as progress:
+            ready = [point for point in planned if isinstance(point, KeyedPoint)]
             failures = run_stored(ready, kept, workers, progress=progress)
         defects = [problem for problem in failures.values() if problem.startswith(DEFECT)]
         if not quiet:
@@ -92,7 +103,7 @@ def sweep_command(
         summary = summarize(points, planned, kept, failures, chosen)
     _write(summary, csv, plots)
     if as_json:
-        sys.stdout.write(summary.to_json(wanted.name))
+        sys.stdout.writelines(summary.json_pieces(wanted.name))
     elif not quiet:
         from simulator.cli.terminal import page_console
         from simulator.report.sweep_console import render_summary
@@ -100,7 +111,7 @@ def sweep_command(
         render_summary(summary, wanted.name, page_console())
         tell_written(csv, plots, store or spec.with_suffix(".store"))
     for entry in summary.failures[:_MOST_TOLD]:
-        say(f"{entry.label}: {entry.problem}")
+        say(f"{entry.point.label}: {entry.problem}")
     if len(summary.failures) > _MOST_TOLD:
         say(f"and {len(summary.failures) - _MOST_TOLD:,} more points (--json and --csv have all)")
     if defects:
@@ -124,10 +135,10 @@ def _tell_others(store: SweepStore, keys: set[str]) -> None:
 
 def _write(summary: SweepSummary, csv: Path | None, plots: Path | None) -> None:
     from simulator.foundation.files import prepare_folder, safe_name, staged_folder, write_text
-    from simulator.report.tabular import rows_csv
+    from simulator.report.tabular import rows_csv_of
 
     if csv is not None:
-        write_text(csv, rows_csv(summary.rows()))
+        write_text(csv, rows_csv_of(summary.columns, summary.rows()))
     if plots is not None:
         from simulator.report.plots import write_figures
 

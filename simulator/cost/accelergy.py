@@ -13,7 +13,7 @@ from typing import Any, Final
 import yaml
 
 from simulator.cost.price_tables import parse_table
-from simulator.cost.table_schema import PriceRow, PriceTable
+from simulator.cost.table_schema import MOST_WORD_BITS, PriceRow, PriceTable
 from simulator.cost.vocabulary import COMPONENTS
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml
@@ -23,6 +23,8 @@ VERSION: Final = "0.4"
 _PREFIX: Final = "system."
 _AREA: Final = "area"
 _BITS_PER_BYTE: Final = 8
+_MOST_DIGITS: Final = 7
+"""Digits of a word's width that are read as a number."""
 _PJ_FIELDS: Final = {"pJ": "energy_pj", "pJ/byte": "energy_pj_per_byte", "pJ/bit": "energy_pj_per_bit"}
 _UNITS_OF: Final = {"sram": "pJ/byte", "dram": "pJ/bit"}
 """What memories are priced by; everything else is priced by the action."""
@@ -195,6 +197,13 @@ def _identity(entry: dict[str, Any], source: str) -> dict[str, Any]:
         if size := re.fullmatch(r"(\d+)KiB", part):
             identity["capacity_kib"] = float(size[1])
         elif width := re.fullmatch(r"(\d+)bit", part):
+            if len(width[1]) > _MOST_DIGITS:
+                raise UserError(
+                    "names a word that is too wide",
+                    source=source,
+                    value=name,
+                    allowed=f"at most {MOST_WORD_BITS:,} bits",
+                )
             identity["word_bits"] = int(width[1])
         else:
             variant.append(part)

@@ -18,6 +18,7 @@ from simulator.cost.table_schema import Fit, PriceRow, PriceTable, TableDocument
 from simulator.cost.vocabulary import VALUE_FIELDS, BaseUnit
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml, read_text, validate
+from simulator.foundation.given_values import path_text
 from simulator.foundation.plugins import plugins
 from simulator.foundation.reading.content import is_file
 from simulator.foundation.resources import bundled_names, data_folder, resolve_document
@@ -29,7 +30,7 @@ _MOST = 1e30
 """No value is larger, in pJ, um2, mW or ns, so that no sum of a run leaves the range of floats."""
 
 
-def load_table(name_or_path: str) -> PriceTable:
+def load_table(name_or_path: str | Path) -> PriceTable:
     """The table of a bundled name, of a name that another package adds, or of a YAML file.
 
     Raises:
@@ -37,9 +38,10 @@ def load_table(name_or_path: str) -> PriceTable:
             source or conditions, no value or several, a zero without a reason, a negative value, parts that
             do not add up, or a fit that cannot be solved.
     """
-    is_own = name_or_path in bundled_names("energy_tables") or Path(name_or_path).suffix
+    name = path_text(name_or_path, what="a price table")
+    is_own = name in bundled_names("energy_tables") or Path(name).suffix
     more = None if is_own else _added_tables()
-    return _load_path(resolve_document(name_or_path, "energy_tables", what="price table", more=more))
+    return _load_path(resolve_document(name, "energy_tables", what="price table", more=more))
 
 
 def _added_tables() -> dict[str, Path]:

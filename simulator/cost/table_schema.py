@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,6 +14,9 @@ Status = Literal["published", "derived", "model", "tool_default", "ratio", "own"
 Role = Literal["prices", "cross_check", "validation"]
 Scope = Literal["logic", "macro", "external", "bound"]
 Register = Literal["activation", "weight", "accumulator"]
+
+MOST_WORD_BITS: Final = 2**20
+"""As wide as a word of a memory of an architecture may be."""
 
 
 class _Strict(BaseModel):
@@ -84,7 +87,7 @@ class TableRow(_Strict):
     time_ns: float | None = None
     fitted: str | None = Field(None, description="Name of the fit that gives the value instead of a figure.")
     capacity_kib: float | None = Field(None, gt=0, allow_inf_nan=False)
-    word_bits: int | None = Field(None, gt=0)
+    word_bits: int | None = Field(None, gt=0, le=MOST_WORD_BITS)
     capacity_exponent: float | None = Field(
         None,
         ge=0,

@@ -69,11 +69,12 @@ def validate(model: type[Model], document: Any, *, source: object) -> Model:
         raise UserError("must be a mapping of fields", source=source, value=document)
     try:
         checked = model.model_validate(document)
+        truths = list(_truths_for_numbers(document, checked))
     except ValidationError as error:
         raise _explain(model, document, error, source) from error
     except (ArithmeticError, RecursionError) as error:
         raise UserError("holds a number or nesting beyond what can be checked", source=source) from error
-    for place, truth in _truths_for_numbers(document, checked):
+    for place, truth in truths:
         location = ".".join(str(part) for part in place)
         raise UserError("must be a number, not true or false", source=source, location=location, value=truth)
     return checked

@@ -80,3 +80,8 @@ class UserError(Exception):
         self.problem = one_line(problem)
         self.source = source
         self.location = location
+
+    def alone(self) -> UserError:
+        """This error without what it was raised from and where, which hold much memory."""
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)

@@ -8,17 +8,19 @@ to, an empty or over-long path become one error, and what stood there before sta
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import platform
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, BinaryIO, Final, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +33,11 @@ PART: Final = ".part"
 
 _LONGEST_NAME_BYTES: Final = 200
 """A file's name that leaves room for what is added to it while the file is half written."""
+
+LONGEST_WAIT_FOR_READER_S: Final = 10.0
+"""A pipe that nobody reads is waited for so long: its reader may be started after the command."""
+
+_LOOK_FOR_READER_EVERY_S: Final = 0.05
 
 _SYSTEM_FOLDERS: Final = ("/dev/", "/proc/", "/sys/")
 _PIECE: Final = 1 << 20
@@ -290,8 +297,27 @@ class _Target:
         return True
 
     def _write_through(self, temporary: Path) -> None:
-        with temporary.open("rb") as source, self.path.open("wb") as stream:
+        is_pipe = self.status is not None and stat.S_ISFIFO(self.status.st_mode)
+        opened = _opened_pipe(self.path) if is_pipe else self.path.open("wb")
+        with temporary.open("rb") as source, opened as stream:
             shutil.copyfileobj(source, stream, _PIECE)
+
+
+def _opened_pipe(path: Path) -> BinaryIO:
+    """A pipe to write to, once somebody reads it. Raises UserError where nobody does for 10 s."""
+    ends_s = time.monotonic() + LONGEST_WAIT_FOR_READER_S
+    while True:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() > ends_s:
+                raise UserError("cannot be written: nobody reads this pipe", source=path) from error
+            time.sleep(_LOOK_FOR_READER_EVERY_S)
+        else:
+            os.set_blocking(descriptor, True)
+            return os.fdopen(descriptor, "wb")
 
 
 @contextmanager

@@ -82,4 +82,12 @@ def _pieces(value: object, *, depth: int) -> Iterator[str]:
     elif isinstance(value, int) and abs(value) > _LARGEST_WRITTEN:
         yield f"a whole number of {value.bit_length()} bits"
     else:
-        yield repr(value)
+        yield _shown(value)
+
+
+def _shown(value: object) -> str:
+    """`repr` of a value, or its type in angle brackets where somebody's `__repr__` fails."""
+    try:
+        return repr(value)
+    except Exception:
+        return f"<{type(value).__name__}>"

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 from simulator.foundation.defects import DefectError
+from simulator.foundation.files import write_text
 from simulator.hardware.synthesized_macs import NETLIST_FILE, RTL_FILE, SynthesizedMac, rtl_text
 from simulator.hardware.yosys_runs import abc_program, run_yosys
 
@@ -47,7 +48,7 @@ def prove_equivalence(synthesized: SynthesizedMac, role: str, *, limit_s: int) -
     )
     with TemporaryDirectory(prefix="systolic-cec-") as folder:
         for file, text in ((_RTL, rtl), (_GATES, gates)):
-            (Path(folder) / file).write_text(text, encoding="utf-8")
+            write_text(Path(folder) / file, text)
         command = f"cec -T {limit_s} {_RTL} {_GATES}"  # ABC looks at its limit now and then
         try:
             done = subprocess.run(  # noqa: S603 - the package's own program

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from simulator.foundation.defects import DefectError
+from simulator.foundation.reading.json_documents import parse_json
 
 ZERO: Final = 0
 ONE: Final = 1
@@ -72,7 +72,7 @@ def read_netlists(text: str, *, clock: str = "clk") -> dict[str, Netlist]:
     Raises:
         DefectError: a cell that is no gate, no flip-flop and no module.
     """
-    modules: Mapping[str, Any] = json.loads(text)["modules"]
+    modules: Mapping[str, Any] = parse_json(text, source="the netlist")["modules"]
     return {name: _netlist(name, body, modules, clock) for name, body in modules.items()}
 
 

@@ -13,6 +13,9 @@ from typing import Final
 
 from simulator.foundation import UserError
 from simulator.foundation.defects import DefectError
+from simulator.foundation.files import write_text
+from simulator.foundation.reading.content import exists, read_text
+from simulator.foundation.reading.limits import LARGEST_JSON_BYTES
 
 _RUNNER: Final = """
 import sys
@@ -51,8 +54,8 @@ def run_yosys(script: Sequence[str], inputs: Mapping[str, str], outputs: Sequenc
     with TemporaryDirectory(prefix="systolic-rtl-") as name:
         folder = Path(name)
         for file, text in inputs.items():
-            (folder / file).write_text(text, encoding="utf-8")
-        (folder / "script.ys").write_text("\n".join(script), encoding="utf-8")
+            write_text(folder / file, text)
+        write_text(folder / "script.ys", "\n".join(script))
         try:
             done = subprocess.run(  # noqa: S603 - our own script
                 [sys.executable, "-c", _RUNNER, "script.ys"],
@@ -65,12 +68,13 @@ def run_yosys(script: Sequence[str], inputs: Mapping[str, str], outputs: Sequenc
         except subprocess.TimeoutExpired as error:
             message = f"Yosys has not finished in {_LONGEST_S} s: the MAC is too large for it"
             raise UserError(message) from error
-        missing = [file for file in outputs if not (folder / file).exists()]
+        missing = [file for file in outputs if not exists(folder / file)]
         if done.returncode or missing:
             last = " | ".join((done.stdout + done.stderr).strip().splitlines()[-4:])
             message = f"yosys failed: {last}"
             raise DefectError(message)
-        return YosysRun({file: (folder / file).read_text(encoding="utf-8") for file in outputs}, done.stdout)
+        written = {file: read_text(folder / file, most_bytes=LARGEST_JSON_BYTES) for file in outputs}
+        return YosysRun(written, done.stdout)
 
 
 def abc_program() -> Path:
@@ -80,6 +84,6 @@ def abc_program() -> Path:
     folders = [] if found is None else list(found.submodule_search_locations or ())
     for folder in folders:
         program = Path(folder) / "yosys-abc"
-        if program.exists():
+        if exists(program):
             return program
     raise UserError("the package 'pyosys' has no program yosys-abc", allowed=_EXTRA)

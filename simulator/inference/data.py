@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
+from simulator.foundation.given_values import path_text
 from simulator.foundation.reading.content import is_file, is_folder
 from simulator.inference.arithmetic import float32_product
 from simulator.inference.array_data import bind
@@ -57,7 +58,9 @@ def load_data(
         UserError: data that cannot be used, or preprocessing that does not fit them.
     """
     chosen = None if preprocess is None else get_preprocess(preprocess)
-    path = Path(name_or_path)
+    if not isinstance(labels, str | None):
+        raise UserError("is text", location="labels", value=labels)
+    path = Path(path_text(name_or_path, what="data"))
     if is_image_files(path):
         return _of_files(path, model, chosen, labels)
     data = _of_arrays(str(name_or_path), model, chosen)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from simulator.foundation import UserError
+from simulator.foundation.given_values import path_text
 from simulator.foundation.reading.foreign import decoding
 from simulator.foundation.resources import resolve_document
 from simulator.inference.batch_norm_folding import fold
@@ -255,7 +256,9 @@ def load_model(name_or_path: str | Path, *, sizes: Sizes | None = None) -> Model
         UserError: unreadable or not ONNX, weights missing or not finite, dimensions other than the batch left
             open, or operators (all named) that nobody here supports.
     """
-    path = resolve_document(str(name_or_path), "workloads", ".onnx", what="trained network")
+    path = resolve_document(
+        path_text(name_or_path, what="a model"), "workloads", ".onnx", what="trained network"
+    )
     if path.suffix.lower() != ".onnx":
         raise UserError("trained networks are ONNX files with weights", source=path, value=path.suffix)
     with decoding("a network that can be executed", source=path):

@@ -129,10 +129,12 @@ def get_preprocess(choice: str | Preprocess) -> Preprocess:
     Values of several channels follow one another: `scale=1/255,mean=0.5,0.5,0.5,std=0.25`.
 
     Raises:
-        UserError: an unknown preset or key, or a value that cannot be.
+        UserError: an unknown preset or key, a value that cannot be, or no text.
     """
     if isinstance(choice, Preprocess):
         return choice
+    if not isinstance(choice, str):
+        raise UserError("is text or a Preprocess", location="--preprocess", value=choice)
     fields: dict[str, list[str]] = {}
     chosen, key = Preprocess(), ""
     for place, part in enumerate(piece.strip() for piece in choice.split(",")):

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
-from simulator.foundation.proportion import wilson_interval
 from simulator.report import units
 from simulator.report.comparison import Comparison, Metric
 from simulator.report.components import cause_colours, cause_label, colours, in_order, label
 from simulator.report.figures import Figure, Point, Scatter, Series, StackedBars
-from simulator.report.intervals import FIGURE_OF_METRIC, ends_of
+from simulator.report.intervals import FIGURE_OF_METRIC
 from simulator.report.layer_differences import layer_differences
 from simulator.report.pareto import pareto_front
 from simulator.report.places import Place, gathered
+from simulator.report.point_figures import Ends, PointFigures
 from simulator.report.price_origin import MAC_LEGEND, MARKS, mac_is_estimated
 from simulator.report.result_figures import in_part
 from simulator.report.run_conditions import of_what
 from simulator.report.tabular import comparison_front, comparison_objectives
 from simulator.result import TOTAL, Result, sum_known
+
+MOST_DRAWN: Final = 5000
+"""Points of a chart; a chart of more is no clearer, and takes seconds and megabytes."""
 
 
 def comparison_figures(comparison: Comparison) -> list[Figure]:
@@ -52,64 +56,89 @@ def pareto_figures(comparison: Comparison) -> list[Figure]:
     if len(comparison.variants) < 2:
         return []
     names = _variants(comparison)
-    results = [variant.result for variant in comparison.variants]
-    return pareto_scatters(names, results, comparison_objectives(comparison), comparison_front(comparison))
+    figures = [PointFigures.of(variant.result) for variant in comparison.variants]
+    return pareto_scatters(names, figures, comparison_objectives(comparison), comparison_front(comparison))
 
 
 def pareto_scatters(
-    names: Sequence[str], results: Sequence[Result], objectives: Sequence[Metric], on_front: Sequence[bool]
+    names: Sequence[str],
+    points: Sequence[PointFigures],
+    objectives: Sequence[Metric],
+    on_front: Sequence[bool],
 ) -> list[Figure]:
-    """A figure for every pair of objectives; `names` and `on_front` run along `results`.
+    """A figure for every pair of objectives; `names` and `on_front` run along `points`.
 
-    Accuracies stand upright, and first. A result without one of a pair's figures has no point; a pair
-    without points has no figure.
+    Accuracies stand upright, and first. A point without one of a pair's figures is not drawn; a pair
+    without points has no figure. Of more than 5,000 points each 2nd, 3rd, ... is drawn, first of those that
+    are on no front; legend and text say how many.
     """
     told = ", ".join(metric.label for metric in objectives)
     figures = (
-        _pareto_scatter(x, y, names, results, on_front, told)
+        _pareto_scatter(x, y, names, points, on_front, told)
         for y, x in itertools.combinations(sorted(objectives, key=lambda metric: not metric.is_accuracy), 2)
     )
     return [figure for figure in figures if figure.points]
 
 
 def _pareto_scatter(
-    x: Metric, y: Metric, names: Sequence[str], results: Sequence[Result], on_front: Sequence[bool], told: str
+    x: Metric,
+    y: Metric,
+    names: Sequence[str],
+    figures: Sequence[PointFigures],
+    on_front: Sequence[bool],
+    told: str,
 ) -> Scatter:
-    x_scale, y_scale = x.column_scale(results), y.column_scale(results)
+    x_scale, y_scale = (metric.scale(each.value(metric) for each in figures) for metric in (x, y))
     points = []
-    for name, result, chosen in zip(names, results, on_front, strict=True):
-        x_value, y_value = x.read(result), y.read(result)
+    for name, each, chosen in zip(names, figures, on_front, strict=True):
+        x_value, y_value = each.value(x), each.value(y)
         if x_value is not None and y_value is not None:
-            ends = _ends(x, result, x_scale), _ends(y, result, y_scale)
+            ends = _ends(each.interval(x), x_scale), _ends(each.interval(y), y_scale)
             points.append(Point(name, x_value / x_scale.factor, y_value / y_scale.factor, chosen, *ends))
     front = pareto_front([(point.x, point.y) for point in points], [x.better, y.better])
     corners = sorted((point.x, point.y) for point, of_both in zip(points, front, strict=True) if of_both)
     line = tuple(dict.fromkeys(corners))
+    drawn, of_front, of_others = _drawn(points)
     return Scatter(
         f"pareto_{y.key}_{x.key}",
         f"{y.label.capitalize()} against {x.label}",
         f"Filled: no other is better in one of {told} without being worse in another."
-        f"{_of_bars(x, y, points)}{_of_estimates(results)}",
+        f"{_of_bars(x, y, drawn)}{_of_estimates(each.is_estimated for each in figures)}"
+        f"{f' Drawn are {len(drawn):,} of {len(points):,} points.' if len(drawn) < len(points) else ''}",
         _axis(x.label, x_scale),
         _axis(y.label, y_scale),
-        tuple(points),
+        tuple(drawn),
         line if len(line) > 1 else (),
         f"front of {y.label} and {x.label}",
-        "on the front",
-        "behind it",
+        f"on the front{of_front}",
+        f"behind it{of_others}",
         logarithmic=False,
-        named=tuple(sorted(range(len(points)), key=lambda place: not points[place].filled)),
+        named=tuple(sorted(range(len(drawn)), key=lambda place: not drawn[place].filled)),
     )
 
 
-def _ends(metric: Metric, result: Result, scale: units.Scale) -> tuple[float, float] | None:
+def _drawn(points: Sequence[Point]) -> tuple[list[Point], str, str]:
+    """The points that are drawn, in order, and behind a legend how many of the front and of the others."""
+    if len(points) <= MOST_DRAWN:
+        return list(points), "", ""
+    front = [place for place, point in enumerate(points) if point.filled]
+    others = [place for place, point in enumerate(points) if not point.filled]
+    kept_front = _each_nth(front, MOST_DRAWN // 2)
+    kept_others = _each_nth(others, MOST_DRAWN - len(kept_front))
+    counts = (
+        f" ({len(kept):,} of {len(all_):,})" if len(kept) < len(all_) else ""
+        for kept, all_ in ((kept_front, front), (kept_others, others))
+    )
+    return [points[place] for place in sorted(kept_front + kept_others)], next(counts), next(counts)
+
+
+def _each_nth(places: list[int], most: int) -> list[int]:
+    """The places, or each n-th of them with the least n that leaves no more than `most`."""
+    return places[:: max(1, -(-len(places) // most))]
+
+
+def _ends(ends: Ends | None, scale: units.Scale) -> Ends | None:
     """The interval of a figure in the unit of an axis; None where there is none."""
-    ends: tuple[float, float] | None = None
-    if metric.key in FIGURE_OF_METRIC:
-        ends = ends_of(result, FIGURE_OF_METRIC[metric.key])
-    elif metric.is_accuracy and result.accuracy is not None and result.accuracy.outcomes:
-        right = result.accuracy.outcomes
-        ends = wilson_interval(sum(right) / len(right), len(right))
     return None if ends is None else (ends[0] / scale.factor, ends[1] / scale.factor)
 
 
@@ -126,9 +155,9 @@ def _of_bars(x: Metric, y: Metric, points: Sequence[Point]) -> str:
     return f" Bars are intervals: {', '.join(told)}." if told else ""
 
 
-def _of_estimates(results: Sequence[Result]) -> str:
+def _of_estimates(are_estimated: Iterable[bool]) -> str:
     """What the mark on names means; empty where none has it."""
-    return f" {MARKS['estimate']} {MAC_LEGEND}." if any(map(mac_is_estimated, results)) else ""
+    return f" {MARKS['estimate']} {MAC_LEGEND}." if any(are_estimated) else ""
 
 
 def _variants_by_part(
@@ -156,7 +185,7 @@ def _variants_by_part(
     figure = StackedBars(
         keys[0],
         f"{title} by component",
-        f"{text}.{lacking}{_of_estimates([variant.result for variant in comparison.variants])}",
+        f"{text}.{lacking}{_of_estimates(mac_is_estimated(v.result) for v in comparison.variants)}",
         f"{title.lower()} [{scale.unit}]",
         in_part(_variants(comparison), totals),
         tuple(series.values()),

@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 Direction = Literal["lower", "higher"]
 
 
@@ -28,12 +31,18 @@ def pareto_front(points: Sequence[Sequence[float | None]], directions: Sequence[
     signs = [1.0 if direction == "lower" else -1.0 for direction in directions]
     costs = [_costs(point, signs) for point in points]
     known = sorted({cost for cost in costs if cost is not None})
-    front: list[tuple[float, ...]] = []
-    # In lexicographic order a point can only be beaten by one that came before it.
+    chosen: set[tuple[float, ...]] = set()
+    # In lexicographic order a point can only be beaten by one before it, which is no worse in the first
+    # objective; the others of the front so far stand in a row each.
+    front = np.empty((len(directions) - 1, 16))
     for cost in known:
-        if not any(_no_worse(better, cost) for better in front):
-            front.append(cost)
-    chosen = set(front)
+        found = len(chosen)
+        if found and _no_worse(front[:, :found], cost[1:]).any():
+            continue
+        if found == front.shape[1]:
+            front = np.concatenate([front, np.empty_like(front)], axis=1)
+        front[:, found] = cost[1:]
+        chosen.add(cost)
     return [cost in chosen for cost in costs]
 
 
@@ -46,5 +55,9 @@ def _costs(point: Sequence[float | None], signs: Sequence[float]) -> tuple[float
     return tuple(costs)
 
 
-def _no_worse(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return all(a <= b for a, b in zip(one, other, strict=True))
+def _no_worse(front: NDArray[np.float64], cost: Sequence[float]) -> NDArray[np.bool_]:
+    """Which columns are no worse than a cost in every row."""
+    found = np.ones(front.shape[1], dtype=np.bool_)
+    for row, value in zip(front, cost, strict=True):
+        found &= row <= value
+    return found

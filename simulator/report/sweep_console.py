@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from simulator.report.comparison import METRICS
@@ -17,6 +18,7 @@ _SHOWN = ("latency_ms", "energy_pj", "power_mw", "area_um2", "tops_per_w", "top1
 _NAMES = "point"
 _SHORTEST_NAME = 16
 _MOST_REASONS = 8
+_MOST_ROWS = 100
 
 
 def render_summary(summary: SweepSummary, name: str, console: Console) -> None:
@@ -28,14 +30,15 @@ def render_summary(summary: SweepSummary, name: str, console: Console) -> None:
     told = ", ".join(metric.label for metric in summary.objectives)
     unpriced = ", ".join(metric.label for metric in summary.left_out if metric.follows_prices)
     left_out = f" ({unpriced}: {NOT_PRICED})" if unpriced else ""
-    groups = dict.fromkeys((entry.network, entry.batch) for entry in entries if entry.result)
-    for network, batch in groups if told else ():
-        front = [e for e in summary.front if (e.network, e.batch) == (network, batch)]
-        of = sum((e.network, e.batch) == (network, batch) for e in entries if e.result)
+    groups = Counter(entry.group for entry in entries if entry.figures)
+    for (network, batch), of in groups.items() if told else ():
+        front = [entry for entry in summary.front if entry.group == (network, batch)]
         title = network if batch is None else f"{network}, batch {batch}"
         page.heading(title, f"Pareto front of {told}{left_out}: {len(front)} of {of} points")
         if front:
-            _front(page, front)
+            _front(page, front[:_MOST_ROWS])
+        if len(front) > _MOST_ROWS:
+            page.line(f"and {len(front) - _MOST_ROWS:,} more on the front (--csv and --json have all)")
     if not told and done:
         lacking = ", ".join(metric.label for metric in summary.left_out)
         page.line(f"No front: no point has {lacking}; choose others, such as --objective latency_ms")
@@ -56,7 +59,7 @@ def _not_priced(page: Page, reasons: dict[str, int], points: int) -> None:
 
 def _front(page: Page, front: list[SweepEntry]) -> None:
     """The points of a front by name, or by number with the names below where a name would break in a word."""
-    names = [entry.name for entry in front]
+    names = [entry.point.short_label for entry in front]
     table = _front_table(page, front, names)
     if not breaks_a_name(table, page.width):
         page.line(table)
@@ -72,20 +75,19 @@ def _front(page: Page, front: list[SweepEntry]) -> None:
 
 
 def _front_table(page: Page, front: list[SweepEntry], names: list[str]) -> Table:
-    results = [entry.result for entry in front if entry.result is not None]
+    found = [
+        (name, entry.figures) for name, entry in zip(names, front, strict=True) if entry.figures is not None
+    ]
     metrics = [
         m
         for m in METRICS
-        if m.key in _SHOWN and (m.follows_prices or any(m.read(r) is not None for r in results))
+        if m.key in _SHOWN and (m.follows_prices or any(f.value(m) is not None for _, f in found))
     ]
-    scales = [metric.column_scale(results) for metric in metrics]
+    scales = [metric.scale(figures.value(metric) for _, figures in found) for metric in metrics]
     heads = (f"{metric.label}\n{scale.unit}" for metric, scale in zip(metrics, scales, strict=True))
     table = page.table([(_NAMES, "left"), *((head, "right") for head in heads)])
     table.columns[0].min_width = min(_SHORTEST_NAME, max(map(len, [_NAMES, *names])))
-    for name, entry in zip(names, front, strict=True):
-        if entry.result is None:
-            continue
-        values = [metric.read(entry.result) for metric in metrics]
-        figures = (m.show(scale, v) for m, v, scale in zip(metrics, values, scales, strict=True))
-        table.add_row(page.text(name), *map(page.text, figures))
+    for name, figures in found:
+        cells = (m.show(scale, figures.value(m)) for m, scale in zip(metrics, scales, strict=True))
+        table.add_row(page.text(name), *map(page.text, cells))
     return table

@@ -4,47 +4,71 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from simulator.foundation import UserError
-from simulator.report.accuracy import above
 from simulator.report.comparison import METRICS, Metric
 from simulator.report.comparison_figures import pareto_scatters
 from simulator.report.figures import Figure
 from simulator.report.pareto import pareto_front
-from simulator.report.price_origin import mac_is_estimated, marked
-from simulator.report.tabular import Row, points_columns, usable_objectives, why_not_priced
-from simulator.report.unpriced import reasons
-from simulator.result import Result
+from simulator.report.point_figures import PointFigures
+from simulator.report.price_origin import marked
+from simulator.report.tabular import Row, points_columns, usable_objectives
 
 SUMMARY_SCHEMA_VERSION = 1
 
 
+class NamedPoint(Protocol):
+    """A point of a sweep, by its names."""
+
+    @property
+    def network(self) -> str:
+        """Its network's name or file."""
+        ...
+
+    @property
+    def batch(self) -> int | None:
+        """Inferences at once; None: the network's own."""
+        ...
+
+    @property
+    def short_label(self) -> str:
+        """The point without its network."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """The point in one line."""
+        ...
+
+    @property
+    def coordinates(self) -> Mapping[str, Any]:
+        """What tells the point from the others, by column name."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SweepEntry:
-    """A point with its result, or with the reason why it has none.
+    """A point with the figures of its result, or with the reason why it has none.
 
     Attributes:
-        network: its name or file.
-        batch: inferences at once; None: the network's own.
-        name: the point without its network.
-        label: the point in one line.
-        coordinates: what tells the point from the others, by column name.
-        result: None where there is none.
+        point: its names.
+        figures: of its result; None where there is none.
         problem: why there is none.
         on_front: whether it is on its network's Pareto front.
     """
 
-    network: str
-    batch: int | None
-    name: str
-    label: str
-    coordinates: Mapping[str, Any]
-    result: Result | None
+    point: NamedPoint
+    figures: PointFigures | None
     problem: str | None
     on_front: bool = False
+
+    @property
+    def group(self) -> tuple[str, int | None]:
+        """Network and batch: points of a group are compared with each other."""
+        return self.point.network, self.point.batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +85,7 @@ class SweepSummary:
     @property
     def failures(self) -> list[SweepEntry]:
         """Points without a result."""
-        return [entry for entry in self.entries if entry.result is None]
+        return [entry for entry in self.entries if entry.figures is None]
 
     @property
     def front(self) -> list[SweepEntry]:
@@ -71,57 +95,63 @@ class SweepSummary:
     @property
     def not_priced(self) -> dict[str, int]:
         """Each reason why something is not priced, and in how many points."""
-        told = Counter(line for entry in self.entries if entry.result for line in reasons(entry.result))
+        told = Counter(line for entry in self.entries if entry.figures for line in entry.figures.reasons)
         return dict(told)
 
-    def rows(self) -> list[Row]:
-        """Coordinates, figures and place of every point; missing values are None.
+    def rows(self) -> Iterator[Row]:
+        """Coordinates, figures and place of every point, one after the other; missing values are None.
 
         Accuracies also have the points above that of the network's first point with a result, with the 95 %
         interval on the same images.
         """
-        first: dict[tuple[str, int | None], Result] = {}
-        rows = []
-        for entry in self.entries:
-            key = (entry.network, entry.batch)
-            if entry.result is not None:
-                first.setdefault(key, entry.result)
-            rows.append(_row(entry, first.get(key)))
-        return rows
+        return map(_row, self.entries)
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of all rows: those of the first, then coordinates that only later points have."""
+        names = dict.fromkeys(_row(self.entries[0]) if self.entries else ())
+        return list(names | dict.fromkeys(name for e in self.entries for name in e.point.coordinates))
 
     @property
     def warnings(self) -> dict[str, int]:
         """Each warning of points that ran tensors, and of how many points it is."""
-        ran = [entry.result for entry in self.entries if entry.result and entry.result.accuracy]
-        return dict(Counter(warning for result in ran for warning in result.warnings))
+        ran = [entry.figures for entry in self.entries if entry.figures and entry.figures.has_accuracy]
+        return dict(Counter(warning for figures in ran for warning in figures.warnings))
 
-    def to_json(self, name: str) -> str:
-        """The summary as JSON text; the same results give the same text."""
-        document = {
+    def json_pieces(self, name: str) -> Iterator[str]:
+        """The summary as JSON text, a point after the other; the same results give the same text."""
+        head = {
             "schema_version": SUMMARY_SCHEMA_VERSION,
             "name": name,
             "objectives": [metric.key for metric in self.objectives],
-            "points": self.rows(),
+            "points": [],
         }
-        return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+        yield json.dumps(head, indent=1, ensure_ascii=False).removesuffix("]\n}")
+        for place, row in enumerate(self.rows()):
+            text = json.dumps(row, indent=1, ensure_ascii=False).replace("\n", "\n  ")
+            yield f"{',' if place else ''}\n  {text}"
+        yield f"{chr(10) + ' ' if self.entries else ''}]\n}}\n"
+
+    def to_json(self, name: str) -> str:
+        """The whole of `json_pieces`."""
+        return "".join(self.json_pieces(name))
 
     def figures(self) -> dict[str, list[Figure]]:
         """By network, a figure for every pair of objectives."""
         figures: dict[str, list[Figure]] = {}
-        for network in dict.fromkeys(entry.network for entry in self.entries):
-            found = [e for e in self.entries if e.result is not None and e.network == network]
+        for network in dict.fromkeys(entry.point.network for entry in self.entries):
+            found = [
+                (entry, entry.figures)
+                for entry in self.entries
+                if entry.figures is not None and entry.point.network == network
+            ]
             figures[network] = pareto_scatters(
-                [_marked_name(entry) for entry in found],
-                [entry.result for entry in found if entry.result is not None],
+                [marked(e.point.short_label, "estimate" if f.is_estimated else None) for e, f in found],
+                [each for _, each in found],
                 self.objectives,
-                [entry.on_front for entry in found],
+                [entry.on_front for entry, _ in found],
             )
         return figures
-
-
-def _marked_name(entry: SweepEntry) -> str:
-    estimated = entry.result is not None and mac_is_estimated(entry.result)
-    return marked(entry.name, "estimate" if estimated else None)
 
 
 def summary_of(entries: Sequence[SweepEntry], objectives: Sequence[str]) -> SweepSummary:
@@ -136,7 +166,8 @@ def summary_of(entries: Sequence[SweepEntry], objectives: Sequence[str]) -> Swee
         UserError: an unknown objective.
     """
     wanted = find_metrics(objectives)
-    chosen = tuple(usable_objectives(wanted, [entry.result for entry in entries if entry.result]))
+    found = [entry.figures for entry in entries if entry.figures]
+    chosen = tuple(usable_objectives({metric: [each.value(metric) for each in found] for metric in wanted}))
     left_out = tuple(metric for metric in wanted if metric not in chosen)
     return SweepSummary(tuple(_with_fronts(entries, chosen)), chosen, left_out)
 
@@ -153,37 +184,35 @@ def find_metrics(keys: Sequence[str]) -> list[Metric]:
 def _with_fronts(entries: Sequence[SweepEntry], objectives: Sequence[Metric]) -> list[SweepEntry]:
     """Each network has a front of its own: totals of different networks answer different questions."""
     flags: dict[int, bool] = {}
-    for network in dict.fromkeys((entry.network, entry.batch) for entry in entries):
-        places = [i for i, e in enumerate(entries) if (e.network, e.batch) == network]
-        values = [_values(entries[place].result, objectives) for place in places]
+    groups: dict[tuple[str, int | None], list[int]] = {}
+    for place, entry in enumerate(entries):
+        groups.setdefault(entry.group, []).append(place)
+    for places in groups.values():
+        values = [_values(entries[place].figures, objectives) for place in places]
         flags |= dict(zip(places, pareto_front(values, [m.better for m in objectives]), strict=True))
     return [
-        replace(entry, on_front=flags[place] and entry.result is not None)
+        replace(entry, on_front=flags[place] and entry.figures is not None)
         for place, entry in enumerate(entries)
     ]
 
 
-def _values(result: Result | None, objectives: Sequence[Metric]) -> list[float | None]:
-    return [None if result is None else metric.read(result) for metric in objectives]
+def _values(figures: PointFigures | None, objectives: Sequence[Metric]) -> list[float | None]:
+    return [None if figures is None else figures.value(metric) for metric in objectives]
 
 
-def _row(entry: SweepEntry, first: Result | None) -> Row:
-    result = entry.result
-    row: Row = dict(entry.coordinates)
-    accuracy = None if result is None else result.accuracy
-    row["policy"] = None if accuracy is None else accuracy.policy
-    row["images"] = None if accuracy is None else accuracy.images
+def _row(entry: SweepEntry) -> Row:
+    found = entry.figures
+    row: Row = dict(entry.point.coordinates)
+    row["policy"] = None if found is None else found.policy
+    row["images"] = None if found is None else found.images
     for metric in METRICS:
-        row[metric.key] = None if result is None else metric.read(result)
+        value = row[metric.key] = None if found is None else found.value(metric)
         if metric.is_accuracy:
-            difference = None
-            if result is not None and first is not None and metric.read(result) is not None:
-                difference = above(result, first)
-            row |= points_columns(metric.key, difference)
-    row["utilization"] = None if result is None else result.totals.utilization
-    row["mac_is_estimated"] = None if result is None else mac_is_estimated(result)
+            row |= points_columns(metric.key, None if found is None or value is None else found.above_first)
+    row["utilization"] = None if found is None else found.utilization
+    row["mac_is_estimated"] = None if found is None else found.is_estimated
     row["on_pareto_front"] = entry.on_front
-    row["not_priced"] = None if result is None else why_not_priced(result)
-    row["warnings"] = None if accuracy is None or result is None else "; ".join(result.warnings)
+    row["not_priced"] = None if found is None else "; ".join(found.reasons) or None
+    row["warnings"] = "; ".join(found.warnings) if found is not None and found.has_accuracy else None
     row["problem"] = entry.problem
     return row

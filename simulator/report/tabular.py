@@ -100,19 +100,20 @@ def points_columns(key: str, difference: PairedDifference | None) -> Row:
 def comparison_objectives(comparison: Comparison) -> list[Metric]:
     """What the Pareto front is taken over: energy and area, and accuracy when every variant has it."""
     metrics = [metric for metric in comparison.metrics if metric.key in _OBJECTIVES]
-    return usable_objectives(metrics, [variant.result for variant in comparison.variants])
+    results = [variant.result for variant in comparison.variants]
+    return usable_objectives({metric: [metric.read(result) for result in results] for metric in metrics})
 
 
-def usable_objectives(metrics: Sequence[Metric], results: Sequence[Result]) -> list[Metric]:
-    """Those of some metrics that results can be compared by.
+def usable_objectives(figures: Mapping[Metric, Sequence[float | None]]) -> list[Metric]:
+    """Those of some metrics that results can be compared by, whose figures stand beside them.
 
     A figure that follows prices is one as long as some result has it: results without a price take no part
     in a front. Others are one only when every result has them.
     """
     return [
         metric
-        for metric in metrics
-        if (any if metric.follows_prices else all)(metric.read(result) is not None for result in results)
+        for metric, values in figures.items()
+        if (any if metric.follows_prices else all)(value is not None for value in values)
     ]
 
 
@@ -141,7 +142,11 @@ def comparison_json(comparison: Comparison, failures: Mapping[str, str] | None =
 
 def rows_csv(rows: Sequence[Row]) -> str:
     """Rows as CSV text with a header line; missing values are empty fields."""
-    columns = list(dict.fromkeys(column for row in rows for column in row))
+    return rows_csv_of(list(dict.fromkeys(column for row in rows for column in row)), rows)
+
+
+def rows_csv_of(columns: Sequence[str], rows: Iterable[Row]) -> str:
+    """Rows as CSV text with a header line of these columns; missing values are empty fields."""
     return csv_text(columns, ([row.get(column, "") for column in columns] for row in rows))
 
 

@@ -13,6 +13,7 @@ from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
 from simulator.foundation.code_version import code_version
 from simulator.foundation.defects import DefectError
+from simulator.foundation.given_values import override_values
 from simulator.inference.overflow_counts import SumsOutside
 from simulator.inference.run_inference import InferenceResult
 from simulator.measured_runs import Tensors, layer_arithmetic, measure_on_images
@@ -95,7 +96,8 @@ def compare_spread(
             that cannot be used. What is wrong with a single variant is told in `failures` instead.
     """
     choices: Sequence[MacChoice | None] = macs or (None,)
-    points = [SweepPoint(network, arch, mac, batch, overrides or {}) for arch in archs for mac in choices]
+    given = override_values(overrides)
+    points = [SweepPoint(network, arch, mac, batch, given) for arch in archs for mac in choices]
     planned = plan(points, skip_unsupported=skip_unsupported, sizes=sizes, tensors=tensors)
     names = [variant_name(point) for point in points]
     source = InferenceSource(

@@ -32,8 +32,13 @@ _CLOSE_TIMEOUT_S: Final = 2
 
 _ASK_EVERY_S: Final = 2
 _ANSWER_TIMEOUT_S: Final = 3
-_LONGEST_SILENCE_S: Final = 6
-"""A scheduler that has not answered for so long is gone: noticed within 15 s, asking included."""
+_ASK_AGAIN_AFTER_S: Final = 0.5
+_LONGEST_SILENCE_S: Final = 9
+"""A scheduler that has not answered for so long is gone: noticed within 15 s, asking included. A busy one may
+take some seconds."""
+
+LONGEST_WITHOUT_WORKERS_S: Final = 60
+"""A cluster that has lost its workers gets new ones in that time, or is told to have none."""
 
 _MOST_NAMED: Final = 3
 
@@ -173,7 +178,7 @@ def dask_cluster(address: str) -> Iterator[Workers]:
             ) from error
         try:
             scheduler = _Scheduler(client, address)
-            count = scheduler.threads()
+            count = scheduler.first_threads()
             if not count:
                 raise UserError("the Dask cluster has no workers", source="--dask", value=address)
             scheduler.require_same_code()
@@ -232,6 +237,7 @@ class _Scheduler:
         self._client = client
         self._address = address
         self._asked_s = self._answered_s = time.monotonic()
+        self._without_workers_since_s: float | None = None
 
     def threads(self) -> int:
         """Threads of all workers. Raises UserError where the scheduler does not answer."""
@@ -243,40 +249,79 @@ class _Scheduler:
             raise self._gone() from error
         return sum(answer.values())
 
+    def first_threads(self) -> int:
+        """As `threads`, asked again for some seconds: a scheduler that has just begun may be busy."""
+        while True:
+            try:
+                return self.threads()
+            except UserError:
+                if time.monotonic() - self._answered_s > _LONGEST_SILENCE_S:
+                    raise
+            time.sleep(_ASK_AGAIN_AFTER_S)
+
     def require_alive(self) -> None:
-        """Refuse to go on where the scheduler has not answered for some seconds. Raises UserError."""
+        """Refuse to go on where the scheduler has not answered, or has had no workers, for long.
+
+        Raises:
+            UserError: either of them.
+        """
         now_s = time.monotonic()
         if now_s - self._asked_s < _ASK_EVERY_S:
             return
         try:
-            self.threads()
-            self._answered_s = time.monotonic()
+            threads = self.threads()
         except UserError:
             if time.monotonic() - self._answered_s > _LONGEST_SILENCE_S:
                 raise
+            threads = None
         self._asked_s = time.monotonic()
+        if threads is None:
+            return
+        self._answered_s = self._asked_s
+        if threads:
+            self._without_workers_since_s = None
+        elif self._without_workers_since_s is None:
+            self._without_workers_since_s = self._asked_s
+        elif self._asked_s - self._without_workers_since_s > LONGEST_WITHOUT_WORKERS_S:
+            raise UserError(
+                f"the Dask cluster has had no workers for {LONGEST_WITHOUT_WORKERS_S:.0f} s; what is"
+                " finished is kept",
+                source="--dask",
+                value=self._address,
+                allowed="running again, once workers are there",
+            )
 
     def require_same_code(self) -> None:
         """Refuse workers that run other code than this process. Raises UserError, which names them."""
-        try:
-            versions: dict[str, Any] = self._client.run(code_version, on_error="return")
-        except Exception as error:  # a worker without this package cannot even read the question
-            raise UserError(
-                "workers of the Dask cluster cannot run this package",
-                source="--dask",
-                value=cut(str(error), 100),
-                allowed=f"workers with {code_version()}",
-            ) from error
+        # Workers that are lost while they are asked are no matter: others do their jobs, or there are none.
+        answers = {worker: got for worker, got in self._versions().items() if not isinstance(got, OSError)}
         others = sorted(
-            f"{worker} has {version}" for worker, version in versions.items() if version != code_version()
+            f"{worker} has {version}" for worker, version in answers.items() if version != code_version()
         )
         if others:
             raise UserError(
-                f"{len(others)} of {len(versions)} workers of the Dask cluster run other code:"
+                f"{len(others)} of {len(answers)} workers of the Dask cluster run other code:"
                 f" {'; '.join(cut(other, 150) for other in others[:_MOST_NAMED])}",
                 source="--dask",
                 allowed=f"workers with {code_version()}",
             )
+
+    def _versions(self) -> dict[str, Any]:
+        """What each worker says its code is; asked again where one was lost meanwhile. Raises UserError."""
+        ends_s = time.monotonic() + _LONGEST_SILENCE_S
+        while True:
+            try:
+                found: dict[str, Any] = self._client.run(code_version, on_error="return")
+                return found
+            except Exception as error:  # a worker without this package cannot even read the question
+                if not isinstance(error, OSError) or time.monotonic() > ends_s:
+                    raise UserError(
+                        "workers of the Dask cluster cannot run this package",
+                        source="--dask",
+                        value=cut(str(error), 100),
+                        allowed=f"workers with {code_version()}",
+                    ) from error
+            time.sleep(_ASK_AGAIN_AFTER_S)
 
     def _gone(self) -> UserError:
         return UserError(

@@ -12,9 +12,11 @@ from functools import cache
 from simulator.arch import ArchConfig
 from simulator.cost.run_prices import PriceBook
 from simulator.foundation import UserError
+from simulator.foundation.callbacks import Progress
 from simulator.foundation.code_version import code_version
 from simulator.foundation.reading.content import sha256_of
 from simulator.foundation.reading.limits import LARGEST_ARCHIVE_BYTES
+from simulator.foundation.whole_numbers import is_whole
 from simulator.measured_runs import Tensors, tensor_files
 from simulator.numerics import get_mac
 from simulator.numerics.mac_setting import mac_setting
@@ -80,45 +82,122 @@ def plan(
         UserError: a network that cannot be loaded, as every point with it would fail alike, an unknown
             policy, or one for a MAC that no point has.
     """
-    networks: dict[tuple[str, int | None], Network] = {}
-    if tensors is not None:
-        _require_policies(tensors)
+    planner = Planner(skip_unsupported=skip_unsupported, sizes=sizes, tensors=tensors)
     planned: list[Job | UserError] = []
-    macs: set[str] = set()
     for point in points:
-        name = (point.network, point.batch)
-        if name not in networks:
-            networks[name] = load_workload(
-                point.network, batch=point.batch, skip_unsupported=skip_unsupported, sizes=sizes
-            )
+        network = planner.network_of(point)
         try:
-            mac = None if point.mac is None else mac_setting(point.mac)
-            arch = configure(point.arch, {"array.mac": mac, **point.overrides})
-            macs |= mac_names(arch)
-            trained = None
-            if tensors is not None:
-                trained = TrainedNetwork(point.network, tensors.of_macs(mac_names(arch)), point.batch, sizes)
-            tensors_here = trained.tensors if trained is not None else None
-            made_from = origin(
-                arch,
-                point.network,
-                batch=point.batch,
-                skip_unsupported=skip_unsupported,
-                sizes=sizes,
-                tensors=tensors_here,
-            )
-            planned.append(make_job(networks[name], arch, point.label, made_from, trained))
+            planned.append(planner.job(point, network))
         except UserError as error:
             planned.append(error)
-    for name_of_mac, policy in tensors.policies if tensors is not None else ():
-        if macs and name_of_mac not in macs:
-            raise UserError(
-                "is a policy for a MAC that no variant has",
-                location="policy",
-                value=f"{name_of_mac}={policy}",
-                candidates=macs,
-            )
+    planner.require_policies_used()
     return planned
+
+
+def plan_keys(
+    points: Iterable[SweepPoint],
+    *,
+    skip_unsupported: bool = False,
+    tensors: Tensors | None = None,
+    progress: Progress | None = None,
+    total: int = 0,
+) -> list[KeyedPoint | UserError]:
+    """As `plan`, for any number of points: their jobs are not kept, but made again when they run.
+
+    `progress` is called after every point with how many of `total` are planned. Raises as `plan`.
+    """
+    planner = Planner(skip_unsupported=skip_unsupported, sizes=None, tensors=tensors)
+    planned: list[KeyedPoint | UserError] = []
+    for number, point in enumerate(points, 1):
+        network = planner.network_of(point)
+        try:
+            planned.append(KeyedPoint(planner.job(point, network).key, point, planner))
+        except UserError as error:
+            planned.append(error.alone())
+        if progress is not None:
+            progress("points to plan", number, total)
+    planner.require_policies_used()
+    return planned
+
+
+class Planner:
+    """Makes the jobs of points; every network is loaded once.
+
+    Raises:
+        UserError: an unknown policy.
+    """
+
+    def __init__(self, *, skip_unsupported: bool, sizes: Sizes | None, tensors: Tensors | None) -> None:
+        self._skip_unsupported, self._sizes, self._tensors = skip_unsupported, sizes, tensors
+        self._networks: dict[tuple[str, int | None], Network] = {}
+        self._macs: set[str] = set()
+        if tensors is not None:
+            _require_policies(tensors)
+
+    def network_of(self, point: SweepPoint) -> Network:
+        """The network of a point. Raises UserError where it cannot be loaded."""
+        if point.batch is not None and not is_whole(point.batch):
+            raise UserError("must be a whole number", location="batch", value=point.batch)
+        name = (point.network, point.batch)
+        if name not in self._networks:
+            self._networks[name] = load_workload(
+                point.network,
+                batch=point.batch,
+                skip_unsupported=self._skip_unsupported,
+                sizes=self._sizes,
+            )
+        return self._networks[name]
+
+    def job(self, point: SweepPoint, network: Network) -> Job:
+        """The job of a point with its network. Raises UserError for an architecture that cannot be."""
+        mac = None if point.mac is None else mac_setting(point.mac)
+        arch = configure(point.arch, {"array.mac": mac, **point.overrides})
+        self._macs |= mac_names(arch)
+        trained = None
+        if self._tensors is not None:
+            tensors = self._tensors.of_macs(mac_names(arch))
+            trained = TrainedNetwork(point.network, tensors, point.batch, self._sizes)
+        made_from = origin(
+            arch,
+            point.network,
+            batch=point.batch,
+            skip_unsupported=self._skip_unsupported,
+            sizes=self._sizes,
+            tensors=None if trained is None else trained.tensors,
+        )
+        return make_job(network, arch, point.label, made_from, trained)
+
+    def require_policies_used(self) -> None:
+        """Refuse a policy for a MAC that no point has. Raises UserError."""
+        for name, policy in self._tensors.policies if self._tensors is not None else ():
+            if self._macs and name not in self._macs:
+                raise UserError(
+                    "is a policy for a MAC that no variant has",
+                    location="policy",
+                    value=f"{name}={policy}",
+                    candidates=self._macs,
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedPoint:
+    """A planned point of which the key is kept: its job is made again when it runs."""
+
+    key: str
+    point: SweepPoint
+    planner: Planner
+
+    @property
+    def label(self) -> str:
+        """The point in one line."""
+        return self.point.label
+
+    def job(self) -> Job:
+        """The job. Raises UserError where it cannot be made any more, or is another one by now."""
+        job = self.planner.job(self.point, self.planner.network_of(self.point))
+        if job.key != self.key:
+            raise UserError("a file of this point has changed since the sweep began", source=self.label)
+        return job
 
 
 def _require_policies(tensors: Tensors) -> None:

@@ -13,7 +13,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Advance, Progress
 from simulator.sweep.executors import Workers
-from simulator.sweep.jobs import Job, JobOutcome, run_job
+from simulator.sweep.jobs import Job, JobOutcome, KeyedPoint, run_job
 from simulator.sweep.store import PointStore, SweepStore
 
 _JOBS_IN_HAND_PER_WORKER = 2
@@ -48,14 +48,18 @@ AfterFailure = Literal["go on", "stop"]
 
 
 def run_stored(
-    jobs: Sequence[Job], store: SweepStore, workers: Workers, *, progress: Progress | None = None
+    jobs: Sequence[Job | KeyedPoint],
+    store: SweepStore,
+    workers: Workers,
+    *,
+    progress: Progress | None = None,
 ) -> dict[str, str]:
     """Simulate every job that the store has no result of; see `run_kept`."""
     return run_kept(
         jobs,
         store,
         workers,
-        lambda job: workers.executor.submit(run_job, job),
+        lambda job: workers.executor.submit(run_job, job.job() if isinstance(job, KeyedPoint) else job),
         what="points",
         progress=progress,
     )
@@ -93,8 +97,9 @@ def run_kept(
             gone; what is finished is kept.
     """
     unique = {job.key: job for job in jobs}
-    store.require_sound(unique)
     waiting = deque(job for job in unique.values() if not store.finished(job.key))
+    if waiting:  # what is damaged is told before anything is computed; a store that has all is read next
+        store.require_sound(unique)
     done = len(unique) - len(waiting)
     tell = None if progress is None else partial(progress, what)
     run = _Run(store, workers, submit, total=len(unique), done=done, tell=tell)

@@ -8,6 +8,7 @@ from typing import Any
 
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
+from simulator.foundation.given_values import override_values
 from simulator.measured_runs import Tensors
 from simulator.numerics.mac_setting import MacChoice, mac_label
 from simulator.result import Result
@@ -63,7 +64,8 @@ def compare(
             a single variant is told in `failures` instead.
     """
     choices: Sequence[MacChoice | None] = macs or (None,)
-    points = [SweepPoint(network, arch, mac, batch, overrides or {}) for arch in archs for mac in choices]
+    given = override_values(overrides)
+    points = [SweepPoint(network, arch, mac, batch, given) for arch in archs for mac in choices]
     planned = plan(points, skip_unsupported=skip_unsupported, sizes=sizes, tensors=tensors)
     ready = [job for job in planned if isinstance(job, Job)]
     outcomes = dict(zip((job.key for job in ready), _run(ready, jobs, progress), strict=True))

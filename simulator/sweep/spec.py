@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simulator.foundation.documents import load_yaml, validate
+from simulator.foundation.given_values import path_text
 from simulator.foundation.resources import relative_to
 from simulator.measured_runs import Tensors
 from simulator.numerics.mac_setting import MacChoice, mac_label
@@ -137,12 +138,13 @@ class SweepPoint:
         )
 
 
-def load_spec(path: Path) -> SweepSpec:
+def load_spec(path: str | Path) -> SweepSpec:
     """The sweep that a YAML file describes; paths of price tables are relative to it.
 
     Raises:
         UserError: unreadable, an unknown key, a field without values, or more points than `MAX_POINTS`.
     """
+    path = Path(path_text(path, what="the description of a sweep"))
     spec = validate(SweepSpec, load_yaml(path), source=path)
     grid = dict(spec.grid)
     if _TABLES in grid:

@@ -22,7 +22,7 @@ from typing import Final, Self
 from simulator.foundation import UserError
 from simulator.foundation.files import PART, append_text, prepare_folder, remove_file, write_text
 from simulator.foundation.messages import one_line
-from simulator.foundation.reading.content import exists, is_file, names_in, read_text, reason_of
+from simulator.foundation.reading.content import exists, is_file, is_folder, names_in, read_text, reason_of
 from simulator.foundation.reading.json_documents import load_json
 from simulator.foundation.reading.limits import LARGEST_JSON_BYTES
 from simulator.result import Result, load_result
@@ -79,6 +79,10 @@ class PointStore:
         self.kind = kind
         self._points = folder / kind.folder
         marker = folder / _MARKER
+        if exists(folder) and not is_folder(folder):
+            raise UserError(
+                f"is a file, not the folder of a {kind.name}", source=folder, allowed="a new or empty folder"
+            )
         if not exists(marker):
             self._require_no_other_files()
             prepare_folder(folder)

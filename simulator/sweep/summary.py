@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from simulator.foundation import UserError
+from simulator.report.point_figures import PointFigures
 from simulator.report.sweep_summary import SweepEntry, SweepSummary, summary_of
 from simulator.result import Result
-from simulator.sweep.jobs import Job
+from simulator.sweep.runner import Keyed
 from simulator.sweep.spec import SweepPoint
 from simulator.sweep.store import SweepStore
 
@@ -16,7 +17,7 @@ DEFAULT_OBJECTIVES = ("energy_pj", "area_um2", "top1")
 
 def summarize(
     points: Sequence[SweepPoint],
-    jobs: Sequence[Job | UserError],
+    jobs: Sequence[Keyed | UserError],
     store: SweepStore,
     failures: Mapping[str, str],
     objectives: Sequence[str] = DEFAULT_OBJECTIVES,
@@ -25,7 +26,7 @@ def summarize(
 
     Args:
         points: the sweep's points.
-        jobs: what they were planned as, in the same order.
+        jobs: what they were planned as, in the same order; a point that cannot be is an error.
         store: where their results are.
         failures: by key, why a job has no result.
         objectives: metric keys; one that some result has no data for is left out, and so is a figure that
@@ -34,19 +35,18 @@ def summarize(
     Raises:
         UserError: a corrupted store, or an unknown objective.
     """
-    results = {
-        job.key: store.result(job.key) for job in jobs if isinstance(job, Job) and store.finished(job.key)
-    }
-    entries = [
-        _entry(point, None, str(job))
-        if isinstance(job, UserError)
-        else _entry(point, results.get(job.key), failures.get(job.key))
-        for point, job in zip(points, jobs, strict=True)
-    ]
+    entries = []
+    first: dict[tuple[str, int | None], Result] = {}
+    known: dict[str, PointFigures] = {}
+    for point, job in zip(points, jobs, strict=True):
+        if isinstance(job, UserError):
+            entries.append(SweepEntry(point, None, str(job)))
+            continue
+        # A result is large, and only its figures are kept; that of a group's first point is compared with.
+        if job.key not in known and store.finished(job.key):
+            result = store.result(job.key)
+            reference = first.setdefault((point.network, point.batch), result)
+            known[job.key] = PointFigures.of(result, reference)
+        figures = known.get(job.key)
+        entries.append(SweepEntry(point, figures, failures.get(job.key)))
     return summary_of(entries, objectives)
-
-
-def _entry(point: SweepPoint, result: Result | None, problem: str | None) -> SweepEntry:
-    return SweepEntry(
-        point.network, point.batch, point.short_label, point.label, point.coordinates, result, problem
-    )

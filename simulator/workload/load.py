@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from simulator.foundation import UserError
+from simulator.foundation.given_values import path_text
 from simulator.foundation.reading.foreign import decoding
 from simulator.foundation.resources import resolve_document
 from simulator.workload.batching import with_batch
@@ -34,7 +35,8 @@ def load_network(
     Raises:
         UserError: unknown name (the nearest one is suggested), unreadable or wrong file, impossible batch.
     """
-    path = resolve_document(str(name_or_path), "workloads", ".yaml", ".onnx", what="network")
+    name = path_text(name_or_path, what="a network")
+    path = resolve_document(name, "workloads", ".yaml", ".onnx", what="network")
     suffix = path.suffix.lower()
     if suffix in (".yaml", ".yml"):
         network = read_network(path)

@@ -7,6 +7,7 @@ import pytest
 
 from simulator.array import Grid
 from simulator.array import signals as sig
+from simulator.numerics import get_mac
 from tests.reference.grid import Add, OutputStationary, Sum, WeightStationary
 from tests.reference.mac import Fixed
 
@@ -82,3 +83,20 @@ def test_the_numpy_grid_equals_the_compiled_one(monkeypatch: pytest.MonkeyPatch)
         assert compiled.is_compiled
         assert not plain.is_compiled
         assert np.array_equal(compiled.run(a, w, control), plain.run(a, w, control)), name
+
+
+@pytest.mark.parametrize("name", ["fp16", "fp8_fp16"])
+def test_subnormal_partial_sums_at_the_pins_count_as_the_mac_counts_them(name: str) -> None:
+    """fp16 flushes them to zeros of their sign, fp8_fp16 keeps them; products are tiny, zero or ordinary."""
+    mac, rng = get_mac(name), np.random.default_rng(9)
+    signs, size = rng.integers(0, 2, 400) << 15, mac.activation.bits
+    sums = signs | rng.integers(1, 1024, 400)
+    a, w = (rng.integers(0, 1 << size - 1, 400) >> rng.integers(0, size - 1, 400) for _ in range(2))
+    a |= rng.integers(0, 2, 400) << size - 1
+    grid, came = Grid(name, 1, 1, dataflow="ws"), []
+    for a_code, w_code, held in zip(a, w, sums, strict=True):
+        grid.step([a_code], [w_code], load=True)
+        came += grid.step([a_code], [w_code], multiply=True, partial_sums=[held]).tolist()
+    assert came == mac.accumulate(sums, a, w).tolist()
+    plain = signs | 0  # what flushing leaves of the sums
+    assert (mac.accumulate(sums, a, w) != mac.accumulate(plain, a, w)).any() == (name == "fp8_fp16")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.command import ROOT
-from tests.hostile.killing import LONGEST_S, NETWORK, SWEEP
+from tests.hostile.disturbed import LONGEST_S, NETWORK, SWEEP
 
 COMMANDS: Final = {
     "simulate": ("simulate", "n.yaml", "--out", "out"),
@@ -38,7 +38,10 @@ def main() -> None:
     """Try N moments, the commands by turns, and print what came of them."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs have it ignored
     tried, ended, failures = trials(count, seed=seed)
+    if not ended.total():
+        failures.append("no command was interrupted")
     rows = [f"| {name} | {tried[name]} | {ended[name]} |" for name in COMMANDS]
     head = ["| command | trials | exit 130 (others had ended) |", "|---|---:|---:|"]
     sys.stdout.write("\n".join([*head, *rows, *failures]) + "\n")

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +17,13 @@ import pytest
 from simulator.foundation import UserError
 from simulator.foundation.code_version import code_version
 from simulator.result import load_result
-from simulator.sweep.executors import Workers, dask_cluster, local_processes
+from simulator.sweep.executors import Workers, _Scheduler, dask_cluster, local_processes
 from simulator.sweep.jobs import DEFECT, Job, plan, run_job
 from simulator.sweep.runner import run_stored
 from simulator.sweep.spec import SweepSpec, sweep_points
 from simulator.sweep.store import SweepStore
 from tests.command import ROOT, run
+from tests.hostile.cluster_processes import Cluster, Process, cluster, kill, start_worker, threads_at, until
 
 NETWORK = "{name: one, source: written for this test, layers: [{name: fc1, fc: {k: 64, n: 10}}]}"
 
@@ -38,54 +40,19 @@ def spec(tmp_path: Path) -> Path:
     return path
 
 
-def start(*module: str, path: Path = ROOT) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(path)}
-    return subprocess.Popen(
-        [sys.executable, "-m", *module],
-        cwd=path,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
 @pytest.fixture
-def scheduler(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """A scheduler, and the file in which it says where it is."""
+def scheduler(tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster without workers."""
     pytest.importorskip("distributed")
-    file = tmp_path / "scheduler.json"
-    process = start(
-        "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
-        "--scheduler-file", str(file),
-    )  # fmt: skip
-    until(file.exists)
-    yield process, file
-    process.send_signal(signal.SIGCONT)
-    process.kill()
-    process.wait()
+    with cluster(tmp_path / "scheduler.json", workers=0) as found:
+        yield found
 
 
 @pytest.fixture
-def worker(scheduler: tuple[subprocess.Popen[bytes], Path]) -> Iterator[subprocess.Popen[bytes]]:
-    process = start_worker(scheduler[1])
-    yield process
-    process.kill()
-    process.wait()
-
-
-def start_worker(file: Path, path: Path = ROOT) -> subprocess.Popen[bytes]:
-    return start(
-        "distributed.cli.dask_worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard",
-        "--no-nanny", path=path,
-    )  # fmt: skip
-
-
-def until(there: object, timeout_s: float = 240) -> None:
-    assert callable(there)
-    ends_s = time.monotonic() + timeout_s
-    while not there():
-        assert time.monotonic() < ends_s, "it did not happen in time"
-        time.sleep(0.05)
+def worker(scheduler: Cluster) -> Process:
+    scheduler.workers.append(start_worker(scheduler.file))
+    until(lambda: threads_at(scheduler.file) == 1)
+    return scheduler.workers[0]
 
 
 def sweep(spec: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -102,13 +69,13 @@ def points(spec: Path) -> list[Path]:
 def test_a_scheduler_that_dies_or_hangs_is_noticed_within_15_s(
     way: signal.Signals,
     spec: Path,
-    scheduler: tuple[subprocess.Popen[bytes], Path],
-    worker: subprocess.Popen[bytes],
+    scheduler: Cluster,
+    worker: Process,
 ) -> None:
     assert worker.poll() is None
-    process = sweep(spec, "--dask", str(scheduler[1]))
+    process = sweep(spec, "--dask", str(scheduler.file))
     until(lambda: len(points(spec)) > 5 or process.poll() is not None)
-    scheduler[0].send_signal(way)
+    scheduler.scheduler.send_signal(way)
     began_s = time.monotonic()
     out, error = process.communicate(timeout=240)
     assert time.monotonic() - began_s < 15 + 3  # the last is for a process to end on a busy machine
@@ -123,23 +90,140 @@ def test_a_scheduler_that_dies_or_hangs_is_noticed_within_15_s(
 
 
 @pytest.mark.slow
-def test_workers_with_other_code_are_refused(
-    tmp_path: Path, scheduler: tuple[subprocess.Popen[bytes], Path]
+def test_a_cluster_that_has_lost_its_workers_is_told(
+    spec: Path,
+    scheduler: Cluster,
+    worker: Process,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """It would be waited for without end."""
+    monkeypatch.setattr("simulator.sweep.executors.LONGEST_WITHOUT_WORKERS_S", 3.0)
+
+    def end() -> None:
+        until(lambda: len(points(spec)) > 5)
+        kill(worker)
+
+    killer = threading.Thread(target=end)
+    killer.start()
+    outcome = run(capsys, "sweep", spec, "--dask", scheduler.file, "-q")
+    killer.join()
+    outcome.must_refuse("the Dask cluster has had no workers for 3 s; what is finished is kept")
+    assert outcome.stderr.count("\n") == 1
+    assert len(points(spec)) > 5
+
+
+@pytest.mark.slow
+def test_workers_that_come_back_in_time_go_on(
+    tmp_path: Path,
+    scheduler: Cluster,
+    worker: Process,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "one.yaml").write_text(NETWORK)
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"networks: [{tmp_path / 'one.yaml'}]\ngrid: {{array.rows: {list(range(4, 300))}}}\n")
+
+    def replace() -> None:
+        until(lambda: len(points(path)) > 5)
+        kill(worker)
+        time.sleep(4)
+        scheduler.workers.append(start_worker(scheduler.file))
+
+    replacer = threading.Thread(target=replace)
+    replacer.start()
+    run(capsys, "sweep", path, "--dask", scheduler.file, "-q").must_succeed()
+    replacer.join()
+    assert len(points(path)) == 296
+
+
+@pytest.mark.slow
+def test_workers_with_other_code_are_refused(tmp_path: Path, scheduler: Cluster) -> None:
     other = tmp_path / "other"
     shutil.copytree(ROOT / "simulator", other / "simulator", ignore=shutil.ignore_patterns("__pycache__"))
     with (other / "simulator" / "result.py").open("a") as file:
         file.write("# another line\n")
-    process = start_worker(scheduler[1], other)
+    process = start_worker(scheduler.file, other)
     try:
         time.sleep(3)
-        with pytest.raises(UserError) as caught, dask_cluster(str(scheduler[1])):
+        with pytest.raises(UserError) as caught, dask_cluster(str(scheduler.file)):
             pass
         assert "1 of 1 workers of the Dask cluster run other code: tcp://127.0.0.1:" in str(caught.value)
         assert f"workers with {code_version()}" in str(caught.value)
     finally:
         process.kill()
         process.wait()
+
+
+class _Answers:
+    """A client in place of Dask's, whose workers answer this."""
+
+    def __init__(self, answers: dict[str, object]) -> None:
+        self._answers = answers
+
+    def run(self, *_: object, **__: object) -> dict[str, object]:
+        return self._answers
+
+
+class _Broken:
+    """A client in place of Dask's, with which asking fails so often because a connection is lost."""
+
+    def __init__(self, failures: int) -> None:
+        self.left = failures
+
+    def run(self, *_: object, **__: object) -> dict[str, object]:
+        self.left -= 1
+        if self.left >= 0:
+            raise ConnectionResetError("in <TCP (closed) ConnectionPool.broadcast>")
+        return {"tcp://a:1": code_version()}
+
+
+def test_workers_are_asked_again_where_a_connection_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.sweep.executors._ASK_AGAIN_AFTER_S", 0.01)
+    broken = _Broken(3)
+    _Scheduler(broken, "x").require_same_code()
+    assert broken.left == -1
+    monkeypatch.setattr("simulator.sweep.executors._LONGEST_SILENCE_S", 0.1)
+    with pytest.raises(UserError, match="workers of the Dask cluster cannot run this package"):
+        _Scheduler(_Broken(10**6), "x").require_same_code()
+
+
+class _Busy:
+    """A client in place of Dask's, whose scheduler answers only when it has been asked so often."""
+
+    def __init__(self, asked: int) -> None:
+        self.left, self.scheduler = asked, self
+
+    def ncores(self) -> None:
+        """What is asked."""
+
+    def sync(self, *_: object, **__: object) -> dict[str, int]:
+        self.left -= 1
+        if self.left > 0:
+            raise TimeoutError
+        return {"tcp://a:1": 4}
+
+
+def test_a_scheduler_that_is_busy_at_first_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.sweep.executors._ASK_AGAIN_AFTER_S", 0.01)
+    assert _Scheduler(_Busy(3), "x").first_threads() == 4
+    monkeypatch.setattr("simulator.sweep.executors._LONGEST_SILENCE_S", 0.1)
+    with pytest.raises(UserError, match="the Dask scheduler does not answer any more"):
+        _Scheduler(_Busy(10**6), "x").first_threads()
+
+
+def test_a_worker_that_is_lost_while_it_is_asked_has_no_other_code() -> None:
+    lost, own = ConnectionResetError("closed"), code_version()
+    _Scheduler(_Answers({"tcp://a:1": own, "tcp://b:1": lost}), "x").require_same_code()
+    with pytest.raises(
+        UserError, match=r"1 of 2 workers of the Dask cluster run other code: tcp://c:1 has 0\.0"
+    ):
+        _Scheduler(
+            _Answers({"tcp://a:1": own, "tcp://b:1": lost, "tcp://c:1": "0.0"}), "x"
+        ).require_same_code()
+    broken = ModuleNotFoundError("No module named 'simulator'")
+    with pytest.raises(UserError, match="run other code: tcp://d:1 has No module named 'simulator'"):
+        _Scheduler(_Answers({"tcp://d:1": broken}), "x").require_same_code()
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,24 @@ def told(capsys: pytest.CaptureFixture[str], moments: list[tuple[float, int]], t
         ),
         # 900 were there before; 0.1 s each, 1,000 left, 100 s.
         ([(0, 900), (10, 1000)], 2000, "1,000 of 2,000 (points) are done; the rest will take about 2 min"),
-        # 6 s each, 999 left: 5,994 s, which is 99.9 minutes.
-        ([(0, 0), (6, 1), (60, 10)], 1000, "1 of 1,000 (points) are done; the rest will take about 2 h"),
-        # 8 s each, 999,999 left: 92.6 days.
-        ([(0, 0), (8, 1)], 10**6, "1 of 1,000,000 (points) are done; the rest will take about 93 days"),
+        # The first took 6 s and tells nothing; 54 s for nine more, 990 left: 5,940 s, which is 99 minutes.
+        ([(0, 0), (6, 1), (60, 10)], 1000, "10 of 1,000 (points) are done; the rest will take about 2 h"),
+        # 90 s each, 999,999 left: 1,041.7 days.
+        ([(0, 0), (90, 1)], 10**6, "1 of 1,000,000 (points) are done; the rest will take about 1,042 days"),
+        # 8 s for the second, 999,998 left: 92.6 days.
+        (
+            [(0, 0), (8, 1), (16, 2)],
+            10**6,
+            "2 of 1,000,000 (points) are done; the rest will take about 93 days",
+        ),
+        # Workers start for 8 s; then 0.05 s each, 1,940 left: 97 s.
+        (
+            [(0, 0), (8, 1), (8.1, 3), (9.9, 39), (11, 61)],
+            2001,
+            "61 of 2,001 (points) are done; the rest will take about 2 min",
+        ),
+        # One that takes over a minute tells by itself: 72 s each, nine left.
+        ([(0, 0), (72, 1)], 10, "1 of 10 (points) are done; the rest will take about 11 min"),
     ],
 )
 def test_long_work_says_how_long_once(
@@ -51,6 +65,8 @@ def test_long_work_says_how_long_once(
         [(0, 0), (1, 1), (4.9, 2)],  # too early to tell
         [(0, 0), (6, 50)],  # 6 s for half of it: 6 more
         [(0, 0), (6, 0)],  # nothing to judge by
+        [(0, 0), (8, 1)],  # workers may have started all the while
+        [(0, 0), (8, 1), (9.9, 2)],  # and the second may have been half done
         [(0, 0), (6, 100)],  # all done
     ],
 )
@@ -81,6 +97,22 @@ def test_memory_is_judged_by_what_came_after_the_first(
     estimate("points", 100, 2000)
     estimate("points", 200, 2000)
     assert capsys.readouterr().err == f"systolic: 100 of 2,000 (points) are done; {expected}\n"
+
+
+def test_workers_that_begin_within_a_second_are_no_growth(capsys: pytest.CaptureFixture[str]) -> None:
+    """100 MiB of another worker come with its first piece; then nothing grows."""
+    now_s, peak_mib = 100.0, 100
+    estimate = Estimate(lambda: now_s, lambda: peak_mib * 2**20)
+    estimate("points", 0, 2000)
+    now_s = 105.0
+    estimate("points", 1, 2000)
+    now_s, peak_mib = 105.9, 200
+    estimate("points", 2, 2000)
+    now_s = 120.0
+    estimate("points", 30, 2000)
+    # 15 s for 29, 1,970 left: 1,019 s.
+    told = "30 of 2,000 (points) are done; the rest will take about 17 min and 200 MiB of memory in all"
+    assert capsys.readouterr().err == f"systolic: {told}\n"
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")

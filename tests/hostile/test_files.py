@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -271,3 +272,33 @@ def test_a_cell_that_a_spreadsheet_would_run_is_text(text: str) -> None:
     assert rows[0] == ["name", shown]
     assert rows[1] == [shown, "-1.5"]
     assert rows[2] == ["conv", ""]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_that_nobody_reads_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening it waits without end."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setattr("simulator.foundation.files.LONGEST_WAIT_FOR_READER_S", 0.2)
+    with pytest.raises(UserError, match=r"pipe: cannot be written: nobody reads this pipe$"):
+        write_text(pipe, "text")
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_gets_the_whole_text_of_a_reader_that_comes_late_and_is_slow(tmp_path: Path) -> None:
+    pipe, text = tmp_path / "pipe", "x" * 300_000
+    os.mkfifo(pipe)
+    got: list[str] = []
+
+    def read() -> None:
+        time.sleep(0.3)
+        with pipe.open() as stream:
+            time.sleep(0.3)
+            got.append(stream.read())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    write_text(pipe, text)
+    reader.join()
+    assert got == [text]

@@ -27,6 +27,8 @@ CHANGED_BY_THEMSELVES = (
     "--preprocess",
     "folder of images",
     "explain",
+    "Python values",
+    "odd files",
 )
 """Kinds that start from something good and change it by rules of their own."""
 

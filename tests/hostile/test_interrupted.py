@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -23,6 +24,45 @@ def test_an_interruption_that_python_wraps_is_no_defect(
     monkeypatch.setattr(simulator.cli.commands, "run", _as_python_311_does)
     assert exit_code(["networks"]) == 130
     assert capsys.readouterr().err == "systolic: interrupted\n"
+
+
+DROPPED = """
+import os, signal, sys, time, weakref
+from simulator.cli.interruption import heed
+class Thing: pass
+heed()
+thing = Thing()
+def interrupted(_):
+    os.kill(os.getpid(), signal.SIGINT)
+    for _ in range(1000): pass  # the exception is raised in here
+watched = weakref.ref(thing, interrupted)
+began_s = time.monotonic()
+try:
+    del thing
+    time.sleep(30)
+except KeyboardInterrupt:
+    print("caught", time.monotonic() - began_s < 4)
+class Broken:
+    def __del__(self): raise ValueError("told as before")
+Broken()
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals there")
+def test_an_interruption_that_python_drops_comes_again_in_silence() -> None:
+    """In a callback of a weak reference, as imports have them, exceptions are told of and dropped."""
+    done = subprocess.run(
+        [sys.executable, "-c", DROPPED],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert done.stdout == "caught True\n"
+    assert "KeyboardInterrupt" not in done.stderr
+    assert "ValueError: told as before" in done.stderr
 
 
 SCRIPT = """

@@ -111,3 +111,17 @@ def test_a_marker_that_is_none_is_refused(marker: str, part: str, copy: Path) ->
     with pytest.raises(UserError) as caught:
         SweepStore(copy / "spec.store")
     assert part in str(caught.value)
+
+
+def test_a_file_in_place_of_a_store_is_refused_with_what_is_allowed(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = copy / "notes.txt"
+    file.write_text("mine")
+    sweep = run(capsys, "sweep", copy / "spec.yaml", "--store", file)
+    sweep.must_refuse(f"{file}: is a file, not the folder of a sweep store; allowed: a new or empty folder")
+    command = ("infer", "lenet5_fashion", "--images", "1", "--jobs", "1", "--store", file)
+    run(capsys, *command).must_refuse(
+        f"{file}: is a file, not the folder of a store of inference; allowed: a new or empty folder"
+    )
+    assert file.read_text() == "mine"

@@ -99,6 +99,14 @@ def test_nothing_is_imported_without_provenance(missing: str) -> None:
         ("ART: {tables: [{name: system.pe.int8, area: 1}, {name: system.pe.int8, area: 1}]}", "is doubled"),
         ("ERT: {tables: [{name: system.pe.x, actions: [{name: run, energy: 1}]}]}", "no such action"),
         ("ERT: {tables: [{name: system.pe.x, actions: [{name: operate}]}]}", "energy_pj is empty"),
+        (
+            f"ERT: {{tables: [{{name: system.sram.{'9' * 400}bit, actions: [{{name: read, energy: 1}}]}}]}}",
+            "names a word that is too wide",
+        ),
+        (
+            "ERT: {tables: [{name: system.sram.ram.4KiB.1048577bit, actions: [{name: read, energy: 1}]}]}",
+            "word_bits: .*1048576",
+        ),
     ],
 )
 def test_what_cannot_be_imported_is_said_in_one_message(text: str, expected: str) -> None:

@@ -156,10 +156,13 @@ def test_each_network_has_its_own_front_over_the_objectives_chosen(tmp_path: Pat
         summary = summarize(points, planned, store, {}, ["latency_ms", "area_um2"])
     assert [metric.key for metric in summary.objectives] == ["latency_ms", "area_um2"]
     for name in spec.networks:
-        results = [e.result for e in summary.entries if e.network == name and e.result]
+        entries = [entry for entry in summary.entries if entry.point.network == name]
+        found = [entry.figures for entry in entries if entry.figures]
         metrics = find_metrics(["latency_ms", "area_um2"])
-        best = {min(range(2), key=lambda i: metric.read(results[i]) or 0) for metric in metrics}
-        chosen = {i for i, e in enumerate(e for e in summary.entries if e.network == name) if e.on_front}
+        best = {min(range(2), key=lambda i: found[i].value(metric) or 0) for metric in metrics}
+        chosen = {
+            i for i, e in enumerate(e for e in summary.entries if e.point.network == name) if e.on_front
+        }
         assert best <= chosen
     assert set(summary.figures()) == {str(network), "alexnet"}
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from simulator.report.console_parts import folded
+from simulator.report.point_figures import PointFigures
 from simulator.report.sweep_console import render_summary
 from simulator.report.sweep_summary import SweepEntry, summary_of
 from tests.report_fixtures import make_result
@@ -18,10 +22,24 @@ PATHS = (
 )
 
 
+@dataclass(frozen=True)
+class Named:
+    """A point that has a name and nothing else."""
+
+    short_label: str
+    network: str = "toynet"
+    batch: int | None = None
+    coordinates: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        return self.short_label
+
+
 def page(names: tuple[str, ...], width: int) -> str:
     """What is printed of points that are as fast and as large as each other, so that all are on the front."""
     entries = [
-        SweepEntry("toynet", None, name, name, {}, make_result(energy_scale=1 / (place + 1)), None)
+        SweepEntry(Named(name), PointFigures.of(make_result(energy_scale=1 / (place + 1))), None)
         for place, name in enumerate(names)
     ]
     shown = io.StringIO()

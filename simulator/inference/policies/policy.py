@@ -94,11 +94,13 @@ def get_policy(spec: str | Policy) -> Policy:
     """The policy that a spec such as `mse+gptq+bias_correction` or `drop_in+last_exponent=-3` describes.
 
     Raises:
-        UserError: an unknown policy or option, a number out of range, an option that changes nothing in this
-            policy, or two options for the same thing.
+        UserError: no text, an unknown policy or option, a number out of range, an option that changes nothing
+            in this policy, or two options for the same thing.
     """
     if isinstance(spec, Policy):
         return spec
+    if not isinstance(spec, str):
+        raise UserError("a policy is text or a Policy", value=spec, allowed="such as 'mse+gptq'")
     base, *options = (part.strip() for part in spec.split("+"))
     start = policy = _named(base)
     given: dict[str, str] = {}

@@ -26,6 +26,9 @@ OverflowRule = Literal["wrap", "saturate", "sticky"]
 
 _whole = np.frompyfunc(int, 1, 1)
 
+_MOST_UNITS: Final = 2.0**62
+"""Offsets from here on are added as Python integers."""
+
 
 @dataclass(frozen=True, slots=True)
 class FixedAccumulator(Accumulator):
@@ -186,8 +189,15 @@ class FixedAccumulator(Accumulator):
         return np.ldexp(integers_as_reals(integers, nearest=nearest), self.lsb)
 
     def shifted(self, sums: Accumulators, offsets: Reals, exponent: int) -> Accumulators:
-        """Offsets rounded to units of the lowest bit; bits shifted out below are lost."""
-        units = np.rint(np.ldexp(offsets, -self.lsb)).astype(sums.dtype)
+        """Offsets rounded to units of the lowest bit; bits shifted out below are lost.
+
+        NaN counts as 0, infinity as the largest float64.
+        """
+        with np.errstate(over="ignore"):
+            units = np.nan_to_num(np.rint(np.ldexp(offsets, -self.lsb)))
+        if sums.dtype != object and np.abs(units).max(initial=0.0) >= _MOST_UNITS:
+            return np.asarray(self.shifted(sums.astype(object), offsets, exponent), sums.dtype)
+        units = units.astype(sums.dtype)
         moved = self.add(sums, units)
         return self.add(moved << exponent, np.zeros_like(units)) if exponent > 0 else moved >> -exponent
 

@@ -1,4 +1,4 @@
-"""`python -m tests.hostile.fuzzing N [SEED]`: try N cases of all kinds and print what came of each kind."""
+"""`python -m tests.hostile.fuzzing N [SEED [KIND]]`: try N cases of all kinds or one and print what came of each kind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from tests.hostile.fuzzing.trials import run, table
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    tally = run(count, seed=seed, told=sys.stderr)
+    only = sys.argv[3] if len(sys.argv) > 3 else None
+    tally = run(count, seed=seed, only=only, told=sys.stderr)
     print(table(tally))
     for failure in tally.failures[:50]:
         print(failure)

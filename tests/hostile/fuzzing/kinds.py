@@ -47,6 +47,8 @@ from tests.hostile.fuzzing.mutations import (
     changed_text,
     encoded,
 )
+from tests.hostile.fuzzing.odd_files import odd_files
+from tests.hostile.fuzzing.python_kinds import python_values
 from tests.hostile.fuzzing.run_kinds import RUN_KINDS
 from tests.hostile.fuzzing.samples import PROVENANCE, Samples, network_file
 
@@ -354,11 +356,14 @@ KINDS: Final[dict[str, Case]] = {
     "command line": _command_line,
     **IMAGE_KINDS,
     **RUN_KINDS,
+    "Python values": python_values,
+    "odd files": odd_files,
 }
 """Every kind of input by name."""
 
 WEIGHTS: Final = {
     **dict.fromkeys(("command line", "ONNX through infer", "ONNX with measured toggles"), 0.4),
+    "odd files": 0.5,
     **dict.fromkeys(("run with a price table", "trace run on an array", "sweep run"), 0.4),
     **dict.fromkeys(("result", "sweep store", "figures of a result", "reproduce", "explain"), 0.5),
 }

@@ -27,7 +27,7 @@ from simulator.measured_runs import measure_recorded
 from simulator.measurements import MeasuredRun
 from simulator.report.explain import explain
 from simulator.report.sweep_console import render_summary
-from simulator.report.tabular import rows_csv
+from simulator.report.tabular import rows_csv_of
 from simulator.reproduction import reproduce
 from simulator.result import load_result
 from simulator.simulation import configure, finish, simulate
@@ -264,15 +264,13 @@ def _swept(draw: random.Random, _: Samples, folder: Path) -> None:
                 failures[job.key] = outcome.problem or ""
             else:
                 store.write(job.key, outcome.text)
+                require_laws(store.result(job.key))
         _damage(store, draw)
         summary = summarize(points, planned, store, failures)
     assert len(summary.entries) == len(points)
-    assert all((entry.result is None) != (entry.problem is None) for entry in summary.entries)
-    for entry in summary.entries:
-        if entry.result is not None:
-            require_laws(entry.result)
+    assert all((entry.figures is None) != (entry.problem is None) for entry in summary.entries)
     render_summary(summary, spec.name, Console(file=io.StringIO(), width=100))
-    assert rows_csv(summary.rows()).count("\n") >= len(points)
+    assert rows_csv_of(summary.columns, summary.rows()).count("\n") >= len(points)
     json.loads(summary.to_json(spec.name))
 
 
