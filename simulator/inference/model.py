@@ -187,7 +187,7 @@ class Model:
         self.learn_batch()
 
     def learn_batch(self) -> None:
-        """Take the batch that the file fixes in the target of a Reshape, where its inputs leave it open."""
+        """Take the batch that the file fixes inside, where its inputs leave it open."""
         sizes = self.known_sizes
         batch = fixed_batch(self.source, sizes) if leaves_batch_open(self.source, self.sizes) else None
         if batch is not None:

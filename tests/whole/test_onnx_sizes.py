@@ -612,3 +612,41 @@ def test_a_reshape_that_begins_with_another_length_fixes_no_batch(tmp_path: Path
     weights = {"w": real(2, 3, 3, 3), "target": integers(2, 4), "v": real(4, 5)}
     network = read_onnx(save(tmp_path, nodes, {"x": ["n", 3, 4, 4]}, weights))
     assert (network.batch, network.macs) == (1, 4 * 2 * 27 + 2 * 4 * 5)
+
+
+def test_a_batch_that_constants_beside_data_fix(tmp_path: Path) -> None:
+    nodes = [node("Expand", "class target", "c"), node("Concat", "c x", "t", axis=1), node("MatMul", "t w")]
+    weights = {"class": real(1, 1, 8), "target": integers(4, 1, 8), "w": real(8, 3)}
+    network = read_onnx(save(tmp_path, nodes, {"x": ["n", 5, 8]}, weights))
+    # 4 inferences of 5 tokens and the class token.
+    assert (network.batch, network.macs) == (4, 4 * 6 * 8 * 3)
+    (tmp_path / "b").mkdir()
+    nodes = [node("Concat", "class x", "t", axis=1), node("MatMul", "t w")]
+    weights = {"class": real(2, 1, 8), "w": real(8, 3)}
+    network = read_onnx(save(tmp_path / "b", nodes, {"x": ["n", 5, 8]}, weights))
+    assert (network.batch, network.macs) == (2, 2 * 6 * 8 * 3)
+
+
+def test_a_damaged_constant_is_named_where_the_batch_is_looked_for(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Constant", [], ["target"]),
+        node("Reshape", "x target", "r"),
+        node("MatMul", "r w"),
+    ]
+    path = save(tmp_path, nodes, {"x": ["n", 8]}, {"w": real(8, 5)})
+    with pytest.raises(UserError, match="Constant has no value"):
+        read_onnx(path)
+
+
+def test_a_batch_in_a_target_of_several_parts(tmp_path: Path) -> None:
+    nodes = [
+        node("Unsqueeze", "three zero", "u"),
+        node("Concat", "u rest", "target", axis=0),
+        node("Relu", "x", "z"),
+        node("Reshape", "z target", "r"),
+        node("MatMul", "r w"),
+    ]
+    weights = {"three": scalar(3), "zero": integers(0), "rest": integers(-1), "w": real(8, 5)}
+    weights["three"] = weights["three"].astype(np.int64)
+    network = read_onnx(save(tmp_path, nodes, {"x": ["n", 2, 4]}, weights))
+    assert (network.batch, network.macs) == (3, 3 * 8 * 5)

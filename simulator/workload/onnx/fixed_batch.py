@@ -1,28 +1,34 @@
-"""The batch that a file leaves open at its inputs and fixes inside, in the target of a Reshape."""
+"""The batch that a file leaves open at its inputs and fixes inside: in Reshape targets, or in constants."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
 from simulator.foundation import UserError
 from simulator.workload.onnx.build import build_graph
+from simulator.workload.onnx.builder import MALFORMED
 from simulator.workload.onnx.constant_folding import constant_of
-from simulator.workload.onnx.graph import Constant, Graph, Shape, Source
+from simulator.workload.onnx.graph import Constant, Graph, Node, Shape, Source
 from simulator.workload.onnx.sizes import ClosedSizes, Sizes, close_sizes
 
 _MOST_TRIED = 16
 """Exports have few different targets; each one that is tried is another pass over the graph."""
 _LONGEST_TARGET = 64
+_PARTS = ("Concat", "Unsqueeze", "Reshape", "Identity", "Cast")
+"""What targets are put together with."""
 
 
 def fixed_batch(source: Source, sizes: Sizes) -> int | None:
-    """The batch that the file's Reshapes ask for, or None where one inference at a time is right.
+    """The batch that the file asks for inside, or None where one inference at a time is right.
 
-    A network exported for 4 inferences may say that its batch is open, and yet reshape to `4 x -1`. A single
-    inference then gives sizes that contradict each other, or results that are no single inference. The batch
-    is the first length of a target for which all sizes agree and every known result has it in front.
+    A network exported for 4 inferences may say that its batch is open, and yet reshape to `4 x -1`, or put 4
+    class tokens in front. A single inference then gives sizes that contradict each other, or results that are
+    no single inference. The batch is the first length of a target, or of a constant that is put beside data,
+    for which all sizes agree and every known result has it in front.
 
     Args:
         source: the file.
@@ -34,7 +40,10 @@ def fixed_batch(source: Source, sizes: Sizes) -> int | None:
         return None  # whoever needs these sizes says what is wrong with them
     if closed.batch != 1 or not source.inputs or source.inputs[0].name not in closed.batch_axes:
         return None
-    candidates = _candidates(source)
+    try:
+        candidates = _candidates(source)
+    except (UserError, *MALFORMED):
+        return None  # an operator is damaged; whoever builds the graph says which
     if not candidates or _fits(source, sizes, 1):
         return None
     return next((batch for batch in candidates if _fits(source, batched(sizes, closed, batch), batch)), None)
@@ -68,19 +77,35 @@ def batched(sizes: Sizes, closed: ClosedSizes, batch: int) -> Sizes:
 
 
 def _candidates(source: Source) -> list[int]:
-    """First lengths above 1 of constant Reshape targets, in the file's order."""
+    """Lengths above 1 that may be the batch, in the file's order: of targets, of constants beside data."""
     constants: dict[str, Constant] = dict(source.body.constants)
-    for node in source.body.nodes:
-        if node.operator == "Constant" and node.is_standard and node.outputs:
-            constants[node.outputs[0]] = constant_of(node)
+    makers: dict[str, Node] = {}
     found: dict[int, None] = {}
     for node in source.body.nodes:
-        target = constants.get(node.input(1)) if node.operator == "Reshape" and node.is_standard else None
-        if target is None or len(target.shape) != 1 or not 2 <= target.shape[0] <= _LONGEST_TARGET:
+        makers.update(dict.fromkeys(node.outputs, node))
+        if not node.is_standard:
             continue
-        if target.dtype == np.int64 and (first := int(target.values()[0])) > 1:
-            found[first] = None
-    return list(found)[:_MOST_TRIED]
+        if node.operator == "Constant" and node.outputs:
+            constants[node.outputs[0]] = constant_of(node)
+        elif node.operator in ("Reshape", "Expand"):
+            found[_first_value(node.input(1), constants, makers)] = None
+        elif node.operator == "Concat" and node.get("axis") != 0:
+            shapes = [constants[name].shape for name in node.inputs if name in constants]
+            found.update(dict.fromkeys(shape[0] for shape in shapes if len(shape) > 1))
+    return [length for length in found if length > 1][:_MOST_TRIED]
+
+
+def _first_value(name: str, constants: Mapping[str, Constant], makers: Mapping[str, Node]) -> int:
+    """The first of some whole numbers that the file states, also in parts; 0 where it does not."""
+    for _ in range(_LONGEST_TARGET):
+        maker = makers.get(name)
+        if name in constants or maker is None or maker.operator not in _PARTS:
+            break
+        name = maker.input(0)
+    target = constants.get(name)
+    if target is None or target.dtype != np.int64 or not 1 <= prod(target.shape) <= _LONGEST_TARGET:
+        return 0
+    return int(target.values().reshape(-1)[0])
 
 
 def _fits(source: Source, sizes: Sizes, batch: int) -> bool:

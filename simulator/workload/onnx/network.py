@@ -308,7 +308,7 @@ def _notes(graph: Graph) -> tuple[str, ...]:
 def _batch_note(graph: Graph, *, is_found: bool) -> tuple[str, ...]:
     if not is_found:
         return ()
-    return (f"the batch is {graph.batch}: the file leaves it open, and fixes it in the target of a Reshape",)
+    return (f"the batch is {graph.batch}: the file leaves it open at its inputs, and fixes it inside",)
 
 
 def folded_notes(folded: Sequence[str]) -> tuple[str, ...]:
