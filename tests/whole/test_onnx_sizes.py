@@ -21,7 +21,7 @@ from simulator.inference.coverage import coverage
 from simulator.inference.execute import execute, execute_outputs
 from simulator.workload import load_network
 from simulator.workload.onnx import Sizes, parse_sizes, read_onnx
-from tests.command import run
+from tests.command import run, run_process
 from tests.onnx_models import CASES, integers, node, real, scalar
 from tests.reference.onnx_counts import run as run_onnx_runtime
 
@@ -650,3 +650,11 @@ def test_a_batch_in_a_target_of_several_parts(tmp_path: Path) -> None:
     weights["three"] = weights["three"].astype(np.int64)
     network = read_onnx(save(tmp_path, nodes, {"x": ["n", 2, 4]}, weights))
     assert (network.batch, network.macs) == (3, 3 * 8 * 5)
+
+
+def test_notes_of_a_network_fit_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    path = fixed_inside(tmp_path, [4, 8], "n", 3, 4, 4, features=8)
+    shown = run_process("networks", "show", path).must_succeed().stdout
+    assert "note: the batch is 4" in shown
+    assert max(len(line) for line in shown.splitlines() if "/" not in line) <= 60

@@ -62,7 +62,7 @@ def _activate(builder: Builder, name: str, kind: str, parameters: Any, result: s
 
 
 def fused_matmul(builder: Builder, node: Node) -> None:
-    """Alpha x A B; either operand may have its first dimension behind its batches, and its last two swapped."""
+    """Alpha x A B; in each operand batches may stand behind the first dimension, the last two be swapped."""
     operands = []
     for name, side in zip(node.inputs[:2], "AB", strict=True):
         rank = len(builder.shape(name))
