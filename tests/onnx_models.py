@@ -190,6 +190,14 @@ def _products() -> dict[str, Case]:
             [node("FusedMatMul", "x z", domain=MICROSOFT, alpha=0.5, transB=1)],
             {"x": real(2, 5, 7), "z": real(2, 4, 7)}, macs=2 * 5 * 7 * 4,
         ),
+        "fused_matmul_batches_inside": Case(
+            [node("FusedMatMul", "x z", domain=MICROSOFT, transBatchA=1)],
+            {"x": real(5, 2, 3, 7), "z": real(2, 3, 7, 4)}, macs=6 * 5 * 7 * 4,
+        ),
+        "fused_matmul_all_turned": Case(
+            [node("FusedMatMul", "x z", domain=MICROSOFT, transA=1, transB=1, transBatchA=1, transBatchB=1)],
+            {"x": real(7, 2, 3, 5), "z": real(4, 2, 3, 7)}, macs=6 * 5 * 7 * 4,
+        ),
         "einsum_attention": Case(
             [node("Einsum", "q k", equation="bqhd,bkhd->bhqk")],
             {"q": real(2, 5, 3, 4), "k": real(2, 6, 3, 4)},

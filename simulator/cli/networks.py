@@ -96,7 +96,10 @@ def show(
     for skipped in shown.skipped_operators:
         typer.echo(f"not simulated: {skipped}")
     for note in shown.notes:
-        typer.echo(f"note: {note}")
+        wrapped = textwrap.wrap(
+            f"note: {note}", _console().width, subsequent_indent="  ", break_on_hyphens=False
+        )
+        typer.echo("\n".join(wrapped))
 
 
 def _layers_by_shared_weights(network: Network) -> dict[str, list[str]]:

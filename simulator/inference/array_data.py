@@ -100,6 +100,15 @@ def _missing(path: Path, missing: list[str], model: Model, prefix: str) -> UserE
     return UserError(f"has no arrays for inputs {', '.join(missing)}", source=path, allowed=allowed)
 
 
+def _allowed_row(tensor: InputTensor, length: int | None) -> str:
+    if length is not None:
+        return f"{length} tokens or more"
+    symbol = tensor.sizes[1] if tensor.sizes is not None else None
+    if symbol is None:
+        return "an array of [N, tokens]"
+    return f"an array of [N, tokens], or --dim {symbol}=LENGTH, which cuts the row"
+
+
 def _rows(
     path: Path, name: str, values: Tensor, tensor: InputTensor, model: Model, notes: dict[str, str]
 ) -> Tensor:
@@ -112,11 +121,13 @@ def _rows(
     length = stated[1]
     if length is None or len(values) < length:
         raise UserError(
-            "is one row of tokens, and the network takes rows of a fixed length",
+            "is one row of tokens, and the network leaves the length of its rows open"
+            if length is None
+            else "is one row of tokens, and the network takes rows of a fixed length",
             source=path,
             location=name,
             value=values.shape,
-            allowed="an array of [N, tokens]" if length is None else f"{length} tokens or more",
+            allowed=_allowed_row(tensor, length),
         )
     count = len(values) // length
     left = len(values) - count * length

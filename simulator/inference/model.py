@@ -31,6 +31,7 @@ from simulator.workload.onnx import (
 )
 from simulator.workload.onnx.evaluate import evaluator_of
 from simulator.workload.onnx.evaluator import Evaluator
+from simulator.workload.onnx.fixed_batch import batched, fixed_batch, leaves_batch_open
 from simulator.workload.onnx.fixed_inputs import with_values
 from simulator.workload.onnx.sizes import batch_axes, close_sizes
 
@@ -180,9 +181,19 @@ class Model:
             known = [self.sizes.dims.get(size) if isinstance(size, str) else size for size in stated]
             if all(size is not None for index, size in enumerate(known) if index != axis):
                 continue
+            before = self._programs.learned.get(tensor.name, (1,) * len(shape))
             self._programs.learned[tensor.name] = tuple(
-                (known[index] or 1) if index == axis else size for index, size in enumerate(shape)
+                (known[index] or before[index]) if index == axis else size for index, size in enumerate(shape)
             )
+        self.learn_batch()
+
+    def learn_batch(self) -> None:
+        """Take the batch that the file fixes inside, where its inputs leave it open."""
+        sizes = self.known_sizes
+        batch = fixed_batch(self.source, sizes) if leaves_batch_open(self.source, self.sizes) else None
+        if batch is not None:
+            closed = close_sizes(self.inputs, sizes, self.path)
+            self._programs.learned.update(batched(sizes, closed, batch).input_shapes)
 
     @property
     def operators(self) -> tuple[Operator, ...]:
@@ -278,6 +289,8 @@ def _model(source: Source, sizes: Sizes, output: str) -> Model:
     model = Model(source.path, source.path.stem, source, output, outputs, sizes)
     inner = [size for shape in model.input_shapes.values() for size in shape[1:]]
     is_closed = None not in inner
+    if is_closed:
+        model.learn_batch()
     if is_closed and not any(operator.product for operator in model.operators):
         raise UserError("has no layers that an array can compute", source=source.path)
     return model
@@ -387,5 +400,4 @@ def _product(name: str, node: Node, graph: Graph, steps: int | None) -> Product:
 
 def as_given(values: ArrayLike, tensor: InputTensor) -> Tensor:
     """An input's values in the type that the file states."""
-    dtype = tensor.dtype or np.dtype(np.float32)
-    return np.asarray(values, dtype)
+    return np.asarray(values, tensor.dtype or np.dtype(np.float32))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, replace
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -138,11 +139,11 @@ def _exported(module: torch.nn.Module, inputs: ModuleInputs, dynamic_shapes: Any
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the exporter logs and warns of: its own code, packages it looked for, traces of errors."""
+    """Without what the exporter logs, warns of and prints: its code, packages it looked for, traces."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(StringIO()):  # graphs it gave up are printed there
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -174,7 +174,13 @@ def _model(
         reason = "another number of rows has no result, one of another shape, or other weights"
     except UserError as refused:
         reason = refused.problem
-    exported = export_module(module, rows.rows(0, at_once))
+    try:
+        exported = export_module(module, rows.rows(0, at_once))
+    except UserError:
+        if at_once == _EXAMPLE_ROWS:
+            raise
+        at_once = _EXAMPLE_ROWS  # whoever runs it says that rows must be a multiple
+        exported = export_module(module, example)
     fixed = f"rows go through {at_once} at a time, as the batch is fixed: {reason}"
     return model_of(exported.source), {"batch": fixed, **_notes(exported)}, exported.calls
 

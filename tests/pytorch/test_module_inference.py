@@ -132,6 +132,11 @@ def test_a_module_that_fixes_its_batch_runs_part_by_part() -> None:
     assert sum("rows go through 2 at a time, as the batch is fixed" in note for note in result.warnings) == 1
 
 
+def test_rows_that_are_no_multiple_of_a_fixed_batch_are_refused_by_number() -> None:
+    with pytest.raises(UserError, match=r"got \(5, 3\)\); allowed: a multiple of 2 along axis 0"):
+        infer(FixedBatch(), torch.randn(5, 3), mac="fp32")
+
+
 def test_half_precision_weights_are_widened() -> None:
     """Every float16 value is a float32 value, so that float32 sums of them are PyTorch's float32 module."""
     module = seeded(SmallCnn).half()

@@ -175,7 +175,7 @@ def test_weights_need_no_values() -> None:
     assert shapes(result) == [("0", 1, 1, 50_000, 100_000)]
 
 
-def test_refusals_are_one_sentence_with_the_exporters_reason() -> None:
+def test_refusals_are_one_sentence_with_the_exporters_reason(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError) as raised:
         simulate(Branching(), torch.ones(2, 3))
     message = str(raised.value)
@@ -184,6 +184,7 @@ def test_refusals_are_one_sentence_with_the_exporters_reason() -> None:
     assert "\n" not in message
     with pytest.raises(UserError, match="a and b must have same reduction dim"):
         simulate(torch.nn.Linear(3, 3), torch.zeros(2, 4))
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -243,3 +243,24 @@ def test_ids_and_mask_share_their_batch(
     # Rows of `table` by id, 0 where the mask is 0; the second token's logits are 100 more in every row.
     expected = [[[1, 2], [100, 100]], [[3, 4], [103, 104]], [[0, 0], [101, 102]]]
     assert result.logits.tolist() == expected
+
+
+def test_one_row_of_tokens_for_rows_of_open_length(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["e"]),
+        helper.make_node("MatMul", ["e", "w"], ["y"]),
+    ]
+    table, w = np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32)
+    graph = helper.make_graph(
+        nodes,
+        "open",
+        [helper.make_tensor_value_info("ids", TensorProto.INT64, ["n", "length"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "length", 3])],
+        [numpy_helper.from_array(table, "table"), numpy_helper.from_array(w, "w")],
+    )
+    np.save(tmp_path / "ids.npy", np.array([0, 1, 2, 0]))
+    with pytest.raises(UserError) as caught:
+        load_data(tmp_path / "ids.npy", load_model(save(tmp_path, graph)))
+    said = str(caught.value)
+    assert "leaves the length of its rows open" in said
+    assert "--dim length=LENGTH" in said

@@ -21,7 +21,7 @@ from simulator.inference.coverage import coverage
 from simulator.inference.execute import execute, execute_outputs
 from simulator.workload import load_network
 from simulator.workload.onnx import Sizes, parse_sizes, read_onnx
-from tests.command import run
+from tests.command import run, run_process
 from tests.onnx_models import CASES, integers, node, real, scalar
 from tests.reference.onnx_counts import run as run_onnx_runtime
 
@@ -557,3 +557,104 @@ def test_a_folder_of_compared_results_can_be_reported(
     again = json.loads(run(capsys, "compare", folder, "--json").must_succeed().stdout)
     assert len(again["variants"]) == 2
     run(capsys, "report", tmp_path, "-o", page).must_refuse("result.json")
+
+
+def fixed_inside(folder: Path, target: list[int], *shape: int | str, features: int) -> Path:
+    nodes = [
+        node("Conv", "x w", "c"),
+        node("Reshape", "c target", "r"),
+        node("MatMul", "r v"),
+    ]
+    weights = {"w": real(2, 3, 3, 3), "target": integers(*target), "v": real(features, 5)}
+    return save(folder, nodes, {"x": [*shape]}, weights)
+
+
+@pytest.mark.parametrize("target", [[4, 8], [4, -1]])
+def test_a_batch_that_only_a_reshape_fixes(tmp_path: Path, target: list[int]) -> None:
+    path = fixed_inside(tmp_path, target, "n", 3, 4, 4, features=8)
+    network = read_onnx(path)
+    # 4 images of 2 x 2 pixels, 2 filters of 27 weights; then 8 features to 5.
+    assert (network.batch, network.macs) == (4, 4 * (4 * 2 * 27 + 8 * 5))
+    assert any("the batch is 4" in note for note in network.notes)
+    images = real(6, 3, 4, 4)
+    got = execute_outputs(load_model(path), {"x": images}, float32_product, ["y"])["y"]
+    padded = np.concatenate([images, images[:2]])
+    parts = [run_onnx_runtime(onnx.load(path), {"x": part})[0] for part in (padded[:4], padded[4:])]
+    assert np.allclose(got, np.concatenate(parts)[:6], rtol=1e-5, atol=1e-5)
+
+
+def test_heads_of_a_fixed_batch_are_not_mixed(tmp_path: Path) -> None:
+    # For one inference the Reshape is valid too, and makes two of one: 3 tokens each in place of 6.
+    nodes = [
+        node("MatMul", "x w", "q"),
+        node("Reshape", "q target", "h"),
+        node("Transpose", "h", "t", perm=[0, 2, 1, 3]),
+        node("Transpose", "h", "u", perm=[0, 2, 3, 1]),
+        node("MatMul", "t u"),
+    ]
+    weights = {"w": real(8, 8), "target": integers(2, -1, 2, 4)}
+    path = save(tmp_path, nodes, {"x": ["n", "s", 8]}, weights)
+    network = read_onnx(path, sizes=Sizes(dims={"s": 6}))
+    # 2 inferences: 6 tokens of 8 x 8; then 2 heads of 6 x 4 times 4 x 6.
+    assert (network.batch, network.macs) == (2, 2 * (6 * 64 + 2 * 36 * 4))
+    tokens = real(2, 6, 8)
+    model = load_model(path)
+    model.learn_sizes({"x": tokens.shape})
+    got = execute_outputs(model, {"x": tokens}, float32_product, ["y"])["y"]
+    (want,) = run_onnx_runtime(onnx.load(path), {"x": tokens})
+    assert got.shape == want.shape == (2, 2, 6, 6)
+    assert np.allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+def test_a_reshape_that_begins_with_another_length_fixes_no_batch(tmp_path: Path) -> None:
+    # The target's 2 are channels: a batch of 2 would contradict it.
+    nodes = [node("Conv", "x w", "c"), node("Reshape", "c target", "r"), node("MatMul", "r v")]
+    weights = {"w": real(2, 3, 3, 3), "target": integers(2, 4), "v": real(4, 5)}
+    network = read_onnx(save(tmp_path, nodes, {"x": ["n", 3, 4, 4]}, weights))
+    assert (network.batch, network.macs) == (1, 4 * 2 * 27 + 2 * 4 * 5)
+
+
+def test_a_batch_that_constants_beside_data_fix(tmp_path: Path) -> None:
+    nodes = [node("Expand", "class target", "c"), node("Concat", "c x", "t", axis=1), node("MatMul", "t w")]
+    weights = {"class": real(1, 1, 8), "target": integers(4, 1, 8), "w": real(8, 3)}
+    network = read_onnx(save(tmp_path, nodes, {"x": ["n", 5, 8]}, weights))
+    # 4 inferences of 5 tokens and the class token.
+    assert (network.batch, network.macs) == (4, 4 * 6 * 8 * 3)
+    (tmp_path / "b").mkdir()
+    nodes = [node("Concat", "class x", "t", axis=1), node("MatMul", "t w")]
+    weights = {"class": real(2, 1, 8), "w": real(8, 3)}
+    network = read_onnx(save(tmp_path / "b", nodes, {"x": ["n", 5, 8]}, weights))
+    assert (network.batch, network.macs) == (2, 2 * 6 * 8 * 3)
+
+
+def test_a_damaged_constant_is_named_where_the_batch_is_looked_for(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Constant", [], ["target"]),
+        node("Reshape", "x target", "r"),
+        node("MatMul", "r w"),
+    ]
+    path = save(tmp_path, nodes, {"x": ["n", 8]}, {"w": real(8, 5)})
+    with pytest.raises(UserError, match="Constant has no value"):
+        read_onnx(path)
+
+
+def test_a_batch_in_a_target_of_several_parts(tmp_path: Path) -> None:
+    nodes = [
+        node("Unsqueeze", "three zero", "u"),
+        node("Concat", "u rest", "target", axis=0),
+        node("Relu", "x", "z"),
+        node("Reshape", "z target", "r"),
+        node("MatMul", "r w"),
+    ]
+    weights = {"three": scalar(3), "zero": integers(0), "rest": integers(-1), "w": real(8, 5)}
+    weights["three"] = weights["three"].astype(np.int64)
+    network = read_onnx(save(tmp_path, nodes, {"x": ["n", 2, 4]}, weights))
+    assert (network.batch, network.macs) == (3, 3 * 8 * 5)
+
+
+def test_notes_of_a_network_fit_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    path = fixed_inside(tmp_path, [4, 8], "n", 3, 4, 4, features=8)
+    shown = run_process("networks", "show", path).must_succeed().stdout
+    assert "note: the batch is 4" in shown
+    assert max(len(line) for line in shown.splitlines() if "/" not in line) <= 60

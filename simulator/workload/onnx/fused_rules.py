@@ -62,15 +62,17 @@ def _activate(builder: Builder, name: str, kind: str, parameters: Any, result: s
 
 
 def fused_matmul(builder: Builder, node: Node) -> None:
-    """Alpha x A B with either operand transposed in its last two dimensions."""
-    if node.get("transBatchA") or node.get("transBatchB"):
-        raise UnsupportedError("batches that are not the first dimensions")
+    """Alpha x A B; in each operand batches may stand behind the first dimension, the last two be swapped."""
     operands = []
-    for name, flag in zip(node.inputs[:2], ("transA", "transB"), strict=True):
+    for name, side in zip(node.inputs[:2], "AB", strict=True):
         rank = len(builder.shape(name))
-        turned = bool(node.get(flag)) and rank > 1
-        order = (*range(rank - 2), rank - 1, rank - 2)
-        operands.append(builder.op("Transpose", name, perm=order) if turned else name)
+        order = list(range(rank))
+        if node.get(f"transBatch{side}") and rank > 2:
+            order = [*order[1:-1], 0, rank - 1]
+        if node.get(f"trans{side}") and rank > 1:
+            order = [*order[:-2], order[-1], order[-2]]
+        is_turned = order != sorted(order)
+        operands.append(builder.op("Transpose", name, perm=tuple(order)) if is_turned else name)
     first, second = operands
     product(builder, first, second, node.outputs[0], scale=node.get("alpha", 1.0))
 

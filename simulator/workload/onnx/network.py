@@ -22,6 +22,7 @@ from simulator.workload.layer import (
 from simulator.workload.onnx.build import build_graph
 from simulator.workload.onnx.builder import UnknownShapeError
 from simulator.workload.onnx.file import read_source
+from simulator.workload.onnx.fixed_batch import with_fixed_batch
 from simulator.workload.onnx.fixed_inputs import with_values
 from simulator.workload.onnx.graph import OWN_DOMAIN, Graph, Node, Shape, Source
 from simulator.workload.onnx.names import is_product
@@ -257,7 +258,9 @@ def network_of(
     """As `read_onnx`, of what was read already; `origin` says in the result where it came from."""
     path = source.path
     given = sizes or Sizes()
-    graph = build_graph(*with_values(source, given))
+    source, left = with_values(source, given)
+    settled = with_fixed_batch(source, left)
+    graph = build_graph(source, settled)
     importer = _Importer(graph, Counter(name for node in graph.nodes for name in node.inputs))
     try:
         importer.run()
@@ -282,7 +285,7 @@ def network_of(
         f" {_coverage(unsupported + shapeless)}",
         batch=graph.batch,
         skipped_operators=tuple(unsupported + shapeless),
-        notes=_notes(graph),
+        notes=(*_notes(graph), *_batch_note(graph, is_found=settled is not left)),
     )
 
 
@@ -300,6 +303,12 @@ def _coverage(skipped: list[str]) -> str:
 def _notes(graph: Graph) -> tuple[str, ...]:
     conflicts = tuple(f"sizes contradict each other: {text}" for text in graph.conflicts)
     return (*graph.notes, *conflicts, *folded_notes(graph.folded))
+
+
+def _batch_note(graph: Graph, *, is_found: bool) -> tuple[str, ...]:
+    if not is_found:
+        return ()
+    return (f"the batch is {graph.batch}: the file leaves it open at its inputs, and fixes it inside",)
 
 
 def folded_notes(folded: Sequence[str]) -> tuple[str, ...]:
