@@ -62,8 +62,9 @@ def exit_code(arguments: list[str]) -> int:
 
 def _finished(arguments: list[str]) -> int:
     """The exit code of the command; what it wrote to stdout has been written."""
-    from simulator.cli.streams import checked_output
+    from simulator.cli.streams import checked_output, errors_somewhere
 
+    errors_somewhere()
     checked_output()
     code = _code(arguments)
     try:

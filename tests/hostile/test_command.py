@@ -135,6 +135,17 @@ def test_a_page_whose_reader_has_seen_enough_ends_quietly(arguments: tuple[str, 
     assert (done.returncode, done.stderr) == (2, "")
 
 
+@pytest.mark.parametrize(("name", "code"), [("two.yaml", 0), ("absent.yaml", 2)])
+def test_a_closed_stderr_changes_nothing_but_what_is_said(name: str, code: int, network: Path) -> None:
+    arguments = command("simulate", network.parent / name, "--json")
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" 2>&-', "sh", *arguments], cwd=ROOT, stdout=subprocess.PIPE, check=False
+    )
+    assert done.returncode == code
+    if code == 0:
+        assert json.loads(done.stdout)["network"]["name"] == "two"
+
+
 @pytest.mark.parametrize("unbuffered", [False, True])
 def test_a_full_or_closed_output_is_reported(unbuffered: bool, network: Path, tmp_path: Path) -> None:
     arguments = command("simulate", network, "--json", unbuffered=unbuffered)
