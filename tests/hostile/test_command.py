@@ -135,6 +135,23 @@ def test_a_page_whose_reader_has_seen_enough_ends_quietly(arguments: tuple[str, 
     assert (done.returncode, done.stderr) == (2, "")
 
 
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("COLUMNS", "9" * 5000), ("LINES", "\N{SUPERSCRIPT TWO}"), ("TERMINAL_WIDTH", "wide")],
+)
+def test_a_terminal_of_no_size_is_as_one_that_names_none(name: str, size: str) -> None:
+    environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
+    pages = [
+        subprocess.run(
+            command("macs", "--help"), cwd=ROOT, env=each, capture_output=True, text=True, check=False
+        )
+        for each in (environment, environment | {name: size})
+    ]
+    assert [page.returncode for page in pages] == [0, 0]
+    assert pages[0].stdout == pages[1].stdout
+    assert pages[1].stderr == ""
+
+
 @pytest.mark.parametrize(("name", "code"), [("two.yaml", 0), ("absent.yaml", 2)])
 def test_a_closed_stderr_changes_nothing_but_what_is_said(name: str, code: int, network: Path) -> None:
     arguments = command("simulate", network.parent / name, "--json")
