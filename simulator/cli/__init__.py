@@ -98,9 +98,9 @@ def _code(arguments: list[str]) -> int:
 
     try:
         _require_text(arguments)
-        from simulator.cli.terminal import forget_unusable_sizes
+        from simulator.cli.environment import forget_unusable
 
-        forget_unusable_sizes()
+        forget_unusable()
         from simulator.cli.commands import run
 
         return run(arguments)

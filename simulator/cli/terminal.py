@@ -13,17 +13,6 @@ TEXT_COLUMNS: Final = 80
 _UNBROKEN: Final = 10_000
 """Columns in a pipe: lines that tools search and cut must not be folded."""
 
-_SIZES: Final = ("COLUMNS", "LINES", "TERMINAL_WIDTH")
-_DIGITS_OF_A_SIZE: Final = 6
-
-
-def forget_unusable_sizes() -> None:
-    """Remove from the environment the sizes of a terminal that are none: libraries that read them fail."""
-    for name in _SIZES:
-        size = os.environ.get(name, "")
-        if not (size.isascii() and size.isdigit() and len(size) <= _DIGITS_OF_A_SIZE):
-            os.environ.pop(name, None)
-
 
 def page_console(width_in_a_pipe: int = _UNBROKEN) -> Console:
     """A console as wide as the terminal or as `COLUMNS` says; without either, nothing is folded.

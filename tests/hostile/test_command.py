@@ -152,6 +152,26 @@ def test_a_terminal_of_no_size_is_as_one_that_names_none(name: str, size: str) -
     assert pages[1].stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SOURCE_DATE_EPOCH", "yesterday"), ("SOURCE_DATE_EPOCH", "9" * 20), ("MPLBACKEND", "none")],
+)
+def test_charts_are_drawn_whatever_the_environment_says(
+    name: str, value: str, network: Path, tmp_path: Path
+) -> None:
+    run_process("simulate", network, "--out", tmp_path / "r", "--quiet")
+    report = ("report", tmp_path / "r", "-o", tmp_path / "r.html", "--plots", tmp_path / "plots")
+    done = subprocess.run(
+        command(*report, "--figure", "roofline", "--format", "svg", "--quiet"),
+        cwd=ROOT,
+        env=os.environ | {name: value},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(("name", "code"), [("two.yaml", 0), ("absent.yaml", 2)])
 def test_a_closed_stderr_changes_nothing_but_what_is_said(name: str, code: int, network: Path) -> None:
     arguments = command("simulate", network.parent / name, "--json")
