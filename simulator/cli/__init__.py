@@ -92,6 +92,15 @@ def _was_interrupted(error: BaseException | None) -> bool:
     return False
 
 
+def _has_current_folder() -> bool:
+    """Whether the folder that the command was started in is still there."""
+    try:
+        os.getcwd()  # noqa: PTH109 - loads nothing
+    except OSError:
+        return False
+    return True
+
+
 def _code(arguments: list[str]) -> int:
     from simulator.cli.streams import say
     from simulator.foundation import UserError
@@ -113,6 +122,9 @@ def _code(arguments: list[str]) -> int:
             raise KeyboardInterrupt from error
         if isinstance(error, OSError) and error.errno in _NO_ROOM:  # such as where numba keeps kernels
             say(f"a file cannot be written: {error.strerror}")
+            return EXIT_USER_ERROR
+        if isinstance(error, FileNotFoundError) and not _has_current_folder():
+            say("the current folder is gone")
             return EXIT_USER_ERROR
         from simulator.cli.defect_report import told
 

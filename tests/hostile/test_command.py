@@ -172,6 +172,19 @@ def test_charts_are_drawn_whatever_the_environment_says(
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_current_folder_that_is_gone_is_said(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *command("rtl", "emit", "int8", "-o", "x")],
+        cwd=tmp_path / "gone",
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, "systolic: the current folder is gone\n")
+
+
 @pytest.mark.parametrize(("name", "code"), [("two.yaml", 0), ("absent.yaml", 2)])
 def test_a_closed_stderr_changes_nothing_but_what_is_said(name: str, code: int, network: Path) -> None:
     arguments = command("simulate", network.parent / name, "--json")
