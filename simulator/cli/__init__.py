@@ -62,8 +62,9 @@ def exit_code(arguments: list[str]) -> int:
 
 def _finished(arguments: list[str]) -> int:
     """The exit code of the command; what it wrote to stdout has been written."""
-    from simulator.cli.streams import checked_output
+    from simulator.cli.streams import checked_output, errors_somewhere
 
+    errors_somewhere()
     checked_output()
     code = _code(arguments)
     try:
@@ -91,12 +92,24 @@ def _was_interrupted(error: BaseException | None) -> bool:
     return False
 
 
+def _has_current_folder() -> bool:
+    """Whether the folder that the command was started in is still there."""
+    try:
+        os.getcwd()  # noqa: PTH109 - loads nothing
+    except OSError:
+        return False
+    return True
+
+
 def _code(arguments: list[str]) -> int:
     from simulator.cli.streams import say
     from simulator.foundation import UserError
 
     try:
         _require_text(arguments)
+        from simulator.cli.environment import forget_unusable
+
+        forget_unusable()
         from simulator.cli.commands import run
 
         return run(arguments)
@@ -109,6 +122,9 @@ def _code(arguments: list[str]) -> int:
             raise KeyboardInterrupt from error
         if isinstance(error, OSError) and error.errno in _NO_ROOM:  # such as where numba keeps kernels
             say(f"a file cannot be written: {error.strerror}")
+            return EXIT_USER_ERROR
+        if isinstance(error, FileNotFoundError) and not _has_current_folder():
+            say("the current folder is gone")
             return EXIT_USER_ERROR
         from simulator.cli.defect_report import told
 

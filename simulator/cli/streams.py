@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Any
+from typing import Any, Final
 
 from simulator.foundation import UserError
 from simulator.foundation.messages import one_line
 from simulator.foundation.reading.content import reason_of
+
+_STDERR: Final = 2
 
 
 class ReaderGoneError(UserError):
@@ -73,6 +75,14 @@ def checked_output() -> None:
     sys.stdout = io.TextIOWrapper(
         buffered, encoding=encoding, errors="backslashreplace", newline=None, line_buffering=is_terminal
     )
+
+
+def errors_somewhere() -> None:
+    """Put a stream that keeps nothing in place of `sys.stderr` where it is closed."""
+    if sys.stderr is None:
+        from simulator.foundation.discarded import discarding_stream
+
+        sys.stderr = discarding_stream(_STDERR)
 
 
 def say(text: str) -> None:

@@ -113,6 +113,14 @@ def _rows(
     path: Path, name: str, values: Tensor, tensor: InputTensor, model: Model, notes: dict[str, str]
 ) -> Tensor:
     """Values with an axis of inferences; a long row of token ids is cut into rows of the network's length."""
+    if not values.ndim:
+        raise UserError(
+            "is a single number",
+            source=path,
+            location=name,
+            value=values.item(),
+            allowed="an array whose first axis is that of the inferences",
+        )
     stated = model.input_shapes[tensor.name]
     if values.ndim != 1 or len(stated) != 2 or not _is_integer(tensor):
         if not values.size:

@@ -135,6 +135,67 @@ def test_a_page_whose_reader_has_seen_enough_ends_quietly(arguments: tuple[str, 
     assert (done.returncode, done.stderr) == (2, "")
 
 
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("COLUMNS", "9" * 5000), ("LINES", "\N{SUPERSCRIPT TWO}"), ("TERMINAL_WIDTH", "wide")],
+)
+def test_a_terminal_of_no_size_is_as_one_that_names_none(name: str, size: str) -> None:
+    environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
+    pages = [
+        subprocess.run(
+            command("macs", "--help"), cwd=ROOT, env=each, capture_output=True, text=True, check=False
+        )
+        for each in (environment, environment | {name: size})
+    ]
+    assert [page.returncode for page in pages] == [0, 0]
+    assert pages[0].stdout == pages[1].stdout
+    assert pages[1].stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SOURCE_DATE_EPOCH", "yesterday"), ("SOURCE_DATE_EPOCH", "9" * 20), ("MPLBACKEND", "none")],
+)
+def test_charts_are_drawn_whatever_the_environment_says(
+    name: str, value: str, network: Path, tmp_path: Path
+) -> None:
+    run_process("simulate", network, "--out", tmp_path / "r", "--quiet")
+    report = ("report", tmp_path / "r", "-o", tmp_path / "r.html", "--plots", tmp_path / "plots")
+    done = subprocess.run(
+        command(*report, "--figure", "roofline", "--format", "svg", "--quiet"),
+        cwd=ROOT,
+        env=os.environ | {name: value},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_current_folder_that_is_gone_is_said(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *command("rtl", "emit", "int8", "-o", "x")],
+        cwd=tmp_path / "gone",
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, "systolic: the current folder is gone\n")
+
+
+@pytest.mark.parametrize(("name", "code"), [("two.yaml", 0), ("absent.yaml", 2)])
+def test_a_closed_stderr_changes_nothing_but_what_is_said(name: str, code: int, network: Path) -> None:
+    arguments = command("simulate", network.parent / name, "--json")
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" 2>&-', "sh", *arguments], cwd=ROOT, stdout=subprocess.PIPE, check=False
+    )
+    assert done.returncode == code
+    if code == 0:
+        assert json.loads(done.stdout)["network"]["name"] == "two"
+
+
 @pytest.mark.parametrize("unbuffered", [False, True])
 def test_a_full_or_closed_output_is_reported(unbuffered: bool, network: Path, tmp_path: Path) -> None:
     arguments = command("simulate", network, "--json", unbuffered=unbuffered)

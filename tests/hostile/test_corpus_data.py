@@ -78,6 +78,10 @@ CORPUS: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
     "output that nothing gives": (
         graph(lambda g: setattr(g.output[0], "name", "absent")), INFER, "absent: no operator gives this",
     ),
+    "an array of no dimensions": (
+        lambda folder: np.save(folder / "a.npy", np.float32(3)),
+        ["trace", "m.onnx", "--input", "a.npy", "--out", "t"], "a.npy: images: is a single number (got 3.0)",
+    ),
     "input of a later node": (
         graph(lambda g: g.node.insert(0, helper.make_node("Relu", ["j"], ["early"]))), INFER, "m.onnx",
     ),
