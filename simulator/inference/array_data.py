@@ -113,7 +113,8 @@ def _rows(
     path: Path, name: str, values: Tensor, tensor: InputTensor, model: Model, notes: dict[str, str]
 ) -> Tensor:
     """Values with an axis of inferences; a long row of token ids is cut into rows of the network's length."""
-    if not values.ndim:
+    stated = model.input_shapes[tensor.name]
+    if not values.ndim and stated:
         raise UserError(
             "is a single number",
             source=path,
@@ -121,7 +122,6 @@ def _rows(
             value=values.item(),
             allowed="an array whose first axis is that of the inferences",
         )
-    stated = model.input_shapes[tensor.name]
     if values.ndim != 1 or len(stated) != 2 or not _is_integer(tensor):
         if not values.size:
             raise UserError("is empty", source=path, location=name, value=values.shape)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.boundary_counts import KINDS, SUBJECTS, decisions_in, decisions_under
+from tools.boundary_counts import KINDS, SUBJECTS, Decision, Subject, decisions_in, decisions_under
 
 DATAFLOW, ACCUMULATOR = SUBJECTS
 SIMULATOR = Path(__file__).parents[2] / "simulator"
@@ -82,13 +82,28 @@ def test_a_decision_is_found_with_its_file_and_line(tmp_path: Path) -> None:
     assert (decision.path, decision.line, decision.kind) == ("part/module.py", 2, "comparison")
 
 
+def counted(subject: Subject, *, in_hardware: bool) -> list[Decision]:
+    """Decisions in the simulator, either in the circuits of `simulator.hardware` or everywhere else."""
+    return [
+        each
+        for each in decisions_under(SIMULATOR, subject)
+        if each.kind in KINDS and each.path.startswith("hardware/") == in_hardware
+    ]
+
+
 def test_few_places_decide_by_dataflow() -> None:
     """116 before dataflows were objects. A new one belongs into `simulator.dataflow`, as a property."""
-    counted = [each for each in decisions_under(SIMULATOR, DATAFLOW) if each.kind in KINDS]
-    assert 10 <= len(counted) <= 25, counted
+    found = counted(DATAFLOW, in_hardware=False)
+    assert 10 <= len(found) <= 25, found
 
 
 def test_few_places_decide_by_the_kind_of_an_accumulator() -> None:
     """A new one answers for itself, as a subclass of `Accumulator`; kernels are registered by its type."""
-    counted = [each for each in decisions_under(SIMULATOR, ACCUMULATOR) if each.kind in KINDS]
-    assert 5 <= len(counted) <= 20, counted
+    found = counted(ACCUMULATOR, in_hardware=False)
+    assert 5 <= len(found) <= 20, found
+
+
+def test_circuits_decide_no_more_often_than_they_do() -> None:
+    """Wires and registers are drawn by dataflow and accumulator; a new decision there needs a reason."""
+    assert len(counted(DATAFLOW, in_hardware=True)) <= 16
+    assert len(counted(ACCUMULATOR, in_hardware=True)) <= 8

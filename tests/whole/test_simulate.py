@@ -161,7 +161,7 @@ def test_options_override_single_fields(capsys: pytest.CaptureFixture[str]) -> N
         (["resnet50", "--set", "array.rwos=3"], ["array.rwos", "did you mean 'rows'"]),
         (["resnet50", "--batch", "0"], ["batch"]),
         (["missing.onnx"], ["missing.onnx", "cannot be found"]),
-        (["resnet50", "--set", "sram.ifmap.capacity_kib=0.01", "--set", "tiling.tile_rows=4"], ["ifmap"]),
+        (["resnet50", "--set", "sram.ifmap.capacity_kib=0.003", "--set", "tiling.tile_rows=4"], ["ifmap"]),
         (["resnet50", "--set", "tables=[nowhere]"], ["nowhere"]),
     ],
 )
