@@ -41,7 +41,7 @@ try:
     del thing
     time.sleep(30)
 except KeyboardInterrupt:
-    print("caught", time.monotonic() - began_s < 4)
+    print("caught", time.monotonic() - began_s < 4, flush=True)
 class Broken:
     def __del__(self): raise ValueError("told as before")
 Broken()

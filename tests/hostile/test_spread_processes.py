@@ -78,11 +78,11 @@ def workers_of(process: subprocess.Popen[str]) -> list[int]:
 @pytest.mark.slow
 def test_interrupted_killed_and_shared_it_ends_with_the_bytes_of_an_undisturbed_run(tmp_path: Path) -> None:
     """Ctrl-C, a killed worker, a killed run, then two runs on the store at a time."""
-    command = ("resnet8_fashion", "--mac", "elma8", "--images", "480", "--json")
+    command = ("resnet8_fashion", "--mac", "elma8", "--images", "960", "--json")
     undisturbed, store = tmp_path / "undisturbed", tmp_path / "store"
     fresh = start(*command, "--jobs", "1", "--store", undisturbed)
     expected, _ = fresh.communicate(timeout=240)
-    assert len(parts(undisturbed)) == 11  # the plan and ten blocks
+    assert len(parts(undisturbed)) == 21  # the plan and twenty blocks
 
     interrupted = start(*command, "--jobs", "1", "--store", store)
     once_there_are(2, store, interrupted)
@@ -90,7 +90,7 @@ def test_interrupted_killed_and_shared_it_ends_with_the_bytes_of_an_undisturbed_
     out, error = interrupted.communicate(timeout=240)
     assert (interrupted.returncode, out, error) == (130, "", "systolic: interrupted\n")
     before = parts(store)
-    assert 2 <= len(before) < 11
+    assert 2 <= len(before) < 21
 
     robbed = start(*command, "--jobs", "2", "--store", store)
     once_there_are(len(before) + 1, store, robbed)
@@ -100,20 +100,20 @@ def test_interrupted_killed_and_shared_it_ends_with_the_bytes_of_an_undisturbed_
     assert "a worker process ended early: killed" in error
     assert "what is finished is kept" in error
     after = parts(store)
-    assert len(before) < len(after) < 11
+    assert len(before) < len(after) < 21
 
     killed = start(*command, "--jobs", "1", "--store", store)
     once_there_are(len(after) + 1, store, killed)
     killed.kill()
     killed.communicate(timeout=240)
     rest = len(parts(store))
-    assert len(after) < rest < 11
+    assert len(after) < rest < 21
 
     pair = [start(*command, "--jobs", "1", "--store", store) for _ in range(2)]
     told = [process.communicate(timeout=240) for process in pair]
     assert [process.returncode for process in pair] == [0, 0]
     assert [out for out, _ in told] == [expected, expected]
-    assert all(f"10 blocks of images: {rest - 1} from the store" in error for _, error in told)
+    assert all(f"20 blocks of images: {rest - 1} from the store" in error for _, error in told)
     assert parts(store) == parts(undisturbed)
 
 
