@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Final, NamedTuple
 
 from simulator.numerics.engines.compiled import helper, kernel, still_kernel
@@ -109,13 +110,6 @@ def extents_of(axis: Axis, size: int, first_tap: int, stop_tap: int) -> Extents:
 
 
 @helper
-def _common(a: int, b: int) -> int:
-    while b:
-        a, b = b, a % b
-    return a
-
-
-@helper
 def _extents_of_piece(g: Geometry, rows: int, columns: int, first: int, stop: int) -> Extents:
     """Input elements of an image and group that a piece of the reduction reads: all blocks, the largest."""
     taps = taps_of(g, first, stop)
@@ -130,7 +124,7 @@ def ifmap_sizes(g: Geometry, rows: int, columns: int, k: int) -> Extents:
     """Input elements of one image and group: all blocks and pieces of the reduction, and the largest one."""
     size = g.rows.kernel * g.columns.kernel
     pieces = (g.k + k - 1) // k
-    period = size // _common(k, size)  # behind so many pieces a cut goes through the same tap again
+    period = size // gcd(k, size)  # behind so many pieces a cut goes through the same tap again
     if k >= size or k >= g.k or min(pieces, period) > _MANY_PIECES:
         down = extents_of(g.rows, rows, 0, g.rows.kernel)
         across = extents_of(g.columns, columns, 0, g.columns.kernel)
