@@ -15,9 +15,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.array_types import Codes
-from simulator.numerics.formats.code_tables import compiled_loops
 from simulator.numerics.formats.number_format import NUMBER, Family, Format, check_width
+from simulator.numerics.formats.pattern_format import PatternFormat
 from simulator.numerics.formats.pattern_table import PatternTable
 from simulator.numerics.formats.tapered_format import TaperedFormat
 from simulator.numerics.formats.tensor_fit import UNSCALED, Calibration
@@ -26,7 +25,7 @@ from simulator.numerics.logarithm import log2_table, log_to_code, pow2_table
 from simulator.numerics.tapered import Fields, IntArray, TaperedLayout
 
 
-class LogBase(Format):
+class LogBase(PatternFormat):
     """What tapered and flat log formats share: the tables and the converter from float32.
 
     Encoding gives the code of infinity for NaN, infinities and values from 2**128 on, which float32 does
@@ -121,22 +120,6 @@ class LogBase(Format):
         wrapped = ((carried + 128) & 0xFF) - 128
         codes = log_to_code(sign, wrapped, log_fraction & ((1 << self.gamma) - 1), self)
         return np.where(exponent == -127, 0, codes)
-
-    def _encode(self, reals: npt.NDArray[np.float64]) -> Codes:
-        return self.pattern_table.encode(reals)
-
-    def _encode_compiled(self, reals: npt.NDArray[np.float32 | np.float64], codes: Codes) -> None:
-        self.pattern_table.encode_compiled(reals, codes)
-
-    def nearest_values(self, reals: npt.NDArray[np.float32 | np.float64]) -> npt.NDArray[np.float32]:
-        """As every format's, by a table of values in place of codes."""
-        if not compiled_loops.pay_off(reals.size):
-            return super().nearest_values(reals)
-        return self.pattern_table.looked_up(reals, self._nearest_values)
-
-    @cached_property
-    def _nearest_values(self) -> npt.NDArray[np.float32]:
-        return self.values_in_float32[self.pattern_table.codes]
 
 
 @dataclass(frozen=True, repr=False)

@@ -12,9 +12,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from simulator.numerics.array_types import Codes
-from simulator.numerics.formats.code_tables import compiled_loops
 from simulator.numerics.formats.number_format import NUMBER, Family, Format, check_width
+from simulator.numerics.formats.pattern_format import PatternFormat
 from simulator.numerics.formats.pattern_table import PatternTable
 from simulator.numerics.formats.tapered_format import TaperedFormat
 from simulator.numerics.hardware import Parts, tapered_encoder
@@ -25,7 +24,7 @@ QUIRE_STATUS_BITS = 3
 
 
 @dataclass(frozen=True, repr=False)
-class Posit(TaperedFormat):
+class Posit(TaperedFormat, PatternFormat):
     """(N, s) posit with a sign bit beside the magnitude; one infinity, also NaN; one zero.
 
     Encoding rounds to nearest even on the tapered bit string (which is the nearest value except where a
@@ -95,22 +94,6 @@ class Posit(TaperedFormat):
         top = self.layout.greatest_exponent
         magnitude = self.layout.round_to_magnitude(np.clip(exponent, -top, top), fraction, 3)
         return np.where(exponent < -top, 0, magnitude | (sign << (self.bits - 1)))
-
-    def _encode(self, reals: npt.NDArray[np.float64]) -> Codes:
-        return self.pattern_table.encode(reals)
-
-    def _encode_compiled(self, reals: npt.NDArray[np.float32 | np.float64], codes: Codes) -> None:
-        self.pattern_table.encode_compiled(reals, codes)
-
-    def nearest_values(self, reals: npt.NDArray[np.float32 | np.float64]) -> npt.NDArray[np.float32]:
-        """As every format's, by a table of values in place of codes."""
-        if not compiled_loops.pay_off(reals.size):
-            return super().nearest_values(reals)
-        return self.pattern_table.looked_up(reals, self._nearest_values)
-
-    @cached_property
-    def _nearest_values(self) -> npt.NDArray[np.float32]:
-        return self.values_in_float32[self.pattern_table.codes]
 
 
 def _posit(match: re.Match[str]) -> Format:
