@@ -9,14 +9,12 @@ from textwrap import fill
 import typer
 
 from simulator.cli.options import JsonOption
-from simulator.cli.terminal import text_columns
+from simulator.cli.terminal import TEXT_MARGIN, text_columns
 from simulator.numerics import Format, get_format
 from simulator.numerics.formats import TABLE_BITS, example_specs, families, family_of
 
 app = typer.Typer(help="List the number formats, or show one of them.")
 
-_MARGIN = 4
-"""Columns that the text of a page leaves free."""
 _WHOLE_LIST = 70
 """Columns that a line of the list takes."""
 
@@ -38,7 +36,7 @@ def formats(context: typer.Context, as_json: JsonOption = False) -> None:
         return
     columns = text_columns()
     for family in families():
-        typer.echo(fill(f"{family.name}: {family.syntax}", columns - _MARGIN, subsequent_indent="    "))
+        typer.echo(fill(f"{family.name}: {family.syntax}", columns - TEXT_MARGIN, subsequent_indent="    "))
         typer.echo(_indented(family.summary, columns))
     typer.echo()
     typer.echo(
@@ -82,7 +80,7 @@ def _page(fmt: Format, columns: int) -> list[str]:
     if fmt.bits > TABLE_BITS:
         return [*lines, "", f"  (number lines are drawn for formats of up to {TABLE_BITS} bits)"]
     for draw in (draw_octaves, draw_line):
-        caption, *drawing = draw(fmt, columns - _MARGIN)
+        caption, *drawing = draw(fmt, columns - TEXT_MARGIN)
         lines += ["", _indented(caption, columns), *(f"  {line}".rstrip() for line in drawing)]
     return lines
 

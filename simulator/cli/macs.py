@@ -9,14 +9,12 @@ from typing import Any
 import typer
 
 from simulator.cli.options import JsonOption
-from simulator.cli.terminal import text_columns
+from simulator.cli.terminal import TEXT_MARGIN, text_columns
 from simulator.numerics import Mac, get_mac, preset_names
 from simulator.numerics.overflow_bounds import overflow_bound
 
 app = typer.Typer(help="List the multiply-accumulate units, or show one of them.")
 
-_MARGIN = 4
-"""Columns that the text of a page leaves free."""
 _WHOLE_LIST = 76
 """Columns that a line of the list takes."""
 _PRODUCTS = {
@@ -69,10 +67,12 @@ def show(
     if as_json:
         typer.echo(json.dumps(describe(unit), indent=2))
         return
-    typer.echo(unit.name if not unit.spec.description else _hanging(f"{unit.name}: ", unit.spec.description))
+    columns = text_columns() - TEXT_MARGIN
+    about = unit.spec.description
+    typer.echo(_hanging(f"{unit.name}: ", about, columns) if about else unit.name)
     typer.echo("")
     for name, text in _facts(unit):
-        typer.echo(_hanging(f"  {name:<16}", text))
+        typer.echo(_hanging(f"  {name:<16}", text, columns))
 
 
 def describe(mac: Mac) -> dict[str, Any]:
@@ -141,7 +141,5 @@ def _facts(mac: Mac) -> list[tuple[str, str]]:
     ]
 
 
-def _hanging(head: str, text: str) -> str:
-    return fill(
-        text, text_columns() - _MARGIN, initial_indent=head, subsequent_indent=" " * max(len(head), 2)
-    )
+def _hanging(head: str, text: str, columns: int) -> str:
+    return fill(text, columns, initial_indent=head, subsequent_indent=" " * max(len(head), 2))

@@ -95,11 +95,9 @@ def show(
         typer.echo(f"weights {weights}, shared by {', '.join(layers)}, count once")
     for skipped in shown.skipped_operators:
         typer.echo(f"not simulated: {skipped}")
+    width = _console().width
     for note in shown.notes:
-        wrapped = textwrap.wrap(
-            f"note: {note}", _console().width, subsequent_indent="  ", break_on_hyphens=False
-        )
-        typer.echo("\n".join(wrapped))
+        typer.echo(textwrap.fill(f"note: {note}", width, subsequent_indent="  ", break_on_hyphens=False))
 
 
 def _layers_by_shared_weights(network: Network) -> dict[str, list[str]]:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 TEXT_COLUMNS: Final = 80
 """Columns of running text and of tables in it, where the terminal has as many."""
+TEXT_MARGIN: Final = 4
+"""Columns of them that paragraphs and drawings leave free."""
 _UNBROKEN: Final = 10_000
 """Columns in a pipe: lines that tools search and cut must not be folded."""
 
