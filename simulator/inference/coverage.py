@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from simulator.inference.model import Model, Program
+from simulator.inference.executable_program import Program
+from simulator.inference.model import Model
 
 
 @dataclass(frozen=True, slots=True)

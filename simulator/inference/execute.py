@@ -12,8 +12,9 @@ import numpy as np
 from simulator.foundation import UserError
 from simulator.foundation.reading.limits import LARGEST_ARRAY_BYTES
 from simulator.inference.arithmetic import Arithmetic
+from simulator.inference.executable_program import Operator, Program
 from simulator.inference.inputs import Inputs
-from simulator.inference.model import Model, Operator, Program, as_given
+from simulator.inference.model import Model, as_given
 from simulator.numerics.array_types import Tensor
 from simulator.workload.onnx import Constant
 

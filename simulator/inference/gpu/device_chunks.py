@@ -11,6 +11,7 @@ import numpy as np
 
 from simulator.inference.chunk_figures import Chunk
 from simulator.inference.chunks import chunk_size
+from simulator.inference.executable_program import Operator, Program
 from simulator.inference.execute import constant_of, each_operator, errors_of
 from simulator.inference.gpu.device_layers import DeviceLayers, HostCopies
 from simulator.inference.gpu.device_operators import operator_on
@@ -19,7 +20,7 @@ from simulator.inference.images import Parts
 from simulator.inference.inputs import Feed, InputBatches, Inputs
 from simulator.inference.layer_products import Product
 from simulator.inference.metrics import Deviation
-from simulator.inference.model import Model, Operator, Program
+from simulator.inference.model import Model
 from simulator.inference.overflow_counts import SumsOutside
 from simulator.inference.quantization import NetworkPlan
 from simulator.numerics.array_types import Tensor

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from simulator.inference.model import Operator
+from simulator.inference.executable_program import Operator
 from simulator.numerics.gpu import Device, DeviceArray
 from simulator.numerics.gpu.device_arithmetic import Kind, bounded, pairs
 from simulator.workload.onnx import Node
