@@ -107,9 +107,11 @@ def _code(arguments: list[str]) -> int:
 
     try:
         _require_text(arguments)
+        from simulator.cli.compiler_settings import require_usable_settings
         from simulator.cli.environment import forget_unusable
 
         forget_unusable()
+        require_usable_settings()
         from simulator.cli.commands import run
 
         return run(arguments)
