@@ -35,7 +35,7 @@ class PlotStyle:
 
 _SCREEN = PlotStyle()
 _INK = "#3c4752"
-_STYLE: Any = {
+_STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # carried by matplotlib itself, so that every machine draws the same
     "font.size": 9,
     "axes.edgecolor": "#c9ced3",
@@ -56,7 +56,7 @@ _STYLE: Any = {
     "pdf.fonttype": 42,  # fonts whole, so that publishers and editors can read the words
     "figure.dpi": 150,
 }
-_PAPER: Any = {
+_PAPER: dict[str, Any] = {
     "font.size": 7,
     "axes.titlesize": 8,
     "axes.linewidth": 0.6,
@@ -174,7 +174,7 @@ def write_figures(
     return files
 
 
-def _settings(style: PlotStyle) -> Any:
+def _settings(style: PlotStyle) -> dict[str, Any]:
     return _STYLE if WIDTHS_IN[style.width] is None else {**_STYLE, **_PAPER}
 
 
