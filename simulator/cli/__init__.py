@@ -123,7 +123,7 @@ def _code(arguments: list[str]) -> int:
         if _was_interrupted(error):
             raise KeyboardInterrupt from error
         if isinstance(error, OSError) and error.errno in _NO_ROOM:  # such as where numba keeps kernels
-            say(f"a file cannot be written: {error.strerror}")
+            say(f"{error.filename or 'a file'}: cannot be written: {error.strerror}")
             return EXIT_USER_ERROR
         if isinstance(error, FileNotFoundError) and not _has_current_folder():
             say("the current folder is gone")
