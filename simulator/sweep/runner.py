@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -52,6 +52,7 @@ def run_stored(
     store: SweepStore,
     workers: Workers,
     *,
+    sound: Collection[str] = (),
     progress: Progress | None = None,
 ) -> dict[str, str]:
     """Simulate every job that the store has no result of; see `run_kept`."""
@@ -61,6 +62,7 @@ def run_stored(
         workers,
         lambda job: workers.executor.submit(run_job, job.job() if isinstance(job, KeyedPoint) else job),
         what="points",
+        sound=sound,
         progress=progress,
     )
 
@@ -73,6 +75,7 @@ def run_kept(
     *,
     what: str,
     after_failure: AfterFailure = "go on",
+    sound: Collection[str] = (),
     progress: Progress | None = None,
 ) -> dict[str, str]:
     """Compute every job that the store has no outcome of, and keep the outcomes there.
@@ -87,6 +90,7 @@ def run_kept(
         submit: hands a job to the workers.
         what: the jobs, as progress names them.
         after_failure: of a job.
+        sound: keys of finished jobs that have been read and are as they were written.
         progress: called after every job.
 
     Returns:
@@ -99,7 +103,7 @@ def run_kept(
     unique = {job.key: job for job in jobs}
     waiting = deque(job for job in unique.values() if not store.finished(job.key))
     if waiting:  # what is damaged is told before anything is computed; a store that has all is read next
-        store.require_sound(unique)
+        store.require_sound(key for key in unique if key not in sound)
     done = len(unique) - len(waiting)
     tell = None if progress is None else partial(progress, what)
     run = _Run(store, workers, submit, total=len(unique), done=done, tell=tell)
