@@ -36,7 +36,7 @@ WRITTEN: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "vcd": THE_FILE,
     },
     "infer": {"save": ("*.npy",), "store": _STORE},
-    "trace": {"out": ("manifest.json", "*.npy")},
+    "trace": {"out": ("trace.json", "*.npy")},
     "compare": {"csv": THE_FILE, "out": ("[0-9]*_*.json",), "store": _STORE},
     "report": {"out": THE_FILE, "plots": _PICTURES},
     "sweep": {"csv": THE_FILE, "plots": _PICTURES, "store": _STORE},
@@ -202,7 +202,7 @@ def _files_of(path: Path) -> Iterator[Path]:
     if not stat.S_ISDIR(kind.st_mode):
         yield path
         return
-    for name in ("manifest.json", "result.json"):
+    for name in ("trace.json", "result.json"):
         if _status(path / name) is not None:
             yield path / name
             return

@@ -70,6 +70,7 @@ def content(folder: Path) -> dict[str, str]:
         ("infer net.yaml --data x.npy --save .", "--save: would overwrite x.npy"),
         ("infer net.yaml --save o --store o", "--store: would write to the same place as --save"),
         ("trace net.yaml --input x.npy -o .", "--out: would overwrite x.npy"),
+        ("trace net.yaml --input x.csv -o .", "--out: would overwrite x.csv, which is read"),
         ("compare cmp --out cmp", "--out: would overwrite cmp/1_int8.json"),
         ("compare cmp --csv cmp/1_int8.json", "--csv: would overwrite cmp/1_int8.json"),
         ("compare cmp --out o --csv o/1_int8.json", "--out: would write to the same place as --csv"),
@@ -94,6 +95,8 @@ def test_what_is_read_is_not_written_over(
 ) -> None:
     (folder / "m.yaml").write_text("{}")
     (folder / "x.npy").write_bytes(b"")
+    (folder / "x.csv").symlink_to("trace.json")
+    (folder / "trace.json").write_text("{}")
     (folder / "soft.v").symlink_to("arch.yaml")
     before = content(folder)
     stderr = run(capsys, *arguments.split()).must_refuse(f"systolic: {message}").stderr
