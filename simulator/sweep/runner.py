@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -54,6 +54,7 @@ def run_stored(
     store: SweepStore,
     workers: Workers,
     *,
+    sound: Collection[str] = (),
     progress: Progress | None = None,
 ) -> dict[str, str]:
     """Simulate every job that the store has no result of; see `run_kept`."""
@@ -65,6 +66,7 @@ def run_stored(
             _run_each, [job.job() if isinstance(job, KeyedPoint) else job for job in group]
         ),
         what="points",
+        sound=sound,
         progress=progress,
     )
 
@@ -81,6 +83,7 @@ def run_kept(
     *,
     what: str,
     after_failure: AfterFailure = "go on",
+    sound: Collection[str] = (),
     progress: Progress | None = None,
 ) -> dict[str, str]:
     """Compute every job that the store has no outcome of, and keep the outcomes there.
@@ -95,6 +98,7 @@ def run_kept(
         submit: hands what is left of a group to a worker; outcomes come in the order of the jobs.
         what: the jobs, as progress names them.
         after_failure: of a job.
+        sound: keys of finished jobs that have been read and are as they were written.
         progress: called after every job.
 
     Returns:
@@ -104,15 +108,15 @@ def run_kept(
         UserError: the store cannot be written, a worker process was killed, or the cluster's scheduler is
             gone; what is finished is kept.
     """
-    known: set[str] = set()
+    known: dict[str, None] = {}
     waiting: deque[Sequence[Work]] = deque()
     for group in groups:
         unique = {job.key: job for job in group if job.key not in known}
-        known |= set(unique)
+        known |= dict.fromkeys(unique)
         if left := [job for job in unique.values() if not store.finished(job.key)]:
             waiting.append(left)
     if waiting:  # what is damaged is told before anything is computed; a store that has all is read next
-        store.require_sound(known)
+        store.require_sound(key for key in known if key not in sound)
     done = len(known) - sum(map(len, waiting))
     tell = None if progress is None else partial(progress, what)
     run = _Run(store, workers, submit, total=len(known), done=done, tell=tell)
