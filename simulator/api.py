@@ -18,7 +18,7 @@ from simulator.foundation.python_arguments import (
     require_kind,
     require_kind_if_given,
 )
-from simulator.mac_arguments import require_priced_variants
+from simulator.mac_arguments import require_bundled_variants, require_priced_variants
 from simulator.measured_runs import Tensors
 from simulator.notebook_views import ComparisonView, ResultView, view
 from simulator.numerics.mac_setting import MacChoice, mac_setting
@@ -265,7 +265,7 @@ def infer(
 
     require_kind("model", model, PATHS, _PATH)
     require_kind("data", data, PATHS, _PATH)
-    mac_setting(mac)
+    require_bundled_variants("mac", mac)
     for name, text in (("policy", policy), ("preprocess", preprocess), ("labels", labels)):
         require_kind_if_given(name, text, str, "text")
     require_callable("progress", progress, _PROGRESS)
