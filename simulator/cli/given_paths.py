@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from simulator.cli.result_files import result_files
 from simulator.foundation.errors import UserError
-from simulator.foundation.reading.content import is_file, is_folder, names_in
+from simulator.foundation.reading.content import is_file, is_folder, names_in, status_or_none
 
 Identity = tuple[int, int] | str
 
@@ -89,7 +89,7 @@ class _Output(NamedTuple):
 
     def _has_link_to(self, file: Path) -> bool:
         own = _identity(file)
-        if _status(self.path) is None or not is_folder(self.path) or own is None:
+        if status_or_none(self.path) is None or not is_folder(self.path) or own is None:
             return False
         entries = (
             name for name in names_in(self.path) if any(fnmatchcase(name, pattern) for pattern in self.names)
@@ -130,7 +130,7 @@ def require_apart(command: str, given: Mapping[str, Any], options: Mapping[str, 
         for name, names in WRITTEN[command].items()
         if given.get(name) is not None
     ]
-    inputs = list(_inputs(given)) if any(_status(output.path) for output in outputs) else []
+    inputs = list(_inputs(given)) if any(status_or_none(output.path) for output in outputs) else []
     for place, output in enumerate(outputs):
         for file in inputs:
             if output.would_write(file):
@@ -196,29 +196,22 @@ def _named_in(path: Path) -> Iterator[Path]:
 
 
 def _files_of(path: Path) -> Iterator[Path]:
-    kind = _status(path)
+    kind = status_or_none(path)
     if kind is None:
         return
     if not stat.S_ISDIR(kind.st_mode):
         yield path
         return
     for name in ("trace.json", "result.json"):
-        if _status(path / name) is not None:
+        if status_or_none(path / name) is not None:
             yield path / name
             return
     yield from (file for file in result_files(path) if file != path)
 
 
-def _status(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except (OSError, ValueError):  # what cannot be read is told by its reader
-        return None
-
-
 def _identity(path: Path) -> Identity | None:
     """What a path leads to: the same for all links to a file. None for a device or pipe, which takes all."""
-    status = _status(path)
+    status = status_or_none(path)
     if status is None:
         return os.path.realpath(path) if "\0" not in str(path) else None
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
