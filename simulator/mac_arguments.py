@@ -11,7 +11,7 @@ from simulator.cost.run_prices import PriceBook
 from simulator.cost.vocabulary import PE_ROWS
 from simulator.foundation import UserError
 from simulator.numerics.mac_setting import MacChoice, mac_setting
-from simulator.numerics.mac_spec import COMPOSED
+from simulator.numerics.mac_spec import BY_KIND
 from simulator.simulation import configure
 
 
@@ -38,7 +38,7 @@ def require_priced_variants(
     wanted = {"price": price} if isinstance(price, str) else {}
     if isinstance(price, Mapping):
         wanted = {f"price.{figure}": variant for figure, variant in price.items()}
-    named = {field: each for field, each in wanted.items() if isinstance(each, str) and each != COMPOSED}
+    named = {field: each for field, each in wanted.items() if isinstance(each, str) and each not in BY_KIND}
     if not named:
         return
     tables = PriceBook.load(configure(arch, overrides).tables).tables
@@ -49,5 +49,5 @@ def require_priced_variants(
                 "no price table of the architecture has rows of this variant",
                 location=f"{name}.{field}",
                 value=variant,
-                candidates={*known, COMPOSED},
+                candidates={*known, *BY_KIND},
             )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from simulator.hardware.mac_synthesis import Implementation, MacSynthesis
+    from simulator.hardware.synthesised_prices import SynthesisedPrice
 
 _NAME: Final = 42
 
@@ -90,3 +91,20 @@ def synthesis_document(synthesis: MacSynthesis) -> dict[str, object]:
 
 def _point(each: Implementation) -> dict[str, object]:
     return {"candidate": each.candidate.name, "area": each.area, "period_ns": each.timing.period_ns}
+
+
+def price_text(price: SynthesisedPrice) -> str:
+    """What a written table says of the whole PE, and what it is calibrated on."""
+    from simulator.cost.price_tables import parse_table
+
+    table = parse_table(price.text, source="the table")
+    variant = next(iter(table.macs))
+    least = "at least " if price.at_least else ""
+    lines = []
+    for action, what in (("area", "area"), ("operate", "energy a cycle")):
+        row = table.rows[f"pe/{variant}/{action}"]
+        lines.append(f"{what:<16}{least}{row.value:.4g} {row.unit} ({row.low:.4g} to {row.high:.4g})")
+    calibrated = (
+        "absolute, from your library" if price.calibration == "none" else f"calibrated on {price.calibration}"
+    )
+    return "\n".join([*lines, f"{calibrated}; {price.synthesis.chosen.candidate.name}"])

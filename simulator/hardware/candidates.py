@@ -67,14 +67,16 @@ class Candidate:
         return f"{multiplier}{self.adder} adders, {self.effort}"
 
 
-def candidates_of(design: Design) -> tuple[Candidate, ...]:
+EFFORTS: Final[tuple[Effort, ...]] = ("small", "sized", "fast")
+
+
+def candidates_of(design: Design, efforts: Sequence[Effort] = EFFORTS) -> tuple[Candidate, ...]:
     """Candidates of a combinational module; multipliers only differ where it multiplies."""
-    efforts: tuple[Effort, ...] = ("small", "sized", "fast")
     multiplies = " cell $mul " in design.text
     first: Multiplier = "booth" if multiplies else "none"
     found = [Candidate(first, adder, effort) for adder in _ADDERS for effort in efforts]
     if multiplies:
-        found += [Candidate("array", "sklansky", effort) for effort in ("small", "fast")]
+        found += [Candidate("array", "sklansky", effort) for effort in efforts if effort != "sized"]
     return tuple(found)
 
 
