@@ -16,6 +16,7 @@ from simulator.numerics import Mac, get_mac
 
 if TYPE_CHECKING:
     from simulator.hardware.cell_library import CellLibrary
+    from simulator.hardware.mac_synthesis import MacSynthesis
     from simulator.hardware.mac_verification import Verification
     from simulator.hardware.switching_stimuli import SwitchingStimuli
 
@@ -152,6 +153,10 @@ def synth(
     ] = None,
     operands: OperandsOption = None,
     seed: SeedOption = 1,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="HTML", help="Write a page with the PE and the curve to this file."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Synthesise a MAC: area, delay, their curve over candidates, leakage, and energy from switching gates.
@@ -159,6 +164,7 @@ def synth(
     Examples:
         systolic rtl synth int8
         systolic rtl synth "e4m3 x e4m3" --liberty my.lib --clock-mhz 500
+        systolic rtl synth elma8 --report elma8.html
     """
     from simulator.cli.rtl_synthesis import synthesis_document, synthesis_text
     from simulator.hardware import require_wheels
@@ -172,7 +178,22 @@ def synth(
     library = _library(liberty)
     stimuli = _stimuli(unit, operands, seed)
     found = synthesise(unit, library, stimuli, clock_mhz=clock_mhz, must_meet=True)
+    if report is not None:
+        _write_page(report, found)
     typer.echo(json.dumps(synthesis_document(found), indent=2) if as_json else synthesis_text(found))
+
+
+def _write_page(path: Path, synthesis: MacSynthesis) -> None:
+    from simulator.cli.rtl_synthesis import page_of
+    from simulator.cli.written import tell_overwritten
+    from simulator.foundation.files import write_text
+    from simulator.foundation.reading.content import exists
+    from simulator.report.synthesis_page import synthesis_page
+
+    overwritten = [path] if exists(path) else []
+    write_text(path, synthesis_page(page_of(synthesis)))
+    tell_overwritten(overwritten, quiet=False)
+    say(f"wrote {path}")
 
 
 @app.command()
@@ -216,6 +237,8 @@ def price(
         raise UserError("unknown corner", location="--corner", value=corner, allowed="TT, SS or FF")
     if node_nm is not None and not 0 < node_nm < _LARGEST_NODE_NM:
         raise UserError("must be a positive number", location="--node-nm", value=node_nm)
+    if liberty is not None and liberty.resolve() == out.resolve():
+        raise UserError("is the library, which the table would overwrite", location="--out", value=str(out))
     library = _library(liberty)
     conditions = PriceConditions(node_nm, temperature_c, corner)
     found = synthesised_price(

@@ -97,7 +97,7 @@ def test_delays_are_those_that_abc_finds() -> None:
     bare = replace(LIBRARY, flip_flop=replace(LIBRARY.flip_flop, arc=None, data_ff=0.0, setup_ns=0.0))
     assert len(told) == len(candidates) == 6
     for file, (area, delay_ns) in zip(files, told, strict=True):
-        netlist = read_cell_netlist(done.files[file], design.name, bare)
+        netlist = read_cell_netlist(done.files[file], design.name, bare.cells)
         assert netlist.area == pytest.approx(area, rel=1e-3)
         assert timing_of(netlist, bare).logic_ns == pytest.approx(delay_ns, rel=1e-3)
 
@@ -283,7 +283,7 @@ def test_layers_that_cannot_be_used(tmp_path: Path, arrays: dict[str, Any], mess
 def test_the_command_with_a_given_library(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its figures are in the library's own units, and none of its names is written."""
     path = tmp_path / "secret.lib"
-    text = liberty_text(LIBRARY, LIBRARY.cells.values()).replace("_X", "_SECRET")
+    text = liberty_text(LIBRARY, LIBRARY.cells.values()).replace("_X", "-SECRET (")
     path.write_text(text, encoding="utf-8")
     done = run(capsys, "rtl", "synth", "int8", "--liberty", path, "--json").must_succeed()
     document = json.loads(done.stdout)
@@ -311,6 +311,35 @@ def test_bad_input_is_one_sentence(
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_library_that_abc_refuses_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ABC does not like in a given library's cells; none that is known gets so far."""
+
+    def refuse(*_: object) -> None:
+        message = "yosys failed: ABC: Aborted"
+        raise DefectError(message)
+
+    monkeypatch.setattr("simulator.hardware.candidates.run_yosys", refuse)
+    mac = get_mac("int8")
+    given = replace(LIBRARY, name="given")
+    with pytest.raises(UserError, match=r"--liberty: ABC cannot map int8_mac onto the cells of this library"):
+        synthesise(mac, given, bench_stimuli(mac, 1), clock_mhz=None, must_meet=True)
+    with pytest.raises(DefectError):
+        synthesise(mac, LIBRARY, bench_stimuli(mac, 1), clock_mhz=None, must_meet=True)
+
+
+@pytest.mark.parametrize("command", ["synth", "price"])
+def test_a_mac_without_hardware_is_one_sentence(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arch = tmp_path / "arch.yaml"
+    sums = "accumulator: {kind: float, format: fp16}, pipeline_depth: 3"
+    arch.write_text(f"macs: {{slow: {{activation: fp16, weight: fp16, {sums}}}}}", encoding="utf-8")
+    out = ("-o", tmp_path / "t.yaml") if command == "price" else ()
+    done = run(capsys, "rtl", command, "slow", "--arch", arch, *out)
+    done.must_refuse("pipeline_depth: MAC 'slow' has no hardware: pipelined PEs are not built (got 3)")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["arch.yaml"]
+
+
 def test_all_candidates_compute_the_same_sums() -> None:
     for name, count in (("int8", 11), ("elma8", 9)):
         stimuli = bench_stimuli(get_mac(name), 2)
@@ -320,3 +349,28 @@ def test_all_candidates_compute_the_same_sums() -> None:
             values = each.netlist.settle(stimuli.ports)
             found = each.netlist.read(values, "sum_out", len(stimuli))
             assert np.array_equal(found.astype(np.int64), stimuli.expected.astype(np.int64))
+
+
+def test_the_page_shows_the_pe_and_the_curve(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One file: four blocks whose shares of the area add up, and a dot for each candidate."""
+    path = tmp_path / "page.html"
+    run(capsys, "rtl", "synth", "elma8", "--report", path).must_succeed()
+    page = path.read_text(encoding="utf-8")
+    assert "http" not in page
+    assert "<script" not in page
+    assert page.count("<circle ") == 9
+    assert page.count('class="chosen"') == 1
+    found = synthesised("elma8")
+    line = re.search(r'<polyline points="([^"]*)"', page)
+    assert line is not None
+    places = [[float(end) for end in point.split(",")] for point in line[1].split()]
+    assert len(places) == len(found.curve)
+    # Faster is to the left, and larger is higher.
+    assert places == sorted(places)
+    assert [y for _, y in places] == sorted(y for _, y in places)
+    shares = [int(share) for share in re.findall(r"(\d+) ?% of the area</text>", page)]
+    assert len(shares) == 4
+    assert sum(shares) == pytest.approx(100, abs=2)
+    whole = found.chosen.area
+    by_hand = [12 * 16 / 3 / whole, 12 * 16 / 3 / whole, 1 - 63 * 16 / 3 / whole, 39 * 16 / 3 / whole]
+    assert shares == [round(100 * share) for share in by_hand]
