@@ -16,6 +16,7 @@ from simulator.foundation.defects import DefectError
 from simulator.foundation.documents import dump_yaml
 from simulator.hardware.candidates import EFFORTS, Effort, script_text
 from simulator.hardware.cell_library import CellLibrary
+from simulator.hardware.designs import identifier
 from simulator.hardware.mac_synthesis import MacSynthesis, synthesise
 from simulator.hardware.switching_stimuli import SwitchingStimuli, bench_stimuli
 from simulator.numerics import Mac, get_mac
@@ -170,7 +171,7 @@ def _table(
 ) -> SynthesisedPrice:
     """The table's text, read back before anyone sees it."""
     mac, library, chosen, energy = synthesis.mac, synthesis.library, synthesis.chosen, synthesis.energy
-    variant = f"{mac.name}_synthesised"
+    variant = f"{identifier(mac)}_synthesised"
     identity = structure_of(mac).identity
     if identity is None:
         message = f"MAC {mac.name!r} has no identity"

@@ -121,14 +121,14 @@ def test_a_given_library_prices_absolutely(tmp_path: Path, capsys: pytest.Captur
     text = liberty_text(library, library.cells.values()).replace("_X", "_SECRET")
     path, out = tmp_path / "my.lib", tmp_path / "table.yaml"
     path.write_text(re.sub(r"(    area : .*)", r"\1\n    cell_leakage_power : 2;", text), encoding="utf-8")
-    arguments = ("rtl", "price", "int8", "-o", out, "--liberty", path, "--clock-mhz", "400")
+    arguments = ("rtl", "price", "int4 x int4", "-o", out, "--liberty", path, "--clock-mhz", "400")
     run(capsys, *arguments).must_refuse("a price from a library of your own needs --node-nm")
     assert not out.exists()
     run(capsys, *arguments, "--node-nm", "22", "--corner", "SS").must_succeed()
     written = out.read_text(encoding="utf-8")
     assert "SECRET" not in written
     table = parse_table(written, source="table")
-    pe = table.rows["pe/int8_synthesised/operate"]
+    pe = table.rows["pe/int4_x_int4_synthesised/operate"]
     conditions = pe.conditions
     assert (conditions.node_nm, conditions.voltage_v, conditions.corner, conditions.clock_mhz) == (
         22,
@@ -136,12 +136,14 @@ def test_a_given_library_prices_absolutely(tmp_path: Path, capsys: pytest.Captur
         "SS",
         400,
     )
-    assert table.synthesised["int8_synthesised"].calibration == "none"
-    area = table.rows["pe/int8_synthesised/area"].value
-    assert table.rows["pe_registers/int8_synthesised/area"].value == pytest.approx(48 * 16 / 3, rel=1e-4)
-    assert area > 800
-    clock = table.rows["pe_registers/int8_synthesised/clock"].value
-    assert clock == pytest.approx((48 * 4.8 + 48 * 2 / 400) / 1000, rel=1e-4)
+    assert table.synthesised["int4_x_int4_synthesised"].calibration == "none"
+    area = table.rows["pe/int4_x_int4_synthesised/area"].value
+    assert table.rows["pe_registers/int4_x_int4_synthesised/area"].value == pytest.approx(
+        28 * 16 / 3, rel=1e-4
+    )
+    assert area > 28 * 16 / 3
+    clock = table.rows["pe_registers/int4_x_int4_synthesised/clock"].value
+    assert clock == pytest.approx((28 * 4.8 + 28 * 2 / 400) / 1000, rel=1e-4)
     assert pe.max_clock_mhz is not None
     assert pe.max_clock_mhz >= 400
 
@@ -165,4 +167,4 @@ def test_nothing_is_written_after_an_error(
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    run(capsys, "rtl", "price", "int8", "-o", tmp_path / "file" / "t.yaml").must_refuse("t.yaml")
+    run(capsys, "rtl", "price", "int4 x int4", "-o", tmp_path / "file" / "t.yaml").must_refuse("t.yaml")

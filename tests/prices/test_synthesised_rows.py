@@ -10,6 +10,7 @@ import pytest
 from simulator.cost.price_tables import parse_table
 from simulator.foundation import UserError
 from simulator.foundation.documents import dump_yaml
+from simulator.report.intervals import shares_of
 from simulator.simulation import simulate
 
 LOGIC = {
@@ -108,6 +109,11 @@ def test_price_synthesised_takes_them(tmp_path: Path) -> None:
     result = simulated(tmp_path, "synthesised")
     assert pe_status(result) == {"synthesised"}
     assert result.area_um2["pe_array"] == pytest.approx(16 * 300)
+    shares = shares_of(result, "area")
+    assert shares is not None
+    # 240 to 375 of 300: the farther end is a quarter, of 16 PEs.
+    share = shares["gates:pe/mine/area"]
+    assert [share.amount, share.uncertainty] == pytest.approx([16 * 300, 0.25])
     used = {price.row: price for price in result.sources.prices if price.table == "gates"}
     energy = used["pe/mine/operate"]
     assert energy.uncertainty == pytest.approx(0.5)
