@@ -167,10 +167,10 @@ def compare(
     spread = _spread(jobs, dask, store)
     if tensors is None and (dask is not None or store is not None):
         raise UserError("dask and store are for networks that run on images: give tensors")
-    if tensors is not None and spread.is_asked:
-        from simulator.spread_inference.variant_runs import compare_spread
+    if tensors is not None:
+        from simulator.spread_inference.variant_runs import compare_on_images
 
-        runs, _ = compare_spread(
+        runs, _ = compare_on_images(
             network,
             tensors,
             spread,
@@ -187,7 +187,6 @@ def compare(
         archs=archs,
         batch=batch,
         overrides=overrides,
-        tensors=tensors,
         jobs=jobs,
         progress=progress,
     )
