@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from simulator.cli.options import ArchOption, ClockOption, JsonOption, MacOption, SetOption, arch_overrides
+from simulator.cli.terminal import page_console
 from simulator.cli.written import tell_overwritten
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def list_command(
         typer.echo(json.dumps(summary, indent=1))
         return
     for table in tables:
-        typer.echo(f"{table.name:20}{table.role:13}{len(table.rows):4} rows  {table.description}")
+        _say(f"{table.name:20}{table.role:13}{len(table.rows):4} rows  {table.description}")
 
 
 @app.command("new")
@@ -118,17 +120,18 @@ def show_command(
         }
         typer.echo(json.dumps(document, indent=1))
         return
-    typer.echo(f"{loaded.name} ({loaded.role}): {loaded.description}")
+    _say(f"{loaded.name} ({loaded.role}): {loaded.description}")
     for conditions in dict.fromkeys(row.conditions for row in loaded.rows.values()):
         rows_there = [row for row in loaded.rows.values() if row.conditions == conditions]
-        typer.echo(f"\nat {_shown(conditions)}")
+        typer.echo("")
+        _say(f"at {_shown(conditions)}")
         for row in rows_there:
             more = f", up to {row.max_clock_mhz:g} MHz" if row.max_clock_mhz is not None else ""
             more += f", ±{row.uncertainty:.0%}" if row.uncertainty is not None else ""
-            typer.echo(f"  {row.key:42} {row.value:>12.6g} {row.unit:10} {row.status}{more}")
+            _say(f"  {row.key:42} {row.value:>12.6g} {row.unit:10} {row.status}{more}")
     typer.echo("")
     for source in dict.fromkeys(row.source for row in loaded.rows.values()):
-        typer.echo(f"source: {source}")
+        _say(f"source: {source}")
 
 
 @app.command("check")
@@ -165,19 +168,26 @@ def check_command(
 def _print_check(arch: str, check: TableCheck) -> None:
     for table in check.tables:
         used = [price for price in check.used if price.table == table]
-        typer.echo(f"{table}: {len(used) or 'no'} price{'s' if len(used) != 1 else ''} of it used by {arch}")
+        _say(f"{table}: {len(used) or 'no'} price{'s' if len(used) != 1 else ''} of it used by {arch}")
         for price in used:
-            typer.echo(f"  {price.row:42} {_value(price):>20}  {price.status:12} {', '.join(price.used_for)}")
+            _say(f"  {price.row:42} {_value(price):>20}  {price.status:12} {', '.join(price.used_for)}")
             for step in price.scaling:
-                typer.echo(f"      scaled: {step}")
+                _say(f"      scaled: {step}")
         for unused in (unused for unused in check.unused if unused.table == table):
-            typer.echo(
+            _say(
                 f"  {'never used' if unused.never else 'not used'}: {', '.join(unused.rows)}: {unused.reason}"
             )
     for missing in check.not_priced:
-        typer.echo(f"not priced: {missing.figure} of {missing.component}: {missing.reason}")
+        _say(f"not priced: {missing.figure} of {missing.component}: {missing.reason}")
     for warning in check.warnings:
-        typer.echo(f"warning: {warning}")
+        _say(f"warning: {warning}")
+
+
+def _say(line: str) -> None:
+    """Print a line, folded at words where the terminal is narrower; what follows stands further in."""
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    width = page_console().width
+    typer.echo(fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False))
 
 
 def _value(price: PriceSource) -> str:
