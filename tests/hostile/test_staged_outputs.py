@@ -114,7 +114,7 @@ def limited(*arguments: str | Path, cwd: Path, most_bytes: int) -> subprocess.Co
         ("compare net.yaml --mac int8 --mac elma8 --out out --csv table.csv", 12_000, "out/1_int8.json"),
         ("simulate net.yaml --out out --mapping-out map.yaml --trace t.json", 12_000, "out/result.json"),
         (
-            "report r -o page.html --plots plots --figure energy_by_component --format svg",
+            "report r -o page.html --plots plots --figure roofline --format svg",
             60_000,
             "page.html",
         ),
