@@ -14,9 +14,11 @@ from simulator.cli.streams import say
 from simulator.numerics import Mac, get_mac
 
 if TYPE_CHECKING:
+    from simulator.hardware.cell_library import CellLibrary
     from simulator.hardware.mac_verification import Verification
+    from simulator.hardware.switching_stimuli import SwitchingStimuli
 
-app = typer.Typer(help="Write a MAC as hardware, or hold its gates against its numerics.")
+app = typer.Typer(help="Write a MAC as hardware, hold its gates against its numerics, or price it.")
 
 _WIDTH: Final = 64
 
@@ -107,6 +109,68 @@ def verify(
         differing += [each.module for each in verification.equivalences if each.verdict == "not equivalent"]
         say(f"the hardware of {unit.name} differs: {'; '.join(differing)}")
         raise typer.Exit(EXIT_FAILED_IN_PART)
+
+
+LibertyOption = Annotated[
+    Path | None,
+    typer.Option("--liberty", metavar="LIB", help="Your cell library; without it the bundled generic one."),
+]
+OperandsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--operands",
+        metavar="NPZ",
+        help="A layer to switch on: arrays activations [M, K] and weights [K, N]; the published bench "
+        "without it.",
+    ),
+]
+
+
+def _library(liberty: Path | None) -> CellLibrary:
+    from simulator.hardware.generic_library import generic_library
+    from simulator.hardware.liberty_reader import read_library
+
+    return generic_library() if liberty is None else read_library(liberty)
+
+
+def _stimuli(mac: Mac, operands: Path | None, seed: int) -> SwitchingStimuli:
+    from simulator.hardware.switching_stimuli import bench_stimuli, layer_stimuli
+
+    return bench_stimuli(mac, seed) if operands is None else layer_stimuli(mac, operands, seed)
+
+
+@app.command()
+def synth(
+    mac: MacArgument,
+    arch: CustomOption = None,
+    liberty: LibertyOption = None,
+    clock_mhz: Annotated[
+        float | None,
+        typer.Option("--clock-mhz", help="Clock to meet; without it the smallest candidate is chosen."),
+    ] = None,
+    operands: OperandsOption = None,
+    seed: SeedOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Synthesise a MAC: area, delay, their curve over candidates, leakage, and energy from switching gates.
+
+    Examples:
+        systolic rtl synth int8
+        systolic rtl synth "e4m3 x e4m3" --liberty my.lib --clock-mhz 500
+    """
+    from simulator.cli.rtl_synthesis import synthesis_document, synthesis_text
+    from simulator.hardware import require_wheels
+
+    unit = _mac(mac, arch)
+    require_wheels()
+    from simulator.hardware.mac_synthesis import synthesise
+    from simulator.hardware.step_circuit import check_has_hardware
+
+    check_has_hardware(unit)
+    library = _library(liberty)
+    stimuli = _stimuli(unit, operands, seed)
+    found = synthesise(unit, library, stimuli, clock_mhz=clock_mhz, must_meet=True)
+    typer.echo(json.dumps(synthesis_document(found), indent=2) if as_json else synthesis_text(found))
 
 
 def _text(verification: Verification, limit_s: int) -> str:
