@@ -11,10 +11,11 @@ ZOO := build/zoo
 
 .PHONY: bench demo test test-fast coverage mutants fuzz audit lint lock docs site accuracy zoo clean
 
-# Four formats on a trained network, then where the cycles and the energy of resnet50 go. Beside the first command a second
-# process compiles what the last one needs.
+# Four formats on a trained network, then where the cycles and the energy of resnet50 go. Beside the first command two
+# processes compile what is needed, from either end.
 demo: $(BASE)
-	@$(BIN)/systolic simulate resnet50 --quiet & \
+	@$(BIN)/python -m tools.compile_ahead & \
+	$(BIN)/systolic simulate resnet50 --quiet & \
 	command='$(BIN)/systolic compare lenet5_fashion --data fashion_mnist_1000 --mac int8 --mac elma8 --mac fp8 --mac "int4 x int4"'; \
 	echo "$$command"; eval "$$command" && wait
 	$(BIN)/systolic simulate resnet50

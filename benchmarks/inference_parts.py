@@ -3,8 +3,10 @@
 Run `python -m benchmarks.inference_parts MODEL DATA [--mac MAC ...] [--images N] [--runs R]`. Each MAC is a
 process of its own on all cores, with compiled code in its cache (a first, short run compiles it). Start-up is
 imports and reading the network, calibration is what `plan_network` does, an image is a share of `run_plan`:
-float32 reference, MAC and comparison. Beside them stands onnxruntime in float32, one thread, one image at a
-time, measured in the same process before each run. Times are user and system CPU time, medians of R runs.
+float32 reference, MAC and comparison. Several MACs are measured once more together, as `systolic compare`
+runs them, with one float32 reference for all. Beside them stands onnxruntime in float32, one thread, one
+image at a time, measured in the same process before each run. Times are user and system CPU time, medians of
+R runs.
 """
 
 from __future__ import annotations
@@ -14,18 +16,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from statistics import median
 
 from simulator.numerics import preset_names
 
 PARTS_RUN = """
 import json, sys, time
-from simulator.inference import load_data, load_model, plan_network, run_plan
+from simulator.inference import load_data, load_model, plan_network
+from simulator.inference.run_inference import run_plans
 model = load_model(sys.argv[1])
 started = time.process_time()
 data = load_data(sys.argv[2], model, preprocess=sys.argv[4] or None).first(int(sys.argv[3]))
-few, mac = data.first(2), sys.argv[5]
-run_plan(model, few, plan_network(model, few, mac))
+few, macs = data.first(2), sys.argv[5].split(",")
+run_plans(model, few, [plan_network(model, few, mac) for mac in macs])
 import onnxruntime
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -39,22 +43,34 @@ for _ in range(int(sys.argv[6])):
         session.run(None, {name: images[place : place + 1]})
     parts["onnxruntime"].append((time.process_time() - before) / len(images))
     before = time.process_time()
-    plan = plan_network(model, data, mac)
+    plans = [plan_network(model, data, mac) for mac in macs]
     planned = time.process_time()
-    run_plan(model, data, plan)
+    run_plans(model, data, plans)
     parts["calibration"].append(planned - before)
     parts["image"].append((time.process_time() - planned) / len(data.images))
 print(json.dumps(parts))
 """
 
 
-def parts(model: str, data: str, mac: str, images: int, preprocess: str, runs: int) -> tuple[float, ...]:
+def parts(
+    model: str, data: str, macs: Sequence[str], images: int, preprocess: str, runs: int
+) -> tuple[float, ...]:
     """CPU seconds of start-up, of calibration, of an image, and of an image in onnxruntime.
 
     Raises:
         CalledProcessError: the process failed.
     """
-    command = [sys.executable, "-c", PARTS_RUN, model, data, str(images), preprocess, mac, str(runs)]
+    command = [
+        sys.executable,
+        "-c",
+        PARTS_RUN,
+        model,
+        data,
+        str(images),
+        preprocess,
+        ",".join(macs),
+        str(runs),
+    ]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return found["start-up"], *(median(found[part]) for part in ("calibration", "image", "onnxruntime"))
 
@@ -70,10 +86,11 @@ def main() -> None:
     parser.add_argument("--preprocess", default="")
     chosen = parser.parse_args()
     given = (chosen.model, chosen.data)
-    for mac in chosen.mac:
-        start, calibration, image, peer = parts(*given, mac, chosen.images, chosen.preprocess, chosen.runs)
+    for macs in [*([mac] for mac in chosen.mac), *([chosen.mac] if len(chosen.mac) > 1 else [])]:
+        start, calibration, image, peer = parts(*given, macs, chosen.images, chosen.preprocess, chosen.runs)
+        name = macs[0] if len(macs) == 1 else f"all {len(macs)}"
         print(
-            f"  {mac:10} start-up {start:5.2f} s, calibration {calibration:5.2f} s, an image"
+            f"  {name:10} start-up {start:5.2f} s, calibration {calibration:5.2f} s, an image"
             f" {1000 * image:6.1f} ms: {image / peer:5.1f} x onnxruntime ({1000 * peer:.2f} ms)",
             flush=True,
         )

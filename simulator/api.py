@@ -18,7 +18,7 @@ from simulator.foundation.python_arguments import (
     require_kind,
     require_kind_if_given,
 )
-from simulator.mac_arguments import require_priced_variants
+from simulator.mac_arguments import require_bundled_variants, require_priced_variants
 from simulator.measured_runs import Tensors
 from simulator.notebook_views import ComparisonView, ResultView, view
 from simulator.numerics.mac_setting import MacChoice, mac_setting
@@ -167,10 +167,10 @@ def compare(
     spread = _spread(jobs, dask, store)
     if tensors is None and (dask is not None or store is not None):
         raise UserError("dask and store are for networks that run on images: give tensors")
-    if tensors is not None and spread.is_asked:
-        from simulator.spread_inference.variant_runs import compare_spread
+    if tensors is not None:
+        from simulator.spread_inference.variant_runs import compare_on_images
 
-        runs, _ = compare_spread(
+        runs, _ = compare_on_images(
             network,
             tensors,
             spread,
@@ -187,7 +187,6 @@ def compare(
         archs=archs,
         batch=batch,
         overrides=overrides,
-        tensors=tensors,
         jobs=jobs,
         progress=progress,
     )
@@ -266,7 +265,7 @@ def infer(
 
     require_kind("model", model, PATHS, _PATH)
     require_kind("data", data, PATHS, _PATH)
-    mac_setting(mac)
+    require_bundled_variants("mac", mac)
     for name, text in (("policy", policy), ("preprocess", preprocess), ("labels", labels)):
         require_kind_if_given(name, text, str, "text")
     require_callable("progress", progress, _PROGRESS)

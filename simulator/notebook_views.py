@@ -16,12 +16,12 @@ from simulator.foundation.files import write_text
 from simulator.foundation.given_values import path_text
 from simulator.foundation.python_arguments import PATHS, in_python_terms, require_kind
 from simulator.illustrations import pictures_of
-from simulator.report import units
 from simulator.report.captions import describe_array
 from simulator.report.comparison import Comparison, compare_results
 from simulator.report.comparison_figures import comparison_figures
 from simulator.report.figures import Figure
 from simulator.report.frames import data_frame
+from simulator.report.headline_figures import accuracy_figures, headline_figures, in_a_line
 from simulator.report.html import render_html
 from simulator.report.plots import draw
 from simulator.report.report_tables import TableView, comparison_table, layers_table
@@ -77,24 +77,12 @@ class ResultView(Result):
         )
 
     def __repr__(self) -> str:
-        return f"<{self.network.name} on {describe_array(self)}: {_headline(self)}>"
+        return f"<{self.network.name} on {describe_array(self)}: {in_a_line(self)}>"
 
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        totals = self.totals
-        headline = (
-            ("latency", units.duration(totals.latency_ms)),
-            ("energy", units.energy(totals.energy_pj)),
-            ("power", units.power(totals.power_mw)),
-            ("area", units.area(totals.area_um2)),
-            ("TOPS/W", units.efficiency(totals.tops_per_w)),
-            ("chip energy", units.energy(totals.chip_energy_pj)),
-            ("chip power", units.power(totals.chip_power_mw)),
-            ("chip TOPS/W", units.efficiency(totals.chip_tops_per_w)),
-            ("utilization", units.percent(totals.utilization)),
-            ("cycles", units.whole(totals.cycles)),
-        )
+        headline = (*headline_figures(self), *accuracy_figures(self))
         figures = " · ".join(f"{name} <b>{escape(figure)}</b>" for name, figure in headline)
         title = f"<b>{escape(self.network.name)}</b> on {escape(describe_array(self))}"
         summary = f"<summary>{len(self.layers)} layers</summary>"
@@ -166,7 +154,7 @@ class ComparisonView(Sequence[ResultView]):
 
     def __repr__(self) -> str:
         lines = [f"<{len(self)} variants of {', '.join(self._comparison.networks)}"]
-        lines += [f"  {variant.name}: {_headline(variant.result)}" for variant in self._comparison.variants]
+        lines += [f"  {variant.name}: {in_a_line(variant.result)}" for variant in self._comparison.variants]
         return "\n".join(lines) + ">"
 
     def __len__(self) -> int:
@@ -213,15 +201,6 @@ def _save(file: str | Path, texts: Mapping[str, Callable[[], str]]) -> Path:
         raise UserError("unknown kind of file", location="file", value=str(file), allowed=allowed)
     write_text(path, texts[path.suffix.lower()]())
     return path
-
-
-def _headline(result: Result) -> str:
-    """Time, energy, area and accuracy in a line."""
-    totals = result.totals
-    told = [units.duration(totals.latency_ms), units.energy(totals.energy_pj), units.area(totals.area_um2)]
-    if result.accuracy is not None and result.accuracy.top1 is not None:
-        told.append(f"top-1 {units.percent(result.accuracy.top1)}")
-    return ", ".join(told)
 
 
 def _table_html(table: TableView) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from simulator.formation import PositiveCount, Real
 
 _Positive = Annotated[Real, Field(gt=0)]
+_NotNegative = Annotated[Real, Field(ge=0)]
 
 
 _MOST_ON_A_SIDE: Final = 2**16
@@ -35,6 +36,16 @@ class _Memory(_Shown):
 
 class _Dram(_Shown):
     bandwidth_gbyte_per_s: _Positive = 1.0
+    latency_ns: _NotNegative | None = None
+    refresh_interval_ns: _NotNegative | None = None
+    refresh_duration_ns: _NotNegative | None = None
+
+    @model_validator(mode="after")
+    def _refresh_leaves_time(self) -> _Dram:
+        if self.refresh_interval_ns and (self.refresh_duration_ns or 0) >= self.refresh_interval_ns:
+            message = "refresh_duration_ns must be shorter than refresh_interval_ns"
+            raise ValueError(message)
+        return self
 
 
 class _Layer(_Shown):

@@ -99,8 +99,9 @@ def _introduction(evidence: Evidence) -> str:
 
 Written by `python -m tools.imagenet_evidence --store DIR --page docs/imagenet.md` from what the same tool measured ({when}):
 
-```sh
-python -m tools.imagenet_evidence {identity["model"]} FOLDER --store DIR --preprocess {identity["preprocess"]}
+<!-- not run by a test: needs images that are no part of the project -->
+```console
+$ python -m tools.imagenet_evidence {identity["model"]} FOLDER --store DIR --preprocess {identity["preprocess"]}
 ```
 
 The model is `{identity["model"]}` (SHA-256 {identity["model_sha256"][:16]}...), the data are {identity["images"]} images of ImageNet's

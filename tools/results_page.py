@@ -15,7 +15,9 @@ Every figure here comes from the command above its table. `make docs` updates th
 
 ## resnet50 on the bundled architectures
 
-    systolic compare resnet50 {archs}
+```console
+$ systolic compare resnet50 {archs}
+```
 
 {table}
 
@@ -27,7 +29,9 @@ include DRAM, those of the chip do not. A MAC is two operations.
 
 The same 32x32 array and buffers as `int8_32x32`, with the PEs exchanged.
 
-    systolic compare resnet50 {macs}
+```console
+$ systolic compare resnet50 {macs}
+```
 
 {mac_table}
 """

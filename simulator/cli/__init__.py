@@ -107,9 +107,11 @@ def _code(arguments: list[str]) -> int:
 
     try:
         _require_text(arguments)
+        from simulator.cli.compiler_settings import require_usable_settings
         from simulator.cli.environment import forget_unusable
 
         forget_unusable()
+        require_usable_settings()
         from simulator.cli.commands import run
 
         return run(arguments)
@@ -121,7 +123,7 @@ def _code(arguments: list[str]) -> int:
         if _was_interrupted(error):
             raise KeyboardInterrupt from error
         if isinstance(error, OSError) and error.errno in _NO_ROOM:  # such as where numba keeps kernels
-            say(f"a file cannot be written: {error.strerror}")
+            say(f"{error.filename or 'a file'}: cannot be written: {error.strerror}")
             return EXIT_USER_ERROR
         if isinstance(error, FileNotFoundError) and not _has_current_folder():
             say("the current folder is gone")

@@ -110,6 +110,7 @@ class _Imported(Mapping[str, Any]):
         else:
             around.command(name)(found)
         group: Any = typer.main.get_command(around)
+        _keep_apart(name, group.commands[name])
         return group.commands[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -117,6 +118,16 @@ class _Imported(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(COMMANDS)
+
+
+def _keep_apart(name: str, command: Any) -> None:
+    """Let a command, or all commands of a group, refuse to write over what they read."""
+    from simulator.cli.given_paths import apart
+
+    for inner, each in getattr(command, "commands", {}).items():
+        _keep_apart(f"{name} {inner}", each)
+    if command.callback is not None:
+        command.callback = apart(name, command.params, command.callback)
 
 
 class _Commands(TyperGroup):

@@ -201,7 +201,7 @@ def _simulate(
     wanted = macs if macs or archs else preset_names()
     overrides = arch_overrides({}, assignments)
     with progress_bar(quiet=not shows_progress) as progress:
-        if tensors is None or not spread.is_asked:
+        if tensors is None:
             return compare(
                 targets[0],
                 macs=wanted,
@@ -210,13 +210,12 @@ def _simulate(
                 overrides=overrides,
                 skip_unsupported=skip_unsupported,
                 sizes=sizes,
-                tensors=tensors,
                 jobs=spread.jobs,
                 progress=progress,
             )
-        from simulator.spread_inference.variant_runs import compare_spread
+        from simulator.spread_inference.variant_runs import compare_on_images
 
-        runs, shares = compare_spread(
+        runs, shares = compare_on_images(
             targets[0],
             tensors,
             spread,
@@ -228,7 +227,7 @@ def _simulate(
             sizes=sizes,
             progress=progress,
         )
-    if not quiet:
+    if shares is not None and not quiet:
         say(shares.describe())
     return runs
 

@@ -40,6 +40,25 @@ class _First:
     held: tuple[int, int | None]
 
 
+@dataclass(slots=True)
+class LaterMemory:
+    """Memory that is taken only later, which what was done so far does not show.
+
+    bytes_each: at the end, for each of what the result is of: layers or points.
+    count: how many of them there are, 0 before it is known.
+    further_bytes: on the way, for pieces that are larger than all so far.
+    """
+
+    bytes_each: int
+    count: int = 0
+    further_bytes: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """All of it."""
+        return self.bytes_each * self.count + self.further_bytes
+
+
 class Estimate:
     """Says once, in a line on stderr, what the rest of some work will take, where it takes over a minute.
 
@@ -53,13 +72,13 @@ class Estimate:
         peak_bytes: Callable[[], int | None] = peak_bytes_with_workers,
         tell: Callable[[str], None] = say,
         *,
-        later_bytes_each: int = 0,
+        later: LaterMemory | None = None,
     ) -> None:
         """`clock_s` gives the time in seconds, `peak_bytes` the most memory so far, None where unknown.
 
-        later_bytes_each: memory for each piece of work that is taken only when all are done.
+        later: what is taken when all is done.
         """
-        self._later_bytes_each = later_bytes_each
+        self._later = later or LaterMemory(0)
         self._clock_s, self._peak_bytes, self._tell, self._said = clock_s, peak_bytes, tell, False
         self._what, self._began_s, self._before = "", 0.0, 0
         self._first: _First | None = None
@@ -106,7 +125,7 @@ class Estimate:
         if now is None or held is None:
             return ""
         grown = max(0, now - held) / (done - before) if done > before else 0.0
-        mib = (now + grown * (total - done) + self._later_bytes_each * total) / 2**20
+        mib = (now + grown * (total - done) + self._later.bytes) / 2**20
         return f" and {float(f'{mib:.2g}'):,.0f} MiB of memory in all"
 
 
@@ -120,16 +139,16 @@ def _time(seconds: float) -> str:
 
 
 @contextmanager
-def progress_bar(*, quiet: bool = False, later_bytes_each: int = 0) -> Iterator[Progress | None]:
+def progress_bar(*, quiet: bool = False, later: LaterMemory | None = None) -> Iterator[Progress | None]:
     """A callback that draws a bar on stderr, or in a pipe is silent, and says what long work will take.
 
-    None where quiet. later_bytes_each: as of `Estimate`.
+    None where quiet. later: as of `Estimate`.
     """
     if quiet:
         yield None
         return
     if not sys.stderr.isatty():
-        yield Estimate(later_bytes_each=later_bytes_each)
+        yield Estimate(later=later)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -146,7 +165,7 @@ def progress_bar(*, quiet: bool = False, later_bytes_each: int = 0) -> Iterator[
         tasks: dict[str, int] = {}
         estimate = Estimate(
             tell=lambda text: console.print(text, markup=False, highlight=False),
-            later_bytes_each=later_bytes_each,
+            later=later,
         )
 
         def advance(what: str, done: int, total: int) -> None:

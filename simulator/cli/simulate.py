@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -34,7 +35,7 @@ from simulator.cli.options import (
     arch_overrides,
     require_data,
 )
-from simulator.cli.progress import progress_bar
+from simulator.cli.progress import LaterMemory, progress_bar
 from simulator.cli.written import folder_or_none, require_suffix, tell_overwritten, tell_written
 
 if TYPE_CHECKING:
@@ -177,7 +178,8 @@ def simulate_command(
     sizes = parse_sizes(input_shapes, dims, batch_axis, input_values)
     with folder_or_none(out) as staged:
         folder = None if staged is None else staged.folder
-        with progress_bar(quiet=quiet, later_bytes_each=_RESULT_BYTES_OF_LAYER) as progress:
+        later = LaterMemory(_RESULT_BYTES_OF_LAYER)
+        with progress_bar(quiet=quiet, later=later) as progress:
             if is_folder(Path(network)):
                 from simulator.measured_runs import measure_recorded
 
@@ -193,11 +195,12 @@ def simulate_command(
             else:
                 workload = load_workload(network, batch=batch, skip_unsupported=skip_unsupported, sizes=sizes)
                 ready = MeasuredRun(configured, workload)
+            later.count = len(ready.network.layers)
             run = run_machine(
                 ready.arch, ready.network, scalesim=scalesim, progress=progress, keep_tilings=True
             )
             if engine is Engine.grid:
-                _verify_on_grid(ready.arch, ready.network, progress)
+                _verify_on_grid(ready.arch, ready.network, progress, later)
         made_from = origin(
             configured,
             network,
@@ -251,10 +254,21 @@ def _write_files(
         write_access_trace(run, access_trace, trace_layers)
 
 
-def _verify_on_grid(arch: ArchConfig, network: Network, progress: Progress | None) -> None:
-    from simulator.register_level import verify_on_grid
+def _verify_on_grid(
+    arch: ArchConfig, network: Network, progress: Progress | None, later: LaterMemory
+) -> None:
+    from simulator.register_level import BYTES_OF_VALUE, values_of, verify_on_grid
 
-    layers = list(verify_on_grid(arch, network, progress=progress))
+    largest = accumulate(map(values_of, network.layers), max)
+    so_far = {layer.name: values for layer, values in zip(network.layers, largest, strict=True)}
+    most = max(so_far.values())
+
+    def advance(name: str, done: int, total: int) -> None:
+        later.further_bytes = BYTES_OF_VALUE * (most - so_far[name])
+        if progress is not None:
+            progress(name, done, total)
+
+    layers = list(verify_on_grid(arch, network, progress=advance))
     cycles = sum(layer.cycles for layer in layers)
     outputs = sum(layer.outputs for layer in layers)
     sys.stderr.write(

@@ -10,7 +10,7 @@ import typer
 
 from simulator.cli.exit_codes import EXIT_DEFECT, EXIT_FAILED_IN_PART
 from simulator.cli.options import DaskOption, JobsOption, JsonOption, QuietOption, SkipUnsupportedOption
-from simulator.cli.progress import progress_bar
+from simulator.cli.progress import LaterMemory, progress_bar
 from simulator.cli.streams import say
 from simulator.cli.written import tell_written
 
@@ -78,7 +78,7 @@ def sweep_command(
     from simulator.sweep.runner import run_stored
     from simulator.sweep.spec import load_spec, sweep_points
     from simulator.sweep.store import SweepStore
-    from simulator.sweep.summary import DEFAULT_OBJECTIVES, summarize
+    from simulator.sweep.summary import DEFAULT_OBJECTIVES, StoredFigures, summarize
 
     wanted = load_spec(spec)
     chosen = tuple(objectives or DEFAULT_OBJECTIVES)
@@ -93,14 +93,17 @@ def sweep_command(
             total=len(points),
         )
     with SweepStore(store or spec.with_suffix(".store")) as kept:
-        bar = progress_bar(quiet=quiet or as_json, later_bytes_each=_SHOWN_BYTES_OF_POINT)
+        figures = StoredFigures(points, planned, kept)
+        figures.read_before()
+        later = LaterMemory(_SHOWN_BYTES_OF_POINT, len(points))
+        bar = progress_bar(quiet=quiet or as_json, later=later)
         with workers_at(jobs, dask) as workers, bar as progress:
             ready = [point for point in planned if isinstance(point, KeyedPoint)]
-            failures = run_stored(ready, kept, workers, progress=progress)
+            failures = run_stored(ready, kept, workers, sound=figures.read, progress=progress)
         defects = [problem for problem in failures.values() if problem.startswith(DEFECT)]
         if not quiet:
             _tell_others(kept, {job.key for job in ready})
-        summary = summarize(points, planned, kept, failures, chosen)
+        summary = summarize(points, planned, kept, failures, chosen, figures=figures)
     _write(summary, csv, plots)
     if as_json:
         sys.stdout.writelines(summary.json_pieces(wanted.name))

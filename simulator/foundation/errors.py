@@ -65,8 +65,7 @@ class UserError(Exception):
     ) -> None:
         """Compose the message from its parts."""
         names = sorted(candidates)
-        parts = [cut(str(part), _LONGEST_PART) for part in (source, location) if part is not None]
-        message = ": ".join([*parts, problem])
+        message = problem
         if value is not NO_VALUE:
             message += f" (got {quoted(value)})"
         if allowed is None and names:
@@ -76,10 +75,20 @@ class UserError(Exception):
         suggestion = nearest_name(value, names) if isinstance(value, str) else None
         if suggestion is not None:
             message += f"; did you mean {suggestion!r}?"
-        super().__init__(cut(one_line(message), _LONGEST_MESSAGE))
+        self._told = message
         self.problem = one_line(problem)
-        self.source = source
         self.location = location
+        super().__init__(self._about(source))
+
+    def _about(self, source: object) -> str:
+        """The message, and what it is about."""
+        self.source = source
+        parts = [cut(str(part), _LONGEST_PART) for part in (source, self.location) if part is not None]
+        return cut(one_line(": ".join([*parts, self._told])), _LONGEST_MESSAGE)
+
+    def rename(self, source: object) -> None:
+        """Say that it is about this file or option, as where a file was written under another name first."""
+        self.args = (self._about(source),)
 
     def alone(self) -> UserError:
         """This error without what it was raised from and where, which hold much memory."""

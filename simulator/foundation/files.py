@@ -16,7 +16,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,6 +104,13 @@ def append_text(path: Path, text: str) -> None:
         stream.write(text)
 
 
+def append_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Add bytes to the end of a file, which is made where missing. Raises UserError."""
+    require_path(path)
+    with _told(path), path.open("ab") as stream:
+        stream.write(content)
+
+
 def write_array(path: Path, array: NDArray[Any]) -> None:
     """Write an .npy file whole or not at all; nothing is pickled.
 
@@ -114,13 +121,20 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
     """
     plain = array.astype(str) if array.dtype == object else array
     with whole_file(path) as temporary, temporary.open("wb") as stream:
-        np.save(stream, plain, allow_pickle=False)
+        np.save(_BytesOnly(stream.write), plain, allow_pickle=False)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write an .npz file of plain arrays whole or not at all. Raises as `whole_file`."""
     with whole_file(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
+
+
+@dataclass(frozen=True, slots=True)
+class _BytesOnly:
+    """A stream that only takes bytes: to a file NumPy writes by itself, and loses why that failed."""
+
+    write: Callable[[bytes], int]
 
 
 def remove_file(path: Path) -> None:
@@ -175,11 +189,14 @@ def staged_folder(path: Path) -> Iterator[StagedFolder]:
         yield staged
         with _told(path):
             staged.overwritten = _take_all(staging, path)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(staging, ignore_errors=True)
         for folder in reversed(made):
             with contextlib.suppress(OSError):
                 folder.rmdir()
+        if isinstance(error, UserError) and isinstance(error.source, Path):
+            with contextlib.suppress(ValueError):  # a file that is elsewhere
+                error.rename(path / error.source.relative_to(staging))
         raise
     shutil.rmtree(staging, ignore_errors=True)
 

@@ -83,7 +83,7 @@ def _netlist(name: str, body: Mapping[str, Any], modules: Mapping[str, Any], clo
     greatest = ONE
     for label, cell in body["cells"].items():
         kind = str(cell["type"])
-        pins = {pin: _nets(bits) for pin, bits in cell["connections"].items()}
+        pins = {pin: nets_of(bits) for pin, bits in cell["connections"].items()}
         greatest = max([greatest, *(net for nets in pins.values() for net in nets)])
         if kind in _INPUTS:
             gates.append(Gate(kind, tuple(pins[pin][0] for pin in _INPUTS[kind]), pins["Y"][0]))
@@ -97,7 +97,7 @@ def _netlist(name: str, body: Mapping[str, Any], modules: Mapping[str, Any], clo
             raise DefectError(message)
     ports = {"input": dict[str, tuple[int, ...]](), "output": dict[str, tuple[int, ...]]()}
     for port, about in body["ports"].items():
-        nets = _nets(about["bits"])
+        nets = nets_of(about["bits"])
         greatest = max([greatest, *nets])
         if port != clock:
             ports[about["direction"]][port] = nets
@@ -112,7 +112,8 @@ def _netlist(name: str, body: Mapping[str, Any], modules: Mapping[str, Any], clo
     )
 
 
-def _nets(bits: Sequence[int | str]) -> tuple[int, ...]:
+def nets_of(bits: Sequence[int | str]) -> tuple[int, ...]:
+    """Nets of a port or pin as Yosys writes them: numbers, or constants as text."""
     constants = {"0": ZERO, "1": ONE, "x": ZERO, "z": ZERO}
     return tuple(constants[bit] if isinstance(bit, str) else int(bit) for bit in bits)
 

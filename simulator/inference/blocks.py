@@ -6,17 +6,17 @@ computes the blocks, and in whatever order, the sums of a result are the same to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from simulator.inference.chunk_figures import ChunkFigures
+from simulator.inference.chunk_figures import Chunk, ChunkFigures
+from simulator.inference.chunk_runs import run_chunk_of_plans
 from simulator.inference.chunks import BLOCK_IMAGES, images_of_a_chunk
 from simulator.inference.images import Data, StreamedImages, image_digests
 from simulator.inference.model import Model
 from simulator.inference.quantization import NetworkPlan
-from simulator.inference.run_inference import run_chunk
 from simulator.inference.tally import Tally
 from simulator.numerics.array_types import Tensor
 from simulator.numerics.engines.threads import one_thread
@@ -71,8 +71,8 @@ class _Parts:
             self.outputs.setdefault(name, []).append(np.atleast_1d(values))
 
 
-def run_block(model: Model, data: Data, plan: NetworkPlan, block: Block) -> BlockRun:
-    """One block through a planned network, by the calling thread alone.
+def run_block(model: Model, data: Data, plans: Sequence[NetworkPlan], block: Block) -> list[BlockRun]:
+    """One block through each of some planned networks, by the calling thread alone; in float32 once.
 
     Raises:
         UserError: images that cannot be read, or labels that the network cannot give.
@@ -81,17 +81,32 @@ def run_block(model: Model, data: Data, plan: NetworkPlan, block: Block) -> Bloc
     part = StreamedImages(
         data.source, data.images, data.facts, labels, calibration_labels=data.calibration_labels
     )
-    kept = _Parts()
-    judged: tuple[list[Tensor], list[Tensor]] = ([], [])
-    tally = Tally(model, part, kept)
+    gathered = [_Gathered(model, part) for _ in plans]
     digests = b""
     with one_thread():
         for start in range(block.start, block.stop, block.together):
             images = data.images[start : min(start + block.together, block.stop)]
             digests += image_digests(images)
-            chunk = run_chunk(model, images, plan)
-            for parts, outputs in zip(judged, (chunk.outputs, chunk.float32_outputs), strict=True):
-                parts.append(np.atleast_1d(outputs[model.output]))
-            tally.add(chunk)
-    tally.end_block()
-    return BlockRun(tally.total, digests, kept.outputs, judged)
+            for run, chunk in zip(gathered, run_chunk_of_plans(model, images, plans), strict=True):
+                run.add(chunk)
+    return [run.finish(digests) for run in gathered]
+
+
+class _Gathered:
+    """What the chunks of a block gave in one plan."""
+
+    def __init__(self, model: Model, part: Data) -> None:
+        self._kept = _Parts()
+        self._tally = Tally(model, part, self._kept)
+        self._judged: tuple[list[Tensor], list[Tensor]] = ([], [])
+
+    def add(self, chunk: Chunk) -> None:
+        """The next chunk."""
+        for parts, outputs in zip(self._judged, (chunk.outputs, chunk.float32_outputs), strict=True):
+            parts.append(np.atleast_1d(outputs[self._tally.model.output]))
+        self._tally.add(chunk)
+
+    def finish(self, digests: bytes) -> BlockRun:
+        """The block, all of whose chunks have been added."""
+        self._tally.end_block()
+        return BlockRun(self._tally.total, digests, self._kept.outputs, self._judged)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from simulator.foundation.files import append_bytes
 from simulator.numerics.array_types import Tensor
 
 MEMORY_BYTES: Final = 1 << 28
@@ -59,7 +60,7 @@ class KeptTensors:
         self._folder: _Folder | None = None
 
     def add(self, key: Hashable, part: Tensor) -> Kept:
-        """The next part of a tensor; returns all of it."""
+        """The next part of a tensor; returns all of it. Raises UserError where it cannot be kept."""
         kept = self._tensors.setdefault(key, Kept())
         part = np.ascontiguousarray(part)
         if kept.file is None and self._bytes + part.nbytes <= MEMORY_BYTES:
@@ -72,6 +73,5 @@ class KeptTensors:
             kept.folder = self._folder
             kept.file = kept.folder.path / f"{list(self._tensors).index(key)}.bin"
             kept.shape, kept.dtype = part.shape[1:], part.dtype
-        with kept.file.open("ab") as stream:
-            part.tofile(stream)
+        append_bytes(kept.file, part.data.cast("B") if part.size else b"")
         return kept

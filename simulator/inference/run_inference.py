@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +11,15 @@ from numpy.typing import NDArray
 
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Advance
-from simulator.inference.arithmetic import MacOutput, float32_product, mac_product
 from simulator.inference.calibration import EXTENTS, Calibrations, Observation
 from simulator.inference.chunk_figures import Chunk
+from simulator.inference.chunk_runs import Observer, run_chunk, run_chunk_of_plans
 from simulator.inference.chunks import hashed_chunks
-from simulator.inference.execute import execute_outputs
 from simulator.inference.float32_outputs import Float32Outputs
 from simulator.inference.images import Data, Fingerprint, require_shape
 from simulator.inference.inputs import Feed, shapes_of
-from simulator.inference.layer_products import Product
-from simulator.inference.metrics import Deviation, deviation
 from simulator.inference.model import Model
-from simulator.inference.output_sink import OutputSink
+from simulator.inference.output_sink import OutputSink, Unsaved
 from simulator.inference.overflow_counts import SumsOutside, outside_warnings
 from simulator.inference.policies import (
     Policy,
@@ -50,10 +46,6 @@ if TYPE_CHECKING:
 MacChoice = str | Mapping[str, Any] | MacSpec | Mac
 PolicyChoice = str | Policy | Mapping[str, str | Policy] | None
 """A policy for all MACs, or by name of the MAC; None, and a MAC without one: as `default_policy` says."""
-
-
-Observer = Callable[[Product, MacOutput], None]
-"""Sees every layer's operands and accumulators, in execution order within a chunk of images."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -226,6 +218,35 @@ def run_plan(
     return result_of(tally, plan, images_hash)
 
 
+def run_plans(
+    model: Model, data: Data, plans: Sequence[NetworkPlan], *, progress: Advance | None = None
+) -> list[InferenceResult]:
+    """Run images through a network once in float32 and once in each plan; results as `run_plan` gives them.
+
+    Outputs are not kept. `progress` is told how far it is.
+
+    Raises:
+        UserError: as `run_plan`, of the first plan that cannot run.
+    """
+    model.learn_sizes(shapes_of(data.images, model.input))
+    require_shape(data, model.input_shape, network=model.name)
+    tallies = [Tally(model, data, Unsaved()) for _ in plans]
+    fingerprint = Fingerprint(data.images.shape)
+
+    def run(part: tuple[int, Feed]) -> list[Chunk]:
+        return run_chunk_of_plans(model, part[1], plans)
+
+    done = 0
+    for chunks in in_order(hashed_chunks(model, data.images, fingerprint), run, threads=available_cores()):
+        for tally, chunk in zip(tallies, chunks, strict=True):
+            tally.add(chunk)
+        if progress is not None:
+            done += chunks[0].images
+            progress(done, len(data.images))
+    images_hash = fingerprint.finish(data.labels)
+    return [result_of(tally, plan, images_hash) for tally, plan in zip(tallies, plans, strict=True)]
+
+
 def result_of(tally: Tally, plan: NetworkPlan, images_hash: str) -> InferenceResult:
     """What all images of a run came to; `images_hash` is their `Fingerprint`."""
     model = tally.model
@@ -277,39 +298,3 @@ def _chunks(
 
 def _joined(parts: list[Tensor]) -> Tensor:
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
-
-
-def run_chunk(
-    model: Model,
-    images: Feed,
-    plan: NetworkPlan,
-    observer: Observer | None = None,
-    known: Mapping[str, Tensor] | None = None,
-) -> Chunk:
-    """One chunk through a planned network, in its formats and, unless its outputs are `known`, in float32."""
-    expected: dict[str, deque[Tensor]] = {}
-    deviations: dict[str, Deviation] = {}
-    sums: dict[str, SumsOutside] = {}
-    engines: dict[str, str] = {}
-
-    def in_float32(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
-        outputs = float32_product(product, activations, second)
-        expected.setdefault(product.name, deque()).append(outputs)
-        return outputs
-
-    def in_formats(product: Product, activations: Tensor, second: Tensor | None) -> Tensor:
-        output = mac_product(product, plan.layers[product.name], activations, second)
-        reference = expected[product.name].popleft() if known is None else None
-        before = deviations.get(product.name, Deviation())
-        deviations[product.name] = before + deviation(reference, output.values, output.operands)
-        mac = plan.layers[product.name].mac
-        outside = SumsOutside.of_layer(mac, output)
-        sums[product.name] = sums.get(product.name, SumsOutside()) + outside
-        engines[product.name] = f"{output.sums.engine}: {output.sums.reason}"
-        if observer is not None:
-            observer(product, output)
-        return output.values
-
-    reference = known or execute_outputs(model, images, in_float32, model.outputs)
-    outputs = execute_outputs(model, images, in_formats, model.outputs)
-    return Chunk(len(images), images, outputs, reference, deviations, sums, engines)

@@ -18,13 +18,17 @@ DEFAULT_REDUCTION_LENGTH = 4608
 COMPOSED = "composed"
 """The price of a MAC that is put together from the prices of parts, whatever rows the tables have."""
 
+BY_KIND = (COMPOSED, "synthesised")
+"""Prices that name a kind of price and no variant."""
+
 
 @dataclass(frozen=True, slots=True)
 class MacPrice:
     """Which rows of the price tables a MAC takes its energy and its area from.
 
-    Each is a variant's name, `composed` for a sum of parts, or None: the variant of the MAC's own name, or a
-    published one of the same formats, product and accumulator, else composed.
+    Each is a variant's name, `composed` for a sum of parts, `synthesised` for what `systolic rtl price` wrote
+    of these numerics, or None: the variant of the MAC's own name, or a published one of the same formats,
+    product and accumulator, else composed.
     """
 
     energy: str | None = None

@@ -20,6 +20,7 @@ from simulator.inference.images import Data, DataFacts, Images, StreamedImages
 from simulator.inference.inputs import Feed, Inputs
 from simulator.inference.model import Model, model_of
 from simulator.inference.run_inference import InferenceResult, MacChoice, PolicyChoice, plan_network, run_plan
+from simulator.mac_arguments import require_bundled_variants, require_priced_variants
 from simulator.notebook_views import ResultView, view
 from simulator.numerics.mac_setting import mac_setting
 from simulator.pytorch.exporter import ExportedModule, export_module
@@ -75,6 +76,8 @@ def simulate(
     Raises:
         UserError: a module that the exporter refuses, or anything given that cannot be used.
     """
+    if mac is not None:
+        require_priced_variants("mac", mac, arch, overrides)
     exported = export_module(module, ModuleInputs.of(example_inputs), dynamic_shapes=dynamic_shapes)
     network = _network(exported, sizes, skip_unsupported=skip_unsupported)
     return view(
@@ -134,6 +137,8 @@ def infer(
         UserError: a module that the exporter refuses, data or labels that do not fit, or anything else given
             that cannot be used.
     """
+    if mac is not None:
+        require_bundled_variants("mac", mac)
     module = bare_module(module)
     rows = module_data(data, labels, most=images)
     known = None if calibration is None else module_data(calibration)

@@ -11,6 +11,7 @@ from simulator.report.comparison import Cell, Comparison, Metric, Variant, compa
 from simulator.report.components import cause_colours, cause_label, colours, in_order, label
 from simulator.report.console_front import draw_front, front_points
 from simulator.report.console_parts import Page
+from simulator.report.headline_figures import headline_figures
 from simulator.report.hints import hint
 from simulator.report.intervals import shown_differences, shown_interval
 from simulator.report.price_origin import LEGEND, MAC_LEGEND, MARKS, Standing, component_standing, marked
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 _TOP_LAYERS = 10
 _MOST_WARNINGS = 8
 _BAR = 30
-_FIGURE = 28
-"""Columns that a headline figure takes with its name."""
+_FIGURE = 17
+"""Columns that a headline figure takes beside its name."""
 _NAME = 24
 _NARROW_NAME = 16
 
@@ -82,7 +83,7 @@ def render_comparison(results: Sequence[Result], console: Console, *, mixed: boo
     page.line(_variants(page, comparison, of_chip=True))
     _energy_of_variants(page, comparison)
     if apart := shown_differences(comparison.named_results):
-        page.heading("Differences", f"from {comparison.variants[0].name}, as well as prices know them")
+        page.heading("Differences", f"from {comparison.variants[0].name}, with the uncertainty of the prices")
         _list(page, apart)
     if unpriced := reasons_of_variants(comparison.named_results):
         page.heading("Not priced", "and no total that includes it")
@@ -94,23 +95,10 @@ def _headline(page: Page, result: Result) -> Table:
     """Three figures a line, or as many as the width takes."""
     from rich.table import Table
 
-    totals = result.totals
-    figures = (
-        ("latency", units.duration(totals.latency_ms)),
-        ("cycles", units.fitting(totals.cycles)),
-        ("utilization", units.percent(totals.utilization)),
-        ("energy", units.energy(totals.energy_pj)),
-        ("power", units.power(totals.power_mw)),
-        ("TOPS/W", units.efficiency(totals.tops_per_w)),
-        ("chip energy", units.energy(totals.chip_energy_pj)),
-        ("chip power", units.power(totals.chip_power_mw)),
-        ("chip TOPS/W", units.efficiency(totals.chip_tops_per_w)),
-        ("area", units.area(totals.area_um2)),
-        ("MACs", units.quantity(totals.macs)),
-        ("TOPS", units.significant(totals.tops)),
-    )
+    figures = headline_figures(result)
     grid = Table.grid(padding=(0, 2))
-    beside = max(1, min(3, page.width // _FIGURE))
+    widest = max(len(name) for name, _ in figures)
+    beside = max(1, min(3, page.width // (widest + _FIGURE)))
     for row in range(0, len(figures), beside):
         cells: list[Text] = []
         for name, figure in figures[row : row + beside]:

@@ -22,6 +22,7 @@ from simulator.report.comparison_figures import comparison_figures
 from simulator.report.diagrams import Diagram, diagrams_of
 from simulator.report.figures import Figure, StackedBars
 from simulator.report.headline import headline_of_comparison, headline_of_result
+from simulator.report.headline_figures import accuracy_figures, headline_figures
 from simulator.report.intervals import shown_differences, shown_interval
 from simulator.report.pictures import Pictures
 from simulator.report.price_origin import LEGEND, MAC_LEGEND, MARKS, standing
@@ -195,21 +196,6 @@ def _variant_panel(
     variant: Variant, panel_id: str, pictures: Pictures, screen_only: frozenset[str]
 ) -> _Panel:
     result = variant.result
-    totals = result.totals
-    headline = (
-        ("Latency", units.duration(totals.latency_ms)),
-        ("Energy", units.energy(totals.energy_pj)),
-        *_of_one_inference(result),
-        ("Area", units.area(totals.area_um2)),
-        ("Power", units.power(totals.power_mw)),
-        ("TOPS/W", units.efficiency(totals.tops_per_w)),
-        ("Chip energy", units.energy(totals.chip_energy_pj)),
-        ("Chip power", units.power(totals.chip_power_mw)),
-        ("Chip TOPS/W", units.efficiency(totals.chip_tops_per_w)),
-        ("Utilization", units.percent(totals.utilization)),
-        ("Cycles", units.whole(totals.cycles)),
-        *_accuracies(result),
-    )
     hashes = (
         *(f"{name}: {digest}" for name, digest in result.sources.table_hashes.items()),
         f"architecture: {result.sources.arch_hash}",
@@ -221,7 +207,10 @@ def _variant_panel(
         name=variant.shown_name,
         headline=headline_of_result(result),
         conditions=tuple(conditions_of([(variant.name, result)])),
-        totals=headline,
+        totals=tuple(
+            (f"{name[0].upper()}{name[1:]}", figure)
+            for name, figure in (*headline_figures(result), *accuracy_figures(result))
+        ),
         not_priced=tuple(reasons(result)),
         warnings=tuple(result.warnings),
         figures=figures,
@@ -248,24 +237,6 @@ def _unused(result: Result) -> Iterator[str]:
     """Rows of your own tables that nothing was priced from."""
     for unused in result.sources.unused:
         yield f"not used of table {unused.table}: {', '.join(unused.rows)}: {unused.reason}"
-
-
-def _of_one_inference(result: Result) -> Iterator[tuple[str, str]]:
-    """The energy of one inference, where the totals are of a batch."""
-    batch, energy_pj = result.network.batch, result.totals.energy_pj
-    if batch > 1:
-        yield "Energy per inference", units.energy(None if energy_pj is None else energy_pj / batch)
-
-
-def _accuracies(result: Result) -> Iterator[tuple[str, str]]:
-    accuracy = result.accuracy
-    if accuracy is None or (accuracy.top1 is None and accuracy.agreement_with_float32 is None):
-        yield "MACs", units.quantity(result.totals.macs)
-        return
-    if accuracy.top1 is not None:
-        yield "Top-1", units.percent(accuracy.top1)
-    if accuracy.agreement_with_float32 is not None:
-        yield "As float32", units.percent(accuracy.agreement_with_float32)
 
 
 def _interval_note(result: Result) -> list[str]:

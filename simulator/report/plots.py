@@ -13,6 +13,7 @@ from simulator.foundation.files import prepare_folder, safe_name, write_bytes
 from simulator.report.comparison import compare_results
 from simulator.report.comparison_figures import comparison_figures
 from simulator.report.figures import Figure, HeatMap, Scatter, StackedBars
+from simulator.report.matplotlib_settings import matplotlib_settings
 from simulator.report.plot_choices import WIDTHS_IN, PlotFormat, PlotWidth
 from simulator.report.plot_drawing import draw_bars, draw_heat, draw_scatter
 from simulator.report.result_figures import result_figures
@@ -34,7 +35,7 @@ class PlotStyle:
 
 _SCREEN = PlotStyle()
 _INK = "#3c4752"
-_STYLE: Any = {
+_STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # carried by matplotlib itself, so that every machine draws the same
     "font.size": 9,
     "axes.edgecolor": "#c9ced3",
@@ -55,7 +56,7 @@ _STYLE: Any = {
     "pdf.fonttype": 42,  # fonts whole, so that publishers and editors can read the words
     "figure.dpi": 150,
 }
-_PAPER: Any = {
+_PAPER: dict[str, Any] = {
     "font.size": 7,
     "axes.titlesize": 8,
     "axes.linewidth": 0.6,
@@ -139,11 +140,9 @@ def _require_known(only: Sequence[str], groups: Sequence[Sequence[Figure]]) -> N
 
 def draw(figure: Figure, style: PlotStyle = _SCREEN) -> Canvas:
     """One chart as a matplotlib figure, for notebooks and for `write_plots`."""
-    import matplotlib as mpl
+    with matplotlib_settings(_settings(style)):
+        from simulator.report.shown_figure import ShownFigure
 
-    from simulator.report.shown_figure import ShownFigure
-
-    with mpl.rc_context(_settings(style)):
         canvas = ShownFigure(figsize=_size(figure, style), layout="constrained")
         axes = canvas.add_subplot()
         match figure:
@@ -162,14 +161,12 @@ def write_figures(
     figures: Sequence[Figure], folder: Path, formats: Sequence[PlotFormat], style: PlotStyle = _SCREEN
 ) -> list[Path]:
     """Write charts to a folder that exists, each under its key, and return the files."""
-    import matplotlib as mpl
-
     files = []
     for figure in figures:
         canvas = draw(figure, style)
         for file_format in formats:
             picture = io.BytesIO()
-            with mpl.rc_context(_settings(style)):
+            with matplotlib_settings(_settings(style)):
                 canvas.savefig(picture, format=file_format, metadata=_METADATA[file_format])
             file = folder / f"{figure.key}.{file_format}"
             write_bytes(file, picture.getvalue())
@@ -177,7 +174,7 @@ def write_figures(
     return files
 
 
-def _settings(style: PlotStyle) -> Any:
+def _settings(style: PlotStyle) -> dict[str, Any]:
     return _STYLE if WIDTHS_IN[style.width] is None else {**_STYLE, **_PAPER}
 
 

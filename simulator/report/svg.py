@@ -52,11 +52,14 @@ def arrow(start: tuple[float, float], end: tuple[float, float], thick: float) ->
 
 
 def drawing(width: float, height: float, parts: Iterable[str], told: str) -> str:
-    """A whole SVG; `told` is what a screen reader says of it."""
+    """A whole SVG; `told` is what a screen reader says of it.
+
+    The page never draws it smaller than it is, so that its letters stay readable, and lets it scroll instead.
+    """
     body = "".join(parts)
     return (
         f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(told)}"'
-        f' style="max-width:{width * 1.35:g}px">{body}</svg>'
+        f' style="--wide:{width:g}px">{body}</svg>'
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -79,31 +80,46 @@ def block_job(opened: OpenedSource, plan_key: str, block: Block, label: str, kee
 
 
 _SOURCES: LastMade[tuple[InferenceSource, str], OpenedSource] = LastMade()
-_PLANS: LastMade[str, NetworkPlan] = LastMade()
+_PLANS: LastMade[tuple[str, ...], list[NetworkPlan]] = LastMade()
 """What a worker loads once, for all blocks that come one after the other."""
 
 
-def run_block_job(job: BlockJob, plan: Path | str) -> JobOutcome:
-    """Compute a block in a worker; `plan` is a sealed plan, or the file that has it."""
-    return outcome_of(partial(_computed, job, plan), code=job.code)
+def run_block_jobs(jobs: Sequence[BlockJob], plans: Sequence[Path | str]) -> list[JobOutcome]:
+    """Compute one block with several plans in a worker; each is a sealed plan, or the file that has it.
+
+    What the plans have in common, the run in float32, is computed once. Where anything goes wrong, plans run
+    by themselves, so that each has the outcome that it has alone.
+    """
+    if len(jobs) > 1 and jobs[0].code == code_version():
+        with suppress(Exception):  # told of by the job that it belongs to, below
+            return [JobOutcome(text, None) for text in _computed(jobs, plans)]
+    return [
+        outcome_of(partial(_computed_alone, job, plan), code=job.code)
+        for job, plan in zip(jobs, plans, strict=True)
+    ]
 
 
-def _computed(job: BlockJob, plan: Path | str) -> str:
+def _computed_alone(job: BlockJob, plan: Path | str) -> str:
+    return _computed([job], [plan])[0]
+
+
+def _computed(jobs: Sequence[BlockJob], plans: Sequence[Path | str]) -> list[str]:
+    job = jobs[0]
     opened = _SOURCES.get((job.source, job.identity), lambda: _same_source(job))
     if opened.content(job.block.start, job.block.stop) != job.content:
         raise _other_files(job)
-    network_plan = plan_in(plan, job.plan_key)
+    network_plans = plans_in(plans, [each.plan_key for each in jobs])
     notes = opened.data.facts.notes
     for about in set(notes) - opened.known_notes:  # learned from the images of other blocks
         notes.pop(about, None)
-    run = run_block(opened.model, opened.data, network_plan, job.block)
+    runs = run_block(opened.model, opened.data, network_plans, job.block)
     learned = {about: note for about, note in notes.items() if about not in opened.known_notes}
-    return block_text(replace(run, data_notes=learned), job.keeps)
+    return [block_text(replace(run, data_notes=learned), job.keeps) for run in runs]
 
 
-def plan_in(plan: Path | str, key: str) -> NetworkPlan:
-    """A plan in a worker, read once. Raises UserError: it is not as it was kept."""
-    return _PLANS.get(key, lambda: _read(plan, key))
+def plans_in(plans: Sequence[Path | str], keys: Sequence[str]) -> list[NetworkPlan]:
+    """Plans in a worker, read once. Raises UserError: one is not as it was kept."""
+    return _PLANS.get(tuple(keys), lambda: [_read(plan, key) for plan, key in zip(plans, keys, strict=True)])
 
 
 def _read(plan: Path | str, key: str) -> NetworkPlan:

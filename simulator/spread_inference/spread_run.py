@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, NoReturn, Protocol, TypeVar
+from typing import Final, NamedTuple, NoReturn, Protocol, TypeVar
 
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
@@ -19,7 +19,8 @@ from simulator.inference.output_sink import OutputSink
 from simulator.inference.run_inference import InferenceResult, result_of
 from simulator.inference.tally import Tally
 from simulator.spread_inference.block_document import Keeps
-from simulator.spread_inference.block_jobs import BlockJob, block_job, run_block_job
+from simulator.spread_inference.block_groups import Limits, groups_of_blocks, most_plans
+from simulator.spread_inference.block_jobs import BlockJob, block_job, run_block_jobs
 from simulator.spread_inference.inference_store import InferenceStore
 from simulator.spread_inference.opened_source import InferenceSource, OpenedSource
 from simulator.spread_inference.planning import Arithmetic, keep_plan, plan_key
@@ -27,6 +28,9 @@ from simulator.spread_inference.spread_options import Spread
 from simulator.sweep.executors import Workers, local_processes, process_count, workers_at
 from simulator.sweep.jobs import DEFECT, JobOutcome
 from simulator.sweep.runner import AfterFailure, Keyed, run_kept
+
+_GROUPS_PER_WORKER: Final = 2
+"""Plans share blocks as long as each worker has so many groups to compute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +176,9 @@ class SpreadRun:
             self._planned(key, each, blocks, keeps) for key, each in zip(keys, arithmetics, strict=True)
         ]
         jobs = [job for each in planned for job in each.jobs]
+        together = groups_of_blocks([each.jobs for each in planned if each.jobs], self._most_together())
         ran = self.run_jobs(
-            jobs, run_block_job, what="blocks of images", after_failure=after_failure, progress=progress
+            together, run_block_jobs, what="blocks of images", after_failure=after_failure, progress=progress
         )
         for each in planned:
             each.problems.extend(
@@ -185,8 +190,8 @@ class SpreadRun:
 
     def run_jobs(
         self,
-        jobs: Sequence[Work],
-        run: Callable[[Work, Path | str], JobOutcome],
+        groups: Sequence[Sequence[Work]],
+        run: Callable[[Sequence[Work], Sequence[Path | str]], list[JobOutcome]],
         *,
         what: str,
         after_failure: AfterFailure = "go on",
@@ -194,22 +199,22 @@ class SpreadRun:
     ) -> Ran:
         """Have the outcomes of all jobs in the store, where their plans are.
 
-        `run` gets a job and its plan as `Workers.share` has it; the other arguments are those of `run_kept`.
-        Raises UserError as `infer_spread` for workers and store.
+        `run` gets a group of jobs and their plans as `Workers.share` has them; the other arguments are those
+        of `run_kept`. Raises UserError as `infer_spread` for workers and store.
         """
         store = self.store
-        plans = {job.key: job.plan_key for job in jobs}
+        plans = {job.key: job.plan_key for group in groups for job in group}
         missing = [key for key in plans if not store.finished(key)]
-        with self._workers(len(missing)) as workers:
+        with self._workers(min(len(missing), len(groups))) as workers:
             shared = {
                 key: workers.share(store.path(key), store.text(key))
                 for key in {plans[key] for key in missing}
             }
             failures = run_kept(
-                jobs,
+                groups,
                 store,
                 workers,
-                lambda job: workers.executor.submit(run, job, shared[job.plan_key]),
+                lambda group: workers.executor.submit(run, group, [shared[job.plan_key] for job in group]),
                 what=what,
                 after_failure=after_failure,
                 progress=progress,
@@ -247,6 +252,10 @@ class SpreadRun:
                 opened.data.facts.notes.setdefault(about, note)
             _hand_over(block, tally, sink)
         return result_of(tally, store.plan(planned.plan_key), fingerprint.finish(opened.data.labels))
+
+    def _most_together(self) -> Limits:
+        workers = process_count(self.spread.jobs) if self.cluster is None else self.cluster.count
+        return Limits(_GROUPS_PER_WORKER * workers, most_plans(self.opened.model))
 
     @contextmanager
     def _workers(self, most: int) -> Iterator[Workers]:

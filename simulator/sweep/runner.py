@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -16,7 +16,7 @@ from simulator.sweep.executors import Workers
 from simulator.sweep.jobs import Job, JobOutcome, KeyedPoint, run_job
 from simulator.sweep.store import PointStore, SweepStore
 
-_JOBS_IN_HAND_PER_WORKER = 2
+_GROUPS_IN_HAND_PER_WORKER = 2
 """One computed, one waiting: workers do not idle, and a kill loses little."""
 
 _LOOK_AGAIN_S = 0.1
@@ -25,6 +25,7 @@ _ASK_AGAIN_S = 1.0
 """How often the workers are asked whether they are there."""
 
 Outcome = Future[JobOutcome]
+Outcomes = Future[list[JobOutcome]]
 
 
 class Keyed(Protocol):
@@ -42,6 +43,7 @@ class Keyed(Protocol):
 
 
 Work = TypeVar("Work", bound=Keyed)
+Found = TypeVar("Found")
 
 AfterFailure = Literal["go on", "stop"]
 """Whether other jobs still run once one has failed; those in hand are always finished."""
@@ -52,27 +54,36 @@ def run_stored(
     store: SweepStore,
     workers: Workers,
     *,
+    sound: Collection[str] = (),
     progress: Progress | None = None,
 ) -> dict[str, str]:
     """Simulate every job that the store has no result of; see `run_kept`."""
     return run_kept(
-        jobs,
+        [[job] for job in jobs],
         store,
         workers,
-        lambda job: workers.executor.submit(run_job, job.job() if isinstance(job, KeyedPoint) else job),
+        lambda group: workers.executor.submit(
+            _run_each, [job.job() if isinstance(job, KeyedPoint) else job for job in group]
+        ),
         what="points",
+        sound=sound,
         progress=progress,
     )
 
 
+def _run_each(jobs: Sequence[Job]) -> list[JobOutcome]:
+    return [run_job(job) for job in jobs]
+
+
 def run_kept(
-    jobs: Sequence[Work],
+    groups: Iterable[Sequence[Work]],
     store: PointStore,
     workers: Workers,
-    submit: Callable[[Work], Outcome],
+    submit: Callable[[Sequence[Work]], Outcomes],
     *,
     what: str,
     after_failure: AfterFailure = "go on",
+    sound: Collection[str] = (),
     progress: Progress | None = None,
 ) -> dict[str, str]:
     """Compute every job that the store has no outcome of, and keep the outcomes there.
@@ -81,12 +92,13 @@ def run_kept(
     without finishing them.
 
     Args:
-        jobs: what to compute; of equal keys one.
+        groups: what to compute, in groups of jobs that have work in common; of equal keys one.
         store: where outcomes are kept.
-        workers: how many jobs they take, and whether they are there.
-        submit: hands a job to the workers.
+        workers: how many groups they take, and whether they are there.
+        submit: hands what is left of a group to a worker; outcomes come in the order of the jobs.
         what: the jobs, as progress names them.
         after_failure: of a job.
+        sound: keys of finished jobs that have been read and are as they were written.
         progress: called after every job.
 
     Returns:
@@ -96,20 +108,24 @@ def run_kept(
         UserError: the store cannot be written, a worker process was killed, or the cluster's scheduler is
             gone; what is finished is kept.
     """
-    unique = {job.key: job for job in jobs}
-    waiting = deque(job for job in unique.values() if not store.finished(job.key))
+    known: dict[str, None] = {}
+    waiting: deque[Sequence[Work]] = deque()
+    for group in groups:
+        unique = {job.key: job for job in group if job.key not in known}
+        known |= dict.fromkeys(unique)
+        if left := [job for job in unique.values() if not store.finished(job.key)]:
+            waiting.append(left)
     if waiting:  # what is damaged is told before anything is computed; a store that has all is read next
-        store.require_sound(unique)
-    done = len(unique) - len(waiting)
+        store.require_sound(key for key in known if key not in sound)
+    done = len(known) - sum(map(len, waiting))
     tell = None if progress is None else partial(progress, what)
-    run = _Run(store, workers, submit, total=len(unique), done=done, tell=tell)
+    run = _Run(store, workers, submit, total=len(known), done=done, tell=tell)
     run.tell()
-    elsewhere: deque[Work] = deque()
+    elsewhere: deque[Sequence[Work]] = deque()
     while waiting or elsewhere or run.in_hand:
         while waiting and not run.full:
-            job = waiting.popleft()
-            if not run.start(job):
-                elsewhere.append(job)
+            if others := run.start(waiting.popleft()):
+                elsewhere.append(others)
         if run.in_hand:
             run.collect()
             if run.failures and after_failure == "stop":
@@ -121,22 +137,26 @@ def run_kept(
     return run.failures
 
 
-def run_all(jobs: Sequence[Job], workers: Workers, *, progress: Progress | None = None) -> list[JobOutcome]:
-    """Compute jobs side by side without a store; outcomes are in the order of the jobs.
+def run_all(
+    calls: Sequence[Callable[[], JobOutcome]], workers: Workers, *, progress: Progress | None = None
+) -> list[JobOutcome]:
+    """Compute jobs side by side without a store, a call each; outcomes are in the order of the calls.
 
     Raises:
         UserError: a worker process was killed, or the workers are lost.
     """
-    futures = [workers.executor.submit(run_job, job) for job in jobs]
+    futures = [workers.executor.submit(call) for call in calls]
     pending: set[Outcome] = set(futures)
     while pending:
         _, pending = _some(pending, workers)
         if progress is not None:
             progress("variants", len(futures) - len(pending), len(futures))
-    return [_outcome(future, workers) for future in futures]
+    return [_outcome_of(future, workers) for future in futures]
 
 
-def _some(pending: Iterable[Outcome], workers: Workers) -> tuple[set[Outcome], set[Outcome]]:
+def _some(
+    pending: Iterable[Future[Found]], workers: Workers
+) -> tuple[set[Future[Found]], set[Future[Found]]]:
     """Finished futures, at least one, and the others; looks every second whether the workers are there."""
     while True:
         finished, others = wait(pending, timeout=_ASK_AGAIN_S, return_when=FIRST_COMPLETED)
@@ -152,13 +172,13 @@ class _Run(Generic[Work]):
         self,
         store: PointStore,
         workers: Workers,
-        submit: Callable[[Work], Outcome],
+        submit: Callable[[Sequence[Work]], Outcomes],
         *,
         total: int,
         done: int,
         tell: Advance | None,
     ) -> None:
-        self.in_hand: dict[Outcome, Work] = {}
+        self.in_hand: dict[Outcomes, Sequence[Work]] = {}
         self.failures: dict[str, str] = {}
         self._store = store
         self._workers = workers
@@ -170,33 +190,40 @@ class _Run(Generic[Work]):
     @property
     def full(self) -> bool:
         """Whether the workers have enough to do."""
-        return len(self.in_hand) >= _JOBS_IN_HAND_PER_WORKER * self._workers.count
+        return len(self.in_hand) >= _GROUPS_IN_HAND_PER_WORKER * self._workers.count
 
-    def start(self, job: Work) -> bool:
-        """Hand a job to the workers; False when another process has claimed it."""
-        if not self._store.claim(job.key):
-            return False
-        if self._store.finished(job.key):  # by another process, since we last looked
-            self._store.release(job.key)
-            self._count()
-            return True
-        self.in_hand[self._submit(job)] = job
-        return True
+    def start(self, group: Sequence[Work]) -> list[Work]:
+        """Hand a group to the workers, but for the jobs that another process has claimed: those come back."""
+        elsewhere, claimed = [], []
+        for job in group:
+            if not self._store.claim(job.key):
+                elsewhere.append(job)
+            elif self._store.finished(job.key):  # by another process, since we last looked
+                self._store.release(job.key)
+                self._count()
+            else:
+                claimed.append(job)
+        if claimed:
+            self.in_hand[self._submit(claimed)] = claimed
+        return elsewhere
 
     def collect(self) -> None:
-        """Keep what is finished, waiting for at least one job."""
+        """Keep what is finished, waiting for at least one group."""
         finished, _ = _some(self.in_hand, self._workers)
         for future in finished:
-            job = self.in_hand.pop(future)
-            outcome = _outcome(future, self._workers)
-            if outcome.text is not None:
-                self._store.write(job.key, outcome.text)
-            else:
-                self.failures[job.key] = outcome.problem or "no result"
-                if outcome.traceback is not None:
-                    self._store.log_defect(job.label, outcome.traceback)
-            self._store.release(job.key)
-            self._count()
+            group = self.in_hand.pop(future)
+            for job, outcome in zip(group, _outcomes(future, len(group), self._workers), strict=True):
+                self._keep(job, outcome)
+
+    def _keep(self, job: Work, outcome: JobOutcome) -> None:
+        if outcome.text is not None:
+            self._store.write(job.key, outcome.text)
+        else:
+            self.failures[job.key] = outcome.problem or "no result"
+            if outcome.traceback is not None:
+                self._store.log_defect(job.label, outcome.traceback)
+        self._store.release(job.key)
+        self._count()
 
     def tell(self) -> None:
         """Report how far the run is."""
@@ -208,8 +235,21 @@ class _Run(Generic[Work]):
         self.tell()
 
 
-def _outcome(future: Outcome, workers: Workers) -> JobOutcome:
-    """What came of a job. A job tells what is wrong with it as text, so what is raised is of the workers."""
+def _outcome_of(future: Outcome, workers: Workers) -> JobOutcome:
+    found = _found(future, workers)
+    return JobOutcome(None, found) if isinstance(found, str) else found
+
+
+def _outcomes(future: Outcomes, jobs: int, workers: Workers) -> list[JobOutcome]:
+    found = _found(future, workers)
+    return [JobOutcome(None, found)] * jobs if isinstance(found, str) else found
+
+
+def _found(future: Future[Found], workers: Workers) -> Found | str:
+    """What came of a call. Jobs tell what is wrong with them as text, so what is raised is of the workers.
+
+    Returns what the call gave, or in words why it cannot be had.
+    """
     try:
         return future.result()
     except BrokenProcessPool as error:
@@ -224,4 +264,4 @@ def _outcome(future: Outcome, workers: Workers) -> JobOutcome:
         ) from error
     except Exception as error:
         workers.require_alive()
-        return JobOutcome(None, f"{type(error).__name__}: {error}")
+        return f"{type(error).__name__}: {error}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
 from simulator.foundation.given_values import override_values
-from simulator.measured_runs import Tensors
 from simulator.numerics.mac_setting import MacChoice, mac_label
 from simulator.result import Result
 from simulator.simulation import DEFAULT_ARCH
@@ -41,7 +41,6 @@ def compare(
     overrides: Mapping[str, Any] | None = None,
     skip_unsupported: bool = False,
     sizes: Sizes | None = None,
-    tensors: Tensors | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> VariantRuns:
@@ -55,7 +54,6 @@ def compare(
         overrides: architecture fields by dotted name, laid over every architecture.
         skip_unsupported: leave out ONNX operators that cannot be simulated instead of refusing.
         sizes: of the inputs of an ONNX file, where it leaves them open.
-        tensors: images for a trained network; every variant runs them in its own arithmetic.
         jobs: processes to run on; None: one a core.
         progress: called after every variant.
 
@@ -66,7 +64,7 @@ def compare(
     choices: Sequence[MacChoice | None] = macs or (None,)
     given = override_values(overrides)
     points = [SweepPoint(network, arch, mac, batch, given) for arch in archs for mac in choices]
-    planned = plan(points, skip_unsupported=skip_unsupported, sizes=sizes, tensors=tensors)
+    planned = plan(points, skip_unsupported=skip_unsupported, sizes=sizes)
     ready = [job for job in planned if isinstance(job, Job)]
     outcomes = dict(zip((job.key for job in ready), _run(ready, jobs, progress), strict=True))
     results: list[Result] = []
@@ -88,7 +86,7 @@ def _run(ready: Sequence[Job], jobs: int | None, progress: Progress | None) -> l
     if count <= 1:  # a process of its own would only cost its start
         return [run_job(job) for job in ready]
     with local_processes(count) as workers:
-        return run_all(ready, workers, progress=progress)
+        return run_all([partial(run_job, job) for job in ready], workers, progress=progress)
 
 
 def variant_name(point: SweepPoint) -> str:

@@ -214,7 +214,7 @@ class Search:
 
     def _refine(self) -> None:
         """Play the neighbours of the best candidates while that improves them."""
-        around = self._around()
+        around = self.around()
         found = np.empty((_MOST_NEIGHBOURS, CANDIDATE), np.int64)
         refined: set[int] = set()
         for turn in range(self.effort.rounds):
@@ -239,7 +239,7 @@ class Search:
         A tile that cannot grow may change its shape: fewer pixels for as many more channels.
         """
         found = np.empty((_MOST_FILLING, CANDIDATE), np.int64)
-        around = self._around()
+        around = self.around()
         refined: set[int] = set()
         for _ in range(_FILLING_ROUNDS):
             starts = {self.trials.chosen} if self._comes_again(self.trials.chosen) else set()
@@ -313,7 +313,7 @@ class Search:
         rivals = rivals[rivals[:, ESTIMATED] <= totals[END]]
         self._try(rivals, np.argsort(rivals[:, ESTIMATED], kind="stable"), self.effort.round)
 
-    def _around(self) -> Around:
+    def around(self) -> Around:
         """What neighbours of a candidate may change."""
         g, array, fixed = self.work.geometry, self.work.array, self.fixed
         one_run = g.rows.outputs == 1 and g.images == 1

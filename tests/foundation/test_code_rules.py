@@ -112,7 +112,7 @@ FORCED = {
     "simulator/numerics/formats/code_kernels.py": "numba: its intrinsics",
     "simulator/numerics/gpu/": "CuPy has no types",
     "simulator/pytorch/": "PyTorch is an extra: its types are open so that they are the same without it",
-    "simulator/report/plots.py": "matplotlib: keys of settings are one long `Literal`",
+    "simulator/report/matplotlib_settings.py": "matplotlib: keys of settings are one long `Literal`",
     "simulator/result_assembly.py": "json: what it cannot encode by itself",
     "simulator/result_laws.py": "json: fields before they are checked",
     "simulator/sweep/executors.py": "concurrent.futures and distributed: `submit` takes any call",

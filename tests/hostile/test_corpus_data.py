@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.command import run
 from tests.hostile.fuzzing.models import models
+from tests.onnx_models import Case, node
 
 DIGITS = "9" * 5000
 INFER = ["infer", "m.onnx", "--data", "images"]
@@ -174,3 +175,18 @@ def test_a_traced_product_has_all_of_its_operands(tmp_path: Path, capsys: pytest
     layer = manifest["layers"][0]["layer"]
     expected = f"{layer['m'] * layer['k']} elements"
     run(capsys, "simulate", str(tmp_path / "trace")).must_refuse("activations do not fit layer", expected)
+
+
+def test_biases_are_corrected_of_an_output_that_is_one_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its one class is that of float32."""
+    weights = np.linspace(-1, 1, 36, dtype=np.float32).reshape(4, 1, 3, 3)
+    nodes = [node("Conv", "x w", "c"), node("ReduceMean", "c", "y", keepdims=0)]
+    case = Case(nodes, {"x": np.ones((1, 1, 6, 6), np.float32)}, {"w": weights})
+    (tmp_path / "m.onnx").write_bytes(case.model().SerializeToString())
+    np.save(tmp_path / "data.npy", np.linspace(0, 1, 36, dtype=np.float32).reshape(1, 1, 6, 6))
+    arguments = ("infer", tmp_path / "m.onnx", "--data", tmp_path / "data.npy", "-p", "max+bias_correction")
+    document = json.loads(run(capsys, *arguments, "--json").must_succeed().stdout)
+    assert document["accuracy"]["images"] == 1
+    assert document["accuracy"]["agreement_with_float32"] in (None, 1.0)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from simulator.cli.progress import Estimate
+from simulator.cli.progress import Estimate, LaterMemory
+from simulator.foundation.callbacks import Progress
 from simulator.foundation.memory_use import peak_bytes_with_workers
+from simulator.register_level import GridLayer
+from simulator.workload import Network
+from tests.command import run
 
 
 def told(capsys: pytest.CaptureFixture[str], moments: list[tuple[float, int]], total: int) -> str:
@@ -97,6 +102,53 @@ def test_memory_is_judged_by_what_came_after_the_first(
     estimate("points", 100, 2000)
     estimate("points", 200, 2000)
     assert capsys.readouterr().err == f"systolic: 100 of 2,000 (points) are done; {expected}\n"
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(0, "100 MiB of memory in all"), (10, "110 MiB of memory in all")]
+)
+def test_what_is_taken_at_the_end_counts_by_layers_and_not_by_steps(
+    count: int, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """1 MiB for each of 10 layers, whose 2,000 folds are stepped through."""
+    now_s, later = 100.0, LaterMemory(2**20)
+    estimate = Estimate(lambda: now_s, lambda: 100 * 2**20, later=later)
+    later.count = count  # known once the network has been read
+    for moment_s, done in ((0.0, 0), (0.1, 1), (10.0, 100)):
+        now_s = 100.0 + moment_s
+        estimate("folds", done, 2000)
+    # 9.9 s for 99, 1,900 left: 190 s.
+    told = f"100 of 2,000 (folds) are done; the rest will take about 3 min and {expected}"
+    assert capsys.readouterr().err == f"systolic: {told}\n"
+
+
+def test_a_larger_layer_that_is_yet_to_be_stepped_through_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Operands and results: 10 + 40 + 4, then 64 + 640 + 10, then 8 + 16 + 2; 32 bytes for each more."""
+    network = tmp_path / "three.yaml"
+    network.write_text(
+        "name: three\nsource: written for this test\nlayers:\n  - {name: a, fc: {k: 10, n: 4}}\n"
+        "  - {name: b, fc: {k: 64, n: 10}}\n  - {name: c, fc: {k: 8, n: 2}}\n"
+    )
+    later: list[tuple[str, int]] = []
+    kept: list[LaterMemory] = []
+
+    def noted(bytes_each: int) -> LaterMemory:
+        kept.append(LaterMemory(bytes_each))
+        return kept[-1]
+
+    def stepped(_arch: object, network: Network, *, progress: Progress) -> Iterator[GridLayer]:
+        for layer in network.layers:
+            progress(layer.name, 1, 1)
+            later.append((layer.name, kept[0].further_bytes))
+            yield GridLayer(layer.name, 1, 1)
+
+    monkeypatch.setattr("simulator.cli.simulate.LaterMemory", noted)
+    monkeypatch.setattr("simulator.register_level.verify_on_grid", stepped)
+    run(capsys, "simulate", network, "--engine", "grid").must_succeed()
+    assert later == [("a", 32 * (714 - 54)), ("b", 0), ("c", 0)]
+    assert kept[0].count == 3
 
 
 def test_workers_that_begin_within_a_second_are_no_growth(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -175,6 +176,81 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
         "result.json": "before",
         "a.csv": "before",
     }
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from simulator.foundation import UserError
+from simulator.foundation.files import staged_folder, write_array, write_arrays
+from simulator.inference import kept
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+kept.MEMORY_BYTES = 0
+numbers, folder = np.arange(50_000.0), Path(sys.argv[1])
+
+def staged():
+    with staged_folder(folder) as staged:
+        write_array(staged.folder / "a.npy", numbers)
+
+for write in (
+    lambda: write_array(folder / "a.npy", numbers),
+    lambda: write_array(folder / "b.npy", np.asfortranarray(numbers.reshape(500, 100))),
+    lambda: write_arrays(folder / "c.npz", {"x": numbers}),
+    staged,
+    lambda: kept.KeptTensors().add("x", numbers),
+):
+    try:
+        write()
+    except UserError as error:
+        print(error)
+"""
+
+
+def test_a_full_disk_under_arrays_is_named_as_such(tmp_path: Path) -> None:
+    """NumPy itself says how many items it wrote, and not why."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    *arrays, kept = done.stdout.splitlines()
+    assert arrays == [
+        f"{tmp_path / name}: cannot be written: File too large"
+        for name in ("a.npy", "b.npy", "c.npz", "a.npy")
+    ]
+    assert kept.startswith(tempfile.gettempdir())
+    assert kept.endswith(".bin: cannot be written: File too large")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_arrays_are_written_as_numpy_does(tmp_path: Path) -> None:
+    for number, array in enumerate(
+        [
+            np.arange(6.0).reshape(2, 3),
+            np.asfortranarray(np.arange(6).reshape(2, 3)),
+            np.float32(2.5),
+            np.zeros(0),
+        ]
+    ):
+        write_array(tmp_path / f"{number}.npy", np.asarray(array))
+        np.save(tmp_path / "by_numpy.npy", np.asarray(array))
+        assert (tmp_path / f"{number}.npy").read_bytes() == (tmp_path / "by_numpy.npy").read_bytes()
+
+
+def test_what_cannot_be_written_into_a_staged_folder_is_named_as_it_was_given(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for name, problem in (("r" * 300, "File name too long"), ("deep/er", "No such file")):
+        with pytest.raises(UserError) as caught, staged_folder(out) as staged:
+            write_text(staged.folder / name, "text")
+        assert str(caught.value).startswith(f"{out / name}: cannot be written: {problem}"[:300])
+        assert caught.value.source == out / name
+    with pytest.raises(UserError) as caught, staged_folder(out) as staged:
+        raise UserError("is odd", source=staged.folder / "a.npy", location="x", value=3, allowed="2")
+    assert str(caught.value) == f"{out / 'a.npy'}: x: is odd (got 3); allowed: 2"
+    with pytest.raises(UserError) as caught, staged_folder(out) as staged:
+        raise UserError("is odd", source=tmp_path / "elsewhere")
+    assert str(caught.value) == f"{tmp_path / 'elsewhere'}: is odd"
 
 
 def fail(error: BaseException, write: Callable[[], object]) -> None:

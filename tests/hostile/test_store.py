@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from simulator.foundation import UserError
+from simulator.foundation.reading import content
 from simulator.sweep.executors import local_processes
 from simulator.sweep.jobs import Job, plan
 from simulator.sweep.runner import run_stored
-from simulator.sweep.spec import SweepSpec, sweep_points
+from simulator.sweep.spec import SweepSpec, load_spec, sweep_points
 from simulator.sweep.store import SweepStore
 from tests.command import run
 
@@ -125,3 +127,63 @@ def test_a_file_in_place_of_a_store_is_refused_with_what_is_allowed(
         f"{file}: is a file, not the folder of a store of inference; allowed: a new or empty folder"
     )
     assert file.read_text() == "mine"
+
+
+def reads_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Points that are read from a store from now on, by their keys, as often as they are."""
+    found: list[str] = []
+    read_bytes = content.read_bytes
+
+    def noted(path: Path, *, most_bytes: int) -> bytes:
+        if path.parent.name == "points":
+            found.append(path.stem)
+        return read_bytes(path, most_bytes=most_bytes)
+
+    monkeypatch.setattr(content, "read_bytes", noted)
+    return found
+
+
+def test_a_store_with_work_left_is_read_once(
+    filled: tuple[Path, list[Job]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    folder, jobs = filled
+    spec, store = tmp_path / "more.yaml", tmp_path / "more.store"
+    spec.write_text((folder / "spec.yaml").read_text().replace("[8, 16]", "[4, 8, 16]"))
+    shutil.copytree(folder / "spec.store", store)
+    found = reads_of(monkeypatch)
+    first = run(capsys, "sweep", spec, "--jobs", "1", "--json").must_succeed()
+    keys = sorted(path.stem for path in (store / "points").iterdir())
+    assert len(keys) == 3
+    assert {job.key for job in jobs} < set(keys)
+    assert sorted(found) == keys
+    found.clear()
+    again = run(capsys, "sweep", spec, "--jobs", "1", "--json").must_succeed()
+    assert sorted(found) == keys
+    assert again.stdout == first.stdout
+
+
+def test_a_group_is_compared_with_its_first_point_whichever_was_finished_first(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Accuracies of points that were there before their group's first one are told against that one."""
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        "networks: [lenet5_fashion]\ndata: fashion_mnist_1000\nimages: 20\nmacs: [int8, elma8, fp8]\n"
+    )
+    whole = run(capsys, "sweep", spec, "--jobs", "1", "--json").must_succeed().stdout
+    rows = json.loads(whole)["points"]
+    with SweepStore(tmp_path / "spec.store") as store:
+        planned = plan(sweep_points(load_spec(spec)), tensors=load_spec(spec).tensors)
+        first = next(job.key for job in planned if isinstance(job, Job))
+        assert sorted(store.keys())
+        store.path(first).unlink()
+    assert run(capsys, "sweep", spec, "--jobs", "1", "--json").must_succeed().stdout == whole
+    # 20 images: points are multiples of 5, of the first one 0.
+    assert rows[0]["top1_points"] == 0.0
+    assert [row["top1_points"] for row in rows] == [
+        pytest.approx(100 * (row["top1"] - rows[0]["top1"])) for row in rows
+    ]
+    assert any(row["top1_points"] for row in rows)

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'systoli
 from simulator import api
 from simulator.foundation import UserError
 from simulator.numerics import get_mac
-from simulator.pytorch import export_module, simulate
+from simulator.pytorch import export_module, infer, simulate
 from simulator.pytorch.module_inputs import ModuleInputs
 from simulator.result import Result
 from simulator.workload.onnx import Sizes
@@ -210,3 +210,11 @@ def test_a_mac_may_be_an_object_as_for_files() -> None:
     of_another_kind: Any = 8
     with pytest.raises(UserError, match="a MAC is a name, a spec string, a mapping"):
         simulate(seeded(SmallCnn), inputs, mac=of_another_kind)
+
+
+def test_a_misspelt_price_is_refused_by_name() -> None:
+    mac = {"activation": "int8", "weight": "int8", "accumulator": {"kind": "fixed", "bits": 32, "lsb": 0}}
+    misspelt = {**mac, "price": {"energy": "elma9"}}
+    for run in (simulate, infer):
+        with pytest.raises(UserError, match=r"mac\.price\.energy: .*got 'elma9'.*did you mean 'elma8'"):
+            run(torch.nn.Linear(4, 3), torch.zeros(2, 4), mac=misspelt)

@@ -292,6 +292,28 @@ def test_a_price_that_no_table_has_is_refused(price: object) -> None:
     assert api.simulate(NETWORK, mac={**PLAIN, "price": "composed"}).totals.area_um2 is not None
 
 
+@pytest.mark.parametrize("price", ["elma9", {"energy": "elma9"}, {"area": "elma9"}])
+def test_inference_refuses_a_price_that_no_bundled_table_has(price: object) -> None:
+    """It prices nothing, so that a misspelt name would have no effect."""
+    mac = {**PLAIN, "price": price}
+    field = "price" if isinstance(price, str) else f"price.{next(iter(mac['price']))}"
+    with pytest.raises(UserError) as refused:
+        api.infer("lenet5_fashion", "fashion_mnist_1000", mac=mac, images=2)
+    assert str(refused.value) == (
+        f"mac.{field}: inference prices nothing and has no tables but the bundled ones, which have no rows of"
+        " this variant: leave `price` out (got 'elma9'); allowed: composed, elma16, elma8, fp16, int8; did"
+        " you mean 'elma8'?"
+    )
+
+
+@pytest.mark.parametrize("price", ["elma8", "composed", {"energy": "composed", "area": "int8"}])
+def test_inference_takes_a_price_that_there_is(price: object) -> None:
+    mac = {**PLAIN, "price": price}
+    result = api.infer("lenet5_fashion", "fashion_mnist_1000", mac=mac, images=2)
+    plain = api.infer("lenet5_fashion", "fashion_mnist_1000", mac=PLAIN, images=2)
+    assert result.logits.tobytes() == plain.logits.tobytes()
+
+
 def test_a_price_of_tables_that_the_overrides_name_is_found(tmp_path: Path) -> None:
     """`mine` is in a table of the caller's own, which holds no other variant."""
     own = {"tables": [write(tmp_path, row("pe/mine/operate", 0.5), row("pe/mine/area", 250.0))]}

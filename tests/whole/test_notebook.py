@@ -5,15 +5,22 @@ from __future__ import annotations
 import csv
 import json
 import re
+from html import escape
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from simulator.foundation import UserError
 from simulator.notebook_views import ComparisonView, ResultView, view
+from simulator.report import units
+from simulator.report.console import render_result
 from simulator.report.frames import data_frame
+from simulator.report.headline_figures import headline_figures
+from simulator.report.html import render_html
 from simulator.report.tabular import comparison_rows
-from simulator.result import Result, load_result
+from simulator.result import Result, load_result, priced
 from tests.command import run
 from tests.report_fixtures import make_result
 
@@ -76,6 +83,27 @@ def test_short_forms_have_the_headline_and_little_else() -> None:
     both = repr(ComparisonView([result, make_result(mac="elma8", layers=40, energy_scale=0.5)]))
     assert both.splitlines()[0] == "<2 variants of toynet"
     assert len(both.splitlines()) == 3
+
+
+def test_console_report_and_notebook_show_the_same_figures_of_a_batch() -> None:
+    """The energy of one inference is a quarter of that of four."""
+    made = make_result(layers=2, accuracy=True)
+    network = made.network.model_copy(update={"batch": 4})
+    result = made.model_copy(update={"network": network})
+    figures = headline_figures(result)
+    assert len(figures) == 13
+    energy_pj = priced(result.totals.energy_pj)
+    assert dict(figures)["energy per inference"] == units.energy(energy_pj / 4)
+    assert dict(figures)["energy"] == units.energy(energy_pj)
+    assert "energy per inference" not in dict(headline_figures(made))
+    report, notebook = render_html([result]), view(result)._repr_html_()
+    written = StringIO()
+    render_result(result, Console(width=80, file=written))
+    page = " ".join(written.getvalue().split())
+    for name, figure in figures:
+        assert f"{name} {figure}" in page
+        assert f"{name} <b>{escape(figure)}</b>" in notebook
+        assert f"<dt>{name[0].upper()}{name[1:]}</dt><dd>{escape(figure)}</dd>" in report
 
 
 def test_figures_show_themselves_without_pyplot() -> None:

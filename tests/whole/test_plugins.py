@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import ROOT, Outcome
+from tests.documented_pages import commands
 
 PAGE = ROOT / "docs" / "extending.md"
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -28,8 +29,7 @@ def documented() -> dict[str, str]:
 
 
 def documented_commands() -> list[str]:
-    blocks = [text for language, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")) if language == "sh"]
-    return [line for text in blocks for line in text.splitlines()]
+    return [command.line for command in commands(PAGE)]
 
 
 def install(folder: Path, files: dict[str, str]) -> None:

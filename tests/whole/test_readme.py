@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
 from simulator.foundation.proportion import wilson_interval
-from tests.command import ROOT, run
+from tests.command import ROOT
+from tests.documented_pages import commands
 from tools.front_picture import Measured, picture, read_rows, written_rows
 from tools.index_readme import relative_links, with_addresses
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 POINTS = (ROOT / "docs" / "front.csv").read_text(encoding="utf-8")
-SHOWN = re.findall(r"<!-- checked by tests/whole/test_readme.py -->\n```console\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_readme_has_a_block_of_output() -> None:
-    assert len(SHOWN) == 1
-    assert SHOWN[0].startswith("$ systolic compare ")
-    assert SHOWN[0].endswith("\n...\n")
-    assert len(SHOWN[0].splitlines()) > 20
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("block", SHOWN)
-def test_a_block_of_output_is_how_the_command_begins(
-    block: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command, *lines = block.splitlines()
-    monkeypatch.setenv("COLUMNS", "80")
-    outcome = run(capsys, *shlex.split(command.removeprefix("$ systolic "))).must_succeed()
-    printed = [line.rstrip() for line in outcome.stdout.splitlines()]
-    assert lines[-1] == "..."
-    assert printed[: len(lines) - 1] == lines[:-1]
+def test_the_readme_shows_the_output_of_a_command() -> None:
+    """`test_documented_commands.py` compares it with what the command prints, and measures the points."""
+    (shown,) = (command for command in commands(ROOT / "README.md") if command.shown)
+    assert shown.line.startswith("systolic compare ")
+    assert shown.shown[-1] == "..."
+    assert len(shown.shown) > 20
 
 
 def test_the_front_of_the_picture_is_that_of_its_points() -> None:
@@ -73,19 +59,6 @@ def test_a_picture_of_other_points_is_another() -> None:
     rows = read_rows(POINTS)
     moved = [rows[0]._replace(top1=0.5, top1_low=0.4, top1_high=0.6), *rows[1:]]
     assert picture(moved, "") != picture(rows, "")
-
-
-@pytest.mark.slow
-def test_a_point_of_the_picture_is_what_the_simulation_gives(capsys: pytest.CaptureFixture[str]) -> None:
-    (row,) = (row for row in read_rows(POINTS) if row.variant == "e2m3 x e2m3")
-    measured = ("simulate", "resnet8_fashion", "--data", "fashion_mnist_1000", "--mac", row.variant, "--json")
-    printed = run(capsys, *measured).must_succeed().stdout
-    energy_pj = re.search(r'"energy_pj":\s*([\d.]+)', printed[printed.index('"totals"') :])
-    top1 = re.search(r'"top1":\s*([\d.]+)', printed)
-    assert energy_pj
-    assert top1
-    assert float(energy_pj[1]) / 1e6 == pytest.approx(row.energy_uj, abs=1e-6)
-    assert float(top1[1]) == row.top1
 
 
 def test_every_link_of_the_readme_leads_to_a_file() -> None:

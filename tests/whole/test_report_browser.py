@@ -94,6 +94,13 @@ def _screenshot(browser: Browser, file: Path) -> None:
     file.write_bytes(base64.b64decode(picture["data"]))
 
 
+LEGENDS_TO_SCROLL = """
+return [...document.querySelectorAll('.main-svg .scrollbar')]
+  .filter((bar) => bar.getBoundingClientRect().height > 0).length
+"""
+"""Legends of charts that are taller than their room; plotly then hides entries behind a bar to scroll."""
+
+
 def _first_column(page: Browser, table: str) -> list[str]:
     script = (
         "return [...document.querySelectorAll(arguments[0] + ' tbody tr')].map(r => r.cells[0].textContent)"
@@ -316,6 +323,39 @@ def test_no_tab_is_wider_than_the_screen_and_colours_are_the_reader_s(
     assert (_brightness(ground) == dark) == (scheme == "dark")
 
 
+@pytest.mark.parametrize("width", [1400, 390])
+def test_letters_are_readable_at_every_width(browser: Browser, crowded: str, width: int) -> None:
+    """Nine pixels at least, as drawn; a drawing that is wider than its box scrolls inside it."""
+    _emulate(browser, width=width)
+    browser.get(crowded)
+    sizes: dict[str, float] = {}
+    for tab in browser.find_elements("css selector", "[role=tab]"):
+        browser.execute_script("arguments[0].click()", tab)
+        read = """
+        const seen = [];
+        for (const words of document.querySelectorAll(".panel:not([hidden]) svg text")) {
+          if (!words.textContent.trim() || !words.getClientRects().length) continue;
+          const scale = words.getScreenCTM();
+          const size = parseFloat(getComputedStyle(words).fontSize) * Math.hypot(scale.a, scale.b);
+          seen.push([words.textContent, size]);
+        }
+        return seen;
+        """
+        assert browser.execute_script(LEGENDS_TO_SCROLL) == 0
+        for words, size in browser.execute_script(read):
+            sizes[words] = min(size, sizes.get(words, size))
+    assert len(sizes) > 100
+    small = {words: size for words, size in sizes.items() if size < 9}
+    assert small == {}
+    boxes = browser.execute_script(
+        "return [...document.querySelectorAll('.panel:not([hidden]) .drawn')]"
+        ".map(box => [box.scrollWidth, box.clientWidth, box.scrollHeight, box.clientHeight])"
+    )
+    assert len(boxes) >= 4
+    assert any(wide > room for wide, room, _, _ in boxes) == (width == 390)
+    assert all(high <= room for _, _, high, room in boxes), "a drawing scrolls up and down"
+
+
 def _brightness(colour: str) -> int:
     """The sum of red, green and blue of `rgb(r, g, b)`, 0 to 765."""
     return sum(map(int, colour[4:-1].split(",")))
@@ -324,6 +364,12 @@ def _brightness(colour: str) -> int:
 def test_three_results_print_on_at_most_six_pages(browser: Browser, crowded: str, artefacts: Path) -> None:
     _emulate(browser, width=1400, scheme="dark")
     browser.get(crowded)
+    _emulate(browser, width=700, media="print")
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    legends = browser.execute_script("return document.querySelectorAll('.main-svg .legend .bg').length")
+    assert legends >= 4
+    assert browser.execute_script(LEGENDS_TO_SCROLL) == 0
+    _emulate(browser, width=1400, scheme="dark")
     printed = browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
     pdf = base64.b64decode(printed["data"])
     (artefacts / "report.pdf").write_bytes(pdf)

@@ -76,6 +76,14 @@ def require_path(path: str | Path) -> None:
         raise UserError("a path must be UTF-8 text", value=text) from error
 
 
+def status_or_none(path: Path) -> os.stat_result | None:
+    """What a path leads to, links followed; None where there is nothing that could be looked at."""
+    try:
+        return path.stat()
+    except (OSError, ValueError):  # a reader of the path says what is wrong with it
+        return None
+
+
 def _mode(path: Path) -> int | None:
     require_path(path)
     try:

@@ -106,8 +106,9 @@ def _classes_of(model: Model, images: Feed, arithmetic: Arithmetic) -> NDArray[n
 
 
 def _classes(outputs: Tensor) -> NDArray[np.int64]:
-    """The largest of each image's outputs."""
-    return ranking(outputs.reshape(len(outputs), -1))[:, 0]
+    """The largest of each image's outputs; an output that is one number is of one image."""
+    rows = np.atleast_1d(outputs)
+    return ranking(rows.reshape(len(rows), -1))[:, 0]
 
 
 def _outputs(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> Tensor:

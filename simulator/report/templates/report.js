@@ -3,7 +3,7 @@
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const darkScheme = matchMedia("(prefers-color-scheme: dark)");
   const canHover = matchMedia("(hover: hover)").matches;
-  const PAPER = { wide: 690, narrow: 325, tallest: 132 }; // CSS pixels of a chart on A4, beside its padding
+  const PAPER = { wide: 690, narrow: 325, tallest: 132, points: 165 }; // CSS pixels of a chart on A4, beside its padding
   let printing = false;
 
   const theme = () => (darkScheme.matches && !printing ? "dark" : "light");
@@ -129,7 +129,7 @@
       error_y: errors(points, "y"),
       text: points.map((point) => point.name),
       cliponaxis: false,
-      marker: { size: 9, symbol, color: ink().point, line: { width: 1.5, color: ink().point } },
+      marker: { size: printing ? 6 : 9, symbol, color: ink().point, line: { width: 1.5, color: ink().point } },
       hovertemplate: "%{text}<br>%{x:.4~g} " + figure.x_axis + "<br>%{y:.4~g} " + figure.y_axis + "<extra></extra>",
     });
     const line = {
@@ -146,7 +146,7 @@
       traces: [...(figure.line.length ? [line] : []), ...groups.filter((group) => group.x.length)],
       layout: {
         xaxis: axis(figure.x_axis, figure.points.map((point) => point.x)), yaxis: axis(figure.y_axis, figure.points.map((point) => point.y)), height: 380,
-        showlegend: true, legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { size: printing ? 8 : 11 } },
+        showlegend: true, legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", itemwidth: 30, font: { size: printing ? 8 : 11 } },
         dragmode: canHover ? "zoom" : false,
       },
     };
@@ -186,7 +186,7 @@
       said.hidden = false;
       said.textContent = "The " + MOST_BARS.toLocaleString("en") + " largest of " + figure.categories.length.toLocaleString("en") + " are drawn.";
     }
-    if (printing) layout.height = Math.min(layout.height, PAPER.tallest);
+    if (printing) layout.height = Math.min(layout.height, figure.kind === "scatter" ? PAPER.points : PAPER.tallest);
     const common = {
       barmode: figure.beside ? "group" : "stack", showlegend: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       margin: { l: 48, r: 24, t: 16, b: 40 }, dragmode: false, autosize: !printing, ...(printing ? { width: paper } : {}),

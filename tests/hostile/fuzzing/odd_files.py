@@ -57,9 +57,16 @@ def _hole(path: Path, draw: random.Random) -> None:
         file.truncate(draw.choice((10**6, 2**40)))
 
 
+_LARGEST_BYTES: Final = 10**7
+"""Of a file that is copied; a hole has more."""
+
+
 def _good(path: Path, draw: random.Random) -> None:
     """A good file of some kind, perhaps in another encoding, under this name."""
-    text = draw.choice([file for file in path.parent.iterdir() if file.is_file()]).read_bytes()
+    files = [
+        file for file in path.parent.iterdir() if file.is_file() and file.stat().st_size < _LARGEST_BYTES
+    ]
+    text = draw.choice(files).read_bytes()
     path.write_bytes(draw.choice((text, b"\xef\xbb\xbf" + text, text.replace(b"\n", b"\r"), text[::-1])))
 
 

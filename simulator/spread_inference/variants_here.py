@@ -1,0 +1,125 @@
+"""Variants of one trained network in this process: images by its threads, what is left by other processes."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
+
+from simulator.foundation import UserError
+from simulator.foundation.callbacks import Progress
+from simulator.inference.calibration import Calibrations
+from simulator.inference.quantization import NetworkPlan
+from simulator.inference.run_inference import InferenceResult, plan_network, run_plans
+from simulator.result import Result
+from simulator.result_seal import seal
+from simulator.spread_inference.block_groups import most_plans
+from simulator.spread_inference.opened_source import OpenedSource
+from simulator.spread_inference.plan_document import plan_text
+from simulator.spread_inference.planning import Arithmetic
+from simulator.spread_inference.variant_jobs import VariantJob, run_variant_jobs, variant_job
+from simulator.spread_inference.variants import Variants
+from simulator.sweep.executors import local_processes, process_count
+from simulator.sweep.jobs import DEFECT, JobOutcome
+from simulator.sweep.runner import run_all
+from simulator.sweep.side_by_side import VariantRuns
+
+Made = TypeVar("Made")
+
+
+def run_here(opened: OpenedSource, variants: Variants, progress: Progress | None) -> VariantRuns:
+    """Plans of all variants, then all images through groups of plans, then what is left of each variant.
+
+    Raises:
+        UserError: a worker process that was killed. What is wrong with a variant is in its failure.
+    """
+    by_plan = variants.by_plan(opened)
+    calibrations = Calibrations(opened.model, opened.data.for_calibration)
+    plans: dict[str, NetworkPlan] = {}
+    for key, names in by_plan.items():
+        arithmetic = variants.arithmetics[names[0]]
+        plan = _or_failure(partial(_planned, opened, arithmetic, calibrations), variants, names)
+        if plan is not None:
+            plans[key] = plan
+    keys = list(plans)
+    size = most_plans(opened.model)
+    found: dict[str, InferenceResult] = {}
+    for start in range(0, len(keys), size):
+        part = {key: plans[key] for key in keys[start : start + size]}
+        found |= _found(opened, part, by_plan, variants, progress)
+    ready = [
+        (variant_job(variants.jobs[name], name, key, result), seal(plan_text(plans[key], name), key))
+        for key, result in found.items()
+        for name in by_plan[key]
+    ]
+    return variants.runs(_finished(ready, variants, progress))
+
+
+def _planned(opened: OpenedSource, arithmetic: Arithmetic, calibrations: Calibrations) -> NetworkPlan:
+    return plan_network(
+        opened.model,
+        opened.data,
+        arithmetic.mac,
+        arithmetic.policy,
+        layer_macs=arithmetic.layer_macs,
+        calibrations=calibrations,
+    )
+
+
+def _found(
+    opened: OpenedSource,
+    plans: Mapping[str, NetworkPlan],
+    by_plan: Mapping[str, Sequence[str]],
+    variants: Variants,
+    progress: Progress | None,
+) -> dict[str, InferenceResult]:
+    """What all images gave, by plan. Where anything goes wrong, plans run alone, and each fails alone."""
+    advance = None if progress is None else partial(progress, "images")
+
+    def run(keys: Sequence[str]) -> list[InferenceResult]:
+        return run_plans(opened.model, opened.data, [plans[key] for key in keys], progress=advance)
+
+    try:
+        return dict(zip(plans, run(list(plans)), strict=True))
+    except Exception:  # told of by the plan that it belongs to, below
+        alone = {key: _or_failure(partial(run, [key]), variants, by_plan[key]) for key in plans}
+        return {key: each[0] for key, each in alone.items() if each is not None}
+
+
+def _or_failure(make: Callable[[], Made], variants: Variants, names: Sequence[str]) -> Made | None:
+    """What `make` gives; None where it fails, which the variants are told."""
+    try:
+        return make()
+    except UserError as error:
+        variants.fail(names, str(error))
+    except MemoryError:
+        variants.fail(names, "needs more memory than there is")
+    except Exception as error:
+        told = "".join(traceback.format_exception(error))
+        variants.fail(names, f"{DEFECT}: {type(error).__name__}: {error}", told)
+    return None
+
+
+def _finished(
+    ready: Sequence[tuple[VariantJob, str]], variants: Variants, progress: Progress | None
+) -> dict[str, Result]:
+    count = min(process_count(None), len(ready))
+    outcomes: list[JobOutcome] = []
+    if count <= 1:  # a process of its own would only cost its start
+        outcomes = [outcome for job, plan in ready for outcome in run_variant_jobs([job], [plan])]
+    else:
+        with local_processes(count) as workers:
+            calls = [partial(_run_variant, job, plan) for job, plan in ready]
+            outcomes = run_all(calls, workers, progress=progress)
+    results = {}
+    for (job, _), outcome in zip(ready, outcomes, strict=True):
+        if outcome.text is None:
+            variants.fail([job.label], outcome.problem or "no result", outcome.traceback)
+        else:
+            results[job.label] = Result.model_validate_json(outcome.text)
+    return results
+
+
+def _run_variant(job: VariantJob, plan: str) -> JobOutcome:
+    return run_variant_jobs([job], [plan])[0]
