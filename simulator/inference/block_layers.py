@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from simulator.foundation import UserError
 from simulator.inference.layer_products import Product
 from simulator.numerics import Mac
-from simulator.numerics.accumulators import BlockAccumulator
 from simulator.numerics.array_types import Codes, Tensor
 from simulator.numerics.block_scaled import BlockFormat, BlockTensor
 from simulator.numerics.engines.block_products import multiply_blocks
@@ -136,15 +135,12 @@ def block_second(product: Product, fmt: BlockFormat, second: Tensor) -> BlockAct
 
 def block_sums(mac: Mac, a: BlockActivations, w: BlockWeights | BlockActivations) -> NDArray[np.uint32]:
     """float32 patterns [groups, M, N] of all sums, scales of whole tensors included."""
-    formats, accumulator = mac.block_formats, mac.accumulator
+    formats, rule = mac.block_formats, mac.accumulator.sum_rule
     assert formats is not None
-    assert isinstance(accumulator, BlockAccumulator)
+    assert rule is not None
     groups = range(len(a.elements))
     sums = np.stack(
-        [
-            multiply_blocks(formats[0], a.of_group(at), formats[1], w.of_group(at), rule=accumulator.sum)
-            for at in groups
-        ]
+        [multiply_blocks(formats[0], a.of_group(at), formats[1], w.of_group(at), rule=rule) for at in groups]
     )
     if not formats[0].tensor_scale:
         return sums

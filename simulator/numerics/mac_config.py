@@ -17,6 +17,7 @@ from simulator.numerics.accumulators import (
     BlockAccumulatorConfig,
     FixedAccumulatorConfig,
 )
+from simulator.numerics.accumulators.section import AccumulatorSection
 from simulator.numerics.block_scaled import ScaleRule, block_format_names, get_block_format
 from simulator.numerics.block_scaled.block_scaling import BlockScaling
 from simulator.numerics.block_scaled.scale_format import POWER_OF_TWO, get_scale_format
@@ -201,19 +202,23 @@ def _elements(config: MacConfig, source: str) -> tuple[tuple[str, str], BlockSca
     return (formats[0].element, formats[1].element), scalings[0]
 
 
-def _accumulator(config: MacConfig, blocks: BlockScaling | None, source: str) -> AnyAccumulatorSection:
+def _accumulator(config: MacConfig, blocks: BlockScaling | None, source: str) -> AccumulatorSection:
     """The accumulator's section; blocks have one of their own kind, also where it is left out."""
-    if blocks is None or isinstance(config.accumulator, BlockAccumulatorConfig):
-        return config.accumulator
-    if "accumulator" in config.model_fields_set:
+    section = config.accumulator
+    if blocks is None:
+        return section
+    if "accumulator" not in config.model_fields_set:
+        return BlockAccumulatorConfig()
+    found = section.beside_blocks()
+    if found is None:
         raise UserError(
             "does not go with block scales",
             source=source,
             location="accumulator.kind",
-            value=config.accumulator.kind,
+            value=section.kind,
             allowed="blocks",
         )
-    return BlockAccumulatorConfig()
+    return found
 
 
 def read_spec(document: Mapping[str, Any]) -> MacSpec:

@@ -41,20 +41,21 @@ def require_whole_folds(flow: Dataflow, rows: int, columns: int, block: int, mac
     Raises:
         UserError: such an array.
     """
-    if not block or flow.time == "k":
+    side = flow.side_of("k") if block else None
+    if side is None:
         return
-    side, name = (rows, "array.rows") if flow.rows == "k" else (columns, "array.columns")
-    if side % block:
+    length = {"rows": rows, "columns": columns}[side]
+    if length % block:
         raise UserError(
             f"MAC {mac!r} adds blocks of {block} elements, which {flow.name} lays along this side",
-            location=name,
-            value=side,
+            location=f"array.{side}",
+            value=length,
             allowed=f"a multiple of {block}, or dataflow os",
         )
 
 
 def reductions_in_whole_blocks(
-    name: str, g: Geometry, fixed: TilingConfig, block: int
+    name: str, g: Geometry, given: TilingConfig, block: int
 ) -> Iterator[TilingConfig]:
     """Tilings that cut the reduction between blocks alone: whole, then halved until one block is left.
 
@@ -64,19 +65,19 @@ def reductions_in_whole_blocks(
         UserError: a fixed piece of the reduction that cuts a block.
     """
     unit = block * g.kernel_size if g.k % (block * g.kernel_size) == 0 else block
-    if fixed.tile_k is not None:
-        if fixed.tile_k < g.k and fixed.tile_k % unit:
+    if given.tile_k is not None:
+        if given.tile_k < g.k and given.tile_k % unit:
             raise UserError(
                 f"cuts blocks of {block} elements in layer {name!r}",
                 location="tiling.tile_k",
-                value=fixed.tile_k,
+                value=given.tile_k,
                 allowed=f"multiples of {unit}, or {g.k} and more for the whole reduction",
             )
-        yield fixed
+        yield given
         return
     pieces = g.k // unit
     while True:
-        yield fixed.model_copy(update={"tile_k": pieces * unit})
+        yield given.model_copy(update={"tile_k": pieces * unit})
         if pieces == 1:
             return
         pieces = -(-pieces // 2)

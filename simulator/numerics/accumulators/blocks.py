@@ -60,6 +60,11 @@ class BlockAccumulator(CodedAccumulator):
         return f"{_PREFIX}{self.sum}"
 
     @property
+    def sum_rule(self) -> SumRule:
+        """As `sum`."""
+        return self.sum
+
+    @property
     def depends_on_order(self) -> bool:
         """Unless it is rounded once."""
         return self.sum != "once"
@@ -167,6 +172,10 @@ class BlockAccumulatorConfig(AccumulatorSection):
     def usual_product(self, activation: Format, weight: Format) -> ProductRule:  # noqa: ARG002
         """`exact`."""
         return "exact"
+
+    def beside_blocks(self) -> BlockAccumulatorConfig:
+        """Itself."""
+        return self
 
     @classmethod
     def reads(cls, identity: str) -> bool:
