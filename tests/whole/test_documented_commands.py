@@ -224,7 +224,7 @@ def cluster(page: Path) -> Iterator[str]:
         return
     from distributed import LocalCluster
 
-    settings = {"protocol": "tcp", "host": "127.0.0.1", "dashboard_address": None, "silence_logs": 50}
+    settings = {"protocol": "tcp", "host": "127.0.0.1", "dashboard_address": ":0", "silence_logs": 50}
     local = LocalCluster(n_workers=1, threads_per_worker=1, processes=False, **settings)  # type: ignore[no-untyped-call]
     with local:
         yield local.scheduler_address
