@@ -108,9 +108,10 @@ def _code(arguments: list[str]) -> int:
     try:
         _require_text(arguments)
         from simulator.cli.compiler_settings import require_usable_settings
-        from simulator.cli.environment import forget_unusable
+        from simulator.cli.environment import forget_unusable, require_completion
 
         forget_unusable()
+        require_completion()
         require_usable_settings()
         from simulator.cli.commands import run
 

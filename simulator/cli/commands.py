@@ -208,6 +208,8 @@ def run(arguments: Sequence[str]) -> int:
         raise UserError(f"{problem} (see `{command} --help`)") from error
     except typer.Abort as error:
         raise KeyboardInterrupt from error
+    except SystemExit as end:  # how completion for a shell ends
+        return end.code if isinstance(end.code, int) else 0
     if code == EXIT_INTERRUPTED:  # how some versions of Typer end after Ctrl-C
         raise KeyboardInterrupt
     return code if isinstance(code, int) else 0

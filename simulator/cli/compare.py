@@ -244,16 +244,18 @@ def _load(targets: Sequence[str]) -> list[Result]:
 
 
 def _write(comparison: Comparison, csv: Path | None, out: Path | None, *, quiet: bool) -> None:
-    from simulator.foundation.files import staged_folder, write_text
+    from simulator.foundation.files import write_text
+    from simulator.foundation.staged_outputs import staged_outputs
     from simulator.report.tabular import comparison_rows, rows_csv
 
-    if csv is not None:
-        write_text(csv, rows_csv(comparison_rows(comparison)))
-    if out is not None:
-        with staged_folder(out) as staged:
+    with staged_outputs() as staged:
+        if out is not None:
+            folder = staged.folder(out)
             for name, variant in zip(_result_names(comparison), comparison.variants, strict=True):
-                write_text(staged.folder / name, variant.result.to_json())
-        tell_overwritten(staged.overwritten, quiet=quiet)
+                write_text(folder / name, variant.result.to_json())
+        if csv is not None:
+            write_text(staged.file(csv), rows_csv(comparison_rows(comparison)))
+    tell_overwritten(staged.overwritten, quiet=quiet)
 
 
 def _result_names(comparison: Comparison) -> list[str]:

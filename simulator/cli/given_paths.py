@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from simulator.cli.result_files import result_files
 from simulator.foundation.errors import UserError
-from simulator.foundation.reading.content import is_file, is_folder, names_in, status_or_none
+from simulator.foundation.reading.content import exists, identity_of, is_file, is_folder, names_in
 
-Identity = tuple[int, int] | str
+Found = TypeVar("Found")
 
 THE_FILE: Final[tuple[str, ...]] = ()
 """What is written is the file itself, not files in a folder."""
@@ -78,8 +78,8 @@ class _Output(NamedTuple):
     def would_write(self, file: Path) -> bool:
         """Whether `file`, which may not be there yet, is or will be what is written."""
         if self.names == THE_FILE:
-            own = _identity(self.path)
-            return own is not None and own == _identity(file)
+            own = _told(self.path, identity_of)
+            return own is not None and own == _told(file, identity_of)
         folder, place = os.path.realpath(self.path), os.path.realpath(file)
         if place.startswith(folder.rstrip(os.sep) + os.sep):
             name = place[len(folder.rstrip(os.sep)) + 1 :]
@@ -88,13 +88,13 @@ class _Output(NamedTuple):
         return self._has_link_to(file)
 
     def _has_link_to(self, file: Path) -> bool:
-        own = _identity(file)
-        if status_or_none(self.path) is None or not is_folder(self.path) or own is None:
+        own = _told(file, identity_of)
+        if own is None or not _told(self.path, is_folder):
             return False
         entries = (
             name for name in names_in(self.path) if any(fnmatchcase(name, pattern) for pattern in self.names)
         )
-        return any(_identity(self.path / name) == own for name in entries)
+        return any(_told(self.path / name, identity_of) == own for name in entries)
 
 
 def apart(name: str, parameters: Sequence[Parameter], callback: Callable[..., Any]) -> Callable[..., Any]:
@@ -130,7 +130,7 @@ def require_apart(command: str, given: Mapping[str, Any], options: Mapping[str, 
         for name, names in WRITTEN[command].items()
         if given.get(name) is not None
     ]
-    inputs = list(_inputs(given)) if any(status_or_none(output.path) for output in outputs) else []
+    inputs = list(_inputs(given)) if any(_told(output.path, exists) for output in outputs) else []
     for place, output in enumerate(outputs):
         for file in inputs:
             if output.would_write(file):
@@ -153,7 +153,10 @@ def require_apart(command: str, given: Mapping[str, Any], options: Mapping[str, 
 def _clash(one: _Output, other: _Output) -> bool:
     """Whether two outputs would be at one place; folders may be one unless their files have equal names."""
     if one.names == THE_FILE:
-        return other.would_write(one.path) or _identity(one.path) == _identity(other.path) is not None
+        return (
+            other.would_write(one.path)
+            or _told(one.path, identity_of) == _told(other.path, identity_of) is not None
+        )
     if other.names == THE_FILE:
         return _clash(other, one)
     same = os.path.realpath(one.path) == os.path.realpath(other.path)
@@ -176,7 +179,7 @@ def _inputs(given: Mapping[str, Any]) -> Iterator[Path]:
 
 def _named_in(path: Path) -> Iterator[Path]:
     """Files that a YAML document names, from the current folder or from its own."""
-    if path.suffix not in (".yaml", ".yml") or not is_file(path):
+    if path.suffix not in (".yaml", ".yml") or not _told(path, is_file):
         return
     from simulator.foundation.reading.yaml_documents import load_yaml
 
@@ -196,24 +199,20 @@ def _named_in(path: Path) -> Iterator[Path]:
 
 
 def _files_of(path: Path) -> Iterator[Path]:
-    kind = status_or_none(path)
-    if kind is None:
+    if not _told(path, exists):
         return
-    if not stat.S_ISDIR(kind.st_mode):
+    if not is_folder(path):
         yield path
         return
     for name in ("trace.json", "result.json"):
-        if status_or_none(path / name) is not None:
+        if _told(path / name, exists):
             yield path / name
             return
     yield from (file for file in result_files(path) if file != path)
 
 
-def _identity(path: Path) -> Identity | None:
-    """What a path leads to: the same for all links to a file. None for a device or pipe, which takes all."""
-    status = status_or_none(path)
-    if status is None:
-        return os.path.realpath(path) if "\0" not in str(path) else None
-    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-        return None
-    return status.st_dev, status.st_ino
+def _told(path: Path, look: Callable[[Path], Found]) -> Found | None:
+    """What a look at a path finds; None where that cannot be told, which its reader or writer says."""
+    with suppress(UserError):
+        return look(path)
+    return None

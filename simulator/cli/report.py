@@ -78,8 +78,8 @@ def report_command(
             source="--figure, --format, --width or --no-titles",
         )
     require_suffix(out, (".html",), option="--out")
-    from simulator.foundation.files import staged_folder, write_text
-    from simulator.foundation.reading.content import exists
+    from simulator.foundation.files import write_text
+    from simulator.foundation.staged_outputs import staged_outputs
     from simulator.illustrations import pictures_of
     from simulator.report.html import render_html
     from simulator.result import load_result
@@ -90,22 +90,20 @@ def report_command(
         loaded, mixed=mixed, dated=_today(), pictures=[pictures_of(result) for result in loaded]
     )
     drawn = []
-    if plots is not None:
-        from simulator.report.plots import PlotStyle, write_plots
+    with staged_outputs() as staged:
+        if plots is not None:
+            from simulator.report.plots import PlotStyle, write_plots
 
-        with staged_folder(plots) as staged:
             drawn = write_plots(
                 loaded,
-                staged.folder,
+                staged.folder(plots),
                 formats,
                 mixed=mixed,
                 only=figure or (),
                 style=PlotStyle(width, titles),
             )
-        tell_overwritten(staged.overwritten, quiet=quiet)
-    overwritten = [out] if exists(out) else []
-    write_text(out, page)
-    tell_overwritten(overwritten, quiet=quiet)
+        write_text(staged.file(out), page)
+    tell_overwritten(staged.overwritten, quiet=quiet)
     if not quiet:
         typer.echo(f"{out} ({len(page.encode()) / 1e6:.1f} MB)")
         if plots is not None:

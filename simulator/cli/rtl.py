@@ -38,11 +38,11 @@ SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of random o
 
 
 def _mac(name: str, arch: str | None) -> Mac:
-    if arch is None:
-        return get_mac(name)
     from simulator.arch import load_arch
 
-    return get_mac(name, custom=load_arch(arch).macs)
+    mac = get_mac(name, custom={} if arch is None else load_arch(arch).macs)
+    mac.require_no_blocks("RTL")
+    return mac
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
 from pathlib import Path
@@ -36,11 +37,12 @@ from simulator.cli.options import (
     require_data,
 )
 from simulator.cli.progress import LaterMemory, progress_bar
-from simulator.cli.written import folder_or_none, require_suffix, tell_overwritten, tell_written
+from simulator.cli.written import require_suffix, tell_overwritten, tell_written
 
 if TYPE_CHECKING:
     from simulator.arch import ArchConfig
     from simulator.foundation.callbacks import Progress
+    from simulator.foundation.staged_outputs import StagedOutputs
     from simulator.system import MachineRun
     from simulator.workload import Network
 
@@ -144,6 +146,7 @@ def simulate_command(
         systolic simulate lenet5_fashion --data fashion_mnist_1000 --mac elma8
     """
     from simulator.foundation.reading.content import is_folder
+    from simulator.foundation.staged_outputs import staged_outputs
     from simulator.measured_runs import Tensors
     from simulator.measurements import MeasuredRun
     from simulator.result_assembly import assemble
@@ -176,8 +179,9 @@ def simulate_command(
     require_suffix(access_trace, (".csv", ".parquet"), option="--access-trace")
     require_suffix(vcd, (".vcd",), option="--vcd")
     sizes = parse_sizes(input_shapes, dims, batch_axis, input_values)
-    with folder_or_none(out) as staged:
-        folder = None if staged is None else staged.folder
+    with staged_outputs() as staged:
+        folder = None if out is None else staged.folder(out)
+        places = Places.of(staged, mapping=mapping_out, trace=trace, access_trace=access_trace, vcd=vcd)
         later = LaterMemory(_RESULT_BYTES_OF_LAYER)
         with progress_bar(quiet=quiet, later=later) as progress:
             if is_folder(Path(network)):
@@ -211,16 +215,16 @@ def simulate_command(
             scalesim_cfg=scalesim_cfg,
         )
         result = assemble(ready.arch, run, ready.measured, made_from=made_from)
-        _write_files(run, mapping_out, trace, access_trace, trace_layers or ())
-        if vcd is not None:
-            _dump_fold(ready.arch, ready.network, trace_layers or [], vcd, fold)
+        _write_files(run, places, trace_layers or ())
+        if places.vcd is not None:
+            _dump_fold(ready.arch, ready.network, trace_layers or [], places.vcd, fold)
         if folder is not None:
             from simulator.foundation.files import write_text
             from simulator.report.tabular import layers_csv
 
             write_text(folder / "layers.csv", layers_csv(result))
             write_text(folder / "result.json", result.to_json())
-    tell_overwritten([] if staged is None else staged.overwritten, quiet=quiet)
+    tell_overwritten(staged.overwritten, quiet=quiet)
     if as_json:
         sys.stdout.write(result.to_json())
     elif not quiet:
@@ -231,27 +235,36 @@ def simulate_command(
         tell_written(mapping_out, trace, access_trace, vcd, folder=out, names=("result.json", "layers.csv"))
 
 
-def _write_files(
-    run: MachineRun,
-    mapping_out: Path | None,
-    trace: Path | None,
-    access_trace: Path | None,
-    trace_layers: Sequence[str],
-) -> None:
-    if mapping_out is not None:
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where files are written before they take their places; None: not asked for."""
+
+    mapping: Path | None
+    trace: Path | None
+    access_trace: Path | None
+    vcd: Path | None
+
+    @staticmethod
+    def of(staged: StagedOutputs, **paths: Path | None) -> Places:
+        """Of the paths that the user gave, by the names above. Raises UserError: they cannot be written."""
+        return Places(**{name: None if path is None else staged.file(path) for name, path in paths.items()})
+
+
+def _write_files(run: MachineRun, places: Places, trace_layers: Sequence[str]) -> None:
+    if places.mapping is not None:
         from simulator.foundation.documents import dump_yaml
         from simulator.foundation.files import write_text
         from simulator.system.mapping import mapping_of
 
-        write_text(mapping_out, dump_yaml(mapping_of(run)))
-    if trace is not None:
+        write_text(places.mapping, dump_yaml(mapping_of(run)))
+    if places.trace is not None:
         from simulator.system.chrome_trace import write_trace
 
-        write_trace(run, trace)
-    if access_trace is not None:
+        write_trace(run, places.trace)
+    if places.access_trace is not None:
         from simulator.system.access_trace import write_access_trace
 
-        write_access_trace(run, access_trace, trace_layers)
+        write_access_trace(run, places.access_trace, trace_layers)
 
 
 def _verify_on_grid(

@@ -137,15 +137,17 @@ def _tell_others(store: SweepStore, keys: set[str]) -> None:
 
 
 def _write(summary: SweepSummary, csv: Path | None, plots: Path | None) -> None:
-    from simulator.foundation.files import prepare_folder, safe_name, staged_folder, write_text
+    from simulator.foundation.files import prepare_folder, safe_name, write_text
+    from simulator.foundation.staged_outputs import staged_outputs
     from simulator.report.tabular import rows_csv_of
 
-    if csv is not None:
-        write_text(csv, rows_csv_of(summary.columns, summary.rows()))
-    if plots is not None:
-        from simulator.report.plots import write_figures
+    with staged_outputs() as staged:
+        if csv is not None:
+            write_text(staged.file(csv), rows_csv_of(summary.columns, summary.rows()))
+        if plots is not None:
+            from simulator.report.plots import write_figures
 
-        with staged_folder(plots) as staged:
+            below = staged.folder(plots)
             for network, figures in summary.figures().items():
-                folder = staged.folder / safe_name(Path(network).stem)
+                folder = below / safe_name(Path(network).stem)
                 write_figures(figures, prepare_folder(folder), ("png", "svg"))

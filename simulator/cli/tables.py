@@ -216,7 +216,8 @@ def export_command(
     """
     from simulator.cost.accelergy import export_art, export_ert
     from simulator.cost.price_tables import load_table
-    from simulator.foundation.files import safe_name, staged_folder, write_text
+    from simulator.foundation.files import safe_name, write_text
+    from simulator.foundation.staged_outputs import staged_folder
 
     loaded = load_table(table)
     names = []

@@ -57,7 +57,7 @@ def trace_command(
 
         systolic trace model.onnx --input images.npz --mac elma8 --images 4 -o trace
     """
-    from simulator.foundation.files import staged_folder
+    from simulator.foundation.staged_outputs import staged_folder
     from simulator.inference import load_data, load_model, plan_network, record_trace
     from simulator.workload.onnx.sizes import parse_sizes
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,20 +10,9 @@ import typer
 
 from simulator.cli.streams import say
 from simulator.foundation import UserError
-from simulator.foundation.files import StagedFolder, staged_folder
 from simulator.foundation.reading.content import is_regular_or_absent
 
 _MOST_NAMED: Final = 5
-
-
-@contextmanager
-def folder_or_none(path: Path | None) -> Iterator[StagedFolder | None]:
-    """`staged_folder`, or None where none is asked for."""
-    if path is None:
-        yield None
-        return
-    with staged_folder(path) as staged:
-        yield staged
 
 
 def tell_overwritten(files: Sequence[Path], *, quiet: bool) -> None:

@@ -11,14 +11,13 @@ import contextlib
 import errno
 import hashlib
 import os
-import platform
 import shutil
 import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TextIO
 
@@ -49,7 +48,7 @@ def prepare_folder(path: Path) -> Path:
     Raises:
         UserError: it cannot be made or written to.
     """
-    _made_folders(path)
+    made_folders(path)
     return path
 
 
@@ -63,11 +62,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         UserError: the folder or file cannot be written, or `path` is a folder.
     """
-    with _told(path):
-        target = _Target.of(path)
+    with told(path):
+        target = Target.of(path)
         temporary = target.temporary()
     try:
-        with _told(path):
+        with told(path):
             yield temporary
             target.take(temporary)
     finally:
@@ -100,14 +99,14 @@ def write_bytes(path: Path, content: bytes) -> None:
 def append_text(path: Path, text: str) -> None:
     """Add text to the end of a file, which is made where missing. Raises UserError."""
     require_path(path)
-    with _told(path), path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+    with told(path), path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(text)
 
 
 def append_bytes(path: Path, content: bytes | memoryview) -> None:
     """Add bytes to the end of a file, which is made where missing. Raises UserError."""
     require_path(path)
-    with _told(path), path.open("ab") as stream:
+    with told(path), path.open("ab") as stream:
         stream.write(content)
 
 
@@ -160,99 +159,8 @@ def safe_name(name: str) -> str:
     return f"unnamed-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
-@dataclass(slots=True)
-class StagedFolder:
-    """A folder that files are written to before they take their places; `overwritten` is known at the end."""
-
-    folder: Path
-    overwritten: list[Path] = field(default_factory=list)
-
-
-@contextmanager
-def staged_folder(path: Path) -> Iterator[StagedFolder]:
-    """A temporary folder whose files take their places in the folder `path` all together or not at all.
-
-    They do so when the block ends without an error; else nothing in `path` has changed, and folders that were
-    made for it are gone. Other files of `path` stay, but for temporary folders that killed processes left.
-
-    Raises:
-        UserError: the folder cannot be made or written to, or a folder stands where a file should.
-    """
-    made = _made_folders(path)
-    staging = path / f".{os.getpid()}-{_machine()}{PART}"
-    staged = StagedFolder(staging)
-    try:
-        _remove_left_over(path)
-        with _told(path):
-            shutil.rmtree(staging, ignore_errors=True)
-            staging.mkdir()
-        yield staged
-        with _told(path):
-            staged.overwritten = _take_all(staging, path)
-    except BaseException as error:
-        shutil.rmtree(staging, ignore_errors=True)
-        for folder in reversed(made):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        if isinstance(error, UserError) and isinstance(error.source, Path):
-            with contextlib.suppress(ValueError):  # a file that is elsewhere
-                error.rename(path / error.source.relative_to(staging))
-        raise
-    shutil.rmtree(staging, ignore_errors=True)
-
-
-def _machine() -> str:
-    """Short text for this machine: a process number says nothing about those of others."""
-    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-
-
-def _remove_left_over(folder: Path) -> None:
-    """Remove what killed processes of this machine left of their temporary folders."""
-    end = f"-{_machine()}{PART}"
-    for entry in folder.glob(f".*{end}"):
-        number = entry.name[1 : -len(end)]
-        if number.isdecimal() and not entry.is_symlink() and not _is_alive(int(number)):
-            shutil.rmtree(entry, ignore_errors=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except PermissionError:
-        return True  # someone else's
-    except (OSError, OverflowError):
-        return False
-    return True
-
-
-def _take_all(staging: Path, folder: Path) -> list[Path]:
-    """Move every staged file to its place; puts back what it has moved where one cannot be."""
-    files = sorted(file for file in staging.rglob("*") if file.is_file())
-    targets = []
-    for file in files:
-        place = folder / file.relative_to(staging)
-        _made_folders(place.parent)
-        targets.append(_Target.of(place))
-    overwritten = [target.path for target in targets if target.status is not None]
-    backups: list[tuple[Path, Path]] = []
-    try:
-        for number, (file, target) in enumerate(zip(files, targets, strict=True)):
-            if target.is_replaced and target.status is not None:
-                backup = staging / f"{number}.before"
-                with contextlib.suppress(OSError):  # a file system without links
-                    os.link(target.place, backup)
-                    backups.append((backup, target.place))
-            target.take(file)
-    except BaseException:
-        for backup, place in reversed(backups):
-            with contextlib.suppress(OSError):
-                backup.replace(place)
-        raise
-    return overwritten
-
-
 @dataclass(frozen=True, slots=True)
-class _Target:
+class Target:
     """Where a file goes: `path` as given, `place` with links followed, what is there now."""
 
     path: Path
@@ -262,7 +170,8 @@ class _Target:
     """Whether a rename puts the new file there; else it is copied into what is there."""
 
     @staticmethod
-    def of(path: Path) -> _Target:
+    def of(path: Path) -> Target:
+        """What is to be at a path. Raises UserError or OSError: a folder, or it cannot be written."""
         require_path(path)
         if not path.name:
             raise UserError("is a folder, not a file", source=path)
@@ -277,7 +186,7 @@ class _Target:
         is_replaced = is_regular and not str(path.absolute()).startswith(_SYSTEM_FOLDERS)
         if status is not None and not os.access(path, os.W_OK):
             raise UserError("cannot be written: Permission denied", source=path)
-        return _Target(path, place, status, is_replaced)
+        return Target(path, place, status, is_replaced)
 
     def temporary(self) -> Path:
         """An empty file of this process alone, beside the place where a rename can put it."""
@@ -338,15 +247,20 @@ def _opened_pipe(path: Path) -> BinaryIO:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told(path: Path) -> Iterator[None]:
+    """What the operating system refuses inside becomes a UserError about `path`."""
     try:
         yield
     except OSError as error:
         raise UserError(f"cannot be written: {reason_of(error)}", source=path) from error
 
 
-def _made_folders(path: Path) -> list[Path]:
-    """Make a folder and those above it; returns the ones that were missing, from the top down."""
+def made_folders(path: Path) -> list[Path]:
+    """Make a folder and those above it; returns the ones that were missing, from the top down.
+
+    Raises:
+        UserError: it cannot be made or written to.
+    """
     require_path(path)
     try:
         missing = [folder for folder in (path, *path.parents) if not folder.exists()]

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from simulator.foundation.files import staged_folder, write_text
+from simulator.foundation.files import write_text
+from simulator.foundation.staged_outputs import staged_folder
 from simulator.hardware.array_circuit import ArrayShape, array_designs
 from simulator.hardware.designs import Design, identifier
 from simulator.hardware.output_converters import why_no_converter

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.lib import format as npy
 
 from simulator.foundation import UserError
-from simulator.foundation.files import safe_name, staged_folder
+from simulator.foundation.files import safe_name
+from simulator.foundation.staged_outputs import staged_folder
 from simulator.numerics.array_types import Tensor
 
 

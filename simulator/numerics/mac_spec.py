@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from simulator.numerics.accumulators import Accumulator
+from simulator.numerics.block_scaled.block_scaling import BlockScaling
 from simulator.numerics.product_rules import ProductRule
 
 OutputRule = Literal["nearest", "log", "posit"]
@@ -48,7 +49,7 @@ class MacSpec:
     rounds the real value, `log` and `posit` are the converters of the published circuits.
     `pipeline_depth` is the cycles from operands to sum, `accumulation_interval` the cycles before the
     same PE can add again; `max_clock_mhz` is a limit that the MAC's author sets, None without one (rows of
-    price tables have limits of their own).
+    price tables have limits of their own). `blocks` are the block scales of both operands; None without.
     """
 
     name: str
@@ -62,10 +63,13 @@ class MacSpec:
     accumulation_interval: int = 1
     max_clock_mhz: float | None = None
     price: MacPrice = DEFAULT_PRICE
+    blocks: BlockScaling | None = None
     description: str = field(default="", compare=False)
     source: str = field(default="", compare=False)
 
     def document(self) -> dict[str, Any]:
         """The MAC as plain data, the accumulator's kind beside its fields; `read_spec` reads it back."""
         fields = asdict(self)
+        if self.blocks is None:
+            del fields["blocks"]
         return fields | {"accumulator": {"kind": self.accumulator.kind, **fields["accumulator"]}}

@@ -66,3 +66,34 @@ def test_chunks_of_any_size_give_the_same_toggles_and_accuracy(
         assert one["activity"] == two["activity"]
         assert one["overflowed_sums"] == two["overflowed_sums"]
         assert one["energy_fj"] == two["energy_fj"]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_batch_of_any_images_in_chunks_of_any_size(
+    seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to 8 images in batches of up to 8 and chunks of up to 5; one more than there are is refused."""
+    draw = np.random.default_rng(seed)
+    count = int(draw.integers(1, 9))
+    batch, together = int(draw.integers(1, count + 1)), int(draw.integers(1, 6))
+    (tmp_path / "m.onnx").write_bytes(models()["convolution"])
+    images = draw.normal(size=(count, 1, 6, 6)).astype(np.float32)
+    np.savez(tmp_path / "d.npz", images=images, labels=draw.integers(0, 5, count))
+    usual = simulated(tmp_path, capsys, batch)
+    monkeypatch.setattr(chunks, "MOST_IMAGES", together)
+    other = simulated(tmp_path, capsys, batch)
+    assert other["accuracy"]["images"] == usual["accuracy"]["images"]
+    assert other["accuracy"]["top1"] == usual["accuracy"]["top1"]
+    for one, two in zip(other["layers"], usual["layers"], strict=True):
+        for field in ("activity", "overflowed_sums", "energy_fj", "cycles"):
+            assert one[field] == two[field]
+    arguments = (
+        "simulate",
+        tmp_path / "m.onnx",
+        "--data",
+        tmp_path / "d.npz",
+        "--batch",
+        str(count + 1),
+        "-q",
+    )
+    run(capsys, *arguments).must_refuse("fewer images than one batch")

@@ -145,3 +145,38 @@ def test_a_file_of_the_compiler_that_cannot_be_used_is_named(
     (tmp_path / ".numba_config.yaml").write_text(text)
     monkeypatch.chdir(tmp_path)
     run(capsys, "networks").must_refuse("systolic: .numba_config.yaml: ", part)
+
+
+@pytest.mark.parametrize(
+    ("variables", "part"),
+    [
+        ({"_SYSTOLIC_COMPLETE": "x"}, "is no request of a shell for completion (got 'x')"),
+        ({"_SYSTOLIC_COMPLETE": "complete_zzz"}, "is no request of a shell for completion"),
+        ({"_SYSTOLIC_COMPLETE": "complete_bash"}, "needs COMP_WORDS"),
+        ({"_SYSTOLIC_COMPLETE": "complete_bash", "COMP_WORDS": "systolic"}, "needs COMP_WORDS"),
+        (
+            {"_SYSTOLIC_COMPLETE": "complete_bash", "COMP_WORDS": "systolic", "COMP_CWORD": "x"},
+            "needs COMP_WORDS, and COMP_CWORD for the number of a word, beside complete_bash (got 'x')",
+        ),
+    ],
+)
+def test_a_completion_that_no_shell_asks_for_is_named(
+    variables: dict[str, str],
+    part: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    stderr = run(capsys, "networks").must_refuse("systolic: _SYSTOLIC_COMPLETE: ", part).stderr
+    assert stderr.count("\n") == 1
+
+
+def test_a_completion_that_a_shell_asks_for_is_given(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ("_SYSTOLIC_COMPLETE", "complete_bash"), ("COMP_WORDS", "systolic simul"), ("COMP_CWORD", "1"),
+    ):  # fmt: skip
+        monkeypatch.setenv(name, value)
+    assert run(capsys).must_succeed().stdout.split() == ["simulate"]

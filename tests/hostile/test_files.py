@@ -23,7 +23,6 @@ from simulator.foundation import UserError
 from simulator.foundation.csv_text import csv_text
 from simulator.foundation.files import (
     safe_name,
-    staged_folder,
     whole_file,
     whole_text_file,
     write_array,
@@ -31,6 +30,7 @@ from simulator.foundation.files import (
     write_text,
 )
 from simulator.foundation.reading.arrays import read_npy
+from simulator.foundation.staged_outputs import staged_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 is_root = os.geteuid() == 0
@@ -68,7 +68,9 @@ def test_a_pipe_is_written_through(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_of_its_folder_is_removed(tmp_path: Path) -> None:
     """A folder of a process that is alive stays, as does one of another machine."""
-    script = "from pathlib import Path; from simulator.foundation.files import staged_folder; import os\n"
+    script = (
+        "from pathlib import Path; from simulator.foundation.staged_outputs import staged_folder; import os\n"
+    )
     script += "with staged_folder(Path('out')) as staged: (staged.folder / 'f').write_text('x'); os._exit(9)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=False)
@@ -146,7 +148,8 @@ LIMITED = """
 import resource, signal, sys
 from pathlib import Path
 from simulator.foundation import UserError
-from simulator.foundation.files import staged_folder, write_text
+from simulator.foundation.files import write_text
+from simulator.foundation.staged_outputs import staged_folder
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 folder = Path(sys.argv[1])
@@ -183,7 +186,8 @@ import resource, signal, sys
 from pathlib import Path
 import numpy as np
 from simulator.foundation import UserError
-from simulator.foundation.files import staged_folder, write_array, write_arrays
+from simulator.foundation.files import write_array, write_arrays
+from simulator.foundation.staged_outputs import staged_folder
 from simulator.inference import kept
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

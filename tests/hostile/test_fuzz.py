@@ -29,6 +29,9 @@ CHANGED_BY_THEMSELVES = (
     "explain",
     "Python values",
     "odd files",
+    "text in cells",
+    "environment",
+    "estimate",
 )
 """Kinds that start from something good and change it by rules of their own."""
 

@@ -35,6 +35,23 @@ def exists(path: Path) -> bool:
     return _mode(path) is not None
 
 
+def identity_of(path: Path) -> tuple[int, int] | str | None:
+    """What a path leads to: the same for all links to a file, symbolic and hard, and all spellings of it.
+
+    None for a device or pipe, which takes what many write. Raises UserError where it cannot be told.
+    """
+    require_path(path)
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return os.path.realpath(path)
+    except OSError as error:
+        raise UserError(f"cannot be read: {reason_of(error)}", source=path) from error
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        return None
+    return status.st_dev, status.st_ino
+
+
 def names_in(folder: Path) -> list[str]:
     """Names of everything in a folder, in order. Raises UserError where they cannot be told."""
     require_path(folder)
@@ -74,14 +91,6 @@ def require_path(path: str | Path) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise UserError("a path must be UTF-8 text", value=text) from error
-
-
-def status_or_none(path: Path) -> os.stat_result | None:
-    """What a path leads to, links followed; None where there is nothing that could be looked at."""
-    try:
-        return path.stat()
-    except (OSError, ValueError):  # a reader of the path says what is wrong with it
-        return None
 
 
 def _mode(path: Path) -> int | None:

@@ -51,6 +51,7 @@ from tests.hostile.fuzzing.odd_files import odd_files
 from tests.hostile.fuzzing.python_kinds import python_values
 from tests.hostile.fuzzing.run_kinds import RUN_KINDS
 from tests.hostile.fuzzing.samples import PROVENANCE, Samples, network_file
+from tests.hostile.fuzzing.surrounding_kinds import SURROUNDING_KINDS
 
 Case = Callable[[random.Random, Samples, Path], None]
 """Makes a case with the generator and tries it in an empty folder. Raises UserError, or returns."""
@@ -358,12 +359,13 @@ KINDS: Final[dict[str, Case]] = {
     **RUN_KINDS,
     "Python values": python_values,
     "odd files": odd_files,
+    **SURROUNDING_KINDS,
 }
 """Every kind of input by name."""
 
 WEIGHTS: Final = {
     **dict.fromkeys(("command line", "ONNX through infer", "ONNX with measured toggles"), 0.4),
-    "odd files": 0.5,
+    **dict.fromkeys(("odd files", "environment", "text in cells"), 0.5),
     **dict.fromkeys(("run with a price table", "trace run on an array", "sweep run"), 0.4),
     **dict.fromkeys(("result", "sweep store", "figures of a result", "reproduce", "explain"), 0.5),
 }
