@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Final
 
@@ -39,11 +40,20 @@ def section(runs: int = RUNS) -> Section:
         found.skipped.append("onnxruntime, which is not installed: nothing stands beside the times")
     else:
         peer = Spread.of([1000 * float32_seconds(NETWORK, DATA, IMAGES, "") for _ in range(runs)])
-    for mac in MACS:
-        image = Spread.of([1000 * parts(NETWORK, DATA, mac, IMAGES, "", 1)[2] for _ in range(runs)])
+    by_itself = [_image_ms([mac], runs) for mac in MACS]
+    for mac, image in zip(MACS, by_itself, strict=True):
         found.figures.append(
             Figure(mac, "ms an image", image, "onnxruntime, one thread, batch 1" if peer else "", peer)
         )
+    found.figures.append(
+        Figure(
+            f"the {len(MACS)} together, one float32 reference",
+            "ms an image",
+            _image_ms(MACS, runs),
+            "the sum of the medians above",
+            Spread.of([sum(image.median for image in by_itself)]),
+        )
+    )
     few, many = (Spread.of([_peak_mib(count) for _ in range(runs)]) for count in (100, 500))
     found.figures.append(Figure("peak memory, int8, 500 images", "MiB", many, "100 images", few))
     pixels = np.load(DATA)["images"].dtype.itemsize * 28 * 28
@@ -52,6 +62,10 @@ def section(runs: int = RUNS) -> Section:
         f" the file."
     )
     return found
+
+
+def _image_ms(macs: Sequence[str], runs: int) -> Spread:
+    return Spread.of([1000 * parts(NETWORK, DATA, macs, IMAGES, "", 1)[2] for _ in range(runs)])
 
 
 def _peak_mib(images: int) -> float:

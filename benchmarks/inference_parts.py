@@ -16,6 +16,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from statistics import median
 
 from simulator.numerics import preset_names
@@ -52,7 +53,7 @@ print(json.dumps(parts))
 
 
 def parts(
-    model: str, data: str, macs: list[str], images: int, preprocess: str, runs: int
+    model: str, data: str, macs: Sequence[str], images: int, preprocess: str, runs: int
 ) -> tuple[float, ...]:
     """CPU seconds of start-up, of calibration, of an image, and of an image in onnxruntime.
 

@@ -26,7 +26,8 @@ COUNTED_BATCHES = 8
 class ActivityCounter:
     """An observer of inference that counts toggles over the first batches of images.
 
-    A batch is counted once all of its images have come, in however many chunks.
+    A batch is counted once all of its images have come, in however many chunks. Layers whose MACs have block
+    scales are left out.
     """
 
     arch: ArchConfig
@@ -38,6 +39,8 @@ class ActivityCounter:
     def __call__(self, product: Product, output: MacOutput) -> None:
         """Count the toggles of every batch that is now whole."""
         name = product.name
+        if self.macs[name].block_formats is not None:
+            return
         counted = self.counted.setdefault(name, [])
         if len(counted) >= COUNTED_BATCHES:
             return
@@ -65,8 +68,10 @@ class ActivityCounter:
         """Batches that were counted of every layer."""
         return min(map(len, self.counted.values()), default=0)
 
-    def activity(self, name: str) -> SwitchingActivity:
-        """Mean over the counted batches."""
+    def activity(self, name: str) -> SwitchingActivity | None:
+        """Mean over the counted batches; None of a MAC with block scales, whose toggles are not counted."""
+        if name not in self.counted:
+            return None
         counted = self.counted[name]
         count = len(counted)
         return SwitchingActivity(

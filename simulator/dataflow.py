@@ -216,6 +216,11 @@ class Dataflow:
         """Elements of a dimension that a fold holds side by side; 1 of the one that streams."""
         return {self.rows: rows, self.columns: columns, self.time: 1}[axis]
 
+    def side_of(self, axis: Axis) -> LaneName | None:
+        """The side of the array that a dimension lies along; None of the one that streams."""
+        sides: dict[Axis, LaneName | None] = {self.rows: "rows", self.columns: "columns", self.time: None}
+        return sides[axis]
+
     @property
     def channels_in_columns(self) -> bool:
         """Whether columns belong to output channels, so that blocks of them may have MACs of their own."""

@@ -99,13 +99,15 @@ def bit_fields(fmt: Format) -> tuple[Field, ...]:
 
 
 def record(mac: Mac, dataflow: str) -> GridRecording | None:
-    """A product of 4 x 4 (or 5) x 5 on a 4 x 4 array, every edge of its only fold; None: unknown dataflow.
+    """A product of 4 x 4 (or 5) x 5 on a 4 x 4 array, every edge of its only fold.
+
+    None: an unknown dataflow, or a MAC with block scales.
 
     Operands are normal, activations rectified, from a fixed seed; they are encoded in the MAC's formats, and
     sums are what its PEs hold.
     """
     flow = DATAFLOWS.get(dataflow)
-    if flow is None:
+    if flow is None or mac.block_formats is not None:
         return None
     sizes = dict.fromkeys("mnk", _SIDE) | {flow.time: _LENGTH}
     m, n, k = sizes["m"], sizes["n"], sizes["k"]

@@ -11,7 +11,7 @@ from simulator.cost.run_prices import PriceBook
 from simulator.cost.vocabulary import PE_ROWS
 from simulator.foundation import UserError
 from simulator.numerics.mac_setting import MacChoice, mac_setting
-from simulator.numerics.mac_spec import COMPOSED
+from simulator.numerics.mac_spec import BY_KIND
 from simulator.simulation import configure
 
 
@@ -67,7 +67,7 @@ def _named_variants(mac: MacChoice) -> dict[str, str]:
     wanted = {"price": price} if isinstance(price, str) else {}
     if isinstance(price, Mapping):
         wanted = {f"price.{figure}": variant for figure, variant in price.items()}
-    return {field: each for field, each in wanted.items() if isinstance(each, str) and each != COMPOSED}
+    return {field: each for field, each in wanted.items() if isinstance(each, str) and each not in BY_KIND}
 
 
 def _require_known(name: str, named: Mapping[str, str], tables: Iterable[str], problem: str) -> None:
@@ -75,4 +75,4 @@ def _require_known(name: str, named: Mapping[str, str], tables: Iterable[str], p
     known = {row.variant for table in book for row in table.rows.values() if row.component in PE_ROWS}
     for field, variant in named.items():
         if variant not in known:
-            raise UserError(problem, location=f"{name}.{field}", value=variant, candidates={*known, COMPOSED})
+            raise UserError(problem, location=f"{name}.{field}", value=variant, candidates={*known, *BY_KIND})

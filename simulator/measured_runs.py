@@ -176,12 +176,22 @@ def measure_on_images(
         for name, accuracy in result.layers.items()
         for layer in layers_of[name]
     }
+    blocked = sorted({mac.name for mac in macs.values() if mac.block_formats is not None})
     notes = (
-        f"bits toggled: counted in every register over the first {counter.batches} batches of"
-        f" {chosen.source}",
+        *_toggle_notes(counter.batches, chosen.source, blocked),
         _sums_note(result.sums, f"{len(chosen.images)} images of {chosen.source}"),
     )
     return MeasuredRun(configured, network, Measurements(layers, result.accuracy, notes, result.warnings))
+
+
+def _toggle_notes(batches: int, source: str, blocked: list[str]) -> list[str]:
+    """What was counted of toggles, and of which MACs nothing was."""
+    notes = []
+    if batches:
+        notes.append(f"bits toggled: counted in every register over the first {batches} batches of {source}")
+    if blocked:
+        notes.append(f"bits toggled: assumed, not counted, of {', '.join(blocked)}, which has block scales")
+    return notes
 
 
 def _counted_images(model: Model, data: Data, batch: int) -> Data:

@@ -19,6 +19,7 @@ class Check:
     used: the tables and rows it was formed from.
     cause: the likely reason where it is off; empty where there is nothing to explain.
     uncertainty: what the prices say of themselves, relative (0.2 for 20 %); None where they say nothing.
+    synthesised: what gates synthesised from the MAC's own hardware predict; None where they do not.
     """
 
     name: str
@@ -30,6 +31,19 @@ class Check:
     used: tuple[str, ...]
     cause: str = ""
     uncertainty: float | None = None
+    synthesised: float | None = None
+
+    @property
+    def synthesised_difference(self) -> float | None:
+        """Synthesised over published, less one; None where nothing was synthesised."""
+        return None if self.synthesised is None else self.synthesised / self.published - 1
+
+    @property
+    def nearer(self) -> Literal["composed", "synthesised"] | None:
+        """The estimate that is nearer; None where there is one only, or the composed one was fitted."""
+        if self.synthesised_difference is None or self.nature != "prediction":
+            return None
+        return "synthesised" if abs(self.synthesised_difference) < abs(self.difference) else "composed"
 
     @property
     def difference(self) -> float:

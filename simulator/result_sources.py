@@ -57,7 +57,9 @@ class PriceSource(_Part):
     action: str
     value: Amount
     unit: Literal["pJ", "um2", "mW", "pJ/byte", "pJ/bit", "pJ/bit/mm", "mW/um2", "ns"]
-    status: Literal["published", "derived", "model", "tool_default", "ratio", "own", "composed"]
+    status: Literal[
+        "published", "derived", "model", "tool_default", "ratio", "own", "synthesised", "composed"
+    ]
     source: str
     table: str
     row: str

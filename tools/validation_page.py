@@ -25,7 +25,7 @@ prices state. *Inside* says whether the published figure lies in the interval. B
 that prices were solved from, and for arithmetic of the source.
 {count}
 
-Other hardware has a section of its own, because the intervals are not made for it. The FDSOI multipliers are from another library and were
+Other hardware has its own section, because the intervals are not made for it. The FDSOI multipliers are from another library and were
 synthesised for maximum frequency. The configurations of NVDLA are whole cores, of which the model prices only PEs and buffer. The layers
 of Eyeriss use another dataflow at another node. They check ratios between layers, in which prices cancel; so their intervals are narrow,
 and differences have other causes.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil
+
 from simulator.arch.config import ArchConfig
 from simulator.dataflow import DATAFLOWS
 from simulator.numerics import get_mac
@@ -21,18 +24,18 @@ def default_word_bits(arch: ArchConfig) -> dict[str, int]:
     """
     array = arch.array
     macs = [get_mac(choice, custom=arch.macs) for choice, _ in arch.mac_choices()]
-    activation_bits = macs[0].activation.bits
-    weight_bits = max(mac.weight.bits for mac in macs)
+    activation_bits = macs[0].stored_bits[0]
+    weight_bits = max(mac.stored_bits[1] for mac in macs)
     accumulator_bits = max(mac.accumulator_bits for mac in macs)
     flow = DATAFLOWS[array.dataflow]
     entering = {flow.at_rows: array.rows, flow.at_columns: array.columns}
     leaving = {"activation": accumulator_bits, "weight": accumulator_bits, "accumulator": activation_bits}
-    edges: dict[Operand, int] = {
+    edges: dict[Operand, int | Fraction] = {
         "ifmap": entering["activation"] * activation_bits,
         "filter": entering["weight"] * weight_bits,
         "ofmap": flow.lanes(array.rows, array.columns) * leaving[flow.stationary] * 2,
     }
     return {
-        memory.name: max(8, 1 << (max(edges[operand] for operand in memory.holds) - 1).bit_length())
+        memory.name: max(8, 1 << (ceil(max(edges[operand] for operand in memory.holds)) - 1).bit_length())
         for memory in arch.sram.memories
     }

@@ -349,13 +349,17 @@ def column_blocks(mac: MacLike | Sequence[tuple[MacLike, int]], columns: int) ->
         UserError: unknown MACs, blocks that do not cover the columns, or different activation formats.
     """
     if isinstance(mac, str | Mapping | Mac):
-        return ((get_mac(mac), columns),)
+        only = get_mac(mac)
+        only.require_no_blocks("the register-level grid")
+        return ((only, columns),)
     blocks = tuple((get_mac(choice), width) for choice, width in mac)
     covered = sum(width for _, width in blocks)
     if covered != columns or any(width < 1 for _, width in blocks):
         raise UserError(
             "blocks of columns must cover the array", location="columns", value=covered, allowed=str(columns)
         )
+    for block_mac, _ in blocks:
+        block_mac.require_no_blocks("the register-level grid")
     shared = blocks[0][0].activation
     for block_mac, _ in blocks:
         if block_mac.activation != shared:

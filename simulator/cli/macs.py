@@ -15,13 +15,14 @@ from simulator.numerics.overflow_bounds import overflow_bound
 
 app = typer.Typer(help="List the multiply-accumulate units, or show one of them.")
 
-_WHOLE_LIST = 76
+_WHOLE_LIST = 78
 """Columns that a line of the list takes."""
 _PRODUCTS = {
     "exact": "exact; bits below the accumulator's lowest are cut off towards minus infinity",
     "log": "logarithms added, fraction through the pow2 table, shifted into the accumulator",
     "fused": "fused: product and sum are rounded together, once",
 }
+_BLOCK_PRODUCT = "exact within a block, whose sum both scales multiply"
 _OUTPUT = {
     "nearest": "the real value, rounded once to the nearest code",
     "log": "the published log converter, which rounds three times",
@@ -79,6 +80,8 @@ def describe(mac: Mac) -> dict[str, Any]:
     """A MAC as a JSON document: its data, and what follows from them."""
     document = mac.spec.document()
     document["max_clock_mhz"] = _max_clock_mhz(mac)
+    activation, weight = (float(bits) for bits in mac.stored_bits)
+    document |= {"stored_activation_bits": activation, "stored_weight_bits": weight}
     bound = overflow_bound(mac, mac.spec.reduction_length)
     return document | {
         "accumulator_bits": mac.accumulator_bits,
@@ -102,8 +105,8 @@ def _laid_out(line: tuple[str, str, str, str, str], columns: int) -> str:
     name, operands, product, accumulator, clock = line
     beside = f"{accumulator:<27}{clock:>8}"
     if columns >= _WHOLE_LIST:
-        return f"{name:<10}{operands:<22}{product:<9}{beside}"
-    return f"{name:<10}{operands:<22}{product}\n{'':<10}{beside}"
+        return f"{name:<12}{operands:<22}{product:<9}{beside}"
+    return f"{name:<12}{operands:<22}{product}\n{'':<12}{beside}"
 
 
 def _max_clock_mhz(mac: Mac) -> float | None:
@@ -128,7 +131,8 @@ def _facts(mac: Mac) -> list[tuple[str, str]]:
     return [
         ("activation", repr(mac.activation).strip("<>").removeprefix("Format ")),
         ("weight", repr(mac.weight).strip("<>").removeprefix("Format ")),
-        ("product", _PRODUCTS[spec.product]),
+        *_block_facts(mac),
+        ("product", _PRODUCTS[spec.product] if spec.blocks is None else _BLOCK_PRODUCT),
         *mac.accumulator.facts,
         *mac.accumulator.safe_length_facts(bound.longest_safe_reduction),
         ("output", _OUTPUT[spec.output]),
@@ -138,6 +142,22 @@ def _facts(mac: Mac) -> list[tuple[str, str]]:
             f"depth {spec.pipeline_depth}, accumulation interval {spec.accumulation_interval}, {clock}",
         ),
         *([("source", spec.source)] if spec.source else []),
+    ]
+
+
+def _block_facts(mac: Mac) -> list[tuple[str, str]]:
+    """Scales, and what an element takes with its share of one."""
+    blocks = mac.spec.blocks
+    if blocks is None:
+        return []
+    tensor = ", and a float32 scale for the tensor" if blocks.tensor_scale else ""
+    activation, weight = (float(bits) for bits in mac.stored_bits)
+    return [
+        (
+            "block scales",
+            f"{blocks.scale} for every {blocks.block} along input channels, rule {blocks.rule}{tensor}",
+        ),
+        ("stored bits", f"{activation:g} an activation, {weight:g} a weight, scales included"),
     ]
 
 

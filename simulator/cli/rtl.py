@@ -11,16 +11,19 @@ import typer
 from simulator.cli.exit_codes import EXIT_FAILED_IN_PART
 from simulator.cli.options import JsonOption
 from simulator.cli.streams import say
+from simulator.foundation import UserError
 from simulator.numerics import Mac, get_mac
 
 if TYPE_CHECKING:
     from simulator.hardware.cell_library import CellLibrary
+    from simulator.hardware.mac_synthesis import MacSynthesis
     from simulator.hardware.mac_verification import Verification
     from simulator.hardware.switching_stimuli import SwitchingStimuli
 
 app = typer.Typer(help="Write a MAC as hardware, hold its gates against its numerics, or price it.")
 
 _WIDTH: Final = 64
+_LARGEST_NODE_NM: Final = 10_000
 
 MacArgument = Annotated[
     str,
@@ -35,11 +38,11 @@ SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of random o
 
 
 def _mac(name: str, arch: str | None) -> Mac:
-    if arch is None:
-        return get_mac(name)
     from simulator.arch import load_arch
 
-    return get_mac(name, custom=load_arch(arch).macs)
+    mac = get_mac(name, custom={} if arch is None else load_arch(arch).macs)
+    mac.require_no_blocks("RTL")
+    return mac
 
 
 @app.command()
@@ -150,6 +153,10 @@ def synth(
     ] = None,
     operands: OperandsOption = None,
     seed: SeedOption = 1,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="HTML", help="Write a page with the PE and the curve to this file."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Synthesise a MAC: area, delay, their curve over candidates, leakage, and energy from switching gates.
@@ -157,6 +164,7 @@ def synth(
     Examples:
         systolic rtl synth int8
         systolic rtl synth "e4m3 x e4m3" --liberty my.lib --clock-mhz 500
+        systolic rtl synth elma8 --report elma8.html
     """
     from simulator.cli.rtl_synthesis import synthesis_document, synthesis_text
     from simulator.hardware import require_wheels
@@ -170,7 +178,82 @@ def synth(
     library = _library(liberty)
     stimuli = _stimuli(unit, operands, seed)
     found = synthesise(unit, library, stimuli, clock_mhz=clock_mhz, must_meet=True)
+    if report is not None:
+        _write_page(report, found)
     typer.echo(json.dumps(synthesis_document(found), indent=2) if as_json else synthesis_text(found))
+
+
+def _write_page(path: Path, synthesis: MacSynthesis) -> None:
+    from simulator.cli.rtl_synthesis import page_of
+    from simulator.cli.written import tell_overwritten
+    from simulator.foundation.files import write_text
+    from simulator.foundation.reading.content import exists
+    from simulator.report.synthesis_page import synthesis_page
+
+    overwritten = [path] if exists(path) else []
+    write_text(path, synthesis_page(page_of(synthesis)))
+    tell_overwritten(overwritten, quiet=False)
+    say(f"wrote {path}")
+
+
+@app.command()
+def price(
+    mac: MacArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="TABLE", help="The price table to write.")],
+    arch: CustomOption = None,
+    liberty: LibertyOption = None,
+    clock_mhz: Annotated[
+        float | None, typer.Option("--clock-mhz", help="Clock to meet; needed with --liberty.")
+    ] = None,
+    node_nm: Annotated[float | None, typer.Option("--node-nm", help="Node of your library.")] = None,
+    temperature_c: Annotated[
+        float | None, typer.Option("--temperature-c", help="Of your library, where it states none.")
+    ] = None,
+    corner: Annotated[str | None, typer.Option("--corner", help="Of your library: TT, SS or FF.")] = None,
+    operands: OperandsOption = None,
+    seed: SeedOption = 1,
+) -> None:
+    """Write a price table of a MAC from its own gates, with intervals and provenance.
+
+    Rows rank below composed prices; `macs.NAME.price: synthesised` selects them.
+
+    Examples:
+        systolic rtl price "e4m3 x e4m3" -o e4m3.yaml
+        systolic rtl price int8 -o int8.yaml --liberty my.lib --node-nm 28 --clock-mhz 500 --corner TT
+    """
+    from simulator.cli.rtl_synthesis import price_text
+    from simulator.cli.written import tell_overwritten
+    from simulator.foundation.files import write_text
+    from simulator.foundation.reading.content import exists
+    from simulator.hardware import require_wheels
+
+    unit = _mac(mac, arch)
+    require_wheels()
+    from simulator.hardware.step_circuit import check_has_hardware
+    from simulator.hardware.synthesised_prices import PriceConditions, synthesised_price
+
+    check_has_hardware(unit)
+    if corner not in (None, "TT", "SS", "FF"):
+        raise UserError("unknown corner", location="--corner", value=corner, allowed="TT, SS or FF")
+    if node_nm is not None and not 0 < node_nm < _LARGEST_NODE_NM:
+        raise UserError("must be a positive number", location="--node-nm", value=node_nm)
+    if liberty is not None and liberty.resolve() == out.resolve():
+        raise UserError("is the library, which the table would overwrite", location="--out", value=str(out))
+    library = _library(liberty)
+    conditions = PriceConditions(node_nm, temperature_c, corner)
+    found = synthesised_price(
+        unit,
+        library,
+        _stimuli(unit, operands, seed),
+        name=out.stem,
+        clock_mhz=clock_mhz,
+        conditions=conditions,
+    )
+    overwritten = [out] if exists(out) else []
+    write_text(out, found.text)
+    tell_overwritten(overwritten, quiet=False)
+    typer.echo(price_text(found))
+    typer.echo(f"wrote {out}")
 
 
 def _text(verification: Verification, limit_s: int) -> str:

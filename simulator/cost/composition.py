@@ -207,8 +207,12 @@ def assumed_toggles(structure: MacStructure) -> str:
 
 
 def part_uses(prices: Prices, parts: Parts, action: str = "operate") -> Uses:
-    """Each part's price times its count."""
-    return together(use(prices.part(part.part, action), part.count, part.what) for part in parts)
+    """Each part's price times its count; of energy, times its share of MACs in which the part works."""
+    is_area = action == "area"
+    return together(
+        use(prices.part(part.part, action), part.count * (1.0 if is_area else part.uses), part.what)
+        for part in parts
+    )
 
 
 def composed_cost(

@@ -96,7 +96,11 @@ class DocumentChecks:
     def _check_matches(self, written: Iterable[TableRow]) -> None:
         variants = {row.variant for row in written if row.component in PE_ROWS}
         document = self._document
-        for section, named in (("macs", document.macs), ("characterised", document.characterised)):
+        for section, named in (
+            ("macs", document.macs),
+            ("characterised", document.characterised),
+            ("synthesised", document.synthesised),
+        ):
             for variant in named:
                 if variant not in variants:
                     raise UserError(

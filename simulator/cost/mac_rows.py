@@ -11,7 +11,7 @@ from simulator.cost.mac_structure import MacIdentity, MacStructure
 from simulator.cost.price import NotPriced
 from simulator.cost.run_prices import PriceBook
 from simulator.cost.table_schema import MacMatch, PriceRow, PriceTable
-from simulator.cost.vocabulary import PE_ROWS
+from simulator.cost.vocabulary import PE_ROWS, SYNTHESISED
 from simulator.foundation import UserError
 from simulator.foundation.errors import nearest_name
 from simulator.numerics.formats import get_format
@@ -38,6 +38,11 @@ class MacRows:
             for row in self.table.rows.values()
             if row.variant == self.variant and row.component in PE_ROWS
         )
+
+    @property
+    def are_synthesised(self) -> bool:
+        """Whether any was synthesised from the MAC's own hardware."""
+        return any(row.status == SYNTHESISED for row in self.rows())
 
     @property
     def max_clock_mhz(self) -> float | None:
@@ -78,20 +83,37 @@ def rows_of(structure: MacStructure, wanted: str | None, book: PriceBook) -> Mac
 
     Args:
         structure: the MAC.
-        wanted: the variant that its `price` names, `composed`, or None for what fits it.
+        wanted: the variant that its `price` names, `composed`, `synthesised`, or None for what fits it, below
+            which synthesised rows rank.
         book: tables in their order.
     """
     if wanted == COMPOSED:
         return None
+    if wanted == SYNTHESISED:
+        return synthesised_rows(structure, book) or NotPriced(
+            f"no table in `tables` has synthesised rows of the numerics of MAC {structure.name!r}: write "
+            f"one with `systolic rtl price`, add it to `tables`, or set macs.{structure.name}.price "
+            f"to {COMPOSED}",
+            f"row pe/{structure.name}/*",
+        )
     if wanted is not None:
         return _named(structure, wanted, book)
+    return next((rows for rows in _fitting(structure, book) if not rows.are_synthesised), None)
+
+
+def synthesised_rows(structure: MacStructure, book: PriceBook) -> MacRows | None:
+    """The synthesised rows that fit a MAC; None where no table has any."""
+    return next((rows for rows in _fitting(structure, book) if rows.are_synthesised), None)
+
+
+def _fitting(structure: MacStructure, book: PriceBook) -> Iterator[MacRows]:
+    """Rows of a MAC by its name, or by its numerics, in the order of tables."""
     for table in book.tables:
         if structure.name not in table.macs and table.has_rows(PE_ROWS, structure.name):
-            return MacRows(table, structure.name)
+            yield MacRows(table, structure.name)
         for variant, match in table.macs.items():
             if structure.identity is not None and _is(structure.identity, match):
-                return MacRows(table, variant)
-    return None
+                yield MacRows(table, variant)
 
 
 def _named(structure: MacStructure, variant: str, book: PriceBook) -> MacRows | NotPriced:

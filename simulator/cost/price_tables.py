@@ -15,7 +15,7 @@ from simulator.cost.document_checks import SUM_TOLERANCE, DocumentChecks
 from simulator.cost.row_checks import RowChecks
 from simulator.cost.table_errors import TableErrors, key_of
 from simulator.cost.table_schema import Fit, PriceRow, PriceTable, TableDocument, TableRow
-from simulator.cost.vocabulary import VALUE_FIELDS, BaseUnit
+from simulator.cost.vocabulary import SYNTHESISED, VALUE_FIELDS, BaseUnit
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml, read_text, validate
 from simulator.foundation.given_values import path_text
@@ -104,6 +104,7 @@ class _TableReader:
             ),
             bundled=bundled,
             fitted_memories=document.fitted_memories,
+            synthesised=document.synthesised,
         )
 
     def _row(self, index: int, fields: dict[str, Any]) -> TableRow:
@@ -121,7 +122,8 @@ class _TableReader:
         field = VALUE_FIELDS[row.given[0]]
         value = float(getattr(row, row.given[0])) * field.factor
         conditions = self._document.conditions[row.conditions]
-        formula = ""
+        synthesis = self._document.synthesised.get(row.variant) if row.status == SYNTHESISED else None
+        formula = "" if synthesis is None else synthesis.text
         if field.is_power:
             if conditions.clock_mhz is None:
                 raise self._errors.row(index, row.key, "is a power, so its conditions need clock_mhz")
@@ -149,7 +151,7 @@ class _TableReader:
             status=row.status,
             source=self._document.sources[row.source],
             conditions=self._document.conditions[row.conditions],
-            uncertainty=row.uncertainty,
+            uncertainty=_uncertainty(row),
             capacity_kib=row.capacity_kib,
             word_bits=row.word_bits,
             formula=formula,
@@ -159,6 +161,8 @@ class _TableReader:
             accumulator=row.accumulator,
             capacity_exponent=row.capacity_exponent,
             word_exponent=row.word_exponent,
+            low=_scaled(row, row.low, value),
+            high=_scaled(row, row.high, value),
         )
 
     def _fitted(self, written: list[TableRow]) -> dict[str, PriceRow]:
@@ -199,6 +203,19 @@ class _TableReader:
         if key not in table.rows:
             raise self._errors.fit(fit, f"{table_name} has no such row", value=key, candidates=table.rows)
         return table.rows[key]
+
+
+def _scaled(row: TableRow, end: float | None, value: float) -> float | None:
+    """An end of a row's interval in the unit of its value; None where it states none."""
+    return None if end is None or not row.given else value * end / float(getattr(row, row.given[0]))
+
+
+def _uncertainty(row: TableRow) -> float | None:
+    """What a row states, or the farther end of its interval, relative to the value."""
+    if row.uncertainty is not None or row.low is None or row.high is None or not row.given:
+        return row.uncertainty
+    value = float(getattr(row, row.given[0]))
+    return max(row.high / value - 1, 1 - row.low / value)
 
 
 def _fit_formula(fit: Fit, position: int, published: list[PriceRow]) -> str:

@@ -20,6 +20,7 @@ from simulator.cost.register_toggles import SwitchingActivity
 from simulator.cost.run_prices import PriceBook, Prices
 from simulator.cost.second_registers import SecondRegisters
 from simulator.cost.skew_lines import SkewBlock, SkewRegisters
+from simulator.cost.synthesised_notes import synthesised_notes
 from simulator.cost.variant_pe import pe_cost
 from simulator.dataflow import DataflowName
 from simulator.foundation.sums import sum_known
@@ -109,6 +110,9 @@ class ArchitecturePricing:
             if pe.status == "composed" and pe.is_priced
         ]
         notes += [note for pe in self.pes for note in pe.notes]
+        notes += [
+            note for structure in self.structures for note in synthesised_notes(structure, self.prices.book)
+        ]
         holding = [cost.component for cost in self._logic_costs() if cost.holds_leakage]
         if holding:
             notes.append(

@@ -8,7 +8,15 @@ from collections.abc import Mapping
 
 from simulator.cost.table_errors import TableErrors
 from simulator.cost.table_schema import Scope, TableDocument, TableRow
-from simulator.cost.vocabulary import COMPONENTS, EDGE_ROWS, PART_ROWS, PE_ROWS, VALUE_FIELDS, BaseUnit
+from simulator.cost.vocabulary import (
+    COMPONENTS,
+    EDGE_ROWS,
+    PART_ROWS,
+    PE_ROWS,
+    SYNTHESISED,
+    VALUE_FIELDS,
+    BaseUnit,
+)
 from simulator.foundation import UserError
 from simulator.numerics.accumulators import is_accumulator_identity
 from simulator.numerics.formats import get_format
@@ -139,6 +147,7 @@ class RowChecks:
                 )
             return
         value = float(getattr(row, row.given[0]))
+        self._check_interval(index, row, value)
         if not math.isfinite(value) or value < 0:
             raise self._error(
                 index, row.key, f"{row.given[0]} must not be negative or infinite, nor NaN", value=value
@@ -148,6 +157,35 @@ class RowChecks:
                 index, row.key, "is zero without a reason", value=value, allowed="a `reason` field"
             )
         self.check_unit(index, row, VALUE_FIELDS[row.given[0]].unit, row.given[0], value)
+
+    def _check_interval(self, index: int, row: TableRow, value: float) -> None:
+        """Both ends or none, the value between them; a synthesised row has them, and its provenance."""
+        ends = (row.low, row.high)
+        if row.status == SYNTHESISED:
+            if row.component not in PE_ROWS:
+                raise self._error(index, row.key, "only rows of a PE are synthesised", value=row.component)
+            if None in ends:
+                raise self._error(index, row.key, "is synthesised, so it needs low and high")
+            if row.variant not in self._document.synthesised:
+                raise self._error(
+                    index,
+                    row.key,
+                    "is synthesised, so its variant needs an entry in the section synthesised",
+                    value=row.variant,
+                    candidates=tuple(self._document.synthesised),
+                )
+        if ends == (None, None):
+            return
+        if row.low is None or row.high is None:
+            raise self._error(index, row.key, "needs both low and high, or neither")
+        if value <= 0 or not row.low <= value <= row.high:
+            raise self._error(
+                index,
+                row.key,
+                "has a value outside of low to high",
+                value=value,
+                allowed=f"{row.low:g} to {row.high:g}",
+            )
 
     def check_unit(self, index: int, row: TableRow, unit: BaseUnit, what: str, value: float) -> None:
         """Raises UserError where `what`, a value field or a fit, gives a unit that the row cannot have."""

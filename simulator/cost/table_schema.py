@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simulator.cost.vocabulary import VALUE_FIELDS, BaseUnit
 
-Status = Literal["published", "derived", "model", "tool_default", "ratio", "own"]
+Status = Literal["published", "derived", "model", "tool_default", "ratio", "own", "synthesised"]
 Role = Literal["prices", "cross_check", "validation"]
 Scope = Literal["logic", "macro", "external", "bound"]
 Register = Literal["activation", "weight", "accumulator"]
@@ -113,6 +113,12 @@ class TableRow(_Strict):
         None, description="Bits of its fixed accumulator or format of its float one, to be checked."
     )
     reason: str | None = Field(None, min_length=1, description="Why a value is zero.")
+    low: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="Lower end of the value's interval, in its own unit."
+    )
+    high: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="Upper end of the value's interval, in its own unit."
+    )
     note: str = ""
 
     @property
@@ -184,6 +190,32 @@ class Characterisation(_Strict):
         return self
 
 
+class SynthesisProvenance(_Strict):
+    """How the synthesised rows of a variant came about."""
+
+    tools: dict[str, str] = Field(min_length=1, description="Versions of the tools by name.")
+    script_sha256: str = Field(min_length=64, max_length=64, description="Of the passes of all candidates.")
+    library: str = Field(min_length=1, description="`generic`, or `given` for one of the user's own.")
+    library_sha256: str = Field(min_length=64, max_length=64)
+    candidate: str = Field(min_length=1, description="The implementation that was chosen.")
+    delay_ns: float = Field(gt=0, allow_inf_nan=False, description="Its shortest clock period.")
+    stimulus: str = Field(min_length=1)
+    seed: int = Field(ge=0)
+    calibration: str = Field(
+        min_length=1, description="`table:row` that areas and energies were scaled by, or `none`."
+    )
+    at_least: bool = Field(
+        default=False, description="Whether the evidence says that the true figure is larger."
+    )
+
+    @property
+    def text(self) -> str:
+        """In one line."""
+        scaled = "absolute" if self.calibration == "none" else f"scaled by {self.calibration}"
+        least = ", at least" if self.at_least else ""
+        return f"{self.library} library, {self.candidate}, {self.delay_ns:g} ns, {scaled}{least}"
+
+
 class MemoryRange(_Strict):
     """The memories that the terms of a fitted memory were fitted to; beyond them they are extrapolated."""
 
@@ -212,6 +244,9 @@ class TableDocument(_Strict):
     macs: dict[str, MacMatch] = Field(
         default_factory=dict,
         description="Variants that price every MAC with these numerics. Other variants price MACs by name.",
+    )
+    synthesised: dict[str, SynthesisProvenance] = Field(
+        default_factory=dict, description="Of each variant whose rows have the status `synthesised`."
     )
     fitted_memories: MemoryRange | None = Field(
         None, description="What rows with exponents were fitted to; needed where a table has such rows."
@@ -243,6 +278,8 @@ class PriceRow:
     accumulator: int | str | None = None
     capacity_exponent: float | None = None
     word_exponent: float | None = None
+    low: float | None = None
+    high: float | None = None
 
     @property
     def reference(self) -> str:
@@ -268,6 +305,7 @@ class PriceTable:
     fitted_to: frozenset[str]
     bundled: bool
     fitted_memories: MemoryRange | None = None
+    synthesised: Mapping[str, SynthesisProvenance] = field(default_factory=dict)
 
     def has_rows(self, components: frozenset[str], variant: str) -> bool:
         """Whether it has any row of a variant among some components."""

@@ -6,12 +6,19 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from simulator.arch.config import ArchConfig
-from simulator.cost.mac_rows import MacRows, rows_of
+from simulator.cost.mac_rows import MacRows, rows_of, synthesised_rows
 from simulator.cost.mac_structure import OPERAND_CLASSES, MacStructure
 from simulator.cost.price import NotPriced, Price
 from simulator.cost.run_prices import PriceBook
 from simulator.cost.table_schema import PriceRow, PriceTable
-from simulator.cost.vocabulary import EDGE_ROWS, PART_ROWS, PARTS_VARIANT, PE_ROWS, source_group
+from simulator.cost.vocabulary import (
+    EDGE_ROWS,
+    PART_ROWS,
+    PARTS_VARIANT,
+    PE_ROWS,
+    SYNTHESISED,
+    source_group,
+)
 from simulator.foundation import UserError
 from simulator.foundation.errors import nearest_name
 from simulator.numerics.formats import get_format
@@ -183,6 +190,11 @@ class RowUse:
 
     def _of_a_pe(self, table: PriceTable, row: PriceRow) -> Unused:
         users = self._users(table, row.variant)
+        if row.status == SYNTHESISED and not users:
+            for structure in self.structures:
+                if _is(synthesised_rows(structure, self.book), table, row.variant):
+                    way = f"set macs.{structure.name}.price to {SYNTHESISED} to use them"
+                    return Unused(f"synthesised rows are shown beside other prices: {way}", never=False)
         if users:
             return Unused(f"MAC {users[0].name!r} takes its {_figure(row)} from elsewhere", never=False)
         for structure in self.structures:

@@ -21,6 +21,7 @@ from simulator.cost.run_prices import Prices
 from simulator.cost.validation_figures import bundled_prices, johnson, published, value_of
 from simulator.cost.validation_left_out import left_out_checks
 from simulator.cost.validation_memory import memory_checks
+from simulator.cost.validation_synthesised import with_synthesised
 from simulator.cost.variant_pe import pe_cost
 from simulator.formation import UNSTATED_UNCERTAINTY
 from simulator.numerics.hardware import PartCount, multiplier, table_cells
@@ -42,9 +43,9 @@ def validate() -> list[Check]:
     return [
         *_array_checks(),
         *_ratio_checks(),
-        *_whole_pe_checks(),
+        *with_synthesised(_whole_pe_checks()),
         *left_out_checks(),
-        *_library_checks(),
+        *with_synthesised(_library_checks()),
         *_multiplier_checks(),
         *memory_checks(),
     ]

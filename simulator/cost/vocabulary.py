@@ -35,6 +35,9 @@ VALUE_FIELDS: Final[Mapping[str, ValueField]] = MappingProxyType(
     }
 )
 
+SYNTHESISED: Final = "synthesised"
+"""Status of rows that were synthesised from a MAC's own hardware, and the `price` that selects them."""
+
 _LOGIC = frozenset({"operate", "area"})
 
 PE_PARTS: Final = ("pe_multiply", "pe_table", "pe_shift", "pe_add")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from simulator.foundation import UserError
@@ -50,6 +51,7 @@ endmodule
 """
 _BEFORE: Final = ("proc", "opt_clean", "opt -full", "wreduce", "peepopt", "opt_clean")
 _PS_PER_NS: Final = 1000
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,16 @@ class Candidate:
         return f"{multiplier}{self.adder} adders, {self.effort}"
 
 
-def candidates_of(design: Design) -> tuple[Candidate, ...]:
+EFFORTS: Final[tuple[Effort, ...]] = ("small", "sized", "fast")
+
+
+def candidates_of(design: Design, efforts: Sequence[Effort] = EFFORTS) -> tuple[Candidate, ...]:
     """Candidates of a combinational module; multipliers only differ where it multiplies."""
-    efforts: tuple[Effort, ...] = ("small", "sized", "fast")
     multiplies = " cell $mul " in design.text
     first: Multiplier = "booth" if multiplies else "none"
     found = [Candidate(first, adder, effort) for adder in _ADDERS for effort in efforts]
     if multiplies:
-        found += [Candidate("array", "sklansky", effort) for effort in ("small", "fast")]
+        found += [Candidate("array", "sklansky", effort) for effort in efforts if effort != "sized"]
     return tuple(found)
 
 
@@ -115,10 +119,16 @@ def mapped_candidates(
     Raises:
         UserError: the library's cells are refused, or the extra is not installed.
     """
-    cells = [cell for cell in library.cells.values() if len(cell.outputs) == 1]
+    single = [cell for cell in library.cells.values() if len(cell.outputs) == 1]
+    # Names that ABC's own formats cannot hold are replaced.
+    cells = {
+        cell.name if _PLAIN_NAME.fullmatch(cell.name) else f"cell_{place}__": cell
+        for place, cell in enumerate(single)
+    }
+    named = [replace(cell, name=name) for name, cell in cells.items()]
     inputs = {
         "design.il": design.text,
-        "cells.lib": liberty_text(library, cells, with_flip_flop=False),
+        "cells.lib": liberty_text(library, named, with_flip_flop=False),
         "ripple.v": _RIPPLE,
         **{f"{place}.abc": abc_script(each, logic_ns) for place, each in enumerate(candidates)},
     }
@@ -130,7 +140,7 @@ def mapped_candidates(
             raise
         message = f"ABC cannot map {design.name} onto the cells of this library: {error}"
         raise UserError(message, location="--liberty") from error
-    return [read_cell_netlist(run.files[file], design.name, library) for file in files]
+    return [read_cell_netlist(run.files[file], design.name, cells) for file in files]
 
 
 def script_text() -> str:

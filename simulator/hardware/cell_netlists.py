@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from simulator.foundation.defects import DefectError
 from simulator.foundation.reading.json_documents import parse_json
-from simulator.hardware.cell_library import Cell, CellLibrary
+from simulator.hardware.cell_library import Cell
 from simulator.hardware.gate_simulation import Words, from_words, to_words
 from simulator.hardware.netlists import ONE, nets_of
 
@@ -83,11 +83,11 @@ class CellNetlist:
         return from_words(values[np.array(self.outputs[port], np.int64)], patterns)
 
 
-def read_cell_netlist(text: str, name: str, library: CellLibrary) -> CellNetlist:
-    """A module of a JSON netlist that Yosys wrote.
+def read_cell_netlist(text: str, name: str, cells: Mapping[str, Cell]) -> CellNetlist:
+    """A module of a JSON netlist that Yosys wrote, of cells by the names that it was given.
 
     Raises:
-        DefectError: a cell that is not of the library, a loop, or a net without a driver.
+        DefectError: a cell that is not among them, a loop, or a net without a driver.
     """
     body: Mapping[str, Any] = parse_json(text, source="the netlist")["modules"][name]
     placed = []
@@ -95,10 +95,10 @@ def read_cell_netlist(text: str, name: str, library: CellLibrary) -> CellNetlist
         kind = str(about["type"])
         if kind.startswith("$scopeinfo"):
             continue
-        if kind not in library.cells:
+        if kind not in cells:
             message = f"module {name!r} has a cell of unknown type {kind!r}"
             raise DefectError(message)
-        cell = library.cells[kind]
+        cell = cells[kind]
         pins = {pin: nets_of(bits)[0] for pin, bits in about["connections"].items()}
         outputs = tuple((pin, pins[pin]) for pin in cell.outputs if pin in pins)
         placed.append(PlacedCell(cell, tuple(pins[pin] for pin in cell.inputs), outputs))

@@ -1,25 +1,30 @@
 """Toggles of nets between clock edges, with the delays of cells: what zero-delay evaluation does not see.
 
 Time goes in steps of equal length. A cell's output follows its inputs after its delay, and a pulse shorter
-than the delay does not leave the cell (inertial delay). All inputs change at step 0, 64 clock edges to a
-word.
+than the delay does not leave the cell (inertial delay). All inputs change at step 0. The waveform of a net is
+one integer: a slot of bits for each clock edge, the earliest step lowest, so that a delay is a shift.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation.defects import DefectError
+from simulator.hardware.cell_functions import Steps
 from simulator.hardware.cell_netlists import CellNetlist, PlacedCell
 from simulator.hardware.gate_simulation import Words
 
-STEPS: Final = 96
-"""Steps that the longest path takes."""
+_STEPS_A_DELAY: Final = 10
+"""Steps of the median delay of a netlist's cells."""
+
+_MOST_STEPS: Final = 4000
+"""Of the longest path, where its cells would need more."""
 
 
 def glitch_toggles(
@@ -37,20 +42,20 @@ def glitch_toggles(
     Raises:
         DefectError: a net does not end at its settled value.
     """
+    slots = _Slots.of(mask, path_steps(netlist, delays) + max(delays, default=0) + 1)
     toggles = np.zeros(netlist.nets, np.int64)
-    steps = _longest(netlist, delays) + 1
     readers = Counter(net for placed in netlist.cells for net in set(placed.inputs))
-    waves: dict[int, Words] = {}
-    sources = {net for nets in netlist.inputs.values() for net in nets}
-    for net in (0, 1, *sources):
-        waves[net] = np.broadcast_to(after[net], (steps, len(mask)))
-        toggles[net] = _count((before[net] ^ after[net]) & mask)
+    waves: dict[int, int] = {}
+    for net in (0, 1, *(net for nets in netlist.inputs.values() for net in nets)):
+        last = slots.spread(after[net])
+        waves[net] = slots.held(last, slots.length)
+        toggles[net] = (slots.spread(before[net]) ^ last).bit_count()
     for placed, delay in zip(netlist.cells, delays, strict=True):
         for pin, net in placed.outputs:
-            wave = _output(placed, pin, waves, before, delay, steps)
+            wave = slots.inertial(_value(placed, pin, waves), slots.spread(before[net]), delay)
             waves[net] = wave
-            toggles[net] = _count((before[net] ^ wave[0]) & mask) + _count((wave[1:] ^ wave[:-1]) & mask)
-            if np.any((wave[-1] ^ after[net]) & mask):
+            toggles[net] = ((wave ^ (wave >> 1)) & ~slots.top(1)).bit_count()
+            if (wave >> (slots.length - 1)) & slots.unit != slots.spread(after[net]):
                 message = f"net {net} of {netlist.name!r} does not settle as it does without delays"
                 raise DefectError(message)
         for net in set(placed.inputs):
@@ -60,44 +65,94 @@ def glitch_toggles(
     return toggles
 
 
-def _output(
-    placed: PlacedCell, pin: str, waves: dict[int, Words], before: Words, delay: int, steps: int
-) -> Words:
-    """The waveform of an output: the function of its inputs `delay` steps earlier, without short pulses."""
+@dataclass(frozen=True, slots=True)
+class _Slots:
+    """Where waveforms have their bits: `length` steps for each edge; `unit` is the first step of each."""
+
+    edges: npt.NDArray[np.bool_]
+    length: int
+    unit: int
+
+    @classmethod
+    def of(cls, mask: Words, steps: int) -> _Slots:
+        """Slots of the edges in a mask, at least so long; a whole number of bytes."""
+        length = -(-steps // 8) * 8
+        edges = np.unpackbits(mask.view(np.uint8), bitorder="little").astype(np.bool_)
+        return cls(edges, length, _joined(np.ones(int(edges.sum()), np.uint8), length))
+
+    def spread(self, words: Words) -> int:
+        """Bits of patterns at the first step of their slots."""
+        bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), bitorder="little")
+        return _joined(bits[self.edges], self.length)
+
+    def held(self, first: int, steps: int) -> int:
+        """First steps repeated for the steps behind them."""
+        return (first << steps) - first
+
+    def top(self, steps: int) -> int:
+        """The last steps of all slots."""
+        return self.held(self.unit, steps) << (self.length - steps)
+
+    def inertial(self, value: int, old: int, delay: int) -> int:
+        """A waveform `delay` later, `old` before, without pulses that are shorter than the delay."""
+        everything = self.held(self.unit, self.length)
+        late = ((value << delay) & everything & ~self.held(self.unit, delay)) | self.held(old, delay)
+        ones, zeros = self._lasting(late, delay), self._lasting(late ^ everything, delay)
+        known, reach = ones | zeros, 1
+        while known != everything:  # what does not last keeps the value before it
+            ones |= (ones << reach) & ~known & everything
+            known |= (known << reach) & everything
+            reach *= 2
+        return ones
+
+    def _lasting(self, wave: int, steps: int) -> int:
+        """Where a waveform is 1 for so many steps from there on; past its slot it stays as it is."""
+        reached = 1
+        while reached < steps:
+            more = min(reached, steps - reached)
+            wave &= (wave >> more) | self.top(more)
+            reached += more
+        return wave
+
+
+def _joined(bits: npt.NDArray[np.uint8], length: int) -> int:
+    padded = np.zeros((len(bits), length // 8), np.uint8)
+    padded[:, 0] = bits
+    return int.from_bytes(padded.tobytes(), "little")
+
+
+def _value(placed: PlacedCell, pin: str, waves: Mapping[int, int]) -> int:
+    """An output's function of the waveforms at its inputs; negative where all higher bits are 1."""
     pins = {name: waves[net] for name, net in zip(placed.cell.inputs, placed.inputs, strict=True)}
-    function = placed.cell.outputs[pin].function
-    value = np.broadcast_to(function.evaluate(pins), (steps, before.shape[1]))
-    old_pins = {name: before[net] for name, net in zip(placed.cell.inputs, placed.inputs, strict=True)}
-    old = np.broadcast_to(function.evaluate(old_pins), (before.shape[1],))
-    raw = np.concatenate(
-        [np.broadcast_to(old, (min(delay, steps), len(old))), value[: max(steps - delay, 0)]]
-    )
-    stable_one, stable_zero = raw.copy(), ~raw
-    for ahead in range(1, min(delay, steps)):
-        stable_one[:-ahead] &= raw[ahead:]
-        stable_zero[:-ahead] &= ~raw[ahead:]
-    wave = np.empty_like(raw)
-    held = old
-    for step in range(steps):
-        held = (held | stable_one[step]) & ~stable_zero[step]
-        wave[step] = held
-    return wave
+    return _evaluated(placed.cell.outputs[pin].function.steps, pins)
+
+
+def _evaluated(steps: Steps, pins: Mapping[str, int]) -> int:
+    stack: list[int] = []
+    for step in steps:
+        if step == "!":
+            stack.append(~stack.pop())
+        elif step in "&^|":
+            right, left = stack.pop(), stack.pop()
+            stack.append(left & right if step == "&" else left | right if step == "|" else left ^ right)
+        else:
+            stack.append(-int(step) if step in "01" else pins[step])
+    return stack[0]
 
 
 def delay_steps(delays_ns: npt.NDArray[np.float64], longest_ns: float) -> list[int]:
-    """Delays in steps of which the longest path has `STEPS`; at least one each."""
-    step_ns = max(longest_ns, 1e-9) / STEPS
+    """Delays in steps: 10 to the median one, 4000 at most to the longest path; at least one each."""
+    if not len(delays_ns):
+        return []
+    step_ns = max(float(np.median(delays_ns)) / _STEPS_A_DELAY, longest_ns / _MOST_STEPS, 1e-9)
     return [max(round(float(delay) / step_ns), 1) for delay in delays_ns]
 
 
-def _longest(netlist: CellNetlist, delays: Sequence[int]) -> int:
+def path_steps(netlist: CellNetlist, delays: Sequence[int]) -> int:
+    """Steps of the longest path."""
     arrival = [0] * netlist.nets
     for placed, delay in zip(netlist.cells, delays, strict=True):
         latest = max(arrival[net] for net in placed.inputs)
         for _, net in placed.outputs:
             arrival[net] = latest + delay
-    return max(arrival)
-
-
-def _count(words: Words) -> int:
-    return int(np.bitwise_count(words).sum(dtype=np.int64))
+    return max(arrival, default=0)

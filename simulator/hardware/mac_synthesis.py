@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from simulator.foundation import UserError
-from simulator.hardware.candidates import Candidate, candidates_of, mapped_candidates
+from simulator.hardware.candidates import EFFORTS, Candidate, Effort, candidates_of, mapped_candidates
 from simulator.hardware.cell_library import CellLibrary
 from simulator.hardware.cell_netlists import CellNetlist
 from simulator.hardware.processing_element import mac_design
@@ -90,6 +90,7 @@ def synthesise(
     *,
     clock_mhz: float | None,
     must_meet: bool,
+    efforts: Sequence[Effort] = EFFORTS,
     tell: Callable[[str], None] = lambda _: None,
 ) -> MacSynthesis:
     """Map all candidates of a MAC, choose the smallest that meets the clock, and take its energy.
@@ -99,6 +100,7 @@ def synthesise(
         library: its cells.
         stimuli: what it switches on.
         clock_mhz: the clock to meet; None chooses the smallest candidate.
+        efforts: mappings to try; `small` alone is enough where no clock is to be met.
         must_meet: refuse a clock that no candidate meets; otherwise the fastest one is chosen.
         tell: is given a sentence about what comes next.
 
@@ -120,7 +122,7 @@ def synthesise(
 
     def implementations(clock: float | None) -> tuple[Implementation, ...]:
         logic_ns = None if clock is None else logic_time_ns(library, 1000.0 / clock)
-        candidates = candidates_of(design)
+        candidates = candidates_of(design, efforts)
         tell(f"mapping {len(candidates)} candidates onto cells")
         netlists = mapped_candidates(design, library, candidates, logic_ns)
         found = [

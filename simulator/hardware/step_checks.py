@@ -64,7 +64,7 @@ def expected_step(mac: Mac, stimuli: StepStimuli, seed: int) -> ExpectedStep:
     overflow = np.where(generator.integers(0, 4, count) == 0, generator.integers(-1, 2, count), 0)
     sums = mac.accumulate(stimuli.sums, stimuli.activations, stimuli.weights)
     raised = mac.step_flags(stimuli.sums, stimuli.activations, stimuli.weights)
-    later_overflow = np.where(overflow != 0, overflow, raised.overflow)
+    later_overflow = np.where(overflow, overflow, raised.overflow)
     inputs: dict[str, Numbers] = {
         "activation": mac.activation.register_patterns(stimuli.activations),
         "weight": mac.weight.register_patterns(stimuli.weights),

@@ -12,14 +12,15 @@ from simulator.foundation.defects import DefectError
 from simulator.hardware.cell_library import CellLibrary
 from simulator.hardware.cell_netlists import CellNetlist
 from simulator.hardware.gate_simulation import Words
-from simulator.hardware.glitch_simulation import delay_steps, glitch_toggles
+from simulator.hardware.glitch_simulation import delay_steps, glitch_toggles, path_steps
 from simulator.hardware.static_timing import Timing
 from simulator.hardware.switching_stimuli import SwitchingStimuli
 
 Toggles = npt.NDArray[np.int64]
 
-_GLITCH_STEPS: Final = 512
-"""Clock edges that are simulated with delays; all of a stimulus are evaluated without."""
+_GLITCH_BITS: Final = 1 << 19
+_GLITCH_EDGES: Final = 512
+"""Clock edges that are simulated with delays, fewer of long paths; all are evaluated without delays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,7 @@ def step_energy(
     per_toggle = _logic_energies(netlist, library, timing)
     toggles = settled_toggles(values, stimuli.mask())
     logic = float(toggles @ per_toggle) / stimuli.changes
-    part = stimuli.first(_GLITCH_STEPS)
-    glitches = _glitches(netlist, timing, part, per_toggle)
+    glitches = _glitches(netlist, timing, stimuli, per_toggle)
     by_port = {
         port: float(toggles[list(nets)].sum()) / stimuli.changes for port, nets in netlist.inputs.items()
     }
@@ -97,11 +97,12 @@ def _logic_energies(netlist: CellNetlist, library: CellLibrary, timing: Timing) 
 
 
 def _glitches(
-    netlist: CellNetlist, timing: Timing, part: SwitchingStimuli, per_toggle: npt.NDArray[np.float64]
+    netlist: CellNetlist, timing: Timing, stimuli: SwitchingStimuli, per_toggle: npt.NDArray[np.float64]
 ) -> float:
     """What nets toggle more with delays, in energy a cycle."""
-    before, mask = netlist.settle(part.ports), part.mask()
     delays = delay_steps(timing.delays_ns, timing.period_ns)
+    part = stimuli.first(max(min(_GLITCH_EDGES, _GLITCH_BITS // max(path_steps(netlist, delays), 1)), 2))
+    before, mask = netlist.settle(part.ports), part.mask()
     timed = glitch_toggles(netlist, before, next_patterns(before), mask, delays)
     return float((timed - settled_toggles(before, mask)) @ per_toggle) / max(part.changes, 1)
 

@@ -117,7 +117,7 @@ def _streams(mac: Mac, activations: Codes, weights: Codes, what: str, seed: int)
         raised = mac.step_flags(sums, a, w)
         sums = mac.accumulate(sums, a, w)
         infinite = infinite | raised.is_infinite
-        overflow = np.where(overflow != 0, overflow, raised.overflow)
+        overflow = np.where(overflow, overflow, raised.overflow)
         before.append(sum_words(mac, sums, infinite, overflow))
     words = np.stack(before, axis=1)
     ports = {

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.inference.block_layers import block_activations, block_second, block_sums
 from simulator.inference.direct import columns_of, depthwise_window
 from simulator.inference.layer_products import Product
 from simulator.inference.layer_sums import LayerSums, real_values
@@ -17,6 +18,7 @@ from simulator.inference.quantization import Encoded, LayerPlan, encode
 from simulator.numerics import Mac, multiply
 from simulator.numerics.accumulators.lost_sums import magnitudes
 from simulator.numerics.array_types import Tensor
+from simulator.numerics.block_scaled import BlockFormat
 from simulator.numerics.engines import depthwise, pointwise
 from simulator.numerics.engines.depthwise import real_convolution
 from simulator.numerics.engines.pointwise import real_products
@@ -153,6 +155,8 @@ def operands_of(product: Product, plan: LayerPlan, activations: Tensor, second: 
 
 def mac_product(product: Product, plan: LayerPlan, activations: Tensor, second: Tensor | None) -> MacOutput:
     """The layer through a MAC: codes, accumulators, and back to real values."""
+    if plan.mac.block_formats is not None:
+        return _block_product(product, plan, plan.mac.block_formats, activations, second)
     operands = operands_of(product, plan, activations, second)
     sums = (
         _depthwise(product, plan, operands)
@@ -163,6 +167,44 @@ def mac_product(product: Product, plan: LayerPlan, activations: Tensor, second: 
     if sums.layout == "ofmap":
         return MacOutput(operands, sums, values.reshape(product.output_shape(activations.shape)))
     return MacOutput(operands, sums, product.raise_output(values, activations.shape))
+
+
+def _block_product(
+    product: Product,
+    plan: LayerPlan,
+    formats: tuple[BlockFormat, BlockFormat],
+    activations: Tensor,
+    second: Tensor | None,
+) -> MacOutput:
+    """The layer through a block-scaled MAC: blocks along input channels, float32 sums."""
+    left = block_activations(product, formats[0], activations)
+    right = None if second is None else block_second(product, formats[1], second)
+    weights = plan.block_weights if right is None else right
+    assert weights is not None
+    codes = block_sums(plan.mac, left, weights)
+    lowered = plan.weight_codes if right is None else product.lower_second(right.codes, activations.shape)
+    assert lowered is not None
+    held = LayerSums(
+        codes,
+        "products",
+        len(codes),
+        ~np.isfinite(codes.view(np.float32)),
+        None,
+        "blocks",
+        "exact within blocks, then as the MAC rounds",
+    )
+    values = real_values(plan, held).astype(np.float32, copy=False)
+    zero = int(plan.mac.activation.encode(np.zeros(1))[0])
+    encoded = Encoded(left.codes, left.saturated, left.underflowed)
+    operands = Operands(
+        product,
+        plan.mac.activation,
+        zero,
+        lowered,
+        encoded,
+        None if right is None else Encoded(right.codes, right.saturated, right.underflowed),
+    )
+    return MacOutput(operands, held, product.raise_output(values, activations.shape))
 
 
 def _depthwise(product: Product, plan: LayerPlan, operands: Operands) -> LayerSums | None:

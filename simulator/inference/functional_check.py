@@ -49,6 +49,7 @@ class FunctionalCheck:
         if product.name in self.checked:
             return
         mac = self.plan.layers[product.name].mac
+        mac.require_no_blocks("the functional check")
         random = np.random.default_rng([_SEED, len(self.checked)])
         operands, sums = output.operands, output.accumulators
         self.checked[product.name] = {

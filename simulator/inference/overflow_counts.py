@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from simulator.foundation.messages import with_others
 from simulator.numerics import Mac
 from simulator.numerics.accumulators.lost_sums import largest_magnitude
@@ -32,6 +34,9 @@ class SumsOutside:
     def of_layer(cls, mac: Mac, output: MacOutput) -> SumsOutside:
         """Of one layer; its operands are lowered only where a bound on all of them excludes nothing."""
         operands, held = output.operands, output.sums.held
+        if mac.block_formats is not None:
+            lost = ~np.isfinite(mac.to_real(output.accumulators))
+            return cls(int(np.count_nonzero(lost)), lost.size)
         if isinstance(held, ExactSums):
             return cls(held.outside, output.sums.size)
         if _all_fit(mac, operands):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.inference.block_layers import BlockWeights
 from simulator.numerics import Mac
 from simulator.numerics.array_types import Codes
 from simulator.numerics.engines.shared_operand import SharedOperand
@@ -37,6 +38,7 @@ class LayerPlan:
         through_output: results are the codes that the MAC's own output rule gives, bias included, as in a
             circuit without a wider path; else they go on in float32.
         output_exponent: results are scaled by 2**output_exponent while they are codes.
+        block_weights: the weights of a block-scaled MAC, whose element codes are `weight_codes`; else None.
     """
 
     mac: Mac
@@ -47,6 +49,7 @@ class LayerPlan:
     migration: NDArray[np.float32] | None = None
     through_output: bool = False
     output_exponent: int = 0
+    block_weights: BlockWeights | None = None
     shared: dict[str, SharedOperand] = field(init=False, default_factory=dict, compare=False, repr=False)
     """The weights by their layout, with what engines made of them for earlier images."""
 

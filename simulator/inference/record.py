@@ -44,6 +44,8 @@ def record_trace(
     Raises:
         UserError: images that do not fit, or a folder that cannot be written.
     """
+    for layer in plan.layers.values():
+        layer.mac.require_no_blocks("a trace")
     stepped = next((product.name for product in model.products if product.steps is not None), None)
     if stepped is not None:
         raise UserError(

@@ -28,6 +28,7 @@ from simulator.inference.policies import (
     get_policy,
     needed_extent,
     needs_calibration,
+    require_suited,
     unsuited,
 )
 from simulator.inference.policies.mixed import smallest_widths
@@ -142,6 +143,8 @@ def plan_network(
     require_shape(data, model.input_shape, network=model.name)
     macs = _macs(model, mac, layer_macs or {})
     policies = _policies(model, macs, policy)
+    for name, each in policies.items():
+        require_suited(each, macs[name])
     searching = [policy for policy in policies.values() if policy.search]
     if searching:
         if layer_macs or len(set(policies.values())) > 1:

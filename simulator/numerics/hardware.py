@@ -21,11 +21,12 @@ Composition = Literal["fixed", "float"]
 
 @dataclass(frozen=True, slots=True)
 class PartCount:
-    """How many of a part, and what they do."""
+    """How many of a part, and what they do; `uses` is in how many of a PE's MACs they work, at most 1."""
 
     part: str
     count: float
     what: str
+    uses: float = 1.0
 
 
 Parts = tuple[PartCount, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -14,6 +15,7 @@ from simulator.foundation import UserError
 from simulator.numerics import output_rules as outputs
 from simulator.numerics.accumulators import Accumulator, StepFlags
 from simulator.numerics.array_types import Accumulators, Codes, Integers, Reals
+from simulator.numerics.block_scaled import BlockFormat
 from simulator.numerics.formats import Format, as_codes, get_format
 from simulator.numerics.mac_config import mapping_spec, named_spec
 from simulator.numerics.mac_spec import MacSpec
@@ -92,7 +94,34 @@ class Mac:
     @cached_property
     def pair(self) -> OperandPair:
         """Both formats and the product rule, as accumulators take them."""
-        return OperandPair(self.activation, self.weight, self.spec.product)
+        return OperandPair(self.activation, self.weight, self.spec.product, self.spec.blocks)
+
+    @cached_property
+    def block_formats(self) -> tuple[BlockFormat, BlockFormat] | None:
+        """The block-scaled formats of activations and weights; None where codes have no block scales."""
+        blocks = self.spec.blocks
+        if blocks is None:
+            return None
+        return blocks.format_of(self.spec.activation), blocks.format_of(self.spec.weight)
+
+    @property
+    def stored_bits(self) -> tuple[int | Fraction, int | Fraction]:
+        """Bits of a stored activation and weight, each with its share of a block's scale."""
+        bits = (self.activation.bits, self.weight.bits)
+        if self.block_formats is None:
+            return bits
+        shares = (Fraction(fmt.scale_format.bits, fmt.block) for fmt in self.block_formats)
+        activation, weight = (width + share for width, share in zip(bits, shares, strict=True))
+        return activation, weight
+
+    def require_no_blocks(self, what: str) -> None:
+        """Refuse what does not know block scales, in words. Raises UserError if the MAC has them."""
+        if self.spec.blocks is not None:
+            raise UserError(
+                f"{what} does not know block scales",
+                source=f"MAC {self.name!r}",
+                allowed="a MAC without block scales",
+            )
 
     @property
     def accumulator(self) -> Accumulator:

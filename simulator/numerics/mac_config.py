@@ -12,7 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from simulator.foundation import UserError
 from simulator.foundation.documents import load_yaml, validate
-from simulator.numerics.accumulators import AnyAccumulatorSection, FixedAccumulatorConfig
+from simulator.numerics.accumulators import (
+    AnyAccumulatorSection,
+    BlockAccumulatorConfig,
+    FixedAccumulatorConfig,
+)
+from simulator.numerics.accumulators.section import AccumulatorSection
+from simulator.numerics.block_scaled import ScaleRule, block_format_names, get_block_format
+from simulator.numerics.block_scaled.block_scaling import BlockScaling
+from simulator.numerics.block_scaled.scale_format import POWER_OF_TWO, get_scale_format
 from simulator.numerics.formats import located_format
 from simulator.numerics.mac_spec import DEFAULT_REDUCTION_LENGTH, MacPrice, MacSpec, OutputRule
 from simulator.numerics.product_rules import OperandPair, ProductRule
@@ -32,18 +40,42 @@ class MacPriceConfig(_Section):
     area: str | None = Field(None, min_length=1, description="Variant or `composed`.")
 
 
+class BlockScalingConfig(_Section):
+    """Block scales of both operands of a MAC, whose formats are then those of elements."""
+
+    scale: str = Field(POWER_OF_TWO, description="`e8m0`, or a float with NaN: `e4m3fn`, `fp16`, `bf16`.")
+    block: int = Field(32, ge=1, le=1 << 16, description="Elements along input channels that share a scale.")
+    rule: ScaleRule | None = Field(
+        None,
+        description="`floor` (default), `ceil`, `even`, `rceil` for `e8m0`; `nearest` for float scales.",
+    )
+    tensor_scale: bool = Field(default=False, description="A float32 scale for each tensor as well.")
+    full_range: bool = Field(
+        default=False, description="Two's complement elements use their lowest code (-128 of 8 bits)."
+    )
+
+    def build(self) -> BlockScaling:
+        """The scaling, its rule the usual one where it is left out. Raises UserError: unknown formats."""
+        usual: ScaleRule = "floor" if get_scale_format(self.scale).spec == POWER_OF_TWO else "nearest"
+        return BlockScaling(self.scale, self.block, self.rule or usual, self.tensor_scale, self.full_range)
+
+
 class MacConfig(_Section):
     """A multiply-accumulate unit as an architecture file writes it."""
 
-    activation: str = Field(description="Number format of activations.")
-    weight: str = Field(description="Number format of weights.")
+    activation: str = Field(description="Number format of activations, or a block-scaled one (`mxfp4`).")
+    weight: str = Field(description="Number format of weights, or a block-scaled one.")
+    blocks: BlockScalingConfig | None = Field(
+        None, description="Block scales of both operands, whose formats are those of elements."
+    )
     product: ProductRule | None = Field(
         None,
         description="`exact`, `log` or `fused`; left out: what accumulator and formats suggest.",
     )
     accumulator: Annotated[AnyAccumulatorSection, Field(discriminator="kind")] = Field(
         FixedAccumulatorConfig(),
-        description="`kind: fixed` with bits, lsb, overflow; `kind: float` or `truncated` with format.",
+        description="`kind: fixed` with bits, lsb, overflow; `kind: float` or `truncated` with format; "
+        "`kind: blocks` with sum.",
     )
     output: OutputRule = Field(
         "nearest",
@@ -119,25 +151,74 @@ def mapping_spec(document: Mapping[str, Any], *, name: str = "") -> MacSpec:
     """
     source = f"MAC {name!r}" if name else "MAC"
     config = validate(MacConfig, dict(document), source=source)
-    activation = located_format(config.activation, source, "activation")
-    weight = located_format(config.weight, source, "weight")
-    product = config.product or config.accumulator.usual_product(activation, weight)
-    pair = OperandPair(activation, weight, product)
+    elements, blocks = _elements(config, source)
+    activation = located_format(elements[0], source, "activation")
+    weight = located_format(elements[1], source, "weight")
+    accumulator = _accumulator(config, blocks, source)
+    product = config.product or accumulator.usual_product(activation, weight)
+    pair = OperandPair(activation, weight, product, blocks)
     return MacSpec(
-        name=name or pair.specs,
+        name=name or f"{config.activation} x {config.weight}" if blocks else name or pair.specs,
         activation=activation.spec,
         weight=weight.spec,
         product=product,
-        accumulator=config.accumulator.build(pair, config.reduction_length, source),
+        accumulator=accumulator.build(pair, config.reduction_length, source),
         output=config.output,
         reduction_length=config.reduction_length,
         pipeline_depth=config.pipeline_depth,
         accumulation_interval=config.accumulation_interval,
         max_clock_mhz=config.max_clock_mhz,
         price=_price(config.price),
+        blocks=blocks,
         description=config.description,
         source=config.source,
     )
+
+
+def _elements(config: MacConfig, source: str) -> tuple[tuple[str, str], BlockScaling | None]:
+    """The specs of both operands' elements, and their block scales: those of `blocks`, or of the formats."""
+    specs = (config.activation, config.weight)
+    known = set(block_format_names())
+    if known.isdisjoint(specs):
+        return specs, None if config.blocks is None else config.blocks.build()
+    if config.blocks is not None or not known.issuperset(specs):
+        raise UserError(
+            "names block-scaled formats, which bring their scales, beside something else",
+            source=source,
+            location="activation",
+            value=f"{specs[0]} x {specs[1]}",
+            allowed="two block-scaled formats without `blocks`, or formats of elements with `blocks`",
+        )
+    formats = [get_block_format(spec) for spec in specs]
+    scalings = [BlockScaling.of(fmt) for fmt in formats]
+    if scalings[0] != scalings[1]:
+        raise UserError(
+            "is scaled otherwise than activations are",
+            source=source,
+            location="weight",
+            value=config.weight,
+            allowed=f"a format with {scalings[0].scale} scales over {scalings[0].block}",
+        )
+    return (formats[0].element, formats[1].element), scalings[0]
+
+
+def _accumulator(config: MacConfig, blocks: BlockScaling | None, source: str) -> AccumulatorSection:
+    """The accumulator's section; blocks have one of their own kind, also where it is left out."""
+    section = config.accumulator
+    if blocks is None:
+        return section
+    if "accumulator" not in config.model_fields_set:
+        return BlockAccumulatorConfig()
+    found = section.beside_blocks()
+    if found is None:
+        raise UserError(
+            "does not go with block scales",
+            source=source,
+            location="accumulator.kind",
+            value=section.kind,
+            allowed="blocks",
+        )
+    return found
 
 
 def read_spec(document: Mapping[str, Any]) -> MacSpec:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from simulator.numerics.accumulators import Accumulator
+from simulator.numerics.block_scaled.block_scaling import BlockScaling
 from simulator.numerics.product_rules import ProductRule
 
 OutputRule = Literal["nearest", "log", "posit"]
@@ -17,13 +18,17 @@ DEFAULT_REDUCTION_LENGTH = 4608
 COMPOSED = "composed"
 """The price of a MAC that is put together from the prices of parts, whatever rows the tables have."""
 
+BY_KIND = (COMPOSED, "synthesised")
+"""Prices that name a kind of price and no variant."""
+
 
 @dataclass(frozen=True, slots=True)
 class MacPrice:
     """Which rows of the price tables a MAC takes its energy and its area from.
 
-    Each is a variant's name, `composed` for a sum of parts, or None: the variant of the MAC's own name, or a
-    published one of the same formats, product and accumulator, else composed.
+    Each is a variant's name, `composed` for a sum of parts, `synthesised` for what `systolic rtl price` wrote
+    of these numerics, or None: the variant of the MAC's own name, or a published one of the same formats,
+    product and accumulator, else composed.
     """
 
     energy: str | None = None
@@ -44,7 +49,7 @@ class MacSpec:
     rounds the real value, `log` and `posit` are the converters of the published circuits.
     `pipeline_depth` is the cycles from operands to sum, `accumulation_interval` the cycles before the
     same PE can add again; `max_clock_mhz` is a limit that the MAC's author sets, None without one (rows of
-    price tables have limits of their own).
+    price tables have limits of their own). `blocks` are the block scales of both operands; None without.
     """
 
     name: str
@@ -58,10 +63,13 @@ class MacSpec:
     accumulation_interval: int = 1
     max_clock_mhz: float | None = None
     price: MacPrice = DEFAULT_PRICE
+    blocks: BlockScaling | None = None
     description: str = field(default="", compare=False)
     source: str = field(default="", compare=False)
 
     def document(self) -> dict[str, Any]:
         """The MAC as plain data, the accumulator's kind beside its fields; `read_spec` reads it back."""
         fields = asdict(self)
+        if self.blocks is None:
+            del fields["blocks"]
         return fields | {"accumulator": {"kind": self.accumulator.kind, **fields["accumulator"]}}

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.numerics.array_types import Booleans, Codes, Integers
+from simulator.numerics.block_scaled.block_scaling import BlockScaling
 from simulator.numerics.formats import Format
 from simulator.numerics.formats.log import LogBase
 from simulator.numerics.hardware import (
@@ -32,11 +33,12 @@ _EVERYTHING = 63
 
 @dataclass(frozen=True, slots=True)
 class OperandPair:
-    """The formats of a MAC's operands, and the rule by which they multiply."""
+    """The formats of a MAC's operands, the rule by which they multiply, and their block scales if any."""
 
     activation: Format
     weight: Format
     product: ProductRule
+    blocks: BlockScaling | None = None
 
     @property
     def specs(self) -> str:

@@ -56,10 +56,12 @@ def quantized(
         layers: qualified names of the layers to swap; None: all.
 
     Raises:
-        UserError: an unknown MAC, policy or layer, a policy that cannot be trained through, a module that is
-            fake-quantized already or cannot be copied, or weights that are not finite.
+        UserError: an unknown MAC, policy or layer, a MAC with block scales, a policy that cannot be trained
+            through, a module that is fake-quantized already or cannot be copied, or weights that are not
+            finite.
     """
     chosen = get_mac(mac)
+    chosen.require_no_blocks("a fake-quantized module")
     how = _trainable(get_policy(default_policy(chosen) if policy is None else policy))
     made = _copied(bare_module(module))
     found = {

@@ -62,6 +62,7 @@ def plan_with_scales(
     if mac is None and len(names) > 1:
         raise UserError("scales are of several MACs", location="mac", value=sorted(names))
     chosen = get_mac(next(iter(names)) if mac is None else mac)
+    chosen.require_no_blocks("a plan of trained scales")
     others = [name for name, key in known.items() if key is None]
     layers: dict[str, LayerPlan] = {}
     choices: dict[str, Any] = {}

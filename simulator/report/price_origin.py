@@ -18,7 +18,7 @@ LEGEND: dict[Standing, str] = {
     "published": "price printed in the source, or arithmetic on printed prices",
     "own": "price of your own tables",
     "model": "price from a modelling tool, or a constant that a tool ships",
-    "estimate": "price composed from parts, or scaled from other conditions",
+    "estimate": "price composed from parts or synthesised, or scaled from other conditions",
 }
 
 _STANDING: dict[str, Standing] = {
@@ -28,6 +28,7 @@ _STANDING: dict[str, Standing] = {
     "model": "model",
     "tool_default": "model",
     "ratio": "estimate",
+    "synthesised": "estimate",
     "composed": "estimate",
 }
 _WORST_LAST: tuple[Standing, ...] = ("published", "own", "model", "estimate")
@@ -67,7 +68,7 @@ def mac_is_estimated(result: Result) -> bool:
     )
 
 
-MAC_LEGEND = "MAC without a published price: composed from parts, or scaled"
+MAC_LEGEND = "MAC without a published price: composed from parts, synthesised, or scaled"
 """What the mark of an estimate means on a variant's name."""
 
 

@@ -8,10 +8,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.inference.block_layers import BlockWeights
 from simulator.inference.quantization import LayerPlan, NetworkPlan
 from simulator.numerics import Mac, get_mac
 from simulator.numerics.mac_config import read_spec
 from simulator.spread_inference.array_document import ArraySection, Real, Section, read_document
+
+
+class BlockSection(Section):
+    """Weights in a block-scaled format; arrays as `BlockWeights` has them."""
+
+    elements: ArraySection
+    scales: ArraySection
+    tensor_scale: Real
 
 
 class LayerSection(Section):
@@ -25,6 +34,7 @@ class LayerSection(Section):
     migration: ArraySection | None
     through_output: bool
     output_exponent: int
+    block_weights: BlockSection | None = None
 
 
 class PlanDocument(Section):
@@ -73,6 +83,7 @@ def _section(layer: LayerPlan, macs: Mapping[Mac, int]) -> LayerSection:
         migration=_kept(layer.migration),
         through_output=layer.through_output,
         output_exponent=layer.output_exponent,
+        block_weights=None if layer.block_weights is None else _block_section(layer.block_weights),
     )
 
 
@@ -87,7 +98,20 @@ def _layer(section: LayerSection, macs: list[Mac]) -> LayerPlan:
         _read(section.migration),
         section.through_output,
         section.output_exponent,
+        None if section.block_weights is None else _block_weights(section.block_weights),
     )
+
+
+def _block_section(weights: BlockWeights) -> BlockSection:
+    return BlockSection(
+        elements=ArraySection.of(weights.elements),
+        scales=ArraySection.of(weights.scales),
+        tensor_scale=float(weights.tensor_scale),
+    )
+
+
+def _block_weights(section: BlockSection) -> BlockWeights:
+    return BlockWeights(section.elements.array(), section.scales.array(), np.float32(section.tensor_scale))
 
 
 def _kept(array: NDArray[Any] | None) -> ArraySection | None:

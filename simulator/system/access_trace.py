@@ -59,7 +59,8 @@ def layer_accesses(run: LayerRun) -> Iterator[LayerAccesses]:
     """Every access of one layer in order of time; cycles count from the beginning of the network.
 
     Raises:
-        UserError: the layer ran under `timing: scalesim`, which has no machine, or has too many steps.
+        UserError: the layer ran under `timing: scalesim`, which has no machine, has too many steps, or has
+            operands with block scales.
         DefectError: one lies outside of the layer's cycles, or all are not the bytes that it counted.
     """
     require_steps([run])

@@ -17,7 +17,7 @@ from simulator.operands import OPERANDS, Operand
 from simulator.system.accesses import Accesses, Kind, WholeBytes
 from simulator.system.addresses import Addresses, OfmapPlace
 from simulator.system.folds import Fold, Vectors, folds_of
-from simulator.system.footprint import Integers
+from simulator.system.footprint import Integers, whole_bits
 from simulator.system.layer_work import LayerWork
 from simulator.system.ports import Edges
 from simulator.system.run_network import LayerRun
@@ -57,7 +57,7 @@ def _operands(run: LayerRun, addresses: Addresses, operand: Literal["ifmap", "fi
     """The operand vectors of every fold cut into macro words, as many in a cycle as the ports move."""
     array = run.played.work.array
     port = buffer_port(array.edges, operand)
-    bits = array.edges.ifmap_bits if operand == "ifmap" else array.edges.filter_bits
+    bits = whole_bits(array.edges.ifmap_bits if operand == "ifmap" else array.edges.filter_bits)
     useful, moved = WholeBytes(), WholeBytes()
     number = OPERANDS.index(operand)
     for fold in folds_of(run):
@@ -89,7 +89,7 @@ def _sums(
 ) -> Iterator[Accesses]:
     """Vectors of partial sums, where the tile's sums lie in the order in which they leave the array."""
     edges = run.played.work.array.edges
-    port, bits = buffer_port(edges, "ofmap"), edges.sum_bits
+    port, bits = buffer_port(edges, "ofmap"), whole_bits(edges.sum_bits)
     useful, moved = WholeBytes(), WholeBytes()
     for fold in folds_of(run):
         vectors = vectors_of(fold)
@@ -140,7 +140,7 @@ class _Leaving:
 def _stored(work: LayerWork) -> _Leaving:
     array = work.array
     return _Leaving(
-        bits=array.edges.result_bits,
+        bits=whole_bits(array.edges.result_bits),
         whole=bool(array.whole_results),
         counted=work.stored_results,
         later=work.output_latency,
@@ -152,7 +152,7 @@ def _stored(work: LayerWork) -> _Leaving:
 def _residuals(work: LayerWork) -> _Leaving:
     array = work.array
     return _Leaving(
-        bits=array.edges.residual_bits,
+        bits=whole_bits(array.edges.residual_bits),
         whole=bool(array.whole_residuals),
         counted=work.added_results,
         later=0,

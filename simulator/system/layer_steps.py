@@ -16,6 +16,7 @@ import numpy as np
 from simulator.foundation import UserError
 from simulator.operands import FILTER, IFMAP, OFMAP, Operand
 from simulator.system.chosen_tiling import Tiling
+from simulator.system.footprint import packed_bytes
 from simulator.system.layer_work import LayerWork, result_share
 from simulator.system.nest import (
     COLUMN,
@@ -184,7 +185,7 @@ class _Lowering:
             tile = visits[begin].tile
             starts, ends = tile.starts, visits[end].tile.ends
             results = tile.m * tile.n * tile.groups
-            sums = -(-results * edges.sum_bits // 8)
+            sums = packed_bytes(results, edges.sum_bits)
             incoming = 0 if starts else sums
             if ends and work.added_results:
                 incoming += int(result_share(total, results, work.added_results, edges.residual_bits))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from simulator.numerics.engines.compiled import helper, kernel
 from simulator.system.geometry import Geometry
 from simulator.system.nest import Memory
+from simulator.system.ports import ceil_div
 from simulator.system.tile_work import COSTS, Array
 
 
@@ -81,7 +82,7 @@ def _share(part: int, counted: int, total: int) -> int:
 
 
 @kernel
-def result_share(total: int, results: int, counted: int, bits: int) -> int:
+def result_share(total: int, results: int, counted: int, bits: float) -> int:
     """Bytes that a tile's `results` of all `total` take when only `counted` of all are."""
     elements = results if counted == total else _share(results, counted, total)
-    return (elements * bits + 7) // 8
+    return ceil_div(elements * bits, 8)

@@ -16,7 +16,8 @@ class MacTraits:
     """Widths in bits, pipeline in cycles; a clock beyond the MAC's own changes no cycles, only its price.
 
     `activation` is the activation format's name, which MACs that share rows must have in common;
-    `depends_on_order` whether the order of a sum can change its bits.
+    `depends_on_order` whether the order of a sum can change its bits; `block` the elements that share a
+    scale, 0 without scales.
     """
 
     name: str
@@ -25,6 +26,7 @@ class MacTraits:
     pipeline_depth: int = 1
     accumulation_interval: int = 1
     depends_on_order: bool = False
+    block: int = 0
 
 
 TraitsOf = Callable[[MacChoice], MacTraits]
@@ -38,11 +40,12 @@ def configured_traits(arch: ArchConfig) -> TraitsOf:
         mac = get_mac(choice, custom=arch.macs)
         return MacTraits(
             name=mac.name,
-            bits=StorageBits(mac.activation.bits, mac.weight.bits, mac.accumulator_bits),
+            bits=StorageBits(*mac.stored_bits, mac.accumulator_bits),
             activation=mac.spec.activation,
             pipeline_depth=mac.spec.pipeline_depth,
             accumulation_interval=mac.spec.accumulation_interval,
             depends_on_order=mac.accumulator.depends_on_order,
+            block=0 if mac.spec.blocks is None else mac.spec.blocks.block,
         )
 
     return traits_of
@@ -55,7 +58,7 @@ def merged_traits(macs: Sequence[MacTraits]) -> MacTraits:
         UserError: activation formats of different width, which cannot pass through the same row.
     """
     for mac in macs:
-        if mac.activation != macs[0].activation:
+        if (mac.activation, mac.block) != (macs[0].activation, macs[0].block):
             raise UserError(
                 f"blocks share their activations, and {macs[0].name!r} takes {macs[0].activation}",
                 location="array.column_blocks",
@@ -73,4 +76,5 @@ def merged_traits(macs: Sequence[MacTraits]) -> MacTraits:
         pipeline_depth=max(mac.pipeline_depth for mac in macs),
         accumulation_interval=max(mac.accumulation_interval for mac in macs),
         depends_on_order=any(mac.depends_on_order for mac in macs),
+        block=macs[0].block,
     )

@@ -18,6 +18,7 @@ from simulator.numerics.engines.compiled import helper, kernel
 from simulator.operands import FILTER, IFMAP
 from simulator.system.footprint import Integers
 from simulator.system.geometry import Geometry, block_elements
+from simulator.system.ports import ceil_div
 from simulator.system.tile_work import Tile
 
 GROUP, IMAGE, ROW, COLUMN, CHANNEL, REDUCTION = range(6)
@@ -167,7 +168,7 @@ def tile_at(g: Geometry, b: Blocking, counts: Integers, at: Integers) -> Tile:
 
 
 @kernel
-def ifmap_bytes_at(g: Geometry, b: Blocking, bits: int, at: Integers) -> int:
+def ifmap_bytes_at(g: Geometry, b: Blocking, bits: float, at: Integers) -> int:
     """Bytes of the ifmap tile at some indices."""
     row, column = at[ROW] * b.rows, at[COLUMN] * b.columns
     first = 0 if b.whole_k == IFMAP else at[REDUCTION] * b.k
@@ -182,15 +183,15 @@ def ifmap_bytes_at(g: Geometry, b: Blocking, bits: int, at: Integers) -> int:
         stop,
     )
     elements *= _length(g.images, b.images, at[IMAGE]) * groups_at(g, b, at)
-    return (elements * bits + 7) // 8
+    return ceil_div(elements * bits, 8)
 
 
 @kernel
-def filter_bytes_at(g: Geometry, b: Blocking, bits: int, at: Integers) -> int:
+def filter_bytes_at(g: Geometry, b: Blocking, bits: float, at: Integers) -> int:
     """Bytes of the filter tile at some indices."""
     reduction = g.k if b.whole_k == FILTER else _length(g.k, b.k, at[REDUCTION])
     elements = reduction * _length(g.n, b.n, at[CHANNEL]) * groups_at(g, b, at)
-    return (elements * bits + 7) // 8
+    return ceil_div(elements * bits, 8)
 
 
 @helper

@@ -56,6 +56,7 @@ from simulator.system.nest_state import (
     advance,
     comes_first,
 )
+from simulator.system.ports import ceil_div
 
 
 @helper
@@ -78,7 +79,7 @@ def incoming_bytes(work: LayerWork, loops: Loops, at: Integers) -> int:
     results = _results_at(work, loops.b, at)
     size = 0
     if loops.turns[OFMAP, REDUCTION] and at[REDUCTION] > 0:
-        size += (results * work.array.edges.sum_bits + 7) // 8
+        size += ceil_div(results * work.array.edges.sum_bits, 8)
     if work.added_results and ends_here(loops, at):
         size += result_share(
             all_results(work.geometry), results, work.added_results, work.array.edges.residual_bits
@@ -91,7 +92,7 @@ def outgoing_bytes(work: LayerWork, loops: Loops, at: Integers) -> int:
     """Bytes that leave when a visit of an ofmap tile ends: results, or partial sums."""
     results = _results_at(work, loops.b, at)
     if not ends_here(loops, at):
-        return (results * work.array.edges.sum_bits + 7) // 8
+        return ceil_div(results * work.array.edges.sum_bits, 8)
     return result_share(
         all_results(work.geometry), results, work.stored_results, work.array.edges.result_bits
     )

@@ -12,7 +12,7 @@ from simulator.arch import ArchConfig
 from simulator.dataflow import AXES, DATAFLOWS, DataflowName, OperandClass
 from simulator.numerics.engines.compiled import kernel
 from simulator.operands import FILTER, IFMAP, OFMAP, OPERANDS
-from simulator.system.footprint import StorageBits
+from simulator.system.footprint import StorageBits, bits_in_float
 
 
 class Side(NamedTuple):
@@ -23,7 +23,7 @@ class Side(NamedTuple):
     """
 
     operand: int
-    bits: int
+    bits: float
     outer: int
     inner: int
 
@@ -37,7 +37,8 @@ class Edges(NamedTuple):
 
     left, top: the operands that enter at the left and at the top of the upright array.
     ifmap_bits, filter_bits, sum_bits, result_bits: stored bits of an activation, a weight, a partial sum and
-    a result; residual_bits: of the other operand of a residual addition (0: none).
+    a result; residual_bits: of the other operand of a residual addition (0: none). All are whole numbers, or
+    all float64, where elements have shares of a block's scale.
     word, ports, macro: of the memory of each operand, bits of one access, accesses in a cycle, bits of the
     macro words inside. Memories have a bank for each half, so transfers do not compete.
     turns: operands with the same number take turns at the ports.
@@ -46,11 +47,11 @@ class Edges(NamedTuple):
 
     left: Side
     top: Side
-    ifmap_bits: int
-    filter_bits: int
-    sum_bits: int
-    result_bits: int
-    residual_bits: int
+    ifmap_bits: float
+    filter_bits: float
+    sum_bits: float
+    result_bits: float
+    residual_bits: float
     word: PerOperand
     ports: PerOperand
     macro: PerOperand
@@ -73,20 +74,22 @@ def edges_of(arch: ArchConfig, bits: StorageBits, dataflow: DataflowName) -> Edg
     memories = [arch.sram.of(operand) for operand in OPERANDS]
     numbers = {memory.name: number for number, memory in enumerate(memories) if memory.shares_ports}
 
+    numbers_of = int if bits.is_whole else bits_in_float
+
     def side(entering: OperandClass) -> Side:
         number, width = widths[entering]
         outer, inner = (AXES.index(axis) for axis in flow.buffer_order(entering))
-        return Side(number, width, outer, inner)
+        return Side(number, numbers_of(width), outer, inner)
 
     left, top = flow.entering
     return Edges(
         left=side(left),
         top=side(top),
-        ifmap_bits=bits.activation,
-        filter_bits=bits.weight,
-        sum_bits=bits.accumulator,
-        result_bits=bits.result,
-        residual_bits=bits.residual,
+        ifmap_bits=numbers_of(bits.activation),
+        filter_bits=numbers_of(bits.weight),
+        sum_bits=numbers_of(bits.accumulator),
+        result_bits=numbers_of(bits.result),
+        residual_bits=numbers_of(bits.residual),
         word=per_operand(memory.config.word_bits for memory in memories),
         ports=per_operand(memory.config.ports for memory in memories),
         macro=per_operand(memory.config.touched_bits for memory in memories),
@@ -102,19 +105,19 @@ def per_operand(numbers: Iterable[int]) -> PerOperand:
 
 
 @kernel
-def ceil_div(a: int, b: int) -> int:
-    """`a / b` rounded up, both not negative."""
-    return (a + b - 1) // b
+def ceil_div(a: float, b: int) -> int:
+    """`a / b` rounded up, both not negative; bits of block-scaled codes may be fractions."""
+    return int(-(-a // b))
 
 
 @kernel
-def port_cycles(e: Edges, operand: int, bits: int) -> int:
+def port_cycles(e: Edges, operand: int, bits: float) -> int:
     """Cycles in which the ports of an operand's memory move a vector of `bits` bits."""
     return ceil_div(ceil_div(bits, e.word[operand]), e.ports[operand])
 
 
 @kernel
-def port_cycles_of_two(e: Edges, one: int, one_bits: int, other: int, other_bits: int) -> int:
+def port_cycles_of_two(e: Edges, one: int, one_bits: float, other: int, other_bits: float) -> int:
     """Cycles for a vector of each of two operands: side by side, or in turns, in words of their own."""
     if e.turns[one] != e.turns[other]:
         return max(port_cycles(e, one, one_bits), port_cycles(e, other, other_bits))
@@ -192,6 +195,6 @@ def delay_of_stationary(pace: Pace, rows: int, streamed: int) -> Delay:
 
 
 @kernel
-def words_of(lanes: int, bits: int, macro_bits: int) -> int:
+def words_of(lanes: int, bits: float, macro_bits: int) -> int:
     """Macro words that one vector of `lanes` codes touches."""
     return ceil_div(lanes * bits, macro_bits)

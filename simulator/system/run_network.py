@@ -31,6 +31,7 @@ from simulator.system.stored_widths import stored_bits
 from simulator.system.tensor_lifetimes import Readers, Reuse, cheapest_reuse, may_stay, stored_results
 from simulator.system.tile_work import FOLDS, Array, laid
 from simulator.system.tiling_needs import Limits
+from simulator.system.whole_blocks import in_whole_blocks, padding_warning, require_whole_folds
 from simulator.workload.layer import Layer, Network
 
 if TYPE_CHECKING:
@@ -167,7 +168,10 @@ def simulate_network(
             progress(index + 1, len(network.layers), layer.name)
     if kept is not None:
         kept.save()
-    return MachineRun(network, tuple(runs))
+    padding = padding_warning(
+        (layer, macs[layer.name].together.block, macs[layer.name].together.name) for layer in network.layers
+    )
+    return MachineRun(network, tuple(runs), () if padding is None else (padding,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +201,8 @@ class _Player:
     ) -> None:
         self.arch, self.network, self.macs, self.prices, self.kept = arch, network, macs, prices, kept
         self.readers = Readers(network)
-        self.bits = stored_bits(network, {name: own.together.bits for name, own in macs.items()})
+        self.blocks = {name: own.together.block for name, own in macs.items()}
+        self.bits = stored_bits(network, {name: own.together.bits for name, own in macs.items()}, self.blocks)
         self.memory = memory_of(arch)
         self._known: dict[_LayerJob, PlayedLayer] = {}
 
@@ -251,7 +256,10 @@ class _Player:
     def _play(self, layer: Layer, job: _LayerJob) -> PlayedLayer:
         timing = ArrayTiming.of(self.arch.array, [block.mac for block in job.macs.blocks], job.dataflow)
         dealt = deal_channels(layer, job.macs.blocks)
-        padded = replace(layer, n=dealt.slots_per_group * layer.groups)
+        block, mac = job.macs.together.block, job.macs.together.name
+        array = self.arch.array
+        require_whole_folds(timing.flow, array.rows, array.columns, block, mac)
+        padded = in_whole_blocks(replace(layer, n=dealt.slots_per_group * layer.groups), block)
         work, limits = self._work(padded, job, timing), self._limits(job.reuse)
         tiling = self._tiled(layer, job, work, limits)
         work = in_image_order(work, turned=tiling.turned)
@@ -284,7 +292,14 @@ class _Player:
             from simulator.system.tiling import choose_tiling
 
             tiling = choose_tiling(
-                layer.name, work, limits, job.tiling, weights, memories=self.arch.sram, sums_in_order=in_order
+                layer.name,
+                work,
+                limits,
+                job.tiling,
+                weights,
+                memories=self.arch.sram,
+                sums_in_order=in_order,
+                block=job.macs.together.block,
             )
             if self.kept is not None:
                 self.kept.add(key, tiling)

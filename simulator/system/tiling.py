@@ -6,6 +6,8 @@ are played until none is better.
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from simulator.arch.config import TilingConfig
@@ -35,6 +37,7 @@ from simulator.system.tiling_candidates import (
 from simulator.system.tiling_needs import Limits, ifmap_sizes, output_bytes, slots_of
 from simulator.system.tiling_search import Search, too_many_steps
 from simulator.system.tiling_trials import MOST_OF_ONE, MOST_SEARCHED, Weights, best_of, play_candidates
+from simulator.system.whole_blocks import reductions_in_whole_blocks
 
 
 def choose_tiling(
@@ -46,6 +49,7 @@ def choose_tiling(
     *,
     memories: SramsConfig,
     sums_in_order: bool = False,
+    block: int = 0,
 ) -> Tiling:
     """The best tiling among those that the architecture file leaves open.
 
@@ -57,14 +61,17 @@ def choose_tiling(
         weights: prices of the machine's totals, for the objective `energy`.
         memories: the same memories, for messages.
         sums_in_order: whether the order of the reduction can change a result, so that taps come row by row.
+        block: elements along input channels that share a scale, which no tile cuts; 0 without scales.
 
     Raises:
         UserError: not even the smallest tile fits, or a fixed tile cannot work; names the memory; or the
             layer takes more steps that differ than are played.
     """
     searches: list[_Searched] = []
-    for turned in _image_orders(name, work.geometry, fixed, sums_in_order=sums_in_order):
-        searched = _Searched(name, work, limits, fixed, weights, turned=turned)
+    orders = _image_orders(name, work.geometry, fixed, sums_in_order=sums_in_order)
+    pieces = reductions_in_whole_blocks(name, work.geometry, fixed, block) if block else (fixed,)
+    for turned, sizes in product(orders, pieces):
+        searched = _Searched(name, work, limits, sizes, weights, turned=turned)
         if searched.search.run():
             searches.append(searched)
             if searched.search.leaves_nothing:

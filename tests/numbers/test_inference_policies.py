@@ -64,6 +64,7 @@ def codes_of(layer: LayerPlan) -> NDArray[np.unsignedinteger[Any]]:
 def test_policies_by_name() -> None:
     assert {name: (p.scaling, p.formats, p.through_output, p.search) for name, p in POLICIES.items()} == {
         "drop_in": ("none", "mac", True, False),
+        "blocks": ("none", "mac", False, False),
         "max": ("max", "mac", False, False),
         "percentile": ("percentile", "mac", False, False),
         "mse": ("mse", "mac", False, False),

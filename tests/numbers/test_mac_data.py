@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from simulator.foundation import UserError
 from simulator.foundation.documents import parse_yaml
 from simulator.numerics import FixedAccumulator, FloatAccumulator, get_mac, multiply, preset_names
+from simulator.numerics.accumulators import BlockAccumulator
+from simulator.numerics.block_scaled.block_scaling import BlockScaling
 from simulator.numerics.mac_config import read_spec
 from simulator.numerics.overflow_bounds import overflow_bound
 
@@ -33,10 +35,21 @@ PRESETS = {
     "bf16": ("bf16", "bf16", "fused", FloatAccumulator("fp32")),
     "fp32": ("fp32", "fp32", "fused", FloatAccumulator("fp32")),
 }
+MX, NV = BlockScaling("e8m0", 32, "floor"), BlockScaling("e4m3fn", 16, "nearest", tensor_scale=True)
+BLOCK_PRESETS = {
+    "mxfp8_e4m3": ("e4m3fn", MX),
+    "mxfp8_e5m2": ("e5m2ieee", MX),
+    "mxfp6_e3m2": ("e3m2", MX),
+    "mxfp6_e2m3": ("e2m3", MX),
+    "mxfp4": ("e2m1", MX),
+    "mxint8": ("fix8.6", MX),
+    "nvfp4": ("e2m1", NV),
+}
+"""Elements of both operands, and their block scales."""
 
 
 def test_the_presets_are_the_published_units() -> None:
-    assert set(preset_names()) == set(PRESETS)
+    assert set(preset_names()) == {*PRESETS, *BLOCK_PRESETS}
     for name, (activation, weight, product, accumulator) in PRESETS.items():
         spec = get_mac(name).spec
         assert (spec.activation, spec.weight, spec.product, spec.accumulator) == (
@@ -45,6 +58,12 @@ def test_the_presets_are_the_published_units() -> None:
             product,
             accumulator,
         )
+        assert spec.source
+        assert spec.description
+    for name, (element, blocks) in BLOCK_PRESETS.items():
+        spec = get_mac(name).spec
+        assert (spec.activation, spec.weight, spec.blocks) == (element, element, blocks)
+        assert spec.accumulator == BlockAccumulator("fused", 32, 4608)
         assert spec.source
         assert spec.description
 

@@ -58,7 +58,20 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "photos" / "labels.csv").write_text("\n".join(rows) + "\n")
     images = np.random.default_rng(1).random((8, 3, 8, 8)).astype(np.float32)
     np.savez(tmp_path / "images.npz", images=images, labels=np.arange(8) % 3)
+    operands = np.random.default_rng(2).integers(-128, 128, (2, 64, 64))
+    np.savez(tmp_path / "layer.npz", activations=operands[0], weights=operands[1])
+    save_cell_library(tmp_path / "my.lib")
     return tmp_path
+
+
+def save_cell_library(path: Path) -> None:
+    """The generic library as a user's own, where the extra that reads it is installed."""
+    if all(find_spec(package) for package in NEEDS["hardware.md"]):
+        from simulator.hardware.generic_library import generic_library
+        from simulator.hardware.liberty_writer import liberty_text
+
+        library = generic_library()
+        path.write_text(liberty_text(library, library.cells.values()), encoding="utf-8")
 
 
 def documented_file(page: str, name: str) -> str:
@@ -211,7 +224,7 @@ def cluster(page: Path) -> Iterator[str]:
         return
     from distributed import LocalCluster
 
-    settings = {"protocol": "tcp", "host": "127.0.0.1", "dashboard_address": None, "silence_logs": 50}
+    settings = {"protocol": "tcp", "host": "127.0.0.1", "dashboard_address": ":0", "silence_logs": 50}
     local = LocalCluster(n_workers=1, threads_per_worker=1, processes=False, **settings)  # type: ignore[no-untyped-call]
     with local:
         yield local.scheduler_address

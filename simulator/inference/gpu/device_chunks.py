@@ -47,6 +47,9 @@ class DeviceChunks:
     def refusal(self, images: Parts) -> str | None:
         """Why a network runs on the CPU after all; None where the device takes it."""
         model = self._model
+        blocked = [layer.mac.name for layer in self._plan.layers.values() if layer.mac.block_formats]
+        if blocked:
+            return f"the device does not know the block scales of {blocked[0]}"
         if isinstance(images, Inputs | InputBatches) or len(model.inputs) != 1:
             return "it has several inputs"
         if model.run_size is not None:

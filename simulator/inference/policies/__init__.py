@@ -9,7 +9,7 @@ from simulator.inference.policies.policy import (
     get_policy,
     is_policy,
 )
-from simulator.inference.policies.suitability import unsuited
+from simulator.inference.policies.suitability import require_suited, unsuited
 
 __all__ = [
     "OPTIONS",
@@ -21,6 +21,7 @@ __all__ = [
     "is_policy",
     "needed_extent",
     "needs_calibration",
+    "require_suited",
     "unsuited",
     "weight_scales",
 ]

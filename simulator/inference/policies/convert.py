@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.foundation import UserError
+from simulator.inference.block_layers import block_weights
 from simulator.inference.calibration import Extent, Observation, second_moments
 from simulator.inference.distributions.distribution import Distribution
 from simulator.inference.inputs import Feed
@@ -128,7 +129,7 @@ def _described(policies: Mapping[str, Policy], macs: Mapping[str, Mac]) -> str:
 def _layer(
     product: Product, policy: Policy, mac: Mac, seen: Observation | None
 ) -> tuple[LayerPlan, dict[str, Any]]:
-    if seen is None:
+    if seen is None or mac.block_formats is not None:
         return _dropped_in(product, policy, mac), {}
     operands = _operands(product, policy, seen)
     choice: dict[str, Any] = {}
@@ -151,6 +152,9 @@ def _layer(
 
 
 def _dropped_in(product: Product, policy: Policy, mac: Mac) -> LayerPlan:
+    if mac.block_formats is not None and product.weights is not None:
+        blocks = block_weights(product, mac.block_formats[1])
+        return LayerPlan(mac, weight_codes=blocks.codes, bias=product.bias, block_weights=blocks)
     codes = None if product.weights is None else to_codes(product.weights, mac.weight)
     return LayerPlan(mac, weight_codes=codes, bias=product.bias, through_output=policy.through_output)
 

@@ -20,6 +20,7 @@ class Policy:
     Attributes:
         name: as the user wrote it.
         scaling: no scales at all, or how scales follow from weights and calibration images.
+        blocks: blocks have the scales that the MAC's block-scaled formats give them.
         percentile: of magnitudes, where `scaling` is `percentile`.
         weight_scales: one scale for each output channel, or one for the tensor.
         power_of_two: scales are powers of two, which makes integers fixed point.
@@ -46,12 +47,14 @@ class Policy:
     last_exponent: int = 0
     search: bool = False
     loss: float = 1.0
+    blocks: bool = False
 
 
 POLICIES: dict[str, Policy] = {
     policy.name: policy
     for policy in (
         Policy("drop_in", through_output=True),
+        Policy("blocks", blocks=True),
         Policy("max", scaling="max"),
         Policy("percentile", scaling="percentile"),
         Policy("mse", scaling="mse"),
@@ -155,7 +158,12 @@ def _added() -> dict[str, Policy]:
 
 
 def default_policy(mac: Mac) -> str:
-    """`max` where a format says that it needs scales (integers, fixed point, minifloats), else `drop_in`."""
+    """`blocks` of a MAC with block scales; else `max` where a format says that it needs scales, or `drop_in`.
+
+    Integers, fixed point and minifloats need scales.
+    """
+    if mac.block_formats is not None:
+        return "blocks"
     needs_scales = mac.activation.calibration.needs_scales or mac.weight.calibration.needs_scales
     return "max" if needs_scales else "drop_in"
 

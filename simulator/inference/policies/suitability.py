@@ -2,8 +2,33 @@
 
 from __future__ import annotations
 
+from simulator.foundation import UserError
 from simulator.inference.policies.policy import Policy, default_policy
 from simulator.numerics import Mac
+
+
+def require_suited(policy: Policy, mac: Mac) -> None:
+    """Refuse policies that scale tensors for a MAC that scales blocks, and the other way round.
+
+    Raises:
+        UserError: the policy and the MAC do not go together.
+    """
+    has_blocks = mac.block_formats is not None
+    plain = policy.rounding == "nearest" and policy.migration is None
+    if has_blocks and not (policy.blocks and plain):
+        raise UserError(
+            f"MAC {mac.name!r} scales blocks, so that no other policy goes with it",
+            location="policy",
+            value=policy.name,
+            allowed="blocks, blocks+bias_correction",
+        )
+    if policy.blocks and not has_blocks:
+        raise UserError(
+            f"MAC {mac.name!r} has no block scales",
+            location="policy",
+            value=policy.name,
+            allowed=default_policy(mac),
+        )
 
 
 def unsuited(policy: Policy, mac: Mac) -> str | None:
@@ -13,7 +38,7 @@ def unsuited(policy: Policy, mac: Mac) -> str | None:
     holds the product of two such values; `mse` finds other scales for tapered formats, which are finest far
     below their largest value.
     """
-    if policy.search or policy.formats != "mac":
+    if policy.search or policy.formats != "mac" or mac.block_formats is not None:
         return None
     formats = (mac.activation, mac.weight)
     instead = f"the default for {mac.name} is {default_policy(mac)}"

@@ -7,12 +7,15 @@ registered by its section's place in `AnyAccumulatorSection` here.
 from typing import get_args
 
 from simulator.numerics.accumulators.accumulator import Accumulator, StepFlags, WorstSum
+from simulator.numerics.accumulators.blocks import BlockAccumulator, BlockAccumulatorConfig
 from simulator.numerics.accumulators.fixed import FixedAccumulator, OverflowRule
 from simulator.numerics.accumulators.fixed_config import FixedAccumulatorConfig
 from simulator.numerics.accumulators.floating import FloatAccumulator, FloatAccumulatorConfig
 from simulator.numerics.accumulators.truncated import TruncatedAccumulator, TruncatedAccumulatorConfig
 
-AnyAccumulatorSection = FixedAccumulatorConfig | FloatAccumulatorConfig | TruncatedAccumulatorConfig
+AnyAccumulatorSection = (
+    FixedAccumulatorConfig | FloatAccumulatorConfig | TruncatedAccumulatorConfig | BlockAccumulatorConfig
+)
 """What `accumulator` may be in an architecture file; `kind` tells which."""
 
 
@@ -24,6 +27,8 @@ def is_accumulator_identity(text: str) -> bool:
 __all__ = [
     "Accumulator",
     "AnyAccumulatorSection",
+    "BlockAccumulator",
+    "BlockAccumulatorConfig",
     "FixedAccumulator",
     "FixedAccumulatorConfig",
     "FloatAccumulator",

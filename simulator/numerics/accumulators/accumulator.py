@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from simulator.foundation import UserError
 from simulator.numerics.array_types import Accumulators, Booleans, Codes, Integers, Reals
+from simulator.numerics.block_scaled.sum_rules import SumRule
 from simulator.numerics.formats import Format
 from simulator.numerics.hardware import PeCircuit
 from simulator.numerics.product_rules import OperandPair, Products
@@ -98,6 +99,11 @@ class Accumulator(ABC):
     def remembers_overflow(self) -> bool:
         """Whether the direction of the first overflow is kept beside the sum, for the output."""
         return False
+
+    @property
+    def sum_rule(self) -> SumRule | None:
+        """How sums of blocks are rounded; None where single products are added."""
+        return None
 
     @property
     def carries_specials(self) -> bool:

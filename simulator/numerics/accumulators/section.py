@@ -20,6 +20,10 @@ class AccumulatorSection(BaseModel):
     def usual_product(self, activation: Format, weight: Format) -> ProductRule:
         """The product rule of operands that leave it out."""
 
+    def beside_blocks(self) -> AccumulatorSection | None:
+        """Itself where it goes with operands that have block scales; None where it does not."""
+        return None
+
     @classmethod
     @abstractmethod
     def reads(cls, identity: str) -> bool:

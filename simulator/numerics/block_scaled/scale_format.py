@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
@@ -28,6 +29,7 @@ class ScaleFormat(ABC):
     bits: int
     code_of_nan: int
     significand_bits: int
+    exponent_bits: int
 
     @property
     @abstractmethod
@@ -37,6 +39,18 @@ class ScaleFormat(ABC):
     def decode(self, codes: npt.ArrayLike) -> Reals:
         """Values of codes, float64."""
         return np.asarray(self.values[np.asarray(codes)])
+
+    @property
+    def exponent_span(self) -> int:
+        """Binades between the smallest and the largest scale."""
+        values = self.values[np.isfinite(self.values) & (self.values > 0)]
+        return int(np.frexp(values.max())[1] - np.frexp(values.min())[1])
+
+    @property
+    def largest_integer(self) -> int:
+        """The largest scale in units of the smallest."""
+        values = self.values[np.isfinite(self.values) & (self.values > 0)]
+        return int(Fraction(float(values.max())) / Fraction(float(values.min())))
 
     def parts(self) -> tuple[Reals, npt.NDArray[np.int64]]:
         """Every code as an integer significand (float64, 0 for NaN) and the exponent of its lowest bit."""
@@ -56,6 +70,7 @@ class PowerOfTwoScale(ScaleFormat):
     bits: int = 8
     code_of_nan: int = _E8M0_NAN
     significand_bits: int = 1
+    exponent_bits: int = 8
 
     @property
     def values(self) -> Reals:
@@ -94,6 +109,11 @@ class FloatScale(ScaleFormat):
     def significand_bits(self) -> int:  # type: ignore[override]
         """Hidden bit included."""
         return self.fmt.significand_bits
+
+    @property
+    def exponent_bits(self) -> int:  # type: ignore[override]
+        """The exponent field."""
+        return self.fmt.exponent_bits
 
     @property
     def values(self) -> Reals:

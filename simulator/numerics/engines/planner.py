@@ -85,8 +85,9 @@ def checked_operands(mac: Mac, a_codes: npt.ArrayLike, w_codes: npt.ArrayLike) -
     """Codes [M, K] and [K, N] in their formats' dtypes.
 
     Raises:
-        UserError: shapes that do not match, or codes outside their formats.
+        UserError: shapes that do not match, codes outside their formats, or a MAC with block scales.
     """
+    mac.require_no_blocks("a product of codes alone, without their scales,")
     a, w = as_codes(mac.activation, a_codes), as_codes(mac.weight, w_codes)
     if a.ndim != 2 or w.ndim != 2 or a.shape[1] != w.shape[0]:
         raise UserError(
