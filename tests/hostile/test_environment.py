@@ -85,6 +85,15 @@ def test_settings_of_charts_change_no_chart(tmp_path: Path, result: Path) -> Non
     assert b"</svg>" in charts[0]
 
 
+def test_a_letter_that_the_font_of_charts_lacks_is_no_line_on_stderr(tmp_path: Path) -> None:
+    (tmp_path / "n.yaml").write_text(
+        "{name: n, source: written for this test, layers: [{name: \u5b57, fc: {k: 64, n: 10}}]}", "utf-8"
+    )
+    run_in(tmp_path, "simulate", "n.yaml", "--out", "r", "--quiet").must_succeed()
+    assert chart(tmp_path, tmp_path / "r").must_succeed().stderr == ""
+    assert "\u5b57" in (tmp_path / "plots" / "roofline.svg").read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "part"),
     [

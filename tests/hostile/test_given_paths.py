@@ -87,6 +87,8 @@ def content(folder: Path) -> dict[str, str]:
             " --voltage-v 1 --temperature-c 25 --clock-mhz 100",
             "--out: would overwrite table.yaml",
         ),
+        ("rtl synth int8 --liberty table.yaml --report table.yaml", "--report: would overwrite table.yaml"),
+        ("rtl price int8 --liberty table.yaml -o table.yaml", "--out: would overwrite table.yaml"),
         ("rtl emit int8 --arch soft.v -o .", "--out: would overwrite soft.v"),
     ],
 )
