@@ -72,6 +72,7 @@ def needs_valid_bits(mac: Mac) -> bool:
 
 def check_has_hardware(mac: Mac) -> None:
     """Refuse a MAC that no circuit is built for. Raises UserError, which names the part."""
+    mac.require_no_blocks("RTL")
     spec = mac.spec
     for field, value in (
         ("pipeline_depth", spec.pipeline_depth),

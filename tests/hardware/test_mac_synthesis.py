@@ -343,6 +343,7 @@ def test_a_mac_without_hardware_is_one_sentence(
     out = ("-o", tmp_path / "t.yaml") if command == "price" else ()
     done = run(capsys, "rtl", command, "slow", "--arch", arch, *out)
     done.must_refuse("pipeline_depth: MAC 'slow' has no hardware: pipelined PEs are not built (got 3)")
+    run(capsys, "rtl", command, "mxfp4", *out).must_refuse("MAC 'mxfp4': RTL does not know block scales")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["arch.yaml"]
 
 
