@@ -43,6 +43,9 @@ _UNCHANGED_BY_NODE: Final = {
 }
 """Units of whole memories that the equations say nothing about."""
 
+_KEPT_BY_CLOCK: Final = {"pJ": "energy per action", "um2": "area"}
+"""What a row gives, by its unit, and what no clock within the range changes."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Step:
@@ -106,9 +109,8 @@ class PriceScaling:
         steps: list[str] = []
         factor = self._node_and_voltage(row, steps)
         if conditions.scope == "logic" and conditions.clock_mhz != self.clock_mhz:
-            steps.append(
-                f"clock {conditions.clock_mhz:g} -> {self.clock_mhz:g} MHz: energy per action unchanged"
-            )
+            kept = _KEPT_BY_CLOCK.get(row.unit, "value")
+            steps.append(f"clock {conditions.clock_mhz:g} -> {self.clock_mhz:g} MHz: {kept} unchanged")
         return Price(row, factor, tuple(steps))
 
     def _conditions(self, row: PriceRow) -> list[_Condition]:

@@ -171,6 +171,11 @@ def test_the_clock_changes_no_price() -> None:
     assert priced(slow, row(scope="macro")).steps == (), "a memory states no clock"
 
 
+def test_a_step_of_the_clock_names_what_the_row_gives() -> None:
+    area = priced(at(clock_mhz=250), row("um2"))
+    assert area.steps == ("clock 500 -> 250 MHz: area unchanged",)
+
+
 @pytest.mark.parametrize(
     ("inside", "outside"),
     [

@@ -54,6 +54,18 @@ def test_a_narrow_page_says_what_a_wide_one_says(
         assert max(map(len, narrow.splitlines())) <= width
 
 
+@pytest.mark.parametrize(("said", "taken"), [("0", "80"), ("1", "20"), ("19", "20")])
+def test_widths_that_no_text_fits_are_not_taken(
+    said: str, taken: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A serial console says 0 columns; in fewer than 20 the terminal folds what was meant for 20."""
+    monkeypatch.setenv("COLUMNS", said)
+    text = run(capsys, "networks").must_succeed().stdout
+    monkeypatch.setenv("COLUMNS", taken)
+    assert text == run(capsys, "networks").must_succeed().stdout
+    assert "resnet50" in text
+
+
 def test_what_goes_through_the_mac_is_folded_at_words(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
