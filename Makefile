@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 TORCH := $(VENV)/.torch-installed
 ZOO := build/zoo
 
-.PHONY: bench demo test test-fast coverage mutants fuzz audit lint lock docs site accuracy zoo clean
+.PHONY: bench demo test test-all test-fast coverage mutants fuzz audit lint lock docs site accuracy zoo clean
 
 # Four formats on a trained network, then where the cycles and the energy of resnet50 go. Beside the first command two
 # processes compile what is needed, from either end.
@@ -21,14 +21,18 @@ demo: $(BASE)
 	$(BIN)/systolic simulate resnet50
 
 test: lint $(TORCH)
+	$(BIN)/python -m pytest -n 2 -m "not exhaustive"
+
+# More seeds and formats of what `make test` tries; for a release, and where code of their subject changes.
+test-all: lint $(TORCH)
 	$(BIN)/python -m pytest -n 2
 
 test-fast: lint $(TORCH)
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not exhaustive"
 
 # Which lines and branches of simulator/ the fast tests run; fails below the floor in pyproject.toml.
 coverage: $(TORCH)
-	$(BIN)/python -m pytest -n 2 -m "not slow" --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 -m "not slow and not exhaustive" --cov --cov-report=term
 
 # Try single-token mutants of modules against their own tests (docs/testing.md):
 # make mutants MODULES="simulator/array/fold.py" MUTANTS=30 SEED=2 JOBS=1

@@ -31,7 +31,7 @@ def test_every_register_of_an_array_is_that_of_the_grid(name: str, dataflow: str
     assert (found.differing, found.first) == (0, None)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("dataflow", ["os", "ws"])
 @pytest.mark.parametrize(
     "name", ["int8", "elma8", "elma16", "fp16", "posit8", "mixed8", "fp8", "fp8_fp16", "bf16", "fp32"]

@@ -101,7 +101,7 @@ def test_mutants_of_an_exact_sum_are_caught_or_no_change() -> None:
     assert caught + equivalent == 4
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("family", FAMILIES)
 def test_ten_mutants_of_each_family_are_caught_or_no_change(family: str) -> None:
     caught, equivalent = is_caught_or_equivalent(family, 3, 10)

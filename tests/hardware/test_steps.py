@@ -150,7 +150,7 @@ def check_random(seed: int) -> None:
             assert (each.differing, each.first) == (0, None), (unit.spec, each.what)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(12))
 def test_random_macs(seed: int) -> None:
     check_random(seed)
 
@@ -173,7 +173,7 @@ def test_accumulators_of_more_than_64_bits(overflow: str) -> None:
     assert (step.first, converter.first) == (None, None)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("first", range(100, 300, 20))
 def test_two_hundred_random_macs(first: int) -> None:
     for seed in range(first, first + 20):
