@@ -327,6 +327,14 @@ def test_a_batch_that_the_file_states_but_does_not_need_is_any_batch(tmp_path: P
     assert execute(model, real(7, 3, 8, 8), float32_product).shape == (7, 4, 6, 6)
 
 
+def test_a_batch_whose_double_no_file_can_state(tmp_path: Path) -> None:
+    """Whether the batch is fixed is seen from the graph for twice as many, which has 2**63."""
+    model = load_model(convolution(tmp_path, 2**62, 3, 8, 8))
+    assert model.run_size == 2**62
+    with pytest.raises(UserError, match="takes 4,611,686,018,427,387,904 inferences at once"):
+        execute(model, real(2, 3, 8, 8), float32_product)
+
+
 def test_a_last_part_that_is_not_full(tmp_path: Path) -> None:
     nodes = [node("Reshape", "x target", "r"), node("MatMul", "r v", "p"), node("Reshape", "p back")]
     weights = {"target": integers(2, 192), "v": real(192, 5), "back": integers(2, 5)}

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from simulator.foundation import UserError
 from simulator.workload.onnx.evaluate import proto_of
 from simulator.workload.onnx.file import element_dtype
 from simulator.workload.onnx.graph import Constant, Node, Shape
 
+_LARGEST_SIZE = 2**63 - 1
 _MOST_VALUES = 1024
 """Constants longer than this are weights, never sizes."""
 _VALUES_ARE_SIZES = frozenset({"Resize", "Upsample", "Range", "OneHot"})
@@ -58,9 +60,15 @@ def known(proto: Any) -> tuple[Shape | None, np.dtype[Any] | None]:
 
 
 def tensor_type(dtype: np.dtype[Any] | None, shape: Shape) -> Any:
-    """The protobuf type of a tensor; None is taken for float32."""
+    """The protobuf type of a tensor; None is taken for float32.
+
+    Raises:
+        UserError: a size that no ONNX file can state.
+    """
     from onnx import TensorProto, helper
 
+    if max(shape, default=0) > _LARGEST_SIZE:
+        raise UserError("is too large for a dimension of a tensor", value=max(shape), allowed="up to 2^63 - 1")
     element = TensorProto.FLOAT if dtype is None else helper.np_dtype_to_tensor_dtype(dtype)
     return helper.make_tensor_type_proto(element, shape)
 
