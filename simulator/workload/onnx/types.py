@@ -68,7 +68,9 @@ def tensor_type(dtype: np.dtype[Any] | None, shape: Shape) -> Any:
     from onnx import TensorProto, helper
 
     if max(shape, default=0) > _LARGEST_SIZE:
-        raise UserError("is too large for a dimension of a tensor", value=max(shape), allowed="up to 2^63 - 1")
+        raise UserError(
+            "is too large for a dimension of a tensor", value=max(shape), allowed="up to 2^63 - 1"
+        )
     element = TensorProto.FLOAT if dtype is None else helper.np_dtype_to_tensor_dtype(dtype)
     return helper.make_tensor_type_proto(element, shape)
 
