@@ -188,7 +188,7 @@ def _block_product(
         codes,
         "products",
         len(codes),
-        ~np.isfinite(codes.view(np.float32)),
+        None,
         None,
         "blocks",
         "exact within blocks, then as the MAC rounds",

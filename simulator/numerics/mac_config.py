@@ -128,6 +128,13 @@ def named_spec(choice: str, custom: Mapping[str, Mapping[str, Any]]) -> MacSpec:
         return mapping_spec(_presets()[choice], name=choice)
     if pair := _PAIR.fullmatch(choice):
         return mapping_spec(pair.groupdict(), name="")
+    if choice in block_format_names():
+        raise UserError(
+            "is a block-scaled format, and a MAC multiplies two",
+            location="MAC",
+            value=choice,
+            allowed=f"'{choice} x {choice}'",
+        )
     raise UserError(
         "unknown MAC",
         value=choice,
@@ -154,6 +161,8 @@ def mapping_spec(document: Mapping[str, Any], *, name: str = "") -> MacSpec:
     elements, blocks = _elements(config, source)
     activation = located_format(elements[0], source, "activation")
     weight = located_format(elements[1], source, "weight")
+    if blocks is not None:
+        _require_scalable(blocks, dict(zip(("activation", "weight"), elements, strict=True)), source)
     accumulator = _accumulator(config, blocks, source)
     product = config.product or accumulator.usual_product(activation, weight)
     pair = OperandPair(activation, weight, product, blocks)
@@ -180,7 +189,7 @@ def _elements(config: MacConfig, source: str) -> tuple[tuple[str, str], BlockSca
     specs = (config.activation, config.weight)
     known = set(block_format_names())
     if known.isdisjoint(specs):
-        return specs, None if config.blocks is None else config.blocks.build()
+        return specs, None if config.blocks is None else _block_scaling(config.blocks, source)
     if config.blocks is not None or not known.issuperset(specs):
         raise UserError(
             "names block-scaled formats, which bring their scales, beside something else",
@@ -200,6 +209,27 @@ def _elements(config: MacConfig, source: str) -> tuple[tuple[str, str], BlockSca
             allowed=f"a format with {scalings[0].scale} scales over {scalings[0].block}",
         )
     return (formats[0].element, formats[1].element), scalings[0]
+
+
+def _block_scaling(config: BlockScalingConfig, source: str) -> BlockScaling:
+    """The section `blocks`; its errors name the MAC and the field."""
+    try:
+        return config.build()
+    except UserError as error:
+        error.location = f"blocks.{error.location}"
+        error.rename(source)
+        raise
+
+
+def _require_scalable(blocks: BlockScaling, elements: Mapping[str, str], source: str) -> None:
+    """Refuse elements and scales that do not go together; errors name the MAC and the field it is about."""
+    for operand, element in elements.items():
+        try:
+            blocks.format_of(element)
+        except UserError as error:
+            error.location = operand if error.location == "element" else f"blocks.{error.location}"
+            error.rename(source)
+            raise
 
 
 def _accumulator(config: MacConfig, blocks: BlockScaling | None, source: str) -> AccumulatorSection:

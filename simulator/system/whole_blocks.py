@@ -99,6 +99,6 @@ def padding_warning(network_layers: Iterator[tuple[Layer, int, str]]) -> str | N
     ratio, name, mac = max(padded)
     layers = "1 layer" if len(padded) == 1 else f"{len(padded)} layers"
     return (
-        f"{mac}: input channels of {layers} are no whole blocks; zeros fill the last block, and are stored,"
-        f" moved and multiplied as elements are: most in {name}, {float(ratio):.3g} for each of its own"
+        f"{mac}: input channels of {layers} are no whole blocks; zeros fill the last block, are stored and"
+        f" moved, and take cycles as elements do: most in {name}, {float(ratio):.3g} for each of its own"
     )

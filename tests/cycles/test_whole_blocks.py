@@ -71,6 +71,7 @@ def test_zeros_fill_a_tail() -> None:
     assert counts.macs == counts.pe_cycles.useful == 12 * 64 * 40
     assert counts.pe_cycles.idle - others.pe_cycles.idle == 12 * 64 * 24
     (warning,) = tail.warnings
+    assert "zeros fill the last block, are stored and moved, and take cycles as elements do" in warning
     assert "most in l, 1.6 for each of its own" in warning
     assert whole.warnings == ()
 

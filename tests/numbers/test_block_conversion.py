@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from fractions import Fraction
 
@@ -102,6 +103,15 @@ def test_nan_and_infinity_take_their_block(name: str, bad: float) -> None:
     assert np.isnan(fmt.decode(found)[32:]).all()
 
 
+def test_a_signalling_nan_takes_its_block_without_a_warning() -> None:
+    values = np.array([1.0, 2.0], np.float32)
+    values.view(np.uint32)[1] = 0x7F800001
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = get_block_format("mxfp4").encode(values)
+    assert (found.scales.tolist(), found.elements.tolist()) == ([255], [0, 0])
+
+
 def test_nan_in_nvfp4_is_scale_7f() -> None:
     values = np.ones(32, np.float32)
     values[3] = np.nan
@@ -176,6 +186,8 @@ def test_own_formats_as_data() -> None:
         ({"element": "uint4"}, "element"),
         ({"element": "fp16"}, "element"),
         ({"element": "e2m1", "tensor_scale": True}, "tensor_scale"),
+        ({"element": "e2m1", "scale": "e4m3fm"}, "mine.*scale.*did you mean 'e4m3fn'"),
+        ({"element": "int8", "scale": "bf16", "tensor_scale": True}, "tensor_scale"),
         ({"element": "e2m1", "block": 0}, "block"),
         ({"element": "e2m1", "size": 3}, "size"),
     ],

@@ -78,6 +78,17 @@ def test_a_product_of_two_tensors_has_blocks_along_the_summed_axis() -> None:
         assert values[at] == float_of(reference.dot_fused(left, right)), at
 
 
+@pytest.mark.parametrize("name", ["mxfp4", "mxfp8_e4m3", "nvfp4"])
+def test_sums_past_float32_stay_infinite_with_their_sign(name: str) -> None:
+    """3e38 times 128 in every channel, once with each sign: infinity, and a bias changes nothing."""
+    x = np.full((1, 40), 3e38, np.float32)
+    w = np.repeat(np.array([[128.0, -128.0]], np.float32), 40, axis=0)
+    layer = Product("m", "fc", "x", weights=w[None], bias=np.array([1.0, 2.0], np.float32))
+    mac = get_mac(name)
+    found = mac_product(layer, planned(layer, mac), x, None)
+    assert found.values.tolist() == [[np.inf, -np.inf]]
+
+
 def test_scales_of_tensors_are_of_each_image() -> None:
     """nvfp4: each image's own float32 scale; sums are scaled by both tensors' scales, rounded to float32."""
     rng = np.random.default_rng(3)

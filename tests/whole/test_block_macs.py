@@ -72,9 +72,16 @@ def test_an_own_format_in_a_file(capsys: pytest.CaptureFixture[str], tmp_path: P
     [
         ("{activation: mxfp4, weight: e2m1}", ["block-scaled formats", "activation"]),
         ("{activation: mxfp4, weight: nvfp4}", ["weight", "scaled otherwise", "e8m0 scales over 32"]),
-        ("{activation: e2m1, weight: e2m1, blocks: {scale: fp32}}", ["block scales", "fp32"]),
+        ("{activation: e2m1, weight: e2m1, blocks: {scale: fp32}}", ["MAC", "blocks.scale", "fp32"]),
+        (
+            "{activation: e2m1, weight: e2m1, blocks: {scale: e8mo}}",
+            ["MAC", "blocks.scale", "'e8mo'", "did you mean 'e8m0'"],
+        ),
         ("{activation: e2m1, weight: e2m1, blocks: {blok: 3}}", ["blok", "did you mean"]),
-        ("{activation: e2m1, weight: e2m1, blocks: {rule: nearest}}", ["rule", "floor, ceil, even, rceil"]),
+        (
+            "{activation: e2m1, weight: e2m1, blocks: {rule: nearest}}",
+            ["MAC", "blocks.rule", "floor, ceil, even, rceil"],
+        ),
         (
             "{activation: mxfp4, weight: mxfp4, accumulator: {kind: float, format: fp32}}",
             ["accumulator.kind", "'float'", "blocks"],
@@ -84,7 +91,12 @@ def test_an_own_format_in_a_file(capsys: pytest.CaptureFixture[str], tmp_path: P
             "{activation: mxint8, weight: mxint8, accumulator: {kind: blocks, sum: blackwell}}",
             ["tensor cores", "fix8.6"],
         ),
-        ("{activation: fp16, weight: fp16, blocks: {}}", ["element", "fp16"]),
+        ("{activation: fp16, weight: fp16, blocks: {}}", ["MAC", "activation: cannot", "fp16"]),
+        ("{activation: e2m1, weight: int16, blocks: {}}", ["MAC", "weight: cannot", "int16"]),
+        (
+            "{activation: int8, weight: int8, blocks: {scale: bf16, tensor_scale: true}}",
+            ["MAC", "blocks.tensor_scale", "false"],
+        ),
     ],
 )
 def test_mistakes_in_a_file(
@@ -92,6 +104,13 @@ def test_mistakes_in_a_file(
 ) -> None:
     (tmp_path / "own.yaml").write_text(f"array: {{mac: {section}}}\n")
     run(capsys, "simulate", "lenet5_fashion", "--arch", tmp_path / "own.yaml").must_refuse(*parts)
+
+
+@pytest.mark.parametrize("name", ["nvfp4_single", "int8_g64"])
+def test_a_format_alone_is_no_mac(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """A MAC has two operands; the message says how a bundled format becomes one."""
+    run(capsys, "macs", "show", name).must_refuse(repr(name), f"'{name} x {name}'")
+    run(capsys, "macs", "show", f"{name} x {name}").must_succeed()
 
 
 @pytest.mark.parametrize(

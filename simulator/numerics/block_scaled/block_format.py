@@ -75,6 +75,14 @@ class BlockFormat:
                 value=True,
                 allowed="false, or scale e4m3fn",
             )
+        if self.tensor_scale and self._largest_block_scaled > float(np.finfo(np.float32).max):
+            raise UserError(
+                "block scales that reach so far need no scale of the tensor",
+                source=where,
+                location="tensor_scale",
+                value=True,
+                allowed="false, or a scale of a smaller range, such as e4m3fn",
+            )
         if not 1 <= self.block <= 1 << 16:
             raise UserError(
                 "impossible block length",
@@ -101,6 +109,11 @@ class BlockFormat:
                 value=self.scale,
                 allowed="scales of fewer significand bits, or no scale of the tensor",
             )
+
+    @property
+    def _largest_block_scaled(self) -> float:
+        """The largest element times the largest block scale."""
+        return self.largest * float(np.nanmax(self.scale_format.values))
 
     @cached_property
     def element_format(self) -> Format:
@@ -146,7 +159,8 @@ class BlockFormat:
 
     def scale_codes(self, amax: npt.ArrayLike, tensor_scale: np.float32 = NO_SCALE) -> Codes:
         """Scale codes of blocks by their largest magnitudes (float32); NaN where one is NaN or infinite."""
-        magnitudes = np.abs(np.asarray(amax, np.float32)).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # signalling NaN
+            magnitudes = np.abs(np.asarray(amax, np.float32)).astype(np.float64)
         lost = ~np.isfinite(magnitudes)
         positive = ~lost & (magnitudes > 0)
         safe = np.where(positive, magnitudes, 1.0)

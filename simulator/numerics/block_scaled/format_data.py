@@ -64,8 +64,13 @@ def get_block_format(choice: str | Mapping[str, Any] | BlockFormat, *, name: str
 
 
 def _built(name: str, document: Mapping[str, Any]) -> BlockFormat:
-    config = validate(BlockFormatConfig, dict(document), source=f"block-scaled format {name!r}")
-    usual: ScaleRule = "floor" if get_scale_format(config.scale).spec == POWER_OF_TWO else "nearest"
+    source = f"block-scaled format {name!r}"
+    config = validate(BlockFormatConfig, dict(document), source=source)
+    try:
+        usual: ScaleRule = "floor" if get_scale_format(config.scale).spec == POWER_OF_TWO else "nearest"
+    except UserError as error:
+        error.rename(source)
+        raise
     return BlockFormat(
         name=name,
         element=config.element,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from simulator.foundation import UserError
 from simulator.numerics.array_types import Codes, Reals
-from simulator.numerics.formats import Format, get_format
+from simulator.numerics.formats import Format, get_format, is_format
 
 POWER_OF_TWO = "e8m0"
 """The scale format of OCP MX: 2**(code - 127), 255 is NaN; it has no zero, sign or infinity."""
@@ -20,6 +20,7 @@ POWER_OF_TWO = "e8m0"
 E8M0_BIAS = 127
 _E8M0_NAN = 255
 _MOST_BITS = 16
+_USUAL = (POWER_OF_TWO, "e4m3fn", "fp16", "bf16")
 
 
 class ScaleFormat(ABC):
@@ -131,15 +132,18 @@ def get_scale_format(spec: str) -> PowerOfTwoScale | FloatScale:
     """The scale format of a name: `e8m0`, or a float with NaN of up to 16 bits such as `e4m3fn` or `fp16`.
 
     Raises:
-        UserError: an unknown format, one without NaN, or one that is too wide.
+        UserError: an unknown format, one without NaN, or one that is too wide; it is about a field `scale`.
     """
     if spec.strip().lower() == POWER_OF_TWO:
         return PowerOfTwoScale()
-    fmt = get_format(spec)
-    if fmt.bits > _MOST_BITS or not fmt.has_nan or not fmt.has_exponent:
+    fmt = get_format(spec) if is_format(spec) else None
+    if fmt is None or fmt.bits > _MOST_BITS or not fmt.has_nan or not fmt.has_exponent:
         raise UserError(
             "cannot be the format of block scales",
+            location="scale",
             value=spec,
-            allowed=f"e8m0, or a float with NaN of up to {_MOST_BITS} bits such as e4m3fn, fp16 or bf16",
+            allowed=f"{POWER_OF_TWO}, or a float with NaN of up to {_MOST_BITS} bits such as"
+            " e4m3fn, fp16 or bf16",
+            candidates=() if fmt else _USUAL,
         )
     return FloatScale(fmt)
