@@ -50,6 +50,8 @@ endmodule
 """
 _BEFORE: Final = ("proc", "opt_clean", "opt -full", "wreduce", "peepopt", "opt_clean")
 _PS_PER_NS: Final = 1000
+_MOST_PS: Final = 10**9
+"""ABC holds a time that cells are sized for in 32 bits."""
 _FEWEST_FUNCTIONS: Final = 3
 
 
@@ -108,7 +110,7 @@ def abc_script(candidate: Candidate, logic_ns: float | None, *, has_buffer: bool
         return f"{_MAPS[candidate.effort]}; topo\n"
     commands = [_MAPS[candidate.effort], "topo", "buffer -c", "topo"]
     if logic_ns is not None or candidate.effort != "small":
-        target = 1 if logic_ns is None else max(round(logic_ns * _PS_PER_NS), 1)
+        target = 1 if logic_ns is None else round(min(max(logic_ns * _PS_PER_NS, 1), _MOST_PS))
         commands += [f"upsize -D {target}", f"dnsize -D {target}"]
     return "; ".join([*commands, "stime -p"]) + "\n"
 

@@ -129,6 +129,12 @@ def test_a_clock_is_met_or_refused_with_the_nearest_that_is() -> None:
     ) as caught:
         synthesise(mac, LIBRARY, stimuli, clock_mhz=5000, must_meet=True)
     near = float(re.findall(r"allowed: (\d+)", str(caught.value))[0])
+    # What is shown to be met without a clock is met with one.
+    unbound = synthesise(mac, LIBRARY, stimuli, clock_mhz=None, must_meet=True)
+    assert near == int(max(each.timing.most_mhz for each in unbound.implementations))
+    with pytest.raises(UserError, match="the nearest"):
+        synthesise(mac, LIBRARY, stimuli, clock_mhz=1e12, must_meet=True)
+    assert synthesise(mac, LIBRARY, stimuli, clock_mhz=5e-324, must_meet=True).meets_clock
     assert synthesise(mac, LIBRARY, stimuli, clock_mhz=near, must_meet=True).meets_clock
 
 
