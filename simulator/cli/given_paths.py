@@ -43,13 +43,15 @@ WRITTEN: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "tables new": {"file": THE_FILE},
     "tables export": {"out": ("*.ert.yaml", "*.art.yaml")},
     "tables import": {"out": THE_FILE},
-    "rtl emit": {"folder": ("*.v", "*.py", "*.ys", "*.txt", "*.md")},
+    "rtl emit": {"folder": ("*.v", "*.hex", "*.py", "README.txt")},
+    "rtl synth": {"report": THE_FILE},
+    "rtl price": {"out": THE_FILE},
 }
 """By command and parameter, what is written: the file, or files in a folder that fit one of the patterns."""
 
 READ: Final = frozenset(
     {"network", "model", "targets", "results", "result", "spec", "table", "files", "arch", "archs"}
-    | {"data", "labels", "mapping", "scalesim_cfg", "assignments"}
+    | {"data", "labels", "mapping", "scalesim_cfg", "assignments", "liberty", "operands"}
 )
 """Parameters that name what is read: a path, a bundled name, or FIELD=VALUE with one of them for a value."""
 

@@ -222,11 +222,12 @@ def price(
         systolic rtl price int8 -o int8.yaml --liberty my.lib --node-nm 28 --clock-mhz 500 --corner TT
     """
     from simulator.cli.rtl_synthesis import price_text
-    from simulator.cli.written import tell_overwritten
+    from simulator.cli.written import require_suffix, tell_overwritten
     from simulator.foundation.files import write_text
     from simulator.foundation.reading.content import exists
     from simulator.hardware import require_wheels
 
+    require_suffix(out, (".yaml", ".yml"), option="--out")
     unit = _mac(mac, arch)
     require_wheels()
     from simulator.hardware.step_circuit import check_has_hardware
@@ -237,8 +238,6 @@ def price(
         raise UserError("unknown corner", location="--corner", value=corner, allowed="TT, SS or FF")
     if node_nm is not None and not 0 < node_nm < _LARGEST_NODE_NM:
         raise UserError("must be a positive number", location="--node-nm", value=node_nm)
-    if liberty is not None and liberty.resolve() == out.resolve():
-        raise UserError("is the library, which the table would overwrite", location="--out", value=str(out))
     library = _library(liberty)
     conditions = PriceConditions(node_nm, temperature_c, corner)
     found = synthesised_price(
