@@ -24,6 +24,8 @@ app = typer.Typer(help="Write a MAC as hardware, hold its gates against its nume
 
 _WIDTH: Final = 64
 _LARGEST_NODE_NM: Final = 10_000
+_COLDEST_C: Final = -55
+_HOTTEST_C: Final = 150
 
 MacArgument = Annotated[
     str,
@@ -238,6 +240,11 @@ def price(
         raise UserError("unknown corner", location="--corner", value=corner, allowed="TT, SS or FF")
     if node_nm is not None and not 0 < node_nm < _LARGEST_NODE_NM:
         raise UserError("must be a positive number", location="--node-nm", value=node_nm)
+    if temperature_c is not None and not _COLDEST_C <= temperature_c <= _HOTTEST_C:
+        allowed = f"{_COLDEST_C} to {_HOTTEST_C}, as in architectures"
+        raise UserError(
+            "is no junction temperature", location="--temperature-c", value=temperature_c, allowed=allowed
+        )
     library = _library(liberty)
     conditions = PriceConditions(node_nm, temperature_c, corner)
     found = synthesised_price(

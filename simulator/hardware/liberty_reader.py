@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -67,12 +68,12 @@ def parse_library(
     voltage_v = _number(library, "nom_voltage", 0.0) * units.volts
     if not 0 < voltage_v < 100:
         raise UserError("needs nom_voltage, from which energies follow", source=source, value=voltage_v)
-    temperature = library.values.get("nom_temperature")
+    temperature = _number(library, "nom_temperature", math.nan)
     found = CellLibrary(
         name="given",
         sha256=sha256 or hashlib.sha256(text.encode()).hexdigest(),
         voltage_v=voltage_v,
-        temperature_c=None if temperature is None else _number(library, "nom_temperature", 25.0),
+        temperature_c=temperature if math.isfinite(temperature) else None,
         area_unit=area_unit,
         energy_unit=energy_unit,
         cells=cells,

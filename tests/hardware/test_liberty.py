@@ -214,6 +214,12 @@ def test_a_cell_with_a_figure_beyond_all_use_is_left_out(change: tuple[str, str]
         parse_library(library(cell, NAND, FLIP_FLOP), source="x")
 
 
+@pytest.mark.parametrize("written", ["nan", "warm", "inf"])
+def test_a_temperature_that_is_no_number_is_unknown(written: str) -> None:
+    text = library(INVERTER, NAND, FLIP_FLOP).replace("temperature : 25", f"temperature : {written}")
+    assert parse_library(text, source="x").temperature_c is None
+
+
 def test_what_is_included_is_not_left_out_in_silence() -> None:
     text = library(INVERTER, NAND, FLIP_FLOP).replace("  nom_v", '  include_file ("more.lib");\n  nom_v')
     with pytest.raises(UserError, match="includes another file, which is not read"):

@@ -169,6 +169,8 @@ def test_a_slow_library_has_a_table_too(tmp_path: Path, capsys: pytest.CaptureFi
     [
         (("-o", "t.csv"), "--out: unknown kind of file (got 't.csv'); allowed: a name that ends in .yaml"),
         (("--node-nm", "7"), "--node-nm, --temperature-c and --corner are of a library of your own"),
+        (("--temperature-c", "nan"), "--temperature-c: is no junction temperature (got nan)"),
+        (("--temperature-c", "300000"), "--temperature-c: is no junction temperature (got 300000.0)"),
         (("--corner", "XX"), "--corner: unknown corner (got 'XX'); allowed: TT, SS or FF"),
         (("--clock-mhz", "nan"), "--clock-mhz: must be a positive number (got nan)"),
         (("--liberty", "no.lib"), "no.lib: cannot be read"),
