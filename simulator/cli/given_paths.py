@@ -43,7 +43,7 @@ WRITTEN: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "tables new": {"file": THE_FILE},
     "tables export": {"out": ("*.ert.yaml", "*.art.yaml")},
     "tables import": {"out": THE_FILE},
-    "rtl emit": {"folder": ("*.v", "*.py", "*.ys", "*.txt", "*.md")},
+    "rtl emit": {"folder": ("*.v", "*.hex", "*.py", "README.txt")},
     "rtl synth": {"report": THE_FILE},
     "rtl price": {"out": THE_FILE},
 }

@@ -24,6 +24,8 @@ app = typer.Typer(help="Write a MAC as hardware, hold its gates against its nume
 
 _WIDTH: Final = 64
 _LARGEST_NODE_NM: Final = 10_000
+_COLDEST_C: Final = -55
+_HOTTEST_C: Final = 150
 
 MacArgument = Annotated[
     str,
@@ -222,11 +224,12 @@ def price(
         systolic rtl price int8 -o int8.yaml --liberty my.lib --node-nm 28 --clock-mhz 500 --corner TT
     """
     from simulator.cli.rtl_synthesis import price_text
-    from simulator.cli.written import tell_overwritten
+    from simulator.cli.written import require_suffix, tell_overwritten
     from simulator.foundation.files import write_text
     from simulator.foundation.reading.content import exists
     from simulator.hardware import require_wheels
 
+    require_suffix(out, (".yaml", ".yml"), option="--out")
     unit = _mac(mac, arch)
     require_wheels()
     from simulator.hardware.step_circuit import check_has_hardware
@@ -237,8 +240,11 @@ def price(
         raise UserError("unknown corner", location="--corner", value=corner, allowed="TT, SS or FF")
     if node_nm is not None and not 0 < node_nm < _LARGEST_NODE_NM:
         raise UserError("must be a positive number", location="--node-nm", value=node_nm)
-    if liberty is not None and liberty.resolve() == out.resolve():
-        raise UserError("is the library, which the table would overwrite", location="--out", value=str(out))
+    if temperature_c is not None and not _COLDEST_C <= temperature_c <= _HOTTEST_C:
+        allowed = f"{_COLDEST_C} to {_HOTTEST_C}, as in architectures"
+        raise UserError(
+            "is no junction temperature", location="--temperature-c", value=temperature_c, allowed=allowed
+        )
     library = _library(liberty)
     conditions = PriceConditions(node_nm, temperature_c, corner)
     found = synthesised_price(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from simulator.foundation import UserError
@@ -51,7 +50,9 @@ endmodule
 """
 _BEFORE: Final = ("proc", "opt_clean", "opt -full", "wreduce", "peepopt", "opt_clean")
 _PS_PER_NS: Final = 1000
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_MOST_PS: Final = 10**9
+"""ABC holds a time that cells are sized for in 32 bits."""
+_FEWEST_FUNCTIONS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +100,17 @@ def synthesis_script(candidates: Sequence[Candidate]) -> list[str]:
     return script
 
 
-def abc_script(candidate: Candidate, logic_ns: float | None) -> str:
+def abc_script(candidate: Candidate, logic_ns: float | None, *, has_buffer: bool = True) -> str:
     """The commands of ABC for one candidate.
 
     logic_ns: what cells are sized for; None: as fast as it gets, or as small.
+    has_buffer: whether the library has one; without, ABC survives neither `buffer` nor sizing nor `stime`.
     """
+    if not has_buffer:
+        return f"{_MAPS[candidate.effort]}; topo\n"
     commands = [_MAPS[candidate.effort], "topo", "buffer -c", "topo"]
     if logic_ns is not None or candidate.effort != "small":
-        target = 1 if logic_ns is None else max(round(logic_ns * _PS_PER_NS), 1)
+        target = 1 if logic_ns is None else round(min(max(logic_ns * _PS_PER_NS, 1), _MOST_PS))
         commands += [f"upsize -D {target}", f"dnsize -D {target}"]
     return "; ".join([*commands, "stime -p"]) + "\n"
 
@@ -120,17 +124,21 @@ def mapped_candidates(
         UserError: the library's cells are refused, or the extra is not installed.
     """
     single = [cell for cell in library.cells.values() if len(cell.outputs) == 1]
-    # Names that ABC's own formats cannot hold are replaced.
-    cells = {
-        cell.name if _PLAIN_NAME.fullmatch(cell.name) else f"cell_{place}__": cell
-        for place, cell in enumerate(single)
-    }
-    named = [replace(cell, name=name) for name, cell in cells.items()]
+    if len(library.functions) < _FEWEST_FUNCTIONS:
+        message = f"has cells of {len(library.functions)} functions that can be used, too few for ABC"
+        raise UserError(message, location="--liberty", allowed=f"{_FEWEST_FUNCTIONS} or more")
+    # ABC's formats cannot hold all names, and its words of error need not show those of a given library.
+    if library.name != "generic":
+        single = [cell.renamed(f"cell_{place}") for place, cell in enumerate(single)]
+    cells = {cell.name: cell for cell in single}
     inputs = {
         "design.il": design.text,
-        "cells.lib": liberty_text(library, named, with_flip_flop=False),
+        "cells.lib": liberty_text(library, single, with_flip_flop=False),
         "ripple.v": _RIPPLE,
-        **{f"{place}.abc": abc_script(each, logic_ns) for place, each in enumerate(candidates)},
+        **{
+            f"{place}.abc": abc_script(each, logic_ns, has_buffer=library.has_buffer)
+            for place, each in enumerate(candidates)
+        },
     }
     files = [f"{place}.json" for place in range(len(candidates))]
     try:

@@ -15,6 +15,7 @@ from simulator.hardware.gate_simulation import Words
 
 _TOKEN: Final = re.compile(r"\s*([A-Za-z_][\w\[\]]*|[01!'()&*|+^])")
 _LONGEST: Final = 4000
+_DEEPEST: Final = 150
 
 Steps = tuple[str, ...]
 """A function in postfix order: pins, constants `0` and `1`, and the operators `!`, `&`, `^`, `|`."""
@@ -47,6 +48,19 @@ class CellFunction:
                 stack.append(pins[step])
         return stack[0]
 
+    def renamed(self, names: Mapping[str, str]) -> CellFunction:
+        """The same of pins by other names, in brackets, as readers differ in what binds closer."""
+        stack: list[str] = []
+        for step in self.steps:
+            if step == "!":
+                stack.append(f"!({stack.pop()})")
+            elif step in "&^|":
+                right, left = stack.pop(), stack.pop()
+                stack.append(f"({left} {step} {right})")
+            else:
+                stack.append(names.get(step, step))
+        return CellFunction(stack[0], tuple(names.get(step, step) for step in self.steps))
+
     def table(self, order: tuple[str, ...]) -> int:
         """Its truth table: bit i is its value where the pins `order` are the bits of i, the first lowest."""
         places = np.arange(1 << len(order), dtype=np.int64)
@@ -63,6 +77,8 @@ def parse_function(text: str) -> CellFunction:
     """
     if len(text) > _LONGEST:
         raise UserError("a function is too long", value=text, allowed=f"up to {_LONGEST} characters")
+    if text.count("(") + text.count("!") > _DEEPEST:
+        raise UserError("a function has too many brackets", value=text, allowed=f"up to {_DEEPEST}")
     tokens: list[str] = []
     place = 0
     while place < len(text.rstrip()):

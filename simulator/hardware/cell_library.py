@@ -80,6 +80,21 @@ class Cell:
         """Input pins in the order in which tables count them."""
         return tuple(self.inputs)
 
+    def renamed(self, name: str) -> Cell:
+        """The same under another name, with pins `i0` and so on, `o0` and so on."""
+        pins = {pin: f"i{place}" for place, pin in enumerate(self.inputs)}
+        outputs = {
+            f"o{place}": CellOutput(
+                output.function.renamed(pins),
+                {pins[pin]: arc for pin, arc in output.arcs.items()},
+                output.energy_fj,
+            )
+            for place, output in enumerate(self.outputs.values())
+        }
+        return Cell(
+            name, self.area, {pins[pin]: ff for pin, ff in self.inputs.items()}, outputs, self.leakage_nw
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class FlipFlopCell:
@@ -137,13 +152,22 @@ class CellLibrary:
         return any(out.energy_fj is not None for cell in self.cells.values() for out in cell.outputs.values())
 
     @cached_property
+    def functions(self) -> Mapping[tuple[int, int], float]:
+        """Smallest area of cells of one output, by their number of inputs and their truth table."""
+        found: dict[tuple[int, int], float] = {}
+        for cell in self.cells.values():
+            if len(cell.outputs) == 1:
+                output = next(iter(cell.outputs.values()))
+                key = len(cell.inputs), output.function.table(cell.input_order)
+                found[key] = min(cell.area, found.get(key, cell.area))
+        return found
+
+    @property
+    def has_buffer(self) -> bool:
+        """Whether a cell has one input and gives it again."""
+        return (1, 0b10) in self.functions
+
+    @property
     def nand2_area(self) -> float:
         """Area of its smallest NAND2; 0 where it has none."""
-        areas = [
-            cell.area
-            for cell in self.cells.values()
-            if len(cell.inputs) == 2
-            and len(cell.outputs) == 1
-            and next(iter(cell.outputs.values())).function.table(cell.input_order) == 0b0111
-        ]
-        return min(areas, default=0.0)
+        return self.functions.get((2, 0b0111), 0.0)

@@ -68,7 +68,11 @@ def verilog_files(designs: Mapping[str, Design]) -> dict[str, str]:
 def amaranth_source(mac: Mac, shape: ArrayShape) -> str:
     """A Python program that describes the same modules in Amaranth and prints them as RTLIL."""
     return _AMARANTH.format(
-        name=mac.name, spec=repr(mac.spec), rows=shape.rows, columns=shape.columns, dataflow=shape.flow.name
+        name=identifier(mac),
+        spec=repr(mac.spec),
+        rows=shape.rows,
+        columns=shape.columns,
+        dataflow=shape.flow.name,
     )
 
 
@@ -107,6 +111,10 @@ def _readme(mac: Mac, shape: ArrayShape, designs: Mapping[str, Design]) -> str:
     lines += [f"{designs[role].name}.v: {what}" for role, what in roles.items() if role in designs]
     reason = why_no_converter(mac)
     lines += [] if reason is None else [f"There is no output converter: {reason}."]
+    lines += [
+        f"{identifier(mac)}_amaranth.py: the same modules in Amaranth; run in Python it prints them as RTLIL",
+        "*_tb.v and *_vectors.hex: testbenches, with what they apply and expect",
+    ]
     modules = " ".join(f"{design.name}.v" for design in designs.values())
     array, mac_module = designs["array"].name, designs["mac"].name
     lines += [

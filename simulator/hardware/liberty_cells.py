@@ -17,6 +17,8 @@ from simulator.hardware.liberty_tables import LibertyUnits, TableReader, combine
 _STATE: Final = ("ff", "ff_bank", "latch", "latch_bank", "statetable")
 _SPECIAL: Final = ("pad_cell", "is_isolation_cell", "is_level_shifter", "clock_gating_integrated_cell")
 MOST_INPUTS: Final = 6
+_LONGEST_WIDTH: Final = 4
+_LARGEST_AREA: Final = 1e9
 _DELAY_TYPES: Final = ("", "combinational", "combinational_rise", "combinational_fall")
 _CLOCK_TYPES: Final = ("rising_edge", "falling_edge")
 _SETUP_TYPES: Final = ("setup_rising", "setup_falling")
@@ -65,6 +67,8 @@ class CellReader:
                 arcs[pin] = arc
         if set(function.pins) - set(arcs):
             raise UserError("no delays (neither cell_rise and cell_fall nor intrinsic_rise)")
+        if any(arc.delay_ns.values.max() <= 0 for arc in arcs.values()):
+            raise UserError("delays that are nowhere above zero, which ABC does not take")
         return CellOutput(function, arcs, self.internal_energy(body))
 
     def flip_flop(self, group: LibertyGroup) -> FlipFlopCell:
@@ -75,21 +79,24 @@ class CellReader:
         clock = _single(state.values.get("clocked_on", ""))
         next_state = parse_function(state.values.get("next_state", "0"))
         pins = dict(pins_of(group))
-        data = next((pin for pin in next_state.pins if pin.upper().startswith("D")), next_state.text.strip())
+        # `D` before `DE`: the enable of a flip-flop may begin with the same letter.
+        named = sorted((pin for pin in next_state.pins if pin.upper().startswith("D")), key=len)
+        data = named[0] if named else next_state.text.strip()
         if clock not in pins or data not in pins:
             raise UserError("no data pin, or another clock than the rising edge of a pin")
-        bits = int(state.arguments[2]) if state.kind == "ff_bank" and len(state.arguments) > 2 else 1
+        bits = _bits(group, state)
         outputs = {
             body.values.get("function", "").strip(): pin
             for pin, body in pins.items()
             if body.values.get("direction") == "output"
         }
-        place = next((place for place in (0, 1) if state.arguments[place] in outputs), None)
+        place = next((place for place, name in enumerate(state.arguments[:2]) if name in outputs), None)
         if place is None or bits < 1:
             raise UserError("no output that is the state")
         output = pins[outputs[state.arguments[place]]]
         leakage = self.leakage(group)
-        used = {clock, data, *outputs.values()}
+        other_data = {each.values.get("next_state", "").strip() for each in group.of_kind("ff")}
+        used = {clock, data, *outputs.values(), *other_data}
         tied = tuple(pin for pin, body in pins.items() if pin not in used and _is_input(body))
         return FlipFlopCell(
             group.name,
@@ -109,8 +116,8 @@ class CellReader:
     def area(self, group: LibertyGroup) -> float:
         """Area of a cell in the library's units."""
         area = self._number(group, "area", 0.0)
-        if area <= 0:
-            raise UserError("no area")
+        if not 0 < area < _LARGEST_AREA:
+            raise UserError("no area" if area <= 0 else f"an area of {_LARGEST_AREA:g} or more")
         return area
 
     def leakage(self, group: LibertyGroup) -> float | None:
@@ -221,7 +228,7 @@ def why_left_out(group: LibertyGroup) -> str | None:
     """Why a cell is not even looked at; None for one that may be used."""
     if group.values.get("dont_use", "false").lower() == "true":
         return "marked dont_use"
-    if any(name in group.values for name in _SPECIAL):
+    if any(group.values.get(name, "false").lower() != "false" for name in _SPECIAL):
         return "pads, isolation, level shifters and clock gates"
     return None
 
@@ -238,6 +245,15 @@ def _single(text: str) -> str:
     except UserError:
         return ""
     return function.steps[0] if function is not None and len(function.steps) == 1 else ""
+
+
+def _bits(group: LibertyGroup, state: LibertyGroup) -> int:
+    """Bits of a flip-flop: those of its bank, or one for each `ff` of the same clock; 0 where unknown."""
+    if state.kind == "ff":
+        clock = state.values.get("clocked_on")
+        return sum(each.values.get("clocked_on") == clock for each in group.of_kind("ff"))
+    width = state.arguments[2] if len(state.arguments) > 2 else ""
+    return int(width) if width.isdecimal() and len(width) <= _LONGEST_WIDTH else 0
 
 
 def _is_input(body: LibertyGroup) -> bool:

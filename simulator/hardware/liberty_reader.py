@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from simulator.foundation import UserError
-from simulator.foundation.reading.content import read_text
+from simulator.foundation.reading.content import read_bytes
 from simulator.hardware.cell_library import Cell, CellLibrary, FlipFlopCell
 from simulator.hardware.liberty_cells import CellReader, has_state, why_left_out
 from simulator.hardware.liberty_syntax import LibertyGroup, parse_liberty
 from simulator.hardware.liberty_tables import LibertyUnits, TableReader
 
 LARGEST_LIBERTY_BYTES: Final = 256 << 20
+_INCLUDE: Final = "include_file"
+_TWO_INPUTS: Final = {(2, 0b0111), (2, 0b0001), (2, 0b1000), (2, 0b1110)}
 
 
 def read_library(path: Path) -> CellLibrary:
@@ -24,44 +28,63 @@ def read_library(path: Path) -> CellLibrary:
     Raises:
         UserError: the file cannot be read, is no Liberty, or has no cells that a MAC can be built of.
     """
-    return parse_library(read_text(path, most_bytes=LARGEST_LIBERTY_BYTES), source=path)
+    content = read_bytes(path, most_bytes=LARGEST_LIBERTY_BYTES)
+    return parse_library(_decoded(content, path), source=path, sha256=hashlib.sha256(content).hexdigest())
+
+
+def _decoded(content: bytes, source: object) -> str:
+    """Text in UTF-8 with or without a mark, else in Latin-1, as vendors' comments have it."""
+    if b"\0" in content:
+        raise UserError("is no text: it holds zero bytes", source=source)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def parse_library(
-    text: str, *, source: object, area_unit: str = "um2", energy_unit: str = "fJ"
+    text: str, *, source: object, sha256: str = "", area_unit: str = "um2", energy_unit: str = "fJ"
 ) -> CellLibrary:
-    """The library of a Liberty text. Raises UserError as `read_library`."""
+    """The library of a Liberty text; `sha256` is that of its file. Raises UserError as `read_library`."""
     library = parse_liberty(text, source=source)
+    if _INCLUDE in library.lists:
+        raise UserError(
+            "includes another file, which is not read", source=source, allowed="one file that holds it all"
+        )
     units = LibertyUnits.of(library, source)
     default_ff = _number(library, "default_input_pin_cap", 0.0) * units.capacitance_ff
     reader = CellReader(TableReader(library, units, source), default_ff, source)
     cells, flip_flops, left_out = _cells(library, reader)
+    reasons = f"; cells left out: {_reasons(left_out)}" if left_out else ""
     if not cells:
-        reasons = _reasons(left_out)
-        raise UserError(
-            f"has no combinational cell that can be used{reasons and f': {reasons}'}", source=source
-        )
-    _check_complete(cells, source)
+        raise UserError(f"has no combinational cell that can be used{reasons}", source=source)
     if not flip_flops:
         raise UserError(
-            "has no D flip-flop of the rising clock edge, so registers cannot be built of it", source=source
+            f"has no D flip-flop of the rising clock edge, so registers cannot be built of it{reasons}",
+            source=source,
         )
     flip_flop = min(flip_flops, key=_preference)
-    voltage_v = _number(library, "nom_voltage", 0.0)
+    voltage_v = _number(library, "nom_voltage", 0.0) * units.volts
     if not 0 < voltage_v < 100:
         raise UserError("needs nom_voltage, from which energies follow", source=source, value=voltage_v)
-    temperature = library.values.get("nom_temperature")
-    return CellLibrary(
+    temperature = _number(library, "nom_temperature", math.nan)
+    found = CellLibrary(
         name="given",
-        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        sha256=sha256 or hashlib.sha256(text.encode()).hexdigest(),
         voltage_v=voltage_v,
-        temperature_c=None if temperature is None else _number(library, "nom_temperature", 25.0),
+        temperature_c=temperature if math.isfinite(temperature) else None,
         area_unit=area_unit,
         energy_unit=energy_unit,
         cells=cells,
         flip_flop=flip_flop,
         notes=tuple(_notes(cells, flip_flop, left_out)),
     )
+    _check_complete(found, reasons, source)
+    if not found.has_buffer:
+        note = "the library has no buffer: cells are not sized for the clock, and nets not buffered"
+        found = replace(found, notes=(*found.notes, note))
+    return found
 
 
 def _cells(
@@ -90,18 +113,13 @@ def _preference(cell: FlipFlopCell) -> tuple[bool, int, bool, bool, float]:
     return cell.arc is None, len(cell.tied_pins), cell.bits > 1, cell.output != "Q", cell.area
 
 
-def _check_complete(cells: dict[str, Cell], source: object) -> None:
+def _check_complete(library: CellLibrary, reasons: str, source: object) -> None:
     """An inverter and a NAND2 or NOR2 are enough for any logic; without them the mapper has no answer."""
-    tables = {
-        (len(cell.inputs), out.function.table(cell.input_order))
-        for cell in cells.values()
-        if len(cell.outputs) == 1
-        for out in cell.outputs.values()
-    }
-    if (1, 0b01) not in tables or not tables & {(2, 0b0111), (2, 0b0001), (2, 0b1000), (2, 0b1110)}:
+    functions = library.functions
+    if (1, 0b01) not in functions or not functions.keys() & _TWO_INPUTS:
         raise UserError(
             "lacks an inverter or a two-input NAND, NOR, AND or OR that can be used, so logic cannot be "
-            "mapped onto it",
+            f"mapped onto it{reasons}",
             source=source,
         )
 
@@ -120,7 +138,8 @@ def _notes(cells: dict[str, Cell], flip_flop: FlipFlopCell, left_out: Counter[st
     if flip_flop.output != "Q":
         yield "its flip-flops have an inverted output only; the inversion is taken to cost nothing"
     if flip_flop.tied_pins:
-        yield f"pins {', '.join(flip_flop.tied_pins)} of its flip-flops are tied off"
+        # Pins are counted, as no name of a library is shown.
+        yield f"other input pins of its flip-flops are tied off: {len(flip_flop.tied_pins)}"
     if flip_flop.arc is None:
         yield "its flip-flops have no delay from clock to output: 0 is taken"
 

@@ -10,7 +10,7 @@ from typing import Final
 from simulator.foundation import UserError
 
 _TOKEN: Final = re.compile(
-    r"(?P<skip>(?:[ \t\r\f\v]|\\\n|/\*.*?\*/|//[^\n]*)+)"
+    r"(?P<skip>(?:[ \t\r\f\v]|\\[ \t\r]*\n|/\*.*?\*/|//[^\n]*)+)"
     r'|(?P<string>"(?:[^"\\]|\\.)*")'
     r"|(?P<mark>[(){}:;,\n])"
     r'|(?P<word>[^\s(){}:;,"]+)',
@@ -87,7 +87,7 @@ class _Tokens:
             piece, place = found.group(), found.end()
             kind = found.lastgroup
             if kind == "string":
-                yield _Token(re.sub(r"\\\n", "", piece[1:-1]), line, is_string=True)
+                yield _Token(re.sub(r"\\[ \t\r]*\n", "", piece[1:-1]), line, is_string=True)
             elif kind != "skip":
                 yield _Token(piece, line)
             line += piece.count("\n")

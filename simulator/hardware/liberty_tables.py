@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,12 +21,13 @@ _PREFIXES: Final = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1
 
 @dataclass(frozen=True, slots=True)
 class LibertyUnits:
-    """What one unit of the file is: time in ns, capacitance in fF, energy in fJ, leakage in nW."""
+    """What one unit of the file is: time in ns, capacitance in fF, energy in fJ, leakage in nW; volts."""
 
     time_ns: float
     capacitance_ff: float
     energy_fj: float
     leakage_nw: float
+    volts: float
 
     @classmethod
     def of(cls, library: LibertyGroup, source: object) -> LibertyUnits:
@@ -33,9 +35,9 @@ class LibertyUnits:
         time_ns = _unit(library, "time_unit", "1ns", "s", source) * 1e9
         volts = _unit(library, "voltage_unit", "1V", "v", source)
         leakage_nw = _unit(library, "leakage_power_unit", "1nW", "w", source) * 1e9
-        number, unit = (library.lists.get("capacitive_load_unit") or [("1", "pf")])[0][:2]
-        farads = _scaled(f"{number}{unit}", "f", "capacitive_load_unit", source)
-        return cls(time_ns, farads * 1e15, farads * 1e15 * volts**2, leakage_nw)
+        loads = "".join((library.lists.get("capacitive_load_unit") or [("1", "pf")])[0])
+        farads = _scaled(loads, "f", "capacitive_load_unit", source)
+        return cls(time_ns, farads * 1e15, farads * 1e15 * volts**2, leakage_nw, volts)
 
 
 def _unit(library: LibertyGroup, name: str, usual: str, base: str, source: object) -> float:
@@ -49,9 +51,11 @@ def _scaled(text: str, base: str, name: str, source: object) -> float:
     unit = written[len(digits) :]
     if unit.endswith(base) and unit[: -len(base)] in _PREFIXES:
         try:
-            return float(digits or 1) * _PREFIXES[unit[: -len(base)]]
+            scale = float(digits or 1) * _PREFIXES[unit[: -len(base)]]
         except ValueError:
-            pass
+            scale = 0.0
+        if 0 < scale < math.inf:
+            return scale
     raise UserError("is no unit", source=source, location=name, value=text, allowed=f"such as 1n{base}")
 
 

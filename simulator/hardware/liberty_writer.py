@@ -22,7 +22,9 @@ from simulator.hardware.cell_library import (
 
 _GRID: Final = re.compile(r"\(grid_(\d+)_(\d+)\)")
 _SPREAD: Final = 1.0
-"""Points of an axis that a table does not have, from its only one: any will do, as values repeat."""
+"""From the only point of an axis to the next: any will do, as values repeat."""
+_FEWEST_POINTS: Final = 3
+"""ABC takes a slope from the last but one point to the first, and stops where they are the same."""
 
 
 def liberty_text(library: CellLibrary, cells: Iterable[Cell], *, with_flip_flop: bool = True) -> str:
@@ -118,9 +120,11 @@ def _table(name: str, table: LookupTable) -> Iterator[str]:
 
 
 def _axis(points: Numbers) -> list[float]:
-    if len(points) > 1:
-        return [float(point) for point in points]
-    return [float(points[0]), float(points[0]) + _SPREAD]
+    axis = [float(point) for point in points]
+    spread = axis[-1] - axis[-2] if len(axis) > 1 else _SPREAD
+    while len(axis) < _FEWEST_POINTS:
+        axis.append(axis[-1] + spread)
+    return axis
 
 
 def _joined(numbers: Iterable[float]) -> str:

@@ -20,8 +20,6 @@ from simulator.hardware.yosys_runs import require_wheels
 from simulator.numerics import Mac
 
 _SLACK: Final = 1e-9
-_TRIES: Final = 6
-_SLOWER: Final = 0.97
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,10 +131,14 @@ def synthesise(
 
     found = implementations(clock_mhz)
     chosen = _smallest(found, clock_mhz)
+    if chosen is None and must_meet and clock_mhz is not None:
+        # Sizing for a clock may end before it is met where sizing for the least delay meets it.
+        found = implementations(None)
+        chosen = _smallest(found, clock_mhz)
+        if chosen is None:
+            raise _not_met(mac, clock_mhz, found)
     meets = chosen is not None
     if chosen is None:
-        if must_meet and clock_mhz is not None:
-            raise _not_met(mac, clock_mhz, found, implementations)
         chosen = min(found, key=lambda each: each.timing.period_ns)
     tell("counting toggles")
     energy = step_energy(chosen.netlist, library, chosen.timing, stimuli)
@@ -151,23 +153,13 @@ def _smallest(found: Sequence[Implementation], clock_mhz: float | None) -> Imple
     return next((each for each in found if clock_mhz is None or each.meets(clock_mhz)), None)
 
 
-def _not_met(
-    mac: Mac,
-    clock_mhz: float,
-    found: Sequence[Implementation],
-    implementations: Callable[[float | None], tuple[Implementation, ...]],
-) -> UserError:
-    """The refusal, with a clock that was tried and is met."""
-    near_mhz = float(math.floor(max(each.timing.most_mhz for each in found)))
-    for _ in range(_TRIES):
-        if near_mhz >= 1 and _smallest(implementations(near_mhz), near_mhz) is not None:
-            return UserError(
-                f"no candidate of MAC {mac.name!r} meets this clock",
-                location="--clock-mhz",
-                value=clock_mhz,
-                allowed=f"{near_mhz:g}, the nearest that is met",
-            )
-        near_mhz = float(math.floor(near_mhz * _SLOWER))
+def _not_met(mac: Mac, clock_mhz: float, fastest: Sequence[Implementation]) -> UserError:
+    """The refusal, with the nearest clock that is met."""
+    most_mhz = max(each.timing.most_mhz for each in fastest)
+    near = f"{math.floor(most_mhz)}" if most_mhz >= 1 else f"{math.floor(most_mhz * 1e3) / 1e3:g}"
     return UserError(
-        f"no candidate of MAC {mac.name!r} meets this clock", location="--clock-mhz", value=clock_mhz
+        f"no candidate of MAC {mac.name!r} meets this clock",
+        location="--clock-mhz",
+        value=clock_mhz,
+        allowed=None if near == "0" else f"{near}, the nearest that is met",
     )

@@ -192,7 +192,8 @@ def _table(
     rows = [_row(variant, component, action, value, at_least) for component, action, value in figures]
     rows[0] |= {"formats": identity.formats, "accumulator": identity.accumulator}
     if library.name != "generic":
-        rows[0]["max_clock_mhz"] = float(int(chosen.timing.most_mhz))
+        # Rounded down, but not below the clock that it was synthesised for and meets.
+        rows[0]["max_clock_mhz"] = max(float(int(chosen.timing.most_mhz)), synthesis.clock_mhz or 0.0)
     toggles = energy.toggles
     document = {
         "table": name,

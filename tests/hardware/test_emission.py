@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,13 @@ def test_a_testbench_fails_where_the_hardware_is_wrong(tmp_path: Path) -> None:
     found = run_testbench(tmp_path, "int8_mac_tb", ["int8_mac.v"])
     assert "FAIL: " in found
     assert re.search(r"^row \d+: sum_out is [0-9a-f]{8}, expected [0-9a-f]{8}$", found, re.MULTILINE)
+
+
+def test_the_readme_names_every_file_and_any_name_of_a_mac_gives_python() -> None:
+    mac = get_mac(replace(get_mac("int8").spec, name='a """ \\ {x}'))
+    files = emitted_files(mac, ArrayShape.of(1, 1, "os"))
+    assert all(
+        name in files["README.txt"] for name in files if not name.endswith(("_vectors.hex", "README.txt"))
+    )
+    (source,) = (name for name in files if name.endswith(".py"))
+    compile(files[source], source, "exec")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ pytest.importorskip("pyosys", reason="needs pyosys: pip install 'systolic-simula
 from simulator.foundation import UserError
 from simulator.hardware.cell_functions import parse_function
 from simulator.hardware.generic_library import generic_library
-from simulator.hardware.liberty_reader import parse_library
+from simulator.hardware.liberty_reader import parse_library, read_library
 from simulator.hardware.liberty_writer import liberty_text
 
 HEAD = """\
@@ -143,13 +145,127 @@ SCAN = variant(r'"D"; }', '"(SE SI) + (SE\' D)"; clear : "!RN"; }').replace(
 )
 
 
+TWO_STATES = variant(
+    r"(    ff .*\n)", r'\1    ff (JQ, JQN) { clocked_on : "CK"; next_state : "D2"; }\n'
+).replace(
+    "    pin (Q)",
+    "    pin (D2) { direction : input; capacitance : 0.001; }\n"
+    '    pin (Q2) { direction : output; function : "JQ"; }\n    pin (Q)',
+)
+
+
+def test_a_flip_flop_of_two_states_ties_neither_off() -> None:
+    assert parse_library(library(INVERTER, NAND, TWO_STATES), source="x").flip_flop.tied_pins == ()
+
+
+def test_the_data_pin_is_not_an_enable_of_the_same_letter() -> None:
+    enable = variant(r'"D"; }', '"(DE & D) | (!DE & IQ)"; }').replace(
+        "    pin (Q)", "    pin (DE) { direction : input; capacitance : 0.009; }\n    pin (Q)"
+    )
+    flip_flop = parse_library(library(INVERTER, NAND, enable), source="x").flip_flop
+    assert flip_flop.data_ff == pytest.approx(1.2)
+    assert flip_flop.tied_pins == ("DE",)
+
+
+@pytest.mark.parametrize(
+    "state",
+    ["ff ()", "ff_bank (IQ, IQN, w)", "ff_bank (IQ, IQN, 1e3)", "ff_bank (IQ, IQN, 0)", "ff_bank (IQ)"],
+)
+def test_a_flip_flop_whose_state_is_unclear_is_left_out(state: str) -> None:
+    text = library(INVERTER, NAND, variant(r"ff \(IQ, IQN\)", state))
+    with pytest.raises(UserError, match=r"no D flip-flop .*; cells left out: 1 with no output that is the"):
+        parse_library(text, source="x")
+
+
+def test_a_cell_that_says_that_it_is_no_pad_is_used() -> None:
+    cell = INVERTER.replace("area : 2.5;", "area : 2.5; pad_cell : false; is_level_shifter : false;")
+    assert "INV" in parse_library(library(cell, NAND, FLIP_FLOP), source="x").cells
+
+
+@pytest.mark.parametrize(("unit", "written"), [("1mV", 900), ("100mV", 9)])
+def test_nom_voltage_is_in_the_unit_of_voltages(unit: str, written: int) -> None:
+    text = library(INVERTER, NAND, FLIP_FLOP).replace('"1V"', f'"{unit}"').replace("0.9;", f"{written};")
+    assert parse_library(text, source="x").voltage_v == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("unit", ["", "1", "0, pf", "-1, pf", "nan, pf", "1e400, pf"])
+def test_loads_need_a_unit(unit: str) -> None:
+    text = library(INVERTER, NAND, FLIP_FLOP).replace("(1, pf)", f"({unit})")
+    with pytest.raises(UserError, match=r"capacitive_load_unit: is no unit .*such as 1nf"):
+        parse_library(text, source="x")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("area : 2.5", "area : 1e300"), "an area of 1e"),
+        (
+            ('values ("10, 20", \\\n                                            "30, 40")', 'values ("-1")'),
+            "",
+        ),
+        (("A'", "(" * 1900 + "A" + ")" * 1900), "too many brackets"),
+        (("A'", "!" * 3999 + "A"), "too many brackets"),
+    ],
+)
+def test_a_cell_with_a_figure_beyond_all_use_is_left_out(change: tuple[str, str], reason: str) -> None:
+    cell = INVERTER.replace(*change).replace('"25"', '"-1"' if not reason else '"25"')
+    assert cell != INVERTER
+    with pytest.raises(UserError, match=f"lacks an inverter.*left out: 1 with .*{reason or 'above zero'}"):
+        parse_library(library(cell, NAND, FLIP_FLOP), source="x")
+
+
+@pytest.mark.parametrize("written", ["nan", "warm", "inf"])
+def test_a_temperature_that_is_no_number_is_unknown(written: str) -> None:
+    text = library(INVERTER, NAND, FLIP_FLOP).replace("temperature : 25", f"temperature : {written}")
+    assert parse_library(text, source="x").temperature_c is None
+
+
+def test_what_is_included_is_not_left_out_in_silence() -> None:
+    text = library(INVERTER, NAND, FLIP_FLOP).replace("  nom_v", '  include_file ("more.lib");\n  nom_v')
+    with pytest.raises(UserError, match="includes another file, which is not read"):
+        parse_library(text, source="x")
+
+
+@pytest.mark.parametrize(
+    ("before", "line_end"), [(b"", b"\n"), (b"\xef\xbb\xbf", b"\n"), (b"/* \xa9 */ ", b"\n"), (b"", b"\r\n")]
+)
+def test_files_as_editors_and_vendors_write_them(tmp_path: Path, before: bytes, line_end: bytes) -> None:
+    """With a byte order mark, Latin-1 in comments, or other line ends; the hash is that of the file."""
+    content = before + library(INVERTER, NAND, FLIP_FLOP).encode().replace(b"\n", line_end)
+    (tmp_path / "x.lib").write_bytes(content)
+    found = read_library(tmp_path / "x.lib")
+    assert set(found.cells) == {"INV", "NAND2_1"}
+    assert found.sha256 == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("content", [b"\x1f\x8b\0\0", library(INVERTER).encode("utf-16")])
+def test_a_file_that_is_no_text(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.lib").write_bytes(content)
+    with pytest.raises(UserError, match="is no text: it holds zero bytes"):
+        read_library(tmp_path / "x.lib")
+
+
+def test_a_renamed_cell_computes_the_same() -> None:
+    cell = parse_library(library(INVERTER, NAND, FLIP_FLOP), source="x").cells["NAND2_1"]
+    other = cell.renamed("plain")
+    output = other.outputs["o0"]
+    assert (other.name, list(other.inputs), set(output.arcs)) == ("plain", ["i0", "i1"], {"i0", "i1"})
+    assert output.function.text == "!((i0 & i1))"
+    assert output.function.table(other.input_order) == 0b0111
+    text = "A ^ B & A | !B"
+    again = parse_function(parse_function(text).renamed({"A": "i0", "B": "i1"}).text)
+    assert again.table(("i0", "i1")) == parse_function(text).table(("A", "B")) == 0b0011 | 0b0010
+
+
 @pytest.mark.parametrize(
     ("cell", "area", "bits", "output", "note"),
     [
         (FLIP_FLOP, 20, 1, "Q", ""),
         (variant(r'function : "IQ"', 'function : "IQN"'), 20, 1, "QN", "an inverted output only"),
         (variant(r"ff \(IQ, IQN\)", "ff_bank (IQ, IQN, 4)"), 5, 4, "Q", "flip-flops of 4 bits"),
-        (SCAN, 20, 1, "Q", "pins SE, SI, RN of its flip-flops are tied off"),
+        (TWO_STATES, 10, 2, "Q", "flip-flops of 2 bits"),
+        (variant(r"ff \(IQ, IQN\)", "ff (IQ)"), 20, 1, "Q", ""),
+        (SCAN, 20, 1, "Q", "other input pins of its flip-flops are tied off: 3"),
         (variant(r"internal_power.*\n", "}\n"), 20, 1, "Q", "does not say what a clock edge costs"),
         (
             variant(r"(?s)timing \(\) { related_pin : \"CK\"; timing_type : rising.*?} }", ""),

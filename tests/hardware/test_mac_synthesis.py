@@ -129,6 +129,12 @@ def test_a_clock_is_met_or_refused_with_the_nearest_that_is() -> None:
     ) as caught:
         synthesise(mac, LIBRARY, stimuli, clock_mhz=5000, must_meet=True)
     near = float(re.findall(r"allowed: (\d+)", str(caught.value))[0])
+    # What is shown to be met without a clock is met with one.
+    unbound = synthesise(mac, LIBRARY, stimuli, clock_mhz=None, must_meet=True)
+    assert near == int(max(each.timing.most_mhz for each in unbound.implementations))
+    with pytest.raises(UserError, match="the nearest"):
+        synthesise(mac, LIBRARY, stimuli, clock_mhz=1e12, must_meet=True)
+    assert synthesise(mac, LIBRARY, stimuli, clock_mhz=5e-324, must_meet=True).meets_clock
     assert synthesise(mac, LIBRARY, stimuli, clock_mhz=near, must_meet=True).meets_clock
 
 
@@ -297,6 +303,57 @@ def test_the_command_with_a_given_library(tmp_path: Path, capsys: pytest.Capture
     assert document["area"]["whole"] == document["area"]["logic"] + document["area"]["registers"]
     bits = sum(document["flip_flops"].values())
     assert document["area"]["registers"] == pytest.approx(bits * 16 / 3)
+
+
+def _gate(name: str, function: str, area: float, *pins: str) -> str:
+    arcs = "".join(
+        f"timing () {{ related_pin : {pin}; intrinsic_rise : 0.02; intrinsic_fall : 0.02; }}" for pin in pins
+    )
+    inputs = "".join(f"pin ({pin}) {{ direction : input; capacitance : 1; }}" for pin in pins)
+    return (
+        f"cell ({name}) {{ area : {area}; {inputs}"
+        f' pin (Y) {{ direction : output; function : "{function}"; {arcs} }} }}\n'
+    )
+
+
+SMALLEST = (
+    _gate("GATE", "A'", 1, "A"),
+    _gate("_const0_", "(module * input)'", 2, "module", "input"),
+    _gate("XA", "A ^ B & C", 2.5, "A", "B", "C"),
+)
+DFF = """\
+cell (module) { area : 10;
+  ff (IQ) { clocked_on : CK; next_state : D; }
+  pin (D) { direction : input; capacitance : 1;
+    timing () { related_pin : CK; timing_type : setup_rising; rise_constraint (s) { values ("0.03"); } } }
+  pin (CK) { direction : input; capacitance : 1; }
+  pin (Q) { direction : output; function : "IQ";
+    timing () { related_pin : CK; timing_type : rising_edge; cell_rise (s) { values ("0.05"); } } }
+}
+"""
+SMALLEST_HEAD = "library (x) { capacitive_load_unit (1, ff); nom_voltage : 1;\n"
+
+
+def test_a_smallest_library(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No buffer, delays without axes, words of ABC and Verilog as names, and `^` that binds before `&`."""
+    path = tmp_path / "x.lib"
+    path.write_text(SMALLEST_HEAD + "".join(SMALLEST) + DFF + "}", encoding="utf-8")
+    done = run(capsys, "rtl", "synth", "int2 x int2", "--liberty", path, "--json").must_succeed()
+    document = json.loads(done.stdout)
+    for each in document["candidates"]:
+        levels = (each["period_ns"] - 0.05 - 0.03) / 0.02
+        assert levels == pytest.approx(round(levels))
+        assert levels > 5
+    # Half a cycle is C V^2 / 2 of one pin of 1 fF, in each flip-flop at both edges.
+    assert document["energy"]["clock"] == pytest.approx(sum(document["flip_flops"].values()))
+    assert any("has no buffer" in note for note in document["notes"])
+
+
+def test_a_library_of_two_functions_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.lib"
+    path.write_text(SMALLEST_HEAD + "".join(SMALLEST[:2]) + DFF + "}", encoding="utf-8")
+    done = run(capsys, "rtl", "synth", "int2 x int2", "--liberty", path)
+    done.must_refuse("--liberty: has cells of 2 functions that can be used, too few for ABC; allowed: 3")
 
 
 @pytest.mark.parametrize(

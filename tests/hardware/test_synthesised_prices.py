@@ -148,10 +148,29 @@ def test_a_given_library_prices_absolutely(tmp_path: Path, capsys: pytest.Captur
     assert pe.max_clock_mhz >= 400
 
 
+def test_a_slow_library_has_a_table_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Below 1 MHz and between whole MHz the largest clock is not below the one that is met."""
+    library = generic_library()
+    text = liberty_text(library, library.cells.values())
+    path, out = tmp_path / "my.lib", tmp_path / "table.yaml"
+    for unit, clock_mhz in (("1us", 0.4), ("1ns", 400.25)):
+        path.write_text(text.replace('"1ns"', f'"{unit}"'), encoding="utf-8")
+        arguments = ("rtl", "price", "int4 x int4", "-o", out, "--liberty", path, "--node-nm", "28")
+        run(capsys, *arguments, "--clock-mhz", str(clock_mhz)).must_succeed()
+        row = parse_table(out.read_text(encoding="utf-8"), source="t").rows[
+            "pe/int4_x_int4_synthesised/operate"
+        ]
+        assert row.max_clock_mhz is not None
+        assert row.max_clock_mhz >= clock_mhz
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        (("-o", "t.csv"), "--out: unknown kind of file (got 't.csv'); allowed: a name that ends in .yaml"),
         (("--node-nm", "7"), "--node-nm, --temperature-c and --corner are of a library of your own"),
+        (("--temperature-c", "nan"), "--temperature-c: is no junction temperature (got nan)"),
+        (("--temperature-c", "300000"), "--temperature-c: is no junction temperature (got 300000.0)"),
         (("--corner", "XX"), "--corner: unknown corner (got 'XX'); allowed: TT, SS or FF"),
         (("--clock-mhz", "nan"), "--clock-mhz: must be a positive number (got nan)"),
         (("--liberty", "no.lib"), "no.lib: cannot be read"),

@@ -90,6 +90,11 @@ def content(folder: Path) -> dict[str, str]:
         ("rtl synth int8 --liberty table.yaml --report table.yaml", "--report: would overwrite table.yaml"),
         ("rtl price int8 --liberty table.yaml -o table.yaml", "--out: would overwrite table.yaml"),
         ("rtl emit int8 --arch soft.v -o .", "--out: would overwrite soft.v"),
+        ("rtl price int8 --arch arch.yaml -o arch.yaml", "--out: would overwrite arch.yaml"),
+        ("rtl price int8 --arch arch.yaml -o table.yaml", "--out: would overwrite table.yaml"),
+        ("rtl price int8 --liberty net.yaml -o soft.json", "--out: would overwrite net.yaml"),
+        ("rtl synth int8 --operands x.npy --report x.npy", "--report: would overwrite x.npy"),
+        ("rtl synth int8 --liberty net.yaml --report hard.csv", "--report: would overwrite net.yaml"),
     ],
 )
 def test_what_is_read_is_not_written_over(
