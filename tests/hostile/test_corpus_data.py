@@ -45,6 +45,14 @@ def graph(change: Callable[[Any], object]) -> Callable[[Path], object]:
     return make
 
 
+def turned_by_types(graph: Any) -> None:
+    """A Transpose before everything, whose order is said to be a list of types: it has none."""
+    turn = helper.make_node("Transpose", [graph.input[0].name], ["turned"], name="turn", perm=[0, 1, 2, 3])
+    turn.attribute[0].type = onnx.AttributeProto.TYPE_PROTOS
+    graph.node[0].input[0] = "turned"
+    graph.node.insert(0, turn)
+
+
 def one_image(folder: Path) -> None:
     image_folder(folder, "0.png")
 
@@ -82,6 +90,9 @@ CORPUS: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
     "an array of no dimensions": (
         lambda folder: np.save(folder / "a.npy", np.float32(3)),
         ["trace", "m.onnx", "--input", "a.npy", "--out", "t"], "a.npy: images: is a single number (got 3.0)",
+    ),
+    "an attribute of types in place of integers": (
+        graph(turned_by_types), INFER, "m.onnx: has operators that cannot be executed",
     ),
     "input of a later node": (
         graph(lambda g: g.node.insert(0, helper.make_node("Relu", ["j"], ["early"]))), INFER, "m.onnx",

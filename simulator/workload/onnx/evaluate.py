@@ -46,7 +46,7 @@ def proto_of(node: Node) -> Any:
     for name, value in node.attributes.items():
         if isinstance(value, Constant):
             value = numpy_helper.from_array(value.values(), value.stored)
-        empty = isinstance(value, tuple) and not value
+        empty = isinstance(value, Sequence) and not isinstance(value, str | bytes) and not len(value)
         kind = _attribute_type(node, name) if empty else None
         proto.attribute.append(helper.make_attribute(name, value, attr_type=kind))
     return proto
