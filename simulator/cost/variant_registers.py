@@ -61,9 +61,7 @@ def registers_of(
                 f"row pe_registers/{variant}/operate",
             )
             return Registers(why, why, why, area)
-        return Registers(
-            given, energies.clock, times(moved, 1 / sum(toggles.values()), "toggles, "), area
-        )
+        return Registers(given, energies.clock, times(moved, 1 / sum(toggles.values()), "toggles, "), area)
     if given is not None:
         note = (
             f"{structure.name}: table {table} does not say what its registers cost in a cycle in which "
