@@ -51,7 +51,7 @@ def registers_of(
     area = None if row is None else use(prices.take(row), 1, f"{row.status} registers")
     table, variant = rows.table.name, rows.variant
     if given is not None and energies.clock is not None:
-        moved = together((given, times(energies.clock, -1, "less ")))
+        moved = together((given, times(energies.clock, -1, "less the clock in ")))
         moved_pj, given_pj = total(moved), total(given)
         if moved_pj is not None and given_pj is not None and moved_pj < -REST * given_pj:
             why = NotPriced(
@@ -61,9 +61,7 @@ def registers_of(
                 f"row pe_registers/{variant}/operate",
             )
             return Registers(why, why, why, area)
-        return Registers(
-            given, energies.clock, times(moved, 1 / sum(toggles.values()), "a toggled bit of "), area
-        )
+        return Registers(given, energies.clock, times(moved, 1 / sum(toggles.values()), "toggles, "), area)
     if given is not None:
         note = (
             f"{structure.name}: table {table} does not say what its registers cost in a cycle in which "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -258,6 +259,62 @@ def test_other_output_than_that_shown_is_noticed() -> None:
     for command, printed in ((shown, "a\n"), (shown, "a\nb\nc\n"), (begun, "b\nc\n"), (begun, "a\n")):
         with pytest.raises(AssertionError):
             require_shown(command, printed)
+
+
+def table_rows(page: str, first: str) -> list[list[str]]:
+    """The cells of the table of a page whose first column has this name."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    found = re.search(rf"^\| {first} \|.*\n\|[-:| ]+\|\n((?:\|.*\|\n)+)", text, re.MULTILINE)
+    assert found, f"{page} has no table of {first}"
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in found[1].splitlines()]
+
+
+@pytest.mark.slow
+def test_the_accumulators_of_the_page_of_formats_are_what_runs_give(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    narrow = (folder / "narrow.yaml").read_text(encoding="utf-8")
+    rows = table_rows("own_format.md", "accumulator")
+    images = ("lenet5_fashion", "--data", "fashion_mnist_1000", "--images", "200")
+    for place, row in enumerate(rows):
+        (folder / "tried.yaml").write_text(narrow.replace("bits: 18", f"bits: {row[0].split()[0]}"))
+        chosen = ("--arch", "tried.yaml") if place else ("--mac", "e3m4 x e3m4")
+        outcome = run(capsys, "simulate", *images, *chosen, "--out", str(place))
+        outcome.must_succeed()
+        printed = " ".join((outcome.stdout + outcome.stderr).split())
+        left = re.search(r"([\d,]+) of [\d,]+ sums left the accumulator", printed)
+        assert row[5] == (left[1] if left else "0")
+    outcome = run(capsys, "compare", *map(str, range(len(rows))), "--json")
+    for place, (row, found) in enumerate(zip(rows, json.loads(outcome.stdout)["variants"], strict=True)):
+        half = (found["top1_points_high"] - found["top1_points_low"]) / 2
+        assert row[1:5] == [
+            f"{found['energy_pj_relative']:.3f}",
+            f"{found['area_um2_relative']:.3f}",
+            f"{found['top1'] * 100:.1f} %",
+            f"{found['top1_points']:+.1f} ± {half:.1f}" if place else "",
+        ]
+
+
+@pytest.mark.slow
+def test_the_comparison_of_the_page_of_prices_is_what_runs_give(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    rows = table_rows("own_prices.md", "MAC")
+    names = [row[0].strip("`") for row in rows]
+    read = []
+    for name in names:
+        chosen = ("--arch", "accelerator.yaml", "--mac", name)
+        run(capsys, "simulate", "resnet18", *chosen, "--out", name).must_succeed()
+        with (folder / name / "layers.csv").open(encoding="utf-8") as file:
+            read.append(sum(float(layer["dram_filter_read_bytes"]) for layer in csv.DictReader(file)))
+    outcome = run(capsys, "compare", *names, "--json")
+    for row, found, size in zip(rows, json.loads(outcome.stdout)["variants"], read, strict=True):
+        ratios = [
+            f"{found[name]:.2f}" for name in ("cycles_relative", "energy_pj_relative", "area_um2_relative")
+        ]
+        assert row[1:] == [*ratios, f"{size / 1e6:.1f} MB"]
 
 
 TABLE_ROW = re.compile(

@@ -37,6 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(shown_file(name))
     (tmp_path / "g.csv").write_text("Layer,M,N,K,\ng,64,128,40,\n")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)  # readline sets it for the workers of pytest
     return tmp_path
 
 
