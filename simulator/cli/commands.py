@@ -94,7 +94,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
         "tables", "app", "List, show, begin and check price tables; bring them to Accelergy and back."
     ),
     "macs": Place("macs", "app", "List the multiply-accumulate units, or show one of them."),
-    "rtl": Place("rtl", "app", "Write a MAC as hardware, or hold its gates against its numerics."),
+    "rtl": Place("rtl", "app", "Write a MAC as hardware, hold its gates against its numerics, or price it."),
 }
 
 

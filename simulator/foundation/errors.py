@@ -86,7 +86,7 @@ class UserError(Exception):
         parts = [cut(str(part), _LONGEST_PART) for part in (source, self.location) if part is not None]
         return cut(one_line(": ".join([*parts, self._told])), _LONGEST_MESSAGE)
 
-    def rename(self, source: object) -> None:
+    def name_source(self, source: object) -> None:
         """Say that it is about this file or option, as where a file was written under another name first."""
         self.args = (self._about(source),)
 

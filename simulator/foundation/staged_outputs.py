@@ -114,11 +114,11 @@ class StagedOutputs:
         for folder in reversed(self._made if made else []):
             _remove_empty(folder)
 
-    def rename(self, error: UserError) -> None:
+    def name_places(self, error: UserError) -> None:
         """Let an error about a temporary path be about what the user calls it."""
         for staged in self._staged:
             if isinstance(error.source, Path) and (named := staged.named(error.source)) is not None:
-                error.rename(named)
+                error.name_source(named)
 
 
 @contextmanager
@@ -138,7 +138,7 @@ def staged_outputs() -> Iterator[StagedOutputs]:
     except BaseException as error:
         outputs.remove(made=True)
         if isinstance(error, UserError):
-            outputs.rename(error)
+            outputs.name_places(error)
         raise
     outputs.remove(made=False)
 

@@ -217,7 +217,7 @@ def _block_scaling(config: BlockScalingConfig, source: str) -> BlockScaling:
         return config.build()
     except UserError as error:
         error.location = f"blocks.{error.location}"
-        error.rename(source)
+        error.name_source(source)
         raise
 
 
@@ -228,7 +228,7 @@ def _require_scalable(blocks: BlockScaling, elements: Mapping[str, str], source:
             blocks.format_of(element)
         except UserError as error:
             error.location = operand if error.location == "element" else f"blocks.{error.location}"
-            error.rename(source)
+            error.name_source(source)
             raise
 
 

@@ -46,8 +46,9 @@ def cluster() -> Iterator[str]:
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    """The command in a process that waits for this one, so that its signals do not come too late."""
     return subprocess.Popen(
-        [sys.executable, "-m", "simulator", "infer", *map(str, arguments)],
+        ["nice", "-n", "15", sys.executable, "-m", "simulator", "infer", *map(str, arguments)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

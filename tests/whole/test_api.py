@@ -301,8 +301,8 @@ def test_inference_refuses_a_price_that_no_bundled_table_has(price: object) -> N
         api.infer("lenet5_fashion", "fashion_mnist_1000", mac=mac, images=2)
     assert str(refused.value) == (
         f"mac.{field}: inference prices nothing and has no tables but the bundled ones, which have no rows of"
-        " this variant: leave `price` out (got 'elma9'); allowed: composed, elma16, elma8, fp16, int8; did"
-        " you mean 'elma8'?"
+        " this variant: leave `price` out (got 'elma9'); allowed: composed, elma16, elma8, fp16, int8,"
+        " synthesised; did you mean 'elma8'?"
     )
 
 
@@ -317,7 +317,9 @@ def test_inference_takes_a_price_that_there_is(price: object) -> None:
 def test_a_price_of_tables_that_the_overrides_name_is_found(tmp_path: Path) -> None:
     """`mine` is in a table of the caller's own, which holds no other variant."""
     own = {"tables": [write(tmp_path, row("pe/mine/operate", 0.5), row("pe/mine/area", 250.0))]}
-    with pytest.raises(UserError, match=r"mac\.price: .*allowed: composed, mine; did you mean 'mine'"):
+    with pytest.raises(
+        UserError, match=r"mac\.price: .*allowed: composed, mine, synthesised; did you mean 'mine'"
+    ):
         api.simulate(NETWORK, mac={**PLAIN, "price": "mien"}, overrides=own)
     priced = api.simulate(NETWORK, mac={**PLAIN, "price": "mine"}, overrides=own)
     assert 32 * 32 * 250 in priced.area_um2.values()

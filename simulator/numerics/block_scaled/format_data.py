@@ -69,7 +69,7 @@ def _built(name: str, document: Mapping[str, Any]) -> BlockFormat:
     try:
         usual: ScaleRule = "floor" if get_scale_format(config.scale).spec == POWER_OF_TWO else "nearest"
     except UserError as error:
-        error.rename(source)
+        error.name_source(source)
         raise
     return BlockFormat(
         name=name,
