@@ -42,7 +42,7 @@ def test_8_by_8_arrays_of_every_preset(name: str, dataflow: str) -> None:
     assert (found.differing, found.first) == (0, None)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_32_by_32_int8_array() -> None:
     found = check_runs(synthesized("int8", 32, 32, "os"), 7, runs=1, length=16, random_edges=0)
     edges = 1 + 16 + 62 + 32

@@ -56,7 +56,7 @@ def test_steps_decoders_and_converters_of_presets_are_those_of_numerics(name: st
         assert (each.differing, each.first) == (0, None)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_steps_of_fp32_are_those_of_numerics() -> None:
     hardware = synthesized("fp32")
     for each in (check_steps(hardware, 1, 400_000), check_converter(hardware, 1)):
@@ -159,8 +159,8 @@ def test_random_macs(seed: int) -> None:
     "overflow",
     [
         "saturate",
-        pytest.param("wrap", marks=pytest.mark.slow),
-        pytest.param("sticky", marks=pytest.mark.slow),
+        pytest.param("wrap", marks=pytest.mark.exhaustive),
+        pytest.param("sticky", marks=pytest.mark.exhaustive),
     ],
 )
 def test_accumulators_of_more_than_64_bits(overflow: str) -> None:

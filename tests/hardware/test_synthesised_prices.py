@@ -31,7 +31,7 @@ SMALL: tuple[Effort, ...] = ("small",)
         "int8",
         "elma8",
         *(
-            pytest.param(name, marks=pytest.mark.slow)
+            pytest.param(name, marks=pytest.mark.exhaustive)
             for name in SYNTHESISED_PES
             if name not in ("int8", "elma8")
         ),
