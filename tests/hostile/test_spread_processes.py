@@ -46,14 +46,19 @@ def cluster() -> Iterator[str]:
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
-    """The command in a process that waits for this one, so that its signals do not come too late."""
+    """The command, which hears Ctrl-C also where this process runs in the background and does not."""
     return subprocess.Popen(
-        ["nice", "-n", "15", sys.executable, "-m", "simulator", "infer", *map(str, arguments)],
+        [sys.executable, "-m", "simulator", "infer", *map(str, arguments)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_hear_interrupts,
     )
+
+
+def _hear_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def parts(store: Path) -> dict[str, bytes]:
