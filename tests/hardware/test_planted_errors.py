@@ -121,7 +121,7 @@ def test_a_proof_says_that_a_mutant_differs() -> None:
     assert prove_equivalence(gates, "mac", limit_s=60).verdict == "not equivalent"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_proof_that_does_not_end_is_no_answer() -> None:
     found = prove_equivalence(synthesized("fp32"), "mac", limit_s=1)
     assert (found.verdict, found.limit_s) == ("undecided", 1)
