@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,15 @@ from simulator.hardware.gate_simulation import Words
 _TOKEN: Final = re.compile(r"\s*([A-Za-z_][\w\[\]]*|[01!'()&*|+^])")
 _LONGEST: Final = 4000
 _DEEPEST: Final = 150
+
+_CONSTANT_WORDS: Final[Mapping[str, Words]] = {
+    "0": np.zeros(1, np.uint64),
+    "1": ~np.zeros(1, np.uint64),
+}
+_CONSTANT_INTEGERS: Final[Mapping[str, int]] = {"0": 0, "1": -1}
+
+Bits = TypeVar("Bits", int, Words)
+"""Many bits side by side."""
 
 Steps = tuple[str, ...]
 """A function in postfix order: pins, constants `0` and `1`, and the operators `!`, `&`, `^`, `|`."""
@@ -35,17 +44,22 @@ class CellFunction:
 
     def evaluate(self, pins: Mapping[str, Words]) -> Words:
         """Its value where pins have these; 64 patterns to a word."""
-        stack: list[Words] = []
+        return self._value(pins, _CONSTANT_WORDS)
+
+    def evaluate_integers(self, pins: Mapping[str, int]) -> int:
+        """Its value where pins have these, bit by bit; negative where all higher bits are 1."""
+        return self._value(pins, _CONSTANT_INTEGERS)
+
+    def _value(self, pins: Mapping[str, Bits], constants: Mapping[str, Bits]) -> Bits:
+        stack: list[Bits] = []
         for step in self.steps:
             if step == "!":
                 stack.append(~stack.pop())
             elif step in "&^|":
                 right, left = stack.pop(), stack.pop()
                 stack.append(left & right if step == "&" else left | right if step == "|" else left ^ right)
-            elif step in "01":
-                stack.append(np.asarray(np.full(1, -int(step), np.int64).view(np.uint64)))
             else:
-                stack.append(pins[step])
+                stack.append(constants[step] if step in constants else pins[step])
         return stack[0]
 
     def renamed(self, names: Mapping[str, str]) -> CellFunction:

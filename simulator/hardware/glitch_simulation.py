@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation.defects import DefectError
-from simulator.hardware.cell_functions import Steps
 from simulator.hardware.cell_netlists import CellNetlist, PlacedCell
 from simulator.hardware.gate_simulation import Words
 
@@ -124,20 +123,7 @@ def _joined(bits: npt.NDArray[np.uint8], length: int) -> int:
 def _value(placed: PlacedCell, pin: str, waves: Mapping[int, int]) -> int:
     """An output's function of the waveforms at its inputs; negative where all higher bits are 1."""
     pins = {name: waves[net] for name, net in zip(placed.cell.inputs, placed.inputs, strict=True)}
-    return _evaluated(placed.cell.outputs[pin].function.steps, pins)
-
-
-def _evaluated(steps: Steps, pins: Mapping[str, int]) -> int:
-    stack: list[int] = []
-    for step in steps:
-        if step == "!":
-            stack.append(~stack.pop())
-        elif step in "&^|":
-            right, left = stack.pop(), stack.pop()
-            stack.append(left & right if step == "&" else left | right if step == "|" else left ^ right)
-        else:
-            stack.append(-int(step) if step in "01" else pins[step])
-    return stack[0]
+    return placed.cell.outputs[pin].function.evaluate_integers(pins)
 
 
 def delay_steps(delays_ns: npt.NDArray[np.float64], longest_ns: float) -> list[int]:
