@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ from simulator.foundation.defects import DefectError
 from simulator.foundation.reading.json_documents import parse_json
 from simulator.hardware.cell_library import Cell
 from simulator.hardware.gate_simulation import Words, from_words, to_words
-from simulator.hardware.netlists import ONE, nets_of
+from simulator.hardware.netlists import ONE, ZERO, nets_of, settling_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,25 +119,13 @@ def cell_netlist(
         [net for ports in (inputs, outputs) for each in ports.values() for net in each]
         + [net for cell in placed for net in (*cell.inputs, *(net for _, net in cell.outputs))]
     )
-    known = {0, 1, *(net for each in inputs.values() for net in each)}
-    readers: dict[int, list[int]] = defaultdict(list)
-    waiting = []
-    for place, cell in enumerate(placed):
-        missing = set(cell.inputs) - known
-        waiting.append(len(missing))
-        for net in missing:
-            readers[net].append(place)
-    ready = [place for place, count in enumerate(waiting) if not count]
-    ordered = []
-    while ready:
-        cell = placed[ready.pop()]
-        ordered.append(cell)
-        for _, net in cell.outputs:
-            for place in readers[net]:
-                waiting[place] -= 1
-                if not waiting[place]:
-                    ready.append(place)
-    if len(ordered) < len(placed):
+    order = settling_order(
+        [cell.inputs for cell in placed],
+        [[net for _, net in cell.outputs] for cell in placed],
+        {ZERO, ONE, *(net for each in inputs.values() for net in each)},
+    )
+    if order is None:
         message = f"netlist {name!r} has a loop of cells or a net without a driver"
         raise DefectError(message)
-    return CellNetlist(name, inputs, outputs, tuple(ordered), nets)
+    ordered = tuple(placed[place] for place in order)
+    return CellNetlist(name, inputs, outputs, ordered, nets)

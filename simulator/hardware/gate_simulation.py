@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.foundation.defects import DefectError
-from simulator.hardware.netlists import ONE, Gate, Netlist
+from simulator.hardware.netlists import ONE, ZERO, Gate, Netlist, settling_order
 
 Words = npt.NDArray[np.uint64]
 """[nets, words]: bit b of word w is pattern 64 w + b."""
@@ -140,34 +140,21 @@ def from_words(words: Words, patterns: int) -> npt.NDArray[Any]:
 
 def _levels(netlist: Netlist) -> list[_Group]:
     """Gates in an order in which each finds its inputs settled, in groups of one kind."""
-    level = np.full(netlist.nets, -1, np.int64)
-    level[:2] = 0
-    for nets in netlist.inputs.values():
-        level[list(nets)] = 0
-    level[[q for _, q in netlist.flip_flops]] = 0
-    readers: dict[int, list[int]] = defaultdict(list)
-    waiting = []
-    ready: list[int] = []
-    for number, gate in enumerate(netlist.gates):
-        missing = {net for net in gate.inputs if level[net] < 0}
-        waiting.append(len(missing))
-        for net in missing:
-            readers[net].append(number)
-        if not missing:
-            ready.append(number)
+    entering = [net for nets in netlist.inputs.values() for net in nets]
+    order = settling_order(
+        [gate.inputs for gate in netlist.gates],
+        [(gate.output,) for gate in netlist.gates],
+        {ZERO, ONE, *entering, *(q for _, q in netlist.flip_flops)},
+    )
+    if order is None:
+        message = f"netlist {netlist.name!r} has a loop of gates or a net without a driver"
+        raise DefectError(message)
+    level = np.zeros(netlist.nets, np.int64)
     grouped: dict[tuple[int, str], list[Gate]] = defaultdict(list)
-    while ready:
-        gate = netlist.gates[ready.pop()]
+    for gate in (netlist.gates[place] for place in order):
         height = 1 + max(int(level[net]) for net in gate.inputs)
         level[gate.output] = height
         grouped[height, gate.kind].append(gate)
-        for number in readers[gate.output]:
-            waiting[number] -= 1
-            if not waiting[number]:
-                ready.append(number)
-    if any(waiting):
-        message = f"netlist {netlist.name!r} has a loop of gates or a net without a driver"
-        raise DefectError(message)
     return [
         _Group(
             kind,

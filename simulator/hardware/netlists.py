@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -116,6 +117,39 @@ def nets_of(bits: Sequence[int | str]) -> tuple[int, ...]:
     """Nets of a port or pin as Yosys writes them: numbers, or constants as text."""
     constants = {"0": ZERO, "1": ONE, "x": ZERO, "z": ZERO}
     return tuple(constants[bit] if isinstance(bit, str) else int(bit) for bit in bits)
+
+
+def settling_order(
+    inputs: Sequence[Sequence[int]], outputs: Sequence[Sequence[int]], known: Iterable[int]
+) -> list[int] | None:
+    """Places of elements in an order in which each finds its inputs settled.
+
+    Args:
+        inputs: the nets that each element reads.
+        outputs: the nets that each element drives.
+        known: nets that are settled before.
+
+    Returns:
+        None where there is no such order: a loop, or a net without a driver.
+    """
+    settled = set(known)
+    readers: dict[int, list[int]] = defaultdict(list)
+    waiting = []
+    for place, nets in enumerate(inputs):
+        missing = set(nets) - settled
+        waiting.append(len(missing))
+        for net in missing:
+            readers[net].append(place)
+    ready = [place for place, count in enumerate(waiting) if not count]
+    order = []
+    while ready:
+        order.append(ready.pop())
+        for net in outputs[order[-1]]:
+            for place in readers[net]:
+                waiting[place] -= 1
+                if not waiting[place]:
+                    ready.append(place)
+    return order if len(order) == len(inputs) else None
 
 
 def flattened(top: str, modules: Mapping[str, Netlist]) -> Netlist:
