@@ -176,7 +176,7 @@ class SpreadRun:
             self._planned(key, each, blocks, keeps) for key, each in zip(keys, arithmetics, strict=True)
         ]
         jobs = [job for each in planned for job in each.jobs]
-        together = groups_of_blocks([each.jobs for each in planned if each.jobs], self._most_together())
+        together = groups_of_blocks([each.jobs for each in planned if each.jobs], self._limits())
         ran = self.run_jobs(
             together, run_block_jobs, what="blocks of images", after_failure=after_failure, progress=progress
         )
@@ -253,7 +253,7 @@ class SpreadRun:
             _hand_over(block, tally, sink)
         return result_of(tally, store.plan(planned.plan_key), fingerprint.finish(opened.data.labels))
 
-    def _most_together(self) -> Limits:
+    def _limits(self) -> Limits:
         workers = process_count(self.spread.jobs) if self.cluster is None else self.cluster.count
         return Limits(_GROUPS_PER_WORKER * workers, most_plans(self.opened.model))
 

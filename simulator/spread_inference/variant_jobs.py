@@ -67,11 +67,12 @@ def variant_job(job: Job, name: str, key: str, found: InferenceResult) -> Varian
 
 
 def run_variant_jobs(jobs: Sequence[VariantJob], plans: Sequence[Path | str]) -> list[JobOutcome]:
-    """Finish variants in a worker; each plan is a sealed one, or the file that has it."""
-    return [_finished_outcome(job, plan) for job, plan in zip(jobs, plans, strict=True)]
+    """Finish variants in a worker; plans as `run_variant_job` has them."""
+    return [run_variant_job(job, plan) for job, plan in zip(jobs, plans, strict=True)]
 
 
-def _finished_outcome(job: VariantJob, plan: Path | str) -> JobOutcome:
+def run_variant_job(job: VariantJob, plan: Path | str) -> JobOutcome:
+    """Finish a variant; `plan` is a sealed one, or the file that has it."""
     return outcome_of(lambda: _finished(job, plan).model_dump_json(), code=job.code)
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
-from simulator.foundation import UserError
 from simulator.foundation.callbacks import Progress
 from simulator.inference.calibration import Calibrations
 from simulator.inference.quantization import NetworkPlan
@@ -18,11 +16,10 @@ from simulator.spread_inference.block_groups import most_plans
 from simulator.spread_inference.opened_source import OpenedSource
 from simulator.spread_inference.plan_document import plan_text
 from simulator.spread_inference.planning import Arithmetic
-from simulator.spread_inference.variant_jobs import VariantJob, run_variant_jobs, variant_job
+from simulator.spread_inference.variant_jobs import VariantJob, run_variant_job, variant_job
 from simulator.spread_inference.variants import Variants
-from simulator.sweep.executors import local_processes, process_count
-from simulator.sweep.jobs import DEFECT, JobOutcome
-from simulator.sweep.runner import run_all
+from simulator.sweep.jobs import failed
+from simulator.sweep.runner import run_locally
 from simulator.sweep.side_by_side import VariantRuns
 
 Made = TypeVar("Made")
@@ -91,27 +88,16 @@ def _or_failure(make: Callable[[], Made], variants: Variants, names: Sequence[st
     """What `make` gives; None where it fails, which the variants are told."""
     try:
         return make()
-    except UserError as error:
-        variants.fail(names, str(error))
-    except MemoryError:
-        variants.fail(names, "needs more memory than there is")
     except Exception as error:
-        told = "".join(traceback.format_exception(error))
-        variants.fail(names, f"{DEFECT}: {type(error).__name__}: {error}", told)
+        outcome = failed(error)
+        variants.fail(names, outcome.problem or "", outcome.traceback)
     return None
 
 
 def _finished(
     ready: Sequence[tuple[VariantJob, str]], variants: Variants, progress: Progress | None
 ) -> dict[str, Result]:
-    count = min(process_count(None), len(ready))
-    outcomes: list[JobOutcome] = []
-    if count <= 1:  # a process of its own would only cost its start
-        outcomes = [outcome for job, plan in ready for outcome in run_variant_jobs([job], [plan])]
-    else:
-        with local_processes(count) as workers:
-            calls = [partial(_run_variant, job, plan) for job, plan in ready]
-            outcomes = run_all(calls, workers, progress=progress)
+    outcomes = run_locally([partial(run_variant_job, job, plan) for job, plan in ready], None, progress)
     results = {}
     for (job, _), outcome in zip(ready, outcomes, strict=True):
         if outcome.text is None:
@@ -119,7 +105,3 @@ def _finished(
         else:
             results[job.label] = Result.model_validate_json(outcome.text)
     return results
-
-
-def _run_variant(job: VariantJob, plan: str) -> JobOutcome:
-    return run_variant_jobs([job], [plan])[0]

@@ -244,13 +244,18 @@ def outcome_of(compute: Callable[[], str], *, code: str) -> JobOutcome:
         return JobOutcome(None, f"the worker runs other code: {code_version()}, planned with {code}")
     try:
         return JobOutcome(compute(), None)
-    except UserError as error:
-        return JobOutcome(None, str(error))
-    except MemoryError:
-        return JobOutcome(None, "needs more memory than there is")
     except Exception as error:
-        told = "".join(traceback.format_exception(error))
-        return JobOutcome(None, f"{DEFECT}: {type(error).__name__}: {error}", told)
+        return failed(error)
+
+
+def failed(error: Exception) -> JobOutcome:
+    """What went wrong as an outcome; a defect has its traceback."""
+    if isinstance(error, UserError):
+        return JobOutcome(None, str(error))
+    if isinstance(error, MemoryError):
+        return JobOutcome(None, "needs more memory than there is")
+    told = "".join(traceback.format_exception(error))
+    return JobOutcome(None, f"{DEFECT}: {type(error).__name__}: {error}", told)
 
 
 def _simulated(job: Job) -> Result:

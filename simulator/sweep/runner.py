@@ -12,7 +12,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 from simulator.foundation import UserError
 from simulator.foundation.callbacks import Advance, Progress
-from simulator.sweep.executors import Workers
+from simulator.sweep.executors import Workers, local_processes, process_count
 from simulator.sweep.jobs import Job, JobOutcome, KeyedPoint, run_job
 from simulator.sweep.store import PointStore, SweepStore
 
@@ -135,6 +135,17 @@ def run_kept(
             time.sleep(_LOOK_AGAIN_S)
             waiting, elsewhere = elsewhere, deque()
     return run.failures
+
+
+def run_locally(
+    calls: Sequence[Callable[[], JobOutcome]], jobs: int | None, progress: Progress | None
+) -> list[JobOutcome]:
+    """Compute jobs by `jobs` processes of this machine, one a core where None; see `run_all`."""
+    count = min(process_count(jobs), len(calls))
+    if count <= 1:  # a process of its own would only cost its start
+        return [call() for call in calls]
+    with local_processes(count) as workers:
+        return run_all(calls, workers, progress=progress)
 
 
 def run_all(

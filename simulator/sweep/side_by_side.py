@@ -13,9 +13,8 @@ from simulator.foundation.given_values import override_values
 from simulator.numerics.mac_setting import MacChoice, mac_label
 from simulator.result import Result
 from simulator.simulation import DEFAULT_ARCH
-from simulator.sweep.executors import local_processes, process_count
 from simulator.sweep.jobs import Job, JobOutcome, plan, run_job
-from simulator.sweep.runner import run_all
+from simulator.sweep.runner import run_locally
 from simulator.sweep.spec import SweepPoint
 from simulator.workload.onnx.sizes import Sizes
 
@@ -66,7 +65,8 @@ def compare(
     points = [SweepPoint(network, arch, mac, batch, given) for arch in archs for mac in choices]
     planned = plan(points, skip_unsupported=skip_unsupported, sizes=sizes)
     ready = [job for job in planned if isinstance(job, Job)]
-    outcomes = dict(zip((job.key for job in ready), _run(ready, jobs, progress), strict=True))
+    ran = run_locally([partial(run_job, job) for job in ready], jobs, progress)
+    outcomes = dict(zip((job.key for job in ready), ran, strict=True))
     results: list[Result] = []
     failures: dict[str, str] = {}
     tracebacks: dict[str, str] = {}
@@ -79,14 +79,6 @@ def compare(
             if outcome.traceback is not None:
                 tracebacks[variant_name(point)] = outcome.traceback
     return VariantRuns(tuple(results), failures, tracebacks)
-
-
-def _run(ready: Sequence[Job], jobs: int | None, progress: Progress | None) -> list[JobOutcome]:
-    count = min(process_count(jobs), len(ready))
-    if count <= 1:  # a process of its own would only cost its start
-        return [run_job(job) for job in ready]
-    with local_processes(count) as workers:
-        return run_all([partial(run_job, job) for job in ready], workers, progress=progress)
 
 
 def variant_name(point: SweepPoint) -> str:
