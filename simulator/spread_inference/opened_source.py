@@ -15,6 +15,7 @@ import numpy as np
 from simulator.foundation.reading.content import sha256_of, state_of
 from simulator.foundation.reading.limits import LARGEST_ARCHIVE_BYTES, LARGEST_IMAGE_BYTES, LARGEST_ONNX_BYTES
 from simulator.inference import Data, Model, load_data, load_model
+from simulator.inference.calibration import Calibrations
 from simulator.inference.data import is_image_files
 from simulator.inference.image_files import ImageFiles
 from simulator.inference.images import array_file, require_shape, uncut
@@ -65,6 +66,11 @@ class OpenedSource:
         model.learn_sizes(shapes_of(data.images, model.input))
         require_shape(data, model.input_shape, network=model.name)
         return cls(source, model, data, frozenset(data.facts.notes))
+
+    @cached_property
+    def calibrations(self) -> Calibrations:
+        """What layers see of the calibration images, observed once for all plans that need it."""
+        return Calibrations(self.model, self.data.for_calibration)
 
     @cached_property
     def model_hash(self) -> str:

@@ -122,7 +122,7 @@ def keep_plan(
         try:
             if not store.finished(key):
                 try:
-                    plan = _made(opened, arithmetic)
+                    plan = plan_of(opened, arithmetic)
                 except UserError as error:
                     return str(error)
                 store.write(key, plan_text(plan, arithmetic.label))
@@ -131,7 +131,13 @@ def keep_plan(
     return None
 
 
-def _made(opened: OpenedSource, arithmetic: Arithmetic) -> NetworkPlan:
+def plan_of(opened: OpenedSource, arithmetic: Arithmetic) -> NetworkPlan:
+    """Put a network into the formats of an arithmetic. Raises UserError as `plan_network`."""
     return plan_network(
-        opened.model, opened.data, arithmetic.mac, arithmetic.policy, layer_macs=arithmetic.layer_macs
+        opened.model,
+        opened.data,
+        arithmetic.mac,
+        arithmetic.policy,
+        layer_macs=arithmetic.layer_macs,
+        calibrations=opened.calibrations,
     )

@@ -7,15 +7,14 @@ from functools import partial
 from typing import TypeVar
 
 from simulator.foundation.callbacks import Progress
-from simulator.inference.calibration import Calibrations
 from simulator.inference.quantization import NetworkPlan
-from simulator.inference.run_inference import InferenceResult, plan_network, run_plans
+from simulator.inference.run_inference import InferenceResult, run_plans
 from simulator.result import Result
 from simulator.result_seal import seal
 from simulator.spread_inference.block_groups import most_plans
 from simulator.spread_inference.opened_source import OpenedSource
 from simulator.spread_inference.plan_document import plan_text
-from simulator.spread_inference.planning import Arithmetic
+from simulator.spread_inference.planning import plan_of
 from simulator.spread_inference.variant_jobs import VariantJob, run_variant_job, variant_job
 from simulator.spread_inference.variants import Variants
 from simulator.sweep.jobs import failed
@@ -32,11 +31,9 @@ def run_here(opened: OpenedSource, variants: Variants, progress: Progress | None
         UserError: a worker process that was killed. What is wrong with a variant is in its failure.
     """
     by_plan = variants.by_plan(opened)
-    calibrations = Calibrations(opened.model, opened.data.for_calibration)
     plans: dict[str, NetworkPlan] = {}
     for key, names in by_plan.items():
-        arithmetic = variants.arithmetics[names[0]]
-        plan = _or_failure(partial(_planned, opened, arithmetic, calibrations), variants, names)
+        plan = _or_failure(partial(plan_of, opened, variants.arithmetics[names[0]]), variants, names)
         if plan is not None:
             plans[key] = plan
     keys = list(plans)
@@ -45,23 +42,11 @@ def run_here(opened: OpenedSource, variants: Variants, progress: Progress | None
     for start in range(0, len(keys), size):
         part = {key: plans[key] for key in keys[start : start + size]}
         found |= _found(opened, part, by_plan, variants, progress)
-    ready = [
-        (variant_job(variants.jobs[name], name, key, result), seal(plan_text(plans[key], name), key))
-        for key, result in found.items()
-        for name in by_plan[key]
-    ]
+    ready = []
+    for key, result in found.items():
+        text = seal(plan_text(plans[key], variants.arithmetics[by_plan[key][0]].label), key)
+        ready += [(variant_job(variants.jobs[name], name, key, result), text) for name in by_plan[key]]
     return variants.runs(_finished(ready, variants, progress))
-
-
-def _planned(opened: OpenedSource, arithmetic: Arithmetic, calibrations: Calibrations) -> NetworkPlan:
-    return plan_network(
-        opened.model,
-        opened.data,
-        arithmetic.mac,
-        arithmetic.policy,
-        layer_macs=arithmetic.layer_macs,
-        calibrations=calibrations,
-    )
 
 
 def _found(

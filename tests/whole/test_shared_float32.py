@@ -88,10 +88,11 @@ def test_attention_compares_every_execution_of_a_product() -> None:
 
 @pytest.mark.parametrize("spread", [Spread(), Spread(jobs=2)], ids=["here", "over processes"])
 def test_a_comparison_has_the_results_of_single_simulations(spread: Spread) -> None:
-    tensors = Tensors("fashion_mnist_1000", images=60)
+    policies = (("int8", "mse"), ("elma8", "max"), ("fp16", "percentile"))
+    tensors = Tensors("fashion_mnist_1000", images=60, policies=policies)
     runs, shares = compare_on_images("lenet5_fashion", tensors, spread, macs=MACS)
     assert runs.failures == {}
-    alone = [simulate("lenet5_fashion", mac=mac, tensors=tensors) for mac in MACS]
+    alone = [simulate("lenet5_fashion", mac=mac, tensors=tensors.of_macs([mac])) for mac in MACS]
     assert [_figures_of(result) for result in runs.results] == [_figures_of(result) for result in alone]
     assert (shares is None) == (not spread.is_asked)
 
