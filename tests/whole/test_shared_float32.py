@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from simulator.spread_inference.spread_options import Spread
 from simulator.spread_inference.spread_run import SpreadRun
 from simulator.spread_inference.variant_runs import compare_on_images
 from simulator.sweep.executors import Workers
+from tests.inference_documents import figures_of
 
 MACS = ("int8", "elma8", "fp16")
 IMAGES = 120
@@ -38,15 +38,7 @@ IN_FLOAT32 = 3
 
 def figures(result: InferenceResult) -> str:
     """All that a result says but outputs, with floats to the last bit."""
-    return json.dumps(
-        {
-            "accuracy": result.accuracy.model_dump(mode="json"),
-            "layers": {name: each.model_dump(mode="json") for name, each in result.layers.items()},
-            "sums": {name: asdict(each) for name, each in result.sums.items()},
-            "engines": dict(result.engines),
-            "warnings": result.warnings,
-        }
-    )
+    return json.dumps(figures_of(result))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from simulator.spread_inference.spread_options import Spread
 from simulator.spread_inference.spread_run import Shares, SpreadRun
 from simulator.sweep.executors import Workers
 from tests.image_data import save_channel_network, save_image
+from tests.inference_documents import figures_of
 
 LENET = InferenceSource("lenet5_fashion", "fashion_mnist_1000", images=210)
 """Five blocks: four of 50 images, and one of 10."""
@@ -64,12 +65,8 @@ def spread_run(
 def document(result: InferenceResult) -> str:
     """All that a result says, with floats to the last bit."""
     return json.dumps(
-        {
-            "accuracy": result.accuracy.model_dump(mode="json"),
-            "layers": {name: each.model_dump(mode="json") for name, each in result.layers.items()},
-            "sums": {name: asdict(each) for name, each in result.sums.items()},
-            "engines": dict(result.engines),
-            "warnings": result.warnings,
+        figures_of(result)
+        | {
             "logits": result.logits.tobytes().hex(),
             "float32_logits": result.float32_logits.tobytes().hex(),
             "shapes": [result.logits.shape, str(result.logits.dtype), result.float32_logits.shape],
